@@ -1,0 +1,89 @@
+"""Files that are either whole or absent: JSON, tidy tables (CSV) and tensors, written to a temporary name and renamed.
+
+A reader never meets half a file, so finished steps of interrupted work may be recognised by their file's existence.
+"""
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # imported where used: listing what a store holds needs neither
+    import pandas as pd
+    from torch import Tensor
+
+PART_SUFFIX = ".part"
+
+
+@contextmanager
+def atomically(path: Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears under ``path``, flushed to disk, only when the block ends without an error.
+
+    One writer at a time: the temporary name is ``path`` with ``.part`` appended, and an abandoned one is overwritten.
+    """
+    part = path.with_name(path.name + PART_SUFFIX)
+    try:
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Flush a directory's entries to disk, so that a rename in it outlives a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON; NaN and infinities are refused."""
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    with atomically(path) as file:
+        file.write(text.encode() + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read what :func:`write_json` wrote."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_frame(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a tidy table as CSV without its index; floats keep every digit, NaN becomes an empty cell."""
+    text = frame.to_csv(index=False, lineterminator="\n")
+    with atomically(path) as file:
+        file.write(text.encode())
+
+
+def read_frame(path: Path) -> "pd.DataFrame":
+    """Read what :func:`write_frame` wrote: floats equal to the last digit; only an empty cell is NaN."""
+    import pandas as pd
+
+    return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+
+
+def write_tensors(path: Path, tensors: "dict[str, Tensor]") -> None:
+    """Write named tensors with ``torch.save``; they are stored on the CPU, so any machine can read them."""
+    import torch
+
+    buffer = io.BytesIO()  # torch hides the reason when it fails to write; a full disk should say so
+    torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, buffer)
+    with atomically(path) as file:
+        file.write(buffer.getbuffer())
+
+
+def read_tensors(path: Path) -> "dict[str, Tensor]":
+    """Read what :func:`write_tensors` wrote, on the CPU, without running any code stored in the file."""
+    import torch
+
+    return torch.load(path, map_location="cpu", weights_only=True)
