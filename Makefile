@@ -1,0 +1,52 @@
+# The front door: `make help` lists what there is. Every target makes the environment it needs by itself.
+SHELL := bash
+
+SCALE ?= demo## budget of a run: demo, laptop, paper or smoke
+DATASET ?= planted## data: planted, cifar10, cifar100 or folder:<path>
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)## processes that make book runs at a time
+PROFILE ?= profiles/local## where make book runs: profiles/local or profiles/slurm
+PORT ?= 8000## port of make serve
+PYTHON ?=## interpreter of a new environment (default: the first of python3.11, 3.12, 3.13 that runs)
+
+IN_ENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+LOCKED := flock -n -o -E 75 .store/book.lock
+BOOK := book/_build/html/index.html
+
+.PHONY: help env book serve test lint bench clean
+.DEFAULT_GOAL := help
+
+help: ## list targets and variables
+	@echo "Targets:"
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-13s %s\n", $$1, $$2 }'
+	@echo "Variables:"
+	@sed -nE 's/^([A-Z]+) \?= ?(.*)## (.*)/  \1|\3|\2/p' Makefile | awk -F'|' '{ printf "%-13s %s%s\n", $$1, $$2, ($$3 == "" || $$3 ~ /shell/) ? "" : " [" $$3 "]" }'
+
+env: ## create or update the environment in .venv
+	@PYTHON="$(PYTHON)" bash scripts/setup.sh
+
+book: env ## compute what the store lacks, run the notebooks, build the book
+	@test -f "xai_lib/scales/$(SCALE).yaml" || { echo "Unknown SCALE=$(SCALE). Choose from: $(sort $(basename $(notdir $(wildcard xai_lib/scales/*.yaml))))." >&2; exit 1; }
+	@mkdir -p .store
+	@$(IN_ENV) $(LOCKED) snakemake book --profile "$(PROFILE)" --cores $(CORES) --nolock --rerun-incomplete \
+		--config scale="$(SCALE)" dataset="$(DATASET)" || { status=$$?; \
+		[ $$status -ne 75 ] || echo "Another make book is running in this folder. Wait for it, or stop it first." >&2; \
+		exit $$status; }
+	@echo "The book: $(CURDIR)/$(BOOK) (or: make serve)"
+
+serve: ## show the built book at http://127.0.0.1:PORT
+	@test -f $(BOOK) || { echo "There is no book yet. Run: make book" >&2; exit 1; }
+	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory $(dir $(BOOK)) $(PORT)
+
+test: lint ## check the style and run every test, fast ones in parallel
+	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest -n 2 -m "not slow"
+	@$(IN_ENV) python -m pytest -m slow
+
+lint: env ## check style and format
+	@$(IN_ENV) ruff check
+	@$(IN_ENV) ruff format --check
+
+bench: env ## print our speed as ratios to the reference libraries
+	@for file in benchmarks/[a-z]*.py; do $(IN_ENV) python "$$file" || exit 1; done
+
+clean: ## remove the built book and executed notebooks; keeps .store (computed work) and .venv
+	rm -rf book/_build book/executed
