@@ -1,0 +1,98 @@
+import os
+import pickle
+
+import pytest
+import torch
+
+from xai_lib.training import checkpoint
+
+CPU = torch.device("cpu")
+SETTINGS = {"recipe": {"learning_rate": 0.4, "epochs": 3}, "seed": 0, "data": {"digest": "a"}}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "run" / "checkpoint.pt"
+    checkpoint.save(path, {"settings": SETTINGS, "network": {"w": torch.arange(1000.0)}})
+    return path
+
+
+def test_what_is_saved_is_loaded(path):
+    state = checkpoint.load(path, SETTINGS, CPU)
+    assert torch.equal(state["network"]["w"], torch.arange(1000.0))
+    assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def test_a_refusal_names_every_differing_setting(path):
+    other = {"recipe": {"learning_rate": 0.1, "epochs": 3}, "seed": 1, "data": {"digest": "b"}}
+    with pytest.raises(checkpoint.CheckpointError) as error:
+        checkpoint.load(path, other, CPU)
+    message = str(error.value)
+    assert str(path) in message
+    for part in ("recipe.learning_rate is 0.4 there and 0.1 here", "seed is 0", "data.digest is 'a'"):
+        assert part in message
+    assert "epochs" not in message
+
+
+def test_another_format_is_refused(path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
+    with pytest.raises(checkpoint.CheckpointError, match=rf"format {checkpoint.VERSION}.*Got format"):
+        checkpoint.load(path, SETTINGS, CPU)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_file_is_named(path, share):
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(checkpoint.CheckpointError, match=f"{path}.*damaged"):
+        checkpoint.load(path, SETTINGS, CPU)
+
+
+def test_other_files_are_named(path):
+    path.write_text("not a checkpoint")
+    with pytest.raises(checkpoint.CheckpointError, match="damaged or no checkpoint"):
+        checkpoint.load(path, SETTINGS, CPU)
+
+
+def test_a_flipped_bit_is_found(path):
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.arange(500.0, 502.0).numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(checkpoint.CheckpointError, match="damaged"):
+        checkpoint.load(path, SETTINGS, CPU)
+
+
+class Malicious:
+    def __reduce__(self):
+        return os.mkdir, ("made-by-a-checkpoint",)
+
+
+def test_code_in_a_checkpoint_is_not_run(path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    torch.save({"version": checkpoint.VERSION, "settings": Malicious()}, path, pickle_module=pickle)
+    with pytest.raises(checkpoint.CheckpointError):
+        checkpoint.load(path, SETTINGS, CPU)
+    assert not (path.parent / "made-by-a-checkpoint").exists()
+
+
+def test_a_failed_save_keeps_the_last_checkpoint(path, monkeypatch):
+    def full_disk(state, file):
+        file.write(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(torch, "save", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save(path, {"settings": SETTINGS})
+    monkeypatch.undo()
+    assert "network" in checkpoint.load(path, SETTINGS, CPU)
+    assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
+
+
+def test_parts_of_killed_processes_are_removed_and_young_ones_stay(path):
+    old, young = (path.with_name(f"checkpoint.pt.{pid}.part") for pid in (1, 2))
+    for part in (old, young):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    checkpoint.save(path, {"settings": SETTINGS})
+    assert not old.exists()
+    assert young.exists()

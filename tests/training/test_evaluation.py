@@ -1,0 +1,35 @@
+import torch
+from torch import nn
+
+from xai_lib.training.evaluation import evaluate, predict, summarise
+
+LOGITS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 0.5]])
+
+
+def test_summary_by_hand():
+    result = summarise(LOGITS, torch.tensor([0, 0, 0, 1]), 2)
+    assert result.accuracy == 0.75
+    sigmoids = torch.tensor([2.0, 1.0, 3.0, 0.5], dtype=torch.float64).sigmoid()
+    assert abs(result.mean_confidence - sigmoids.mean().item()) < 1e-12
+    assert result.confusion.tolist() == [[2, 1], [0, 1]]
+
+
+def test_predictions_do_not_depend_on_batches_and_the_mode_is_restored(split):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    model.train()
+    at_once, in_parts = predict(model, split, 60), predict(model, split, 7)
+    assert model.training
+    assert at_once.shape == (60, 3)
+    assert torch.allclose(at_once, in_parts, atol=1e-6)
+    assert model[1].num_batches_tracked == 0
+    with torch.no_grad():
+        assert torch.allclose(model.eval()(split.normalise(split.images)), at_once, atol=1e-6)
+
+
+def test_evaluate_takes_any_callable(split):
+    def brightest_corner(x):
+        return torch.stack([x[:, k, 4 * k : 4 * k + 4, :5].mean((1, 2)) for k in range(3)], 1)
+
+    result = evaluate(brightest_corner, split)
+    assert result.accuracy == 1.0
+    assert result.confusion.tolist() == [[20, 0, 0], [0, 20, 0], [0, 0, 20]]

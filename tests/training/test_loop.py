@@ -1,0 +1,256 @@
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+
+from xai_lib import models
+from xai_lib.training import evaluate, fit, loop, recipes
+from xai_lib.training.checkpoint import CheckpointError
+from xai_lib.training.loop import TrainingDivergedError, train
+
+CPU = torch.device("cpu")
+
+
+def tiny(loss, **changes):
+    return replace(recipes.get("small", loss), **{"epochs": 2, "width": 4, "batch_size": 16} | changes)
+
+
+def run(recipe, split, directory, **changes):
+    arguments = {"seed": 0, "device": CPU, "precision": "float32", "progress": False}
+    return train(recipe, split, directory=directory, **arguments | changes)
+
+
+def same_weights(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("loss", recipes.LOSSES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_same_seed_gives_the_same_numbers_to_the_last_digit(split, tmp_path, loss, precision):
+    first = run(tiny(loss), split, tmp_path / "a", precision=precision)
+    second = run(tiny(loss), split, tmp_path / "b", precision=precision)
+    other = run(tiny(loss), split, tmp_path / "c", precision=precision, seed=1)
+    assert same_weights(first.network, second.network)
+    assert not same_weights(first.network, other.network)
+    assert first.history[["loss", "accuracy"]].equals(second.history[["loss", "accuracy"]])
+    assert first.numerics.precision == precision
+    assert not first.network.training
+
+
+def test_precisions_differ(split, tmp_path):
+    networks = [run(tiny("ce"), split, tmp_path / p, precision=p).network for p in ("float32", "bfloat16")]
+    assert not same_weights(*networks)
+
+
+@pytest.mark.parametrize("loss", recipes.LOSSES)
+def test_training_learns_and_history_says_how(split, tmp_path, loss):
+    recipe = tiny(loss, epochs=12, learning_rate=0.1)
+    result = run(recipe, split, tmp_path, val=split)
+    history = result.history
+    assert history.epoch.tolist() == list(range(1, 13))
+    if loss != "tl":  # its mean is over those triplets only that are semi-hard at the moment
+        assert history.loss.iloc[-1] < history.loss.iloc[0]
+    assert history.accuracy.iloc[-1] > 0.6
+    assert history.held_out_accuracy.iloc[-1] > 0.8
+    assert (history.images_per_second * history.seconds).round().unique() == [48]  # three whole batches of sixteen
+    assert (history.threads == torch.get_num_threads()).all()
+    assert history.learning_rate.iloc[-1] < history.learning_rate.max() == pytest.approx(0.1, rel=0.05)
+
+
+class StopAfterEpochError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("loss", recipes.LOSSES)
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(split, tmp_path, loss, monkeypatch):
+    recipe = tiny(loss, epochs=3)
+    whole = run(recipe, split, tmp_path / "whole")
+    real, calls = loop.objective, 0
+
+    def interrupted(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls in (5, 6):  # in the middle of the second epoch, twice
+            raise StopAfterEpochError
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "objective", interrupted)
+    for _ in range(2):
+        with pytest.raises(StopAfterEpochError):
+            run(recipe, split, tmp_path / "parts")
+    parts = run(recipe, split, tmp_path / "parts")
+    assert same_weights(whole.network, parts.network)
+    assert whole.history[["epoch", "loss", "accuracy"]].equals(parts.history[["epoch", "loss", "accuracy"]])
+
+
+def test_a_finished_training_is_read_and_not_repeated(split, tmp_path, monkeypatch):
+    first = run(tiny("ce"), split, tmp_path)
+    monkeypatch.setattr(loop, "objective", lambda *_: pytest.fail("trained again"))
+    again = run(tiny("ce"), split, tmp_path)
+    assert same_weights(first.network, again.network)
+    assert first.history.equals(again.history)
+
+
+def test_a_checkpoint_of_another_training_is_refused(split, tmp_path):
+    run(tiny("ce", epochs=1), split, tmp_path)
+    with pytest.raises(CheckpointError, match=r"recipe.learning_rate is 0.4 there and 0.3 here; seed is 0 there"):
+        run(tiny("ce", epochs=1, learning_rate=0.3), split, tmp_path, seed=5)
+    with pytest.raises(CheckpointError, match=r"data.digest"):
+        run(tiny("ce", epochs=1), split.subset(range(59)), tmp_path)
+    with pytest.raises(CheckpointError, match=r"numerics.precision is 'float32' there and 'bfloat16' here"):
+        run(tiny("ce", epochs=1), split, tmp_path, precision="bfloat16")
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_last_epoch_stays(split, tmp_path, monkeypatch):
+    recipe = tiny("ce", epochs=3)
+    real, calls = loop.objective, 0
+
+    def poisoned(*arguments):
+        nonlocal calls
+        calls += 1
+        return real(*arguments) * (float("nan") if calls == 5 else 1)
+
+    monkeypatch.setattr(loop, "objective", poisoned)
+    with pytest.raises(TrainingDivergedError, match=r"nan in epoch 2, step 2.*learning_rate.*0\.4.*last good epoch"):
+        run(recipe, split, tmp_path)
+    monkeypatch.undo()
+    resumed = run(recipe, split, tmp_path)
+    assert same_weights(resumed.network, run(recipe, split, tmp_path / "whole").network)
+
+
+def test_weights_that_are_not_finite_are_never_saved(split, tmp_path):
+    recipe = tiny("ce", epochs=1, batch_size=60, learning_rate=float("inf"), schedule="cosine", warmup_share=0.0)
+    with pytest.raises(TrainingDivergedError, match=r"The (weights|loss).*epoch 1.*learning_rate"):
+        run(recipe, split, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_order_and_augmentation_follow_seed_epoch_and_view(split):
+    recipe = tiny("scl")
+    positions = torch.tensor([3, 1])
+    x = loop.augmented_views(split, positions, recipe, seed=0, epoch=0)
+    assert x.shape == (4, 3, 12, 12)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.equal(x[0], x[1])
+    assert torch.equal(x[2:], loop.augmented_views(split, positions[1:], recipe, seed=0, epoch=0))
+    for seed, epoch in ((1, 0), (0, 1)):
+        assert not torch.equal(x, loop.augmented_views(split, positions, recipe, seed=seed, epoch=epoch))
+
+
+def test_nearest_neighbour_accuracy_by_hand():
+    directions = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.6, 0.8]])
+    labels = torch.tensor([0, 0, 1, 0])  # the fourth image's nearest is the third
+    value = loop.accuracy(tiny("tl"), directions[:, None], labels)
+    assert value == 0.5
+    views = torch.stack([directions, directions.flip(0)], 1)  # another image's second view may be the nearest
+    assert loop.accuracy(tiny("scl"), views, torch.tensor([0, 1, 1, 2])) == 0.5
+
+
+@pytest.mark.parametrize("loss", recipes.LOSSES)
+def test_every_view_is_an_anchor_with_its_images_label(loss):
+    recipe = replace(tiny(loss), views=2)
+    outputs = torch.nn.functional.normalize(torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(0)), dim=2)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    stacked, repeated = torch.cat([outputs[:, 0], outputs[:, 1]]), labels.repeat(2)
+    assert torch.allclose(
+        loop.objective(recipe, outputs, labels), loop.objective(recipe, stacked[:, None], repeated), atol=1e-6
+    )
+
+
+def test_networks_of_each_loss():
+    assert isinstance(loop.initial_network(tiny("ce"), 3, 0), models.Classifier)
+    embedder = loop.initial_network(tiny("scl"), 3, 0)
+    assert same_weights(embedder, loop.initial_network(tiny("scl"), 3, 0))
+    assert not same_weights(embedder, loop.initial_network(tiny("scl"), 3, 1))
+    z = embedder.eval()(torch.randn(2, 3, 12, 12))
+    assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-6)
+    assert z.shape == (2, 128)
+    released = loop.initial_network(replace(tiny("tl"), triplets="released"), 3, 0).eval()
+    x = torch.randn(2, 3, 12, 12)
+    assert torch.equal(released(x), released.features(x))
+
+
+@pytest.mark.parametrize("loss", recipes.LOSSES)
+def test_fit_gives_a_classifier_of_any_loss(split, tmp_path, loss):
+    fitted = fit(
+        tiny(loss, epochs=10, learning_rate=0.1),
+        split,
+        seed=0,
+        directory=tmp_path,
+        device=CPU,
+        progress=False,
+        val=split,
+    )
+    assert isinstance(fitted.classifier.head, torch.nn.Linear)
+    assert not fitted.classifier.training
+    assert fitted.fitted.accuracy == evaluate(fitted.classifier, split).accuracy > 0.8
+    assert fitted.held_out.accuracy == fitted.fitted.accuracy
+    assert (fitted.embedder is None) == (loss == "ce")
+    assert fitted.numerics.compiled == "no"
+
+
+def test_progress_shows_loss_accuracy_speed_and_time_left(split, tmp_path, capsys):
+    run(tiny("ce"), split, tmp_path, progress=True)
+    shown = capsys.readouterr().err
+    for part in ("training ce", "epoch=2/2", "loss=", "accuracy=", "images/s", "96.0/96.0"):
+        assert part in shown
+
+
+# Trains, and kills itself with -9 before a step of this process (from 1), or while it writes its n-th checkpoint.
+KILLED = """
+import os, pickle, signal, sys
+from pathlib import Path
+import torch
+from xai_lib.training import loop
+
+folder, recipe, split = pickle.loads(Path(sys.argv[1]).read_bytes())
+where, when = sys.argv[2], int(sys.argv[3])
+calls = 0
+
+def deadly(real):
+    def call(*arguments):
+        global calls
+        calls += 1
+        if calls == when:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments)
+    return call
+
+if where == "step":
+    loop.objective = deadly(loop.objective)
+else:
+    os.fsync = deadly(os.fsync)
+result = loop.train(recipe, split, seed=0, directory=folder, device=torch.device("cpu"), precision="float32")
+torch.save(result.network.state_dict(), Path(folder) / "weights.pt")
+"""
+
+
+@pytest.mark.slow
+def test_killed_anywhere_it_resumes_and_ends_with_identical_weights(split, tmp_path):
+    recipe = tiny("scl", epochs=4)  # three steps an epoch
+    whole = run(recipe, split, tmp_path / "whole")
+    folder, arguments = tmp_path / "killed", tmp_path / "arguments"
+    arguments.write_bytes(pickle.dumps((folder, recipe, split)))
+    # the same number of threads on both sides: the order of sums depends on it
+    environment = os.environ | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+    def start(where, when):
+        command = [sys.executable, "-c", KILLED, str(arguments), where, str(when)]
+        return subprocess.run(command, capture_output=True, env=environment).returncode
+
+    epochs_done = []
+    for where, when in (("step", 2), ("step", 5), ("write", 1), ("step", 3)):
+        assert start(where, when) == -signal.SIGKILL
+        checkpoint = folder / "checkpoint.pt"
+        state = torch.load(checkpoint, weights_only=True) if checkpoint.exists() else {"history": []}
+        epochs_done.append(len(state["history"]))
+    assert epochs_done == [0, 1, 1, 1]
+    assert start("step", -1) == 0
+    weights = torch.load(folder / "weights.pt", weights_only=True)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in whole.network.state_dict().items())

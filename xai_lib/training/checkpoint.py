@@ -1,0 +1,109 @@
+"""The one file a training resumes from: written whole or not at all, refused if it belongs to another training."""
+
+import os
+import pickle
+import time
+import zipfile
+from pathlib import Path
+
+import torch
+
+VERSION = 1
+_STALE_SECONDS = 3600.0
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that cannot be read, or that belongs to another training."""
+
+
+def save(path: Path, state: dict) -> None:
+    """Write ``state`` to ``path``: a kill or a full disk at any moment leaves the previous file whole.
+
+    Args:
+        path: the checkpoint.
+        state: tensors and plain values, with the training's settings under "settings".
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale_parts(path)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            torch.save({"version": VERSION, **state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def load(path: Path, settings: dict, device: torch.device) -> dict:
+    """Read the checkpoint of the training with ``settings``.
+
+    Args:
+        path: the checkpoint.
+        settings: plain values, nested at will, that must equal those under "settings" in the file.
+        device: where its tensors go.
+
+    Raises:
+        CheckpointError: if the file is damaged, has another format, or belongs to a training with other settings; the
+            message names the file and every setting that differs.
+    """
+    try:
+        _check_sums(path)
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"The checkpoint {path} is damaged or no checkpoint ({_first_line(error)}). "
+            "Delete it to start this training again."
+        ) from error
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != VERSION:
+        raise CheckpointError(
+            f"Expected a checkpoint of format {VERSION} at {path}. Got format {version}. "
+            "Delete it, or train into another folder."
+        )
+    differing = _differences(state["settings"], settings)
+    if differing:
+        raise CheckpointError(
+            f"The checkpoint {path} belongs to another training: {'; '.join(differing)}. "
+            "Use its settings, delete it, or train into another folder."
+        )
+    return state
+
+
+def _check_sums(path: Path) -> None:
+    """torch writes check sums into its archive and does not look at them."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged:
+        raise zipfile.BadZipFile(f"wrong check sum of {damaged}")
+
+
+def _differences(saved: dict, wanted: dict, prefix: str = "") -> list[str]:
+    lines = []
+    for name in sorted(saved.keys() | wanted.keys()):
+        theirs, ours = saved.get(name), wanted.get(name)
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            lines += _differences(theirs, ours, f"{prefix}{name}.")
+        elif theirs != ours:
+            lines.append(f"{prefix}{name} is {theirs!r} there and {ours!r} here")
+    return lines
+
+
+def _remove_stale_parts(path: Path) -> None:
+    """Parts that a killed process left; a younger one may belong to a process that is writing it."""
+    for part in path.parent.glob(f"{path.name}.*.part"):
+        try:
+            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
+                part.unlink()
+        except FileNotFoundError:
+            continue
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,68 @@
+"""What a trained model predicts on a split, and how often and how confidently it is right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib.datasets.split import Split
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on a split.
+
+    Attributes:
+        accuracy: share of right predictions, in [0, 1]; higher is better.
+        mean_confidence: mean over images of the largest softmax probability, in [1/C, 1].
+        confusion: int64 [C,C], images counted by (true class, predicted class).
+    """
+
+    accuracy: float
+    mean_confidence: float
+    confusion: Tensor
+
+
+@torch.no_grad()
+def predict(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_size: int = 500) -> Tensor:
+    """The model's output for every image of ``split`` (not augmented), in float32 and in the split's order.
+
+    A module is run in evaluation mode and left in the mode it had.
+
+    Args:
+        model: normalised images [B,3,H,W] -> [B,k], on the split's device.
+        split: images.
+        batch_size: images at once.
+
+    Returns:
+        float32 [N,k] on the split's device.
+    """
+    was_training = isinstance(model, nn.Module) and model.training
+    if was_training:
+        model.eval()
+    try:
+        outputs = [
+            model(split.normalise(batch.images).contiguous(memory_format=torch.channels_last)).float()
+            for batch in split.batches(batch_size)
+        ]
+    finally:
+        if was_training:
+            model.train()
+    return torch.cat(outputs)
+
+
+def evaluate(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_size: int = 500) -> Evaluation:
+    """Accuracy, mean confidence and confusion of a model that gives logits [B,C] for C = ``len(split.classes)``."""
+    return summarise(predict(model, split, batch_size), split.labels, len(split.classes))
+
+
+def summarise(logits: Tensor, labels: Tensor, n_classes: int) -> Evaluation:
+    """The same from logits [N,C] and labels [N]."""
+    predicted = logits.argmax(1)
+    pairs = torch.bincount(labels * n_classes + predicted, minlength=n_classes**2)
+    return Evaluation(
+        accuracy=(predicted == labels).double().mean().item(),
+        mean_confidence=logits.double().softmax(1).amax(1).mean().item(),
+        confusion=pairs.view(n_classes, n_classes).cpu(),
+    )

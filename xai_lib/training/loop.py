@@ -1,0 +1,275 @@
+"""The training loop: one network, one loss, a checkpoint an epoch, the same numbers from the same seed."""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from xai_lib import losses, models, randomness
+from xai_lib.datasets.augmentation import augment
+from xai_lib.datasets.split import Split
+from xai_lib.training import checkpoint, distributed, optimisation
+from xai_lib.training.evaluation import predict
+from xai_lib.training.numerics import Numerics, numerics_for
+from xai_lib.training.recipes import Recipe
+
+_LOOK_EVERY = 20  # steps between looks at the loss: each look waits for the device
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss or the weights are no longer finite."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training gives.
+
+    Attributes:
+        network: in evaluation mode: a Classifier for cross entropy; for the others an Embedder [B,3,H,W] -> [B,k], or
+            for ``triplets="released"`` a Classifier whose head is the identity. Each has ``backbone``.
+        history: one row an epoch: epoch (from 1), loss (mean over steps), accuracy, held_out_accuracy (if images were
+            held out), learning_rate (of the last step), images_per_second, seconds, threads.
+        numerics: arithmetic that was used.
+    """
+
+    network: nn.Module
+    history: pd.DataFrame
+    numerics: Numerics
+
+
+def train(
+    recipe: Recipe,
+    split: Split,
+    *,
+    seed: int,
+    directory: Path,
+    device: torch.device,
+    precision: str = "auto",
+    progress: bool = True,
+    val: Split | None = None,
+) -> TrainingResult:
+    """Train one network, going on from ``directory``'s checkpoint if there is one.
+
+    The order of the images and every augmentation are functions of the seed, the epoch and the image. On a processor,
+    a training that was killed and resumed ends with the weights of one that was not, bit for bit, if the number of
+    threads is the same; on a GPU that holds under ``torch.use_deterministic_algorithms(True)``.
+
+    "accuracy" is measured on the augmented training batches: for cross entropy the share of right predictions; for the
+    contrastive losses, which predict no class, the share of images whose most similar other image in the batch has
+    their label. "held_out_accuracy" is the same on ``val``, not augmented.
+
+    Args:
+        recipe: every setting; an incomplete last batch is left out.
+        split: training images.
+        seed: seed of the weights, the order and the augmentation.
+        directory: folder of ``checkpoint.pt``.
+        device: device that computes; the images are moved there.
+        precision: "auto", "float32" or "bfloat16"; see :func:`numerics_for`.
+        progress: whether to show a progress bar.
+        val: held-out training images, measured after each epoch.
+
+    Raises:
+        TrainingDivergedError: at a loss or weight that is NaN or infinite; the last good checkpoint stays.
+        CheckpointError: if the checkpoint is damaged or belongs to another training.
+    """
+    run = _Run(
+        recipe, split.to(device), seed, device, numerics_for(device, precision), Path(directory) / "checkpoint.pt"
+    )
+    network = initial_network(recipe, len(split.classes), seed).to(device, memory_format=torch.channels_last)
+    network = distributed.synchronise_norms(network)
+    optimizer = optimisation.optimizer(recipe, network)
+    history = _resume(run, network, optimizer)
+    forward = distributed.wrap(network)
+    if run.numerics.compiled != "no":
+        forward = torch.compile(forward, mode=run.numerics.compiled)
+
+    with _progress_bar(run, len(history), progress and distributed.rank() == 0) as bar:
+        for epoch in range(len(history), recipe.epochs):
+            network.train()
+            row = _train_epoch(run, epoch, forward, optimizer, bar)
+            if val is not None:
+                row["held_out_accuracy"] = _held_out_accuracy(recipe, network, val.to(device))
+            history.append(row)
+            _save(run, network, optimizer, history)
+    return TrainingResult(network.eval(), pd.DataFrame(history), run.numerics)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same through a training."""
+
+    recipe: Recipe
+    split: Split
+    seed: int
+    device: torch.device
+    numerics: Numerics
+    path: Path
+
+    @property
+    def batch_size(self) -> int:
+        return min(self.recipe.batch_size, len(self.split))
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return len(self.split) // self.batch_size
+
+    @property
+    def settings(self) -> dict:
+        """What a checkpoint must agree with."""
+        return {
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+            "data": {"digest": self.split.digest, "images": len(self.split)},
+            "numerics": asdict(self.numerics),
+        }
+
+
+def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer, bar: tqdm) -> dict:
+    """Take every step of one epoch; return its row of the history."""
+    recipe, split, steps = run.recipe, run.split, run.steps
+    start = time.perf_counter()
+    order = torch.argsort(randomness.uniform(run.seed, split.index, f"order/epoch {epoch}"), stable=True)
+    losses_so_far = torch.zeros(steps, device=run.device)
+    right = torch.zeros((), device=run.device)
+    for step in range(steps):
+        rate = optimisation.learning_rate(recipe, epoch, step, steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        positions = distributed.share(order[step * run.batch_size : (step + 1) * run.batch_size])
+        x = augmented_views(split, positions, recipe, run.seed, epoch)  # [B·V,3,H,W]
+        with torch.autocast(run.device.type, torch.bfloat16, enabled=run.numerics.precision == "bfloat16"):
+            outputs = forward(x)
+        outputs = distributed.gather(outputs.float().unflatten(0, (-1, recipe.views)))  # [B,V,k]
+        labels = distributed.gather(split.labels[positions])
+        loss = objective(recipe, outputs, labels)
+        optimizer.zero_grad()
+        (loss * distributed.size()).backward()
+        optimizer.step()
+
+        losses_so_far[step] = loss.detach()
+        right += accuracy(recipe, outputs.detach(), labels)
+        bar.update(run.batch_size)
+        if (step + 1) % _LOOK_EVERY == 0 or step + 1 == steps:
+            _stop_unless_finite(losses_so_far[: step + 1], run, epoch)
+            shown = {"loss": losses_so_far[: step + 1].mean().item(), "accuracy": right.item() / (step + 1)}
+            bar.set_postfix({"epoch": f"{epoch + 1}/{recipe.epochs}", **shown}, refresh=False)
+    seconds = time.perf_counter() - start
+    return {
+        "epoch": epoch + 1,
+        **shown,
+        "learning_rate": rate,
+        "images_per_second": steps * run.batch_size / seconds,
+        "seconds": seconds,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def initial_network(recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
+    """The untrained network whose output the recipe's loss takes, on the processor."""
+    classifier = models.build(recipe.architecture, n_classes, width=recipe.width, seed=seed)
+    if recipe.loss == "ce":
+        return classifier
+    if recipe.triplets == "released":
+        return models.Classifier(classifier.backbone, nn.Identity())
+    dim = classifier.head.in_features
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = models.projection(dim, recipe.projection_hidden or dim, recipe.projection_out)
+    return models.Embedder(classifier.backbone, head)
+
+
+def augmented_views(split: Split, positions: Tensor, recipe: Recipe, seed: int, epoch: int) -> Tensor:
+    """Normalised float32 [B·V,3,H,W], channels last: the V views of an image follow one another."""
+    images, index = split.images[positions], split.index[positions]
+    views = [
+        augment(
+            images, recipe=recipe.augment, seed=seed, index=index, purpose=f"augmentation/epoch {epoch}/view {view}"
+        )
+        for view in range(recipe.views)
+    ]
+    x = split.normalise(torch.stack(views, 1).flatten(0, 1))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def objective(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
+    """The recipe's loss of outputs [B,V,k] with labels [B]; every view is an anchor."""
+    flat, labels = outputs.flatten(0, 1), labels.repeat_interleave(outputs.shape[1])
+    if recipe.loss == "ce":
+        return functional.cross_entropy(flat, labels)
+    if recipe.loss == "scl":
+        return losses.supervised_contrastive(flat, labels, temperature=recipe.temperature)
+    return losses.triplet_semi_hard(flat, labels, margin=recipe.margin, variant=recipe.triplets)
+
+
+def accuracy(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
+    """Share of right answers in outputs [B,V,k]: see :func:`train`."""
+    if recipe.loss == "ce":
+        return (outputs.argmax(-1) == labels[:, None]).float().mean()
+    first, last = functional.normalize(outputs[:, 0], dim=1), functional.normalize(outputs[:, -1], dim=1)
+    similarity = (first @ last.T).fill_diagonal_(-math.inf)  # [B,B], without the image itself
+    return (labels[similarity.argmax(1)] == labels).float().mean()
+
+
+def _held_out_accuracy(recipe: Recipe, network: nn.Module, val: Split) -> float:
+    network.eval()
+    return accuracy(recipe, predict(network, val)[:, None], val.labels).item()
+
+
+def _resume(run: _Run, network: nn.Module, optimizer: Optimizer) -> list[dict]:
+    """Bring network and optimizer to the checkpoint's epoch; return the history so far."""
+    if not run.path.exists():
+        return []
+    state = checkpoint.load(run.path, run.settings, run.device)
+    network.load_state_dict(state["network"])
+    optimizer.load_state_dict(state["optimizer"])
+    return state["history"]
+
+
+def _save(run: _Run, network: nn.Module, optimizer: Optimizer, history: list[dict]) -> None:
+    for name, tensor in network.state_dict().items():
+        if not tensor.isfinite().all():
+            raise TrainingDivergedError(
+                f"The weights in {name} are not finite after epoch {history[-1]['epoch']}. {_advice(run)}"
+            )
+    if distributed.rank() == 0:
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+        checkpoint.save(run.path, {"settings": run.settings, **state})
+    distributed.wait()
+
+
+def _stop_unless_finite(step_losses: Tensor, run: _Run, epoch: int) -> None:
+    bad = (~step_losses.isfinite()).nonzero()
+    if len(bad):
+        step = bad[0].item()
+        raise TrainingDivergedError(
+            f"The loss became {step_losses[step].item()} in epoch {epoch + 1}, step {step + 1}. {_advice(run)}"
+        )
+
+
+def _advice(run: _Run) -> str:
+    setting = {"scl": ", or raise temperature", "tl": ", or change margin", "ce": ""}[run.recipe.loss]
+    kept = f" The last good epoch is kept in {run.path}." if run.path.exists() else ""
+    return (
+        f"Lower learning_rate (it is {run.recipe.learning_rate:g}) or lengthen its warm-up{setting}; "
+        f"precision is {run.numerics.precision}.{kept}"
+    )
+
+
+def _progress_bar(run: _Run, epochs_done: int, shown: bool) -> tqdm:
+    images = run.steps * run.batch_size
+    return tqdm(
+        desc=f"training {run.recipe.loss}",
+        total=run.recipe.epochs * images,
+        initial=epochs_done * images,
+        unit=" images",
+        unit_scale=True,
+        disable=not shown,
+    )

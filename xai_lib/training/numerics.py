@@ -1,0 +1,51 @@
+"""How numbers are computed on a device: what changes a training's result without being in its recipe."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """Arithmetic of one training; part of what identifies its result.
+
+    Attributes:
+        precision: "float32", or "bfloat16" (autocast in the network; weights, losses and sums stay float32).
+        tf32: whether float32 convolutions may round to TensorFloat-32 (GPUs).
+        compiled: "no", or the mode of ``torch.compile``.
+    """
+
+    precision: str
+    tf32: bool
+    compiled: str
+
+
+def numerics_for(device: torch.device, precision: str = "auto") -> Numerics:
+    """The arithmetic used on ``device``.
+
+    "auto" is bfloat16 where the hardware multiplies it (a processor that only emulates it would be about nine times
+    slower), else float32. On a GPU the network is compiled with CUDA graphs; on a processor compiling does not pay.
+
+    Raises:
+        ValueError: if ``precision`` is none of auto, float32, bfloat16.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"Expected a precision out of auto, float32, bfloat16. Got {precision!r}.")
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16(device) else "float32"
+    on_gpu = device.type == "cuda"
+    return Numerics(
+        precision,
+        tf32=on_gpu and torch.backends.cudnn.allow_tf32,
+        compiled="reduce-overhead" if on_gpu else "no",
+    )
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether ``device`` multiplies bfloat16 in hardware."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

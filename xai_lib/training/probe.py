@@ -1,0 +1,158 @@
+"""The linear probe: a head for a frozen backbone, folded into one linear layer on its pooled features."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from xai_lib import models
+from xai_lib.datasets.split import Split
+from xai_lib.training.evaluation import Evaluation, predict, summarise
+
+PENALTY = 1e-3
+VARIANTS = ("paper", "released")
+
+_MAX_ITERATIONS = 1000
+_TOLERANCE = 1e-6  # of the largest element of the gradient
+_CONSTANT = 1e-6  # a feature deviating less than this, relative to the largest deviation, is constant
+
+_RELEASED_STEPS = 100
+_RELEASED_LEARNING_RATE = 0.1
+_RELEASED_MOMENTUM = 0.9
+_RELEASED_WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A fitted probe.
+
+    Attributes:
+        classifier: backbone and head as one Classifier, in evaluation mode: every explainer sees a plain model.
+        fitted: accuracy, mean confidence and confusion on the images it was fitted on, by that classifier.
+        steps: steps of the fit.
+        gradient: largest element of the objective's gradient at the end (0 at the optimum).
+    """
+
+    classifier: models.Classifier
+    fitted: Evaluation
+    steps: int
+    gradient: float
+
+
+def fit_probe(
+    backbone: nn.Module, split: Split, *, variant: str = "paper", penalty: float = PENALTY, seed: int = 0
+) -> Probe:
+    """Fit a linear head on ``backbone``'s pooled features of ``split``, not augmented (contrastive paper §3.3, §4.1).
+
+    "paper" is the optimum of an L2-penalised multinomial logistic regression on standardised features, found by L-BFGS
+    in float64 and folded into one layer on the features themselves. The paper only says "100 epochs of SGD with
+    learning rate 0.1"; at the optimum no number depends on the solver.
+
+    "released" does what the authors' code does: 100 steps of full-batch gradient descent (rate 0.1, momentum 0.9, decay
+    1e-4) on L2-normalised features, and then, as that code evaluates CIFAR-10, the head applied to features that are
+    *not* normalised. On normalised features its confidence could hardly leave 1/C.
+
+    Args:
+        backbone: [B,3,H,W] -> activations [B,D,h,w], on the split's device; frozen.
+        split: training images.
+        variant: "paper" or "released".
+        penalty: λ of (λ/2)·‖W‖² beside the mean cross entropy; the bias goes free. Of "paper" only.
+        seed: seed of the head's first weights. Of "released" only: the other's optimum has none.
+
+    Raises:
+        ValueError: if the variant does not exist.
+        RuntimeError: if L-BFGS does not converge.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"Expected a probe out of {', '.join(VARIANTS)}. Got {variant!r}.")
+    features = predict(models.Classifier(backbone, nn.Identity()), split)  # [N,D]
+    n_classes = len(split.classes)
+    if variant == "paper":
+        head, steps, gradient = fit_logistic(features, split.labels, n_classes, penalty=penalty)
+    else:
+        head, steps, gradient = fit_released(features, split.labels, n_classes, seed=seed)
+    with torch.no_grad():
+        fitted = summarise(head(features), split.labels, n_classes)
+    return Probe(models.Classifier(backbone, head).eval(), fitted, steps, gradient)
+
+
+def fit_logistic(
+    features: Tensor, labels: Tensor, n_classes: int, *, penalty: float = PENALTY
+) -> tuple[nn.Linear, int, float]:
+    """Minimise mean cross entropy + (λ/2)·‖W‖² on standardised features; fold the standardising into the layer.
+
+    With z = (a − μ)/σ: W z + b = (W/σ) a + (b − (W/σ) μ). Constant features get weight 0.
+
+    Args:
+        features: float32 [N,D].
+        labels: int64 [N].
+        n_classes: C.
+        penalty: λ.
+
+    Returns:
+        The layer D -> C on features as they are (float32), the iterations, the largest element of the gradient.
+
+    Raises:
+        RuntimeError: if the gradient is not below 1e-6 after 1000 iterations.
+    """
+    x = features.double()
+    mean, deviation = x.mean(0), x.std(0, correction=0)
+    scale = torch.where(deviation > _CONSTANT * deviation.max(), 1 / deviation, 0.0)
+    x = (x - mean) * scale
+    weight = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
+    bias = torch.zeros(n_classes, dtype=x.dtype, device=x.device, requires_grad=True)
+    solver = torch.optim.LBFGS(
+        [weight, bias],
+        max_iter=_MAX_ITERATIONS,
+        tolerance_grad=_TOLERANCE,
+        tolerance_change=0.0,
+        history_size=20,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        value = functional.cross_entropy(x @ weight.T + bias, labels) + 0.5 * penalty * weight.square().sum()
+        value.backward()
+        return value
+
+    solver.step(closure)
+    closure()
+    gradient = max(weight.grad.abs().max().item(), bias.grad.abs().max().item())
+    steps = solver.state[weight]["n_iter"]
+    if not gradient <= _TOLERANCE:
+        raise RuntimeError(
+            f"The linear probe did not converge: largest gradient {gradient:.2g} after {steps} iterations "
+            f"(expected at most {_TOLERANCE:g}). Are all features finite, and does every class have images?"
+        )
+    folded = weight.detach() * scale
+    return _linear(folded, bias.detach() - folded @ mean), steps, gradient
+
+
+def fit_released(features: Tensor, labels: Tensor, n_classes: int, *, seed: int) -> tuple[nn.Linear, int, float]:
+    """The released probe: 100 full-batch steps on L2-normalised features [N,D]; returns as :func:`fit_logistic`."""
+    x = functional.normalize(features, dim=1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = nn.Linear(x.shape[1], n_classes).to(x.device)
+    descent = torch.optim.SGD(
+        head.parameters(),
+        lr=_RELEASED_LEARNING_RATE,
+        momentum=_RELEASED_MOMENTUM,
+        weight_decay=_RELEASED_WEIGHT_DECAY,
+    )
+    for _ in range(_RELEASED_STEPS):
+        descent.zero_grad()
+        functional.cross_entropy(head(x), labels).backward()
+        descent.step()
+    gradient = max(parameter.grad.abs().max().item() for parameter in head.parameters())
+    return head.requires_grad_(False), _RELEASED_STEPS, gradient
+
+
+def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.shape[1], weight.shape[0], device=weight.device)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    return layer.requires_grad_(False)

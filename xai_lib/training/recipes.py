@@ -1,0 +1,162 @@
+"""How each network is trained: Table 2 of the contrastive paper as data, and a small recipe for processors."""
+
+from dataclasses import dataclass, fields, replace
+
+from xai_lib.datasets import augmentation
+from xai_lib.datasets.augmentation import Augmentation
+
+LOSSES = ("ce", "scl", "tl")
+
+_AUGMENTATIONS = {
+    "ce": augmentation.CE,
+    "scl": augmentation.SCL,
+    "light": augmentation.LIGHT,
+    "imagenet-ce": augmentation.CE,
+    "imagenet-scl": augmentation.SCL,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every setting of one training. Other budgets by ``dataclasses.replace(recipe, epochs=3, width=16)``.
+
+    Attributes:
+        loss: "ce" (cross entropy), "scl" (supervised contrastive) or "tl" (triplet).
+        architecture: a name that ``models.build`` knows.
+        width: channels of the network's first stage; ``None`` is the architecture's own.
+        epochs: passes over the training images.
+        batch_size: images a step, over all processes; every image gives ``views`` augmented views.
+        optimizer: "sgd", "adamw" or "radam".
+        learning_rate: its peak.
+        momentum, nesterov: of SGD; the other optimizers leave them out.
+        weight_decay: coefficient of the optimizer's own weight decay.
+        decay_norms_and_biases: whether normalisation parameters and biases decay as well.
+        schedule: "cosine" (one rate an epoch) or "one-cycle" (one rate a step): see ``optimisation.learning_rate``.
+        warmup_epochs: epochs of linear warm-up, of "cosine".
+        warmup_share: share of all steps that warms up, of "one-cycle".
+        augmentation: "ce", "scl" (both of §4.2), "light", "imagenet-ce" or "imagenet-scl".
+        views: augmented views of each image in a batch.
+        temperature: τ of the supervised contrastive loss.
+        margin: α of the triplet loss.
+        triplets: "paper" (projected, normalised embeddings) or "released" (pooled features of the backbone, plain
+            distance); see ``losses.triplet_semi_hard``.
+        projection_hidden, projection_out: widths of the projection head; ``None`` is the width of the features.
+
+    Raises:
+        ValueError: if a choice does not exist, a count is below 1, or the loss lacks a setting; the message names it.
+    """
+
+    loss: str
+    architecture: str
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    augmentation: str
+    width: int | None = None
+    optimizer: str = "sgd"
+    momentum: float | None = 0.9
+    nesterov: bool = False
+    decay_norms_and_biases: bool = True
+    schedule: str = "cosine"
+    warmup_epochs: int = 0
+    warmup_share: float = 0.0
+    views: int = 1
+    temperature: float | None = None
+    margin: float | None = None
+    triplets: str | None = None
+    projection_hidden: int | None = None
+    projection_out: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse settings that do not exist or do not fit."""
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"Expected {name} out of {', '.join(choices)}. Got {getattr(self, name)!r}.")
+        if min(self.epochs, self.batch_size, self.views) < 1:
+            raise ValueError(
+                "Expected epochs, batch_size and views of at least 1. "
+                f"Got {self.epochs}, {self.batch_size} and {self.views}."
+            )
+        needed = {"scl": ("temperature", "projection_out"), "tl": ("margin", "triplets", "projection_out"), "ce": ()}
+        for name in needed[self.loss]:
+            if getattr(self, name) is None:
+                raise ValueError(f"The loss {self.loss!r} needs {name}. Got None.")
+
+    @property
+    def augment(self) -> Augmentation:
+        """The augmentation by that name, with its numbers."""
+        return _AUGMENTATIONS[self.augmentation]
+
+
+_CHOICES = {
+    "loss": LOSSES,
+    "optimizer": ("sgd", "adamw", "radam"),
+    "schedule": ("cosine", "one-cycle"),
+    "augmentation": tuple(_AUGMENTATIONS),
+}
+
+# Contrastive paper, Table 2; augmentation §4.2 (for the triplet loss: that of cross entropy, from the released code).
+_CIFAR10 = Recipe("ce", "resnet18", 200, 128, 0.1, 5e-4, "ce")
+_CIFAR10_CONTRASTIVE = replace(
+    _CIFAR10, epochs=500, batch_size=256, weight_decay=1e-4, warmup_epochs=10, projection_out=128
+)
+_S50 = Recipe("ce", "resnet50", 160, 512, 1e-3, 1e-4, "imagenet-ce", optimizer="adamw", momentum=None, warmup_epochs=5)
+_S50_CONTRASTIVE = replace(_S50, optimizer="radam", projection_out=128)
+_SCL = {"loss": "scl", "temperature": 0.07, "views": 2}
+_TL = {"loss": "tl", "margin": 0.3, "triplets": "paper"}
+
+_SMALL = Recipe(
+    "ce",
+    "resnet8",
+    epochs=10,
+    batch_size=256,
+    learning_rate=0.4,
+    weight_decay=5e-4,
+    augmentation="ce",
+    width=32,
+    nesterov=True,
+    decay_norms_and_biases=False,
+    schedule="one-cycle",
+    warmup_share=0.25,
+)
+_SMALL_SCL = replace(_SMALL, **_SCL, epochs=6, augmentation="light", projection_out=128)
+_SMALL_TL = replace(_SMALL, **_TL | {"margin": 0.1}, epochs=8, learning_rate=0.2, projection_out=128)
+
+_RECIPES = {
+    "paper/cifar10": {
+        "ce": _CIFAR10,
+        "scl": replace(_CIFAR10_CONTRASTIVE, **_SCL, learning_rate=0.5, augmentation="scl"),
+        "tl": replace(_CIFAR10_CONTRASTIVE, **_TL),
+    },
+    "paper/imagenet-s50": {
+        "ce": _S50,
+        "scl": replace(_S50_CONTRASTIVE, **_SCL, augmentation="imagenet-scl"),
+        "tl": replace(_S50_CONTRASTIVE, **_TL),
+    },
+    "small": {"ce": _SMALL, "scl": _SMALL_SCL, "tl": _SMALL_TL},
+}
+
+
+def names() -> list[str]:
+    """The recipes there are."""
+    return list(_RECIPES)
+
+
+def get(name: str, loss: str) -> Recipe:
+    """The recipe ``name`` for ``loss``.
+
+    Raises:
+        ValueError: if either does not exist; the message lists the choices.
+    """
+    if name not in _RECIPES:
+        raise ValueError(f"Expected a recipe out of {', '.join(names())}. Got {name!r}.")
+    if loss not in LOSSES:
+        raise ValueError(f"Expected a loss out of {', '.join(LOSSES)}. Got {loss!r}.")
+    return _RECIPES[name][loss]
+
+
+def deviations(recipe: Recipe, paper: Recipe) -> list[tuple[str, object, object]]:
+    """Settings in which ``recipe`` is not ``paper``, as (setting, the paper's value, ours)."""
+    pairs = ((field.name, getattr(paper, field.name), getattr(recipe, field.name)) for field in fields(Recipe))
+    return [(name, theirs, ours) for name, theirs, ours in pairs if theirs != ours]
