@@ -1,0 +1,228 @@
+"""Paired comparison of two conditions on the same images, clustered by seed, and Holm's correction."""
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from xai_lib.statistics.intervals import check_columns, check_scores, mean_interval, seed_by_image
+
+SIGNIFICANCE = 0.05
+MIN_SEEDS = 5  # as many trainings as the papers report; below, no p-value over seeds is given
+UNITS = ("seed", "image")
+ADJUSTMENTS = frozenset({"accuracy", "confidence"})
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Condition ``a`` minus condition ``b``, in the metric's own units (no direction is "better" here).
+
+    ``low``, ``high``: 95 % interval of ``difference``, over what ``interval_over`` says. ``p_value``: two-sided, of
+    ``test``; NaN where the unit is the seed and there are fewer than five. ``p_sign_flip``: exact sign-flip
+    permutation over seeds (with five seeds it cannot go below 2/32 = 0.0625, so it is shown, not used).
+    ``p_images``: Wilcoxon signed-rank over images, whose n says nothing about new trainings.
+    ``d_images``, ``d_seeds``: paired Cohen's d (mean / standard deviation of the differences) on images and on seeds.
+    ``superiority``: how often ``a`` scores higher than ``b`` on an image, ties counting half, in [0, 1].
+    ``n_undefined``: pairs left out as a score is NaN; ``n_unpaired``: scores without a partner in the other condition.
+    ``adjusted_for``: which of accuracy and confidence cannot explain the difference, by construction.
+    """
+
+    a: str
+    b: str
+    difference: float
+    low: float
+    high: float
+    interval_over: str
+    unit: str
+    test: str
+    p_value: float
+    p_sign_flip: float
+    p_images: float
+    d_images: float
+    d_seeds: float
+    superiority: float
+    n_seeds: int
+    n_images: int
+    n_undefined: int
+    n_unpaired: int = 0
+    adjusted_for: frozenset[str] = frozenset()
+
+
+def paired_comparison(
+    scores: pd.DataFrame,
+    *,
+    metric: str,
+    a: str,
+    b: str,
+    between: str = "loss",
+    method: str | None = None,
+    unit: str = "seed",
+    adjusted_for: Collection[str] = (),
+) -> Comparison:
+    """Compare ``a`` with ``b`` on the same images.
+
+    Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are two trainings,
+    a label stands for the same initial weights and batches but not the same network: pairing by it is
+    arbitrary, costs degrees of freedom and stays valid. Seeds that only one condition has are left out.
+
+    Args:
+        scores: columns ``seed, index, metric, value``, ``between``, and ``method`` where that is given.
+        metric: the metric compared.
+        a, b: two entries of the column ``between``; the difference is ``a`` minus ``b``.
+        between: the column in which the conditions differ.
+        method: the explanation method; None where methods are what is compared.
+        unit: "seed" to speak about trainings, "image" to speak about these networks on new images.
+        adjusted_for: "confidence" for a metric normalised by confidence, "accuracy" where only images that both
+            networks classify correctly were kept (:func:`xai_lib.statistics.both_correct`).
+
+    Raises:
+        ValueError: on a missing column, a condition without scores, no image in common, or an image scored twice.
+    """
+    check_columns(scores, ["metric", between] + ([] if method is None else ["method"]))
+    chosen = scores[scores["metric"] == metric]
+    if method is not None:
+        chosen = chosen[chosen["method"] == method]
+    tables = {}
+    for name in (a, b):
+        rows = chosen[chosen[between] == name]
+        if rows.empty:
+            raise ValueError(
+                f"Expected scores of {metric!r} with {between} {name!r}"
+                f"{f' and method {method!r}' if method else ''}. Got {sorted(map(str, chosen[between].unique()))}."
+            )
+        check_scores(rows, [])
+        tables[name] = rows
+    pairs = tables[a].merge(tables[b], on=["seed", "index"], suffixes=("_a", "_b"))
+    if pairs.empty:
+        raise ValueError(
+            f"Expected images that {a!r} and {b!r} share within a seed. Got seeds "
+            f"{sorted(tables[a]['seed'].unique())} and {sorted(tables[b]['seed'].unique())} with none in common."
+        )
+    differences = seed_by_image(pairs.assign(value=pairs["value_a"] - pairs["value_b"]))
+    return compare_differences(
+        differences.to_numpy(),
+        a=a,
+        b=b,
+        unit=unit,
+        n_undefined=int((pairs["value_a"] - pairs["value_b"]).isna().sum()),
+        n_unpaired=len(tables[a]) + len(tables[b]) - 2 * len(pairs),
+        adjusted_for=adjusted_for,
+    )
+
+
+def compare_differences(
+    differences: np.ndarray,
+    *,
+    a: str,
+    b: str,
+    unit: str = "seed",
+    n_undefined: int | None = None,
+    n_unpaired: int = 0,
+    adjusted_for: Collection[str] = (),
+) -> Comparison:
+    """The comparison from paired differences [S seeds, n images] or [n images], ``a`` minus ``b``.
+
+    A one-sample question (dominance against 0.5) is this with ``values - 0.5``. NaN is left out and counted;
+    ``n_undefined`` overrides the count where NaN also stands for absent pairs. With ``unit="image"`` an
+    image's differences are averaged over its seeds first.
+
+    Raises:
+        ValueError: on an unknown unit or adjustment.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"Expected unit to be one of {UNITS}. Got {unit!r}.")
+    if not set(adjusted_for) <= ADJUSTMENTS:
+        raise ValueError(f"Expected adjusted_for within {sorted(ADJUSTMENTS)}. Got {sorted(adjusted_for)}.")
+    table = np.atleast_2d(np.asarray(differences, dtype=float))
+    n_nan = int(np.isnan(table).sum())
+    table = table[~np.isnan(table).all(axis=1)][:, ~np.isnan(table).all(axis=0)]
+    by_seed, by_image = _means(table, 1), _means(table, 0)
+    interval = mean_interval(table if unit == "seed" else by_image)
+    p_images = _p_or_one(by_image, lambda d: stats.wilcoxon(d).pvalue)
+    enough = len(by_seed) >= MIN_SEEDS
+    if unit == "image":
+        test, p_value = "Wilcoxon signed-rank over images", p_images
+    elif enough:
+        test, p_value = "t over seeds", _p_or_one(by_seed, _t_test)
+    else:
+        test, p_value = f"none (fewer than {MIN_SEEDS} seeds)", math.nan
+    return Comparison(
+        a=a,
+        b=b,
+        difference=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        interval_over=interval.interval_over,
+        unit=unit,
+        test=test,
+        p_value=p_value,
+        p_sign_flip=_sign_flip(by_seed) if enough else math.nan,
+        p_images=p_images,
+        d_images=_cohens_d(by_image),
+        d_seeds=_cohens_d(by_seed),
+        superiority=_superiority(table),
+        n_seeds=len(by_seed),
+        n_images=len(by_image),
+        n_undefined=n_nan if n_undefined is None else n_undefined,
+        n_unpaired=n_unpaired,
+        adjusted_for=frozenset(adjusted_for),
+    )
+
+
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """Holm's step-down corrected p-values [m] of one family of claims; NaN stays NaN and is not in the family."""
+    p = np.asarray(p_values, dtype=float)
+    tested = ~np.isnan(p)
+    corrected = np.full(p.shape, math.nan)
+    if tested.any():
+        corrected[tested] = multipletests(p[tested], method="holm")[1]
+    return corrected
+
+
+def _means(table: np.ndarray, axis: int) -> np.ndarray:
+    """Means along ``axis`` of a table whose rows and columns all have a value; empty for an empty table."""
+    return np.nanmean(table, axis=axis) if table.size else np.empty(0)
+
+
+def _p_or_one(differences: np.ndarray, test: Callable[[np.ndarray], float]) -> float:
+    """A test's p-value; 1 where every difference is 0 (tests leave it undefined), NaN below two differences."""
+    if len(differences) < 2:
+        return math.nan
+    if not differences.any():
+        return 1.0
+    return float(test(differences))
+
+
+def _t_test(differences: np.ndarray) -> float:
+    """Two-sided p-value of a mean of 0; 0 where all differences are one number, the limit of t."""
+    return 0.0 if _constant(differences) else stats.ttest_1samp(differences, 0).pvalue
+
+
+def _constant(differences: np.ndarray) -> bool:
+    """Whether all differences are equal up to rounding."""
+    return bool(np.ptp(differences) <= 1e-12 * np.abs(differences).max())
+
+
+def _sign_flip(differences: np.ndarray) -> float:
+    """Two-sided sign-flip permutation p-value of the mean; exact up to 13 seeds, 9,999 draws beyond."""
+    return float(stats.permutation_test((differences,), np.mean, permutation_type="samples", rng=0).pvalue)
+
+
+def _cohens_d(differences: np.ndarray) -> float:
+    """Mean over standard deviation (ddof 1); NaN where there are fewer than two or all are equal."""
+    if len(differences) < 2 or _constant(differences):
+        return math.nan
+    return float(differences.mean() / differences.std(ddof=1))
+
+
+def _superiority(table: np.ndarray) -> float:
+    """Share of differences above 0, ties counting half: per seed, then over seeds."""
+    return (
+        float(_means(np.where(np.isnan(table), math.nan, (np.sign(table) + 1) / 2), 1).mean())
+        if table.size
+        else math.nan
+    )
