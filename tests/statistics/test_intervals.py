@@ -93,6 +93,15 @@ def test_undefined_scores_are_counted_and_left_out():
     assert (nothing["n_undefined"], nothing["n_images"], nothing["interval_over"]) == (6, 0, "none")
 
 
+def test_gaps_in_single_seeds_do_not_pull_the_interval_towards_zero():
+    rng = np.random.default_rng(6)
+    table = 10 + rng.normal(size=(5, 200))
+    table[rng.random(table.shape) < 0.3] = math.nan
+    interval = mean_interval(table)
+    assert interval.low < interval.mean < interval.high
+    assert interval.high - interval.low < 0.5
+
+
 def test_one_image_has_a_mean_and_no_interval():
     interval = mean_interval([0.25])
     assert interval.mean == 0.25

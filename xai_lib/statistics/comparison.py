@@ -82,34 +82,21 @@ def paired_comparison(
     Raises:
         ValueError: on a missing column, a condition without scores, no image in common, or an image scored twice.
     """
-    check_columns(scores, ["metric", between] + ([] if method is None else ["method"]))
-    chosen = scores[scores["metric"] == metric]
-    if method is not None:
-        chosen = chosen[chosen["method"] == method]
-    tables = {}
-    for name in (a, b):
-        rows = chosen[chosen[between] == name]
-        if rows.empty:
-            raise ValueError(
-                f"Expected scores of {metric!r} with {between} {name!r}"
-                f"{f' and method {method!r}' if method else ''}. Got {sorted(map(str, chosen[between].unique()))}."
-            )
-        check_scores(rows, [])
-        tables[name] = rows
-    pairs = tables[a].merge(tables[b], on=["seed", "index"], suffixes=("_a", "_b"))
+    rows_a, rows_b = (_condition(scores, metric, method, between, name) for name in (a, b))
+    pairs = rows_a.merge(rows_b, on=["seed", "index"], suffixes=("_a", "_b"))
     if pairs.empty:
         raise ValueError(
             f"Expected images that {a!r} and {b!r} share within a seed. Got seeds "
-            f"{sorted(tables[a]['seed'].unique())} and {sorted(tables[b]['seed'].unique())} with none in common."
+            f"{sorted(rows_a['seed'].unique())} and {sorted(rows_b['seed'].unique())} with none in common."
         )
-    differences = seed_by_image(pairs.assign(value=pairs["value_a"] - pairs["value_b"]))
+    pairs["value"] = pairs["value_a"] - pairs["value_b"]
     return compare_differences(
-        differences.to_numpy(),
+        seed_by_image(pairs).to_numpy(),
         a=a,
         b=b,
         unit=unit,
-        n_undefined=int((pairs["value_a"] - pairs["value_b"]).isna().sum()),
-        n_unpaired=len(tables[a]) + len(tables[b]) - 2 * len(pairs),
+        n_undefined=int(pairs["value"].isna().sum()),
+        n_unpaired=len(rows_a) + len(rows_b) - 2 * len(pairs),
         adjusted_for=adjusted_for,
     )
 
@@ -181,6 +168,23 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     if tested.any():
         corrected[tested] = multipletests(p[tested], method="holm")[1]
     return corrected
+
+
+def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: str, name: str) -> pd.DataFrame:
+    """One condition's scores, one row for each seed and image."""
+    check_columns(scores, ["metric", between] + ([] if method is None else ["method"]))
+    chosen = scores[scores["metric"] == metric]
+    if method is not None:
+        chosen = chosen[chosen["method"] == method]
+    rows = chosen[chosen[between] == name]
+    if rows.empty:
+        of_method = "" if method is None else f" and method {method!r}"
+        raise ValueError(
+            f"Expected scores of {metric!r} with {between} {name!r}{of_method}. "
+            f"Got {sorted(map(str, chosen[between].unique()))}."
+        )
+    check_scores(rows, [])
+    return rows[["seed", "index", "value"]]
 
 
 def _means(table: np.ndarray, axis: int) -> np.ndarray:
