@@ -1,0 +1,1 @@
+"""Data sets: generated, downloaded, or a user's own folder of images."""

@@ -1,0 +1,138 @@
+"""One part of a data set, held on one device as a single uint8 tensor."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+MASKS = ("object", "part", "second", "shortcut")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some images of a split: ``images`` uint8 [B,3,H,W], ``labels`` int64 [B], ``index`` int64 [B]."""
+
+    images: Tensor
+    labels: Tensor
+    index: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        images: uint8 [N,3,H,W], RGB.
+        labels: int64 [N], positions in ``classes``.
+        classes: class names.
+        index: int64 [N], the number of each image in its data set; random draws are keyed by it, and a
+            subset keeps it.
+        mean, std: colour statistics of the training part, three numbers each, for images in [0, 1].
+        name: of the data set, for example ``"planted"``.
+        part: ``"train"`` or ``"test"``.
+        digest: sha256 (hexadecimal) that identifies the content.
+        masks: bool [N,H,W] under the keys of :data:`MASKS`; empty where the data set has none.
+        factors: one row an image, what varies besides the class; None where unknown.
+
+    Raises:
+        ValueError: if the pieces do not fit together.
+    """
+
+    images: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    index: Tensor
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    name: str
+    part: str
+    digest: str
+    masks: dict[str, Tensor] = field(default_factory=dict)
+    factors: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse pieces that do not fit together."""
+        if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
+            raise ValueError(f"Expected images as uint8 [N,3,H,W]. Got {_describe(self.images)}.")
+        n, _, height, width = self.images.shape
+        for what, tensor in (("labels", self.labels), ("index", self.index)):
+            if tensor.dtype != torch.int64 or tensor.shape != (n,):
+                raise ValueError(f"Expected {what} as int64 [{n}]. Got {_describe(tensor)}.")
+        if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+            raise ValueError(
+                f"Expected labels in [0, {len(self.classes)}). "
+                f"Got {int(self.labels.min())} to {int(self.labels.max())}."
+            )
+        for key, mask in self.masks.items():
+            if key not in MASKS:
+                raise ValueError(f"Expected a mask named {', '.join(MASKS)}. Got {key!r}.")
+            if mask.dtype != torch.bool or mask.shape != (n, height, width):
+                raise ValueError(f"Expected mask {key!r} as bool [{n},{height},{width}]. Got {_describe(mask)}.")
+        if self.factors is not None and len(self.factors) != n:
+            raise ValueError(f"Expected factors with {n} rows. Got {len(self.factors)}.")
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.images)
+
+    def subset(self, positions: Tensor | list[int]) -> "Split":
+        """The images at ``positions`` [M] (int64), in that order; they keep their index.
+
+        The digest of a subset is that of its parent and its indices.
+        """
+        positions = torch.as_tensor(positions, dtype=torch.int64, device=self.images.device)
+        index = self.index[positions]
+        digest = hashlib.sha256(self.digest.encode() + index.cpu().numpy().tobytes()).hexdigest()
+        factors = self.factors
+        if factors is not None:
+            factors = factors.iloc[positions.cpu().numpy()].reset_index(drop=True)
+        return replace(
+            self,
+            images=self.images[positions],
+            labels=self.labels[positions],
+            index=index,
+            digest=digest,
+            masks={key: mask[positions] for key, mask in self.masks.items()},
+            factors=factors,
+        )
+
+    def to(self, device: torch.device | str) -> "Split":
+        """The same split with every tensor on ``device``."""
+        return replace(
+            self,
+            images=self.images.to(device),
+            labels=self.labels.to(device),
+            index=self.index.to(device),
+            masks={key: mask.to(device) for key, mask in self.masks.items()},
+        )
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Standardise colours: uint8 [B,3,H,W], or float in [0,1] as augmentation returns it -> float32 [B,3,H,W]."""
+        mean, std = self._statistics(images.device)
+        if images.dtype == torch.uint8:
+            return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+        return images.to(torch.float32).sub(mean).div_(std)
+
+    def denormalise(self, x: Tensor) -> Tensor:
+        """Undo :meth:`normalise`: float32 [B,3,H,W] -> float32 in [0,1]."""
+        mean, std = self._statistics(x.device)
+        return (x * std + mean).clamp_(0, 1)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """All images in order, ``batch_size`` at a time; the last batch may be smaller."""
+        if batch_size < 1:
+            raise ValueError(f"Expected a batch size of at least 1. Got {batch_size}.")
+        for first in range(0, len(self), batch_size):
+            chunk = slice(first, first + batch_size)
+            yield Batch(self.images[chunk], self.labels[chunk], self.index[chunk])
+
+    def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (self.mean, self.std))
+        return mean, std
+
+
+def _describe(tensor: Tensor) -> str:
+    return f"{tensor.dtype} {list(tensor.shape)}"
