@@ -45,6 +45,7 @@ def test_json_refuses_nan_and_keeps_the_rest(tmp_path):
 
 
 def test_frames_come_back_equal(tmp_path):
+    digits = torch.rand(1000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).numpy()
     frame = pd.DataFrame(
         {
             "method": ["grad-cam", "NA", "None", 'a,"b"'],
@@ -53,6 +54,8 @@ def test_frames_come_back_equal(tmp_path):
             "hit": [True, False, True, True],
         }
     )
+    frame = pd.concat([frame, pd.DataFrame({"method": "m", "index": 0, "value": digits, "hit": True})])
+    frame = frame.reset_index(drop=True)
     write_frame(tmp_path / "a.csv", frame)
     pd.testing.assert_frame_equal(read_frame(tmp_path / "a.csv"), frame, check_exact=True)
 

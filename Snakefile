@@ -1,0 +1,136 @@
+# The workflow: cells of the store in parallel -> notebooks -> the book. `make book` calls it; by hand:
+#
+#   snakemake --profile profiles/local --config scale=laptop dataset=folder:/data/mine overrides="epochs_ce=1"
+#
+# Which cells there are, and what each needs, is the library's to say: `python -m xai_lib cells`.
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SETTINGS = {name: str(config.get(name, default)) for name, default in
+            {"scale": "demo", "dataset": "", "overrides": ""}.items()}
+STORE = Path(os.environ.get("XAI_STORE") or ".store")
+PYTHON = sys.executable
+ARGUMENTS = [argument for name, value in SETTINGS.items() if value for argument in (f"--{name}", value)]
+
+
+def files(*patterns):
+    """Files under version control's eye that match, in a fixed order."""
+    return sorted(str(path) for pattern in patterns for path in Path().glob(pattern) if path.is_file())
+
+
+def plan():
+    """The cells, as the library lists them. Jobs on other machines read what the controller has written."""
+    file = STORE / "plans" / f"{hashlib.sha256(json.dumps(SETTINGS).encode()).hexdigest()[:16]}.json"
+    if workflow.is_main_process:
+        command = [PYTHON, "-m", "xai_lib", "cells", *ARGUMENTS]
+        listing = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        if listing.returncode:
+            raise WorkflowError(f"The cells could not be listed: {' '.join(command)}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(listing.stdout)
+    return {cell["id"]: cell for cell in json.loads(file.read_text())}
+
+
+def stamp(cell):
+    """An empty file that says a cell is in the store. The cell itself is the store's, and no rule may delete it."""
+    return str(STORE / "stamps" / cell["command"][0] / cell["key"])
+
+
+CELLS = plan()
+NOTEBOOKS = [path for path in files("notebooks/**/*.ipynb") if ".ipynb_checkpoints" not in path]
+EXECUTED = [f"book/executed/{Path(path).relative_to('notebooks')}" for path in NOTEBOOKS]
+LIBRARY = files("xai_lib/**/*.py", "xai_lib/**/*.yaml", "xai_lib/**/*.csv")
+RECORDED = files("book/recorded/**/*")
+PROSE = [path for path in files("_config.yml", "CHANGELOG.md", "README.md", "book/**/*")
+         if not path.startswith(("book/executed/", "book/_build/", "book/recorded/"))]
+
+if workflow.is_main_process:  # stamps follow the store: notebooks may have filled it, a user may have emptied it
+    for cell in CELLS.values():
+        file = Path(stamp(cell))
+        if not cell["done"]:
+            file.unlink(missing_ok=True)
+        elif not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+
+
+rule all:
+    input:
+        "book/_build/html/.complete",
+
+
+rule store:
+    input:
+        [stamp(cell) for cell in CELLS.values()],
+
+
+rule notebooks:
+    input:
+        EXECUTED,
+
+
+# One rule a stage, so that a profile can give each its resources.
+for stage in sorted({cell["command"][0] for cell in CELLS.values()}):
+
+    rule:
+        name:
+            stage
+        output:
+            str(STORE / "stamps" / stage / "{key,[0-9a-f]{64}}"),
+        input:
+            lambda wildcards: [stamp(CELLS[need]) for need in BY_KEY[wildcards.key]["needs"]],
+        params:
+            command=lambda wildcards: [*BY_KEY[wildcards.key]["command"], *ARGUMENTS],
+            python=PYTHON,
+        log:
+            str(STORE / "logs" / stage / "{key}.log"),
+        message:
+            "{params.command} (progress: {log})"
+        shell:
+            "{params.python:q} -m xai_lib {params.command:q} > {log:q} 2>&1 && touch {output:q}"
+
+
+BY_KEY = {cell["key"]: cell for cell in CELLS.values()}
+
+
+rule notebook:
+    output:
+        "book/executed/{name}.ipynb",
+    input:
+        notebook="notebooks/{name}.ipynb",
+        cells=rules.store.input,
+        library=LIBRARY,
+        recorded=RECORDED,
+    params:
+        arguments=ARGUMENTS,
+        python=PYTHON,
+    log:
+        str(STORE / "logs" / "notebook" / "{name}.log"),
+    message:
+        "{input.notebook}"
+    shell:
+        "{params.python:q} -m xai_lib execute {input.notebook:q} {output:q} {params.arguments:q} > {log:q} 2>&1"
+
+
+rule book:
+    output:
+        "book/_build/html/.complete",
+    input:
+        notebooks=EXECUTED,
+        prose=PROSE,
+        recorded=RECORDED,
+    params:
+        jupyter_book=str(Path(PYTHON).with_name("jupyter-book")),
+    log:
+        str(STORE / "logs" / "book.log"),
+    message:
+        "book/_build/html/index.html"
+    shell:
+        # --all: warnings of a page that is not read again would be lost, and a strict build pass the second time
+        "{params.jupyter_book:q} build book --path-output book --all -W --keep-going -n > {log:q} 2>&1"
+        " && touch {output:q}"
