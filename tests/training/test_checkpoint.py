@@ -23,6 +23,14 @@ def test_what_is_saved_is_loaded(path):
     assert [p.name for p in path.parent.iterdir()] == ["checkpoint.pt"]
 
 
+def test_whoever_reads_while_another_is_saved_reads_the_old_one_whole(path):
+    content = path.read_bytes()
+    with path.open("rb") as reader:
+        checkpoint.save(path, {"settings": SETTINGS})
+        assert reader.read() == content
+    assert path.read_bytes() != content
+
+
 def test_a_refusal_names_every_differing_setting(path):
     other = {"recipe": {"learning_rate": 0.1, "epochs": 3}, "seed": 1, "data": {"digest": "b"}}
     with pytest.raises(checkpoint.CheckpointError) as error:

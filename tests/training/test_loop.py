@@ -107,17 +107,20 @@ def test_a_checkpoint_of_another_training_is_refused(split, tmp_path):
         run(tiny("ce", epochs=1), split, tmp_path, precision="bfloat16")
 
 
-def test_a_loss_that_is_not_finite_stops_and_the_last_epoch_stays(split, tmp_path, monkeypatch):
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_a_loss_that_is_not_finite_stops_and_the_last_epoch_stays(split, tmp_path, monkeypatch, value):
     recipe = tiny("ce", epochs=3)
     real, calls = loop.objective, 0
 
     def poisoned(*arguments):
         nonlocal calls
         calls += 1
-        return real(*arguments) * (float("nan") if calls == 5 else 1)
+        return real(*arguments) * (float(value) if calls == 5 else 1)
 
     monkeypatch.setattr(loop, "objective", poisoned)
-    with pytest.raises(TrainingDivergedError, match=r"nan in epoch 2, step 2.*learning_rate.*0\.4.*last good epoch"):
+    with pytest.raises(
+        TrainingDivergedError, match=rf"{value} in epoch 2, step 2.*learning_rate.*0\.4.*last good epoch"
+    ):
         run(recipe, split, tmp_path)
     monkeypatch.undo()
     resumed = run(recipe, split, tmp_path)
@@ -131,7 +134,14 @@ def test_weights_that_are_not_finite_are_never_saved(split, tmp_path):
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
-def test_order_and_augmentation_follow_seed_epoch_and_view(split):
+def test_order_follows_seed_and_epoch(split):
+    orders = [loop.shuffled(split, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    assert all(order.sort().values.tolist() == list(range(60)) for order in orders)
+    assert len({tuple(order.tolist()) for order in orders}) == 3
+    assert torch.equal(orders[0], loop.shuffled(split, 0, 0))
+
+
+def test_augmentation_follows_seed_epoch_and_view(split):
     recipe = tiny("scl")
     positions = torch.tensor([3, 1])
     x = loop.augmented_views(split, positions, recipe, seed=0, epoch=0)

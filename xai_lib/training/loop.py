@@ -136,7 +136,7 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
     """Take every step of one epoch; return its row of the history."""
     recipe, split, steps = run.recipe, run.split, run.steps
     start = time.perf_counter()
-    order = torch.argsort(randomness.uniform(run.seed, split.index, f"order/epoch {epoch}"), stable=True)
+    order = shuffled(split, run.seed, epoch)
     losses_so_far = torch.zeros(steps, device=run.device)
     right = torch.zeros((), device=run.device)
     for step in range(steps):
@@ -184,6 +184,11 @@ def initial_network(recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         head = models.projection(dim, recipe.projection_hidden or dim, recipe.projection_out)
     return models.Embedder(classifier.backbone, head)
+
+
+def shuffled(split: Split, seed: int, epoch: int) -> Tensor:
+    """The order of the images in an epoch: positions int64 [N]."""
+    return torch.argsort(randomness.uniform(seed, split.index, f"order/epoch {epoch}"), stable=True)
 
 
 def augmented_views(split: Split, positions: Tensor, recipe: Recipe, seed: int, epoch: int) -> Tensor:
