@@ -1,0 +1,182 @@
+"""Networks: residual backbones, the heads put on them, and one face for all that classify."""
+
+import copy
+import difflib
+from collections import OrderedDict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torchvision.models import resnet
+from torchvision.models.resnet import BasicBlock, Bottleneck
+
+
+class Classifier(nn.Module):
+    """Backbone, global average pooling, linear head: what every explainer and metric sees, whatever the loss was.
+
+    Args:
+        backbone: [B,3,H,W] -> activations [B,D,h,w]; its children are the stages.
+        head: [B,D] -> logits [B,C].
+    """
+
+    def __init__(self, backbone: nn.Sequential, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features, float [B,D], of images float [B,3,H,W]."""
+        return self.backbone(x).mean(dim=(2, 3))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Class scores before the softmax, float [B,C], of images float [B,3,H,W]."""
+        return self.head(self.features(x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits."""
+        return self.logits(x)
+
+    def layers(self) -> dict[str, nn.Module]:
+        """Layers worth explaining, by dotted name, in the order of the forward pass: the stem, then each block."""
+        found: dict[str, nn.Module] = {}
+        for name, stage in self.backbone.named_children():
+            if name != "stem" and isinstance(stage, nn.Sequential):
+                found |= {f"backbone.{name}.{position}": block for position, block in stage.named_children()}
+            else:
+                found[f"backbone.{name}"] = stage
+        return found
+
+    def default_layer(self) -> nn.Module:
+        """The last convolutional block, ``layer4[-1]`` of a ResNet (contrastive paper §4.3)."""
+        return list(self.layers().values())[-1]
+
+
+class Embedder(nn.Module):
+    """Backbone, pooling, projection head, length 1: what a contrastive loss trains.
+
+    Args:
+        backbone: [B,3,H,W] -> activations [B,D,h,w].
+        projection: [B,D] -> [B,k].
+    """
+
+    def __init__(self, backbone: nn.Sequential, projection: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.projection = projection
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Embeddings of Euclidean length 1, float [B,k], of images float [B,3,H,W]."""
+        return functional.normalize(self.projection(self.backbone(x).mean(dim=(2, 3))), dim=1)
+
+
+def names() -> list[str]:
+    """The architectures there are."""
+    return list(_ARCHITECTURES)
+
+
+def build(architecture: str, n_classes: int, *, width: int | None = None, seed: int) -> Classifier:
+    """A classifier with random weights; the same seed gives the same weights, and no global generator is disturbed.
+
+    Args:
+        architecture: ``resnet8`` (for processors: three blocks, map of a quarter of the image's side), ``resnet18``
+            (stem of one 3×3 convolution, no pooling: for images of 32 pixels) or ``resnet50`` (7×7 stem).
+        n_classes: number of classes.
+        width: channels of the first stage; ``None`` is the architecture's own (32, 64, 64).
+        seed: of the weights.
+
+    Raises:
+        ValueError: if the architecture does not exist, or a number is below 1; the message says what was expected.
+    """
+    if architecture not in _ARCHITECTURES:
+        near = difflib.get_close_matches(str(architecture), names(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise ValueError(f"Expected an architecture out of {', '.join(names())}. Got {architecture!r}.{hint}")
+    backbone, own_width, expansion = _ARCHITECTURES[architecture]
+    width = own_width if width is None else width
+    for what, number in (("n_classes", n_classes), ("width", width)):
+        if type(number) is not int or number < 1:
+            raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Classifier(backbone(width), nn.Linear(width * expansion, n_classes))
+
+
+def projection(dim: int, hidden: int, out: int = 128) -> nn.Sequential:
+    """The projection head of the contrastive paper (§4.1): linear, ReLU, linear; [B,dim] -> [B,out]."""
+    return nn.Sequential(nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, out))
+
+
+def fold_batchnorm(classifier: Classifier) -> Classifier:
+    """A copy for scoring: evaluation mode, each batch normalisation folded into the convolution before it.
+
+    Logits and activations of layers stay the same up to float rounding (about 1e-5). The original is not changed.
+    """
+    folded = copy.deepcopy(classifier).eval()
+    for module in folded.modules():
+        pairs = [("conv1", "bn1"), ("conv2", "bn2"), ("conv3", "bn3"), ("0", "1")]
+        for convolution, norm in pairs:
+            children = dict(module.named_children())
+            if isinstance(children.get(convolution), nn.Conv2d) and isinstance(children.get(norm), nn.BatchNorm2d):
+                setattr(module, convolution, fuse_conv_bn_eval(children[convolution], children[norm]))
+                setattr(module, norm, nn.Identity())
+    return folded
+
+
+def _resnet8(width: int) -> nn.Sequential:
+    return _initialised(
+        OrderedDict(
+            stem=_stem(width),
+            block1=_block(width, width, stride=2),
+            block2=_block(width, 2 * width, stride=2),
+            block3=_block(2 * width, 4 * width, stride=1),
+        )
+    )
+
+
+def _resnet18(width: int) -> nn.Sequential:
+    stages = OrderedDict(stem=_stem(width))
+    channels = width
+    for number in range(1, 5):
+        planes = width * 2 ** (number - 1)
+        first = _block(channels, planes, stride=1 if number == 1 else 2)
+        stages[f"layer{number}"] = nn.Sequential(first, _block(planes, planes, stride=1))
+        channels = planes
+    return _initialised(stages)
+
+
+def _resnet50(width: int) -> nn.Sequential:
+    if width != 64:
+        raise ValueError(f"Expected width 64, or None, for resnet50. Got {width}: narrower networks are resnet18.")
+    network = resnet.ResNet(Bottleneck, [3, 4, 6, 3])
+    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+    stages = {f"layer{number}": getattr(network, f"layer{number}") for number in range(1, 5)}
+    return nn.Sequential(OrderedDict(stem=stem, **stages))
+
+
+_ARCHITECTURES: dict[str, tuple[Callable[[int], nn.Sequential], int, int]] = {  # -> backbone, own width, features/width
+    "resnet8": (_resnet8, 32, 4),
+    "resnet18": (_resnet18, 64, 8),
+    "resnet50": (_resnet50, 64, 32),
+}
+
+
+def _stem(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+
+
+def _block(channels: int, planes: int, *, stride: int) -> BasicBlock:
+    shortcut = None
+    if stride != 1 or channels != planes:
+        shortcut = nn.Sequential(nn.Conv2d(channels, planes, 1, stride=stride, bias=False), nn.BatchNorm2d(planes))
+    return BasicBlock(channels, planes, stride, shortcut)
+
+
+def _initialised(stages: "OrderedDict[str, nn.Module]") -> nn.Sequential:
+    """The stages in a row, convolutions initialised as torchvision's ResNets are (He et al. 2015)."""
+    backbone = nn.Sequential(stages)
+    for module in backbone.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return backbone
