@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from xai_lib import explainers
+from xai_lib.explainers import registry
+
+
+@pytest.fixture
+def own_registry(monkeypatch):
+    monkeypatch.setattr(registry, "_EXPLAINERS", dict(registry._EXPLAINERS))
+
+
+def test_names_hold_the_cams_and_the_controls():
+    assert {"grad-cam", "eigen-cam", "uniform", "random", "centred-gaussian", "edge-map"} <= set(explainers.names())
+    assert list(explainers.names()) == sorted(explainers.names())
+
+
+def test_get_returns_the_function():
+    assert explainers.get("grad-cam") is explainers.cams.grad_cam
+
+
+def test_every_explainer_answers_to_the_same_face(model, x, target):
+    for name in explainers.names():
+        about = explainers.about(name)
+        extra = {"seed": 0, "index": torch.arange(len(x))} if about.random else {}
+        maps = explainers.get(name)(model, x, score=explainers.class_score(target), layer="last", **extra)
+        assert maps.shape == (4, 16, 16), name
+        assert maps.dtype == torch.float32
+        assert not maps.requires_grad
+
+
+def test_about_says_what_a_caller_must_know():
+    assert explainers.about("grad-cam").class_specific
+    assert explainers.about("grad-cam").on_layer
+    assert not explainers.about("grad-cam").random
+    assert not explainers.about("eigen-cam").class_specific
+    assert explainers.about("random").random
+    assert not explainers.about("edge-map").on_layer
+
+
+@pytest.mark.parametrize("lookup", [explainers.get, explainers.about])
+def test_unknown_name_lists_those_that_exist_nearest_first(lookup):
+    with pytest.raises(ValueError, match=r"Expected the name of an explainer: grad-cam, .*uniform.*Got 'gradcam'"):
+        lookup("gradcam")
+
+
+def test_duplicate_name_is_refused(own_registry):
+    with pytest.raises(ValueError, match=r"'grad-cam', which is taken: centred-gaussian"):
+        explainers.register("grad-cam", paper="-")(lambda model, x, *, score, layer: x)
+
+
+def test_registering_returns_the_function_and_makes_it_available(own_registry):
+    def mine(model, x, *, score, layer=None):
+        return x[:, 0]
+
+    assert explainers.register("mine", paper="-")(mine) is mine
+    assert explainers.get("mine") is mine
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda images, score, layer: images,
+        lambda model, x, *, score: x,
+        lambda model, x, *, score, layer, seed: x,
+        lambda model, x, *, score, layer, index: x,
+    ],
+)
+def test_another_face_is_refused(own_registry, function):
+    with pytest.raises(TypeError, match="Expected an explainer"):
+        explainers.register("faceless", paper="-")(function)
+    assert "faceless" not in explainers.names()

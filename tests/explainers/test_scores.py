@@ -1,0 +1,67 @@
+import pytest
+import torch
+
+from xai_lib.explainers import class_score
+from xai_lib.explainers.scores import checked_scores
+
+LOGITS = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+
+
+def test_class_score_picks_the_target_of_each_image():
+    assert class_score(torch.tensor([2, 0]))(LOGITS).tolist() == [2.0, 3.0]
+
+
+def test_class_score_picks_several_targets():
+    assert class_score(torch.tensor([[2, 1], [0, 0]]))(LOGITS).tolist() == [[2.0, 1.0], [3.0, 3.0]]
+
+
+def test_too_few_targets_are_refused():
+    with pytest.raises(ValueError, match="Expected one target per image, 2 in all. Got 1"):
+        class_score(torch.tensor([2]))(LOGITS)
+
+
+@pytest.mark.parametrize("target", [[-1, 0], [0, 3]])
+def test_a_target_that_is_no_class_is_refused(target):
+    with pytest.raises(ValueError, match=r"Expected targets in 0 to 2. Got targets from -?\d to \d"):
+        class_score(torch.tensor(target))(LOGITS)
+
+
+@pytest.mark.parametrize("target", [torch.tensor([0.0, 1.0]), torch.tensor(1), [0, 1], torch.tensor([0], dtype=torch.int32)])
+def test_a_target_of_another_type_or_shape_is_refused(target):
+    with pytest.raises(ValueError, match="Expected target as an int64 tensor"):
+        class_score(target)
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda logits: logits.sum(),
+        lambda logits: logits[:1, 0],
+        lambda logits: logits.mean(0),
+        lambda logits: logits[:, :, None],
+        lambda logits: logits[:, :0],
+    ],
+)
+def test_a_score_of_another_shape_is_refused(score):
+    with pytest.raises(ValueError, match=r"Expected score to return one number per image, \[2\].*Got shape"):
+        checked_scores(score, LOGITS)
+
+
+@pytest.mark.parametrize("score", [None, 3, lambda logits: 1.0, lambda logits: logits.argmax(1)])
+def test_a_score_that_is_no_function_to_floats_is_refused(score):
+    with pytest.raises(TypeError, match="Expected score"):
+        checked_scores(score, LOGITS)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_that_are_not_finite_are_refused_by_position(value):
+    logits = LOGITS.clone()
+    logits[1, 2] = value
+    with pytest.raises(ValueError, match=r"Got NaN or infinity for 1 of 2 images, at positions \[1\]"):
+        checked_scores(lambda logits: logits, logits)
+
+
+def test_a_logit_outside_the_score_may_be_infinite():
+    logits = LOGITS.clone()
+    logits[1, 2] = float("-inf")
+    assert checked_scores(class_score(torch.tensor([0, 0])), logits).tolist() == [0.0, 3.0]

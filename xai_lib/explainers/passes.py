@@ -1,0 +1,190 @@
+"""Run a network once and leave it as it was: a layer's activations, and the gradients of scores at that layer.
+
+The layer's output is cut out of the graph and put back as a leaf. What lies before it runs without recording, so the
+backward pass ends at the layer: the cost is one forward pass and the small part behind the layer.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.scores import Score, checked_scores
+
+Combine = Callable[[Tensor, Tensor], Tensor]
+
+
+def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None) -> Tensor:
+    """The layer's output in evaluation mode, without gradients.
+
+    Args:
+        model: the network; its modes and hooks are afterwards as they were.
+        x: normalised images, float [B,c,H,W].
+        layer: see :func:`xai_lib.explainers.layers.find_layer`.
+
+    Returns:
+        float32 [B,K,h,w] on x's device.
+
+    Raises:
+        TypeError: if `x` or the layer's output is not a float tensor.
+        ValueError: if `x` is not 4-D, the layer cannot be found, did not run exactly once or gave something other
+            than [B,K,h,w], or an activation is not finite.
+    """
+    with undisturbed(model, x) as images, _output_of(model, layer, len(x), as_leaf=False) as captured:
+        model(images)
+        activations = captured.only().float()
+    if not activations.isfinite().all():
+        raise ValueError(f"Expected finite activations. Got NaN or infinity from layer {captured.name!r}.")
+    return activations
+
+
+def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str | None, combine: Combine) -> Tensor:
+    """Maps that combine a layer's activations with the gradient of each score: one forward, S backward passes.
+
+    Args:
+        model: the network; its modes and hooks are afterwards as they were, and no ``.grad`` is written.
+        x: normalised images, float [B,c,H,W].
+        score: logits [B,C] -> [B] or [B,S].
+        layer: see :func:`xai_lib.explainers.layers.find_layer`.
+        combine: (activations [B,K,h,w], gradient of one score [B,K,h,w]) -> maps [B,h,w], in float32. It is called
+            score by score, so that only one gradient is in memory.
+
+    Returns:
+        float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device.
+
+    Raises:
+        TypeError: as :func:`layer_activations`, or if `score` does not return a float tensor.
+        ValueError: as :func:`layer_activations`, or if the model did not return logits [B,C], or a score is not
+            finite, of a wrong shape or does not depend on the layer.
+    """
+    with undisturbed(model, x) as images:
+        with _output_of(model, layer, len(x), as_leaf=True) as captured:
+            logits = model(images)
+        activations = captured.only()
+        scores = checked_scores(score, _checked_logits(logits, len(x)))
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            maps = [
+                combine(activations.detach().float(), gradient.float()) for gradient in _gradients(scores, captured)
+            ]
+    return torch.stack(maps, dim=1) if scores.ndim == 2 else maps[0]
+
+
+def _checked_logits(logits: object, batch: int) -> Tensor:
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
+        got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}.")
+    return logits
+
+
+def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
+    """The gradients [B,K,h,w] of scores [B] or [B,S] at the layer, one s after the other.
+
+    An image's score depends on that image alone, so one backward pass serves the batch.
+    """
+    n_scores = scores.shape[1:].numel()
+    for s in range(n_scores):
+        direction = torch.zeros_like(scores)
+        direction.reshape(len(scores), n_scores)[:, s] = 1
+        gradient = None
+        if scores.requires_grad:
+            (gradient,) = torch.autograd.grad(
+                scores, captured.only(), direction, retain_graph=s + 1 < n_scores, allow_unused=True
+            )
+        if gradient is None:
+            raise ValueError(
+                f"Expected a score that depends on the output of layer {captured.name!r}. Got one without a gradient: "
+                "the layer is not on the way to the logits, or the model or the score detaches them."
+            )
+        yield gradient
+
+
+@contextmanager
+def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
+    """Evaluation mode without recording, whatever the caller's modes; yields `x` laid out channels-last.
+
+    Each module's own mode comes back at the end, also after an error. Channels-last is the faster layout for
+    convolutions and changes no values.
+    """
+    _check_images(x)
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise ValueError(
+            "Expected a model built outside torch.inference_mode(). Got parameters that are inference tensors, "
+            "through which no gradient can be taken."
+        )
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            images = x.detach().clone() if x.is_inference() else x.detach()
+            yield images.contiguous(memory_format=torch.channels_last)
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _check_images(x: Tensor) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {got}.")
+    if x.ndim != 4:
+        raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
+
+
+class _Captured:
+    """The output of one layer in one forward pass."""
+
+    def __init__(self, name: str, batch: int) -> None:
+        self.name = name
+        self.batch = batch
+        self.outputs: list[Tensor] = []
+
+    def check(self, output: object) -> Tensor:
+        if not isinstance(output, Tensor):
+            raise TypeError(
+                f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {type(output).__name__}."
+            )
+        if output.ndim != 4 or len(output) != self.batch:
+            raise ValueError(
+                f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w]. "
+                f"Got shape {list(output.shape)}: name a layer before the pooling."
+            )
+        if self.outputs:
+            raise ValueError(
+                f"Expected layer {self.name!r} to run once in a forward pass. Got a second run: "
+                "name a layer that the network does not use again, such as the block around it."
+            )
+        return output
+
+    def only(self) -> Tensor:
+        if not self.outputs:
+            raise ValueError(
+                f"Expected layer {self.name!r} to run in a forward pass. Got a pass that never reached it."
+            )
+        return self.outputs[0]
+
+
+@contextmanager
+def _output_of(model: nn.Module, layer: nn.Module | str | None, batch: int, *, as_leaf: bool) -> Iterator[_Captured]:
+    """Record what `layer` returns; with `as_leaf`, recording of the graph starts there.
+
+    The record is a copy, and the network goes on with another one, because a later in-place operation (a ReLU, say)
+    would change the record, and is not allowed on a leaf.
+    """
+    name, module = find_layer(model, layer)
+    captured = _Captured(name, batch)
+
+    def record(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
+        copy = captured.check(output).detach().clone()
+        captured.outputs.append(copy)
+        if not as_leaf:
+            return None
+        torch.set_grad_enabled(True)
+        return copy.requires_grad_().clone()
+
+    handle = module.register_forward_hook(record)
+    try:
+        yield captured
+    finally:
+        handle.remove()

@@ -1,0 +1,74 @@
+"""What an explanation is about: a number per image, computed from the logits."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Score = Callable[[Tensor], Tensor]
+
+
+def class_score(target: Tensor) -> Score:
+    """The score that picks the logit of a class: ``logits[b, target[b]]``.
+
+    Args:
+        target: class per image, int64 [B]; or [B,S] for S classes per image, explained in one forward pass.
+
+    Returns:
+        A function from logits [B,C] to scores of `target`'s shape. It raises ValueError if there is not one target
+        per image or a target is not a class.
+
+    Raises:
+        ValueError: if `target` is not int64 [B] or [B,S].
+    """
+    if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.ndim not in (1, 2):
+        raise ValueError(f"Expected target as an int64 tensor [B] or [B,S]. Got {_describe(target)}.")
+
+    def score(logits: Tensor) -> Tensor:
+        if len(target) != len(logits):
+            raise ValueError(f"Expected one target per image, {len(logits)} in all. Got {len(target)}.")
+        n_classes = logits.shape[1]
+        if ((target < 0) | (target >= n_classes)).any():
+            raise ValueError(
+                f"Expected targets in 0 to {n_classes - 1}. Got targets from {target.min()} to {target.max()}."
+            )
+        columns = target.reshape(len(target), target.shape[1:].numel()).to(logits.device)  # [B,S]
+        return logits.gather(1, columns).reshape(target.shape)
+
+    return score
+
+
+def checked_scores(score: Score, logits: Tensor) -> Tensor:
+    """Apply `score` to logits [B,C] and check that it gives finite numbers of shape [B] or [B,S].
+
+    Raises:
+        TypeError: if `score` cannot be called or does not return a float tensor.
+        ValueError: if the shape is wrong or a score is not finite.
+    """
+    if not callable(score):
+        raise TypeError(
+            f"Expected score as a function from logits [B,C] to [B] or [B,S], such as class_score(target). "
+            f"Got {_describe(score)}."
+        )
+    scores = score(logits)
+    if not isinstance(scores, Tensor) or not scores.is_floating_point():
+        raise TypeError(f"Expected score to return a float tensor [B] or [B,S]. Got {_describe(scores)}.")
+    if scores.ndim not in (1, 2) or len(scores) != len(logits) or 0 in scores.shape[1:]:
+        raise ValueError(
+            f"Expected score to return one number per image, [{len(logits)}], or S of them, [{len(logits)},S]. "
+            f"Got shape {list(scores.shape)}."
+        )
+    finite = scores.detach().reshape(len(scores), scores.shape[1:].numel()).isfinite().all(1)  # [B]
+    if not finite.all():
+        bad = (~finite).nonzero().flatten().tolist()
+        raise ValueError(
+            f"Expected finite scores. Got NaN or infinity for {len(bad)} of {len(scores)} images, at positions "
+            f"{bad[:5]}: check the model's weights and its input."
+        )
+    return scores
+
+
+def _describe(thing: object) -> str:
+    if isinstance(thing, Tensor):
+        return f"{thing.dtype} with shape {list(thing.shape)}"
+    return type(thing).__name__
