@@ -2,38 +2,41 @@
 #
 #   snakemake --profile profiles/local --config scale=laptop dataset=folder:/data/mine overrides="epochs_ce=1"
 #
-# Which cells there are, and what each needs, is the library's to say: `python -m xai_lib cells`.
+# Which cells there are, and what each needs, is the library's to say: `python -m xai_lib cells`. What stands after
+# --config is passed on to it as options (--scale laptop …), all but `launcher`: see profiles/slurm.
 
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
-SETTINGS = {name: str(config.get(name, default)) for name, default in
-            {"scale": "demo", "dataset": "", "overrides": ""}.items()}
+LAUNCHER = shlex.split(config.get("launcher", ""))
+SETTINGS = {"scale": "demo"} | {name: str(value) for name, value in config.items() if name != "launcher"}
+OPTIONS = {f"--{name.replace('_', '-')}": value for name, value in sorted(SETTINGS.items()) if value}
+ARGUMENTS = [word for option in OPTIONS.items() for word in option]
 STORE = Path(os.environ.get("XAI_STORE") or ".store")
 PYTHON = sys.executable
-ARGUMENTS = [argument for name, value in SETTINGS.items() if value for argument in (f"--{name}", value)]
 
 
 def files(*patterns):
-    """Files under version control's eye that match, in a fixed order."""
+    """The files that match, in a fixed order."""
     return sorted(str(path) for pattern in patterns for path in Path().glob(pattern) if path.is_file())
 
 
 def plan():
     """The cells, as the library lists them. Jobs on other machines read what the controller has written."""
-    file = STORE / "plans" / f"{hashlib.sha256(json.dumps(SETTINGS).encode()).hexdigest()[:16]}.json"
+    file = STORE / "plans" / f"{hashlib.sha256(json.dumps(ARGUMENTS).encode()).hexdigest()[:16]}.json"
     if workflow.is_main_process:
-        command = [PYTHON, "-m", "xai_lib", "cells", *ARGUMENTS]
+        command = [*LAUNCHER, PYTHON, "-m", "xai_lib", "cells", *ARGUMENTS]
         listing = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if listing.returncode:
             raise WorkflowError(f"The cells could not be listed: {' '.join(command)}")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(listing.stdout)
-    return {cell["id"]: cell for cell in json.loads(file.read_text())}
+    return json.loads(file.read_text())
 
 
 def stamp(cell):
@@ -42,6 +45,8 @@ def stamp(cell):
 
 
 CELLS = plan()
+BY_ID = {cell["id"]: cell for cell in CELLS}
+BY_KEY = {cell["key"]: cell for cell in CELLS}
 NOTEBOOKS = [path for path in files("notebooks/**/*.ipynb") if ".ipynb_checkpoints" not in path]
 EXECUTED = [f"book/executed/{Path(path).relative_to('notebooks')}" for path in NOTEBOOKS]
 LIBRARY = files("xai_lib/**/*.py", "xai_lib/**/*.yaml", "xai_lib/**/*.csv")
@@ -50,7 +55,7 @@ PROSE = [path for path in files("_config.yml", "CHANGELOG.md", "README.md", "boo
          if not path.startswith(("book/executed/", "book/_build/", "book/recorded/"))]
 
 if workflow.is_main_process:  # stamps follow the store: notebooks may have filled it, a user may have emptied it
-    for cell in CELLS.values():
+    for cell in CELLS:
         file = Path(stamp(cell))
         if not cell["done"]:
             file.unlink(missing_ok=True)
@@ -66,7 +71,7 @@ rule all:
 
 rule store:
     input:
-        [stamp(cell) for cell in CELLS.values()],
+        [stamp(cell) for cell in CELLS],
 
 
 rule notebooks:
@@ -75,7 +80,7 @@ rule notebooks:
 
 
 # One rule a stage, so that a profile can give each its resources.
-for stage in sorted({cell["command"][0] for cell in CELLS.values()}):
+for stage in sorted({cell["command"][0] for cell in CELLS}):
 
     rule:
         name:
@@ -83,19 +88,25 @@ for stage in sorted({cell["command"][0] for cell in CELLS.values()}):
         output:
             str(STORE / "stamps" / stage / "{key,[0-9a-f]{64}}"),
         input:
-            lambda wildcards: [stamp(CELLS[need]) for need in BY_KEY[wildcards.key]["needs"]],
+            lambda wildcards: [stamp(BY_ID[need]) for need in BY_KEY[wildcards.key]["needs"]],
         params:
             command=lambda wildcards: [*BY_KEY[wildcards.key]["command"], *ARGUMENTS],
             python=PYTHON,
+            finished=str(STORE / stage / "{key}"),
         log:
             str(STORE / "logs" / stage / "{key}.log"),
         message:
             "{params.command} (progress: {log})"
         shell:
-            "{params.python:q} -m xai_lib {params.command:q} > {log:q} 2>&1 && touch {output:q}"
-
-
-BY_KEY = {cell["key"]: cell for cell in CELLS.values()}
+            """
+            {params.python:q} -m xai_lib {params.command:q} > {log:q} 2>&1
+            if [ ! -e {params.finished:q} ]; then
+                echo "Expected {params.finished}. Got another key: the machine that listed the cells has other" \
+                    "arithmetic (precision is in the key). List them on one like this: see profiles/slurm." >> {log:q}
+                exit 1
+            fi
+            touch {output:q}
+            """
 
 
 rule notebook:

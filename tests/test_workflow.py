@@ -100,13 +100,13 @@ CELLS = ["score 0", "score 1", "train 0", "train 1"]
 
 
 def test_settings_reach_every_process_and_needs_come_first(project):
-    settings = {"scale": "laptop", "dataset": "folder:/some where/x", "overrides": 'a=1, b="c d", e=$HOME'}
+    settings = {"scale": "laptop", "data_root": "/some where/x", "overrides": 'a=1, b="c d", e=$HOME'}
     code, text = snakemake(project, "notebooks", **settings)
     assert code == 0, text
     entries = journal(project)
     for entry in entries:
         given = dict(zip(entry["arguments"][-6::2], entry["arguments"][-5::2]))
-        assert given == {f"--{name}": value for name, value in settings.items()}
+        assert given == {"--scale": "laptop", "--data-root": "/some where/x", "--overrides": settings["overrides"]}
         assert entry["threads"] == "1"
     order = [(entry["arguments"][0], entry["arguments"][2]) for entry in entries]
     assert len(order) == 6
@@ -174,6 +174,17 @@ def test_cells_that_cannot_be_listed_stop_everything(project):
     assert code != 0
     assert "loss is NaN in epoch 3" in text and "The cells could not be listed" in text
     assert names(project) == []
+
+
+@pytest.mark.slow
+def test_a_job_that_computes_another_key_than_the_listed_one_fails(project):
+    """As on a cluster whose login node has no GPU; there a launcher lists the cells on a node that has."""
+    stub = project / "xai_lib/__main__.py"
+    stub.write_text(STUB.replace('"/".join(command)', '(os.environ.get("NODE", "login") + "/".join(command))'))
+    code, text = snakemake(project, "notebooks", launcher="env NODE=gpu")
+    assert code != 0
+    assert "Got another key" in text
+    assert not any(entry.startswith(("score", "execute")) for entry in names(project))
 
 
 @pytest.mark.slow
