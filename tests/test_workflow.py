@@ -116,6 +116,7 @@ def test_settings_reach_every_process_and_needs_come_first(project):
     assert (project / "book/executed/contrastive/a.ipynb").read_text() == "{}"
 
 
+@pytest.mark.slow
 def test_nothing_changed_runs_nothing(project):
     snakemake(project, "notebooks")
     assert names(project) == NOTEBOOKS + CELLS
@@ -156,6 +157,7 @@ def test_stamps_follow_the_store(project):
     assert set(names(project)) >= {"train 0", "train 1"}
 
 
+@pytest.mark.slow
 def test_a_failing_cell_shows_its_error_and_the_same_command_goes_on(project):
     (project / "fail-score").touch()
     code, text = snakemake(project, "notebooks")
