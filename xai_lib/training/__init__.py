@@ -9,9 +9,9 @@ from torch import nn
 
 from xai_lib.datasets.split import Split
 from xai_lib.models import Classifier
+from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import Evaluation, evaluate, predict
-from xai_lib.training.loop import TrainingDivergedError, TrainingResult, train
-from xai_lib.training.numerics import Numerics, numerics_for
+from xai_lib.training.loop import TrainingDivergedError, TrainingResult, remove_checkpoint, train
 from xai_lib.training.probe import Probe, fit_probe
 from xai_lib.training.recipes import Recipe
 
@@ -26,8 +26,9 @@ __all__ = [
     "evaluate",
     "fit",
     "fit_probe",
-    "numerics_for",
+    "numerics",
     "predict",
+    "remove_checkpoint",
     "train",
 ]
 

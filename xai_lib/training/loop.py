@@ -16,10 +16,11 @@ from xai_lib import losses, models, randomness
 from xai_lib.datasets.augmentation import augment
 from xai_lib.datasets.split import Split
 from xai_lib.training import checkpoint, distributed, optimisation
+from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import predict
-from xai_lib.training.numerics import Numerics, numerics_for
 from xai_lib.training.recipes import Recipe
 
+_CHECKPOINT = "checkpoint.pt"
 _LOOK_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
 
@@ -71,7 +72,7 @@ def train(
         seed: seed of the weights, the order and the augmentation.
         directory: folder of ``checkpoint.pt``.
         device: device that computes; the images are moved there.
-        precision: "auto", "float32" or "bfloat16"; see :func:`numerics_for`.
+        precision: "auto", "float32" or "bfloat16"; see :func:`numerics`.
         progress: whether to show a progress bar.
         val: held-out training images, measured after each epoch.
 
@@ -79,9 +80,7 @@ def train(
         TrainingDivergedError: at a loss or weight that is NaN or infinite; the last good checkpoint stays.
         CheckpointError: if the checkpoint is damaged or belongs to another training.
     """
-    run = _Run(
-        recipe, split.to(device), seed, device, numerics_for(device, precision), Path(directory) / "checkpoint.pt"
-    )
+    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), Path(directory) / "checkpoint.pt")
     network = initial_network(recipe, len(split.classes), seed).to(device, memory_format=torch.channels_last)
     network = distributed.synchronise_norms(network)
     optimizer = optimisation.optimizer(recipe, network)
@@ -170,6 +169,11 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
         "seconds": seconds,
         "threads": torch.get_num_threads(),
     }
+
+
+def remove_checkpoint(directory: Path) -> None:
+    """Remove what a training in ``directory`` would resume from, once its result is stored elsewhere."""
+    (Path(directory) / _CHECKPOINT).unlink(missing_ok=True)
 
 
 def initial_network(recipe: Recipe, n_classes: int, seed: int) -> nn.Module:

@@ -61,7 +61,7 @@ def fit_probe(
         seed: seed of the head's first weights. Of "released" only: the other's optimum has none.
 
     Raises:
-        ValueError: if the variant does not exist.
+        ValueError: if the variant does not exist, or features are NaN or infinite.
         RuntimeError: if L-BFGS does not converge.
     """
     if variant not in VARIANTS:
@@ -94,8 +94,11 @@ def fit_logistic(
         The layer D -> C on features as they are (float32), the iterations, the largest element of the gradient.
 
     Raises:
+        ValueError: if a feature is NaN or infinite.
         RuntimeError: if the gradient is not below 1e-6 after 1000 iterations.
     """
+    if not features.isfinite().all():
+        raise ValueError("Expected finite features. Got NaN or infinite ones: did the network's training diverge?")
     x = features.double()
     mean, deviation = x.mean(0), x.std(0, correction=0)
     scale = torch.where(deviation > _CONSTANT * deviation.max(), 1 / deviation, 0.0)
@@ -124,7 +127,7 @@ def fit_logistic(
     if not gradient <= _TOLERANCE:
         raise RuntimeError(
             f"The linear probe did not converge: largest gradient {gradient:.2g} after {steps} iterations "
-            f"(expected at most {_TOLERANCE:g}). Are all features finite, and does every class have images?"
+            f"(expected at most {_TOLERANCE:g}). Does every class have images? A larger penalty makes it easier."
         )
     folded = weight.detach() * scale
     return _linear(folded, bias.detach() - folded @ mean), steps, gradient

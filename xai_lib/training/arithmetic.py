@@ -20,7 +20,7 @@ class Numerics:
     compiled: str
 
 
-def numerics_for(device: torch.device, precision: str = "auto") -> Numerics:
+def numerics(device: torch.device, precision: str = "auto") -> Numerics:
     """The arithmetic used on ``device``.
 
     "auto" is bfloat16 where the hardware multiplies it (a processor that only emulates it would be about nine times

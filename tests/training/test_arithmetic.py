@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xai_lib.training.numerics import Numerics, has_bfloat16, numerics_for
+from xai_lib.training.arithmetic import Numerics, has_bfloat16, numerics
 
 CPU = torch.device("cpu")
 
@@ -18,18 +18,18 @@ CPU = torch.device("cpu")
 )
 def test_bfloat16_only_where_a_processor_has_it(monkeypatch, capabilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert numerics_for(CPU) == Numerics(expected, tf32=False, compiled="no")
+    assert numerics(CPU) == Numerics(expected, tf32=False, compiled="no")
     assert has_bfloat16(CPU) == (expected == "bfloat16")
 
 
 def test_a_precision_may_be_asked_for():
-    assert numerics_for(CPU, "float32").precision == "float32"
-    assert numerics_for(CPU, "bfloat16").precision == "bfloat16"
+    assert numerics(CPU, "float32").precision == "float32"
+    assert numerics(CPU, "bfloat16").precision == "bfloat16"
     with pytest.raises(ValueError, match=r"auto, float32, bfloat16. Got 'half'"):
-        numerics_for(CPU, "half")
+        numerics(CPU, "half")
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_networks_are_compiled_on_a_gpu():
-    assert numerics_for(torch.device("cuda")).compiled == "reduce-overhead"
+    assert numerics(torch.device("cuda")).compiled == "reduce-overhead"
