@@ -2,11 +2,16 @@
 SHELL := bash
 
 SCALE ?= demo## budget of a run: demo, laptop, paper or smoke
-DATASET ?= planted## data: planted, cifar10, cifar100 or folder:<path>
-CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)## processes that make book runs at a time
-PROFILE ?= profiles/local## where make book runs: profiles/local or profiles/slurm
+DATASET ?=## planted, cifar10, cifar100 or folder:<path> (default: the scale's)
+LABEL ?=## how the book calls the data (default: its name)
+OVERRIDES ?=## single values of the scale, as "seeds=3, n_scored=500"
+DOWNLOAD ?=## 1: data that is missing may be downloaded
+CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)## processes that run at a time
+PROFILE ?= profiles/local## where it runs: profiles/local or profiles/slurm
+LAUNCHER ?=## command in front of what must run on a cluster's node: see profiles/slurm
 PORT ?= 8000## port of make serve
 PYTHON ?=## interpreter of a new environment (default: the first of python3.11, 3.12, 3.13 that runs)
+export SCALE DATASET LABEL OVERRIDES LAUNCHER PYTHON
 
 IN_ENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
 LOCKED := flock -n -o -E 75 .store/book.lock
@@ -19,16 +24,19 @@ help: ## list targets and variables
 	@echo "Targets:"
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-13s %s\n", $$1, $$2 }'
 	@echo "Variables:"
-	@sed -nE 's/^([A-Z]+) \?= ?(.*)## (.*)/  \1|\3|\2/p' Makefile | awk -F'|' '{ printf "%-13s %s%s\n", $$1, $$2, ($$3 == "" || $$3 ~ /shell/) ? "" : " [" $$3 "]" }'
+	@sed -nE 's/^([A-Z]+) \?= ?(.*)## (.*)/  \1|\3|\2/p' Makefile | sed -E 's/\|\$$.*|\|$$//' | \
+		awk -F'|' '{ printf "%-13s %s%s\n", $$1, $$2, $$3 ? " [" $$3 "]" : "" }'
 
 env: ## create or update the environment in .venv
-	@PYTHON="$(PYTHON)" bash scripts/setup.sh
+	@bash scripts/setup.sh
 
 book: env ## compute what the store lacks, run the notebooks, build the book
 	@test -f "xai_lib/scales/$(SCALE).yaml" || { echo "Unknown SCALE=$(SCALE). Choose from: $(sort $(basename $(notdir $(wildcard xai_lib/scales/*.yaml))))." >&2; exit 1; }
 	@mkdir -p .store
 	@$(IN_ENV) $(LOCKED) snakemake book --profile "$(PROFILE)" --cores $(CORES) --nolock --rerun-incomplete \
-		--config scale="$(SCALE)" dataset="$(DATASET)" || { status=$$?; \
+		--config scale="$$SCALE" $${DATASET:+dataset="$$DATASET"} $${LABEL:+label="$$LABEL"} \
+		$${OVERRIDES:+overrides="$$OVERRIDES"} $(if $(filter 1,$(DOWNLOAD)),download=True) $${LAUNCHER:+launcher="$$LAUNCHER"} \
+		|| { status=$$?; \
 		[ $$status -ne 75 ] || echo "Another make book is running in this folder. Wait for it, or stop it first." >&2; \
 		exit $$status; }
 	@echo "The book: $(CURDIR)/$(BOOK) (or: make serve)"

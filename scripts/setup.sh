@@ -25,7 +25,7 @@ fingerprint() {
 
 # Print "<major.minor> <path>" of the interpreter behind $1 (not of an environment it may stand in).
 interpreter() {
-    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2], getattr(sys, "_base_executable", sys.executable))' \
+    "$1" -c 'import sys; v = sys.version_info; print("%d.%d %s" % (v[0], v[1], getattr(sys, "_base_executable", "")))' \
         2>/dev/null
 }
 
@@ -83,7 +83,7 @@ check_disk() {
 explain() {
     if grep -qiE 'no space left|disk quota exceeded' "$LOG"; then
         fail "The disk filled up: the environment needs $NEEDED_GB GB, or $NEEDED_GB_CUDA GB with CUDA. Log: $LOG"
-    elif grep -qiE 'NewConnectionError|name resolution|Connection refused|unreachable|timed out|ProxyError|from versions: none' "$LOG"; then
+    elif grep -qiE 'ConnectionError|name resolution|unreachable|timed out|ProxyError|from versions: none' "$LOG"; then
         fail "The package registry could not be reached. Check the network, then run the same command again. Log: $LOG"
     fi
     fail "pip failed: $(grep -iE '^ *error' "$LOG" | tail -n 1 || true) Log: $LOG"
@@ -115,7 +115,7 @@ if usable; then
 else
     python=$(choose_python)
     "$python" -c "import ensurepip, venv" 2>/dev/null ||
-        fail "Expected $python to have the module venv. Got none: install it (Debian, Ubuntu: apt install python3-venv)."
+        fail "Expected $python to have the module venv. Got none. On Debian and Ubuntu: apt install python3-venv"
     rm -rf .venv
     check_disk
     echo "Creating the environment in .venv with $("$python" --version) (once, some minutes; log: $LOG)."

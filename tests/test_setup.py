@@ -278,12 +278,18 @@ def project_with_snakemake(project):
     return project
 
 
-def test_book_hands_scale_and_dataset_to_snakemake(project_with_snakemake):
-    assert make(project_with_snakemake, "book", "DATASET=folder:/my images").returncode == 0
-    arguments = (project_with_snakemake / "arguments").read_text().splitlines()
-    assert arguments[0] == "book"
-    assert arguments[-3:] == ["--config", "scale=demo", "dataset=folder:/my images"]
-    assert {"--nolock", "--rerun-incomplete"} <= set(arguments)
+def test_book_hands_its_settings_to_snakemake(project_with_snakemake):
+    def config(*variables):
+        assert make(project_with_snakemake, "book", *variables).returncode == 0
+        arguments = (project_with_snakemake / "arguments").read_text().splitlines()
+        assert arguments[0] == "book"
+        assert {"--nolock", "--rerun-incomplete"} <= set(arguments)
+        return arguments[arguments.index("--config") + 1 :]
+
+    assert config("DOWNLOAD=0") == ["scale=demo"]
+    given = {"dataset": "folder:/my images", "label": "Mine, 'all'", "overrides": "seeds=3, n_scored=5"}
+    expected = ["scale=demo", *(f"{name}={value}" for name, value in given.items()), "download=True"]
+    assert config(*(f"{name.upper()}={value}" for name, value in given.items()), "DOWNLOAD=1") == expected
 
 
 def test_unknown_scale_is_one_line(project_with_snakemake):
