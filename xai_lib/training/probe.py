@@ -108,6 +108,7 @@ def fit_logistic(
     solver = torch.optim.LBFGS(
         [weight, bias],
         max_iter=_MAX_ITERATIONS,
+        max_eval=2 * _MAX_ITERATIONS,
         tolerance_grad=_TOLERANCE,
         tolerance_change=0.0,
         history_size=20,

@@ -11,8 +11,8 @@ _AUGMENTATIONS = {
     "ce": augmentation.CE,
     "scl": augmentation.SCL,
     "light": augmentation.LIGHT,
-    "imagenet-ce": augmentation.CE,
-    "imagenet-scl": augmentation.SCL,
+    "imagenet-ce": augmentation.IMAGENET_CE,
+    "imagenet-scl": augmentation.IMAGENET_SCL,
 }
 
 
