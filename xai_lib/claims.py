@@ -1,0 +1,89 @@
+"""What the papers claim, one comparison a claim, for :func:`xai_lib.statistics.verdict_table`."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from xai_lib import published
+from xai_lib.statistics import Claim
+
+_LOSSES = {"scl": "SCL", "tl": "TL"}
+_METHODS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM"}
+_DATASETS = {"cifar10": "CIFAR10", "imagenet-s50": "Imagenet-S50"}
+
+
+@dataclass(frozen=True)
+class _Property:
+    """One property of explanations: in which direction the paper says that contrastive training moves ``metric``."""
+
+    metric: str
+    direction: Literal["higher", "lower"]
+    text: str
+    section: str
+    methods: tuple[str, ...] = tuple(_METHODS)
+
+
+_CONTRASTIVE = (
+    _Property("pixel-flipping", "lower", "more faithful", "1, 5 and 6"),
+    _Property("pixel-flipping-normalised", "lower", "more faithful, whatever the network's confidence,", "1, 5 and 6"),
+    _Property("continuity", "higher", "steadier under small noise", "1 and 5"),
+    _Property("complexity", "lower", "less complex", "1, 5 and 6"),
+    _Property(
+        "contrastivity",
+        "higher",
+        "less contrastive, that is more alike between classes,",
+        "1 and 6",
+        methods=("grad-cam",),
+    ),
+)
+
+
+def contrastive(dataset: str) -> list[Claim]:
+    """What the contrastive paper claims about SCL and TL against CE (sections 1, 5 and 6).
+
+    The paper speaks of contrastive training as one thing; here each of its losses is claimed apart, for each method.
+    Contrastivity needs maps of several classes, so it is claimed for Grad-CAM only; there ``better`` is the direction
+    of the claim, a higher similarity, not the metric's own. Pixel flipping stands a second time in the
+    confidence-normalised reading, which is ours. Each text ends with what Table 4 prints, and where that contradicts
+    the claim.
+
+    Args:
+        dataset: the label of the images that the verdicts will be about.
+    """
+    return [
+        Claim(
+            id=f"contrastive-{claimed.metric}-{method}-{loss}",
+            paper="contrastive",
+            section=claimed.section,
+            text=(
+                f"{_METHODS[method]} explanations of {_LOSSES[loss]} networks are {claimed.text} than those of CE "
+                f"networks. {_in_print(claimed, method, loss)}"
+            ),
+            metric=claimed.metric,
+            method=method,
+            better=claimed.direction,
+            a=loss,
+            b="ce",
+            dataset=dataset,
+        )
+        for claimed in _CONTRASTIVE
+        for method in claimed.methods
+        for loss in _LOSSES
+    ]
+
+
+def _in_print(claimed: _Property, method: str, loss: str) -> str:
+    cells = published.table("contrastive", 4)
+    cells = cells[(cells["metric"] == claimed.metric) & (cells["method"] == method)].set_index(["dataset", "loss"])
+    if cells.empty:
+        return "A reading of ours, not in print."
+    parts = []
+    for dataset, label in _DATASETS.items():
+        contrastive_cell, ce = cells.loc[(dataset, loss)], cells.loc[(dataset, "ce")]
+        higher = contrastive_cell["value"] > ce["value"]
+        contradicts = ", which contradicts it" if higher != (claimed.direction == "higher") else ""
+        parts.append(f"{_number(contrastive_cell['printed'])} against {_number(ce['printed'])} on {label}{contradicts}")
+    return f"Printed: {'; '.join(parts)}."
+
+
+def _number(printed: str) -> str:
+    return printed.split(" ± ")[0]

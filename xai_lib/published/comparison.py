@@ -1,0 +1,94 @@
+"""Ours minus published, after what was printed is brought to the units this library computes in."""
+
+import pandas as pd
+
+from xai_lib.published.tables import KEYS
+
+_OPPOSITE = {"higher": "lower", "lower": "higher"}
+_ADDED = ("published", "published_spread", "unit", "better", "printed", "erratum")  # numbers, then text
+
+
+def fraction_from_percent(percent: pd.Series) -> pd.Series:
+    """Per cent in [0, 100] to a fraction in [0, 1]."""
+    return percent / 100
+
+
+def drop_from_complement(percent: pd.Series) -> pd.Series:
+    """The saliency paper's AD̄ = 100 − AD and D̄ = 100 − D, in per cent, to AD and D as fractions (Table 1, caption)."""
+    return 1 - percent / 100
+
+
+def convert(rows: pd.DataFrame) -> pd.DataFrame:
+    """Bring printed rows to this library's units.
+
+    Per cent become fractions. AD̄ and D̄ become AD and D, so ``better`` turns round. All other units are ours already.
+
+    Args:
+        rows: of :func:`xai_lib.published.table`, any selection.
+
+    Returns:
+        A copy with ``value, spread, unit, better`` converted; converting twice changes nothing more.
+    """
+    rows = rows.copy()
+    percent, complement = rows["unit"] == "percent", rows["unit"] == "complement-percent"
+    rows.loc[percent, "value"] = fraction_from_percent(rows.loc[percent, "value"])
+    rows.loc[complement, "value"] = drop_from_complement(rows.loc[complement, "value"])
+    rows.loc[percent | complement, "spread"] = fraction_from_percent(rows.loc[percent | complement, "spread"])
+    rows.loc[complement, "better"] = rows.loc[complement, "better"].map(_OPPOSITE)
+    rows.loc[percent | complement, "unit"] = "fraction"
+    return rows
+
+
+def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
+    """Our means beside the printed values.
+
+    The rows join on every column of :data:`KEYS` that both sides have. To hold planted images against CIFAR-10's
+    values, select the published rows and leave ``dataset`` out of ours.
+
+    Args:
+        published_rows: of :func:`xai_lib.published.table`, any selection; converted here (:func:`convert`).
+        ours: one row a mean, such as ``statistics.summarise`` gives: columns of :data:`KEYS`, ``mean`` in this
+            library's units, and any others (``spread, low, high``, …).
+
+    Returns:
+        The rows and columns of ``ours`` in their order, then ``published, published_spread, difference`` (ours minus
+        published, in our units), ``unit, better, printed, erratum``. A row that print lacks has NaN and "".
+
+    Raises:
+        ValueError: where ours lacks ``mean`` or all keys, or has a column of a name that is added; where several
+            printed values fit one row of ours, or none fits any.
+    """
+    shared = _shared_keys(published_rows, ours)
+    printed = convert(published_rows).rename(columns={"value": "published", "spread": "published_spread"})
+    repeated = printed.duplicated(shared, keep=False)
+    if repeated.any():
+        first = printed.loc[repeated, shared].iloc[0].to_dict()
+        raise ValueError(
+            f"Expected one published value for each {shared}. Got several for {first}: select published rows, or add "
+            f"the key that tells them apart to ours ({', '.join(_differing(printed[repeated], shared))})."
+        )
+    joined = ours.merge(printed[[*shared, *_ADDED]], on=shared, how="left", validate="many_to_one")
+    if joined["unit"].isna().all():
+        raise ValueError(
+            f"Expected rows that print has as well. Got none in common on {shared}: "
+            f"print has {printed[shared].iloc[0].to_dict()}, ours {ours[shared].iloc[0].to_dict()}."
+        )
+    text = list(_ADDED[2:])
+    joined[text] = joined[text].fillna("")
+    joined.insert(joined.columns.get_loc("published_spread") + 1, "difference", joined["mean"] - joined["published"])
+    return joined
+
+
+def _shared_keys(published_rows: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
+    """The keys to join on: those of ours that print fills in."""
+    shared = [key for key in KEYS if key in ours and key in published_rows and (published_rows[key] != "").any()]
+    if "mean" not in ours or not shared or ours.empty or {*_ADDED, "difference"} & set(ours):
+        raise ValueError(
+            f"Expected rows of ours with a column 'mean', some of {list(KEYS)} and none of {[*_ADDED, 'difference']}. "
+            f"Got {len(ours)} rows with {list(ours.columns)}."
+        )
+    return shared
+
+
+def _differing(rows: pd.DataFrame, shared: list[str]) -> list[str]:
+    return [key for key in KEYS if key not in shared and rows[key].nunique() > 1] or ["table"]

@@ -1,0 +1,47 @@
+"""The tables in the shape of print, for reading; ``__main__`` writes them for the book."""
+
+import pandas as pd
+
+from xai_lib.published.tables import cells_with_ids, errata
+
+
+def as_printed(paper: str, number: int) -> pd.DataFrame:
+    """One table in the shape of print: rows and columns as labelled there, cells of text, "" where print is empty."""
+    cells = cells_with_ids(paper, number)
+    return _grid(cells, cells["printed"])
+
+
+def marked(paper: str, number: int) -> pd.DataFrame:
+    """:func:`as_printed` in Markdown: bold type kept, and ``[n]`` where erratum n (``mark``) applies.
+
+    An erratum of a whole row or column is marked once, at its label.
+    """
+    cells = cells_with_ids(paper, number)
+    names = cells["erratum"].str.split()
+    at_cell, at_row, at_column = [""] * len(cells), {}, {}
+    for name, mark in errata(paper)[["id", "mark"]].itertuples(index=False):
+        concerned = names.map(lambda ids, name=name: name in ids)
+        whole_rows, left = _complete(cells["row"], concerned, concerned)
+        whole_columns, left = _complete(cells["column"], concerned, left)
+        for labels, marks in ((whole_rows, at_row), (whole_columns, at_column)):
+            for label in labels:
+                marks[label] = f"{marks.get(label, '')} [{mark}]"
+        for position in left[left].index:
+            at_cell[position] += f" [{mark}]"
+    text = cells["printed"].where(~cells["bold"].fillna(False).astype(bool), "**" + cells["printed"] + "**")
+    grid = _grid(cells, text + pd.Series(at_cell))
+    return grid.rename(index=lambda label: label + at_row.get(label, "")).rename(
+        columns=lambda label: label + at_column.get(label, "")
+    )
+
+
+def _grid(cells: pd.DataFrame, text: pd.Series) -> pd.DataFrame:
+    grid = cells.assign(text=text).pivot(index="row", columns="column", values="text")
+    rows, columns = cells["row"].unique(), cells["column"].unique()
+    return grid.reindex(index=rows, columns=columns).fillna("").rename_axis(index=None, columns=None)
+
+
+def _complete(labels: pd.Series, concerned: pd.Series, left: pd.Series) -> tuple[list[str], pd.Series]:
+    """Labels all of whose cells are concerned, and what is left without them."""
+    complete = [label for label in labels[left].unique() if concerned[labels == label].all()]
+    return complete, left & ~labels.isin(complete)

@@ -1,0 +1,99 @@
+"""Read the printed tables: one csv a table in ``data/``, one row a cell, and ``data/errata.csv``."""
+
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+_DATA = Path(__file__).parent / "data"
+_TABLES = {"contrastive": (1, 2, 3, 4), "saliency": (1, 2, 3, 4), "whole_output": (1, 2, 3, 4, 5), "dominance": ()}
+
+# What a value is about: rows of ours join on those of these that both sides have.
+KEYS = ("dataset", "model", "method", "loss", "base", "target", "transform", "group", "metric")
+COLUMNS = (
+    *("paper", "table", "row", "column"),
+    *KEYS,
+    *("value", "spread", "spread_kind", "unit", "better", "printed", "bold", "erratum"),
+)
+
+
+def papers() -> tuple[str, ...]:
+    """Short names of the papers."""
+    return tuple(_TABLES)
+
+
+def tables(paper: str) -> tuple[int, ...]:
+    """Numbers of the tables that ``paper`` prints; none for the dominance paper.
+
+    Raises:
+        ValueError: on an unknown paper, with the names that exist.
+    """
+    if paper not in _TABLES:
+        raise ValueError(f"Expected a paper out of {', '.join(_TABLES)}. Got {paper!r}.")
+    return _TABLES[paper]
+
+
+def table(paper: str, number: int) -> pd.DataFrame:
+    """One printed table, one row a cell that is not empty, in the order of print.
+
+    Returns:
+        The columns :data:`COLUMNS`. Those of text hold "" where a cell has none.
+
+        - ``row``, ``column``: labels as printed; " / " joins a label with that of its group.
+        - ``dataset`` … ``metric``: the same in the names that this library uses. ``base`` is the explainer under a
+          whole-output method, ``target`` the explained class, ``transform`` what was done to the image, ``group``
+          the method's family, the property, or the participants.
+        - ``value`` float: as printed, in ``unit``: a fraction, per cent ("complement-percent" is 100 minus the
+          metric), "ssim", "nats", "pixels", … NaN for a cell of text.
+        - ``spread`` float or NaN: what stands after ±, and ``spread_kind`` what the caption calls it.
+        - ``better``: "higher", "lower", or "" where neither is.
+        - ``printed``: the cell as printed, without citation numbers.
+        - ``bold``: whether it is printed bold; NA where our copy of the paper has lost its bold type.
+        - ``erratum``: what is known to be wrong with the cell; see :func:`errata` for the sources.
+
+    Raises:
+        ValueError: on an unknown paper or number, with those that exist.
+    """
+    cells = _cells(paper, number)
+    texts = errata(paper).set_index("id")["text"]
+    return cells.assign(erratum=[" ".join(texts[name] for name in names.split()) for names in cells["erratum"]])
+
+
+def errata(paper: str | None = None) -> pd.DataFrame:
+    """What is known to be wrong or misleading in the printed tables, and in the text about them.
+
+    Args:
+        paper: a short name; None for all papers.
+
+    Returns:
+        Columns ``id, paper, mark, scope, tables, text, source``. ``mark`` counts from 1 in each paper. ``scope`` is
+        "cells" where :func:`table` has the note beside single cells, "table" where it concerns whole ``tables``, and
+        "text" where it concerns no table. ``source`` says where in the paper, or in its released code, to look.
+    """
+    chosen = pd.read_csv(_DATA / "errata.csv", dtype=str, keep_default_na=False)
+    chosen.insert(2, "mark", chosen.groupby("paper").cumcount() + 1)
+    if paper is None:
+        return chosen
+    tables(paper)
+    return chosen[chosen["paper"] == paper].reset_index(drop=True)
+
+
+def cells_with_ids(paper: str, number: int) -> pd.DataFrame:
+    """:func:`table` with the ids of its errata, separated by spaces, in place of their text."""
+    return _cells(paper, number).copy()
+
+
+@cache
+def _cells(paper: str, number: int) -> pd.DataFrame:
+    existing = tables(paper)
+    if not existing:
+        raise ValueError(f"Expected a paper with tables. Got {paper!r}, which prints none: its results are figures.")
+    if number not in existing:
+        raise ValueError(f"Expected a table of the {paper} paper out of {existing}. Got {number!r}.")
+    cells = pd.read_csv(_DATA / f"{paper}_{number}.csv", dtype=str, keep_default_na=False)
+    return cells.assign(
+        table=cells["table"].astype(int),
+        value=pd.to_numeric(cells["value"]),
+        spread=pd.to_numeric(cells["spread"]),
+        bold=cells["bold"].map({"yes": True, "no": False, "": pd.NA}).astype("boolean"),
+    )
