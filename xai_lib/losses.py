@@ -4,12 +4,13 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020; contrastive paper §3.2), mean over anchors.
+    """Supervised contrastive loss (Khosla et al. 2020; contrastive paper §3.2), mean over anchors (printed: their sum).
 
-    Anchors without a positive in the batch are left out; a batch of such anchors has loss 0.
+    Anchors without a positive in the batch are left out; a batch of such anchors has loss 0 and gradient 0.
 
     Args:
         z: embeddings of Euclidean length 1, float [M,k].
@@ -27,7 +28,7 @@ def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> 
         raise ValueError(f"Expected a temperature above 0. Got {temperature}.")
     itself = torch.eye(len(z), dtype=torch.bool, device=z.device)
     positive = (labels[:, None] == labels) & ~itself  # [M,M]
-    similarity = (z @ z.T / temperature).masked_fill(itself, -math.inf)
+    similarity = (_products(z) / temperature).masked_fill(itself, -math.inf)
     log_share = similarity - similarity.logsumexp(dim=1, keepdim=True)
     per_anchor = -log_share.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1).clamp(min=1)
     return per_anchor.sum() / positive.any(dim=1).sum().clamp(min=1)
@@ -38,7 +39,7 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
 
     A negative is semi-hard if it is farther from the anchor than the positive, by less than the margin. Where a batch
     has no such triplet, each anchor's farthest positive and nearest negative are taken (Hermans et al. 2017), and the
-    mean is over anchors. A batch without a positive or without a negative has loss 0.
+    mean is over the anchors that have both. A batch with no such anchor has loss 0 and gradient 0.
 
     Args:
         z: float [M,k]: embeddings of length 1 for the variant "paper", features as they are for "released".
@@ -60,29 +61,42 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
     distance = _distances(z, squared=variant == "paper")  # [M,M]
     same = labels[:, None] == labels
     positive = same & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-    total, count = _semi_hard(distance, positive, ~same, margin)
-    if count == 0:
-        return _batch_hard(distance, positive, ~same, margin)
-    return total / count
+    weight, count = _semi_hard(distance.detach(), positive, ~same, margin)
+    semi_hard = (weight * distance).sum(dtype=torch.float64) / count.clamp(min=1) + margin
+    hard = _batch_hard(distance, positive, ~same, margin)
+    return torch.where(count > 0, semi_hard.to(distance.dtype), hard)
 
 
 def _semi_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """Sum of ``d_ap - d_an + margin`` over all semi-hard triplets, and their number.
+    """How often each distance enters the sum over semi-hard triplets, and the number of these triplets.
 
-    With each anchor's negatives sorted, those of one positive lie side by side, and a running sum gives their total:
-    M² log M steps instead of M³. Running sums are taken in float64, since they are subtracted from each other.
+    A triplet adds ``d_ap - d_an + margin``, so a positive's distance counts once for each of its semi-hard negatives
+    and a negative's is subtracted once for each of its semi-hard positives. Along an anchor's sorted distances those
+    lie side by side, and two look-ups count them: M² log M steps instead of M³.
+
+    Returns:
+        Counts, negative for negatives, int32 [M,M]; and their number, int64 scalar.
     """
-    ordered = distance.masked_fill(~negative, math.inf).sort(dim=1).values  # [M,M], negatives first
-    running = ordered.masked_fill(ordered.isinf(), 0).double().cumsum(dim=1)
-    running = torch.nn.functional.pad(running, (1, 0))  # [M,M+1]
-    with torch.no_grad():
-        first = torch.searchsorted(ordered, distance, right=True)  # negatives no farther than the positive
-        end = torch.searchsorted(ordered, distance + margin)  # negatives within the margin
-        number = torch.where(positive, end - first, 0)
-    # d_ap < d_an < d_ap + margin
-    of_positive = number * (distance.double() + margin) - (running.gather(1, end) - running.gather(1, first))
-    total = of_positive.masked_fill(~positive, 0).sum()
-    return total.to(distance.dtype), number.sum()
+    ranked, source = distance.sort(dim=1)  # [M,M]: an anchor's distances, ascending
+    positive, negative = positive.gather(1, source), negative.gather(1, source)
+    beyond = ranked + margin
+    # d_ap < d_an < d_ap + margin: counted from the positive, then from the negative
+    semi_hard_negatives = _count_between(
+        negative, torch.searchsorted(ranked, ranked, right=True), torch.searchsorted(ranked, beyond)
+    )
+    semi_hard_positives = _count_between(
+        positive, torch.searchsorted(beyond, ranked, right=True), torch.searchsorted(ranked, ranked)
+    )
+    of_positive = semi_hard_negatives.masked_fill(~positive, 0)
+    of_negative = semi_hard_positives.masked_fill(~negative, 0)
+    weight = torch.empty_like(of_positive).scatter_(1, source, of_positive - of_negative)
+    return weight, of_positive.sum()
+
+
+def _count_between(member: Tensor, first: Tensor, end: Tensor) -> Tensor:
+    """For each [M,M] pair of positions, how many of ``member``'s columns ``first`` to ``end - 1`` are true, int32."""
+    so_far = functional.pad(member.cumsum(dim=1, dtype=torch.int32), (1, 0))  # [M,M+1]
+    return so_far.gather(1, end) - so_far.gather(1, first)
 
 
 def _batch_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
@@ -96,11 +110,17 @@ def _batch_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: fl
 def _distances(z: Tensor, *, squared: bool) -> Tensor:
     """Euclidean distances [M,M]; the gradient at distance 0 is 0."""
     square = (z * z).sum(dim=1)
-    d2 = (square[:, None] + square - 2 * z @ z.T).clamp(min=0)
+    d2 = (square[:, None] + square - 2 * _products(z)).clamp(min=0)
     if squared:
         return d2
     zero = d2 == 0
     return d2.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
+
+
+def _products(z: Tensor) -> Tensor:
+    """Inner products of all pairs, [M,M], in ``z``'s own precision: autocast would take half of it."""
+    with torch.autocast(z.device.type, enabled=False):
+        return z @ z.T
 
 
 def _checked(z: Tensor, labels: Tensor) -> Tensor:

@@ -39,7 +39,10 @@ class Classifier(nn.Module):
         return self.logits(x)
 
     def layers(self) -> dict[str, nn.Module]:
-        """Layers worth explaining, by dotted name, in the order of the forward pass: the stem, then each block."""
+        """Layers worth explaining, by dotted name, in the order of the forward pass: the stem, then each block.
+
+        The last block of a stage gives the stage's output.
+        """
         found: dict[str, nn.Module] = {}
         for name, stage in self.backbone.named_children():
             if name != "stem" and isinstance(stage, nn.Sequential):
@@ -98,8 +101,8 @@ def build(architecture: str, n_classes: int, *, width: int | None = None, seed: 
     for what, number in (("n_classes", n_classes), ("width", width)):
         if type(number) is not int or number < 1:
             raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU's generator as well
         return Classifier(backbone(width), nn.Linear(width * expansion, n_classes))
 
 
