@@ -42,23 +42,25 @@ def test_none_without_a_default_asks_for_a_name(model):
 
 
 def test_a_wrong_name_lists_those_that_exist_nearest_first(model):
-    with pytest.raises(ValueError, match=r"Expected the name of a layer of this model: last, .*stem.*head.*Got 'lasst'"):
+    with pytest.raises(
+        ValueError, match=r"Expected the name of a layer of this model: last, .*stem.*head.*Got 'lasst'"
+    ):
         find_layer(model, "lasst")
 
 
 def test_the_whole_model_is_not_a_layer(model):
-    with pytest.raises(ValueError, match="Got ''"):
+    with pytest.raises(ValueError, match=r"Got ''"):
         find_layer(model, "")
 
 
 def test_a_module_of_another_model_is_refused(model):
-    with pytest.raises(ValueError, match="Got a ReLU that is not part of it"):
+    with pytest.raises(ValueError, match=r"Got a ReLU that is not part of it"):
         find_layer(model, nn.ReLU())
 
 
 @pytest.mark.parametrize("layer", [3, ["last"]])
 def test_a_layer_of_another_type_is_refused(model, layer):
-    with pytest.raises(TypeError, match="Expected layer as a module, a dotted name or None"):
+    with pytest.raises(TypeError, match=r"Expected layer as a module, a dotted name or None"):
         find_layer(model, layer)
 
 

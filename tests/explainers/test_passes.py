@@ -90,7 +90,7 @@ def test_modes_hooks_and_recording_come_back_after_an_error(model, x, recording)
         raise RuntimeError("score failed")
 
     with torch.set_grad_enabled(recording):
-        with pytest.raises(RuntimeError, match="score failed"):
+        with pytest.raises(RuntimeError, match=r"score failed"):
             maps_of(model, x, failing)
         assert torch.is_grad_enabled() is recording
     assert all(module.training for module in model.modules())
@@ -124,7 +124,7 @@ def test_it_works_where_the_caller_does_not_record(model, x, target, mode):
 def test_a_model_made_of_inference_tensors_is_refused(x, target):
     with torch.inference_mode():
         model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(ValueError, match="Expected a model built outside torch.inference_mode"):
+    with pytest.raises(ValueError, match=r"Expected a model built outside torch.inference_mode"):
         maps_of(model, x, class_score(target), "0")
 
 
@@ -140,6 +140,15 @@ def test_images_are_not_changed(model, x, target):
     maps_of(model, x, class_score(target))
     assert torch.equal(x, before)
     assert not x.requires_grad
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_network_that_writes_into_its_input_does_not_change_the_images(model, target, mode):
+    with mode():
+        x = torch.randn(4, 3, 16, 16).contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    maps_of(nn.Sequential(nn.ReLU(inplace=True), model), x, class_score(target), "1.last")
+    assert torch.equal(x, before)
 
 
 def test_several_scores_equal_separate_calls(model, x, target):
@@ -236,7 +245,7 @@ def test_a_layer_behind_the_pooling_is_refused(model, x, target):
 
 
 def test_a_score_that_does_not_depend_on_the_network_is_refused(model, x):
-    with pytest.raises(ValueError, match="Got one without a gradient"):
+    with pytest.raises(ValueError, match=r"Got one without a gradient"):
         maps_of(model, x, lambda logits: torch.ones(len(logits)))
 
 
@@ -250,5 +259,5 @@ def test_numbers_that_are_not_finite_are_refused(model, x, target):
     x[2] = torch.nan
     with pytest.raises(ValueError, match=r"at positions \[2\]"):
         maps_of(model, x, class_score(target))
-    with pytest.raises(ValueError, match="Expected finite activations. Got NaN or infinity from layer 'last'"):
+    with pytest.raises(ValueError, match=r"Expected finite activations. Got NaN or infinity from layer 'last'"):
         layer_activations(model, x, "last")

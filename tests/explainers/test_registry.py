@@ -67,6 +67,6 @@ def test_registering_returns_the_function_and_makes_it_available(own_registry):
     ],
 )
 def test_another_face_is_refused(own_registry, function):
-    with pytest.raises(TypeError, match="Expected an explainer"):
+    with pytest.raises(TypeError, match=r"Expected an explainer"):
         explainers.register("faceless", paper="-")(function)
     assert "faceless" not in explainers.names()

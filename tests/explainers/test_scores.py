@@ -16,7 +16,7 @@ def test_class_score_picks_several_targets():
 
 
 def test_too_few_targets_are_refused():
-    with pytest.raises(ValueError, match="Expected one target per image, 2 in all. Got 1"):
+    with pytest.raises(ValueError, match=r"Expected one target per image, 2 in all. Got 1"):
         class_score(torch.tensor([2]))(LOGITS)
 
 
@@ -26,9 +26,11 @@ def test_a_target_that_is_no_class_is_refused(target):
         class_score(torch.tensor(target))(LOGITS)
 
 
-@pytest.mark.parametrize("target", [torch.tensor([0.0, 1.0]), torch.tensor(1), [0, 1], torch.tensor([0], dtype=torch.int32)])
+@pytest.mark.parametrize(
+    "target", [torch.tensor([0.0, 1.0]), torch.tensor(1), [0, 1], torch.tensor([0], dtype=torch.int32)]
+)
 def test_a_target_of_another_type_or_shape_is_refused(target):
-    with pytest.raises(ValueError, match="Expected target as an int64 tensor"):
+    with pytest.raises(ValueError, match=r"Expected target as an int64 tensor"):
         class_score(target)
 
 
@@ -49,7 +51,7 @@ def test_a_score_of_another_shape_is_refused(score):
 
 @pytest.mark.parametrize("score", [None, 3, lambda logits: 1.0, lambda logits: logits.argmax(1)])
 def test_a_score_that_is_no_function_to_floats_is_refused(score):
-    with pytest.raises(TypeError, match="Expected score"):
+    with pytest.raises(TypeError, match=r"Expected score"):
         checked_scores(score, LOGITS)
 
 

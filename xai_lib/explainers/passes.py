@@ -102,10 +102,10 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
 
 @contextmanager
 def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
-    """Evaluation mode without recording, whatever the caller's modes; yields `x` laid out channels-last.
+    """Evaluation mode without recording, whatever the caller's modes; yields a copy of `x`.
 
-    Each module's own mode comes back at the end, also after an error. Channels-last is the faster layout for
-    convolutions and changes no values.
+    Each module's own mode comes back at the end, also after an error. The copy is laid out channels-last, the faster
+    layout for convolutions, and may be changed in place by the network.
     """
     _check_images(x)
     if any(parameter.is_inference() for parameter in model.parameters()):
@@ -117,8 +117,7 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     model.eval()
     try:
         with torch.inference_mode(False), torch.no_grad():
-            images = x.detach().clone() if x.is_inference() else x.detach()
-            yield images.contiguous(memory_format=torch.channels_last)
+            yield x.detach().clone(memory_format=torch.channels_last)
     finally:
         for module, training in modes:
             module.training = training

@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from xai_lib.explainers import normalise
+
+MAPS = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]], [[2.0, 2.0], [2.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
+
+
+def test_relu_drops_what_is_negative():
+    assert normalise.relu(MAPS)[0].tolist() == [[0, 0], [1, 3]]
+
+
+def test_min_max_scales_each_map_and_empties_constant_ones():
+    scaled = normalise.min_max(MAPS)
+    assert scaled[0].tolist() == [[0, 0.25], [0.5, 1]]
+    assert scaled[1:].count_nonzero() == 0
+
+
+def test_min_max_of_a_nearly_constant_map_still_spans_the_range():
+    scaled = normalise.min_max(torch.tensor([[[1e-30, 2e-30]]]))
+    assert scaled.tolist() == [[[0, 1]]]
+
+
+def test_sum_to_one_gives_shares_and_nan_for_an_empty_map():
+    shares = normalise.sum_to_one(normalise.relu(MAPS))
+    assert shares[0].tolist() == [[0, 0], [0.25, 0.75]]
+    assert shares[1].eq(0.25).all()
+    assert shares[2].isnan().all()
+
+
+def test_sum_to_one_refuses_negative_values():
+    with pytest.raises(ValueError, match=r"Got a minimum of -1: apply relu or min_max first"):
+        normalise.sum_to_one(MAPS)
+
+
+def test_reduce_colours_by_hand():
+    gradients = torch.tensor([1.0, -4.0, 2.0]).reshape(1, 3, 1, 1)
+    assert normalise.reduce_colours(gradients).tolist() == [[[4.0]]]
+    assert normalise.reduce_colours(gradients, "sum").tolist() == [[[7.0]]]
+
+
+def test_reduce_colours_keeps_the_scores_axis():
+    gradients = torch.randn(2, 5, 3, 4, 4)
+    assert torch.equal(normalise.reduce_colours(gradients)[:, 1], normalise.reduce_colours(gradients[:, 1]))
+
+
+def test_reduce_colours_refuses_maps_and_unknown_ways():
+    with pytest.raises(ValueError, match=r"Got shape \[3, 2, 2\]"):
+        normalise.reduce_colours(MAPS)
+    with pytest.raises(ValueError, match=r"Expected how as 'max' or 'sum'. Got 'mean'"):
+        normalise.reduce_colours(torch.zeros(1, 3, 2, 2), "mean")
+
+
+@pytest.mark.parametrize("step", [normalise.relu, normalise.min_max, lambda maps: normalise.sum_to_one(maps.abs())])
+def test_each_map_stands_alone_and_stays_unchanged(step):
+    maps = torch.randn(3, 2, 4, 5)
+    before = maps.clone()
+    together = step(maps)
+    for b in range(3):
+        for s in range(2):
+            assert torch.equal(together[b, s], step(maps[b : b + 1, s])[0])
+    assert torch.equal(maps, before)
