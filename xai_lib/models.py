@@ -123,7 +123,7 @@ def fold_batchnorm(classifier: Classifier) -> Classifier:
             children = dict(module.named_children())
             if isinstance(children.get(convolution), nn.Conv2d) and isinstance(children.get(norm), nn.BatchNorm2d):
                 setattr(module, convolution, fuse_conv_bn_eval(children[convolution], children[norm]))
-                setattr(module, norm, nn.Identity())
+                setattr(module, norm, nn.Identity().eval())
     return folded
 
 
