@@ -17,7 +17,7 @@ from torchvision.transforms import v2
 
 from xai_lib.datasets.split import Split
 from xai_lib.training import numerics, recipes, train
-from xai_lib.training.loop import initial_network, objective
+from xai_lib.training.objective import initial_network, objective
 
 CPU = torch.device("cpu")
 TARGET = 1.9

@@ -14,7 +14,7 @@ STEP = """
 import sys
 import torch
 from torch import nn
-from xai_lib.training import distributed, loop, recipes
+from xai_lib.training import distributed, objective, recipes
 
 distributed.join(torch.device("cpu"))
 results = {}
@@ -28,7 +28,7 @@ for loss_name in recipes.LOSSES:
     if loss_name != "ce":
         outputs = nn.functional.normalize(outputs, dim=2)
     recipe = recipes.get("small", loss_name)
-    loss = loop.objective(recipe, distributed.gather(outputs), distributed.gather(labels[mine]))
+    loss = objective.objective(recipe, distributed.gather(outputs), distributed.gather(labels[mine]))
     (loss * distributed.size()).backward()
     results[loss_name] = {"loss": loss.detach(), "gradients": [p.grad for p in net.parameters()], "images": len(mine)}
 torch.save(results, f"{sys.argv[1]}-{distributed.rank()}.pt")

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from xai_lib import models
 from xai_lib.training import evaluate, fit, loop, recipes
 from xai_lib.training.checkpoint import CheckpointError
 from xai_lib.training.loop import TrainingDivergedError, train
@@ -159,39 +158,6 @@ def test_augmentation_follows_seed_epoch_and_view(split):
     assert torch.equal(x[2:], loop.augmented_views(split, positions[1:], recipe, seed=0, epoch=0))
     for seed, epoch in ((1, 0), (0, 1)):
         assert not torch.equal(x, loop.augmented_views(split, positions, recipe, seed=seed, epoch=epoch))
-
-
-def test_nearest_neighbour_accuracy_by_hand():
-    directions = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.6, 0.8]])
-    labels = torch.tensor([0, 0, 1, 0])  # the fourth image's nearest is the third
-    value = loop.accuracy(tiny("tl"), directions[:, None], labels)
-    assert value == 0.5
-    views = torch.stack([directions, directions.flip(0)], 1)  # another image's second view may be the nearest
-    assert loop.accuracy(tiny("scl"), views, torch.tensor([0, 1, 1, 2])) == 0.5
-
-
-@pytest.mark.parametrize("loss", recipes.LOSSES)
-def test_every_view_is_an_anchor_with_its_images_label(loss):
-    recipe = replace(tiny(loss), views=2)
-    outputs = torch.nn.functional.normalize(torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(0)), dim=2)
-    labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    stacked, repeated = torch.cat([outputs[:, 0], outputs[:, 1]]), labels.repeat(2)
-    assert torch.allclose(
-        loop.objective(recipe, outputs, labels), loop.objective(recipe, stacked[:, None], repeated), atol=1e-6
-    )
-
-
-def test_networks_of_each_loss():
-    assert isinstance(loop.initial_network(tiny("ce"), 3, 0), models.Classifier)
-    embedder = loop.initial_network(tiny("scl"), 3, 0)
-    assert same_weights(embedder, loop.initial_network(tiny("scl"), 3, 0))
-    assert not same_weights(embedder, loop.initial_network(tiny("scl"), 3, 1))
-    z = embedder.eval()(torch.randn(2, 3, 12, 12))
-    assert torch.allclose(z.norm(dim=1), torch.ones(2), atol=1e-6)
-    assert z.shape == (2, 128)
-    released = loop.initial_network(replace(tiny("tl"), triplets="released"), 3, 0).eval()
-    x = torch.randn(2, 3, 12, 12)
-    assert torch.equal(released(x), released.features(x))
 
 
 @pytest.mark.parametrize("loss", recipes.LOSSES)

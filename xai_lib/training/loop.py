@@ -1,6 +1,5 @@
 """The training loop: one network, one loss, a checkpoint an epoch, the same numbers from the same seed."""
 
-import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,16 +7,16 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from xai_lib import losses, models, randomness
+from xai_lib import randomness
 from xai_lib.datasets.augmentation import augment
 from xai_lib.datasets.split import Split
 from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import predict
+from xai_lib.training.objective import accuracy, initial_network, objective
 from xai_lib.training.recipes import Recipe
 
 _CHECKPOINT = "checkpoint.pt"
@@ -80,7 +79,8 @@ def train(
         TrainingDivergedError: at a loss or weight that is NaN or infinite; the last good checkpoint stays.
         CheckpointError: if the checkpoint is damaged or belongs to another training.
     """
-    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), Path(directory) / "checkpoint.pt")
+    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), Path(directory) / _CHECKPOINT)
+    val = None if val is None else val.to(device)
     network = initial_network(recipe, len(split.classes), seed).to(device, memory_format=torch.channels_last)
     network = distributed.synchronise_norms(network)
     optimizer = optimisation.optimizer(recipe, network)
@@ -94,7 +94,7 @@ def train(
             network.train()
             row = _train_epoch(run, epoch, forward, optimizer, bar)
             if val is not None:
-                row["held_out_accuracy"] = _held_out_accuracy(recipe, network, val.to(device))
+                row["held_out_accuracy"] = _held_out_accuracy(recipe, network, val)
             history.append(row)
             _save(run, network, optimizer, history)
     return TrainingResult(network.eval(), pd.DataFrame(history), run.numerics)
@@ -176,20 +176,6 @@ def remove_checkpoint(directory: Path) -> None:
     (Path(directory) / _CHECKPOINT).unlink(missing_ok=True)
 
 
-def initial_network(recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
-    """The untrained network whose output the recipe's loss takes, on the processor."""
-    classifier = models.build(recipe.architecture, n_classes, width=recipe.width, seed=seed)
-    if recipe.loss == "ce":
-        return classifier
-    if recipe.triplets == "released":
-        return models.Classifier(classifier.backbone, nn.Identity())
-    dim = classifier.head.in_features
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = models.projection(dim, recipe.projection_hidden or dim, recipe.projection_out)
-    return models.Embedder(classifier.backbone, head)
-
-
 def shuffled(split: Split, seed: int, epoch: int) -> Tensor:
     """The order of the images in an epoch: positions int64 [N]."""
     return torch.argsort(randomness.uniform(seed, split.index, f"order/epoch {epoch}"), stable=True)
@@ -206,25 +192,6 @@ def augmented_views(split: Split, positions: Tensor, recipe: Recipe, seed: int, 
     ]
     x = split.normalise(torch.stack(views, 1).flatten(0, 1))
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def objective(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
-    """The recipe's loss of outputs [B,V,k] with labels [B]; every view is an anchor."""
-    flat, labels = outputs.flatten(0, 1), labels.repeat_interleave(outputs.shape[1])
-    if recipe.loss == "ce":
-        return functional.cross_entropy(flat, labels)
-    if recipe.loss == "scl":
-        return losses.supervised_contrastive(flat, labels, temperature=recipe.temperature)
-    return losses.triplet_semi_hard(flat, labels, margin=recipe.margin, variant=recipe.triplets)
-
-
-def accuracy(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
-    """Share of right answers in outputs [B,V,k]: see :func:`train`."""
-    if recipe.loss == "ce":
-        return (outputs.argmax(-1) == labels[:, None]).float().mean()
-    first, last = functional.normalize(outputs[:, 0], dim=1), functional.normalize(outputs[:, -1], dim=1)
-    similarity = (first @ last.T).fill_diagonal_(-math.inf)  # [B,B], without the image itself
-    return (labels[similarity.argmax(1)] == labels).float().mean()
 
 
 def _held_out_accuracy(recipe: Recipe, network: nn.Module, val: Split) -> float:
