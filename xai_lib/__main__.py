@@ -1,0 +1,104 @@
+"""The command line: list the cells of a run, compute one, execute a notebook, record a run's tables.
+
+python -m xai_lib cells --scale demo
+python -m xai_lib train --loss ce --seed 0 --scale demo
+python -m xai_lib score --loss ce --seed 0 --method grad-cam --scale demo
+python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
+python -m xai_lib record contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_SETTINGS = ("scale", "dataset", "label", "device", "overrides", "download")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if it did what was asked, 1 and one line on stderr if not."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, OSError, RuntimeError) as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _cells(options: argparse.Namespace) -> None:
+    from xai_lib import cells
+
+    json.dump(cells.plan(_run(options)), sys.stdout)
+
+
+def _compute(options: argparse.Namespace) -> None:
+    from xai_lib.cells.plan import compute
+
+    compute(_run(options), options.command, options.loss, options.seed, getattr(options, "method", ""))
+
+
+def _execute(options: argparse.Namespace) -> None:
+    from xai_lib.execution import execute
+
+    given = {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) not in ("", None)}
+    execute(options.notebook, options.output, given)
+
+
+def _record(options: argparse.Namespace) -> None:
+    from xai_lib import record
+
+    record.write(options.paper, _run(options), options.folder)
+
+
+def _run(options: argparse.Namespace) -> "Settings":  # noqa: F821
+    from xai_lib import cells  # torch takes seconds to import: a wrong option should not
+
+    return cells.settings(**{name: getattr(options, name) for name in _SETTINGS})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m xai_lib", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--scale", default="demo", help="smoke, demo, laptop or paper")
+    shared.add_argument(
+        "--dataset", default="", help="planted, cifar10, cifar100 or folder:<path>; default: the scale's"
+    )
+    shared.add_argument("--label", default="", help="how pages call the data")
+    shared.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    shared.add_argument("--overrides", default="", help='values of the scale, as "epochs_ce=1, n_scored=64"')
+    shared.add_argument("--download", type=_truth, default=False, help="whether missing data may be downloaded")
+
+    one = argparse.ArgumentParser(add_help=False)
+    one.add_argument("--loss", required=True, choices=("ce", "scl", "tl"))
+    one.add_argument("--seed", required=True, type=int)
+
+    def add(name: str, function: object, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, parents=[*parents, shared])
+        command.set_defaults(run=function)
+        return command
+
+    add("cells", _cells, "list the jobs of a run as JSON")
+    add("train", _compute, "train one network", one)
+    score = add("score", _compute, "explain and score one network", one)
+    score.add_argument("--method", required=True, choices=("grad-cam", "eigen-cam"))
+    execute = add("execute", _execute, "run a notebook with parameters")
+    execute.add_argument("notebook", type=Path)
+    execute.add_argument("output", type=Path)
+    record = add("record", _record, "write a run's tables, figures and provenance into a folder of the book")
+    record.add_argument("paper", choices=("contrastive",))
+    record.add_argument("folder", type=Path)
+    return parser
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"expected True or False, got {text!r}")
+    return text.lower() == "true"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Cells: pieces of work that the store computes once; what notebooks and the command line call.
+
+``settings(...)`` says what a run is; ``trained``, ``predicted``, ``explained`` and ``scored`` give one network's part
+of it, computing what the store lacks; ``scores`` and ``curves`` gather a whole run; ``plan`` lists its cells.
+"""
+
+from xai_lib.cells.explain import Explained, explained
+from xai_lib.cells.gather import curves, predictions, scores
+from xai_lib.cells.plan import of_run, plan
+from xai_lib.cells.predict import Predicted, predicted
+from xai_lib.cells.score import curve, scaled, scored
+from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
+from xai_lib.cells.stages import STAGES, Stage
+from xai_lib.cells.train import Trained, trained
+
+__all__ = [
+    "LOSSES",
+    "METHODS",
+    "STAGES",
+    "Explained",
+    "Predicted",
+    "Settings",
+    "Stage",
+    "Trained",
+    "curve",
+    "curves",
+    "explained",
+    "of_run",
+    "plan",
+    "predicted",
+    "predictions",
+    "scaled",
+    "scored",
+    "scores",
+    "settings",
+    "trained",
+]

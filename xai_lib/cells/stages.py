@@ -1,0 +1,50 @@
+"""The stages of a run and the version of each one's code.
+
+A cell's key holds the version of its stage. A test hashes the sources named here: code that changes what a
+stage computes without a new version fails it, so that no stored result outlives the code that made it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Version of a stage's code, and the modules (dotted names below ``xai_lib``) that decide its result."""
+
+    version: int
+    sources: tuple[str, ...]
+
+
+STAGES = {
+    "train": Stage(
+        1,
+        (
+            "cells.train",
+            "randomness",
+            "models",
+            "losses",
+            "datasets.augmentation",
+            "training",
+            "training.loop",
+            "training.probe",
+        ),
+    ),
+    "predict": Stage(1, ("cells.predict", "models")),
+    "explain": Stage(
+        1,
+        ("cells.explain", "randomness", "models", "explainers.cams", "explainers.layers", "metrics.similarity"),
+    ),
+    "score": Stage(
+        1,
+        (
+            "cells.score",
+            "randomness",
+            "models",
+            "explainers.normalise",
+            "metrics.faithfulness",
+            "metrics.similarity",
+            "metrics.complexity",
+            "metrics.localisation",
+        ),
+    ),
+}

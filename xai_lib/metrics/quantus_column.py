@@ -1,0 +1,84 @@
+"""The same maps scored by quantus, as a second column: what the authors' tool says (contrastive paper §4.4).
+
+Only metrics that quantus 0.6 computes soundly stand here, and each map is scaled to [0, 1] before the call, because
+quantus divides by the largest value of a whole batch.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from xai_lib.datasets.split import Split
+
+_COLOUR_VALUES_A_STEP = 32  # the released setting: quantus flips colour values, three a pixel
+
+
+def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, Tensor]:
+    """Scores of the first ``n`` images, float64 [n] under "<metric> (quantus)"; NaN for empty maps.
+
+    Pixel flipping here is the released one (``faithfulness.released_curve``), its area taken over [0, 1] as ours is.
+
+    Args:
+        network: normalised images -> logits, in evaluation mode.
+        split: the images, labels, and masks where there are any.
+        maps: scaled to [0, 1], float [N,H,W].
+        n: how many images.
+    """
+    import quantus  # takes seconds, which those who only read scores should not wait
+
+    x = split.normalise(split.images[:n]).cpu().numpy()
+    y = split.labels[:n].cpu().numpy()
+    a = maps[:n, None].cpu().numpy()
+    empty = torch.from_numpy((a == a[:, :1, :1, :1]).all(axis=(1, 2, 3)))
+    quiet = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
+    flipping = quantus.PixelFlipping(
+        features_in_step=_COLOUR_VALUES_A_STEP, perturb_baseline="black", return_auc_per_sample=True, **quiet
+    )
+    metrics = {
+        "pixel-flipping": flipping,
+        "complexity": quantus.Complexity(**quiet),
+        "sparseness": quantus.Sparseness(**quiet),
+    }
+    masked = {
+        "pointing-game": quantus.PointingGame(**quiet),
+        "attribution-localisation": quantus.AttributionLocalisation(**quiet),
+    }
+    mask = split.masks["object"][:n, None].cpu().numpy() if "object" in split.masks else None
+    metrics |= masked if mask is not None else {}
+    found = {}
+    with _trapz(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, metric in metrics.items():
+            values = metric(
+                model=network,
+                x_batch=x,
+                y_batch=y,
+                a_batch=a.copy(),
+                s_batch=mask if name in masked else None,
+                device=str(split.images.device),
+                channel_first=True,
+                softmax=True,
+            )
+            tensor = torch.tensor(np.asarray(values, dtype=float).reshape(-1))
+            if name == "pixel-flipping":  # quantus takes a spacing of 1 between points
+                tensor = tensor / (x[0].size // _COLOUR_VALUES_A_STEP - 1)
+            undefined = empty | ~torch.from_numpy(mask.any(axis=(1, 2, 3))) if name in masked else empty
+            found[f"{name} (quantus)"] = tensor.masked_fill(undefined, float("nan"))
+    return found
+
+
+@contextmanager
+def _trapz() -> Iterator[None]:
+    """quantus 0.6 calls ``np.trapz``, which numpy 2.4 no longer has."""
+    if hasattr(np, "trapz"):
+        yield
+        return
+    np.trapz = np.trapezoid
+    try:
+        yield
+    finally:
+        del np.trapz

@@ -1,0 +1,1 @@
+"""What a run found, as numbers: one module a paper, each function one tidy frame."""
