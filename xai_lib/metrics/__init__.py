@@ -1,27 +1,29 @@
-"""Metrics: plain functions from a batch to one score per image, float [B], NaN where a score is undefined.
+"""Metrics: plain functions that give one score per image, float32 [B].
 
-A score does not depend on how images were batched. What each metric needs stands in its signature; what its numbers
-mean stands in :class:`Metric`: ``metrics.about("complexity").better``.
+Called directly or by name: ``get("complexity")(attribution)``.
+
+- A score does not depend on which other images are in the batch. Random metrics (``about(name).random``) take ``seed``
+  and ``index`` (image indices, int64 [B]), which alone decide an image's draws.
+- A score that is not defined (an empty map, an empty mask) is NaN: count it and report it.
+- ``about(name)`` says which direction is better, the range, the paper and equation, and what the function needs.
+- Names of arguments are shared: `model` (images [B,C,H,W] -> logits [B,K], in evaluation mode), `x` (normalised images,
+  float [B,C,H,W]), `attribution` (one map per image, float [B,H,W]), `target` (class per image, int64 [B]), `mask`
+  (bool [B,H,W]), `explain` (``(x, target, index)`` -> maps [B,H,W] as the metric wants them).
+- No argument is changed.
 """
 
-import math
-
-from xai_lib.metrics.complexity import complexity, sparseness
-from xai_lib.metrics.faithfulness import pixel_flipping, pixel_flipping_normalised
-from xai_lib.metrics.localisation import attribution_localisation, attribution_localisation_paper, pointing_game
+from xai_lib.metrics import complexity, faithfulness, localisation, robustness, similarity
 from xai_lib.metrics.registry import Metric, about, get, names, register
-from xai_lib.metrics.similarity import continuity, contrastivity
 
-__all__ = ["Metric", "about", "get", "names", "register"]
-
-_PAPER = "contrastive"
-
-register("pixel-flipping", pixel_flipping, "lower", (0, 1), _PAPER, "§3.5, PF")
-register("pixel-flipping-normalised", pixel_flipping_normalised, "lower", (0, math.inf), _PAPER, "after §3.5, PF")
-register("continuity", continuity, "higher", (-1, 1), _PAPER, "§3.5")
-register("contrastivity", contrastivity, "lower", (-1, 1), _PAPER, "§3.5")
-register("complexity", complexity, "lower", (0, math.inf), _PAPER, "§3.5, CM")
-register("sparseness", sparseness, "higher", (0, 1), _PAPER, "Table 1")
-register("pointing-game", pointing_game, "higher", (0, 1), _PAPER, "§3.5, PG")
-register("attribution-localisation", attribution_localisation, "higher", (0, 1), _PAPER, "§3.5, AL as released")
-register("attribution-localisation-paper", attribution_localisation_paper, "higher", (0, 1), _PAPER, "§3.5, AL")
+__all__ = [
+    "Metric",
+    "about",
+    "complexity",
+    "faithfulness",
+    "get",
+    "localisation",
+    "names",
+    "register",
+    "robustness",
+    "similarity",
+]

@@ -1,40 +1,84 @@
-"""How large or how concentrated a map is (contrastive paper §3.5)."""
+"""How much of the image a map occupies: its entropy, and how unequally its attribution is spread.
 
+Both look at absolute values and at relative size only: a positive factor on a map changes nothing, nor does the
+place of the pixels.
+"""
+
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
+from xai_lib.metrics.registry import register
 
+
+@register(
+    "complexity",
+    better="lower",
+    range=(0.0, math.inf),
+    paper="Bhatt et al. 2020",
+    equation="contrastive paper §3.5 (CM)",
+)
 def complexity(attribution: Tensor) -> Tensor:
-    """Entropy of the map as a distribution over pixels (CM, §3.5; Bhatt et al. 2020); lower is better.
+    """Entropy of the map's absolute values taken as shares of their sum, in nats.
+
+    0 if one pixel holds everything, ln(H·W) if all pixels are alike (6.93 at 32 pixels, 10.82 at 224). Lower is better.
 
     Args:
-        attribution: float [B,H,W]; absolute values are taken.
+        attribution: maps, float [B,H,W], of any sign and scale.
 
     Returns:
-        [B] in [0, ln(H·W)], in nats; NaN for an empty map.
+        float32 [B] in [0, ln(H·W)]; NaN for an empty map or one with a value that is not finite.
+
+    Raises:
+        TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
     """
-    share = _magnitudes(attribution)
-    share = share / share.sum(dim=1, keepdim=True)
-    return torch.special.entr(share).sum(dim=1).to(attribution.dtype)
+    sizes = _sizes(attribution)
+    shares = sizes / sizes.sum(1, keepdim=True)
+    return defined(torch.special.entr(shares).sum(1), _has_content(attribution))
 
 
+@register(
+    "sparseness",
+    better="higher",
+    range=(0.0, 1.0),
+    paper="Chalasani et al. 2020",
+    equation="contrastive paper Table 1",
+)
 def sparseness(attribution: Tensor) -> Tensor:
-    """Gini index of the pixels' magnitudes (contrastive paper, Table 1; Chalasani et al. 2020); higher is better.
+    """Gini index of the map's absolute values.
+
+    0 if all pixels are alike, 1 − 1/(H·W) if one pixel holds everything. Higher is better.
 
     Args:
-        attribution: float [B,H,W]; absolute values are taken.
+        attribution: maps, float [B,H,W], of any sign and scale.
 
     Returns:
-        [B] in [0, 1): 0 if all pixels are equal, near 1 if one has everything; NaN for an empty map.
+        float32 [B] in [0, 1); NaN for an empty map or one with a value that is not finite.
+
+    Raises:
+        TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
     """
-    ordered = _magnitudes(attribution).sort(dim=1).values  # ascending
-    n = ordered.shape[1]
-    weights = 2 * torch.arange(1, n + 1, device=ordered.device) - n - 1
-    return ((weights * ordered).sum(dim=1) / (n * ordered.sum(dim=1))).to(attribution.dtype)
+    check_maps(attribution)
+    ascending = _sorted(attribution.detach().abs().flatten(1)).double()  # [B,N]
+    n = ascending.shape[1]
+    weight = 2 * torch.arange(1, n + 1, device=ascending.device, dtype=ascending.dtype) - n - 1
+    return defined((ascending * weight).sum(1) / (n * ascending.sum(1)), _has_content(attribution))
 
 
-def _magnitudes(attribution: Tensor) -> Tensor:
-    """Absolute values [B,H·W] in float64, in which sums over 50,000 pixels keep their digits."""
-    if attribution.ndim != 3:
-        raise ValueError(f"Expected maps [B,H,W]. Got {list(attribution.shape)}.")
-    return attribution.flatten(1).abs().double()
+def _sizes(attribution: Tensor) -> Tensor:
+    check_maps(attribution)
+    return attribution.detach().abs().double().flatten(1)
+
+
+def _has_content(attribution: Tensor) -> Tensor:
+    return is_finite(attribution) & ~is_empty(attribution)
+
+
+def _sorted(values: Tensor) -> Tensor:
+    """Each row in ascending order; on a processor by numpy, which sorts values alone and about 20 times faster."""
+    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+        return torch.from_numpy(np.sort(values.numpy(), axis=1))
+    return values.sort(dim=1).values

@@ -1,36 +1,20 @@
-"""Pixel flipping: does the prediction fall when the pixels that a map calls important are removed? (§3.5)"""
+"""Pixel flipping: does the prediction fall when the pixels that a map calls important are removed?
 
-from collections.abc import Callable
-from typing import Any
+(Bach et al. 2015; contrastive paper §3.5.)
+"""
 
+import math
+from typing import Literal
+
+import numpy as np
 import torch
 from torch import Tensor
 
-from xai_lib import randomness
+from xai_lib.metrics.maps import check_maps, is_empty, is_finite
+from xai_lib.metrics.perturbation import Model, class_probabilities, inverse, ranks
+from xai_lib.metrics.registry import register
 
-Model = Callable[[Tensor], Tensor]
-
-_CHUNK = 512  # perturbed images in one forward pass: measured fastest on a processor at 32 px; bounds the memory
-
-
-def pixel_order(attribution: Tensor, *, ties: str, seed: int, index: Tensor) -> Tensor:
-    """Pixels from the most to the least important, int64 [B,H·W].
-
-    Args:
-        attribution: float [B,H,W].
-        ties: "random" draws the order of equal pixels for each image; "stable" keeps them row by row.
-        seed, index: what random ties are drawn from; index int64 [B].
-
-    Raises:
-        ValueError: if the rule for ties does not exist.
-    """
-    if ties not in ("random", "stable"):
-        raise ValueError(f"Expected ties to be broken random or stable. Got {ties!r}.")
-    flat = attribution.flatten(1)
-    if ties == "stable":
-        return flat.argsort(dim=1, descending=True, stable=True)
-    shuffled = randomness.uniform(seed, index.to(flat.device), "ties", (flat.shape[1],)).argsort(dim=1)
-    return shuffled.gather(1, flat.gather(1, shuffled).argsort(dim=1, descending=True, stable=True))
+Baseline = Literal["minimum", "zero"] | Tensor
 
 
 def pixel_flipping_curve(
@@ -42,106 +26,225 @@ def pixel_flipping_curve(
     index: Tensor,
     seed: int = 0,
     step: int = 32,
-    baseline: str = "minimum",
-    ties: str = "random",
+    baseline: Baseline = "minimum",
+    ties: Literal["random", "stable"] = "random",
+    chunk: int | None = None,
 ) -> Tensor:
-    """Probability of the target while pixels are removed in the order of the map.
+    """Probability of the target while pixels are removed, those with the highest attribution first.
+
+    Only the order of a map's values matters. A constant map other than zeros removes pixels in the order of the ties.
 
     Args:
-        model: normalised images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        x: normalised images, float [B,3,H,W].
-        attribution: float [B,H,W]; only the order of its values matters.
-        target: class followed, int64 [B]; the paper takes the true one.
+        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
+        x: normalised images, float [B,C,H,W].
+        attribution: maps, float [B,H,W], of any sign and scale.
+        target: class that is followed (the paper takes the true one), int64 [B].
         index: image indices, int64 [B].
         seed: of random ties.
-        step: pixels removed at a time; the last step may be smaller.
-        baseline: "minimum" paints removed pixels in the smallest value of the image, the paper's black; "zero" in 0,
-            the mean colour of the data set.
-        ties: see :func:`pixel_order`.
+        step: pixels removed at a time, with all their colours; the last step may be smaller.
+        baseline: what removed pixels become. "minimum" is the lowest value of the normalised image (the paper's
+            black), "zero" the mean colour of the data set; or a tensor that broadcasts to x's shape.
+        ties: order of equal values: drawn for each image, or row by row ("stable").
+        chunk: perturbed images in one forward pass; None suits the device.
 
     Returns:
-        Softmax probability, float32 [B,S+1], from the untouched image to the fully removed one, at
-        :func:`fractions_removed`; NaN for images whose map is empty (one value everywhere) or holds NaN.
+        Softmax probabilities, float32 [B,S+1], from the untouched to the fully removed image, at
+        :func:`fractions_removed`; NaN for an empty (all-zero) map or one with a value that is not finite.
 
     Raises:
-        ValueError: if shapes do not fit, or a choice does not exist.
+        TypeError, ValueError: if types, shapes or choices are not these, a target is not a class, the model is in
+            training mode, or a logit is not finite.
     """
     _check(x, attribution, target, step)
-    if baseline not in ("minimum", "zero"):
-        raise ValueError(f"Expected the baseline minimum or zero. Got {baseline!r}.")
-    rank = pixel_order(attribution, ties=ties, seed=seed, index=index).argsort(dim=1).reshape(attribution.shape)
-    black = x.amin(dim=(1, 2, 3), keepdim=True) if baseline == "minimum" else torch.zeros_like(x[:, :1, :1, :1])
-    removed = torch.tensor(_pixels_removed(attribution[0].numel(), step), device=x.device)  # [S+1]
-    curve = _probabilities(model, x, black, rank, target, removed)
-    flat = attribution.flatten(1)
-    undefined = (flat == flat[:, :1]).all(dim=1) | flat.isnan().any(dim=1)
-    return curve.masked_fill(undefined[:, None], float("nan"))
+    rank = ranks(attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
+    removed = torch.tensor(_pixels_removed(attribution[0].numel(), step), device=x.device)
+    curve = class_probabilities(model, x, _replacement(x, baseline), rank, removed, target.to(x.device), chunk)
+    return _defined(curve, attribution)
 
 
 def fractions_removed(n_pixels: int, step: int) -> Tensor:
-    """Share of pixels removed at each point of a curve, float32 [S+1], from 0 to 1."""
+    """Share of the pixels removed at each point of a curve, float32 [S+1], from 0 to 1."""
     return torch.tensor(_pixels_removed(n_pixels, step), dtype=torch.float32) / n_pixels
 
 
 def area(curve: Tensor, fractions: Tensor) -> Tensor:
-    """Area under curves [B,S+1] at the :func:`fractions_removed` [S+1], by trapezoids: [B]."""
-    return torch.trapezoid(curve, fractions.to(curve), dim=1)
+    """Area under curves [B,S+1] over the fraction removed [S+1], by trapezoids: float32 [B]."""
+    return torch.trapezoid(curve.double(), fractions.to(curve.device).double(), dim=1).float()
 
 
 def normalised(curve: Tensor) -> Tensor:
-    """Curves [B,S+1] divided by their first point."""
-    return curve / curve[:, :1]
+    """Curves [B,S+1] divided by their first point, the untouched image; NaN where that is 0."""
+    return torch.where(curve[:, :1] > 0, curve / curve[:, :1], torch.nan)
 
 
+@register(
+    "pixel-flipping",
+    better="lower",
+    range=(0.0, 1.0),
+    paper="Bach et al. 2015",
+    equation="contrastive paper §3.5 (PF), as tabulated: area under f(x̃)",
+)
 def pixel_flipping(
-    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, step: int = 32, **options: Any
+    model: Model,
+    x: Tensor,
+    attribution: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    step: int = 32,
+    baseline: Baseline = "minimum",
+    ties: Literal["random", "stable"] = "random",
+    chunk: int | None = None,
 ) -> Tensor:
-    """Area under :func:`pixel_flipping_curve`, [B] in [0, 1]; lower is better (§3.5, Table 4).
+    """Area under :func:`pixel_flipping_curve` over the fraction of pixels removed. Lower is better.
 
-    The paper's formula has the area of the *drop*, for which higher would be better; its table, arrows and released
-    code are this one. The released code also leaves out the untouched image.
+    The contrastive paper prints the area under f(x) - f(x̃), for which higher would be better; its table, its arrows
+    and its code have the area under f(x̃), as here.
+
+    Arguments and errors are those of :func:`pixel_flipping_curve`.
+
+    Returns:
+        float32 [B] in [0, 1]; NaN where the curve is.
     """
-    curve = pixel_flipping_curve(model, x, attribution, target, step=step, **options)
+    curve = pixel_flipping_curve(
+        model, x, attribution, target, index=index, seed=seed, step=step, baseline=baseline, ties=ties, chunk=chunk
+    )
     return area(curve, fractions_removed(attribution[0].numel(), step))
 
 
+@register(
+    "pixel-flipping-normalised",
+    better="lower",
+    range=(0.0, math.inf),
+    paper="this companion, after Bach et al. 2015",
+    equation="contrastive paper §3.5 (PF), each curve divided by f(x)",
+)
 def pixel_flipping_normalised(
-    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, step: int = 32, **options: Any
+    model: Model,
+    x: Tensor,
+    attribution: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    step: int = 32,
+    baseline: Baseline = "minimum",
+    ties: Literal["random", "stable"] = "random",
+    chunk: int | None = None,
 ) -> Tensor:
-    """As :func:`pixel_flipping`, every curve divided by its first point: [B] of at least 0, lower is better.
+    """As :func:`pixel_flipping`, with every curve divided by its first point. Lower is better.
 
-    An unsure network starts low and ends with a small area whatever the map says. Here every curve starts at 1.
+    A network that is less sure of everything has lower curves and a smaller area whatever its maps say; here every
+    curve starts at 1.
+
+    Arguments and errors are those of :func:`pixel_flipping_curve`.
+
+    Returns:
+        float32 [B] of at least 0; NaN where the curve is, or where the probability of the untouched image is 0.
     """
-    curve = pixel_flipping_curve(model, x, attribution, target, step=step, **options)
+    curve = pixel_flipping_curve(
+        model, x, attribution, target, index=index, seed=seed, step=step, baseline=baseline, ties=ties, chunk=chunk
+    )
     return area(normalised(curve), fractions_removed(attribution[0].numel(), step))
 
 
-def _pixels_removed(n_pixels: int, step: int) -> list[int]:
-    return [*range(0, n_pixels, step), n_pixels]
+def released_curve(
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, step: int = 32, chunk: int | None = None
+) -> Tensor:
+    """The curve that the authors' tool (quantus 0.6) computes from maps of one channel.
+
+    The map is repeated for each colour and single colour values are removed, `step` at a time: 96 steps at 32 pixels,
+    and a pixel may lose its red but keep its blue. Equal values, of which each pixel now has three, fall as numpy's
+    unstable sort leaves them, which may differ between processors. Removed values become the lowest of the image. The
+    untouched image is not on the curve.
+
+    Args:
+        model: as in :func:`pixel_flipping_curve`.
+        x: normalised images, float [B,C,H,W].
+        attribution: maps, float [B,H,W].
+        target: class that is followed, int64 [B].
+        step: colour values removed at a time.
+        chunk: perturbed images in one forward pass; None suits the device.
+
+    Returns:
+        Softmax probabilities, float32 [B,S], from the first step to the fully removed image; NaN as in
+        :func:`pixel_flipping_curve`.
+
+    Raises:
+        TypeError, ValueError: as :func:`pixel_flipping_curve`.
+    """
+    _check(x, attribution, target, step)
+    maps = attribution.detach().cpu()
+    values = (maps if maps.dtype == torch.float64 else maps.float())[:, None].expand(x.shape).flatten(1)
+    order = torch.from_numpy(np.argsort(-values.numpy(), axis=1)).to(x.device)
+    rank = inverse(order).reshape(x.shape)
+    removed = torch.tensor(_pixels_removed(values.shape[1], step)[1:], device=x.device)
+    curve = class_probabilities(model, x, _replacement(x, "minimum"), rank, removed, target.to(x.device), chunk)
+    return _defined(curve, attribution)
 
 
-@torch.inference_mode()
-def _probabilities(model: Model, x: Tensor, black: Tensor, rank: Tensor, target: Tensor, removed: Tensor) -> Tensor:
-    """Softmax probability of ``target`` with the first ``removed`` pixels blackened, float32 [B,S+1]."""
-    batch, steps = len(x), len(removed)
-    curve = torch.empty(batch * steps, device=x.device)
-    for first in range(0, batch * steps, _CHUNK):
-        flat = torch.arange(first, min(first + _CHUNK, batch * steps), device=x.device)
-        image, point = flat // steps, flat % steps
-        gone = rank[image] < removed[point, None, None]  # [n,H,W]
-        perturbed = torch.where(gone[:, None], black[image], x[image])
-        if x.device.type == "cpu":
-            perturbed = perturbed.contiguous(memory_format=torch.channels_last)
-        probabilities = model(perturbed).float().softmax(dim=1)
-        curve[flat] = probabilities.gather(1, target[image, None])[:, 0]
-    return curve.reshape(batch, steps)
+@register(
+    "pixel-flipping-released",
+    better="lower",
+    range=(0.0, 1.0),
+    paper="Bach et al. 2015",
+    equation="contrastive paper §3.5 (PF), as released: colour values, without the untouched image",
+)
+def pixel_flipping_released(
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, step: int = 32, chunk: int | None = None
+) -> Tensor:
+    """Area under :func:`released_curve` by trapezoids, its S points spread evenly over [0, 1]. Lower is better.
+
+    quantus gives the same area at a spacing of 1, which is S - 1 times larger.
+
+    Arguments and errors are those of :func:`released_curve`.
+
+    Returns:
+        float32 [B] in [0, 1]; NaN where the curve is, or if it has only one point.
+    """
+    curve = released_curve(model, x, attribution, target, step=step, chunk=chunk).double()
+    return (torch.trapezoid(curve, dim=1) / (curve.shape[1] - 1)).float()
+
+
+def _pixels_removed(n: int, step: int) -> list[int]:
+    return [*range(0, n, step), n]
+
+
+def _replacement(x: Tensor, baseline: Baseline) -> Tensor:
+    """What removed values become: [B,...], broadcasting to x."""
+    if isinstance(baseline, Tensor):
+        try:
+            return baseline.to(x).expand(x.shape)
+        except RuntimeError as error:
+            raise ValueError(
+                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
+            ) from error
+    if baseline not in ("minimum", "zero"):
+        raise ValueError(f"Expected baseline as 'minimum', 'zero' or a tensor. Got {baseline!r}.")
+    lowest = x.amin(dim=(1, 2, 3), keepdim=True)
+    return lowest if baseline == "minimum" else torch.zeros_like(lowest)
+
+
+def _defined(curve: Tensor, attribution: Tensor) -> Tensor:
+    undefined = is_empty(attribution) | ~is_finite(attribution)
+    return curve.masked_fill(undefined.to(curve.device)[:, None], torch.nan)
 
 
 def _check(x: Tensor, attribution: Tensor, target: Tensor, step: int) -> None:
-    if attribution.shape != (len(x), *x.shape[2:]) or target.shape != (len(x),):
+    check_maps(attribution)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(
+            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
+        )
+    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
         raise ValueError(
-            f"Expected for images {list(x.shape)} maps {[len(x), *x.shape[2:]]} and targets [{len(x)}]. "
-            f"Got {list(attribution.shape)} and {list(target.shape)}."
+            f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
+            f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
+        )
+    if target.dtype != torch.int64 or target.shape != (len(x),):
+        raise ValueError(
+            f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
         )
     if type(step) is not int or step < 1:
-        raise ValueError(f"Expected a step of at least 1 pixel. Got {step!r}.")
+        raise ValueError(f"Expected step as a whole number of at least 1. Got {step!r}.")

@@ -1,62 +1,113 @@
-"""Does the map lie on the object? Coherence with a mask (contrastive paper §3.5)."""
+"""Coherence: how well a map agrees with a mask of the object.
 
+A mask without a pixel, a map of zeros or one that is not finite makes every score here NaN.
+"""
+
+import torch
 from torch import Tensor
 
+from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
+from xai_lib.metrics.registry import register
 
+
+@register(
+    "pointing-game",
+    better="higher",
+    range=(0.0, 1.0),
+    paper="Zhang et al. 2018",
+    equation="contrastive paper §3.5 (PG)",
+)
 def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
-    """Whether the largest value lies on the object (PG, contrastive paper §3.5; Zhang et al. 2018); higher is better.
+    """Whether the map's highest pixel lies in the mask. Higher is better.
+
+    Several highest pixels: the share of them inside, which is the expected score if one is drawn at random. (Counting
+    a hit as soon as one of them is inside, as quantus does, rewards flat maps.)
 
     Args:
-        attribution: float [B,H,W].
-        mask: bool [B,H,W], the object.
+        attribution: maps, float [B,H,W], of any sign and scale.
+        mask: the object's pixels, bool [B,H,W].
 
     Returns:
-        [B] in [0, 1]: 1 on the object, 0 beside it; the share on the object where several pixels tie for the largest
-        value, which is what a random choice among them scores on average. NaN for an empty mask or a constant map.
+        float32 [B] in [0, 1], 0 or 1 where the highest pixel is unique; NaN for an empty mask or map.
+
+    Raises:
+        TypeError, ValueError: if the arguments are not of these types and shapes.
     """
-    _check(attribution, mask)
-    flat, inside = attribution.flatten(1), mask.flatten(1)
-    largest = flat == flat.amax(dim=1, keepdim=True)
-    share = (largest & inside).sum(dim=1) / largest.sum(dim=1)
-    undefined = ~inside.any(dim=1) | (flat == flat[:, :1]).all(dim=1) | flat.isnan().any(dim=1)
-    return share.to(attribution.dtype).masked_fill(undefined, float("nan"))
+    maps, inside = _flat(attribution, mask)
+    highest = maps == maps.amax(1, keepdim=True)
+    return defined((highest & inside).sum(1) / highest.sum(1), _is_defined(attribution, mask))
 
 
+@register(
+    "attribution-localisation",
+    better="higher",
+    range=(0.0, 1.0),
+    paper="Kohlbrenner et al. 2020",
+    equation="contrastive paper §3.5 (AL), as released: mass inside / total mass",
+)
 def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
-    """Share of the positive attribution that lies on the object (AL as released; Kohlbrenner et al. 2020).
+    """Share of the map's positive attribution that lies in the mask. Higher is better.
+
+    This is what the authors' tool (quantus) computes and so what Table 4 of the contrastive paper shows; the formula
+    printed there is :func:`attribution_localisation_paper`.
 
     Args:
-        attribution: float [B,H,W]; negative values are left out.
-        mask: bool [B,H,W], the object.
+        attribution: maps, float [B,H,W], of any scale; negative values count as 0.
+        mask: the object's pixels, bool [B,H,W].
 
     Returns:
-        [B] in [0, 1]; higher is better; NaN for an empty mask or a map without positive values.
+        float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
+
+    Raises:
+        TypeError, ValueError: if the arguments are not of these types and shapes.
     """
-    _check(attribution, mask)
-    positive = attribution.clamp(min=0).flatten(1).double()
-    share = (positive * mask.flatten(1)).sum(dim=1) / positive.sum(dim=1)
-    return share.to(attribution.dtype).masked_fill(~mask.flatten(1).any(dim=1), float("nan"))
+    maps, inside = _flat(attribution, mask)
+    mass = maps.double().clamp(min=0)
+    total = mass.sum(1)
+    return defined((mass * inside).sum(1) / total, _is_defined(attribution, mask) & (total > 0))
 
 
+@register(
+    "attribution-localisation-paper",
+    better="higher",
+    range=(0.0, 1.0),
+    paper="Kohlbrenner et al. 2020",
+    equation="contrastive paper §3.5 (AL), as printed: Σ s·I[e>0], as a share of all pixels with e>0",
+)
 def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
-    """Share of the pixels with positive attribution that lie on the object (AL as printed, contrastive paper §3.5).
+    """Share of the pixels with positive attribution that lie in the mask, however small it is. Higher is better.
 
-    The printed formula is the *number* of such pixels on the object, which grows with the image; divided by the number
-    of all pixels with positive attribution it is the precision that the text describes.
+    The paper prints the number Σ s·I[e>0], which has no fixed scale, and calls it a precision: it is divided here by
+    the number of pixels with e>0. After min-max only a map's lowest pixels are not positive, so that the score is then
+    close to the share of the image that the object covers, whatever the map.
 
     Args:
-        attribution: float [B,H,W].
-        mask: bool [B,H,W], the object.
+        attribution: maps, float [B,H,W].
+        mask: the object's pixels, bool [B,H,W].
 
     Returns:
-        [B] in [0, 1]; higher is better; NaN for an empty mask or a map without positive values.
+        float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
+
+    Raises:
+        TypeError, ValueError: if the arguments are not of these types and shapes.
     """
-    _check(attribution, mask)
-    return attribution_localisation((attribution > 0).to(attribution.dtype), mask)
+    maps, inside = _flat(attribution, mask)
+    positive = maps > 0
+    count = positive.sum(1)
+    return defined((positive & inside).sum(1) / count, _is_defined(attribution, mask) & (count > 0))
 
 
-def _check(attribution: Tensor, mask: Tensor) -> None:
-    if attribution.ndim != 3 or mask.shape != attribution.shape:
-        raise ValueError(
-            f"Expected maps and masks [B,H,W] of one shape. Got {list(attribution.shape)} and {list(mask.shape)}."
-        )
+def _flat(attribution: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Maps and masks as [B,N], checked, on the map's device."""
+    check_maps(attribution)
+    if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
+        got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
+        raise TypeError(f"Expected mask as a bool tensor [B,H,W]. Got {got}: say which values are the object.")
+    if mask.shape != attribution.shape:
+        raise ValueError(f"Expected mask of attribution's shape {list(attribution.shape)}. Got {list(mask.shape)}.")
+    return attribution.detach().flatten(1), mask.to(attribution.device).flatten(1)
+
+
+def _is_defined(attribution: Tensor, mask: Tensor) -> Tensor:
+    has_object = mask.to(attribution.device).flatten(1).any(1)
+    return has_object & is_finite(attribution) & ~is_empty(attribution)

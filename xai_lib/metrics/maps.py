@@ -1,0 +1,35 @@
+"""What every metric on maps asks first: is this a batch of maps, and is one of them empty or broken?"""
+
+import torch
+from torch import Tensor
+
+
+def check_maps(maps: Tensor, name: str = "attribution") -> None:
+    """Refuse what is not a batch of maps.
+
+    Raises:
+        TypeError: if `maps` is not a float tensor.
+        ValueError: if its shape is not [B,H,W] with at least one pixel.
+    """
+    if not isinstance(maps, Tensor) or not maps.is_floating_point():
+        got = maps.dtype if isinstance(maps, Tensor) else type(maps).__name__
+        raise TypeError(f"Expected {name} as a float tensor [B,H,W]. Got {got}.")
+    if maps.ndim != 3 or 0 in maps.shape[1:]:
+        raise ValueError(f"Expected {name} as maps [B,H,W]. Got shape {list(maps.shape)}: pass one map per image.")
+
+
+def is_empty(maps: Tensor) -> Tensor:
+    """Which maps hold nothing but zeros, bool [B]. Min-max turns a constant map into such a one."""
+    check_maps(maps, "maps")
+    return (maps == 0).flatten(1).all(1)
+
+
+def is_finite(maps: Tensor) -> Tensor:
+    """Which maps are free of NaN and infinity, bool [B]."""
+    check_maps(maps, "maps")
+    return maps.isfinite().flatten(1).all(1)
+
+
+def defined(scores: Tensor, where: Tensor) -> Tensor:
+    """Scores [B] as float32, NaN where the condition, bool [B], does not hold."""
+    return torch.where(where, scores, torch.nan).float()

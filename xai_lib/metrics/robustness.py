@@ -1,0 +1,96 @@
+"""Metrics that explain an image twice, and so take the explainer: does the map stay, or change, when it should?
+
+Where both maps are at hand (stored ones, say), :mod:`xai_lib.metrics.similarity` compares them without an explainer.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from torch import Tensor
+
+from xai_lib.metrics import similarity
+from xai_lib.metrics.registry import register
+
+Explain = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x [B,C,H,W], target [B], index [B]) -> maps [B,H,W] in [0,1]
+
+
+@register(
+    "continuity",
+    better="higher",
+    range=(-1.0, 1.0),
+    paper="Nauta et al. 2023",
+    equation="contrastive paper §3.5 (Continuity), §4.3",
+)
+def continuity_of_explainer(
+    explain: Explain,
+    x: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    sigma: float = 0.02,
+    variant: Literal["paper", "released"] = "paper",
+    empty: Literal["nan", "keep"] = "nan",
+) -> Tensor:
+    """SSIM of an image's map with the map of the same image under a little noise. Higher is better.
+
+    Both maps explain the same class, and a random explainer gets the same `index` twice: only the image differs.
+
+    Args:
+        explain: ``(x, target, index)`` -> full-size maps, float [B,H,W] in [0,1].
+        x: normalised images, float [B,C,H,W].
+        target: class that is explained (in the paper the predicted one), int64 [B].
+        index: image indices, int64 [B].
+        seed: of the noise.
+        sigma: standard deviation of the noise, in units of the normalised image.
+        variant: "paper" adds noise and no more; "released" also clamps the noisy image, see ``similarity.noisy``.
+        empty: what to do with empty maps, see ``similarity.continuity``.
+
+    Returns:
+        float32 [B] in [-1, 1]; NaN if one of the two maps is empty or not finite.
+
+    Raises:
+        TypeError, ValueError: if `variant` is another word, or as ``similarity.noisy`` and ``similarity.continuity``.
+    """
+    if variant not in ("paper", "released"):
+        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
+    noisy = similarity.noisy(x, index=index, seed=seed, sigma=sigma, clamp=variant == "released")
+    return similarity.continuity(explain(x, target, index), explain(noisy, target, index), empty=empty)
+
+
+@register(
+    "contrastivity",
+    better="lower",
+    range=(-1.0, 1.0),
+    paper="Nauta et al. 2023",
+    equation="contrastive paper §3.5 (Contrastivity)",
+)
+def contrastivity_of_explainer(
+    explain: Explain,
+    x: Tensor,
+    target: Tensor,
+    n_classes: int,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    empty: Literal["nan", "keep"] = "nan",
+) -> Tensor:
+    """SSIM of an image's map with the map for another class, drawn uniformly. Lower is better.
+
+    Args:
+        explain: ``(x, target, index)`` -> full-size maps, float [B,H,W] in [0,1].
+        x: normalised images, float [B,C,H,W].
+        target: the predicted class, int64 [B].
+        n_classes: number of classes.
+        index: image indices, int64 [B].
+        seed: of the other class.
+        empty: what to do with empty maps, see ``similarity.contrastivity``.
+
+    Returns:
+        float32 [B] in [-1, 1]; NaN if one of the two maps is empty or not finite.
+
+    Raises:
+        TypeError, ValueError: as ``similarity.other_class`` and ``similarity.contrastivity``.
+    """
+    other = similarity.other_class(target, n_classes, index=index, seed=seed)
+    return similarity.contrastivity(explain(x, target, index), explain(x, other, index), empty=empty)
