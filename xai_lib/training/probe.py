@@ -10,7 +10,7 @@ from xai_lib import models
 from xai_lib.datasets.split import Split
 from xai_lib.training.evaluation import Evaluation, predict, summarise
 
-PENALTY = 1e-3
+PENALTY = 1e-4
 VARIANTS = ("paper", "released")
 
 _MAX_ITERATIONS = 1000
@@ -103,10 +103,12 @@ def fit_logistic(
     mean, deviation = x.mean(0), x.std(0, correction=0)
     scale = torch.where(deviation > _CONSTANT * deviation.max(), 1 / deviation, 0.0)
     x = (x - mean) * scale
-    weight = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
+    to_weight = _whitening(x, penalty)  # W = V P: the solver's V goes with uncorrelated features x P
+    whitened = x @ to_weight
+    v = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
     bias = torch.zeros(n_classes, dtype=x.dtype, device=x.device, requires_grad=True)
     solver = torch.optim.LBFGS(
-        [weight, bias],
+        [v, bias],
         max_iter=_MAX_ITERATIONS,
         max_eval=2 * _MAX_ITERATIONS,
         tolerance_grad=_TOLERANCE,
@@ -117,21 +119,28 @@ def fit_logistic(
 
     def closure() -> Tensor:
         solver.zero_grad()
-        value = functional.cross_entropy(x @ weight.T + bias, labels) + 0.5 * penalty * weight.square().sum()
+        value = functional.cross_entropy(whitened @ v.T + bias, labels)
+        value = value + 0.5 * penalty * (v @ to_weight).square().sum()
         value.backward()
         return value
 
     solver.step(closure)
     closure()
-    gradient = max(weight.grad.abs().max().item(), bias.grad.abs().max().item())
-    steps = solver.state[weight]["n_iter"]
+    gradient = max(v.grad.abs().max().item(), bias.grad.abs().max().item())
+    steps = solver.state[v]["n_iter"]
     if not gradient <= _TOLERANCE:
         raise RuntimeError(
             f"The linear probe did not converge: largest gradient {gradient:.2g} after {steps} iterations "
             f"(expected at most {_TOLERANCE:g}). Does every class have images? A larger penalty makes it easier."
         )
-    folded = weight.detach() * scale
+    folded = (v.detach() @ to_weight) * scale
     return _linear(folded, bias.detach() - folded @ mean), steps, gradient
+
+
+def _whitening(x: Tensor, penalty: float) -> Tensor:
+    """Symmetric P [D,D] with P² ≈ inverse covariance of ``x``: about ten times fewer iterations, the same optimum."""
+    values, vectors = torch.linalg.eigh(x.T @ x / len(x))
+    return (vectors * (values.clamp(min=0) + penalty).rsqrt()) @ vectors.T
 
 
 def fit_released(features: Tensor, labels: Tensor, n_classes: int, *, seed: int) -> tuple[nn.Linear, int, float]:
