@@ -1,7 +1,7 @@
 """The drawn objects: each a function of its own coordinates, returning its layers from back to front.
 
 ``u`` runs to the right and ``v`` downwards, both float32 [B,P,P]; an object fills about the unit disc. Colour
-roles: main, light, shade, dark, wood.
+roles: main, light and shade, which go with the mode; dark, wood, cream, white, teal and glass, which do not.
 
 Look-alikes share every layer but one: the cat and the rabbit their face, the mug and the bucket their body, the
 hammer and the axe their shaft.
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xai_lib.datasets.drawing import Layer, bar, box, disc, ellipse, polygon, ring, union
 
-_EDGE = 0.1  # the dark line around an object, in units
+_EDGE = 0.085  # the dark line around an object, in units
 
 
 def cat(u: Tensor, v: Tensor) -> list[Layer]:
@@ -20,7 +20,7 @@ def cat(u: Tensor, v: Tensor) -> list[Layer]:
     side = u.abs()
     ears = polygon(side, v, (0.1, -0.05), (0.62, -0.86), (0.72, 0.2))
     inner = polygon(side, v, (0.3, 0.0), (0.57, -0.52), (0.62, 0.1))
-    return [_rim(ears, part=True), Layer(ears, "main", part=True), Layer(inner, "light", part=True), *_face(u, v)]
+    return [_rim(ears, part=True), Layer(ears, "main", part=True), Layer(inner, "cream", part=True), *_face(u, v)]
 
 
 def rabbit(u: Tensor, v: Tensor) -> list[Layer]:
@@ -28,7 +28,7 @@ def rabbit(u: Tensor, v: Tensor) -> list[Layer]:
     side = u.abs()
     ears = ellipse(side, v, 0.3, -0.42, 0.2, 0.56)
     inner = ellipse(side, v, 0.3, -0.42, 0.09, 0.4)
-    return [_rim(ears, part=True), Layer(ears, "main", part=True), Layer(inner, "light", part=True), *_face(u, v)]
+    return [_rim(ears, part=True), Layer(ears, "main", part=True), Layer(inner, "cream", part=True), *_face(u, v)]
 
 
 def mug(u: Tensor, v: Tensor) -> list[Layer]:
@@ -67,7 +67,7 @@ def house(u: Tensor, v: Tensor) -> list[Layer]:
     return [
         _rim(union(walls, roof, chimney)),
         Layer(chimney, "shade"),
-        Layer(walls, "light"),
+        Layer(walls, "cream"),
         Layer(roof, "main"),
         Layer(door, "wood"),
         Layer(window, "dark"),
@@ -98,7 +98,7 @@ def sailboat(u: Tensor, v: Tensor) -> list[Layer]:
     return [
         _rim(union(hull, mast, main_sail, fore_sail)),
         Layer(mast, "wood"),
-        Layer(main_sail, "light"),
+        Layer(main_sail, "white"),
         Layer(fore_sail, "main"),
         Layer(hull, "shade"),
     ]
@@ -114,10 +114,10 @@ def car(u: Tensor, v: Tensor) -> list[Layer]:
     return [
         _rim(union(body, cabin, wheels)),
         Layer(cabin, "main"),
-        Layer(windows, "light"),
+        Layer(windows, "glass"),
         Layer(body, "main"),
         Layer(wheels, "dark"),
-        Layer(hubs, "light"),
+        Layer(hubs, "white"),
     ]
 
 
@@ -133,7 +133,7 @@ def fish(u: Tensor, v: Tensor) -> list[Layer]:
         Layer(tail, "shade"),
         Layer(body, "main"),
         Layer(fin, "light"),
-        Layer(disc(u, v, -0.54, -0.1, 0.13), "light"),
+        Layer(disc(u, v, -0.54, -0.1, 0.13), "white"),
         Layer(disc(u, v, -0.56, -0.1, 0.07), "dark"),
     ]
 
@@ -155,7 +155,7 @@ def umbrella(u: Tensor, v: Tensor) -> list[Layer]:
     stick = union(
         bar(u, v, (0.0, -0.9), (0.0, 0.66), 0.07), torch.maximum(ring(u, v, 0.18, 0.66, 0.18, 0.07), 0.66 - v)
     )
-    return [_rim(union(canopy, stick)), Layer(stick, "wood"), Layer(canopy, "main"), Layer(gores, "light")]
+    return [_rim(union(canopy, stick)), Layer(stick, "wood"), Layer(canopy, "main"), Layer(gores, "teal")]
 
 
 def mushroom(u: Tensor, v: Tensor) -> list[Layer]:
@@ -163,7 +163,7 @@ def mushroom(u: Tensor, v: Tensor) -> list[Layer]:
     stem = polygon(u, v, (-0.2, -0.1), (0.2, -0.1), (0.32, 0.86), (-0.32, 0.86))
     cap = torch.maximum(ellipse(u, v, 0.0, 0.06, 0.9, 0.88), v - 0.1)
     spots = union(disc(u, v, -0.1, -0.5, 0.17), disc(u, v, -0.52, -0.16, 0.14), disc(u, v, 0.4, -0.2, 0.18))
-    return [_rim(union(stem, cap)), Layer(stem, "light"), Layer(cap, "main"), Layer(spots, "light")]
+    return [_rim(union(stem, cap)), Layer(stem, "cream"), Layer(cap, "main"), Layer(spots, "white")]
 
 
 def star(u: Tensor, v: Tensor) -> list[Layer]:
@@ -191,7 +191,7 @@ def _face(u: Tensor, v: Tensor) -> list[Layer]:
     muzzle = ellipse(u, v, 0.0, 0.52, 0.32, 0.24)
     eyes = ellipse(side, v, 0.3, 0.18, 0.11, 0.15)
     nose = polygon(u, v, (-0.14, 0.38), (0.14, 0.38), (0.0, 0.54))
-    return [_rim(head), Layer(head, "main"), Layer(muzzle, "light"), Layer(eyes, "dark"), Layer(nose, "dark")]
+    return [_rim(head), Layer(head, "main"), Layer(muzzle, "cream"), Layer(eyes, "dark"), Layer(nose, "dark")]
 
 
 def _vessel(u: Tensor, v: Tensor) -> list[Layer]:
@@ -202,8 +202,8 @@ def _vessel(u: Tensor, v: Tensor) -> list[Layer]:
     return [
         _rim(union(body, opening)),
         Layer(body, "main"),
-        Layer(band, "light"),
-        Layer(opening, "light"),
+        Layer(band, "teal"),
+        Layer(opening, "shade"),
         Layer(inside, "dark"),
     ]
 

@@ -4,6 +4,7 @@ A texture depends on positions in fractions of the image side, so a scene looks 
 Correctly rounded operations only, as in ``drawing``.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -24,7 +25,7 @@ def texture(name: str, seed: int, index: Tensor, purpose: str, size: int) -> Ten
     images = draw(lambda what, shape: randomness.uniform(seed, index, f"{purpose}/{name}/{what}", shape), size)
     light = randomness.uniform(seed, index, f"{purpose}/light", (3,))[:, :, None] - 0.5  # slope x, slope y, level
     along = _coordinates(size) - 0.5
-    shade = (light[:, 0] * 0.3 * along)[:, None, :] + (light[:, 1] * 0.3 * along + light[:, 2] * 0.16 + 1)[:, :, None]
+    shade = (light[:, 0] * 0.22 * along)[:, None, :] + (light[:, 1] * 0.22 * along + light[:, 2] * 0.16 + 1)[:, :, None]
     return images.mul_(shade[:, None])
 
 
@@ -44,28 +45,36 @@ def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> t
     return _mix((0.05, 0.42, 0.55), (0.62, 0.90, 0.92), crests), alpha[:, None]
 
 
-def clutter(
-    canvas: Tensor, seed: int, index: Tensor, purpose: str, palette: Tensor, *, pieces: int, presence: float
-) -> None:
+def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, near: Pose | None = None) -> Tensor:
     """Scatter small discs, bars, triangles, rings and boxes over ``canvas`` float32 [B,3,H*W], in place.
 
     Args:
         canvas: the images, flattened.
-        seed, index, purpose: the draw.
+        draws: uniform numbers [B,pieces,8].
         palette: float32 [K,3], the colours that objects have too.
-        pieces: how many there can be in an image.
-        presence: share of them that is drawn.
+        presence: share of the pieces that is drawn.
+        near: where given, the pieces lie on this object and shrink with it; else anywhere.
+
+    Returns:
+        float32 [B,H*W] in [0,1]: how much of each pixel they cover.
     """
-    size = int(canvas.shape[2] ** 0.5)
-    draws = randomness.uniform(seed, index, f"{purpose}/clutter", (pieces, 8))
+    size = math.isqrt(canvas.shape[2])
+    hidden = torch.zeros_like(canvas[:, 0])
     kinds = (_disc, _bar, _triangle, _ring, _box)
-    for number in range(pieces):
+    for number in range(draws.shape[1]):
         x, y, scale, tilt, stretch, present, colour, tone = draws[:, number].unbind(1)
-        pose = Pose(x, y, 0.04 + 0.05 * scale, 4 * tilt - 2, 0.75 + 0.6 * stretch, torch.ones_like(x))
-        where = drawing.patch(pose, size, 1.3)
+        if near is None:
+            scale = 0.04 + 0.05 * scale
+        else:
+            x, y = near.x + (2 * x - 1) * near.scale, near.y + (2 * y - 1) * near.scale
+            scale = near.scale * (0.2 + 0.25 * scale)
+        pose = Pose(x, y, scale, 4 * tilt - 2, 0.75 + 0.6 * stretch, torch.ones_like(x))
+        where = drawing.patch(pose, size, 1.45)
         distance = kinds[number % len(kinds)](where.u, where.v) + (present >= presence)[:, None, None] * 9.0
         colours = palette[(colour * len(palette)).to(torch.int64)] * (0.6 + 0.5 * tone)[:, None]
-        drawing.paint(canvas, where, [Layer(distance, "main")], {"main": colours})
+        covered, _ = drawing.paint(canvas, where, [Layer(distance, "main")], {"main": colours})
+        hidden.scatter_(1, where.position, torch.maximum(hidden.gather(1, where.position), covered))
+    return hidden
 
 
 def _disc(u: Tensor, v: Tensor) -> Tensor:
@@ -94,14 +103,14 @@ def _box(u: Tensor, v: Tensor) -> Tensor:
 def _meadow(draw: Draw, size: int) -> Tensor:
     blades = _noise(draw("blades", (7, 24)), size)
     patches = _noise(draw("patches", (4, 4)), size)
-    return _mix((0.13, 0.36, 0.13), (0.55, 0.74, 0.26), blades * 0.6 + patches * 0.4)
+    return _mix((0.19, 0.42, 0.15), (0.48, 0.68, 0.25), blades * 0.6 + patches * 0.4)
 
 
 def _beach(draw: Draw, size: int) -> Tensor:
     dunes = _noise(draw("dunes", (4, 4)), size)
     y = _coordinates(size)[:, None]
     ripples = _wave(y * 5 + dunes * 3) * 0.5 + 0.5
-    return _mix((0.72, 0.56, 0.36), (0.96, 0.87, 0.66), ripples * 0.55 + dunes * 0.3 + 0.1)
+    return _mix((0.76, 0.61, 0.42), (0.94, 0.84, 0.63), ripples * 0.55 + dunes * 0.3 + 0.1)
 
 
 def _brick(draw: Draw, size: int) -> Tensor:
@@ -117,21 +126,21 @@ def _brick(draw: Draw, size: int) -> Tensor:
     tone = draw("bricks", (rows * columns,)).gather(1, cell.to(torch.int64).flatten(1)).view(-1, size, size)
     joint = torch.minimum(_to_edge(x) * (1 / (columns - 1.5)), (_to_edge(y) * (1 / (rows - 1)))[:, :, None])
     mortar = (0.5 + (0.016 - joint) * size).clamp_(0, 1)
-    wall = _mix((0.42, 0.17, 0.12), (0.72, 0.36, 0.25), tone)
-    return wall + (torch.tensor([0.72, 0.68, 0.62])[:, None, None] - wall) * (mortar * 0.8)[:, None]
+    wall = _mix((0.47, 0.20, 0.14), (0.66, 0.32, 0.22), tone)
+    return wall + (torch.tensor([0.72, 0.68, 0.62])[:, None, None] - wall) * (mortar * 0.55)[:, None]
 
 
 def _sky(draw: Draw, size: int) -> Tensor:
     clouds = _noise(draw("clouds", (5, 4)), size) * 0.65 + _noise(draw("wisps", (10, 8)), size) * 0.35
     clouds = ((clouds - 0.45) * 3).clamp_(0, 1)
-    blue = _mix((0.28, 0.54, 0.86), (0.66, 0.83, 0.96), _coordinates(size)[:, None].expand(size, size)[None])
-    return blue + (torch.tensor([0.97, 0.97, 0.98])[:, None, None] - blue) * (clouds * 0.9)[:, None]
+    blue = _mix((0.36, 0.60, 0.88), (0.62, 0.80, 0.95), _coordinates(size)[:, None].expand(size, size)[None])
+    return blue + (torch.tensor([0.97, 0.97, 0.98])[:, None, None] - blue) * (clouds * 0.65)[:, None]
 
 
 def _night(draw: Draw, size: int) -> Tensor:
     grid = 6
     haze = _noise(draw("haze", (4, 4)), size)
-    sky = _mix((0.04, 0.05, 0.16), (0.20, 0.16, 0.40), haze)
+    sky = _mix((0.07, 0.07, 0.20), (0.17, 0.14, 0.35), haze)
     stars = draw("stars", (3, grid, grid))
     position = _coordinates(size) * grid
     cell = position.to(torch.int64)
@@ -140,7 +149,7 @@ def _night(draw: Draw, size: int) -> Tensor:
     dx, dy = inside - (0.2 + 0.6 * at[:, 0]), inside[:, None] - (0.2 + 0.6 * at[:, 1])
     distance = torch.sqrt(dx * dx + dy * dy)
     glow = (1 - distance * 4.5).clamp_(0, 1) * ((at[:, 2] - 0.35) * 2).clamp_(0, 1)
-    return sky + (torch.tensor([1.0, 0.97, 0.85])[:, None, None] - sky) * glow[:, None]
+    return sky + (torch.tensor([1.0, 0.97, 0.85])[:, None, None] - sky) * (glow * 0.7)[:, None]
 
 
 # ---- pieces of textures ------------------------------------------------------------------------------------------
