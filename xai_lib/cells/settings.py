@@ -84,6 +84,7 @@ def settings(
     if not isinstance(download, bool):
         raise ValueError(f"Expected true or false for download. Got {download!r} (papermill: -p download True).")
     budgets = scales.load(scale, overrides)
+    recipes.get(budgets.recipe, LOSSES[0])  # raises if there is no such recipe
     name = dataset or budgets.dataset
     datasets.check_name(name)
     return Settings(budgets, name, label or name, _device(device), Path(data_root), download)

@@ -1,0 +1,41 @@
+"""A run of the contrastive part that is as small as can be, computed once in a session through the command line."""
+
+import pytest
+
+from xai_lib import cells
+from xai_lib.__main__ import main
+
+SMALLEST = (
+    "seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
+    "epochs_ce=1, epochs_scl=1, epochs_tl=1"
+)
+
+
+@pytest.fixture(scope="session")
+def smoke_store(tmp_path_factory):
+    """A store that holds every cell of ``smoke_run``, filled by the commands that the plan lists."""
+    root = tmp_path_factory.mktemp("smoke") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XAI_STORE", str(root))
+        for job in cells.plan(_run()):
+            options = ["--scale", "smoke", "--device", "cpu", "--overrides", SMALLEST]
+            assert main([*job["command"], *options]) == 0, job["id"]
+    return root
+
+
+@pytest.fixture
+def smoke_run(smoke_store, monkeypatch):
+    """Settings of the smallest run; its cells are in the store that they will be looked for in."""
+    monkeypatch.setenv("XAI_STORE", str(smoke_store))
+    return _run()
+
+
+@pytest.fixture
+def empty_store(tmp_path, monkeypatch):
+    """The root of a store that holds nothing, which is where cells will be looked for."""
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+def _run():
+    return cells.settings(scale="smoke", device="cpu", overrides=SMALLEST)
