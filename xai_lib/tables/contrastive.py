@@ -13,7 +13,7 @@ from xai_lib.explainers.passes import layer_activations
 from xai_lib.models import Classifier
 from xai_lib.results import contrastive as results_of
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
-from xai_lib.tables.html import interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.html import MISSING, interval, number, p_value, plus_minus, show, signed
 from xai_lib.training import recipes
 
 NAMES = {"ce": "CE", "scl": "SCL", "tl": "TL", "grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM"}
@@ -94,9 +94,9 @@ def recipe_settings(run: Settings) -> HTML:
         ours = {}
         for loss in LOSSES:
             paper = getattr(recipes.get("paper/cifar10", loss), setting)
-            row[f"{NAMES[loss]}, paper"] = _value(paper)
+            row[f"{NAMES[loss]}, paper"] = _value(setting, paper)
             mine = getattr(run.recipe(loss), setting)
-            ours[f"{NAMES[loss]}, here"] = _value(mine) + (" *" if mine != paper else "")
+            ours[f"{NAMES[loss]}, here"] = _value(setting, mine) + (" *" if mine != paper else "")
         rows.append(row | ours)
     caption = "Settings of training, after Table 2 (CIFAR-10). A star marks what differs from the paper."
     return show(pd.DataFrame(rows), caption, text=["setting"])
@@ -247,9 +247,9 @@ def provenance(run: Settings) -> HTML:
     return show(frame, "Provenance.", text=["stage", "commit", "device"], long=["libraries"])
 
 
-def _value(value: object) -> str:
+def _value(setting: str, value: object) -> str:
     if value is None:
-        return "own" if value is None else ""
+        return "own" if setting == "width" else MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
