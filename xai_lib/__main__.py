@@ -40,16 +40,17 @@ def _compute(options: argparse.Namespace) -> None:
 
 
 def _execute(options: argparse.Namespace) -> None:
-    from xai_lib.execution import execute
+    from xai_lib.execution import declared, execute
 
-    given = {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) not in ("", None)}
+    known = declared(options.notebook)  # a notebook about one data set does not ask for it
+    given = {name: getattr(options, name) for name in _SETTINGS if name in known and getattr(options, name) != ""}
     execute(options.notebook, options.output, given)
 
 
 def _record(options: argparse.Namespace) -> None:
     from xai_lib import record
 
-    record.write(options.paper, _run(options), options.folder)
+    getattr(record, options.paper)(_run(options), options.folder)
 
 
 def _run(options: argparse.Namespace) -> "Settings":  # noqa: F821

@@ -32,10 +32,10 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
     import papermill  # takes a second, which listing cells should not
     from nbclient.exceptions import DeadKernelError
 
-    declared = papermill.inspect_notebook(notebook)
-    if unknown := sorted(set(parameters) - set(declared)):
+    known = declared(notebook)
+    if unknown := sorted(set(parameters) - set(known)):
         raise ValueError(
-            f"Expected parameters that {notebook} declares ({', '.join(declared) or 'none'}). Got {', '.join(unknown)}."
+            f"Expected parameters that {notebook} declares ({', '.join(known) or 'none'}). Got {', '.join(unknown)}."
         )
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_name(f"{output.stem}.failed.ipynb")
@@ -55,6 +55,13 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
             raise NotebookError(f"{notebook} failed: its kernel died, most likely for want of memory.") from error
         _publish(draft, output)
     failed.unlink(missing_ok=True)
+
+
+def declared(notebook: Path) -> list[str]:
+    """Names of the parameters that a notebook declares."""
+    import papermill
+
+    return list(papermill.inspect_notebook(notebook))
 
 
 def _publish(draft: Path, output: Path) -> None:

@@ -12,8 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
+from xai_lib.datasets import planted
+from xai_lib.datasets.split import Split
+
 LOSS_NAMES = {"ce": "CE", "scl": "SCL", "tl": "TL"}
 METHOD_NAMES = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM"}
+MASK_COLOURS = {"object": "white", "part": "#F0E442", "second": "#56B4E9", "shortcut": "#D55E00"}
 # Three colours of Okabe and Ito's palette, told apart by readers with any colour vision.
 LOSS_COLOURS = {"ce": "#0072B2", "scl": "#D55E00", "tl": "#009E73"}
 
@@ -24,23 +28,72 @@ def use_style() -> None:
     plt.rcParams.update({"figure.dpi": 120, "savefig.bbox": "tight", "figure.constrained_layout.use": True})
 
 
-def image_grid(images: Tensor, *, titles: Sequence[str] | None = None, columns: int = 10) -> Figure:
+def image_grid(
+    images: Tensor, *, rows: Sequence[str] = ("",), columns: Sequence[str] = (), titles: Sequence[str] = ()
+) -> Figure:
     """Small pictures in rows.
 
     Args:
-        images: float [N,3,H,W] in [0,1].
+        images: float [N,3,H,W] in [0,1], row by row.
+        rows: a name at the left of each row.
+        columns: a name above each column; without, ``titles`` stand above the pictures.
         titles: one text above each picture.
-        columns: pictures in a row.
     """
-    rows = -(-len(images) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(1.1 * columns, (1.35 if titles else 1.1) * rows), squeeze=False)
+    width = len(columns) or -(-len(images) // max(len(rows), -(-len(images) // 5)))
+    height = -(-len(images) // width)
+    figure, axes = plt.subplots(height, width, figsize=(1.25 * width, (1.5 if titles else 1.2) * height), squeeze=False)
     for position, axis in enumerate(axes.flat):
-        axis.axis("off")
-        if position < len(images):
-            _show(axis, images[position])
-            if titles:
-                axis.set_title(titles[position], fontsize=8)
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+        if position >= len(images):
+            axis.axis("off")
+            continue
+        _show(axis, images[position])
+        if titles:
+            axis.set_title(titles[position], fontsize=9)
+        elif columns and position < width:
+            axis.set_title(columns[position], fontsize=9)
+        if len(rows) > 1 and position % width == 0:
+            axis.set_ylabel(rows[position // width], fontsize=8)
     return figure
+
+
+def one_of_each(split: Split, *, by: str) -> list[int]:
+    """Positions of the first image of each class and value of the factor ``by``, class by class."""
+    keys = pd.DataFrame({"label": split.labels.numpy(), "by": split.factors[by].to_numpy()})
+    return keys.drop_duplicates().sort_values(["label", "by"]).index.tolist()
+
+
+def with_masks(split: Split, names: Sequence[str]) -> list[int]:
+    """Position of the first image that has each of these masks."""
+    return [int(split.masks[name].flatten(1).any(dim=1).nonzero()[0, 0]) for name in names]
+
+
+def masks(split: Split, positions: Sequence[int]) -> Figure:
+    """Images with the outlines of their masks."""
+    columns = 4
+    rows = -(-len(positions) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, 2.3 * rows), squeeze=False)
+    for axis, position in zip(axes.flat, positions):
+        _show(axis, split.images[position] / 255)
+        for name, colour in MASK_COLOURS.items():
+            mask = split.masks[name][position]
+            if mask.any():
+                axis.contour(mask.numpy(), levels=[0.5], colors="black", linewidths=2.6)
+                axis.contour(mask.numpy(), levels=[0.5], colors=colour, linewidths=1.5)
+        axis.set_title(split.classes[int(split.labels[position])], fontsize=9)
+    for axis in axes.flat:
+        axis.axis("off")
+    return figure
+
+
+def variants(positions: Sequence[int], *, size: int) -> Figure:
+    """The same scenes of the planted test images in every variant, a row a scene."""
+    n = max(positions) + 1
+    splits = [planted.generate(n, "test", size=size, variant=name) for name in (None, *planted.VARIANTS)]
+    pictures = torch.stack([split.images[position] for position in positions for split in splits]) / 255
+    names = [split_name.replace("-", " ") for split_name in ("as in training", *planted.VARIANTS)]
+    return image_grid(pictures, rows=[planted.CLASSES[position % 10] for position in positions], columns=names)
 
 
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
