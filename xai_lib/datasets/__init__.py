@@ -57,7 +57,7 @@ def load(
     if part not in ("train", "test"):
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
     if name == "planted":
-        return planted.generate(n or _PLANTED_SIZES[part], part, size=size, seed=seed, variant=variant)
+        return planted.generate(_PLANTED_SIZES[part] if n is None else n, part, size=size, seed=seed, variant=variant)
     if variant is not None:
         raise ValueError(f"Expected no variant: only planted images have them. Got {variant!r} for {name!r}.")
     if name.startswith(_FOLDER):

@@ -27,13 +27,18 @@ def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
 
     Raises:
         FileNotFoundError: if the data are not there, or not as published; the message says how to get them.
-        RuntimeError: if what was downloaded does not match its checksum.
+        RuntimeError: if the download fails, or does not match its checksum.
     """
     source = _SOURCES[name]
     if part not in ("train", "test"):
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
     try:
         data = source(root, train=part == "train", download=download)
+    except OSError as error:
+        raise RuntimeError(
+            f"Expected to download {source.url}. Got: {error}. "
+            f"Check the connection, or unpack {source.filename} in {Path(root)} by hand."
+        ) from error
     except RuntimeError as error:
         if download:
             raise RuntimeError(

@@ -1,6 +1,7 @@
 """A user's own images: ``train/<class>/…`` and ``test/<class>/…``, with masks under ``masks/`` if there are any."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,7 +52,8 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     """
     if part not in PARTS:
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
-    classes, parts = _read(Path(root).resolve(), size)
+    root = Path(root).resolve()
+    classes, parts = _read(root, size, _stamp(root))
     mean, std = _statistics(parts["train"].images)
     chosen = parts[part]
     return Split(
@@ -69,16 +71,24 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
 
 
 @lru_cache(maxsize=1)
-def _read(root: Path, size: int) -> tuple[tuple[str, ...], dict[str, _Part]]:
-    """Both parts, since colour statistics and complaints concern both."""
+def _read(root: Path, size: int, stamp: str) -> tuple[tuple[str, ...], dict[str, _Part]]:
+    """Both parts, since colour statistics and complaints concern both; remembered until ``stamp`` changes."""
     problems: list[str] = []
     files = {part: _listing(root, part, problems) for part in PARTS}
     _compare_classes(files, problems)
-    _raise(root, problems)
-    classes = tuple(sorted(files["train"]))
     parts = {part: _decoded(root, part, files[part], size, problems) for part in PARTS}
     _raise(root, problems)
-    return classes, parts
+    return tuple(sorted(files["train"])), parts
+
+
+def _stamp(root: Path) -> str:
+    """Hash of the names, sizes and times of all files."""
+    known = hashlib.sha256()
+    for folder, _, files in sorted(os.walk(root)):
+        for file in sorted(files):
+            state = os.stat(os.path.join(folder, file))  # noqa: PTH116, PTH118 (paths cost more than the rest)
+            known.update(f"{folder}/{file} {state.st_size} {state.st_mtime_ns}\0".encode())
+    return known.hexdigest()
 
 
 def _listing(root: Path, part: str, problems: list[str]) -> dict[str, list[Path]]:
