@@ -88,6 +88,13 @@ def test_undefined_maps_are_nan_and_leave_the_others_alone(metric, blobs):
 
 
 @BOTH
+@pytest.mark.parametrize("factor", [1e-30, 1e35])
+def test_very_small_and_large_maps(metric, factor):
+    maps = torch.rand(4, 12, 12)
+    torch.testing.assert_close(metric(factor * maps), metric(maps), atol=1e-5, rtol=0)
+
+
+@BOTH
 def test_takes_half_precision_and_maps_with_a_graph(metric, blobs):
     maps = blobs(3)
     torch.testing.assert_close(metric(maps.bfloat16()), metric(maps), atol=0.02, rtol=0)

@@ -218,6 +218,14 @@ def test_any_callable_is_a_model(network, images, blobs):
     assert torch.equal(pixel_flipping(lambda x: network(x), images, maps, TARGET, index=INDEX), scores)
 
 
+def test_takes_a_frozen_scripted_model(network, images):
+    frozen = torch.jit.freeze(torch.jit.trace(network, images))
+    scores = pixel_flipping(network, images, images.mean(1), TARGET, index=INDEX)
+    torch.testing.assert_close(
+        pixel_flipping(frozen, images, images.mean(1), TARGET, index=INDEX), scores, atol=1e-6, rtol=0
+    )
+
+
 def test_memory_is_bounded_by_the_chunk(images, blobs):
     sizes = []
 

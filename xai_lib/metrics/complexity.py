@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
+from xai_lib.metrics.maps import check_maps
 from xai_lib.metrics.registry import register
 
 
@@ -36,8 +36,10 @@ def complexity(attribution: Tensor) -> Tensor:
         TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
     """
     sizes = _sizes(attribution)
-    shares = sizes / sizes.sum(1, keepdim=True)
-    return defined(torch.special.entr(shares).sum(1), _has_content(attribution))
+    sizes = sizes / sizes.amax(1, keepdim=True)  # NaN from here on where the score is undefined
+    total = sizes.sum(1, dtype=torch.float64)
+    weighted = (sizes * sizes.clamp(min=torch.finfo(sizes.dtype).tiny).log()).sum(1, dtype=torch.float64)
+    return (total.log() - weighted / total).float()  # -Σ p ln p with p = size / total
 
 
 @register(
@@ -61,24 +63,23 @@ def sparseness(attribution: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
     """
-    check_maps(attribution)
-    ascending = _sorted(attribution.detach().abs().flatten(1)).double()  # [B,N]
+    ascending = _sorted(_sizes(attribution))  # [B,N]
+    ascending = ascending / ascending[:, -1:]  # NaN from here on where the score is undefined
     n = ascending.shape[1]
     weight = 2 * torch.arange(1, n + 1, device=ascending.device, dtype=ascending.dtype) - n - 1
-    return defined((ascending * weight).sum(1) / (n * ascending.sum(1)), _has_content(attribution))
+    weighted = (ascending * weight).sum(1, dtype=torch.float64)
+    return (weighted / (n * ascending.sum(1, dtype=torch.float64))).float()
 
 
 def _sizes(attribution: Tensor) -> Tensor:
+    """Absolute values, float32 or float64 [B,N]."""
     check_maps(attribution)
-    return attribution.detach().abs().double().flatten(1)
-
-
-def _has_content(attribution: Tensor) -> Tensor:
-    return is_finite(attribution) & ~is_empty(attribution)
+    sizes = attribution.detach().abs().flatten(1)
+    return sizes if sizes.dtype == torch.float64 else sizes.float()
 
 
 def _sorted(values: Tensor) -> Tensor:
     """Each row in ascending order; on a processor by numpy, which sorts values alone and about 20 times faster."""
-    if values.device.type == "cpu" and values.dtype in (torch.float32, torch.float64):
+    if values.device.type == "cpu":
         return torch.from_numpy(np.sort(values.numpy(), axis=1))
     return values.sort(dim=1).values

@@ -98,7 +98,7 @@ def class_probabilities(
 
 
 def _check_mode(model: Model) -> None:
-    if isinstance(model, nn.Module) and any(module.training for module in model.modules()):
+    if isinstance(model, nn.Module) and any(getattr(m, "training", False) for m in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
 
 

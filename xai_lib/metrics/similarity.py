@@ -12,7 +12,7 @@ from torch import Tensor
 from xai_lib import randomness
 from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
 
-_PIXELS_AT_ONCE = 1 << 14  # keeps the intermediate results of SSIM in a processor's cache
+_PIXELS_AT_ONCE = 1 << 15  # keeps the intermediate results of SSIM in a processor's cache
 _PIXELS_AT_ONCE_GPU = 1 << 24
 
 

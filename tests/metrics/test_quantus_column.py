@@ -1,0 +1,94 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from xai_lib.datasets.split import Split
+from xai_lib.metrics import complexity, faithfulness, localisation, quantus_column
+
+ALL = {"pixel-flipping", "complexity", "sparseness", "pointing-game", "attribution-localisation"}
+
+
+def split_of(images, masks):
+    n = len(images)
+    return Split(
+        images=images,
+        labels=torch.arange(n) % 4,
+        classes=("a", "b", "c", "d"),
+        index=torch.arange(n),
+        mean=(0.5, 0.5, 0.5),
+        std=(0.25, 0.25, 0.25),
+        name="made-up",
+        part="test",
+        digest="0",
+        masks=masks,
+    )
+
+
+@pytest.fixture
+def split():
+    generator = torch.Generator().manual_seed(3)
+    mask = torch.zeros(6, 16, 16, dtype=torch.bool)
+    mask[:, 4:9, 3:8] = True
+    images = torch.randint(0, 256, (6, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    return split_of(images, {"object": mask})
+
+
+@pytest.fixture
+def maps(blobs):
+    return blobs(6, size=16, seed=2)
+
+
+def without_suffix(scores):
+    assert all(name.endswith(" (quantus)") for name in scores)
+    return {name.removesuffix(" (quantus)"): values for name, values in scores.items()}
+
+
+def test_the_tool_agrees_with_ours(network, split, maps):
+    found = without_suffix(quantus_column.scores(network, split, maps, 6))
+    x, mask = split.normalise(split.images), split.masks["object"]
+    assert set(found) == ALL
+    for name, expected in {
+        "pixel-flipping": faithfulness.pixel_flipping_released(network, x, maps, split.labels),
+        "complexity": complexity.complexity(maps),
+        "sparseness": complexity.sparseness(maps),
+        "pointing-game": localisation.pointing_game(maps, mask),
+        "attribution-localisation": localisation.attribution_localisation(maps, mask),
+    }.items():
+        torch.testing.assert_close(found[name], expected.double(), atol=1e-4, rtol=0)
+
+
+def test_a_map_is_scored_as_if_it_were_alone(network, split, maps):
+    together = quantus_column.scores(network, split, maps * torch.linspace(0.2, 1, 6)[:, None, None], 6)
+    alone = quantus_column.scores(network, split, maps, 1)
+    for name, values in alone.items():
+        torch.testing.assert_close(together[name][:1], values, atol=1e-5, rtol=0)
+
+
+def test_only_the_first_images_are_scored(network, split, maps):
+    found = quantus_column.scores(network, split, maps, 2)
+    assert {values.shape for values in found.values()} == {(2,)}
+    assert {values.dtype for values in found.values()} == {torch.float64}
+
+
+def test_empty_maps_and_masks_have_no_score(network, split, maps):
+    maps[1] = 0
+    split.masks["object"][2] = False
+    found = without_suffix(quantus_column.scores(network, split, maps, 3))
+    for name in ALL:
+        masked = name in ("pointing-game", "attribution-localisation")
+        assert found[name].isnan().tolist() == [False, True, masked], name
+
+
+def test_without_masks_there_is_no_localisation(network, split, maps):
+    found = without_suffix(quantus_column.scores(network, split_of(split.images, {}), maps, 2))
+    assert set(found) == ALL - {"pointing-game", "attribution-localisation"}
+
+
+def test_maps_numpy_and_warnings_are_left_as_they_were(network, split, maps):
+    before, filters, had = maps.clone(), list(warnings.filters), hasattr(np, "trapz")
+    quantus_column.scores(network, split, maps, 2)
+    assert torch.equal(maps, before)
+    assert warnings.filters == filters
+    assert hasattr(np, "trapz") == had
