@@ -57,7 +57,7 @@ def quantus(run: Settings) -> pd.DataFrame:
     both = scores.merge(theirs, on=keys, suffixes=("_ours", "_quantus"))
     grouped = both.groupby(["metric", "method", "loss"])
     means = grouped[["value_ours", "value_quantus"]].mean().set_axis(["ours", "quantus"], axis=1)
-    means["correlation"] = [group["value_ours"].corr(group["value_quantus"], "spearman") for _, group in grouped]
+    means["correlation"] = [_rank_correlation(group["value_ours"], group["value_quantus"]) for _, group in grouped]
     return _in_order(means.assign(n_images=grouped["index"].nunique()).reset_index())
 
 
@@ -89,6 +89,8 @@ def verdicts(run: Settings) -> pd.DataFrame:
     comparisons, matches = {}, {}
     for claim in asked:
         paired = statistics.both_correct(scores, outputs, a=claim.a, b=claim.b)
+        if paired.empty:  # two weak networks: a comparison without a value, hence undecided
+            paired = scores.assign(value=float("nan"))
         adjusted = {"accuracy"} if claim.metric == "pixel-flipping" else {"accuracy", "confidence"}
         comparisons[claim.id] = statistics.compare_claim(claim, paired, adjusted_for=adjusted)
         matches[claim.id] = _matched(outputs, claim.a, claim.b)
@@ -163,6 +165,12 @@ def _cifar10(number: int) -> pd.DataFrame:
     """The paper's rows for CIFAR-10: other images than a run's, but the nearest in print."""
     printed = published.table("contrastive", number)
     return printed[printed["dataset"] == "cifar10"]
+
+
+def _rank_correlation(ours: pd.Series, theirs: pd.Series) -> float:
+    """Spearman's, over images that both score; NaN where either is constant."""
+    both = pd.concat([ours, theirs], axis=1).dropna().rank()
+    return both.iloc[:, 0].corr(both.iloc[:, 1]) if (both.nunique() > 1).all() else float("nan")
 
 
 def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:

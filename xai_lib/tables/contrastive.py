@@ -105,19 +105,14 @@ def recipe_settings(run: Settings) -> HTML:
 def accuracy(run: Settings) -> HTML:
     """Table 3: accuracy and mean confidence in per cent, ours beside the published accuracy."""
     rows = results_of.accuracy(run)
-    percent = {
-        name: 100 * rows[name]
-        for name in ("mean", "spread", "low", "high", "published", "published_spread", "difference")
-    }
+    percent = {name: 100 * rows[name] for name in ("mean", "spread", "low", "high", "difference")}
     frame = pd.DataFrame(
         {
             "quantity": rows["metric"].map(_METRIC_NAMES),
             "loss": rows["loss"].map(NAMES),
             "here (%)": [plus_minus(*pair, 2) for pair in zip(percent["mean"], percent["spread"])],
             "95 % interval": [interval(*pair, 2) for pair in zip(percent["low"], percent["high"])],
-            "paper, CIFAR-10 (%)": [
-                plus_minus(*pair, 2) for pair in zip(percent["published"], percent["published_spread"])
-            ],
+            "paper, CIFAR-10 (%)": rows["printed"].replace("", MISSING),
             "difference": [signed(value, 2) for value in percent["difference"]],
         }
     )
@@ -177,7 +172,7 @@ def results(run: Settings) -> HTML:
             "loss": rows["loss"].map(NAMES),
             "here": [plus_minus(*pair) for pair in zip(rows["mean"], rows["spread"])],
             "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
-            "paper, CIFAR-10": [plus_minus(*pair, 3) for pair in zip(rows["published"], rows["published_spread"])],
+            "paper, CIFAR-10": rows["printed"].replace("", MISSING),
             "difference": [signed(value) for value in rows["difference"]],
             "undefined": rows["n_undefined"],
         }
@@ -219,7 +214,7 @@ def verdicts(run: Settings) -> HTML:
             "difference as claimed": [signed(value) for value in rows["difference"]],
             "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
             "p (Holm)": [p_value(value) for value in rows["p_holm"]],
-            "images won": [f"{100 * value:.0f} %" for value in rows["superiority"]],
+            "images won (%)": [number(100 * value, 0) for value in rows["superiority"]],
             "verdict": rows["reason"],
         }
     )
