@@ -59,7 +59,7 @@ def _folder(run: Settings, loss: str, seed: int, method: str) -> Path:
         curves, fractions = _curves(network, split, maps, run.scale.flipping_step)
         values = {
             "pixel-flipping": faithfulness.area(curves, fractions),
-            "pixel-flipping-normalised": faithfulness.area(faithfulness.normalised(curves), fractions),
+            "pixel-flipping-normalised": _normalised_area(curves, fractions, maps),
             **_of_maps(maps, split),
             **quantus_column.scores(network, split, scaled(maps.maps, split.images.shape[-2:]), run.scale.n_quantus),
         }
@@ -83,6 +83,15 @@ def _curves(network: models.Classifier, split: Split, maps: Explained, step: int
             faithfulness.pixel_flipping_curve(network, x, attribution, batch.labels, index=batch.index, step=step)
         )
     return torch.cat(curves).cpu(), faithfulness.fractions_removed(size.numel(), step)
+
+
+def _normalised_area(curves: Tensor, fractions: Tensor, maps: Explained) -> Tensor:
+    """Area under the curves divided by their first point, [N]; NaN for images that are classified wrongly.
+
+    There the true class starts near 0, and the quotient would be ruled by how near.
+    """
+    areas = faithfulness.area(faithfulness.normalised(curves), fractions)
+    return areas.masked_fill(maps.predicted != maps.labels, float("nan"))
 
 
 def _of_maps(maps: Explained, split: Split) -> dict[str, Tensor]:
