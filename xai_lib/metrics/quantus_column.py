@@ -28,7 +28,9 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
         maps: scaled to [0, 1], float [N,H,W].
         n: how many images.
     """
-    import quantus  # takes seconds, which those who only read scores should not wait
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook, a library of quantus' misses widgets and says so on the page
+        import quantus  # takes seconds, which those who only read scores should not wait
 
     x = split.normalise(split.images[:n]).cpu().numpy()
     y = split.labels[:n].cpu().numpy()
