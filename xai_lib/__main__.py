@@ -2,7 +2,7 @@
 
 python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
-python -m xai_lib score --loss ce --seed 0 --method grad-cam --scale demo
+python -m xai_lib score --loss ce --seed 0 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
 python -m xai_lib record contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
 """
@@ -36,7 +36,7 @@ def _cells(options: argparse.Namespace) -> None:
 def _compute(options: argparse.Namespace) -> None:
     from xai_lib.cells.plan import compute
 
-    compute(_run(options), options.command, options.loss, options.seed, getattr(options, "method", ""))
+    compute(_run(options), options.command, options.loss, options.seed)
 
 
 def _execute(options: argparse.Namespace) -> None:
@@ -84,8 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("cells", _cells, "list the jobs of a run as JSON")
     add("train", _compute, "train one network", one)
-    score = add("score", _compute, "explain and score one network", one)
-    score.add_argument("--method", required=True, choices=("grad-cam", "eigen-cam"))
+    add("score", _compute, "explain and score one network", one)
     execute = add("execute", _execute, "run a notebook with parameters")
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from xai_lib.cells.explain import explain_cell, explained
+from xai_lib.cells.explain import explain_cell
 from xai_lib.cells.predict import predict_cell, predicted
 from xai_lib.cells.score import score_cell, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings
@@ -13,36 +13,36 @@ from xai_lib.store import Store
 
 
 def plan(run: Settings) -> list[dict[str, Any]]:
-    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key, done.
+    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key (of its last cell), done.
 
-    A "score" job also computes the predictions and maps that it scores, since each is shorter than starting a process.
+    There are two jobs a network, "train" and "score". The second computes predictions, maps and scores of all methods,
+    since each of these is shorter than the start of a process.
     """
     store = Store()
     jobs = []
     for loss, seed in itertools.product(LOSSES, run.seeds):
-        training = f"train-{loss}-{seed}"
-        cell = train_cell(run, loss, seed)
-        which = ["--loss", loss, "--seed", str(seed)]
-        jobs.append(
-            {"id": training, "command": ["train", *which], "needs": [], "key": cell.key, "done": store.is_done(cell)}
-        )
-        for method in METHODS:
-            cell = score_cell(run, loss, seed, method)
-            command = ["score", *which, "--method", method]
+        cells = {"train": [train_cell(run, loss, seed)]}
+        cells["score"] = [predict_cell(run, loss, seed), *(score_cell(run, loss, seed, method) for method in METHODS)]
+        for stage, needs in (("train", []), ("score", [f"train-{loss}-{seed}"])):
             jobs.append(
-                {"id": f"score-{loss}-{seed}-{method}", "command": command, "needs": [training], "key": cell.key,
-                 "done": store.is_done(cell)}
-            )  # fmt: skip
+                {
+                    "id": f"{stage}-{loss}-{seed}",
+                    "command": [stage, "--loss", loss, "--seed", str(seed)],
+                    "needs": needs,
+                    "key": cells[stage][-1].key,
+                    "done": all(store.is_done(cell) for cell in cells[stage]),
+                }
+            )
     return jobs
 
 
-def compute(run: Settings, command: str, loss: str, seed: int, method: str = "") -> None:
+def compute(run: Settings, command: str, loss: str, seed: int) -> None:
     """Do one job of :func:`plan`."""
     if command == "train":
         trained(run, loss, seed)
-    else:
-        predicted(run, loss, seed)
-        explained(run, loss, seed, method)
+        return
+    predicted(run, loss, seed)
+    for method in METHODS:
         scored(run, loss, seed, method)
 
 
