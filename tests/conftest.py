@@ -1,9 +1,15 @@
-"""A run of the contrastive part that is as small as can be, computed once in a session through the command line."""
+"""What several files of tests stand on, made once in a session: the smallest run, and every notebook at smoke."""
+
+from functools import cache
+from pathlib import Path
 
 import pytest
 
 from xai_lib import cells
 from xai_lib.__main__ import main
+from xai_lib.execution import declared, execute
+
+ROOT = Path(__file__).parents[1]
 
 SMALLEST = (
     "seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
@@ -35,6 +41,28 @@ def empty_store(tmp_path, monkeypatch):
     """The root of a store that holds nothing, which is where cells will be looked for."""
     monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
     return tmp_path / "store"
+
+
+@pytest.fixture(scope="session")
+def executed(tmp_path_factory):
+    """Function (path of a notebook below notebooks/) -> its copy, executed at smoke from the root of the repository.
+
+    Each has a store of its own that was empty, so that it cannot lean on another.
+    """
+    folder = tmp_path_factory.mktemp("notebooks")
+
+    @cache
+    def run(name):
+        notebook = Path("notebooks") / name
+        parameters = {"scale": "smoke", "device": "cpu"}
+        assert set(parameters) <= set(declared(ROOT / notebook))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XAI_STORE", str(folder / "stores" / Path(name).stem))
+            patch.chdir(ROOT)
+            execute(notebook, folder / "executed" / name, parameters)
+        return folder / "executed" / name
+
+    return run
 
 
 def _run():
