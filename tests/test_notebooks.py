@@ -1,0 +1,165 @@
+"""Every notebook, as it is in the repository and as it comes out at smoke."""
+
+import ast
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from xai_lib.execution import declared
+
+ROOT = Path(__file__).parents[1]
+NAMES = sorted(path.relative_to(ROOT / "notebooks").as_posix() for path in (ROOT / "notebooks").glob("*/*.ipynb"))
+WRONG = {"scale": "huge", "dataset": "mnist", "device": "tpu", "overrides": "epoch=1", "download": "yes"}
+CHOICES = {
+    "scale": "out of smoke, demo, laptop, paper. Got 'huge'",
+    "dataset": "out of planted, cifar10, cifar100, folder:<path>. Got 'mnist'",
+    "device": "out of auto, cpu, cuda. Got 'tpu'",
+    "overrides": "Unknown setting epoch. A scale has: name, dataset, recipe, size, n_train",
+    "download": "Expected true or false for download. Got 'yes'",
+}
+PROGRESS = re.compile(r"\r?training (ce|scl|tl): .*images/s.*|\s*")
+
+each_notebook = pytest.mark.parametrize("name", NAMES)
+
+
+def source(name):
+    return nbformat.read(ROOT / "notebooks" / name, 4)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def outputs(notebook, kind):
+    """Pairs of a code cell and the data of type ``kind`` that it shows."""
+    shown = [(cell, output.get("data", {})) for cell in code(notebook) for output in cell.outputs]
+    return [(cell, data[kind]) for cell, data in shown if kind in data]
+
+
+def test_there_is_a_notebook_a_section():
+    assert {f"contrastive/{page}.ipynb" for page in ("data-and-models", "training", "explanations", "evaluation")} <= {
+        *NAMES
+    }
+    assert "planted/planted.ipynb" in NAMES
+
+
+@each_notebook
+def test_a_source_is_valid_and_holds_no_outputs(name):
+    notebook = source(name)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in code(notebook):
+        assert cell.outputs == [] and cell.execution_count is None
+    assert notebook.cells[0].source.startswith("# ")
+
+
+@each_notebook
+def test_parameters_come_first_one_a_line_with_a_comment_each(name):
+    first = code(source(name))[0]
+    assert "parameters" in first.metadata.tags
+    _, *lines = first.source.splitlines()
+    for line in lines:
+        assert re.fullmatch(r"""\w+ = ("[^"]*"|\d+|True|False)  # .+""", line), line
+    assert {"scale", "device", "overrides"} <= set(declared(ROOT / "notebooks" / name))
+
+
+@each_notebook
+def test_the_second_cell_refuses_what_does_not_exist_and_lists_the_choices(name):
+    parameters, second = (cell.source for cell in code(source(name))[:2])
+    given = {node.targets[0].id for node in ast.parse(parameters).body}
+    assert given <= {*WRONG, "label"}
+    for parameter in given - {"label"}:  # any text is a label
+        with pytest.raises(ValueError, match=re.escape(CHOICES[parameter])):
+            exec(second, {**_assigned(parameters), parameter: WRONG[parameter]})
+
+
+def _assigned(parameters):
+    values = {}
+    exec(parameters, values)
+    return values
+
+
+@each_notebook
+def test_figures_have_names_of_their_own(name):
+    mine = set(_figure_names(name))
+    assert len(mine) == len(_figure_names(name))
+    for other in set(NAMES) - {name}:
+        assert not mine & set(_figure_names(other)), other
+
+
+def _figure_names(name):
+    figures = [cell.metadata.get("mystnb", {}).get("figure") for cell in code(source(name))]
+    return [figure["name"] for figure in figures if figure]
+
+
+@pytest.mark.slow
+@each_notebook
+def test_a_notebook_stands_alone_and_runs_through(executed, name):
+    notebook = nbformat.read(executed(name), 4)
+    for cell in code(notebook):
+        assert cell.execution_count is not None
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            if output.output_type == "stream" and output.name == "stderr":
+                for line in output.text.splitlines():
+                    assert PROGRESS.fullmatch(line), line
+
+
+@pytest.mark.slow
+@each_notebook
+def test_every_figure_has_a_caption_and_a_text_for_those_who_cannot_see_it(executed, name):
+    pictures = outputs(nbformat.read(executed(name), 4), "image/png")
+    for cell, _ in pictures:
+        about = cell.metadata["mystnb"]
+        assert about["figure"]["caption"].endswith(".") and about["figure"]["name"].startswith("fig-")
+        assert len(about["image"]["alt"].split()) >= 6
+    cells = [cell.id for cell, _ in pictures]
+    assert len(cells) == len(set(cells)), "two figures of one cell would share a caption"
+    assert len(cells) == len(_figure_names(name)), "a caption without a figure"
+
+
+@pytest.mark.slow
+@each_notebook
+def test_every_table_has_a_caption_and_named_columns(executed, name):
+    for cell, text in outputs(nbformat.read(executed(name), 4), "text/html"):
+        if "companion-table" in text:
+            table = Table(text)
+            assert table.caption.endswith(".")
+            assert table.scopes and set(table.scopes) == {"col"}
+            assert table.rows >= 1, cell.source
+        else:
+            assert cell.source.endswith(".head()"), f"a table that is not made by xai_lib.tables: {cell.source}"
+
+
+class Table(HTMLParser):
+    """Caption, scopes of the headings, and number of rows of a shown table."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.caption, self.scopes, self.rows, self.inside = "", [], -1, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.inside = tag
+        self.rows += tag == "tr"
+        if tag == "th":
+            self.scopes.append(dict(attributes).get("scope"))
+
+    def handle_data(self, data):
+        if self.inside == "caption":
+            self.caption += data
+
+
+@pytest.mark.slow
+def test_plain_papermill_says_which_choices_there_are(tmp_path):
+    papermill = Path(sys.executable).with_name("papermill")
+    notebook = "notebooks/contrastive/evaluation.ipynb"
+    command = [papermill, notebook, tmp_path / "out.ipynb", "-p", "scale", "huge", "--no-progress-bar"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert done.stderr.strip().endswith("ValueError: Expected a scale out of smoke, demo, laptop, paper. Got 'huge'.")
