@@ -21,6 +21,7 @@ RECORDED = "book/recorded"
 _TABLES: dict[str, tuple[Callable[[Settings], pd.DataFrame], Callable[[Settings], DisplayObject]]] = {
     "accuracy": (results.accuracy, tables.accuracy),
     "results": (results.results, tables.results),
+    "orders": (results.orders, tables.orders),
     "verdicts": (results.verdicts, tables.verdicts),
     "quantus": (results.quantus, tables.quantus),
     "empty-maps": (results.empty_maps, tables.empty_maps),

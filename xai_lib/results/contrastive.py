@@ -1,5 +1,7 @@
 """The contrastive paper's tables, computed from a run: plain numbers, one tidy frame a function."""
 
+import itertools
+
 import pandas as pd
 from sklearn.manifold import TSNE
 from torch import Tensor
@@ -46,6 +48,30 @@ def results(run: Settings) -> pd.DataFrame:
     scores = cells.scores(run)
     summary = statistics.summarise(scores[scores["metric"].isin(METRICS)])
     return _in_order(published.compare(_cifar10(4), summary))
+
+
+def orders(run: Settings) -> pd.DataFrame:
+    """The losses from best to worst, here and in print (CIFAR-10): metric, method, here, paper, pairs, agree.
+
+    ``pairs`` counts the pairs of losses that print tells apart, ``agree`` those that stand in the same order here.
+    """
+    rows = []
+    printed = results(run).dropna(subset="published")
+    for (metric, method), group in printed.groupby(["metric", "method"], sort=False):
+        sign = 1 if group["better"].iloc[0] == "lower" else -1
+        ours, theirs = (sign * group.set_index("loss")[column] for column in ("mean", "published"))
+        apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
+        rows.append(
+            {
+                "metric": metric,
+                "method": method,
+                "here": _best_first(ours),
+                "paper": _best_first(theirs),
+                "pairs": len(apart),
+                "agree": sum(bool(ours[a] < ours[b]) for a, b in apart),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def quantus(run: Settings) -> pd.DataFrame:
@@ -171,6 +197,13 @@ def _rank_correlation(ours: pd.Series, theirs: pd.Series) -> float:
     """Spearman's, over images that both score; NaN where either is constant."""
     both = pd.concat([ours, theirs], axis=1).dropna().rank()
     return both.iloc[:, 0].corr(both.iloc[:, 1]) if (both.nunique() > 1).all() else float("nan")
+
+
+def _best_first(values: pd.Series) -> str:
+    """Losses from the smallest value to the largest, "=" between equal ones."""
+    ordered = values.sort_values(kind="stable")
+    signs = [" = " if a == b else ", " for a, b in itertools.pairwise(ordered)]
+    return "".join(loss.upper() + sign for loss, sign in zip(ordered.index, [*signs, ""]))
 
 
 def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:

@@ -182,6 +182,25 @@ def results(run: Settings) -> HTML:
     return show(_blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
 
 
+def orders(run: Settings) -> HTML:
+    """From best to worst: the losses here and in print."""
+    rows = results_of.orders(run)
+    frame = pd.DataFrame(
+        {
+            "metric": rows["metric"].map(_METRIC_NAMES),
+            "method": rows["method"].map(NAMES),
+            "here, best first": rows["here"],
+            "paper, best first": rows["paper"],
+            "pairs in the same order": [f"{agree} of {pairs}" for agree, pairs in zip(rows["agree"], rows["pairs"])],
+        }
+    )
+    caption = (
+        f"Order of the losses: {rows['agree'].sum()} of the {rows['pairs'].sum()} pairs that print tells apart "
+        f"stand in the same order here ({run.label})."
+    )
+    return show(frame, caption, text=["metric", "method", "here, best first", "paper, best first"])
+
+
 def quantus(run: Settings) -> HTML:
     """The same maps scored by quantus, beside ours."""
     rows = results_of.quantus(run)

@@ -135,6 +135,12 @@ _RECIPES = {
         "tl": replace(_S50_CONTRASTIVE, **_TL),
     },
     "small": {"ce": _SMALL, "scl": _SMALL_SCL, "tl": _SMALL_TL},
+    # For a few thousand images: smaller batches, since networks sit on a plateau for their first 200 steps.
+    "small/few-images": {
+        "ce": replace(_SMALL, batch_size=64, learning_rate=0.2),
+        "scl": replace(_SMALL_SCL, batch_size=64, learning_rate=0.2),
+        "tl": replace(_SMALL_TL, batch_size=64, learning_rate=0.1),
+    },
 }
 
 
