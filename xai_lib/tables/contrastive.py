@@ -131,7 +131,7 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
         )
     return Markdown(
         f"{' '.join(parts)} Up to {100 * ACCURACY_TOLERANCE:.0f} point and {CONFIDENCE_TOLERANCE} count as matched; "
-        "beyond that, a verdict on explanations needs an adjustment (see [Evidence](../../evidence.md))."
+        "beyond that, a verdict on explanations needs an adjustment."
     )
 
 
