@@ -51,6 +51,7 @@ def test_maps_are_cut_enlarged_and_scaled():
     assert maps.shape == (2, 8, 8)
     assert (maps[0].min(), maps[0].max()) == (0, 1)
     assert maps[0, 0, 0] == 0 and maps[0, -1, 0] == 0.5 and maps[0, -1, -1] == 1
+    assert maps[0, 3, 0] == 0.375 / 2  # cut before it is enlarged: what was negative no longer pulls
     assert (maps[1] == 0).all()
 
 
