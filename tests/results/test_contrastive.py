@@ -101,6 +101,21 @@ def test_a_result_is_the_mean_of_the_defined_scores(smoke_run):
         assert row["low"] < row["mean"] < row["high"]
 
 
+def test_losses_are_ordered_best_first_here_and_in_print(smoke_run, monkeypatch):
+    """Print: PF (lower is better) 0.37, 0.27, 0.32; continuity (higher) 0.54, 0.57, 0.57; for CE, SCL, TL."""
+    scores, _ = synthetic(2)
+    mean = {"ce": 1.0, "scl": 2.0, "tl": 3.0}
+    scores["value"] = scores["loss"].map(mean) + 0.01 * (scores["index"] % 2)
+    monkeypatch.setattr(cells, "scores", lambda run: scores)
+    rows = results.orders(smoke_run).set_index(["metric", "method"])
+    assert len(rows) == 7  # four metrics in print, contrastivity for one method of two
+    flipping, continuity = rows.loc[("pixel-flipping", "grad-cam")], rows.loc[("continuity", "grad-cam")]
+    assert (flipping["here"], flipping["paper"]) == ("CE, SCL, TL", "SCL, TL, CE")
+    assert (flipping["pairs"], flipping["agree"]) == (3, 1)
+    assert continuity["here"] == "TL, SCL, CE"
+    assert (continuity["pairs"], continuity["agree"]) == (2, 2)
+
+
 def test_quantus_agrees_where_it_measures_the_same(smoke_run):
     rows = results.quantus(smoke_run)
     same = rows[rows["metric"].isin(["complexity", "sparseness"])]

@@ -129,6 +129,14 @@ def test_every_result_has_interval_published_value_and_difference(smoke_run):
     assert rows["method"].tolist()[:6] == ["Grad-CAM", "", "", "Eigen-CAM", "", ""]
 
 
+def test_orders_count_the_pairs_that_agree(smoke_run):
+    rows, numbers = read(tables.orders(smoke_run)), results.orders(smoke_run)
+    assert rows["paper, best first"].tolist() == numbers["paper"].tolist()
+    assert rows["pairs in the same order"][0] == f"{numbers['agree'][0]} of 3"
+    total = f"{numbers['agree'].sum()} of the {numbers['pairs'].sum()} pairs"
+    assert total in caption(tables.orders(smoke_run))
+
+
 def test_quantus_stands_beside_ours(smoke_run):
     rows, numbers = read(tables.quantus(smoke_run)), results.quantus(smoke_run)
     assert rows["here"].tolist() == [tables.number(value) for value in numbers["ours"]]
