@@ -178,7 +178,7 @@ def results(run: Settings) -> HTML:
         }
     )
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
-    caption = f"Explanations scored: {run.label}, {seeds} seed{'s' * (seeds > 1)}, up to {images} images each."
+    caption = f"Explanations scored: {run.label}, {seeds} seed{'s' if seeds > 1 else ''}, up to {images} images each."
     return show(_blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
 
 
