@@ -118,7 +118,7 @@ def test_every_result_has_interval_published_value_and_difference(smoke_run):
     table = tables.results(smoke_run)
     rows, ours = read(table), results.results(smoke_run)
     assert len(rows) == len(ours)
-    assert caption(table) == "Explanations scored: planted, 1 seeds, up to 10 images each."
+    assert caption(table) == "Explanations scored: planted, 1 seed, up to 10 images each."
     first = rows.iloc[1]
     assert (first["loss"], first["paper, CIFAR-10"]) == ("SCL", "0.27 ± 0.00")
     assert first["here"] == f"{ours.loc[1, 'mean']:.3f}"
