@@ -170,7 +170,7 @@ def test_rare_modes_are_rare_in_training_and_as_frequent_as_others_in_evaluation
 def test_rarities_are_hit_to_within_two_images(share):
     split = planted.generate(2000, "train", size=16, parameters=planted.Parameters(rarities={"mug": share}), seed=3)
     assert abs(int(split.factors["rare"].sum()) - share * 200) <= 2
-    assert (split.labels[split.factors["rare"].to_numpy()] == CLASS["mug"]).all()
+    assert (split.labels[split.factors["rare"].to_numpy(copy=True)] == CLASS["mug"]).all()
     assert set(split.factors["mode"][split.factors["rare"]]) == {planted.rare_mode("mug")}
 
 
