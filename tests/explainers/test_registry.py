@@ -46,14 +46,14 @@ def test_unknown_name_lists_those_that_exist_nearest_first(lookup):
 
 def test_duplicate_name_is_refused(own_registry):
     with pytest.raises(ValueError, match=r"'grad-cam', which is taken: centred-gaussian"):
-        explainers.register("grad-cam", paper="-")(lambda model, x, *, score, layer: x)
+        explainers.register("grad-cam", paper="-", family="cam")(lambda model, x, *, score, layer: x)
 
 
 def test_registering_returns_the_function_and_makes_it_available(own_registry):
     def mine(model, x, *, score, layer=None):
         return x[:, 0]
 
-    assert explainers.register("mine", paper="-")(mine) is mine
+    assert explainers.register("mine", paper="-", family="cam")(mine) is mine
     assert explainers.get("mine") is mine
 
 
@@ -68,5 +68,12 @@ def test_registering_returns_the_function_and_makes_it_available(own_registry):
 )
 def test_another_face_is_refused(own_registry, function):
     with pytest.raises(TypeError, match=r"Expected an explainer"):
-        explainers.register("faceless", paper="-")(function)
+        explainers.register("faceless", paper="-", family="cam")(function)
     assert "faceless" not in explainers.names()
+
+
+@pytest.mark.parametrize("settings", [{"family": "cams"}, {"family": "cam", "explains": "softmax"}])
+def test_a_family_or_reading_that_does_not_exist_is_refused(settings):
+    with pytest.raises(ValueError, match="Expected .* out of"):
+        explainers.register("unheard", paper="-", **settings)
+    assert "unheard" not in explainers.names()

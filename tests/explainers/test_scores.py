@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xai_lib.explainers import class_score
+from xai_lib.explainers import class_score, of_class
 from xai_lib.explainers.scores import checked_scores
 
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
@@ -67,3 +67,14 @@ def test_a_logit_outside_the_score_may_be_infinite():
     logits = LOGITS.clone()
     logits[1, 2] = float("-inf")
     assert checked_scores(class_score(torch.tensor([0, 0])), logits).tolist() == [0.0, 3.0]
+
+
+def test_readings_of_a_class():
+    logits = torch.tensor([[1.0, 2.0, 0.5], [0.0, -1.0, 3.0]])
+    target = torch.tensor([1, 0])
+    assert torch.equal(of_class(target, "logit")(logits), torch.tensor([2.0, 0.0]))
+    expected = torch.tensor([torch.e**2 / (torch.e + torch.e**2 + torch.e**0.5), 1 / (1 + torch.e**-1 + torch.e**3)])
+    assert torch.allclose(of_class(target, "probability")(logits), expected)
+    assert torch.allclose(of_class(target, "log-probability")(logits), expected.log())
+    with pytest.raises(ValueError, match="log-probability"):
+        of_class(target, "softmax")

@@ -14,7 +14,7 @@ Every one is called as ``explainer(model, x, score=…, layer=…)``, also by na
 
 from xai_lib.explainers import cams, controls, normalise
 from xai_lib.explainers.registry import Explainer, about, get, names, register
-from xai_lib.explainers.scores import Score, class_score
+from xai_lib.explainers.scores import Score, class_score, of_class
 
 __all__ = [
     "Explainer",
@@ -26,5 +26,6 @@ __all__ = [
     "get",
     "names",
     "normalise",
+    "of_class",
     "register",
 ]

@@ -15,7 +15,7 @@ from xai_lib.explainers.scores import Score
 _NOT_A_METHOD = "control"
 
 
-@register("uniform", paper=_NOT_A_METHOD, class_specific=False)
+@register("uniform", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def uniform(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:
@@ -23,7 +23,7 @@ def uniform(
     return _ones(x)
 
 
-@register("random", paper=_NOT_A_METHOD, class_specific=False)
+@register("random", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def random(
     model: nn.Module | None,
     x: Tensor,
@@ -52,7 +52,7 @@ def random(
     return randomness.uniform(seed, index.to(x.device), "control/random", (height, width))
 
 
-@register("centred-gaussian", paper=_NOT_A_METHOD, class_specific=False)
+@register("centred-gaussian", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def centred_gaussian(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:
@@ -62,7 +62,7 @@ def centred_gaussian(
     return ones * (down[:, None] * across)
 
 
-@register("edge-map", paper=_NOT_A_METHOD, class_specific=False)
+@register("edge-map", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def edge_map(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:

@@ -4,10 +4,13 @@ import difflib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from torch import Tensor
 
 Explain = Callable[..., Tensor]
+Family = Literal["uninformed", "gradient", "cam", "occlusion", "learning", "relevance"]
+Explains = Literal["logit", "probability", "log-probability"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,16 @@ class Explainer:
         paper: where the method comes from.
         class_specific: whether the map depends on ``score``. Where it does not, `score` may be left out, and the
             map is [B,H,W] even for a score of shape [B,S].
+        family: the kind of method, as the saliency paper groups them (§3), and relevance propagation.
+        explains: what of a class the method's own paper explains; ``scores.of_class`` makes that score.
     """
 
     name: str
     function: Explain
     paper: str
     class_specific: bool
+    family: Family
+    explains: Explains
 
     @property
     def random(self) -> bool:
@@ -37,18 +44,31 @@ class Explainer:
         """Whether its map lives on a layer's grid: ``upsample=False`` then gives that grid, and ``layer`` is used."""
         return "upsample" in inspect.signature(self.function).parameters
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The keywords without a default that are particular to this method, beyond score, layer, seed and index."""
+        common = {"model", "x", "score", "layer", "seed", "index"}
+        parameters = inspect.signature(self.function).parameters.values()
+        return tuple(p.name for p in parameters if p.default is p.empty and p.name not in common)
+
 
 _EXPLAINERS: dict[str, Explainer] = {}
 
 
-def register(name: str, *, paper: str, class_specific: bool = True) -> Callable[[Explain], Explain]:
+def register(
+    name: str, *, paper: str, family: Family, class_specific: bool = True, explains: Explains = "logit"
+) -> Callable[[Explain], Explain]:
     """Decorator that enters an explainer under `name` and returns it unchanged.
 
     Raises:
-        ValueError: if the name is taken.
+        ValueError: if the name is taken, or the family or what is explained is another word.
         TypeError: if the function cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of
             ``seed`` and ``index``.
     """
+
+    for what, value, choices in (("family", family, get_args(Family)), ("explains", explains, get_args(Explains))):
+        if value not in choices:
+            raise ValueError(f"Expected {what} of {name!r} out of {', '.join(choices)}. Got {value!r}.")
 
     def enter(function: Explain) -> Explain:
         if name in _EXPLAINERS:
@@ -60,7 +80,7 @@ def register(name: str, *, paper: str, class_specific: bool = True) -> Callable[
                 "Expected an explainer (model, x, *, score, layer, …), with both seed and index if it is random. "
                 f"Got {name!r} with ({', '.join(parameters)})."
             )
-        _EXPLAINERS[name] = Explainer(name, function, paper, class_specific)
+        _EXPLAINERS[name] = Explainer(name, function, paper, class_specific, family, explains)
         return function
 
     return enter

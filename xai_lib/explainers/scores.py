@@ -1,11 +1,19 @@
 """What an explanation is about: a number per image, computed from the logits."""
 
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 Score = Callable[[Tensor], Tensor]
+
+_READINGS: dict[str, Callable[[Tensor], Tensor]] = {
+    "logit": lambda logits: logits,
+    "probability": partial(torch.softmax, dim=1),
+    "log-probability": partial(torch.log_softmax, dim=1),
+}
 
 
 def class_score(target: Tensor) -> Score:
@@ -36,6 +44,25 @@ def class_score(target: Tensor) -> Score:
         return logits.gather(1, columns).reshape(target.shape)
 
     return score
+
+
+def of_class(target: Tensor, what: Literal["logit", "probability", "log-probability"]) -> Score:
+    """The score that picks what a network says about a class: its logit, or its softmax (log-)probability.
+
+    Args:
+        target: class per image, int64 [B] or [B,S], as :func:`class_score` takes it.
+        what: "logit", "probability" in [0, 1], or "log-probability", at most 0 and minus the cross-entropy.
+
+    Returns:
+        A function from logits [B,C] to scores of `target`'s shape; it raises as that of :func:`class_score`.
+
+    Raises:
+        ValueError: if `target` is not int64 [B] or [B,S], or `what` is another word.
+    """
+    if what not in _READINGS:
+        raise ValueError(f"Expected what as one of {', '.join(_READINGS)}. Got {what!r}.")
+    pick, reading = class_score(target), _READINGS[what]
+    return lambda logits: pick(reading(logits))
 
 
 def checked_scores(score: Score, logits: Tensor) -> Tensor:
