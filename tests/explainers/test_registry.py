@@ -74,6 +74,6 @@ def test_another_face_is_refused(own_registry, function):
 
 @pytest.mark.parametrize("settings", [{"family": "cams"}, {"family": "cam", "explains": "softmax"}])
 def test_a_family_or_reading_that_does_not_exist_is_refused(settings):
-    with pytest.raises(ValueError, match="Expected .* out of"):
+    with pytest.raises(ValueError, match=r"Expected .* out of"):
         explainers.register("unheard", paper="-", **settings)
     assert "unheard" not in explainers.names()
