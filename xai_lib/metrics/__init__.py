@@ -12,18 +12,30 @@ Called directly or by name: ``get("complexity")(attribution)``.
 - No argument is changed.
 """
 
-from xai_lib.metrics import complexity, faithfulness, localisation, robustness, similarity
+from xai_lib.metrics import (
+    complexity,
+    effective_complexity,
+    faithfulness,
+    localisation,
+    randomisation,
+    robustness,
+    sensitivity,
+    similarity,
+)
 from xai_lib.metrics.registry import Metric, about, get, names, register
 
 __all__ = [
     "Metric",
     "about",
     "complexity",
+    "effective_complexity",
     "faithfulness",
     "get",
     "localisation",
     "names",
+    "randomisation",
     "register",
     "robustness",
+    "sensitivity",
     "similarity",
 ]

@@ -1,0 +1,244 @@
+"""Randomising a network's parameters: a map that stays the same when the weights are destroyed explains nothing.
+
+(Adebayo et al. 2018, with the average over parts as a score per image; Hedström et al. 2024; saliency paper §4.5.)
+
+A part is re-initialised by ``reset_parameters`` of each of its modules, which draws as PyTorch does for a new network,
+whatever the network's own start was. Batch normalisation also forgets its running statistics (mean 0, variance 1): in
+evaluation mode it then passes its input on unchanged. A network with folded batch normalisation has only convolutions
+with a bias to reset.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
+from xai_lib.metrics.registry import register
+from xai_lib.metrics.similarity import ssim
+from xai_lib.models import Classifier
+
+MakeMaps = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (model, x, target, index) -> maps [B,H,W]
+Order = Literal["cascading", "independent"]
+Similarity = Literal["spearman", "ssim"]
+
+
+def blocks(model: nn.Module) -> tuple[str, ...]:
+    """Names of the parts of a network that hold its parameters, from the output down to the input.
+
+    Of a ``models.Classifier`` the head, then its ``layers()`` from the last to the stem. Of any other network every
+    module that has parameters of its own, the last registered first.
+
+    Raises:
+        TypeError: if `model` is not a torch.nn.Module.
+        ValueError: if it has no parameters.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
+    if isinstance(model, Classifier):
+        return ("head", *reversed(model.layers()))
+    names = [name for name, module in model.named_modules() if _owns_parameters(module)]
+    if not names:
+        raise ValueError(f"Expected a network with parameters. Got a {type(model).__name__} without any.")
+    return tuple(reversed(names))
+
+
+def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Iterator[tuple[str, nn.Module]]:
+    """Copies of a network with parts re-initialised, in the order of :func:`blocks`.
+
+    A part's new weights depend on `seed` and the part's name alone, so they are the same in both orders and on every
+    device. `model` and the global generators are left as they are.
+
+    Args:
+        model: the network.
+        seed: of the new weights.
+        order: "cascading" keeps the parts before re-initialised as well, down to a wholly random network;
+            "independent" re-initialises one part at a time.
+
+    Yields:
+        The part's name and a copy of the network, of the caller's own.
+
+    Raises:
+        TypeError: if a module with parameters has no ``reset_parameters``.
+        ValueError: if `order` is another word, or as :func:`blocks`.
+    """
+    if order not in ("cascading", "independent"):
+        raise ValueError(f"Expected order as 'cascading' or 'independent'. Got {order!r}.")
+    current = model
+    for name in blocks(model):
+        changed = copy.deepcopy(current)
+        _reset(changed.get_submodule(name), name, seed, alone=not isinstance(model, Classifier))
+        if order == "cascading":
+            current = copy.deepcopy(changed)
+        yield name, changed
+
+
+def parameter_randomisation(
+    make_maps: MakeMaps,
+    model: nn.Module,
+    x: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    order: Order = "cascading",
+    similarity: Similarity = "spearman",
+) -> tuple[tuple[str, ...], Tensor]:
+    """How alike an image's map is to the maps of the network's :func:`randomised` copies, part by part.
+
+    The network as it is, whose similarity is 1, is not among them (quantus averages it in). All maps explain the same
+    class, and a random explainer gets the same `index` every time: only the weights differ.
+
+    Args:
+        make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W], as the caller scales them; in [0,1] for SSIM.
+        model: the network, in evaluation mode.
+        x: normalised images, float [B,C,H,W].
+        target: class that is explained, int64 [B].
+        index: image indices, int64 [B].
+        seed: of the new weights.
+        order: see :func:`randomised`.
+        similarity: "spearman" is the rank correlation over pixels, equal values taking their mean rank; "ssim" is
+            ``similarity.ssim``.
+
+    Returns:
+        The L parts' names, and float32 [B,L] in [-1, 1]; NaN where one of the two maps is empty or not finite, or, for
+        "spearman", constant.
+
+    Raises:
+        TypeError, ValueError: as :func:`randomised`, if `similarity` is another word, the network is in training mode,
+            or what `make_maps` returns are not maps of one shape.
+    """
+    if similarity not in _SIMILARITIES:
+        raise ValueError(f"Expected similarity as {' or '.join(map(repr, _SIMILARITIES))}. Got {similarity!r}.")
+    names = blocks(model)
+    if any(module.training for module in model.modules()):
+        raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
+    maps = make_maps(model, x, target, index).detach()
+    columns = [
+        _SIMILARITIES[similarity](maps, make_maps(changed, x, target, index).detach())
+        for _, changed in randomised(model, seed, order)
+    ]
+    return names, torch.stack(columns, dim=1)
+
+
+@register(
+    "parameter-randomisation",
+    better="lower",
+    range=(-1.0, 1.0),
+    paper="Adebayo et al. 2018; Hedström et al. 2024",
+    equation="saliency paper §4.5, in words: from the output down, parts stay randomised",
+)
+def cascading(
+    make_maps: MakeMaps,
+    model: nn.Module,
+    x: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    similarity: Similarity = "spearman",
+) -> Tensor:
+    """Mean over the parts of :func:`parameter_randomisation` in cascading order. Lower is better.
+
+    Arguments and errors are those of :func:`parameter_randomisation`.
+
+    Returns:
+        float32 [B] in [-1, 1], the mean over the parts with a defined similarity (a random network's map is often
+        empty after a ReLU); NaN where no part has one, so wherever the map of the network as it is has none.
+    """
+    return _mean(make_maps, model, x, target, index=index, seed=seed, order="cascading", similarity=similarity)
+
+
+@register(
+    "parameter-randomisation-independent",
+    better="lower",
+    range=(-1.0, 1.0),
+    paper="Adebayo et al. 2018; Hedström et al. 2024",
+    equation="saliency paper §4.5, in words: one part randomised at a time",
+)
+def independent(
+    make_maps: MakeMaps,
+    model: nn.Module,
+    x: Tensor,
+    target: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+    similarity: Similarity = "spearman",
+) -> Tensor:
+    """Mean over the parts of :func:`parameter_randomisation` in independent order. Lower is better.
+
+    Arguments and errors are those of :func:`parameter_randomisation`.
+
+    Returns:
+        float32 [B] in [-1, 1], the mean over the parts with a defined similarity (a random network's map is often
+        empty after a ReLU); NaN where no part has one, so wherever the map of the network as it is has none.
+    """
+    return _mean(make_maps, model, x, target, index=index, seed=seed, order="independent", similarity=similarity)
+
+
+def spearman(a: Tensor, b: Tensor) -> Tensor:
+    """Rank correlation of two maps of an image over its pixels, equal values taking their mean rank.
+
+    Args:
+        a: maps, float [B,H,W].
+        b: maps of the same shape.
+
+    Returns:
+        float32 [B] in [-1, 1]; NaN if one of the maps is constant or not finite.
+
+    Raises:
+        TypeError, ValueError: if the maps are not float [B,H,W] of one shape.
+    """
+    check_maps(a, "a")
+    check_maps(b, "b")
+    if a.shape != b.shape:
+        raise ValueError(f"Expected maps of one shape. Got {list(a.shape)} and {list(b.shape)}.")
+    ranks = [_centred_ranks(maps.detach().flatten(1)) for maps in (a, b)]
+    product = (ranks[0] * ranks[1]).sum(1)
+    sizes = [(rank * rank).sum(1) for rank in ranks]
+    return defined(product / (sizes[0] * sizes[1]).sqrt(), is_finite(a) & is_finite(b))
+
+
+def _centred_ranks(values: Tensor) -> Tensor:
+    """Twice the mean rank of each value in its row, less its mean: float64 [B,N], all 0 for a constant row."""
+    ascending = values.sort(dim=1).values
+    below = torch.searchsorted(ascending, values)
+    up_to = torch.searchsorted(ascending, values, right=True)
+    return (below + up_to - values.shape[1]).double()
+
+
+def _ssim(a: Tensor, b: Tensor) -> Tensor:
+    return defined(ssim(a, b), ~is_empty(a) & ~is_empty(b))
+
+
+_SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"spearman": spearman, "ssim": _ssim}
+
+
+def _mean(make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, **settings: object) -> Tensor:
+    _, similarities = parameter_randomisation(make_maps, model, x, target, **settings)
+    return similarities.nanmean(1)
+
+
+def _reset(part: nn.Module, name: str, seed: int, *, alone: bool) -> None:
+    """Re-initialise a part in place: its own parameters if it stands `alone`, else those of all its modules."""
+    digest = hashlib.sha256(f"{seed}|{name}".encode()).digest()
+    modules = [part] if alone else [module for module in part.modules() if _owns_parameters(module)]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+        for module in modules:
+            if not callable(getattr(module, "reset_parameters", None)):
+                raise TypeError(
+                    f"Expected every module with parameters to have reset_parameters(). Got {type(module).__name__} "
+                    f"in part {name!r} without it: give it one that draws its parameters anew."
+                )
+            device = next(module.parameters(recurse=False)).device
+            module.cpu().reset_parameters()  # a GPU's generator would give other numbers
+            module.to(device)
+
+
+def _owns_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(recurse=False), None) is not None
