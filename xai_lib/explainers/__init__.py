@@ -12,7 +12,7 @@ Every one is called as ``explainer(model, x, score=…, layer=…)``, also by na
 - Explainers on a layer (``about(name).on_layer``) take ``upsample=False`` for maps on the layer's own grid.
 """
 
-from xai_lib.explainers import cams, controls, normalise
+from xai_lib.explainers import cams, controls, normalise, rise
 from xai_lib.explainers.registry import Explainer, about, get, names, register
 from xai_lib.explainers.scores import Score, class_score, of_class
 
@@ -28,4 +28,5 @@ __all__ = [
     "normalise",
     "of_class",
     "register",
+    "rise",
 ]
