@@ -74,6 +74,21 @@ def edge_map(
     return ones * torch.linalg.vector_norm(slopes, dim=1)
 
 
+@register("fake-cam", paper="Poppi et al. 2021", family="uninformed", class_specific=False)
+def fake_cam(
+    model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
+) -> Tensor:
+    """1 everywhere but in the top left pixel, which is 0 (saliency paper §5.1).
+
+    As a mask it keeps almost all of the image, so a metric that multiplies the image by the map is flattered. As a
+    ranking it says only which pixel comes last: all others are tied, and insertion and deletion are then scores of
+    the rule that breaks ties (row by row from the top, or a random order), not of the map.
+    """
+    maps = _ones(x)
+    maps[:, 0, 0] = 0
+    return maps
+
+
 def _ones(x: Tensor) -> Tensor:
     if x.ndim != 4:
         raise ValueError(f"Expected x as images [B,3,H,W]. Got shape {list(x.shape)}.")

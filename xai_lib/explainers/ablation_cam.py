@@ -1,0 +1,98 @@
+"""Ablation-CAM: channels weighted by what the score loses without them (Desai & Ramaswamy 2020)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib.explainers import cams
+from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.passes import _checked_logits, layer_activations, undisturbed
+from xai_lib.explainers.registry import register
+from xai_lib.explainers.score_cam import weighted_channels
+from xai_lib.explainers.scores import Score
+from xai_lib.explainers.streaming import images_at_once, scores_of_variants
+
+
+@register("ablation-cam", paper="Desai & Ramaswamy 2020", family="cam")
+def ablation_cam(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    score: Score,
+    layer: nn.Module | str | None = None,
+    chunk: int | None = None,
+    upsample: bool = True,
+) -> Tensor:
+    """Ablation-CAM without its ReLU (Desai & Ramaswamy §3): Σ_k w_k A_k with w_k what the score loses when A_k is 0.
+
+    The paper divides the loss by the score itself: one number per image, which would turn the map upside down where
+    the score is negative, so it is left out. pytorch-grad-cam sets a channel to -10⁷, not to 0, where some activation
+    is not 0 or above; here it is always 0, as in the paper.
+
+    Only what lies behind the layer is run again for every channel, unless the layer is one of several branches that
+    are concatenated.
+
+    Args:
+        model: the network.
+        x: normalised images, float [B,3,H,W].
+        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share all forward passes.
+        layer: a module, its dotted name, or None for the model's default layer.
+        chunk: ablated copies in one forward pass, and no more exist at a time; None suits the device.
+        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
+
+    Returns:
+        Signed, in units of score × activation, float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or [B,S,h,w]
+        without upsampling. Positive where the channels that the score needs are active.
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`, except that the score need not have a
+            gradient; or if `chunk` is below 1.
+    """
+    with undisturbed(model, x) as images:
+        at_once = images_at_once(x, chunk)
+        activations = torch.cat([layer_activations(model, part, layer) for part in images.split(at_once)])  # [B,K,h,w]
+        channels = activations.shape[1]
+        _, module = find_layer(model, layer)
+        alone = _runs_with_one_image(model, module, images[:1], activations[:1])
+
+        def logits_of(ablated: Tensor) -> Tensor:
+            kept = (ablated[:, None] != torch.arange(channels)).to(x.device)  # [V,K]
+            copies = 1 if alone else len(ablated)
+            each = [
+                _logits_behind(model, module, image.expand(copies, -1, -1, -1), kept[:, :, None, None] * activation)
+                for image, activation in zip(images.split(1), activations)
+            ]
+            return torch.stack(each, dim=1)  # [V,B,C]
+
+        # The last variant, beyond the channels, is the network itself.
+        scores = scores_of_variants(logits_of, channels + 1, at_once=at_once, score=score)
+        return cams.on_images(weighted_channels(scores[..., -1:] - scores[..., :-1], activations), x, upsample)
+
+
+def _runs_with_one_image(model: nn.Module, module: nn.Module, image: Tensor, activation: Tensor) -> bool:
+    """Whether two variants of the layer's output can follow one image.
+
+    What passes by the layer then comes once and is added to each; where it is concatenated, sizes do not fit.
+    """
+    try:
+        _logits_behind(model, module, image, activation.expand(2, -1, -1, -1))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def _logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
+    """The logits [n,C] of a network whose layer returns `activations` [n,K,h,w]."""
+    with _returning(module, activations):
+        return _checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(activations))
+
+
+@contextmanager
+def _returning(module: nn.Module, activations: Tensor) -> Iterator[None]:
+    handle = module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype, copy=True))
+    try:
+        yield
+    finally:
+        handle.remove()
