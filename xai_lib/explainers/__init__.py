@@ -12,7 +12,7 @@ Every one is called as ``explainer(model, x, score=…, layer=…)``, also by na
 - Explainers on a layer (``about(name).on_layer``) take ``upsample=False`` for maps on the layer's own grid.
 """
 
-from xai_lib.explainers import ablation_cam, cams, controls, layers, library_cams, normalise, rise, score_cam
+from xai_lib.explainers import ablation_cam, cams, controls, layers, library_cams, lime, normalise, rise, score_cam
 from xai_lib.explainers.registry import Explainer, about, get, names, register
 from xai_lib.explainers.scores import Score, class_score, of_class
 
@@ -27,6 +27,7 @@ __all__ = [
     "get",
     "layers",
     "library_cams",
+    "lime",
     "names",
     "normalise",
     "of_class",
