@@ -15,6 +15,9 @@ from xai_lib.explainers.scores import Score, checked_scores
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 
+_PIXELS_AT_ONCE = 1 << 16  # of perturbed images in one forward pass: 64 at 32 pixels, the fastest on a processor
+_PIXELS_AT_ONCE_GPU = 1 << 22
+
 
 def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None) -> Tensor:
     """The layer's output in evaluation mode, without gradients.
@@ -69,6 +72,20 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str
                 combine(activations.detach().float(), gradient.float()) for gradient in _gradients(scores, captured)
             ]
     return torch.stack(maps, dim=1) if scores.ndim == 2 else maps[0]
+
+
+def images_at_once(x: Tensor, chunk: int | None) -> int:
+    """How many images [c,H,W] a forward pass may hold: `chunk`, or a number that suits x's device and bounds memory.
+
+    Raises:
+        ValueError: if `chunk` is below 1.
+    """
+    if chunk is None:
+        pixels = _PIXELS_AT_ONCE if x.device.type == "cpu" else _PIXELS_AT_ONCE_GPU
+        return max(8, pixels // (x.shape[2] * x.shape[3]))
+    if chunk < 1:
+        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
+    return chunk
 
 
 def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: int) -> Tensor:
