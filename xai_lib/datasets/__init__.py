@@ -5,24 +5,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xai_lib.datasets import cifar, folder, planted
+from xai_lib.datasets import cifar, folder, imagenet, planted
 from xai_lib.datasets.split import Batch, Split
+from xai_lib.datasets.streamed import StreamedSplit
 
-__all__ = ["Batch", "Split", "check_name", "hold_out", "load", "names", "select"]
+__all__ = ["Batch", "Split", "StreamedSplit", "check_name", "hold_out", "load", "names", "select"]
 
 _FOLDER = "folder:"
+_IMAGENET = "imagenet:"
 _PLANTED_SIZES = {"train": 5000, "test": 2000}  # where no number of images is named
 
 
 def names() -> list[str]:
     """What :func:`load` takes as a name."""
-    return ["planted", "cifar10", "cifar100", f"{_FOLDER}<path>"]
+    return ["planted", "cifar10", "cifar100", f"{_FOLDER}<path>", f"{_IMAGENET}<path>"]
 
 
 def check_name(name: str) -> None:
     """Raise a ValueError that lists the choices if ``name`` is not one of :func:`names`."""
-    is_folder = isinstance(name, str) and name.startswith(_FOLDER) and len(name) > len(_FOLDER)
-    if not is_folder and name not in ("planted", "cifar10", "cifar100"):
+    has_path = isinstance(name, str) and any(
+        name.startswith(prefix) and len(name) > len(prefix) for prefix in (_FOLDER, _IMAGENET)
+    )
+    if not has_path and name not in ("planted", "cifar10", "cifar100"):
         raise ValueError(f"Expected a data set out of {', '.join(names())}. Got {name!r}.")
 
 
@@ -31,19 +35,20 @@ def load(
     part: str,
     *,
     n: int | None = None,
-    size: int = 32,
+    size: int | None = None,
     seed: int = 0,
     variant: str | None = None,
     root: Path = Path("data"),
     download: bool = False,
-) -> Split:
-    """One part of a data set, on the processor.
+) -> Split | StreamedSplit:
+    """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
     Args:
-        name: planted, cifar10, cifar100 or ``folder:<path>``.
-        part: "train" or "test".
-        n: number of images, balanced over classes; None for all (planted: 5,000 and 2,000).
-        size: image side in pixels; CIFAR has 32.
+        name: planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>`` (see :func:`imagenet.load`).
+        part: "train" or "test"; ImageNet has test only.
+        n: number of images, balanced over classes; None for all (planted: 5,000 and 2,000). Fewer images than classes
+            means the first classes only.
+        size: image side in pixels; None is 32, and 224 for ImageNet; CIFAR has 32.
         seed: of planted images.
         variant: of planted images, see :func:`planted.generate`.
         root: folder of downloaded data.
@@ -56,18 +61,22 @@ def load(
     check_name(name)
     if part not in ("train", "test"):
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
+    if size is None:
+        size = 224 if name.startswith(_IMAGENET) else 32
     if name == "planted":
         return planted.generate(_PLANTED_SIZES[part] if n is None else n, part, size=size, seed=seed, variant=variant)
     if variant is not None:
         raise ValueError(f"Expected no variant: only planted images have them. Got {variant!r} for {name!r}.")
     if name.startswith(_FOLDER):
         return select(folder.load(Path(name.removeprefix(_FOLDER)), part, size=size), n)
+    if name.startswith(_IMAGENET):
+        return select(imagenet.load(Path(name.removeprefix(_IMAGENET)), part, size=size), n)
     if size != 32:
         raise ValueError(f"Expected size 32 for {name}. Got {size}.")
     return select(cifar.load(name, part, root=root, download=download), n)
 
 
-def select(split: Split, n: int | None) -> Split:
+def select(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
     """The first ``n`` images when classes take turns: as balanced as can be, and a prefix of any larger selection.
 
     Raises:

@@ -1,0 +1,6 @@
+"""Bring your own: any network and any folder of images, with every mistake named before anything runs."""
+
+from xai_lib.foreign.images import class_names, load_images, parse_statistics, with_normalisation
+from xai_lib.foreign.network import check_model, load_model
+
+__all__ = ["check_model", "class_names", "load_images", "load_model", "parse_statistics", "with_normalisation"]

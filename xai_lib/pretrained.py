@@ -1,0 +1,127 @@
+"""Networks trained elsewhere: torchvision's first ImageNet weights, which the papers used."""
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import GoogLeNet, GoogLeNet_Weights, ResNet50_Weights, resnet50
+
+
+@dataclass(frozen=True)
+class _Published:
+    """A network with published weights; the end of the file's name is the start of its sha256."""
+
+    build: Callable[[], nn.Module]
+    url: str
+
+    @property
+    def file_name(self) -> str:
+        return self.url.rsplit("/", 1)[1]
+
+    @property
+    def sha256_start(self) -> str:
+        return Path(self.file_name).stem.rsplit("-", 1)[1]
+
+
+def names() -> list[str]:
+    """What :func:`pretrained` takes as a name."""
+    return list(_PUBLISHED)
+
+
+def pretrained(name: str = "torchvision:resnet50", *, file: Path | None = None, download: bool = False) -> nn.Module:
+    """A network with torchvision's IMAGENET1K_V1 weights, in evaluation mode, on the processor.
+
+    Both networks take images [B,3,H,W] standardised by ImageNet's mean and deviation (GoogLeNet translates them to its
+    own scale inside) and return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only training
+    uses. No random generator is disturbed.
+
+    Args:
+        name: "torchvision:resnet50" or "torchvision:googlenet".
+        file: the published weights; None for torch's own folder, ``torch.hub.get_dir()`` and ``checkpoints`` below.
+        download: whether to fetch them where they are missing. What does not match its checksum is not kept.
+
+    Raises:
+        ValueError: if there is no such network, or the file is not the published one.
+        FileNotFoundError: if the file is not there; the message says what to put where.
+        RuntimeError: if the download fails, or does not match its checksum.
+    """
+    if name not in _PUBLISHED:
+        raise ValueError(f"Expected a network out of {', '.join(names())}. Got {name!r}.")
+    published = _PUBLISHED[name]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / published.file_name if file is None else Path(file)
+    if not path.is_file():
+        if not download:
+            raise FileNotFoundError(
+                f"Expected the weights of {name} in {path}. Got no such file: put {published.file_name} from "
+                f"{published.url} there, or set download."
+            )
+        _download(published, path)
+    weights = _read(published, path)
+    with torch.device("meta"):
+        model = published.build()
+    model.load_state_dict(weights, assign=True)
+    if isinstance(model, GoogLeNet):
+        model.aux_logits, model.aux1, model.aux2 = False, None, None
+    return model.eval()
+
+
+def state_digest(model: nn.Module) -> str:
+    """The sha256 (hexadecimal) of a network's weights and buffers: the key of a network that was not trained here.
+
+    It covers name, type, shape and bytes of each tensor of the state dict, sorted by name, whatever the device. It
+    does not cover the code that runs them.
+    """
+    known = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        known.update(f"{name}|{tensor.dtype}|{list(tensor.shape)}\0".encode())
+        known.update(_bytes(tensor))
+    return known.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _download(published: _Published, path: Path) -> None:
+    """Fetch to a temporary file that takes the place of ``path`` only once its checksum is right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        torch.hub.download_url_to_file(published.url, str(path), published.sha256_start, progress=False)
+    except OSError as error:
+        raise RuntimeError(
+            f"Expected to download {published.url}. Got: {error}. Check the connection, or put the file in "
+            f"{path.parent} by hand."
+        ) from error
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"Expected {published.url} to match its checksum. Got: {error}. Nothing was kept: try again."
+        ) from error
+
+
+def _read(published: _Published, path: Path) -> dict[str, Tensor]:
+    with path.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if not found.startswith(published.sha256_start):
+        raise ValueError(
+            f"Expected {path} to be {published.file_name}, whose sha256 starts with {published.sha256_start}. "
+            f"Got {found[:8]}…: delete it and fetch {published.url} again."
+        )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError(f"Expected weights in {path}. Got: {error}.") from error
+
+
+def _googlenet() -> GoogLeNet:
+    """With auxiliary heads, since the file has them."""
+    return GoogLeNet(aux_logits=True, transform_input=True, init_weights=False)
+
+
+_PUBLISHED = {
+    "torchvision:resnet50": _Published(resnet50, ResNet50_Weights.IMAGENET1K_V1.url),
+    "torchvision:googlenet": _Published(_googlenet, GoogLeNet_Weights.IMAGENET1K_V1.url),
+}
