@@ -13,10 +13,14 @@ Called directly or by name: ``get("complexity")(attribution)``.
 """
 
 from xai_lib.metrics import (
+    causal,
+    completeness,
     complexity,
     effective_complexity,
     faithfulness,
     localisation,
+    masking,
+    monotonicity,
     randomisation,
     robustness,
     sensitivity,
@@ -27,11 +31,15 @@ from xai_lib.metrics.registry import Metric, about, get, names, register
 __all__ = [
     "Metric",
     "about",
+    "causal",
+    "completeness",
     "complexity",
     "effective_complexity",
     "faithfulness",
     "get",
     "localisation",
+    "masking",
+    "monotonicity",
     "names",
     "randomisation",
     "register",

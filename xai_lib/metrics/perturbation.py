@@ -10,28 +10,32 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib import randomness
+from xai_lib.metrics.maps import check_maps
 
 Model = Callable[[Tensor], Tensor]
+Ties = Literal["random", "stable", "reversed"]
+Baseline = Literal["minimum", "zero"] | Tensor
 
 _PIXELS_AT_ONCE = 1 << 16  # of perturbed images in one forward pass: 64 at 32 pixels, the fastest on a processor
 _PIXELS_AT_ONCE_GPU = 1 << 22
 
 
-def ranks(attribution: Tensor, *, ties: Literal["random", "stable"], seed: int, index: Tensor) -> Tensor:
+def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tensor:
     """Place of each pixel in the order from the highest to the lowest attribution, int64 [B,H,W] from 0 to H·W-1.
 
     Args:
         attribution: maps, float [B,H,W].
         ties: the order among equal values: "random" draws it for each image from seed and index, "stable" goes row by
-            row from the top left (a map with many ties is then scored on where the image begins).
+            row from the top left (a map with many ties is then scored on where the image begins), "reversed" row by
+            row from the bottom right (as an ascending stable sort does that is read backwards).
         seed: the run's seed.
         index: image indices, int64 [B].
 
     Raises:
         ValueError: if `ties` is another word, or there is not one index per image.
     """
-    if ties not in ("random", "stable"):
-        raise ValueError(f"Expected ties as 'random' or 'stable'. Got {ties!r}.")
+    if ties not in ("random", "stable", "reversed"):
+        raise ValueError(f"Expected ties as 'reversed', 'random' or 'stable'. Got {ties!r}.")
     if len(index) != len(attribution):
         raise ValueError(f"Expected one index per image, {len(attribution)} in all. Got {len(index)}.")
     values = attribution.flatten(1)
@@ -39,8 +43,10 @@ def ranks(attribution: Tensor, *, ties: Literal["random", "stable"], seed: int, 
         draws = randomness.uniform(seed, index.to(values.device), "ties", (values.shape[1],))
         shuffled = draws.argsort(dim=1, stable=True)
         order = shuffled.gather(1, values.gather(1, shuffled).argsort(dim=1, descending=True, stable=True))
-    else:
+    elif ties == "stable":
         order = values.argsort(dim=1, descending=True, stable=True)
+    else:
+        order = values.argsort(dim=1, stable=True).flip(1)
     return inverse(order).reshape(attribution.shape)
 
 
@@ -74,27 +80,123 @@ def class_probabilities(
         ValueError: if a module of the model is in training mode, a target is not a class, a probability is not a
             finite number, or `chunk` is below 1.
     """
+
+    def make(image: Tensor, point: Tensor) -> Tensor:
+        gone = rank[image] < replaced[point][:, None, None, None]  # [n,1 or C,H,W]
+        return torch.where(gone, end[image], start[image])
+
+    return outputs(model, make, class_probability, start, target, len(replaced), chunk)
+
+
+def outputs(
+    model: Model,
+    make: Callable[[Tensor, Tensor], Tensor],
+    read: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    target: Tensor,
+    points: int,
+    chunk: int | None,
+) -> Tensor:
+    """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
+
+    Args:
+        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32 also under autocast.
+        make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,C,H,W].
+        read: (logits float32 [n,K], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
+        x: the images, float [B,C,H,W]; says how many there are, their size and their device.
+        target: class, int64 [B].
+        points: variants of each image.
+        chunk: variants in one forward pass; None is a number that suits the device and bounds the memory.
+
+    Returns:
+        [B,points] or [B,points,Q] on x's device, of the type that `read` gives.
+
+    Raises:
+        ValueError: if a module of the model is in training mode, a target is not a class, what is read is not finite,
+            or `chunk` is below 1.
+    """
     _check_mode(model)
-    on_gpu = start.device.type != "cpu"
+    on_gpu = x.device.type != "cpu"
     if chunk is None:
-        chunk = max(8, (_PIXELS_AT_ONCE_GPU if on_gpu else _PIXELS_AT_ONCE) // (start.shape[2] * start.shape[3]))
+        chunk = max(8, (_PIXELS_AT_ONCE_GPU if on_gpu else _PIXELS_AT_ONCE) // (x.shape[2] * x.shape[3]))
     if chunk < 1:
         raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
-    points = len(replaced)
-    curve = torch.empty(len(start) * points, device=start.device)
-    with torch.inference_mode(), torch.autocast(start.device.type, enabled=False):
-        for first in range(0, len(curve), chunk):
-            row = torch.arange(first, min(first + chunk, len(curve)), device=start.device)
+    found = None
+    with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
+        for first in range(0, len(x) * points, chunk):
+            row = torch.arange(first, min(first + chunk, len(x) * points), device=x.device)
             image = row // points
-            gone = rank[image] < replaced[row % points][:, None, None, None]  # [n,1 or C,H,W]
-            images = torch.where(gone, end[image], start[image]).contiguous(memory_format=torch.channels_last)
-            logits = model(images)
+            logits = model(make(image, row % points).contiguous(memory_format=torch.channels_last))
             if first == 0:
                 _check_target(target, logits)
-            curve[row] = logits.float().softmax(1).gather(1, target[image, None])[:, 0]
-    if not curve.isfinite().all():
+            values = read(logits.float(), target[image])
+            if found is None:
+                found = _room(len(x) * points, values)
+            found[row] = values
+    if found is None:
+        return torch.empty(len(x), points, device=x.device)
+    if not found.isfinite().all():
         raise ValueError("Expected finite logits. Got NaN or infinity: check the model's weights and the images.")
-    return curve.reshape(len(start), points)
+    return found.reshape(len(x), points, *found.shape[1:])
+
+
+def class_probability(logits: Tensor, target: Tensor) -> Tensor:
+    """Softmax probability of a class, float32 [B], from float32 logits [B,K] and target int64 [B]."""
+    return logits.softmax(1).gather(1, target[:, None])[:, 0]
+
+
+def replacement(x: Tensor, baseline: Baseline) -> Tensor:
+    """What removed values become, expanded to the shape [B,C,H,W] of the images.
+
+    Args:
+        x: normalised images, float [B,C,H,W].
+        baseline: "minimum" is the lowest value of the normalised image (black), "zero" the mean colour of the data
+            set; or a tensor that broadcasts to x's shape.
+
+    Raises:
+        ValueError: if `baseline` is another word or does not broadcast.
+    """
+    if isinstance(baseline, Tensor):
+        try:
+            return baseline.to(x).expand(x.shape)
+        except RuntimeError as error:
+            raise ValueError(
+                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
+            ) from error
+    if baseline not in ("minimum", "zero"):
+        raise ValueError(
+            f"Expected baseline as 'minimum', 'zero' or a tensor (insertion, deletion: or 'blur'). Got {baseline!r}."
+        )
+    lowest = x.amin(dim=(1, 2, 3), keepdim=True)
+    return (lowest if baseline == "minimum" else torch.zeros_like(lowest)).expand(x.shape)
+
+
+def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
+    """Refuse what are not images with a map and a class for each.
+
+    Raises:
+        TypeError: if images or maps are not float tensors.
+        ValueError: if the shapes are not [B,C,H,W], [B,H,W] and [B], or the classes not int64.
+    """
+    check_maps(attribution)
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(
+            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
+        )
+    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
+        raise ValueError(
+            f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
+            f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
+        )
+    if target.dtype != torch.int64 or target.shape != (len(x),):
+        raise ValueError(
+            f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
+        )
+
+
+def _room(rows: int, values: Tensor) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.empty(rows, *values.shape[1:], dtype=values.dtype, device=values.device)
 
 
 def _check_mode(model: Model) -> None:

@@ -1,0 +1,120 @@
+"""Completeness: do a map's values add up to what the image does to the class score?
+
+(Sundararajan et al. 2017; saliency paper §4.1, §5.1.) It holds for raw maps only: normalising one to [0,1] breaks it.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from xai_lib.metrics.maps import defined, is_finite
+from xai_lib.metrics.perturbation import Baseline, Model, check_inputs, outputs, replacement
+from xai_lib.metrics.registry import register
+
+
+def logit_difference(
+    model: Model, x: Tensor, target: Tensor, *, baseline: Baseline = "zero", chunk: int | None = None
+) -> Tensor:
+    """The class's logit for x minus that for the baseline, float32 [B].
+
+    Args:
+        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
+        x: normalised images, float [B,C,H,W].
+        target: class, int64 [B].
+        baseline: "zero" is the mean colour of the data set, "minimum" the lowest value of the normalised image
+            (black), or a tensor that broadcasts to x's shape.
+        chunk: images in one forward pass; None suits the device.
+
+    Raises:
+        ValueError: as :func:`completeness`.
+    """
+    images = torch.stack([x, replacement(x, baseline)], dim=1)  # [B,2,C,H,W]
+    logits = outputs(model, lambda image, point: images[image, point], _logit, x, target.to(x.device), 2, chunk)
+    return logits[:, 0] - logits[:, 1]
+
+
+@register(
+    "completeness",
+    better="lower",
+    range=(0.0, math.inf),
+    paper="Sundararajan et al. 2017",
+    equation="saliency paper §4.1 (completeness), as a relative gap",
+)
+def completeness(
+    model: Model,
+    x: Tensor,
+    attribution: Tensor,
+    target: Tensor,
+    *,
+    baseline: Baseline = "zero",
+    chunk: int | None = None,
+) -> Tensor:
+    """``|Σ attribution − (y(x) − y(baseline))| / |y(x) − y(baseline)|`` for the class's logit y. Lower is better.
+
+    0 is complete; an empty map has 1.
+
+    Args:
+        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
+        x: normalised images, float [B,C,H,W].
+        attribution: raw maps, float [B,H,W], or with a value for each colour [B,C,H,W]; not normalised.
+        target: class, int64 [B].
+        baseline: the image that the map's explainer took as its baseline, see :func:`logit_difference`.
+        chunk: images in one forward pass; None suits the device.
+
+    Returns:
+        float32 [B] of at least 0; NaN for a map that is not finite, or where the two logits are equal.
+
+    Raises:
+        TypeError, ValueError: if types, shapes or choices are not these, a target is not a class, the model is in
+            training mode, or a logit is not finite.
+    """
+    maps = _one_map(x, attribution, target)
+    difference = logit_difference(model, x, target, baseline=baseline, chunk=chunk).double()
+    total = maps.to(difference).flatten(1).sum(1)
+    return defined((total - difference).abs() / difference.abs(), (difference != 0) & is_finite(maps).to(x.device))
+
+
+@register(
+    "completeness-quantus",
+    better="higher",
+    range=(0.0, 1.0),
+    paper="Sundararajan et al. 2017",
+    equation="saliency paper §5.1 (Completeness), as its tool computes it: equality of floats",
+)
+def completeness_quantus(
+    model: Model,
+    x: Tensor,
+    attribution: Tensor,
+    target: Tensor,
+    *,
+    baseline: Baseline = "minimum",
+    chunk: int | None = None,
+) -> Tensor:
+    """1 if the map's float32 sum equals the difference of the two logits to the last bit, else 0. Higher is better.
+
+    So quantus 0.6 decides, with the lowest value of the image as its baseline (it also divides maps by their maximum
+    first, unless told otherwise). Rounding alone makes a complete map fail, which is why every method of the paper
+    does.
+
+    Arguments and errors are those of :func:`completeness`.
+
+    Returns:
+        float32 [B], 0 or 1; NaN for a map that is not finite.
+    """
+    maps = _one_map(x, attribution, target)
+    difference = logit_difference(model, x, target, baseline=baseline, chunk=chunk)
+    total = torch.from_numpy(attribution.detach().float().cpu().flatten(1).numpy().sum(axis=1))
+    return defined((total.to(x.device) == difference).float(), is_finite(maps).to(x.device))
+
+
+def _one_map(x: Tensor, attribution: Tensor, target: Tensor) -> Tensor:
+    """Checked maps, the colours summed: [B,H,W]."""
+    if isinstance(attribution, Tensor) and attribution.ndim == 4 and attribution.shape == x.shape:
+        attribution = attribution.detach().sum(1, dtype=torch.float64)
+    check_inputs(x, attribution, target)
+    return attribution.detach()
+
+
+def _logit(logits: Tensor, target: Tensor) -> Tensor:
+    return logits.gather(1, target[:, None])[:, 0]
