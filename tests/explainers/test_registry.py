@@ -45,7 +45,7 @@ def test_unknown_name_lists_those_that_exist_nearest_first(lookup):
 
 
 def test_duplicate_name_is_refused(own_registry):
-    with pytest.raises(ValueError, match=r"'grad-cam', which is taken: centred-gaussian"):
+    with pytest.raises(ValueError, match=r"'grad-cam', which is taken: ablation-cam"):
         explainers.register("grad-cam", paper="-", family="cam")(lambda model, x, *, score, layer: x)
 
 

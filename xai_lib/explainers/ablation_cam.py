@@ -8,11 +8,10 @@ from torch import Tensor, nn
 
 from xai_lib.explainers import cams
 from xai_lib.explainers.layers import find_layer
-from xai_lib.explainers.passes import _checked_logits, layer_activations, undisturbed
+from xai_lib.explainers.passes import _checked_logits, images_at_once, layer_activations, undisturbed
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.score_cam import weighted_channels
-from xai_lib.explainers.scores import Score
-from xai_lib.explainers.streaming import images_at_once, scores_of_variants
+from xai_lib.explainers.scores import Score, checked_scores
 
 
 @register("ablation-cam", paper="Desai & Ramaswamy 2020", family="cam")
@@ -39,7 +38,8 @@ def ablation_cam(
         x: normalised images, float [B,3,H,W].
         score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share all forward passes.
         layer: a module, its dotted name, or None for the model's default layer.
-        chunk: ablated copies in one forward pass, and no more exist at a time; None suits the device.
+        chunk: ablated copies in one forward pass, of one image, and no more exist at a time; None is a number that
+            suits the device and bounds the memory.
         upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
 
     Returns:
@@ -47,28 +47,27 @@ def ablation_cam(
         without upsampling. Positive where the channels that the score needs are active.
 
     Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`, except that the score need not have a
-            gradient; or if `chunk` is below 1.
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations` and
+            :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return logits [B,C], or `chunk` is
+            below 1.
     """
-    with undisturbed(model, x) as images:
-        at_once = images_at_once(x, chunk)
-        activations = torch.cat([layer_activations(model, part, layer) for part in images.split(at_once)])  # [B,K,h,w]
+    with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
+        chunk = images_at_once(images, chunk)
+        activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
         channels = activations.shape[1]
         _, module = find_layer(model, layer)
         alone = _runs_with_one_image(model, module, images[:1], activations[:1])
-
-        def logits_of(ablated: Tensor) -> Tensor:
-            kept = (ablated[:, None] != torch.arange(channels)).to(x.device)  # [V,K]
+        scores = []
+        for ablated in torch.arange(-1, channels, device=x.device).split(chunk):  # -1: the network as it is
+            kept = ablated[:, None] != torch.arange(channels, device=x.device)  # [n,K]
             copies = 1 if alone else len(ablated)
-            each = [
+            logits = [
                 _logits_behind(model, module, image.expand(copies, -1, -1, -1), kept[:, :, None, None] * activation)
-                for image, activation in zip(images.split(1), activations)
+                for image, activation in zip(images.split(1), activations, strict=True)
             ]
-            return torch.stack(each, dim=1)  # [V,B,C]
-
-        # The last variant, beyond the channels, is the network itself.
-        scores = scores_of_variants(logits_of, channels + 1, at_once=at_once, score=score)
-        return cams.on_images(weighted_channels(scores[..., -1:] - scores[..., :-1], activations), x, upsample)
+            scores += [checked_scores(score, version) for version in torch.stack(logits, dim=1)]
+        losses = torch.stack([scores[0] - without for without in scores[1:]], dim=1).float()  # [B,K] or [B,K,S]
+        return cams.on_images(weighted_channels(losses, activations), x, upsample)
 
 
 def _runs_with_one_image(model: nn.Module, module: nn.Module, image: Tensor, activation: Tensor) -> bool:

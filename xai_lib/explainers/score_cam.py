@@ -1,15 +1,12 @@
 """Score-CAM: channels weighted by the score of the image seen through them (Wang et al. 2020)."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from xai_lib.explainers import cams, normalise
-from xai_lib.explainers.passes import _checked_logits, layer_activations, undisturbed
+from xai_lib.explainers.passes import images_at_once, layer_activations, perturbed_scores, undisturbed
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
-from xai_lib.explainers.streaming import images_at_once, scores_of_variants
 
 
 @register("score-cam", paper="Wang et al. 2020", family="cam")
@@ -35,7 +32,8 @@ def score_cam(
         x: normalised images, float [B,3,H,W].
         score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share all forward passes.
         layer: a module, its dotted name, or None for the model's default layer.
-        chunk: masked images in one forward pass, and no more exist at a time; None suits the device.
+        chunk: masked images in one forward pass; None is a number that suits the device and bounds the memory. No
+            more masked images exist at a time, whatever the number of channels, but one of each of the B at least.
         upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
 
     Returns:
@@ -43,36 +41,27 @@ def score_cam(
         [B,h,w] or [B,S,h,w] without upsampling. Behind a ReLU no value is negative.
 
     Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`, except that the score need not have a
-            gradient; or if `chunk` is below 1.
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations` and
+            :func:`xai_lib.explainers.passes.perturbed_scores`, or if `chunk` is below 1.
     """
     with undisturbed(model, x) as images:
-        at_once = images_at_once(x, chunk)
-        activations = torch.cat([layer_activations(model, part, layer) for part in images.split(at_once)])  # [B,K,h,w]
-
-        def logits_of(channels: Tensor) -> Tensor:
-            return _logits_through(model, images, activations, channels, at_once)
-
-        per_call = max(1, at_once // max(1, len(x)))
-        scores = scores_of_variants(logits_of, activations.shape[1], at_once=per_call, score=score)
-        return cams.on_images(weighted_channels(scores.softmax(dim=-1), activations), x, upsample)
+        chunk = images_at_once(images, chunk)
+        activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
+        scores = []
+        for channels in activations.split(max(1, chunk // max(1, len(images))), dim=1):
+            masks = _masks(channels, images.shape[-2:]).to(images.dtype)
+            scores.append(perturbed_scores(model, images[:, None] * masks[:, :, None], score, chunk))
+        weights = torch.cat(scores, dim=1).float().softmax(dim=1)  # [B,K] or [B,K,S]
+        return cams.on_images(weighted_channels(weights, activations), x, upsample)
 
 
 def weighted_channels(weights: Tensor, activations: Tensor) -> Tensor:
-    """Σ_k w_k A_k in float32: weights [B,K] or [B,S,K] and activations [B,K,h,w] to maps [B,h,w] or [B,S,h,w]."""
+    """Σ_k w_k A_k in float32: weights [B,K] or [B,K,S] and activations [B,K,h,w] to maps [B,h,w] or [B,S,h,w]."""
     with torch.autocast(activations.device.type, enabled=False):
-        return torch.einsum("b...k,bkhw->b...hw", weights, activations)
+        return torch.einsum("bk...,bkhw->b...hw", weights, activations)
 
 
-def _logits_through(model: nn.Module, images: Tensor, activations: Tensor, channels: Tensor, at_once: int) -> Tensor:
-    """Logits [V,B,C] of all images, each seen through V of its channels."""
-    pairs = torch.cartesian_prod(channels, torch.arange(len(images))).to(images.device)  # [V·B,2]
-    pieces = pairs.tensor_split(max(1, math.ceil(len(pairs) / at_once)))
-    logits = []
-    for channel, image in (piece.unbind(1) for piece in pieces):
-        seen = activations[image, channel]  # [n,h,w]
-        seen = seen - seen.amin((1, 2), keepdim=True)  # a constant channel is now exactly 0, also after upsampling
-        mask = normalise.min_max(cams.upsample(seen, images.shape[-2:]))
-        masked = images[image] * mask[:, None].to(images.dtype)
-        logits.append(_checked_logits(model(masked.contiguous(memory_format=torch.channels_last)), len(image)))
-    return torch.cat(logits).unflatten(0, (len(channels), len(images)))
+def _masks(channels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Channels [B,n,h,w] enlarged and scaled to [0,1]: [B,n,H,W]; zeros for a channel that is constant."""
+    from_zero = channels - channels.amin((2, 3), keepdim=True)  # exactly 0 where constant, so also when enlarged
+    return normalise.min_max(cams.upsample(from_zero, size))
