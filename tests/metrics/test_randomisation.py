@@ -1,0 +1,262 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from xai_lib import explainers, models, randomness
+from xai_lib.explainers import normalise
+from xai_lib.metrics import get, randomisation
+from xai_lib.metrics.randomisation import blocks, cascading, independent, parameter_randomisation, randomised, spearman
+from xai_lib.metrics.similarity import ssim
+
+SIZE = 12
+INDEX = torch.arange(50, 56)
+TARGET = torch.tensor([0, 1, 2, 3, 0, 1])
+ORDERS = pytest.mark.parametrize("order", ["cascading", "independent"])
+
+
+@pytest.fixture
+def resnet():
+    return models.build("resnet8", 4, width=8, seed=0).eval()
+
+
+def gradient(model, x, target, index):
+    """Raw, signed: never empty."""
+    x = x.clone().requires_grad_()
+    (found,) = torch.autograd.grad(model(x).gather(1, target[:, None]).sum(), x)
+    return found.sum(1)
+
+
+def changed_parameters(model, other):
+    pairs = zip(model.named_parameters(), other.parameters(), strict=True)
+    return {name for (name, a), b in pairs if not torch.equal(a, b)}
+
+
+def test_parts_of_a_classifier_go_from_the_head_to_the_stem(resnet):
+    assert blocks(resnet) == ("head", "backbone.block3", "backbone.block2", "backbone.block1", "backbone.stem")
+    names = blocks(models.build("resnet18", 4, width=4, seed=0))
+    assert names[:3] == ("head", "backbone.layer4.1", "backbone.layer4.0") and names[-1] == "backbone.stem"
+
+
+def test_parts_of_another_network_are_the_modules_with_parameters(network):
+    assert blocks(network) == ("5", "1", "0")
+
+
+def test_refuses_a_network_without_parameters_and_what_is_no_network():
+    with pytest.raises(ValueError, match=r"parameters\. Got a Identity"):
+        blocks(nn.Identity())
+    with pytest.raises(TypeError, match=r"Module\. Got function"):
+        blocks(gradient)
+
+
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_cascade_reaches_every_parameter_of_a_classifier(resnet, folded):
+    if folded:
+        resnet = models.fold_batchnorm(resnet)
+    else:
+        for module in resnet.modules():  # as if trained: the defaults would look unchanged
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight)
+                nn.init.uniform_(module.bias)
+                module.running_mean.fill_(3.0)
+    before = copy.deepcopy(resnet.state_dict())
+    done = set()
+    for name, changed in randomised(resnet, 0):
+        done.add(name)
+        expected = {p for p, _ in resnet.named_parameters() if any(p.startswith(f"{part}.") for part in done)}
+        assert changed_parameters(resnet, changed) == expected
+        assert not changed.training
+    assert changed_parameters(resnet, changed) == {name for name, _ in resnet.named_parameters()}
+    assert all((buffer != 3).all() for name, buffer in changed.named_buffers() if "running_mean" in name)
+    assert all(torch.equal(value, before[name]) for name, value in resnet.state_dict().items())
+
+
+def test_one_part_at_a_time_has_the_weights_of_the_cascade(resnet):
+    cascade = dict(randomised(resnet, 5))
+    for name, changed in randomised(resnet, 5, "independent"):
+        assert changed_parameters(resnet, changed) <= {p for p, _ in resnet.named_parameters() if p.startswith(name)}
+        part, same = changed.get_submodule(name), cascade[name].get_submodule(name)
+        assert all(torch.equal(a, b) for a, b in zip(part.parameters(), same.parameters(), strict=True))
+    assert not torch.equal(changed.backbone.stem[0].weight, resnet.backbone.stem[0].weight)
+
+
+def test_weights_are_those_of_a_new_layer_and_differ_between_parts_and_seeds():
+    model = nn.Sequential(nn.Linear(50, 50), nn.Linear(50, 50)).eval()
+    *_, (_, changed) = randomised(model, 0)
+    *_, (_, other) = randomised(model, 1)
+    bound = 1 / 50**0.5
+    assert 0.99 * bound < changed[0].weight.abs().max() <= bound
+    assert not torch.equal(changed[0].weight, changed[1].weight)
+    assert not torch.equal(changed[0].weight, other[0].weight)
+
+
+def test_global_generator_is_left_as_it_is(network):
+    torch.manual_seed(3)
+    first = list(randomised(network, 0))
+    after = torch.rand(3)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(3), after)
+    again = list(randomised(network, 0))
+    assert not changed_parameters(first[-1][1], again[-1][1])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_weights_are_the_same_on_a_gpu(resnet):
+    generator = torch.cuda.get_rng_state()
+    *_, (_, there) = randomised(copy.deepcopy(resnet).cuda(), 0)
+    *_, (_, here) = randomised(resnet, 0)
+    assert all(p.is_cuda for p in there.parameters())
+    assert not changed_parameters(here, there.cpu())
+    assert torch.equal(torch.cuda.get_rng_state(), generator)
+
+
+def test_a_copy_belongs_to_the_caller(resnet):
+    steps = randomised(resnet, 0)
+    _, changed = next(steps)
+    nn.init.zeros_(changed.head.weight)
+    _, changed = next(steps)
+    assert (changed.head.weight != 0).any()
+
+
+def test_refuses_modules_that_cannot_start_anew():
+    model = nn.MultiheadAttention(4, 2)
+    with pytest.raises(TypeError, match=r"reset_parameters\(\). Got MultiheadAttention in part ''"):
+        list(randomised(model, 0))
+
+
+@ORDERS
+def test_similarities_are_those_to_each_randomised_copy(order, resnet, images):
+    names, found = parameter_randomisation(gradient, resnet, images, TARGET, index=INDEX, seed=2, order=order)
+    assert names == blocks(resnet) and found.shape == (6, 5) and found.dtype == torch.float32
+    maps = gradient(resnet, images, TARGET, INDEX)
+    for column, (_, changed) in enumerate(randomised(resnet, 2, order)):
+        others = gradient(changed, images, TARGET, INDEX)
+        expected = [stats.spearmanr(a.flatten(), b.flatten()).statistic for a, b in zip(maps, others, strict=True)]
+        np.testing.assert_allclose(found[:, column], expected, atol=1e-5)
+    assert (found < 0.99).all()  # 1, the network as it is, is not among them
+
+
+def test_names_are_means_over_the_parts_of_each_order(resnet, images):
+    for name, function, order in (
+        ("parameter-randomisation", cascading, "cascading"),
+        ("parameter-randomisation-independent", independent, "independent"),
+    ):
+        assert get(name) is function
+        settings = {"index": INDEX, "seed": 2, "similarity": "ssim"}
+        _, found = parameter_randomisation(gradient, resnet, images, TARGET, order=order, **settings)
+        torch.testing.assert_close(function(gradient, resnet, images, TARGET, **settings), found.mean(1))
+
+
+def test_parts_with_an_empty_map_are_left_out_of_the_mean(network, images):
+    """The classifying layer's copy, the first, gives empty maps for image 50; the network as it is for image 51."""
+
+    def explain(model, x, target, index):
+        maps = gradient(model, x, target, index)
+        linear_only = not torch.equal(model[5].weight, network[5].weight) and torch.equal(
+            model[0].weight, network[0].weight
+        )
+        maps[(index == 50) & linear_only] = 0
+        maps[(index == 51) & torch.equal(model[5].weight, network[5].weight)] = 0
+        return maps
+
+    for similarity in ("spearman", "ssim"):
+        settings = {"index": INDEX, "similarity": similarity}
+        _, found = parameter_randomisation(explain, network, images, TARGET, **settings)
+        assert found.isnan()[0].tolist() == [True, True, False]  # batch normalisation's copy has the old convolution
+        assert found[1].isnan().all() and not found[2:].isnan().any()
+        mean = cascading(explain, network, images, TARGET, **settings)
+        assert mean[1].isnan() and mean[0] == found[0, 2]
+
+
+def test_ssim_of_maps(resnet, images):
+    def scaled(model, x, target, index):
+        return normalise.min_max(gradient(model, x, target, index))
+
+    _, found = parameter_randomisation(scaled, resnet, images, TARGET, index=INDEX, similarity="ssim")
+    _, changed = next(randomised(resnet, 0))
+    expected = ssim(scaled(resnet, images, TARGET, INDEX), scaled(changed, images, TARGET, INDEX))
+    torch.testing.assert_close(found[:, 0], expected)
+
+
+@ORDERS
+@pytest.mark.parametrize("similarity", ["spearman", "ssim"])
+def test_maps_blind_to_the_network_score_one_or_are_undefined(order, similarity, resnet, images):
+    function = {"cascading": cascading, "independent": independent}[order]
+
+    def blind(name):
+        def explain(model, x, target, index):
+            return normalise.min_max(explainers.get(name)(model, x))
+
+        return function(explain, resnet, images, TARGET, index=INDEX, similarity=similarity)
+
+    torch.testing.assert_close(blind("edge-map"), torch.ones(6))
+    assert blind("uniform").isnan().all()
+
+
+def test_grad_cam_does_not_survive_and_leaves_the_network_alone(images):
+    model = models.build("resnet8", 4, width=16, seed=0).eval()
+
+    def explain(model, x, target, index):
+        maps = explainers.cams.grad_cam(model, x, score=explainers.class_score(target))
+        return normalise.min_max(normalise.relu(maps))
+
+    before = copy.deepcopy(model.state_dict())
+    scores = cascading(explain, model, images, TARGET, index=INDEX)
+    assert scores.nanmean() < 0.6
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_each_image_stands_alone_and_keeps_its_index(resnet, images):
+    def random(model, x, target, index):
+        return gradient(model, x, target, index) + 1e-3 * randomness.uniform(0, index, "map", (SIZE, SIZE))
+
+    whole = cascading(random, resnet, images, TARGET, index=INDEX, seed=1)
+    part = cascading(random, resnet, images[2:5], TARGET[2:5], index=INDEX[2:5], seed=1)
+    torch.testing.assert_close(part, whole[2:5], atol=2e-3, rtol=0)  # near ties change ranks with rounding
+
+    def only_random(model, x, target, index):
+        return randomness.uniform(0, index, "map", (SIZE, SIZE))
+
+    torch.testing.assert_close(cascading(only_random, resnet, images, TARGET, index=INDEX), torch.ones(6))
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10_000])
+def test_rank_correlation_is_scipys_also_with_ties(levels):
+    generator = torch.Generator().manual_seed(levels)
+    a, noise = torch.randint(levels, (2, 8, 9, 7), generator=generator).double()
+    b = a + noise - levels / 2
+    expected = [stats.spearmanr(p.flatten(), q.flatten()).statistic for p, q in zip(a, b, strict=True)]
+    np.testing.assert_allclose(spearman(a, b), expected, atol=1e-6)
+    torch.testing.assert_close(spearman(a.float(), b), spearman(a, b))
+    torch.testing.assert_close(spearman(a, -(b**3)), -spearman(a, b))
+
+
+def test_rank_correlation_is_undefined_for_constant_and_broken_maps():
+    a, b = torch.rand(2, 6, 5, 5)
+    expected = spearman(a, b)[4:]
+    a[0] = 0.3
+    b[1] = 0
+    a[2, 1, 1] = torch.nan
+    b[3, 1, 1] = -torch.inf
+    found = spearman(a, b)
+    assert found[:4].isnan().all() and torch.equal(found[4:], expected)
+    with pytest.raises(ValueError, match="one shape"):
+        spearman(a, b[:3])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [({"order": "random"}, "'cascading' or 'independent'. Got 'random'"), ({"similarity": "l2"}, "Got 'l2'")],
+)
+def test_refuses_wrong_settings(change, message, resnet, images):
+    with pytest.raises(ValueError, match=message):
+        parameter_randomisation(gradient, resnet, images, TARGET, index=INDEX, **change)
+
+
+def test_refuses_a_network_in_training_mode(resnet, images):
+    with pytest.raises(ValueError, match="evaluation mode"):
+        randomisation.cascading(gradient, resnet.train(), images, TARGET, index=INDEX)
