@@ -12,7 +12,19 @@ Every one is called as ``explainer(model, x, score=…, layer=…)``, also by na
 - Explainers on a layer (``about(name).on_layer``) take ``upsample=False`` for maps on the layer's own grid.
 """
 
-from xai_lib.explainers import ablation_cam, cams, controls, layers, library_cams, lime, normalise, rise, score_cam
+from xai_lib.explainers import (
+    ablation_cam,
+    cams,
+    controls,
+    gradients,
+    layers,
+    library_cams,
+    lime,
+    normalise,
+    relevance,
+    rise,
+    score_cam,
+)
 from xai_lib.explainers.registry import Explainer, about, get, names, register
 from xai_lib.explainers.scores import Score, class_score, of_class
 
@@ -25,6 +37,7 @@ __all__ = [
     "class_score",
     "controls",
     "get",
+    "gradients",
     "layers",
     "library_cams",
     "lime",
@@ -32,6 +45,7 @@ __all__ = [
     "normalise",
     "of_class",
     "register",
+    "relevance",
     "rise",
     "score_cam",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _GRID = (-2, -1)
+_COLOURS_AND_GRID = (-3, -2, -1)
 
 
 def relu(maps: Tensor) -> Tensor:
@@ -18,9 +19,25 @@ def relu(maps: Tensor) -> Tensor:
 
 def min_max(maps: Tensor) -> Tensor:
     """Scale each map to [0,1]: its lowest value becomes 0, its highest 1. A constant map becomes zeros."""
-    lowest = maps.amin(_GRID, keepdim=True)
-    extent = maps.amax(_GRID, keepdim=True) - lowest
-    return (maps - lowest) / torch.where(extent == 0, 1, extent)
+    return _scaled(maps, _GRID)
+
+
+def by_rank(maps: Tensor) -> Tensor:
+    """Replace each value by its rank in the map, from 0 to 1: every map then has the same distribution of values.
+
+    Equal values share their mean rank, so a map's mean is 1/2 whatever its ties. A constant map ranks nothing and
+    becomes zeros; a map with NaN becomes NaN.
+
+    Returns:
+        float32, of maps' shape.
+    """
+    values = maps.flatten(-2).contiguous()
+    ordered = values.sort(dim=-1).values
+    below = torch.searchsorted(ordered, values)
+    not_above = torch.searchsorted(ordered, values, right=True)
+    ranks = (below + not_above - 1) / (2 * max(1, values.shape[-1] - 1))
+    ranks = torch.where(ordered[..., :1] == ordered[..., -1:], 0, ranks)
+    return torch.where(values.isnan().any(-1, keepdim=True), torch.nan, ranks).reshape(maps.shape)
 
 
 def sum_to_one(maps: Tensor) -> Tensor:
@@ -50,8 +67,37 @@ def reduce_colours(gradients: Tensor, how: Literal["max", "sum"] = "max") -> Ten
     Raises:
         ValueError: if `gradients` has another number of dimensions, or `how` is something else.
     """
-    if gradients.ndim not in (4, 5):
-        raise ValueError(f"Expected gradients [B,3,H,W] or [B,S,3,H,W]. Got shape {list(gradients.shape)}.")
+    _check_gradients(gradients)
     if how not in ("max", "sum"):
         raise ValueError(f"Expected how as 'max' or 'sum'. Got {how!r}.")
     return gradients.abs().amax(-3) if how == "max" else gradients.abs().sum(-3)
+
+
+def min_max_colours(gradients: Tensor) -> Tensor:
+    """One value per pixel as the saliency paper has it (§5.1): all colours together to [0,1], then the highest colour.
+
+    The scale keeps the sign's order: the lowest, most negative gradient of an image becomes 0, its highest 1, and a
+    gradient of 0 lands in between. Constant gradients become zeros.
+
+    Args:
+        gradients: [B,3,H,W] or [B,S,3,H,W].
+
+    Returns:
+        Maps in [0,1], [B,H,W] or [B,S,H,W].
+
+    Raises:
+        ValueError: if `gradients` has another number of dimensions.
+    """
+    _check_gradients(gradients)
+    return _scaled(gradients, _COLOURS_AND_GRID).amax(-3)
+
+
+def _scaled(values: Tensor, dims: tuple[int, ...]) -> Tensor:
+    lowest = values.amin(dims, keepdim=True)
+    extent = values.amax(dims, keepdim=True) - lowest
+    return (values - lowest) / torch.where(extent == 0, 1, extent)
+
+
+def _check_gradients(gradients: Tensor) -> None:
+    if gradients.ndim not in (4, 5):
+        raise ValueError(f"Expected gradients [B,3,H,W] or [B,S,3,H,W]. Got shape {list(gradients.shape)}.")

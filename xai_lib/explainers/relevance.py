@@ -1,0 +1,197 @@
+"""Relevance propagation by zennit's rules: what the score is made of, passed back layer by layer.
+
+The rules work on a copy of the network, because merging batch normalisation changes its weights. zennit sees modules
+only; sums and averages that the network computes by functions get its rule for such layers here. Rectifiers that are
+functions need none: no relevance reaches an output of 0.
+"""
+
+import copy
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from zennit.canonizers import SequentialMergeBatchNorm
+from zennit.composites import EpsilonPlusFlat, ExcitationBackprop
+from zennit.core import Composite
+from zennit.rules import Norm, Pass
+from zennit.types import AvgPool, BatchNorm, Linear
+
+from xai_lib.explainers import cams
+from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.passes import layer_maps
+from xai_lib.explainers.registry import register
+from xai_lib.explainers.scores import Score
+
+_AVERAGES = ("mean", "avg_pool2d", "adaptive_avg_pool2d")
+_SUMS = ("add", "add_")
+
+
+@register("lrp", paper="Bach et al. 2015", family="relevance")
+def lrp(
+    model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, epsilon: float = 1e-6
+) -> Tensor:
+    """Layer-wise relevance propagation to the image (Bach et al. 2015), by the usual composite of rules.
+
+    The ε-rule for linear layers, the z⁺-rule for convolutions and the flat rule for the first one, after batch
+    normalisation has been merged into the convolution before it (Montavon et al. 2019; Kohlbrenner et al. 2020). It
+    starts with each logit times the score's gradient at it: the relevance of a class is its logit. A map adds up to
+    the score if that is linear in the logits and the network has no biases, which take their share.
+
+    Args:
+        model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass, and the
+            first one among its modules is the first that runs.
+        x: normalised images, float [B,3,H,W].
+        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
+        layer: not used.
+        epsilon: of the ε-rule, above 0.
+
+    Returns:
+        Signed, in units of the score, float32 [B,3,H,W] or [B,S,3,H,W] on x's device; the flat rule gives an image's
+        colours the same value.
+
+    Raises:
+        TypeError: as :func:`xai_lib.explainers.passes.layer_maps`.
+        ValueError: as there, or if `epsilon` is not above 0 or a layer runs twice.
+    """
+    if not epsilon > 0:
+        raise ValueError(f"Expected epsilon above 0. Got {epsilon}.")
+    composite = EpsilonPlusFlat(epsilon=epsilon, canonizers=[SequentialMergeBatchNorm()])
+    with _ruled(model, composite) as network:
+        from_images = nn.Sequential(OrderedDict(images=nn.Identity(), network=network, start=_TimesItself()))
+        return layer_maps(from_images, x, score, "images", _relevance)
+
+
+@register("excitation-backprop", paper="Zhang et al. 2018", family="relevance")
+def excitation_backprop(
+    model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
+) -> Tensor:
+    """Excitation backprop, the marginal winning probability at a layer, summed over channels (Zhang et al. 2018, §3).
+
+    Each neuron passes its probability to those below in proportion to activation times positive weight, without
+    biases. Batch normalisation is first merged into the convolution before it. It starts with the score's gradient
+    at the logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps.
+
+    Args:
+        model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass.
+        x: normalised images, float [B,3,H,W].
+        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
+        layer: a module, its dotted name, or None for the model's default layer.
+        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
+
+    Returns:
+        float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or [B,S,h,w] without upsampling. For a class, not negative
+        and adding up to 1 on the layer's grid, or to less where a neuron has no excitatory input.
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`, or if a layer runs twice.
+    """
+    name, _ = find_layer(model, layer)
+    composite = ExcitationBackprop(
+        layer_map=[(BatchNorm, Pass())], zero_params=["bias"], canonizers=[SequentialMergeBatchNorm()]
+    )
+    with _ruled(model, composite) as network:
+        _, copied = find_layer(network.network, name)
+        maps = layer_maps(network, x, score, copied, lambda _, relevance: relevance.sum(1))
+    return cams.upsample(maps, x.shape[-2:]) if upsample else maps
+
+
+def _relevance(_activations: Tensor, relevance: Tensor) -> Tensor:
+    return relevance
+
+
+class _TimesItself(nn.Module):
+    """Passes logits on; backwards, multiplies the gradient at each by the logit."""
+
+    def forward(self, logits: Tensor) -> Tensor:
+        passed = logits.clone()
+        passed.register_hook(lambda gradient: gradient * logits.detach())
+        return passed
+
+
+class _Ruled(nn.Module):
+    """A network whose functional sums and averages follow `rules`."""
+
+    def __init__(self, network: nn.Module, rules: "_FunctionRules") -> None:
+        super().__init__()
+        self.network = network
+        self.rules = rules
+
+    def forward(self, x: Tensor) -> Tensor:
+        with self.rules:
+            return self.network(x)
+
+
+class _FunctionRules(TorchFunctionMode):
+    """Gives sums of two activations, and averages, the rule of zennit's layers: in proportion to what goes in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hooks: list[Norm] = []
+
+    def __torch_function__(
+        self, func: Any, types: tuple[type, ...], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name, kwargs = getattr(func, "__name__", None), kwargs or {}
+        if name in _SUMS and len(args) == 2 and not kwargs and all(isinstance(part, Tensor) for part in args):
+            first, second = args
+            if first.requires_grad and second.requires_grad and first.shape == second.shape:
+                total = self._by_rule(lambda stacked: stacked.sum(-1), torch.stack([first, second], dim=-1))
+                return first.copy_(total) if name == "add_" else total
+        if name in _AVERAGES and args and args[0].requires_grad:
+            return self._by_rule(lambda activations: func(activations, *args[1:], **kwargs), args[0])
+        return func(*args, **kwargs)
+
+    def _by_rule(self, function: Callable[[Tensor], Tensor], activations: Tensor) -> Tensor:
+        layer, rule = _Layer(function), Norm()
+        rule.register(layer)
+        self.hooks.append(rule)
+        return layer(activations)
+
+
+class _Layer(nn.Module):
+    """A function as a module, which is what a rule is put on."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, activations: Tensor) -> Tensor:
+        return self.function(activations)
+
+
+@contextmanager
+def _ruled(model: nn.Module, composite: Composite) -> Iterator[_Ruled]:
+    """A copy of the network under the composite's rules, which forget the tensors they keep at the end."""
+    rules = _FunctionRules()
+    try:
+        with torch.inference_mode(False):
+            network = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as the images are
+            composite.register(network)
+        for name, module in network.named_modules():
+            if isinstance(module, (Linear, AvgPool)):
+                module.register_forward_hook(_Once(name))
+        yield _Ruled(network, rules)
+    finally:
+        composite.remove()
+        for hook in rules.hooks:
+            hook.remove()
+
+
+class _Once:
+    """A forward hook that refuses a second run: a rule keeps the input of the last one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ran = False
+
+    def __call__(self, _module: nn.Module, _inputs: object, _output: object) -> None:
+        if self.ran:
+            raise ValueError(
+                f"Expected each convolution, linear layer and pooling to run once in a forward pass. Got a second run "
+                f"of {self.name!r}: relevance is not defined there; give each use a module of its own."
+            )
+        self.ran = True
