@@ -1,79 +1,21 @@
 import itertools
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from xai_lib import figures
-from xai_lib.datasets import planted
+from xai_lib.labels import LOSS_COLOURS, LOSS_NAMES
 
-LOSSES = list(figures.LOSS_NAMES)
-METHODS = list(figures.METHOD_NAMES)
-
-
-@pytest.fixture(autouse=True)
-def pyplot():
-    """Every function draws exactly one figure and the test closes it."""
-    matplotlib.use("Agg")
-    plt.close("all")
-    with plt.rc_context():
-        yield
-        assert len(plt.get_fignums()) == 1
-        plt.gcf().canvas.draw()
-        plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def split():
-    return planted.generate(120, "test", size=32)
+LOSSES = list(LOSS_NAMES)
+METHODS = ["grad-cam", "eigen-cam"]
 
 
 def titles(figure):
     return [axis.get_title() for axis in figure.axes]
-
-
-def pictures(figure):
-    return [axis for axis in figure.axes if axis.images]
-
-
-def test_a_grid_of_titled_pictures():
-    images = torch.linspace(-0.5, 1.5, 7 * 3 * 16).reshape(7, 3, 4, 4)
-    figure = figures.image_grid(images, titles=list("abcdefg"))
-    assert isinstance(figure, Figure)
-    assert len(figure.axes) == 8 and titles(figure) == [*"abcdefg", ""]
-    assert [len(axis.images) for axis in figure.axes] == [1] * 7 + [0]
-    drawn = figure.axes[3].images[0].get_array()
-    np.testing.assert_array_equal(drawn, images[3].clamp(0, 1).permute(1, 2, 0).numpy())
-
-
-def test_a_grid_with_named_rows_and_columns():
-    figure = figures.image_grid(torch.zeros(6, 3, 4, 4), rows=["one", "two"], columns=["a", "b", "c"])
-    assert titles(figure) == ["a", "b", "c", "", "", ""]
-    assert [axis.get_ylabel() for axis in figure.axes] == ["one", "", "", "two", "", ""]
-
-
-def test_masks_are_outlined(split):
-    positions = [*range(3), *figures.with_masks(split, ["second", "shortcut"])]
-    figure = figures.masks(split, positions)
-    assert len(pictures(figure)) == 5
-    for axis, position in zip(figure.axes, positions):
-        outlined = [to_hex(lines.get_edgecolor()[0]) for lines in axis.collections[1::2]]
-        present = [name for name in figures.MASK_COLOURS if split.masks[name][position].any()]
-        assert outlined == [to_hex(figures.MASK_COLOURS[name]) for name in present]
-        assert axis.get_title() == split.classes[int(split.labels[position])]
-
-
-def test_scenes_in_every_variant():
-    figure = figures.variants([8, 9], size=32)
-    assert len(pictures(figure)) == 2 * (1 + len(planted.VARIANTS))
-    assert titles(figure)[0] == "as in training"
-    assert [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()] == list(planted.CLASSES[8:10])
 
 
 def test_overlays_have_a_column_a_loss_and_method():
@@ -93,7 +35,7 @@ def test_loss_curves_have_a_panel_a_loss():
     figure = figures.loss_curves(torch.arange(3.0), {"scl": [3, 2, 1], "tl": [1, 0, 0]}, xlabel="angle")
     assert titles(figure) == ["SCL", "TL"]
     [line] = figure.axes[1].lines
-    assert list(line.get_ydata()) == [1, 0, 0] and line.get_color() == figures.LOSS_COLOURS["tl"]
+    assert list(line.get_ydata()) == [1, 0, 0] and line.get_color() == LOSS_COLOURS["tl"]
     assert [axis.get_xlabel() for axis in figure.axes] == ["angle"] * 2
 
 
@@ -184,19 +126,3 @@ def test_the_diagram_has_both_networks():
     assert (boxes, arrows) == ([5, 5], [4, 4])
     words = " ".join(text.get_text() for axis in figure.axes for text in axis.texts)
     assert "128" in words and "64" in words and "10 logits" in words
-
-
-def test_the_style_is_set_for_every_figure():
-    figures.use_style()
-    assert plt.rcParams["figure.constrained_layout.use"] and plt.rcParams["savefig.bbox"] == "tight"
-    plt.figure()
-
-
-def test_positions_of_one_image_of_each_mode(split):
-    positions = figures.one_of_each(split, by="mode")
-    found = list(zip(split.labels[positions].tolist(), split.factors["mode"].iloc[positions]))
-    assert found == sorted(set(zip(split.labels.tolist(), split.factors["mode"])))
-    for position, pair in zip(positions, found):
-        earlier = list(zip(split.labels.tolist(), split.factors["mode"]))[:position]
-        assert pair not in earlier
-    plt.figure()

@@ -1,99 +1,19 @@
-"""Figures that notebooks show. Each function draws one figure and returns it; none computes a result."""
+"""Figures of the contrastive paper."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
-from xai_lib.datasets import planted
-from xai_lib.datasets.split import Split
-
-LOSS_NAMES = {"ce": "CE", "scl": "SCL", "tl": "TL"}
-METHOD_NAMES = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM"}
-MASK_COLOURS = {"object": "white", "part": "#F0E442", "second": "#56B4E9", "shortcut": "#D55E00"}
-# Three colours of Okabe and Ito's palette, told apart by readers with any colour vision.
-LOSS_COLOURS = {"ce": "#0072B2", "scl": "#D55E00", "tl": "#009E73"}
-
-
-def use_style() -> None:
-    """Set the look that all figures of the book share."""
-    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)
-    plt.rcParams.update({"figure.dpi": 120, "savefig.bbox": "tight", "figure.constrained_layout.use": True})
-
-
-def image_grid(
-    images: Tensor, *, rows: Sequence[str] = ("",), columns: Sequence[str] = (), titles: Sequence[str] = ()
-) -> Figure:
-    """Small pictures in rows.
-
-    Args:
-        images: float [N,3,H,W] in [0,1], row by row.
-        rows: a name at the left of each row.
-        columns: a name above each column; without, ``titles`` stand above the pictures.
-        titles: one text above each picture.
-    """
-    width = len(columns) or -(-len(images) // max(len(rows), -(-len(images) // 5)))
-    height = -(-len(images) // width)
-    figure, axes = plt.subplots(height, width, figsize=(1.25 * width, (1.5 if titles else 1.2) * height), squeeze=False)
-    for position, axis in enumerate(axes.flat):
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
-        if position >= len(images):
-            axis.axis("off")
-            continue
-        _show(axis, images[position])
-        if titles:
-            axis.set_title(titles[position], fontsize=9)
-        elif columns and position < width:
-            axis.set_title(columns[position], fontsize=9)
-        if len(rows) > 1 and position % width == 0:
-            axis.set_ylabel(rows[position // width], fontsize=8)
-    return figure
-
-
-def one_of_each(split: Split, *, by: str) -> list[int]:
-    """Positions of the first image of each class and value of the factor ``by``, class by class."""
-    keys = pd.DataFrame({"label": split.labels.numpy(), "by": split.factors[by].to_numpy()})
-    return keys.drop_duplicates().sort_values(["label", "by"]).index.tolist()
-
-
-def with_masks(split: Split, names: Sequence[str]) -> list[int]:
-    """Position of the first image that has each of these masks."""
-    return [int(split.masks[name].flatten(1).any(dim=1).nonzero()[0, 0]) for name in names]
-
-
-def masks(split: Split, positions: Sequence[int]) -> Figure:
-    """Images with the outlines of their masks."""
-    columns = 4
-    rows = -(-len(positions) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, 2.3 * rows), squeeze=False)
-    for axis, position in zip(axes.flat, positions):
-        _show(axis, split.images[position] / 255)
-        for name, colour in MASK_COLOURS.items():
-            mask = split.masks[name][position]
-            if mask.any():
-                axis.contour(mask.numpy(), levels=[0.5], colors="black", linewidths=2.6)
-                axis.contour(mask.numpy(), levels=[0.5], colors=colour, linewidths=1.5)
-        axis.set_title(split.classes[int(split.labels[position])], fontsize=9)
-    for axis in axes.flat:
-        axis.axis("off")
-    return figure
-
-
-def variants(positions: Sequence[int], *, size: int) -> Figure:
-    """The same scenes of the planted test images in every variant, a row a scene."""
-    n = max(positions) + 1
-    splits = [planted.generate(n, "test", size=size, variant=name) for name in (None, *planted.VARIANTS)]
-    pictures = torch.stack([split.images[position] for position in positions for split in splits]) / 255
-    names = [split_name.replace("-", " ") for split_name in ("as in training", *planted.VARIANTS)]
-    return image_grid(pictures, rows=[planted.CLASSES[position % 10] for position in positions], columns=names)
+from xai_lib.figures.images import bare, overlay, show
+from xai_lib.labels import LOSS_COLOURS, LOSS_NAMES, METHOD_NAMES
 
 
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
@@ -108,17 +28,15 @@ def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: S
         len(images), len(maps) + 1, figsize=(1.25 * (len(maps) + 1), 1.3 * len(images)), squeeze=False
     )
     for row, image in enumerate(images):
-        _show(axes[row, 0], image)
+        show(axes[row, 0], image)
         axes[row, 0].set_ylabel(captions[row], fontsize=8)
         for column, heat in enumerate(maps.values(), start=1):
-            _show(axes[row, column], image.mean(dim=0, keepdim=True).expand(3, -1, -1))
-            axes[row, column].imshow(heat[row].cpu(), cmap="inferno", alpha=0.6, vmin=0, vmax=1)
+            overlay(axes[row, column], image, heat[row])
     axes[0, 0].set_title("image", fontsize=9)
     for column, (loss, method) in enumerate(maps, start=1):
         axes[0, column].set_title(f"{LOSS_NAMES[loss]}\n{METHOD_NAMES[method]}", fontsize=9)
     for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
+        bare(axis)
     return figure
 
 
@@ -187,7 +105,7 @@ def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
         metrics: registry name of a metric -> title of its panel, in the order of the panels.
     """
     columns = 2
-    rows = -(-len(metrics) // columns)
+    rows = math.ceil(len(metrics) / columns)
     figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 2.7 * rows), squeeze=False)
     for axis in axes.flat[len(metrics) :]:
         axis.axis("off")
@@ -304,7 +222,3 @@ def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], ben
             start, end, arrowstyle="-|>", mutation_scale=10, color="#446", connectionstyle=f"arc3,rad={bend}"
         )
     )
-
-
-def _show(axis: Axes, image: Tensor) -> None:
-    axis.imshow(image.clamp(0, 1).permute(1, 2, 0).to("cpu", torch.float32), interpolation="nearest")

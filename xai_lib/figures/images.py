@@ -1,0 +1,59 @@
+"""Pictures in a grid, and maps over pictures."""
+
+import math
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+PER_ROW = 5  # pictures side by side, where nothing else says how many
+
+
+def image_grid(
+    images: Tensor, *, rows: Sequence[str] = ("",), columns: Sequence[str] = (), titles: Sequence[str] = ()
+) -> Figure:
+    """Small pictures in rows.
+
+    Args:
+        images: float [N,3,H,W] in [0,1], row by row.
+        rows: a name at the left of each row.
+        columns: a name above each column; without, ``titles`` stand above the pictures.
+        titles: one text above each picture.
+    """
+    n_rows = max(len(rows), math.ceil(len(images) / PER_ROW))
+    width = len(columns) or math.ceil(len(images) / n_rows)
+    height = math.ceil(len(images) / width)
+    figure, axes = plt.subplots(height, width, figsize=(1.25 * width, (1.5 if titles else 1.2) * height), squeeze=False)
+    for position, axis in enumerate(axes.flat):
+        bare(axis)
+        if position >= len(images):
+            axis.axis("off")
+            continue
+        show(axis, images[position])
+        if titles:
+            axis.set_title(titles[position], fontsize=9)
+        elif columns and position < width:
+            axis.set_title(columns[position], fontsize=9)
+        if len(rows) > 1 and position % width == 0:
+            axis.set_ylabel(rows[position // width], fontsize=8)
+    return figure
+
+
+def show(axis: Axes, image: Tensor) -> None:
+    """Draw an image, float [3,H,W]; values outside [0,1] are cut off."""
+    axis.imshow(image.clamp(0, 1).permute(1, 2, 0).to("cpu", torch.float32), interpolation="nearest")
+
+
+def overlay(axis: Axes, image: Tensor, heat: Tensor) -> None:
+    """Draw a map, float [H,W] in [0,1], over the grey version of its image, float [3,H,W] in [0,1]."""
+    show(axis, image.mean(dim=0, keepdim=True).expand(3, -1, -1))
+    axis.imshow(heat.cpu(), cmap="inferno", alpha=0.6, vmin=0, vmax=1)
+
+
+def bare(axis: Axes) -> None:
+    """Take ticks and grid off a panel that shows a picture."""
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)

@@ -1,0 +1,10 @@
+"""The look that all figures share."""
+
+import matplotlib.pyplot as plt
+import seaborn as sns
+
+
+def use_style() -> None:
+    """Set the look that all figures of the book share."""
+    sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)
+    plt.rcParams.update({"figure.dpi": 120, "savefig.bbox": "tight", "figure.constrained_layout.use": True})
