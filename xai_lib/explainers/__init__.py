@@ -14,6 +14,7 @@ Every one is called as ``explainer(model, x, score=…, layer=…)``, also by na
 
 from xai_lib.explainers import (
     ablation_cam,
+    bottleneck,
     cams,
     controls,
     gradients,
@@ -33,6 +34,7 @@ __all__ = [
     "Score",
     "ablation_cam",
     "about",
+    "bottleneck",
     "cams",
     "class_score",
     "controls",

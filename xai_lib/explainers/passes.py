@@ -112,6 +112,29 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
         return torch.stack([checked_scores(score, version) for version in versions], dim=1)
 
 
+def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
+    """The model's logits [n,C] if a layer returned `activations` instead of its own output.
+
+    Gradients reach the activations where the caller records.
+
+    Args:
+        model: the network, in evaluation mode.
+        module: the layer, which must run once.
+        images: what the network is run on, float [B,c,H,W]. One image can do for n activations, and B of them for
+            n in B's place, where nothing that passes by the layer has to have their size.
+        activations: float [n,K,h,w]; a later in-place operation may write into them.
+
+    Raises:
+        ValueError: if the model returned anything else than [n,C].
+    """
+    handle = module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype))
+    try:
+        logits = model(images.contiguous(memory_format=torch.channels_last))
+    finally:
+        handle.remove()
+    return _checked_logits(logits, len(activations))
+
+
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """The model's logits [B,C] of images [B,c,H,W], which are laid out channels-last, the faster layout.
 

@@ -1,0 +1,299 @@
+"""IBA: the information that a score needs from each place of a layer (saliency paper §3.4)."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib import randomness
+from xai_lib.explainers.cams import on_images
+from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.passes import images_at_once, layer_activations, logits_behind, logits_of, undisturbed
+from xai_lib.explainers.registry import register
+from xai_lib.explainers.scores import Score, checked_scores
+
+# What the authors' code holds fixed.
+_FIRST_ALPHA = 5.0
+_SMALLEST_STD = 0.01
+_SMOOTHING = 1.0  # standard deviation of the Gaussian over the mask, in cells of the layer's grid
+
+
+@dataclass(frozen=True)
+class FeatureStatistics:
+    """What a layer's activations are without knowing the image.
+
+    Attributes:
+        mean: of each activation over images, float32 [K,h,w].
+        std: its standard deviation over images (n - 1), float32 [K,h,w], not negative. Where it is 0, the activation
+            never varied and carries no information.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+
+def feature_statistics(
+    model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str | None = None
+) -> FeatureStatistics:
+    """Mean and standard deviation of a layer's activations over images, streamed (Welford; Chan et al. 1983).
+
+    Args:
+        model: the network; left as it was.
+        batches: normalised images, float [B,3,H,W] each, all of one size; the authors take some thousand images.
+        layer: a module, its dotted name, or None for the model's default layer.
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`.
+        ValueError: if there are fewer than two images, or they are not of one size.
+    """
+    count, mean, squares = 0, torch.zeros(()), torch.zeros(())
+    for batch in batches:
+        activations = layer_activations(model, batch, layer).double()
+        if count and activations.shape[1:] != mean.shape:
+            raise ValueError(
+                f"Expected images of one size, with activations {list(mean.shape)}. Got {list(activations.shape[1:])}."
+            )
+        new = len(activations)
+        if new == 0:
+            continue
+        own_mean = activations.mean(dim=0)
+        away = own_mean - mean.to(own_mean)
+        squares = squares.to(away) + (activations - own_mean).square().sum(dim=0)
+        squares = squares + away.square() * (count * new / (count + new))
+        count += new
+        mean = mean.to(away) + away * (new / count)
+    if count < 2:
+        raise ValueError(f"Expected at least two images for a standard deviation. Got {count}.")
+    return FeatureStatistics(mean.float(), (squares / (count - 1)).sqrt().float())
+
+
+@register("iba", paper="Schulz et al. 2020", family="learning", explains="log-probability")
+def iba(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    score: Score,
+    statistics: FeatureStatistics,
+    seed: int,
+    index: Tensor,
+    layer: nn.Module | str | None = None,
+    beta: float = 10.0,
+    steps: int = 10,
+    copies: int = 10,
+    lr: float = 1.0,
+    chunk: int | None = None,
+    upsample: bool = True,
+) -> Tensor:
+    """Per-sample information bottleneck: what a layer must let pass for the score, in bits (saliency paper §3.4).
+
+    A mask λ in (0,1), the smoothed logistic function of α, mixes each activation with noise that has its mean and
+    standard deviation over images: ``z = λ a + (1 - λ) ε``. Adam, from α = 5, minimises for each image
+
+        beta · (mean over activations of D_KL(p(z|a) ‖ q(z)), in nats) - (mean over noisy copies of the score).
+
+    The map is the divergence under the last mask, summed over channels. S scores are S minimisations, with the same
+    noise. Only α gets gradients, and images do not meet in the loss.
+
+    Args:
+        model: the network.
+        x: normalised images, float [B,3,H,W].
+        score: what is explained, from logits [B,C] to [B] or [B,S]; the paper's cross-entropy is minus the
+            log-probability of a class.
+        statistics: of this layer's activations, from :func:`feature_statistics`.
+        seed: the run's seed.
+        index: image indices, int64 [B]: an image's noise depends on seed and index alone.
+        layer: a module, its dotted name, or None for the model's default layer.
+        beta: what a nat costs; larger gives sparser maps.
+        steps: of Adam.
+        copies: noisy copies of each image at every step.
+        lr: learning rate of Adam.
+        chunk: noisy copies in one forward pass; None is a number that suits the device and bounds the memory.
+        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
+
+    Returns:
+        Bits per place of the layer's grid, not negative, float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or
+        [B,S,h,w] without upsampling. Higher where the score needs more.
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`.
+        ValueError: if the statistics are not of this layer, there is not one index per image, or a setting is out of
+            its range.
+    """
+    _check_settings(beta, steps, copies, lr)
+    _, module = find_layer(model, layer)
+    with undisturbed(model, x) as images, _frozen(model), torch.autocast(x.device.type, enabled=False):
+        if len(index) != len(images):
+            raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
+        at_once = images_at_once(images, chunk)
+        logits = torch.cat([logits_of(model, part.clone()) for part in images.split(at_once)])
+        several = checked_scores(score, logits).shape[1:]
+        maps = []
+        for rows in torch.arange(len(images)).split(max(1, at_once // copies)):
+            activations = layer_activations(model, images[rows], layer)
+            gate = _Gate(activations, statistics)
+            behind = _Behind(model, module, images[rows], activations, score, logits, int(rows[0]))
+            noise = partial(_noise, seed, index[rows].to(x.device), activations.shape[1:])
+            problem = _Problem(gate, behind, noise, beta, copies, max(1, at_once // len(rows)))
+            maps.append(torch.stack([problem.solved(s, steps, lr) for s in range(several.numel())], dim=1))
+        found = torch.cat(maps) if several else torch.cat(maps)[:, 0]
+    return on_images(found, x, upsample)
+
+
+class _Gate:
+    """Mixes activations with noise of their own mean and standard deviation, by a mask that α stands for.
+
+    Args:
+        activations: float32 [B,K,h,w].
+        statistics: of the same layer.
+    """
+
+    def __init__(self, activations: Tensor, statistics: FeatureStatistics) -> None:
+        shapes = [list(part.shape) for part in (statistics.mean, statistics.std)]
+        if shapes != [list(activations.shape[1:])] * 2:
+            raise ValueError(
+                f"Expected statistics of this layer, mean and std {list(activations.shape[1:])}. Got {shapes[0]} and "
+                f"{shapes[1]}: call feature_statistics with the same layer and size of images."
+            )
+        self.mean, self.std = statistics.mean.to(activations), statistics.std.to(activations)
+        self.varies = self.std > 0
+        self.standardised = (activations - self.mean) / self.std.clamp(min=_SMALLEST_STD) * self.varies
+        self.smoothing = [_smoothing(side, activations.device) for side in activations.shape[-2:]]
+
+    def information(self, alpha: Tensor) -> Tensor:
+        """D_KL(p(z|a) ‖ q(z)) of each activation, in nats: float32 [B,K,h,w]."""
+        noise = self._noise_share(alpha)
+        signal = (1 - noise) * self.standardised
+        return (signal.square() + noise.square() - 1 - 2 * noise.log()) / 2 * self.varies
+
+    def passed(self, alpha: Tensor, noise: Tensor) -> Tensor:
+        """What is left of the activations, [n,B,K,h,w], under standard normal noise of that shape."""
+        share = self._noise_share(alpha)
+        mixed = (1 - share) * self.standardised + share * noise
+        return self.mean + self.std.clamp(min=_SMALLEST_STD) * self.varies * mixed
+
+    def _noise_share(self, alpha: Tensor) -> Tensor:
+        """1 - λ, without the rounding of that difference."""
+        down, across = self.smoothing
+        return down @ torch.sigmoid(-alpha) @ across.mT
+
+
+class _Behind:
+    """Scores of images whose activations at the layer are replaced by noisy copies.
+
+    What lies before the layer runs once for the copies of an image, unless what passes by the layer must have the
+    copies' number.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        module: nn.Module,
+        images: Tensor,
+        activations: Tensor,
+        score: Score,
+        logits: Tensor,
+        first: int,
+    ) -> None:
+        self.model, self.module, self.images, self.score = model, module, images, score
+        self.before, own, self.after = logits.tensor_split([first, first + len(images)])
+        self.once = self._follow_once(activations.repeat(2, 1, 1, 1), own.repeat(2, 1))
+
+    def scores(self, passed: Tensor) -> Tensor:
+        """Scores [n,B] or [n,B,S] of copies [n,B,K,h,w]."""
+        images = self.images if self.once else self.images.repeat(len(passed), 1, 1, 1)
+        logits = logits_behind(self.model, self.module, images.clone(), passed.flatten(0, 1))
+        rows = slice(len(self.before), len(self.before) + len(self.images))
+        scores = [
+            checked_scores(self.score, torch.cat([self.before, copy, self.after]))[rows]
+            for copy in logits.unflatten(0, passed.shape[:2])
+        ]
+        if not scores[0].requires_grad:
+            raise ValueError(
+                "Expected a score that depends on the output of the layer. Got one without a gradient: the layer is "
+                "not on the way to the logits, or the model or the score detaches them."
+            )
+        return torch.stack(scores)
+
+    def _follow_once(self, activations: Tensor, expected: Tensor) -> bool:
+        try:
+            logits = logits_behind(self.model, self.module, self.images.clone(), activations)
+        except (RuntimeError, ValueError):
+            return False
+        return torch.allclose(logits, expected, rtol=1e-3, atol=1e-3)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The loss of a few images: what they pass on, and what is left of their scores."""
+
+    gate: _Gate
+    behind: _Behind
+    noise: Callable[[int, Tensor], Tensor]
+    beta: float
+    copies: int
+    at_once: int
+
+    def solved(self, s: int, steps: int, lr: float) -> Tensor:
+        """The map of score number `s`, in bits: float32 [B,h,w]."""
+        alpha = torch.full_like(self.gate.standardised, _FIRST_ALPHA).requires_grad_()
+        optimiser = torch.optim.Adam([alpha], lr=lr)
+        for step in range(steps):
+            alpha.grad = self._gradient(alpha, s, step)
+            optimiser.step()
+        return self.gate.information(alpha.detach()).sum(dim=1) / math.log(2)
+
+    @torch.enable_grad()
+    def _gradient(self, alpha: Tensor, s: int, step: int) -> Tensor:
+        """Of the sum over images of their losses, with respect to α; a few copies at a time."""
+        cost = self.beta * self.gate.information(alpha).mean(dim=(1, 2, 3)).sum()
+        (gradient,) = torch.autograd.grad(cost, alpha)
+        for numbers in torch.arange(self.copies).split(self.at_once):
+            scores = self.behind.scores(self.gate.passed(alpha, self.noise(step, numbers)))
+            kept = scores.flatten(2)[..., s] if scores.ndim == 3 else scores
+            (pull,) = torch.autograd.grad(kept.sum() / self.copies, alpha)
+            gradient = gradient - pull
+        return gradient
+
+
+def _noise(seed: int, index: Tensor, shape: tuple[int, ...], step: int, copies: Tensor) -> Tensor:
+    """Standard normal numbers of numbered copies of each image, float32 [n,B,K,h,w]."""
+    return torch.stack([randomness.normal(seed, index, f"iba/step {step}/copy {c}", shape) for c in copies.tolist()])
+
+
+def _smoothing(side: int, device: torch.device) -> Tensor:
+    """The matrix [side,side] of a Gaussian filter of five cells for σ = 1, the sides mirrored."""
+    reach = round(2 * _SMOOTHING)
+    away = torch.arange(-reach, reach + 1, device=device)
+    weights = torch.exp(-((away / _SMOOTHING) ** 2) / 2)
+    source = (torch.arange(side, device=device)[:, None] + away).abs() % max(1, 2 * (side - 1))
+    source = torch.minimum(source, 2 * (side - 1) - source)
+    return torch.zeros(side, side, device=device).scatter_add_(
+        1, source, (weights / weights.sum()).expand(side, -1).contiguous()
+    )
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """No parameter asks for a gradient; afterwards those that did do so again."""
+    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in asking:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
+
+
+def _check_settings(beta: float, steps: int, copies: int, lr: float) -> None:
+    for what, number in (("steps", steps), ("copies", copies)):
+        if type(number) is not int or number < 1:
+            raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")
+    if not beta >= 0:
+        raise ValueError(f"Expected beta of at least 0. Got {beta}.")
+    if not lr > 0:
+        raise ValueError(f"Expected lr above 0. Got {lr}.")
