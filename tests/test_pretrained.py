@@ -1,0 +1,176 @@
+import copy
+import hashlib
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from xai_lib import pretrained as module
+from xai_lib.pretrained import pretrained, state_digest
+
+NAME = "torchvision:resnet50"
+
+
+def small():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Dropout())
+
+
+def published_file(folder, model, start=None):
+    """The model's state dict in a file whose name ends in the start of its sha256, as torch's do."""
+    plain = folder / "plain.pth"
+    torch.save(model.state_dict(), plain)
+    start = start or hashlib.sha256(plain.read_bytes()).hexdigest()[:8]
+    return plain.rename(folder / f"small-{start}.pth")
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A folder, and the address below which its files are served."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{served.server_port}"
+    served.shutdown()
+    served.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """Torch's folder of checkpoints, not yet there."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    return tmp_path / "hub" / "checkpoints"
+
+
+def publish(monkeypatch, url):
+    monkeypatch.setitem(module._PUBLISHED, NAME, module._Published(small, url))
+
+
+def test_published_files_are_the_first_imagenet_weights():
+    found = {name: published.file_name for name, published in module._PUBLISHED.items()}
+    assert found == {
+        "torchvision:resnet50": "resnet50-0676ba61.pth",
+        "torchvision:googlenet": "googlenet-1378be20.pth",
+    }
+    assert module.names() == list(found)
+    assert [published.sha256_start for published in module._PUBLISHED.values()] == ["0676ba61", "1378be20"]
+
+
+@pytest.mark.parametrize("name", module.names())
+def test_missing_weights_say_which_file_goes_where(name, hub):
+    with pytest.raises(FileNotFoundError) as error:
+        pretrained(name)
+    published = module._PUBLISHED[name]
+    assert str(hub / published.file_name) in str(error.value)
+    assert f"https://download.pytorch.org/models/{published.file_name}" in str(error.value)
+    assert not hub.exists()
+
+
+def test_an_unknown_network_lists_those_that_exist():
+    with pytest.raises(ValueError, match=r"torchvision:resnet50, torchvision:googlenet. Got 'resnet50'"):
+        pretrained("resnet50")
+
+
+def test_weights_are_fetched_once_and_read_from_the_folder_after(server, hub, monkeypatch):
+    folder, address = server
+    model = small()
+    file = published_file(folder, model)
+    publish(monkeypatch, f"{address}/{file.name}")
+    state = torch.random.get_rng_state()
+    loaded = pretrained(NAME, download=True)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert not any(part.training for part in loaded.modules())
+    assert all(parameter.requires_grad and not parameter.is_meta for parameter in loaded.parameters())
+    assert state_digest(loaded) == state_digest(model)
+    assert [found.name for found in hub.iterdir()] == [file.name]
+    file.unlink()
+    assert state_digest(pretrained(NAME)) == state_digest(model)
+    assert state_digest(pretrained(NAME, download=True)) == state_digest(model)
+
+
+def test_a_download_that_does_not_match_its_checksum_is_not_kept(server, hub, monkeypatch):
+    folder, address = server
+    file = published_file(folder, small(), start="00000000")
+    publish(monkeypatch, f"{address}/{file.name}")
+    with pytest.raises(RuntimeError, match=r"to match its checksum.*Nothing was kept"):
+        pretrained(NAME, download=True)
+    assert list(hub.iterdir()) == []
+
+
+def test_a_download_that_fails_says_so(server, hub, monkeypatch):
+    publish(monkeypatch, f"{server[1]}/small-01234567.pth")
+    with pytest.raises(RuntimeError, match=r"Expected to download .*small-01234567.pth. Got: HTTP Error 404"):
+        pretrained(NAME, download=True)
+    assert list(hub.iterdir()) == []
+
+
+def test_a_named_file_is_read_and_refused_if_it_is_another(tmp_path, monkeypatch):
+    model = small()
+    file = published_file(tmp_path, model)
+    publish(monkeypatch, f"http://nowhere/{file.name}")
+    renamed = file.rename(tmp_path / "weights.pth")
+    assert state_digest(pretrained(NAME, file=renamed)) == state_digest(model)
+    renamed.write_bytes(renamed.read_bytes()[:-7])
+    with pytest.raises(ValueError, match=r"Expected .*weights.pth to be small-.*delete it and fetch"):
+        pretrained(NAME, file=renamed)
+    with pytest.raises(FileNotFoundError, match=r"other.pth"):
+        pretrained(NAME, file=tmp_path / "other.pth")
+
+
+def googlenet_with_heads():
+    return torchvision.models.GoogLeNet(init_weights=False, transform_input=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "build"), [(NAME, torchvision.models.resnet50), ("torchvision:googlenet", googlenet_with_heads)]
+)
+def test_networks_compute_what_torchvisions_own_do(name, build, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    reference = build().eval()
+    file = published_file(tmp_path, reference)
+    monkeypatch.setitem(module._PUBLISHED, name, module._Published(module._PUBLISHED[name].build, f"x/{file.name}"))
+    loaded = pretrained(name, file=file)
+    x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        logits = loaded(x)
+        assert logits.shape == (2, 1000)
+        assert torch.equal(logits, reference(x))
+    assert not any("aux" in key for key in loaded.state_dict())
+    assert not copy.deepcopy(loaded).training
+
+
+def test_the_digest_of_weights_knows_every_tensor_its_name_type_and_shape():
+    model = small()
+    digest = state_digest(model)
+    assert len(digest) == 64
+    assert state_digest(copy.deepcopy(model).train()) == digest
+    changed = []
+    for change in (
+        lambda m: m[0].weight.data[0, 0, 0, 0].add_(1),
+        lambda m: m[1].num_batches_tracked.add_(1),
+        lambda m: setattr(m[1], "running_mean", m[1].running_mean.view(2, 2)),
+        lambda m: m.half(),
+        lambda m: m.insert(0, nn.Identity()),
+    ):
+        other = copy.deepcopy(model)
+        change(other)
+        changed.append(state_digest(other))
+    assert len({digest, *changed}) == 6
+
+
+def test_the_digest_of_weights_does_not_know_their_order():
+    first, second = nn.Linear(2, 3), nn.Linear(3, 2)
+    one = nn.ModuleDict({"a": first, "b": second})
+    other = nn.ModuleDict({"b": second, "a": first})
+    assert state_digest(one) == state_digest(other)
