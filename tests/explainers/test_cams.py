@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 import torch
-from pytorch_grad_cam import EigenCAM, GradCAM
+from pytorch_grad_cam import EigenCAM, GradCAM, GradCAMPlusPlus
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from xai_lib import models
 from xai_lib.explainers import cams, class_score, normalise
-from xai_lib.explainers.cams import eigen_cam, grad_cam
+from xai_lib.explainers.cams import eigen_cam, grad_cam, grad_cam_plus_plus
 
 RESNET8_LAYERS = tuple(models.build("resnet8", 10, seed=0).layers())
 RESNET18_LAYERS = tuple(models.build("resnet18", 10, width=8, seed=0).layers())
@@ -69,6 +69,82 @@ def test_grad_cam_equals_pytorch_grad_cam(architecture, width, layer):
     grid = grad_cam(model, x, score=class_score(target), layer=layer, upsample=False)
     channels = module_channels(model, x, module)
     np.testing.assert_allclose(as_pytorch_grad_cam(channels * grid, (32, 32)), expected, rtol=0, atol=1e-5)
+
+
+# Grad-CAM++
+
+
+def test_grad_cam_plus_plus_by_hand():
+    activations = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [0.0, 1.0]], [[5.0, 0.0], [0.0, 0.0]]]])
+    model = GivenActivations([[4.0, 2.0, -8.0]])
+    # g = (1, 1/2, -2) at each of 4 places, ΣA = (10, 2, 5): α g = g / (2 + g ΣA) = (1/12, 1/6, none).
+    expected = 4 * (activations[:, 0] / 12 + activations[:, 1] / 6)
+    torch.testing.assert_close(grad_cam_plus_plus(model, activations, score=class_score(torch.tensor([0]))), expected)
+
+
+def test_grad_cam_plus_plus_equals_derivatives_of_the_exponential(model, x, target):
+    """Chattopadhay et al.'s equations by repeated differentiation of exp(S), a place at a time."""
+    model = model.double()
+    activations = model.last(model.middle(model.stem(x.double()))).detach()[0].relu()
+    head = lambda a: 0.3 * model.head(a.mean((1, 2)))[target[0]]  # noqa: E731
+    expected = torch.zeros(4, 4, dtype=torch.float64)
+    for k in range(len(activations)):
+        weight = 0
+        for i, j in np.ndindex(4, 4):
+            place = activations[k, i, j].clone().requires_grad_()
+            edited = torch.stack(list(activations.flatten()))
+            edited = edited.index_put((torch.tensor([k * 16 + i * 4 + j]),), place[None]).reshape(activations.shape)
+            y = head(edited).exp()
+            first, second, third = derivatives(y, place)
+            alpha = second / (2 * second + activations[k].sum() * third)
+            weight += alpha * first.relu() / y.detach()
+        expected += weight * activations[k]
+    given = Behind(head)
+    maps = grad_cam_plus_plus(given, activations[None], score=lambda logits: logits[:, 0])
+    torch.testing.assert_close(maps[0].double(), expected, rtol=1e-5, atol=1e-6)
+
+
+def derivatives(y, place):
+    found = []
+    for _ in range(3):
+        (y,) = torch.autograd.grad(y, place, create_graph=True)
+        found.append(y.detach())
+    return found
+
+
+class Behind(nn.Module):
+    """The input as activations, and a function of each image's activations as the one logit."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.layer = nn.Identity()
+        self.function = function
+
+    def forward(self, x):
+        return torch.stack([self.function(a) for a in self.layer(x)])[:, None]
+
+    def default_layer(self):
+        return self.layer
+
+
+@pytest.mark.parametrize(
+    ("architecture", "width", "layer"),
+    [("resnet8", None, layer) for layer in RESNET8_LAYERS] + [("resnet18", 8, layer) for layer in RESNET18_LAYERS],
+)
+def test_grad_cam_plus_plus_equals_pytorch_grad_cam(architecture, width, layer):
+    # The library adds 1e-6 to a denominator of the order of the squared gradient: a large score makes that nothing.
+    model, x, target, module = lively(architecture, width, layer)
+    with GradCAMPlusPlus(model, [module]) as reference:
+        expected = reference(x, [lambda logits, c=int(c): 1e4 * logits[c] for c in target])
+    score = lambda logits: 1e4 * class_score(target)(logits)  # noqa: E731
+    grid = grad_cam_plus_plus(model, x, score=score, layer=layer, upsample=False)
+    np.testing.assert_allclose(as_pytorch_grad_cam(grid, (32, 32)), expected, rtol=0, atol=1e-4)
+
+
+def test_grad_cam_plus_plus_is_finite_where_the_denominator_is_zero():
+    activations = torch.tensor([[[[-2.0, 0.0], [0.0, 0.0]]]])
+    maps = grad_cam_plus_plus(GivenActivations([[4.0]]), activations, score=lambda logits: logits)
+    assert maps.count_nonzero() == 0
 
 
 # Eigen-CAM
@@ -167,7 +243,7 @@ def test_centred_eigen_cam_equals_pytorch_grad_cam_up_to_sign(architecture, widt
     assert error.max() < 1e-5
 
 
-# Both
+# All
 
 
 @pytest.mark.parametrize("options", [{}, {"centred": True}])
@@ -218,20 +294,20 @@ def test_upsample_refuses_other_shapes():
         cams.upsample(torch.zeros(2, 2), (4, 4))
 
 
-@pytest.mark.parametrize("explain", [grad_cam, eigen_cam])
+@pytest.mark.parametrize("explain", [grad_cam, grad_cam_plus_plus, eigen_cam])
 def test_double_precision_networks_give_float32_maps(model, x, target, explain):
-    expected = explain(model, x, score=class_score(target), layer="last")
-    maps = explain(model.double(), x.double(), score=class_score(target), layer="last")
+    expected = explain(model, x, score=class_score(target), layer="relu")
+    maps = explain(model.double(), x.double(), score=class_score(target), layer="relu")
     assert maps.dtype == torch.float32
     torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("explain", [grad_cam, eigen_cam])
+@pytest.mark.parametrize("explain", [grad_cam, grad_cam_plus_plus, eigen_cam])
 def test_maps_on_the_gpu_equal_those_on_the_cpu(model, x, target, explain):
-    expected = explain(model, x, score=class_score(target), layer="last")
-    maps = explain(model.cuda(), x.cuda(), score=class_score(target), layer="last")
+    expected = explain(model, x, score=class_score(target), layer="relu")
+    maps = explain(model.cuda(), x.cuda(), score=class_score(target), layer="relu")
     assert maps.device.type == "cuda"
     torch.testing.assert_close(maps.cpu(), expected, rtol=1e-2, atol=1e-3)  # TF32 in the convolutions
 

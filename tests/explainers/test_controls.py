@@ -52,7 +52,15 @@ def test_edge_map_of_a_ramp_is_its_slope():
     assert controls.edge_map(None, ramp)[0, :, 1:-1].allclose(torch.tensor(3.0))
 
 
-@pytest.mark.parametrize("control", [controls.uniform, controls.centred_gaussian, controls.edge_map])
+def test_fake_cam_is_one_but_for_the_top_left_pixel():
+    maps = controls.fake_cam(None, X)
+    assert maps.shape == (3, 12, 10)
+    assert maps.dtype == torch.float32
+    assert (maps[:, 0, 0] == 0).all()
+    assert (maps.flatten(1)[:, 1:] == 1).all()
+
+
+@pytest.mark.parametrize("control", [controls.uniform, controls.centred_gaussian, controls.edge_map, controls.fake_cam])
 def test_images_of_another_shape_are_refused(control):
     with pytest.raises(ValueError, match=r"Expected x as images \[B,3,H,W\]. Got shape \[3, 12, 10\]"):
         control(None, X[0])

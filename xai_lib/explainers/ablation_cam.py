@@ -56,7 +56,7 @@ def ablation_cam(
         activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
         channels = activations.shape[1]
         _, module = find_layer(model, layer)
-        alone = _runs_with_one_image(model, module, images[:1], activations[:1])
+        alone = chunk == 1 or _runs_with_one_image(model, module, images[:1], activations[:1])
         scores = []
         for ablated in torch.arange(-1, channels, device=x.device).split(chunk):  # -1: the network as it is
             kept = ablated[:, None] != torch.arange(channels, device=x.device)  # [n,K]
