@@ -1,12 +1,16 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
+from xai_lib.statistics.against_zero import compare_correlation, compare_statistic
 from xai_lib.statistics.agreement import Agreement, Ranking, kendalls_w, nemenyi, rank_agreement
 from xai_lib.statistics.comparison import Comparison, compare_differences, holm, paired_comparison
 from xai_lib.statistics.intervals import Interval, mean_interval, mean_intervals, summarise
+from xai_lib.statistics.leaderboard import MEAN_RANK, discrimination, fooled, mean_ranks, overall_ranks
 from xai_lib.statistics.matching import Matched, both_correct, matched
+from xai_lib.statistics.rankings import metric_agreement, rank_stability, w_draws
 from xai_lib.statistics.verdicts import RULE, Claim, Verdict, compare_claim, verdict, verdict_table
 
 __all__ = [
+    "MEAN_RANK",
     "RULE",
     "Agreement",
     "Claim",
@@ -17,16 +21,25 @@ __all__ = [
     "Verdict",
     "both_correct",
     "compare_claim",
+    "compare_correlation",
     "compare_differences",
+    "compare_statistic",
+    "discrimination",
+    "fooled",
     "holm",
     "kendalls_w",
     "matched",
     "mean_interval",
     "mean_intervals",
+    "mean_ranks",
+    "metric_agreement",
     "nemenyi",
+    "overall_ranks",
     "paired_comparison",
     "rank_agreement",
+    "rank_stability",
     "summarise",
     "verdict",
     "verdict_table",
+    "w_draws",
 ]

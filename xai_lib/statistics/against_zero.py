@@ -1,0 +1,103 @@
+"""Claims about one statistic, such as a correlation or Kendall's W, rather than about a difference of two means."""
+
+import math
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from xai_lib.statistics.agreement import rank_agreement
+from xai_lib.statistics.comparison import Comparison
+from xai_lib.statistics.intervals import percentile_interval
+
+
+def compare_correlation(
+    x: np.ndarray, y: np.ndarray, *, a: str, b: str, kind: Literal["kendall", "spearman"] = "spearman"
+) -> Comparison:
+    """The comparison behind "``a`` and ``b`` rise together": their rank correlation over images against 0.
+
+    Args:
+        x, y: paired values [n], one a image; a pair with a NaN is left out and counted.
+        a, b: names of the two, those of the claim.
+        kind: "spearman" or "kendall", as :func:`xai_lib.statistics.rank_agreement`.
+
+    Returns:
+        ``difference`` is the correlation in [-1, 1] with its bootstrap interval over images, ``p_value`` scipy's,
+        two-sided. Effect sizes are NaN, ``n_seeds`` is 0.
+
+    Raises:
+        ValueError: as :func:`xai_lib.statistics.rank_agreement`.
+    """
+    agreement = rank_agreement(x, y, kind=kind)
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    defined = ~(np.isnan(x) | np.isnan(y))
+    p_value = math.nan
+    if not math.isnan(agreement.value):
+        correlate = stats.spearmanr if kind == "spearman" else stats.kendalltau
+        p_value = float(correlate(x[defined], y[defined]).pvalue)
+    return _over_images(
+        agreement.value,
+        (agreement.low, agreement.high),
+        p_value,
+        a=a,
+        b=b,
+        test=f"{kind.capitalize()} over images",
+        n_images=agreement.n,
+        n_undefined=agreement.n_undefined,
+    )
+
+
+def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_images: int, test: str) -> Comparison:
+    """The comparison behind a claim about any statistic bootstrapped over images, against 0.
+
+    Args:
+        value: the statistic; above 0 where ``a`` is higher than ``b``. "W is below one half" is ``0.5 - W``.
+        draws: the same statistic on each resample [R]; NaN draws are left out.
+        a, b: names of the claim's two sides.
+        n_images: how many images were resampled.
+        test: what the column ``test`` says.
+
+    Returns:
+        ``low`` and ``high`` are percentiles; ``p_value`` is two-sided, twice the smaller share of draws on one side
+        of 0 (0 included) and at least 1 / R: more than 0.05 R claims in one table can then never hold. It is NaN,
+        as the interval is, without a value, without draws, or below two images.
+    """
+    draws = np.asarray(draws, dtype=float)
+    draws = draws[~np.isnan(draws)]
+    interval, p_value = (math.nan, math.nan), math.nan
+    if len(draws) and n_images > 1 and not math.isnan(value):
+        interval = percentile_interval(draws)
+        p_value = min(1.0, max(2 * min((draws <= 0).mean(), (draws >= 0).mean()), 1 / len(draws)))
+    return _over_images(float(value), interval, float(p_value), a=a, b=b, test=test, n_images=n_images)
+
+
+def _over_images(
+    value: float,
+    interval: tuple[float, float],
+    p_value: float,
+    *,
+    a: str,
+    b: str,
+    test: str,
+    n_images: int,
+    n_undefined: int = 0,
+) -> Comparison:
+    return Comparison(
+        a=a,
+        b=b,
+        difference=value,
+        low=interval[0],
+        high=interval[1],
+        interval_over="none" if math.isnan(interval[0]) else "images",
+        unit="image",
+        test=test,
+        p_value=p_value,
+        p_sign_flip=math.nan,
+        p_images=math.nan,
+        d_images=math.nan,
+        d_seeds=math.nan,
+        superiority=math.nan,
+        n_seeds=0,
+        n_images=n_images,
+        n_undefined=n_undefined,
+    )

@@ -1,0 +1,113 @@
+"""Scores of many methods by many metrics, laid out side by side, and their means over resampled images."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from xai_lib.statistics.intervals import check_columns, check_scores, percentile_interval, resampled_counts
+
+_BITS = 40  # means equal to 40 binary digits (1e-12) are tied: they differ by the order of summation only
+
+
+@dataclass(frozen=True)
+class Cube:
+    """Scores float64 [T metrics, S seeds, M methods, n images], turned so that higher is better everywhere.
+
+    NaN where undefined or absent. ``seeds`` and images are sorted; the images are all that any metric was scored on.
+    """
+
+    metrics: tuple[str, ...]
+    seeds: tuple
+    methods: tuple[str, ...]
+    images: np.ndarray
+    values: np.ndarray
+
+
+def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str] | None = None) -> Cube:
+    """Lay tidy scores out.
+
+    Args:
+        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
+        better: metric -> "higher" or "lower", for the metrics wanted; the others are left out.
+        methods: the methods wanted, in this order; None for all, sorted.
+
+    Raises:
+        ValueError: on an unknown direction, a metric or method without a row, a method named twice, an infinite
+            value, or an image scored twice.
+    """
+    check_columns(scores, ["seed", "index", "metric", "method", "value"])
+    wrong = {metric: way for metric, way in better.items() if way not in ("higher", "lower")}
+    if wrong:
+        raise ValueError(f"Expected better to be 'higher' or 'lower'. Got {wrong}.")
+    rows = scores[scores["metric"].isin(list(better))]
+    methods = tuple(sorted(rows["method"].unique()) if methods is None else methods)
+    if len(set(methods)) != len(methods):
+        raise ValueError(f"Expected each method once. Got {list(methods)}.")
+    rows = rows[rows["method"].isin(methods)]
+    for column, wanted in (("metric", better), ("method", methods)):
+        missing = [name for name in wanted if name not in set(rows[column])]
+        if missing:
+            raise ValueError(f"Expected scores for every {column}. Got none for {missing}.")
+    check_scores(rows, ["metric", "method"])
+    metrics = tuple(better)
+    seed, seeds = pd.factorize(rows["seed"], sort=True)
+    image, images = pd.factorize(rows["index"], sort=True)
+    values = np.full((len(metrics), len(seeds), len(methods), len(images)), math.nan)
+    metric, method = pd.Index(metrics).get_indexer(rows["metric"]), pd.Index(methods).get_indexer(rows["method"])
+    values[metric, seed, method, image] = rows["value"].to_numpy(float)
+    values[[way == "lower" for way in better.values()]] *= -1
+    return Cube(metrics, tuple(seeds), methods, np.asarray(images), values)
+
+
+def by_image(values: np.ndarray) -> np.ndarray:
+    """Scores [..., S, M, n] averaged over the seeds that define them: [..., M, n]."""
+    return _rounded(defined_mean(values, axis=-3))
+
+
+def complete_images(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The methods of ``table`` [M, n] that have a value at all, bool [M], and the images on which all these do [n]."""
+    present = ~np.isnan(table)
+    methods = present.any(axis=1)
+    return methods, present[methods].all(axis=0) & methods.any()
+
+
+def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Means of ``values`` [..., n] over images weighted by each row of ``weights`` [r, n]: [r, ...].
+
+    Undefined scores are left out; NaN where nothing is left.
+    """
+    rows = values.reshape(-1, values.shape[-1])
+    present = ~np.isnan(rows)
+    with np.errstate(invalid="ignore"):
+        means = weights @ np.where(present, rows, 0).T / (weights @ present.T.astype(float))
+    return _rounded(means.reshape(len(weights), *values.shape[:-1]))
+
+
+def resampled_means(values: np.ndarray) -> np.ndarray:
+    """Means of ``values`` [..., n] over the images, then over every bootstrap resample of them: [1 + R, ...]."""
+    return np.concatenate([weighted_means(values, weights) for weights in with_resamples(values.shape[-1])])
+
+
+def with_resamples(n: int) -> list[np.ndarray]:
+    """Weights [r, n] of ``n`` images in chunks: first all once (the observed statistic), then every resample."""
+    return [np.ones((1, n)), *resampled_counts(n)]
+
+
+def defined_mean(values: np.ndarray, axis: int) -> np.ndarray:
+    """Mean along ``axis`` of the values that are not NaN; NaN where there are none."""
+    present = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.where(present, values, 0).sum(axis=axis) / present.sum(axis=axis)
+
+
+def interval_of(draws: np.ndarray, n_images: int) -> tuple[float, float]:
+    """The 95 % percentile interval of draws [R]; NaN below two images, where resampling shows no spread."""
+    return percentile_interval(draws) if n_images > 1 else (math.nan, math.nan)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(np.ldexp(mantissa, _BITS)), exponent - _BITS)

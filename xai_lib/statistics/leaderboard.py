@@ -1,0 +1,197 @@
+"""Which methods a metric tells apart, which meaningless maps it prefers to explanations, and ranks over all metrics."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from xai_lib.statistics.agreement import nemenyi
+from xai_lib.statistics.cube import (
+    Cube,
+    by_image,
+    complete_images,
+    cube_of,
+    defined_mean,
+    interval_of,
+    resampled_means,
+    weighted_means,
+)
+
+MEAN_RANK = "mean rank"  # the metric's name in overall_ranks; lower is better
+CHANCE = 0.5  # superiority of a control that cannot be told from the methods
+
+
+def fooled(
+    scores: pd.DataFrame, better: Mapping[str, str], controls: Sequence[str], informed: Sequence[str]
+) -> pd.DataFrame:
+    """Does a metric score a map that explains nothing above the explanations?
+
+    Args:
+        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score. An image's scores are
+            averaged over seeds first.
+        better: metric -> "higher" or "lower".
+        controls: methods that know nothing of the network.
+        informed: the methods they are held against.
+
+    Returns:
+        Columns ``metric, control, superiority, low, high, rank, n_methods, n_images, verdict``. ``superiority``: how
+        often the control scores better than an informed method on an image, ties counting half, mean over methods and
+        then images (``n_images`` with a defined pair), in [0, 1], with its 95 % interval over images. ``rank``: place
+        of the control's mean score among the ``n_methods`` defined informed methods and itself, 1 best; tied means
+        share the better place. ``verdict``: "fooled" if ``low`` > 0.5, "not fooled" if ``high`` < 0.5, else
+        "undecided".
+
+    Raises:
+        ValueError: as :func:`xai_lib.statistics.cube.cube_of`, so also where a control is among the informed.
+    """
+    cube = cube_of(scores, better, [*controls, *informed])
+    seeds_first = by_image(cube.values)  # [T, M, n]
+    means = defined_mean(weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
+    n_controls = len(controls)
+    rows = []
+    for t, metric in enumerate(cube.metrics):
+        wins = np.stack([_superior(seeds_first[t, c], seeds_first[t, n_controls:]) for c in range(n_controls)])
+        draws = resampled_means(wins)  # [1 + R, C]
+        rivals = means[t, n_controls:]
+        for c, control in enumerate(controls):
+            n_images = int((~np.isnan(wins[c])).sum())
+            low, high = interval_of(draws[1:, c], n_images)
+            ranked = not math.isnan(means[t, c])
+            rows.append(
+                {
+                    "metric": metric,
+                    "control": control,
+                    "superiority": draws[0, c],
+                    "low": low,
+                    "high": high,
+                    "rank": 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan,
+                    "n_methods": int((~np.isnan(rivals)).sum()) + ranked,
+                    "n_images": n_images,
+                    "verdict": "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str]) -> pd.DataFrame:
+    """How many pairs of methods a metric tells apart: Friedman's test and Nemenyi's, with images as blocks.
+
+    Args:
+        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score. An image's scores are
+            averaged over seeds first.
+        better: metric -> "higher" or "lower".
+        methods: the methods compared; one without any value under a metric is left out there.
+
+    Returns:
+        Columns ``metric, pairs, apart, share_apart, low, high, critical_difference, p_value, n_images``. ``apart``
+        counts the pairs whose mean ranks differ by more than ``critical_difference``; ``low, high`` are the 95 %
+        interval of ``share_apart`` over images, ``p_value`` is Friedman's. Only the ``n_images`` images on which all
+        methods are defined are in it. NaN below two images or three methods.
+
+    Raises:
+        ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
+    """
+    cube = cube_of(scores, better, methods)
+    rows = []
+    for metric, table in zip(cube.metrics, by_image(cube.values)):
+        defined, ranks, critical, p_value = _ranked(table)
+        first, second = np.triu_indices(int(defined.sum()), 1)
+        apart = np.abs(ranks[:, first] - ranks[:, second]) > critical  # [1 + R, pairs]
+        known = len(first) > 0 and not math.isnan(critical)
+        share = apart.mean(axis=1) if known else np.full(len(apart), math.nan)
+        n_images = int(complete_images(table)[1].sum())
+        low, high = interval_of(share[1:], n_images)
+        n_apart = int(apart[0].sum()) if known else math.nan
+        rows.append((metric, len(first), n_apart, share[0], low, high, critical, p_value, n_images))
+    columns = ["metric", "pairs", "apart", "share_apart", "low", "high", "critical_difference", "p_value", "n_images"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def mean_ranks(
+    scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str], metric: str
+) -> tuple[pd.DataFrame, float]:
+    """What a critical-difference diagram shows of one metric (Demšar 2006, Figure 1).
+
+    Args:
+        scores, better, methods: as for :func:`discrimination`.
+        metric: one entry of ``better``.
+
+    Returns:
+        Columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its 95 %
+        interval; and the critical difference. NaN below two images or three methods.
+
+    Raises:
+        ValueError: on a metric that is not in ``better``, and as :func:`xai_lib.statistics.cube.cube_of`.
+    """
+    if metric not in better:
+        raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
+    table = by_image(cube_of(scores, {metric: better[metric]}, methods).values)[0]
+    defined, ranks, critical, _ = _ranked(table)
+    n_images = int(complete_images(table)[1].sum())
+    rows = [
+        (method, draws[0], *interval_of(draws[1:], n_images))
+        for method, draws in zip(np.array(methods)[defined], ranks.T)
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "mean_rank", "low", "high"])
+    return frame.sort_values(["mean_rank", "method"], ignore_index=True), critical
+
+
+def overall_ranks(
+    scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str], metrics: Sequence[str]
+) -> pd.DataFrame:
+    """A method's rank on an image, averaged over metrics: scores of the metric "mean rank", lower better.
+
+    Args:
+        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
+        better: metric -> "higher" or "lower".
+        methods: the methods ranked among each other (1 is best, ties share the middle).
+        metrics: entries of ``better``, each with the same say.
+
+    Returns:
+        Columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a
+        seed's images on which every method is defined under every metric.
+
+    Raises:
+        ValueError: on a metric that is not in ``better``, where no image is left (naming what is undefined most
+            often), and as :func:`xai_lib.statistics.cube.cube_of`.
+    """
+    unknown = [metric for metric in metrics if metric not in better]
+    if unknown or not metrics:
+        raise ValueError(f"Expected metrics of {sorted(better)}. Got {list(metrics)}.")
+    cube = cube_of(scores, {metric: better[metric] for metric in metrics}, methods)
+    complete = ~np.isnan(cube.values).any(axis=(0, 2))  # [S, n]
+    if not complete.any():
+        raise ValueError(_nothing_complete(cube))
+    ranks = stats.rankdata(-cube.values, axis=2).mean(axis=0)  # [S, M, n]
+    seed, image = np.nonzero(complete)
+    blocks = pd.DataFrame({"seed": np.array(cube.seeds)[seed], "index": cube.images[image]})
+    tables = [blocks.assign(method=name, value=ranks[seed, m, image]) for m, name in enumerate(cube.methods)]
+    frame = pd.concat(tables, ignore_index=True).assign(metric=MEAN_RANK)
+    return frame[["seed", "index", "method", "metric", "value"]]
+
+
+def _ranked(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """Scores [M, n] -> methods with a value [M], their mean ranks [1 + R, k], critical difference, Friedman's p."""
+    methods, images = complete_images(table)
+    complete = np.where(images, table, math.nan)[methods]  # [k, n]: the blocks left out stay, to be resampled alike
+    if methods.sum() < 3 or images.sum() < 2:
+        return methods, np.full((2, int(methods.sum())), math.nan), math.nan, math.nan
+    ranking = nemenyi(complete.T, better="higher")
+    ranks = np.where(images, stats.rankdata(-complete, axis=0), math.nan)
+    return methods, resampled_means(ranks), ranking.critical_difference, ranking.p_value
+
+
+def _superior(control: np.ndarray, informed: np.ndarray) -> np.ndarray:
+    """Share [n] of the methods' scores [M, n] that ``control`` [n] beats on an image; NaN where no pair is defined."""
+    return defined_mean((np.sign(control - informed) + 1) / 2, axis=0)
+
+
+def _nothing_complete(cube: Cube) -> str:
+    share = np.isnan(cube.values).mean(axis=(1, 3))  # [T, M]
+    t, m = np.unravel_index(share.argmax(), share.shape)
+    return (
+        "Expected images on which every method is defined under every metric. Got none: most often undefined is "
+        f"{cube.methods[m]!r} under {cube.metrics[t]!r}, on {share[t, m]:.0%} of the images. Leave one of them out."
+    )
