@@ -3,6 +3,7 @@
 python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
 python -m xai_lib score --loss ce --seed 0 --scale demo
+python -m xai_lib saliency --seed 0 --methods grad-cam,rise --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
 python -m xai_lib record contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
 """
@@ -39,6 +40,12 @@ def _compute(options: argparse.Namespace) -> None:
     compute(_run(options), options.command, options.loss, options.seed)
 
 
+def _saliency(options: argparse.Namespace) -> None:
+    from xai_lib.cells.plan import compute_saliency
+
+    compute_saliency(_run(options), options.seed, options.methods.split(","))
+
+
 def _execute(options: argparse.Namespace) -> None:
     from xai_lib.execution import declared, execute
 
@@ -66,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--scale", default="demo", help="smoke, demo, laptop or paper")
     shared.add_argument(
-        "--dataset", default="", help="planted, cifar10, cifar100 or folder:<path>; default: the scale's"
+        "--dataset",
+        default="",
+        help="planted, cifar10, cifar100, folder:<path> or imagenet:<path>; default: the scale's",
     )
     shared.add_argument("--label", default="", help="how pages call the data")
     shared.add_argument("--device", default="auto", help="auto, cpu or cuda")
@@ -85,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     add("cells", _cells, "list the jobs of a run as JSON")
     add("train", _compute, "train one network", one)
     add("score", _compute, "explain and score one network", one)
+    saliency = add("saliency", _saliency, "score saliency methods on one network")
+    saliency.add_argument("--seed", required=True, type=int)
+    saliency.add_argument("--methods", required=True, help="names, separated by commas")
     execute = add("execute", _execute, "run a notebook with parameters")
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)

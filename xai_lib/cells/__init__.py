@@ -2,12 +2,14 @@
 
 ``settings(...)`` says what a run is; ``trained``, ``predicted``, ``explained`` and ``scored`` give one network's part
 of it, computing what the store lacks; ``scores`` and ``curves`` gather a whole run; ``plan`` lists its cells.
+``bench(run)`` is the saliency benchmark on a run's networks, ``saliency_scores`` its results.
 """
 
 from xai_lib.cells.explain import Explained, explained
 from xai_lib.cells.gather import curves, predictions, scores
-from xai_lib.cells.plan import of_run, plan
+from xai_lib.cells.plan import of_bench, of_run, plan
 from xai_lib.cells.predict import Predicted, predicted
+from xai_lib.cells.saliency import Bench, bench, benchmarked, saliency_scores
 from xai_lib.cells.score import curve, scaled, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
 from xai_lib.cells.stages import STAGES, Stage
@@ -17,18 +19,23 @@ __all__ = [
     "LOSSES",
     "METHODS",
     "STAGES",
+    "Bench",
     "Explained",
     "Predicted",
     "Settings",
     "Stage",
     "Trained",
+    "bench",
+    "benchmarked",
     "curve",
     "curves",
     "explained",
+    "of_bench",
     "of_run",
     "plan",
     "predicted",
     "predictions",
+    "saliency_scores",
     "scaled",
     "scored",
     "scores",

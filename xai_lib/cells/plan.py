@@ -1,8 +1,11 @@
 """The cells of a run, what each needs, and what one command of the workflow computes."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
+from xai_lib.benchmark import Subject, lineup
+from xai_lib.cells import saliency as benchmark
 from xai_lib.cells.explain import explain_cell
 from xai_lib.cells.predict import predict_cell, predicted
 from xai_lib.cells.score import score_cell, scored
@@ -11,33 +14,66 @@ from xai_lib.cells.train import train_cell, trained
 from xai_lib.keys import Cell
 from xai_lib.store import Store
 
+_MANY = 500  # images; from here on a method takes longer than the start of its process
+
 
 def plan(run: Settings) -> list[dict[str, Any]]:
     """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key (of its last cell), done.
 
     There are two jobs a network, "train" and "score". The second computes predictions, maps and scores of all methods,
-    since each of these is shorter than the start of a process.
+    since each of these is shorter than the start of a process. The saliency benchmark has a job for each network and
+    method where there are many images, and for each network and half of the methods where there are few. On ImageNet,
+    whose network comes with its weights, there is nothing but the benchmark.
     """
-    store = Store()
+    return _saliency_jobs(run) if run.pretrained else [*_contrastive_jobs(run), *_saliency_jobs(run)]
+
+
+def _contrastive_jobs(run: Settings) -> list[dict[str, Any]]:
     jobs = []
     for loss, seed in itertools.product(LOSSES, run.seeds):
         cells = {"train": [train_cell(run, loss, seed)]}
         cells["score"] = [predict_cell(run, loss, seed), *(score_cell(run, loss, seed, method) for method in METHODS)]
         for stage, needs in (("train", []), ("score", [f"train-{loss}-{seed}"])):
-            jobs.append(
-                {
-                    "id": f"{stage}-{loss}-{seed}",
-                    "command": [stage, "--loss", loss, "--seed", str(seed)],
-                    "needs": needs,
-                    "key": cells[stage][-1].key,
-                    "done": all(store.is_done(cell) for cell in cells[stage]),
-                }
-            )
+            command = [stage, "--loss", loss, "--seed", str(seed)]
+            jobs.append(_job(f"{stage}-{loss}-{seed}", command, needs, cells[stage]))
     return jobs
 
 
+def _saliency_jobs(run: Settings) -> list[dict[str, Any]]:
+    jobs, bench = [], benchmark.bench(run)
+    for subject, methods in itertools.product(bench.subjects, _groups(run)):
+        needs = [] if run.pretrained else [f"train-{benchmark.LOSS}-{subject.seed}"]
+        command = ["saliency", "--seed", str(subject.seed), "--methods", ",".join(methods)]
+        jobs.append(
+            _job(f"saliency-{subject.seed}-{methods[0]}", command, needs, _saliency_cells(bench, subject, methods))
+        )
+    return jobs
+
+
+def _groups(run: Settings) -> list[tuple[str, ...]]:
+    """Methods that share a job: where images are few, starting a process takes longer than a method."""
+    if run.scale.n_saliency is None or run.scale.n_saliency >= _MANY:
+        return [(method,) for method in lineup.ALL]
+    return [lineup.PAPER, (*lineup.CONTROLS, *lineup.BEYOND)]
+
+
+def _saliency_cells(bench: benchmark.Bench, subject: Subject, methods: Sequence[str]) -> list[Cell]:
+    return [
+        cell
+        for method in methods
+        for part in benchmark.parts_of(method)
+        for cell in benchmark.saliency_cells(bench, subject, method, part)
+    ]
+
+
+def _job(name: str, command: list[str], needs: list[str], cells: list[Cell]) -> dict[str, Any]:
+    store = Store()
+    done = all(store.is_done(cell) for cell in cells)
+    return {"id": name, "command": command, "needs": needs, "key": cells[-1].key, "done": done}
+
+
 def compute(run: Settings, command: str, loss: str, seed: int) -> None:
-    """Do one job of :func:`plan`."""
+    """Do one job of :func:`plan`, "train" or "score"."""
     if command == "train":
         trained(run, loss, seed)
         return
@@ -46,8 +82,25 @@ def compute(run: Settings, command: str, loss: str, seed: int) -> None:
         scored(run, loss, seed, method)
 
 
+def compute_saliency(run: Settings, seed: int, methods: Sequence[str]) -> None:
+    """Do one "saliency" job of :func:`plan`.
+
+    Raises:
+        ValueError: if there is no such network or method; the message lists those that exist.
+    """
+    bench = benchmark.bench(run)
+    subjects = {subject.seed: subject for subject in bench.subjects}
+    if seed not in subjects:
+        raise ValueError(f"Expected a seed out of {', '.join(map(str, subjects))}. Got {seed}.")
+    if strangers := [method for method in methods if method not in lineup.ALL]:
+        raise ValueError(f"Expected methods out of {', '.join(lineup.ALL)}. Got {', '.join(strangers)}.")
+    for method in methods:
+        for part in benchmark.parts_of(method):
+            benchmark.benchmarked(bench, subjects[seed], method, part)
+
+
 def of_run(run: Settings) -> list[Cell]:
-    """Every cell of a run, in the order in which they are computed."""
+    """Every cell of the contrastive part of a run, in the order in which they are computed."""
     networks = list(itertools.product(LOSSES, run.seeds))
     methods = [(*network, method) for network in networks for method in METHODS]
     return [
@@ -56,3 +109,9 @@ def of_run(run: Settings) -> list[Cell]:
         *(explain_cell(run, *which) for which in methods),
         *(score_cell(run, *which) for which in methods),
     ]
+
+
+def of_bench(bench: benchmark.Bench) -> list[Cell]:
+    """Every cell of a saliency benchmark, after those that its networks came from."""
+    parents = [cell for subject in bench.subjects for cell in subject.parents]
+    return parents + [cell for subject in bench.subjects for cell in _saliency_cells(bench, subject, bench.methods)]

@@ -15,6 +15,8 @@ from xai_lib.training.recipes import Recipe
 LOSSES = ("ce", "scl", "tl")
 METHODS = ("grad-cam", "eigen-cam")
 
+_IMAGENET_SIZE = 224  # pixels, whatever the scale says, unless it is overridden
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,6 +37,11 @@ class Settings:
     device: torch.device
     data_root: Path
     download: bool
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the network comes with its weights, because nothing is trained on these images here."""
+        return self.dataset.startswith("imagenet:")
 
     @property
     def seeds(self) -> range:
@@ -71,7 +78,7 @@ def settings(
 
     Args:
         scale: smoke, demo, laptop or paper.
-        dataset: planted, cifar10, cifar100 or ``folder:<path>``; empty for the scale's own.
+        dataset: planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>``; empty for the scale's own.
         label: how pages call the data; empty for the data set's own name.
         device: auto (a GPU if there is one), cpu, or cuda.
         overrides: single values of the scale, for example ``"epochs_ce=1, n_scored=64"``.
@@ -87,7 +94,10 @@ def settings(
     recipes.get(budgets.recipe, LOSSES[0])  # raises if there is no such recipe
     name = dataset or budgets.dataset
     datasets.check_name(name)
-    return Settings(budgets, name, label or name, _device(device), Path(data_root), download)
+    run = Settings(budgets, name, label or name, _device(device), Path(data_root), download)
+    if run.pretrained and "size" not in overrides:
+        return replace(run, scale=replace(budgets, size=_IMAGENET_SIZE))
+    return run
 
 
 def _device(name: str) -> torch.device:

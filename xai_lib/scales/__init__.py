@@ -29,6 +29,16 @@ class Scale:
         n_scored: test images that are explained and scored.
         n_quantus: of these, the images also scored by quantus, beside ours.
         flipping_step: pixels removed at each step of pixel flipping.
+        saliency_seeds: number of cross-entropy networks in the saliency benchmark (at most ``seeds``).
+        n_saliency: images on which its methods are scored (Tables 1 to 3).
+        n_transformed: of these, the images that are also mixed, resized, turned and cropped (Table 4), and scored in
+            other readings (normalisation, ties, baseline).
+        n_sensitivity: of these, the images for metrics that explain or perturb an image many times.
+        sensitivity_draws: noisy copies of an image for sensitivity, and of a set of pixels for monotonicity as quantus
+            has it (whose own default is 100).
+        causal_steps: steps of insertion and deletion; RISE takes as many as the image's side has pixels.
+        rise_masks: random masks of RISE.
+        lime_samples: perturbed images of LIME.
     """
 
     name: str
@@ -45,6 +55,14 @@ class Scale:
     n_scored: int
     n_quantus: int
     flipping_step: int
+    saliency_seeds: int
+    n_saliency: int | None
+    n_transformed: int
+    n_sensitivity: int
+    sensitivity_draws: int
+    causal_steps: int
+    rise_masks: int
+    lime_samples: int
 
     def epochs(self, loss: str) -> int:
         """Training epochs of ``loss`` ("ce", "scl" or "tl")."""

@@ -1,0 +1,187 @@
+"""Stages of the saliency benchmark: scores of one network and method, a chunk of images at a time."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from xai_lib import artefacts, benchmark, models, pretrained
+from xai_lib.benchmark import Subject, lineup
+from xai_lib.cells.settings import Settings
+from xai_lib.cells.stages import STAGES
+from xai_lib.cells.train import train_cell, trained
+from xai_lib.datasets import Split, StreamedSplit, select
+from xai_lib.keys import Cell
+from xai_lib.store import Store
+
+LOSS = "ce"  # the paper's network is an ordinary classifier
+_CHUNK = 500  # images of one cell: what a killed run loses at most
+_REFERENCE = 2000  # training images from which IBA takes the layer's statistics
+_COSTED = 8
+_PRETRAINED = "torchvision:resnet50"
+_PRETRAINED_LAYER = "layer4"
+PARTS = ("fidelity", "repeated", "transformed", "cost")
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """One run of the benchmark: networks with their images, methods, budgets.
+
+    Attributes:
+        run: scale and device.
+        subjects: the networks, each with its images; several are trainings that differ in the seed.
+        methods: names of the explainers that take part.
+    """
+
+    run: Settings
+    subjects: tuple[Subject, ...]
+    methods: tuple[str, ...] = lineup.ALL
+
+
+def bench(run: Settings) -> Bench:
+    """The benchmark on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's ResNet-50.
+
+    Raises:
+        FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
+    """
+    if run.pretrained:
+        return Bench(run, (_from_torchvision(run),))
+    return Bench(run, tuple(_trained_here(run, seed) for seed in range(min(run.scale.saliency_seeds, run.scale.seeds))))
+
+
+def parts_of(method: str) -> tuple[str, ...]:
+    """What is computed for a method: those beyond the paper's and the controls stay out of Table 4."""
+    return tuple(part for part in PARTS if part != "transformed" or method not in lineup.BEYOND)
+
+
+def saliency_cells(bench: Bench, subject: Subject, method: str, part: str) -> list[Cell]:
+    """The cells of one network, method and part: one for each chunk of images."""
+    return [_cell(bench.run, subject, method, part, images) for _, images in _chunks(bench.run, subject, part)]
+
+
+def benchmarked(bench: Bench, subject: Subject, method: str, part: str) -> pd.DataFrame:
+    """Scores of one network, method and part (of :data:`PARTS`), computed now where the store lacks them.
+
+    Returns:
+        The rows of :mod:`xai_lib.benchmark`'s function of that name; for "cost" one row.
+    """
+    store, frames = Store(), []
+    for start, images in _chunks(bench.run, subject, part):
+        cell = _cell(bench.run, subject, method, part, images)
+
+        def work(folder: Path, start: int = start, images: Split = images) -> None:
+            artefacts.write_frame(folder / "scores.csv", _compute(bench.run, subject, method, part, start, images))
+
+        if not store.is_done(cell):
+            _ = subject.network  # trained first, outside this cell's time
+        frames.append(artefacts.read_frame(store.compute(cell, work, parents=subject.parents) / "scores.csv"))
+    return pd.concat(frames, ignore_index=True)
+
+
+@cache
+def saliency_scores(bench: Bench, part: str) -> pd.DataFrame:
+    """All networks and methods of a part: seed, method, and the columns of :func:`benchmarked`."""
+    parts = [
+        benchmarked(bench, subject, method, part).assign(seed=subject.seed, method=method)
+        for subject in bench.subjects
+        for method in tqdm(bench.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None)
+        if part in parts_of(method)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _trained_here(run: Settings, seed: int) -> Subject:
+    def load() -> nn.Module:
+        network = models.fold_batchnorm(trained(run, LOSS, seed).classifier)
+        return network.to(memory_format=torch.channels_last)
+
+    cell = train_cell(run, LOSS, seed)
+    return Subject(
+        load=load,
+        key=cell.key,
+        parents=(cell,),
+        layer=None,
+        images=_some(run.test_split(), run.scale.n_saliency),
+        reference=lambda: _some(run.train_split(), _REFERENCE),
+        device=run.device,
+        seed=seed,
+    )
+
+
+def _from_torchvision(run: Settings) -> Subject:
+    network = pretrained.pretrained(_PRETRAINED, download=run.download)
+    images = _some(run.test_split(), run.scale.n_saliency)
+    return Subject(
+        load=lambda: network.to(run.device, memory_format=torch.channels_last),
+        key=pretrained.state_digest(network),
+        parents=(),
+        layer=_PRETRAINED_LAYER,
+        images=images,
+        reference=lambda: _some(images, _REFERENCE),
+        device=run.device,
+    )
+
+
+def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split]]:
+    """Start and images of each chunk of a part."""
+    budget = {
+        "fidelity": len(subject.images),
+        "repeated": run.scale.n_sensitivity,
+        "transformed": run.scale.n_transformed,
+        "cost": _COSTED,
+    }[part]
+    n = min(budget, len(subject.images))
+    return [(start, subject.images.subset(list(range(start, min(start + _CHUNK, n))))) for start in range(0, n, _CHUNK)]
+
+
+def _cell(run: Settings, subject: Subject, method: str, part: str, images: Split) -> Cell:
+    scale = run.scale
+    budgets = {
+        "fidelity": {"causal_steps": scale.causal_steps, "n_readings": scale.n_transformed},
+        "repeated": {"causal_steps": scale.causal_steps, "draws": scale.sensitivity_draws},
+        "transformed": {"causal_steps": scale.causal_steps},
+        "cost": {},
+    }[part]
+    return Cell(
+        "saliency",
+        {
+            "version": STAGES["saliency"].version,
+            "network": subject.key,
+            "layer": subject.layer,
+            "images": {"digest": images.digest, "number": len(images)},
+            "method": method,
+            "settings": lineup.settings(method, scale),
+            "part": part,
+            **budgets,
+        },
+    )
+
+
+def _compute(
+    run: Settings, subject: Subject, method: str, part: str, start: int, images: Split | StreamedSplit
+) -> pd.DataFrame:
+    if isinstance(images, StreamedSplit):
+        images = images.materialised()
+    scale = run.scale
+    settings = lineup.settings(method, scale)
+    if part == "fidelity":
+        n_readings = 0 if method in lineup.BEYOND else min(max(scale.n_transformed - start, 0), len(images))
+        return benchmark.fidelity(
+            subject, method, settings, images, causal_steps=scale.causal_steps, n_readings=n_readings
+        )
+    if part == "repeated":
+        return benchmark.repeated(
+            subject, method, settings, images, causal_steps=scale.causal_steps, draws=scale.sensitivity_draws
+        )
+    if part == "transformed":
+        return benchmark.transformed(subject, method, settings, images, causal_steps=scale.causal_steps)
+    return pd.DataFrame([benchmark.cost(subject, method, settings, images)])
+
+
+def _some(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+    """At most ``n`` images, class-balanced; all for None."""
+    return select(split, None if n is None else min(n, len(split)))

@@ -1,0 +1,113 @@
+"""What the saliency paper argues, as numbers: agreement, stability, what fools a metric, and what moves a ranking."""
+
+import pandas as pd
+
+from xai_lib import cells, statistics
+from xai_lib.benchmark import TARGETS, lineup
+from xai_lib.cells import Bench
+from xai_lib.results.saliency.scores import FIDELITY, INFORMED, UNINFORMED, directions, in_order, present, scores
+
+_ONE_A_KIND = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya")  # near copies of their namesakes
+
+
+def compared(bench: Bench) -> tuple[str, ...]:
+    """The metrics that are held against each other: one reading of each."""
+    return tuple(name for name in present(bench) if name not in _ONE_A_KIND)
+
+
+def agreement(bench: Bench) -> pd.DataFrame:
+    """Do metrics rank the informed methods alike? Kendall's tau of every pair: see ``statistics.metric_agreement``."""
+    names = compared(bench)
+    found = scores(bench)
+    found = found[found["method"].isin(INFORMED) & found["metric"].isin(names)]
+    return statistics.metric_agreement(found, directions(names))
+
+
+def stability(bench: Bench) -> pd.DataFrame:
+    """Do images, halves of the images and trainings rank the informed methods alike, metric by metric?"""
+    names = present(bench)
+    found = scores(bench)
+    found = found[found["method"].isin(INFORMED) & found["metric"].isin(names)]
+    return in_order(statistics.rank_stability(found, directions(names)))
+
+
+def fooled(bench: Bench) -> pd.DataFrame:
+    """Which uninformed maps score better than the methods, metric by metric: see ``statistics.fooled``."""
+    names = present(bench)
+    found = scores(bench)
+    return statistics.fooled(found[found["metric"].isin(names)], directions(names), UNINFORMED, INFORMED)
+
+
+def discrimination(bench: Bench) -> pd.DataFrame:
+    """How many pairs of informed methods a metric tells apart: see ``statistics.discrimination``."""
+    names = present(bench)
+    found = scores(bench)
+    return in_order(statistics.discrimination(found[found["metric"].isin(names)], directions(names), INFORMED))
+
+
+def mean_ranks(bench: Bench, metric: str) -> tuple[pd.DataFrame, float]:
+    """Mean rank over images of every method under a metric, and the critical difference at 0.05."""
+    methods = tuple(name for name in lineup.ALL if name in bench.methods)
+    return statistics.mean_ranks(scores(bench), directions((metric,)), methods, metric)
+
+
+def readings(bench: Bench) -> pd.DataFrame:
+    """How far another normalisation, order of ties or baseline moves the ranking of the paper's ten and the controls.
+
+    Returns:
+        Rows metric, reading, method, mean, rank (1 is best), moved (ranks away from the paper's reading), and
+        ``tau`` with the paper's reading over all methods.
+    """
+    found = cells.saliency_scores(bench, "fidelity")
+    found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*FIDELITY, "local-accuracy"))]
+    within = found.loc[found["reading"] != "paper", "index"].unique()
+    found = found[found["index"].isin(within) & ~found["method"].isin(lineup.BEYOND)]
+    means = found.groupby(["metric", "reading", "method"])["value"].mean().unstack("method")
+    better = directions(tuple(means.index.get_level_values("metric").unique()))
+    rows = []
+    for (metric, reading), values in means.iterrows():
+        ours, papers = (_ranks(line, better[metric]) for line in (values, means.loc[(metric, "paper")]))
+        tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy()).value
+        for method in values.index:
+            rows.append(
+                {
+                    "metric": metric,
+                    "reading": reading,
+                    "method": method,
+                    "mean": values[method],
+                    "rank": ours[method],
+                    "moved": abs(ours[method] - papers[method]),
+                    "tau": tau,
+                }
+            )
+    return in_order(pd.DataFrame(rows))
+
+
+def against_probability(bench: Bench) -> pd.DataFrame:
+    """Figure 2: the true class's probability and a metric, image by image, with their rank correlation.
+
+    Returns:
+        Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
+    """
+    found = scores(bench)
+    found = found[found["method"].isin(lineup.PAPER)]
+    over_seeds = found.groupby(["method", "metric", "index"])["value"].mean()
+    probability = over_seeds.xs("probability", level="metric").rename("probability")
+    rows = []
+    for metric in ("average-gain", "average-drop", "insertion", "deletion"):
+        both = over_seeds.xs(metric, level="metric").rename("value").to_frame().join(probability).reset_index()
+        for _, group in both.groupby("method"):
+            rho = statistics.rank_agreement(group["value"].to_numpy(), group["probability"].to_numpy(), kind="spearman")
+            rows.append(group.assign(metric=metric, rho=rho.value))
+    return in_order(pd.concat(rows, ignore_index=True))
+
+
+def cost(bench: Bench) -> pd.DataFrame:
+    """Forward passes, seconds and megabytes an image, of the first network: method, forwards, seconds, megabytes."""
+    found = cells.saliency_scores(bench, "cost")
+    first = found[found["seed"] == found["seed"].min()]
+    return in_order(first[["method", "forwards", "seconds", "megabytes"]])
+
+
+def _ranks(values: pd.Series, better: str) -> pd.Series:
+    return values.rank(ascending=better == "lower")

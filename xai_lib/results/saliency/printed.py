@@ -1,0 +1,66 @@
+"""Tables 1 to 4 of the saliency paper: ours, an interval, and the published value beside it."""
+
+import pandas as pd
+
+from xai_lib import cells, published, statistics
+from xai_lib.benchmark import lineup
+from xai_lib.cells import Bench
+from xai_lib.results.saliency.scores import FIDELITY, TABLE_1, TABLE_3, in_order, scores
+
+_BY = ("metric", "method")
+
+
+def table_1(bench: Bench) -> pd.DataFrame:
+    """Fidelity for the true class: one row a metric and method, with the published value (ImageNet, ResNet-50).
+
+    AD and D are fractions that should be low, as defined; the paper prints their complements.
+    """
+    found = scores(bench)
+    return _beside(1, statistics.summarise(found[found["metric"].isin(TABLE_1)], by=_BY))
+
+
+def table_2(bench: Bench) -> pd.DataFrame:
+    """Fidelity for the true, the predicted and the least probable class: a row a metric, method and target."""
+    found = cells.saliency_scores(bench, "fidelity")
+    found = found[(found["reading"] == "paper") & found["metric"].isin(FIDELITY)]
+    return _beside(2, statistics.summarise(found, by=(*_BY, "target")))
+
+
+def table_3(bench: Bench) -> pd.DataFrame:
+    """Robustness and complexity: a row a metric and method."""
+    found = scores(bench)
+    return _beside(3, statistics.summarise(found[found["metric"].isin(TABLE_3)], by=_BY))
+
+
+def table_4(bench: Bench) -> pd.DataFrame:
+    """Fidelity on transformed images, the four settings averaged image by image: a row a metric, method, transform."""
+    found = cells.saliency_scores(bench, "transformed")
+    found = found[found["metric"].isin(FIDELITY)]
+    keys = ["seed", "method", "index", "metric", "transform"]
+    averaged = found.groupby(keys, as_index=False, sort=False)["value"].mean()
+    return _beside(4, statistics.summarise(averaged, by=(*_BY, "transform")))
+
+
+def by_setting(bench: Bench) -> pd.DataFrame:
+    """What the four settings hide: method, transform, setting, metric, mean (the probability among them)."""
+    found = cells.saliency_scores(bench, "transformed")
+    keys = ["method", "transform", "setting", "metric"]
+    return found.groupby(keys, as_index=False, sort=False)["value"].mean().rename(columns={"value": "mean"})
+
+
+def unprinted(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:
+    """Metrics without a published value: a row a metric and method, as :func:`statistics.summarise`."""
+    found = scores(bench)
+    return in_order(statistics.summarise(found[found["metric"].isin(names)], by=_BY))
+
+
+def leaderboard(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:
+    """Means of every method: a row a method in the order of the page, a column a metric."""
+    found = scores(bench)
+    means = statistics.summarise(found[found["metric"].isin(names)], by=_BY)
+    wide = means.pivot(index="method", columns="metric", values="mean")
+    return wide.reindex(index=[name for name in lineup.ALL if name in wide.index], columns=list(names)).reset_index()
+
+
+def _beside(number: int, summary: pd.DataFrame) -> pd.DataFrame:
+    return in_order(published.compare(published.table("saliency", number), summary))
