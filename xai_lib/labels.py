@@ -33,6 +33,7 @@ FAMILY_NAMES = {
     "learning": "learning",
     "relevance": "relevance",
 }
+TRANSFORM_NAMES = {"mixup": "MixUp", "resize": "Resize", "rotation": "Rotation", "crop": "Crop"}
 # The arrow points to where better scores lie.
 METRIC_NAMES = {
     "average-increase": "AI ↑",
@@ -41,10 +42,12 @@ METRIC_NAMES = {
     "insertion": "I ↑",
     "deletion": "D ↓",
     "local-accuracy": "LA ↓",
+    "local-accuracy-logit": "LA, of logits ↓",
     "monotonicity": "Monotonicity ↑",
     "monotonicity-quantus": "Monotonicity, Quantus ↑",
     "monotonicity-arya": "Monotonicity, Arya ↑",
     "completeness": "Completeness gap ↓",
+    "completeness-quantus": "Completeness, Quantus ↑",
     "max-sensitivity": "MS ↓",
     "average-sensitivity": "AS ↓",
     "sparseness": "Sparseness ↑",
@@ -55,6 +58,7 @@ METRIC_NAMES = {
     "parameter-randomisation-independent": "MPRT, independent ↓",
     "pointing-game": "Pointing game ↑",
     "attribution-localisation": "Localisation ↑",
+    "attribution-localisation-paper": "Localisation, as printed ↑",
 }
 # Okabe and Ito's palette, told apart by readers with any colour vision.
 LOSS_COLOURS = {"ce": "#0072B2", "scl": "#D55E00", "tl": "#009E73"}

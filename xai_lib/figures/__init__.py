@@ -12,20 +12,33 @@ from xai_lib.figures.contrastive import (
 )
 from xai_lib.figures.images import image_grid
 from xai_lib.figures.planted import masks, one_of_each, variants, with_masks
+from xai_lib.figures.rankings import agreement, critical_difference, fooled, readings
+from xai_lib.figures.saliency import Extreme, against_probability, cost, curves, extremes, maps, transforms
 from xai_lib.figures.style import use_style
 
 __all__ = [
+    "Extreme",
+    "against_probability",
+    "agreement",
     "classifier_diagram",
     "confusion",
+    "cost",
+    "critical_difference",
+    "curves",
     "distributions",
     "embedding",
+    "extremes",
     "flipping_curves",
+    "fooled",
     "image_grid",
     "loss_curves",
+    "maps",
     "masks",
     "one_of_each",
     "overlays",
+    "readings",
     "training_curves",
+    "transforms",
     "use_style",
     "variants",
     "with_masks",

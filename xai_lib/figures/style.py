@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import seaborn as sns
 
+PAGE_WIDTH = 7.2  # inches, of a figure that fills a page of the book
+
 
 def use_style() -> None:
     """Set the look that all figures of the book share."""
