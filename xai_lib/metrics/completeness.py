@@ -94,8 +94,8 @@ def completeness_quantus(
     """1 if the map's float32 sum equals the difference of the two logits to the last bit, else 0. Higher is better.
 
     So quantus 0.6 decides, with the lowest value of the image as its baseline (it also divides maps by their maximum
-    first, unless told otherwise). Rounding alone makes a complete map fail, which is why every method of the paper
-    does.
+    first, unless told otherwise). For a map with one value a pixel it puts the baseline into the first colour only.
+    Rounding alone makes a complete map fail, which is why every method of the paper does.
 
     Arguments and errors are those of :func:`completeness`.
 
@@ -103,7 +103,10 @@ def completeness_quantus(
         float32 [B], 0 or 1; NaN for a map that is not finite.
     """
     maps = _one_map(x, attribution, target)
-    difference = logit_difference(model, x, target, baseline=baseline, chunk=chunk)
+    end = replacement(x, baseline)
+    if attribution.ndim == 3:
+        end = torch.cat([end[:, :1], x[:, 1:]], dim=1)
+    difference = logit_difference(model, x, target, baseline=end, chunk=chunk)
     total = torch.from_numpy(attribution.detach().float().cpu().flatten(1).numpy().sum(axis=1))
     return defined((total.to(x.device) == difference).float(), is_finite(maps).to(x.device))
 
