@@ -1,5 +1,6 @@
 import pytest
 import torch
+from scipy.stats import rankdata
 
 from xai_lib.explainers import normalise
 
@@ -51,7 +52,52 @@ def test_reduce_colours_refuses_maps_and_unknown_ways():
         normalise.reduce_colours(torch.zeros(1, 3, 2, 2), "mean")
 
 
-@pytest.mark.parametrize("step", [normalise.relu, normalise.min_max, lambda maps: normalise.sum_to_one(maps.abs())])
+def test_by_rank_by_hand():
+    maps = torch.tensor([[[-7.0, 0.0], [0.0, 100.0]], [[2.0, 2.0], [2.0, 2.0]], [[3.0, 4.0], [1.0, 2.0]]])
+    expected = [[[0, 0.5], [0.5, 1]], [[0, 0], [0, 0]], [[2 / 3, 1], [0, 1 / 3]]]
+    torch.testing.assert_close(normalise.by_rank(maps), torch.tensor(expected))
+
+
+def test_by_rank_equals_scipy_and_has_mean_one_half():
+    maps = torch.randn(3, 2, 7, 9, generator=torch.Generator().manual_seed(0)).mul(2).round()  # many ties
+    ranks = normalise.by_rank(maps)
+    expected = (rankdata(maps.flatten(-2).numpy(), axis=-1) - 1) / 62
+    torch.testing.assert_close(ranks.flatten(-2), torch.tensor(expected).float())
+    torch.testing.assert_close(ranks.mean((-2, -1)), torch.full((3, 2), 0.5))
+
+
+def test_by_rank_of_a_single_pixel_and_of_nan():
+    assert normalise.by_rank(torch.tensor([[[5.0]]])).tolist() == [[[0]]]
+    assert normalise.by_rank(torch.tensor([[[1.0, torch.nan]], [[1.0, 2.0]]])).isnan().tolist() == [
+        [[True, True]],
+        [[False, False]],
+    ]
+
+
+def test_min_max_colours_by_hand():
+    # From -4 to 6 over all colours and pixels; then the highest colour of each pixel.
+    gradients = torch.tensor([[[1.0, -4.0]], [[-4.0, 1.0]], [[6.0, -4.0]]])[None]
+    assert normalise.min_max_colours(gradients).tolist() == [[[1.0, 0.5]]]
+    assert normalise.min_max_colours(torch.full((2, 3, 4, 4), -3.0)).count_nonzero() == 0
+
+
+def test_min_max_colours_takes_each_score_alone():
+    gradients = torch.randn(2, 5, 3, 4, 4) * torch.arange(1.0, 6)[:, None, None, None]
+    maps = normalise.min_max_colours(gradients)
+    assert maps.shape == (2, 5, 4, 4)
+    for s in range(5):
+        assert torch.equal(maps[:, s], normalise.min_max_colours(gradients[:, s]))
+
+
+def test_min_max_colours_refuses_maps():
+    with pytest.raises(ValueError, match=r"Expected gradients \[B,3,H,W\] or \[B,S,3,H,W\]. Got shape \[3, 2, 2\]"):
+        normalise.min_max_colours(MAPS)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [normalise.relu, normalise.min_max, normalise.by_rank, lambda maps: normalise.sum_to_one(maps.abs())],
+)
 def test_each_map_stands_alone_and_stays_unchanged(step):
     maps = torch.randn(3, 2, 4, 5)
     before = maps.clone()

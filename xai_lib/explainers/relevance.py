@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from zennit.canonizers import SequentialMergeBatchNorm
 from zennit.composites import EpsilonPlusFlat, ExcitationBackprop
-from zennit.core import Composite
-from zennit.rules import Norm, Pass
+from zennit.core import BasicHook, Composite
+from zennit.rules import NoMod, Norm, Pass
 from zennit.types import AvgPool, BatchNorm, Linear
 
 from xai_lib.explainers import cams
@@ -60,7 +60,7 @@ def lrp(
     if not epsilon > 0:
         raise ValueError(f"Expected epsilon above 0. Got {epsilon}.")
     composite = EpsilonPlusFlat(epsilon=epsilon, canonizers=[SequentialMergeBatchNorm()])
-    with _ruled(model, composite) as network:
+    with _ruled(model, composite, Norm()) as network:
         from_images = nn.Sequential(OrderedDict(images=nn.Identity(), network=network, start=_TimesItself()))
         return layer_maps(from_images, x, score, "images", _relevance)
 
@@ -71,9 +71,10 @@ def excitation_backprop(
 ) -> Tensor:
     """Excitation backprop, the marginal winning probability at a layer, summed over channels (Zhang et al. 2018, §3).
 
-    Each neuron passes its probability to those below in proportion to activation times positive weight, without
-    biases. Batch normalisation is first merged into the convolution before it. It starts with the score's gradient
-    at the logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps.
+    Each neuron passes its probability to those below in proportion to activation times weight where that is positive,
+    without biases; so do the sums of residual blocks (zennit's own rule for them passes negative shares as well).
+    Batch normalisation is first merged into the convolution before it. It starts with the score's gradient at the
+    logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps.
 
     Args:
         model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass.
@@ -90,10 +91,13 @@ def excitation_backprop(
         TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`, or if a layer runs twice.
     """
     name, _ = find_layer(model, layer)
+    excitatory = _excitatory()
     composite = ExcitationBackprop(
-        layer_map=[(BatchNorm, Pass())], zero_params=["bias"], canonizers=[SequentialMergeBatchNorm()]
+        layer_map=[(BatchNorm, Pass()), (AvgPool, excitatory)],
+        zero_params=["bias"],
+        canonizers=[SequentialMergeBatchNorm()],
     )
-    with _ruled(model, composite) as network:
+    with _ruled(model, composite, excitatory) as network:
         _, copied = find_layer(network.network, name)
         maps = layer_maps(network, x, score, copied, lambda _, relevance: relevance.sum(1))
     return cams.upsample(maps, x.shape[-2:]) if upsample else maps
@@ -103,10 +107,19 @@ def _relevance(_activations: Tensor, relevance: Tensor) -> Tensor:
     return relevance
 
 
+def _excitatory() -> BasicHook:
+    """The rule of excitation backprop for sums and averages: in proportion to what goes in and is positive."""
+    return BasicHook(
+        input_modifiers=[lambda activations: activations.clamp(min=0)], param_modifiers=[NoMod(param_keys=[])]
+    )
+
+
 class _TimesItself(nn.Module):
     """Passes logits on; backwards, multiplies the gradient at each by the logit."""
 
     def forward(self, logits: Tensor) -> Tensor:
+        if not isinstance(logits, Tensor) or not logits.requires_grad:
+            return logits
         passed = logits.clone()
         passed.register_hook(lambda gradient: gradient * logits.detach())
         return passed
@@ -126,11 +139,12 @@ class _Ruled(nn.Module):
 
 
 class _FunctionRules(TorchFunctionMode):
-    """Gives sums of two activations, and averages, the rule of zennit's layers: in proportion to what goes in."""
+    """Puts a rule, which needs no parameters, on sums of two activations and on averages."""
 
-    def __init__(self) -> None:
+    def __init__(self, rule: BasicHook) -> None:
         super().__init__()
-        self.hooks: list[Norm] = []
+        self.rule = rule
+        self.hooks: list[BasicHook] = []
 
     def __torch_function__(
         self, func: Any, types: tuple[type, ...], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -146,7 +160,7 @@ class _FunctionRules(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _by_rule(self, function: Callable[[Tensor], Tensor], activations: Tensor) -> Tensor:
-        layer, rule = _Layer(function), Norm()
+        layer, rule = _Layer(function), self.rule.copy()
         rule.register(layer)
         self.hooks.append(rule)
         return layer(activations)
@@ -164,9 +178,9 @@ class _Layer(nn.Module):
 
 
 @contextmanager
-def _ruled(model: nn.Module, composite: Composite) -> Iterator[_Ruled]:
-    """A copy of the network under the composite's rules, which forget the tensors they keep at the end."""
-    rules = _FunctionRules()
+def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[_Ruled]:
+    """A copy of the network under the composite's rules, and `rule` for functions; they keep no tensors at the end."""
+    rules = _FunctionRules(rule)
     try:
         with torch.inference_mode(False):
             network = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as the images are
