@@ -135,9 +135,10 @@ def iba(
         for rows in torch.arange(len(images)).split(max(1, at_once // copies)):
             activations = layer_activations(model, images[rows], layer)
             gate = _Gate(activations, statistics)
-            behind = _Behind(model, module, images[rows], activations, score, logits, int(rows[0]))
+            together = min(copies, max(1, at_once // max(1, len(rows))))
+            behind = _Behind(model, module, images[rows], activations, score, logits, int(rows[:1].sum()), together)
             noise = partial(_noise, seed, index[rows].to(x.device), activations.shape[1:])
-            problem = _Problem(gate, behind, noise, beta, copies, max(1, at_once // len(rows)))
+            problem = _Problem(gate, behind, noise, beta, copies, together)
             maps.append(torch.stack([problem.solved(s, steps, lr) for s in range(several.numel())], dim=1))
         found = torch.cat(maps) if several else torch.cat(maps)[:, 0]
     return on_images(found, x, upsample)
@@ -197,10 +198,11 @@ class _Behind:
         score: Score,
         logits: Tensor,
         first: int,
+        together: int,
     ) -> None:
         self.model, self.module, self.images, self.score = model, module, images, score
         self.before, own, self.after = logits.tensor_split([first, first + len(images)])
-        self.once = self._follow_once(activations.repeat(2, 1, 1, 1), own.repeat(2, 1))
+        self.once = self._follow_once(activations, own, min(2, together))
 
     def scores(self, passed: Tensor) -> Tensor:
         """Scores [n,B] or [n,B,S] of copies [n,B,K,h,w]."""
@@ -218,12 +220,12 @@ class _Behind:
             )
         return torch.stack(scores)
 
-    def _follow_once(self, activations: Tensor, expected: Tensor) -> bool:
+    def _follow_once(self, activations: Tensor, expected: Tensor, copies: int) -> bool:
         try:
-            logits = logits_behind(self.model, self.module, self.images.clone(), activations)
+            logits = logits_behind(self.model, self.module, self.images.clone(), activations.repeat(copies, 1, 1, 1))
         except (RuntimeError, ValueError):
             return False
-        return torch.allclose(logits, expected, rtol=1e-3, atol=1e-3)
+        return torch.allclose(logits, expected.repeat(copies, 1), rtol=1e-3, atol=1e-3)
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ class _Problem:
     noise: Callable[[int, Tensor], Tensor]
     beta: float
     copies: int
-    at_once: int
+    together: int  # copies of each image in one forward pass
 
     def solved(self, s: int, steps: int, lr: float) -> Tensor:
         """The map of score number `s`, in bits: float32 [B,h,w]."""
@@ -251,7 +253,7 @@ class _Problem:
         """Of the sum over images of their losses, with respect to α; a few copies at a time."""
         cost = self.beta * self.gate.information(alpha).mean(dim=(1, 2, 3)).sum()
         (gradient,) = torch.autograd.grad(cost, alpha)
-        for numbers in torch.arange(self.copies).split(self.at_once):
+        for numbers in torch.arange(self.copies).split(self.together):
             scores = self.behind.scores(self.gate.passed(alpha, self.noise(step, numbers)))
             kept = scores.flatten(2)[..., s] if scores.ndim == 3 else scores
             (pull,) = torch.autograd.grad(kept.sum() / self.copies, alpha)

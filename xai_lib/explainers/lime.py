@@ -12,7 +12,7 @@ from xai_lib.explainers.scores import Score
 
 _SAMPLES_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other samples
 _ORIGINAL_SIDE = 224  # the pixels for which the original's kernel_size=4 was chosen
-_SMALL_KERNEL_DISTANCE = 4.0  # instead of max_dist=200 where the kernel is 1 pixel: else 15 segments, not 40, at 32
+_SMALL_DISTANCE = 1 / 8  # of the side, as max_dist where the kernel is 1 pixel: with 200, 15 segments at 32, not 40
 _SLIC_SEGMENTS = 40
 
 
@@ -62,7 +62,7 @@ def lime(
         raise ValueError(f"Expected n_samples as a whole number of at least 1. Got {n_samples!r}.")
     if not kernel_width > 0:
         raise ValueError(f"Expected kernel_width above 0. Got {kernel_width}.")
-    with undisturbed(model, x) as images:
+    with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
         if len(index) != len(images):
             raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
         segments = superpixels(images)
@@ -86,9 +86,9 @@ def superpixels(x: Tensor) -> Tensor:
 
     Quickshift with the settings of LIME's authors, ratio 0.2, max_dist 200 and kernel_size 4, the last scaled from
     224 pixels to the image's shorter side. Below 56 pixels it would fall under the 1 that quickshift needs; there
-    max_dist is 4, so that small images too have some 20 to 60 segments. An image that comes out in one piece, such as
-    a constant one, gets 20 to 40 by SLIC. Colours are stretched to [0,1] image by image, in place of the unknown
-    normalisation.
+    max_dist is an eighth of the side, so that small images too have some 20 to 60 segments. An image that comes out
+    in one piece, such as a constant one, gets 20 to 40 by SLIC. Colours are stretched to [0,1] image by image, in
+    place of the unknown normalisation.
 
     Args:
         x: normalised images, float [B,3,H,W].
@@ -99,12 +99,13 @@ def superpixels(x: Tensor) -> Tensor:
 def _segmented(image: Tensor) -> Tensor:
     extent = image.max() - image.min()
     colours = ((image - image.min()) / (extent if extent > 0 else 1)).permute(1, 2, 0).double().numpy()
-    kernel_size = 4 * min(colours.shape[:2]) / _ORIGINAL_SIDE
+    side = min(colours.shape[:2])
+    kernel_size = 4 * side / _ORIGINAL_SIDE
     found = quickshift(
         colours,
         ratio=0.2,
         kernel_size=max(1.0, kernel_size),
-        max_dist=200 if kernel_size >= 1 else _SMALL_KERNEL_DISTANCE,
+        max_dist=200 if kernel_size >= 1 else _SMALL_DISTANCE * side,
         rng=0,  # breaks ties between pixels
     )
     if found.max() == 0:

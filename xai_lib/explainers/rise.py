@@ -55,7 +55,7 @@ def rise(
         ValueError: if there is not one index per image, or a setting is out of its range.
     """
     _check_settings(n_masks, grid, p)
-    with undisturbed(model, x) as images:
+    with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
         if len(index) != len(images):
             raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
         chunk = images_at_once(images, chunk)
