@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from xai_lib.statistics.intervals import check_columns, check_scores, percentile_interval, resampled_counts
 
@@ -48,7 +49,8 @@ def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[s
         raise ValueError(f"Expected each method once. Got {list(methods)}.")
     rows = rows[rows["method"].isin(methods)]
     for column, wanted in (("metric", better), ("method", methods)):
-        missing = [name for name in wanted if name not in set(rows[column])]
+        found = set(rows[column].unique())
+        missing = [name for name in wanted if name not in found]
         if missing:
             raise ValueError(f"Expected scores for every {column}. Got none for {missing}.")
     check_scores(rows, ["metric", "method"])
@@ -74,6 +76,18 @@ def complete_images(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return methods, present[methods].all(axis=0) & methods.any()
 
 
+def ranks_by_image(table: np.ndarray) -> np.ndarray:
+    """Ranks of the methods (1 is best, ties share the middle) on their complete images, from scores [M, n]; else NaN.
+
+    See :func:`complete_images`; all NaN below two such images or three methods.
+    """
+    methods, images = complete_images(table)
+    ranks = np.full(table.shape, math.nan)
+    if methods.sum() >= 3 and images.sum() >= 2:
+        ranks[np.ix_(methods, images)] = stats.rankdata(-table[np.ix_(methods, images)], axis=0)
+    return ranks
+
+
 def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Means of ``values`` [..., n] over images weighted by each row of ``weights`` [r, n]: [r, ...].
 
@@ -88,12 +102,9 @@ def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def resampled_means(values: np.ndarray) -> np.ndarray:
     """Means of ``values`` [..., n] over the images, then over every bootstrap resample of them: [1 + R, ...]."""
-    return np.concatenate([weighted_means(values, weights) for weights in with_resamples(values.shape[-1])])
-
-
-def with_resamples(n: int) -> list[np.ndarray]:
-    """Weights [r, n] of ``n`` images in chunks: first all once (the observed statistic), then every resample."""
-    return [np.ones((1, n)), *resampled_counts(n)]
+    n = values.shape[-1]
+    observed = weighted_means(values, np.ones((1, n)))
+    return np.concatenate([observed, *(weighted_means(values, counts) for counts in resampled_counts(n))])
 
 
 def defined_mean(values: np.ndarray, axis: int) -> np.ndarray:

@@ -15,6 +15,7 @@ from xai_lib.statistics.cube import (
     cube_of,
     defined_mean,
     interval_of,
+    ranks_by_image,
     resampled_means,
     weighted_means,
 )
@@ -50,20 +51,22 @@ def fooled(
     seeds_first = by_image(cube.values)  # [T, M, n]
     means = defined_mean(weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
     n_controls = len(controls)
+    wins = np.stack(
+        [[_superior(table[c], table[n_controls:]) for c in range(n_controls)] for table in seeds_first]
+    )  # [T, C, n]
+    draws = resampled_means(wins)  # [1 + R, T, C]
     rows = []
     for t, metric in enumerate(cube.metrics):
-        wins = np.stack([_superior(seeds_first[t, c], seeds_first[t, n_controls:]) for c in range(n_controls)])
-        draws = resampled_means(wins)  # [1 + R, C]
         rivals = means[t, n_controls:]
         for c, control in enumerate(controls):
-            n_images = int((~np.isnan(wins[c])).sum())
-            low, high = interval_of(draws[1:, c], n_images)
+            n_images = int((~np.isnan(wins[t, c])).sum())
+            low, high = interval_of(draws[1:, t, c], n_images)
             ranked = not math.isnan(means[t, c])
             rows.append(
                 {
                     "metric": metric,
                     "control": control,
-                    "superiority": draws[0, c],
+                    "superiority": draws[0, t, c],
                     "low": low,
                     "high": high,
                     "rank": 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan,
@@ -94,17 +97,17 @@ def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Seq
         ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
     """
     cube = cube_of(scores, better, methods)
+    tables = by_image(cube.values)  # [T, M, n]
+    ranks = resampled_means(np.stack([ranks_by_image(table) for table in tables]))  # [1 + R, T, M]
     rows = []
-    for metric, table in zip(cube.metrics, by_image(cube.values)):
-        defined, ranks, critical, p_value = _ranked(table)
-        first, second = np.triu_indices(int(defined.sum()), 1)
-        apart = np.abs(ranks[:, first] - ranks[:, second]) > critical  # [1 + R, pairs]
-        known = len(first) > 0 and not math.isnan(critical)
-        share = apart.mean(axis=1) if known else np.full(len(apart), math.nan)
-        n_images = int(complete_images(table)[1].sum())
+    for t, metric in enumerate(cube.metrics):
+        defined, images = complete_images(tables[t])
+        pairs, n_images = math.comb(int(defined.sum()), 2), int(images.sum())
+        critical, p_value = _nemenyi(tables[t])
+        apart = _apart(ranks[:, t, defined], critical)
+        share = apart / max(pairs, 1)
         low, high = interval_of(share[1:], n_images)
-        n_apart = int(apart[0].sum()) if known else math.nan
-        rows.append((metric, len(first), n_apart, share[0], low, high, critical, p_value, n_images))
+        rows.append((metric, pairs, apart[0], share[0], low, high, critical, p_value, n_images))
     columns = ["metric", "pairs", "apart", "share_apart", "low", "high", "critical_difference", "p_value", "n_images"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -128,14 +131,14 @@ def mean_ranks(
     if metric not in better:
         raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
     table = by_image(cube_of(scores, {metric: better[metric]}, methods).values)[0]
-    defined, ranks, critical, _ = _ranked(table)
-    n_images = int(complete_images(table)[1].sum())
+    defined, images = complete_images(table)
+    draws = resampled_means(ranks_by_image(table)[defined])  # [1 + R, k]
     rows = [
-        (method, draws[0], *interval_of(draws[1:], n_images))
-        for method, draws in zip(np.array(methods)[defined], ranks.T)
+        (method, of_method[0], *interval_of(of_method[1:], int(images.sum())))
+        for method, of_method in zip(np.array(methods)[defined], draws.T)
     ]
     frame = pd.DataFrame(rows, columns=["method", "mean_rank", "low", "high"])
-    return frame.sort_values(["mean_rank", "method"], ignore_index=True), critical
+    return frame.sort_values(["mean_rank", "method"], ignore_index=True), _nemenyi(table)[0]
 
 
 def overall_ranks(
@@ -172,15 +175,20 @@ def overall_ranks(
     return frame[["seed", "index", "method", "metric", "value"]]
 
 
-def _ranked(table: np.ndarray) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Scores [M, n] -> methods with a value [M], their mean ranks [1 + R, k], critical difference, Friedman's p."""
+def _nemenyi(table: np.ndarray) -> tuple[float, float]:
+    """Critical difference and Friedman's p-value of scores [M, n], higher better, on their complete images."""
     methods, images = complete_images(table)
-    complete = np.where(images, table, math.nan)[methods]  # [k, n]: the blocks left out stay, to be resampled alike
-    if methods.sum() < 3 or images.sum() < 2:
-        return methods, np.full((2, int(methods.sum())), math.nan), math.nan, math.nan
-    ranking = nemenyi(complete.T, better="higher")
-    ranks = np.where(images, stats.rankdata(-complete, axis=0), math.nan)
-    return methods, resampled_means(ranks), ranking.critical_difference, ranking.p_value
+    if methods.sum() < 3:
+        return math.nan, math.nan
+    ranking = nemenyi(table[np.ix_(methods, images)].T, better="higher")
+    return ranking.critical_difference, ranking.p_value
+
+
+def _apart(ranks: np.ndarray, critical: float) -> np.ndarray:
+    """How many pairs of mean ranks [r, k] lie more than ``critical`` apart: float [r], NaN where that is NaN."""
+    first, second = np.triu_indices(ranks.shape[1], 1)
+    apart = (np.abs(ranks[:, first] - ranks[:, second]) > critical).sum(axis=1)
+    return np.where(math.isnan(critical), math.nan, apart)
 
 
 def _superior(control: np.ndarray, informed: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Do metrics agree on which explanation method is best, and does a metric agree with itself over images and seeds?
 
-Every interval resamples images, the same ones for all metrics and seeds. Resampling adds noise to a ranking: an
-interval around a tau near 1 or -1 lies mostly on the inner side of it, and one around a W near 0 lies above it,
-by about 1 / n images.
+Every interval resamples images, the same ones for all metrics and seeds. Resampling adds noise to a ranking, so the
+interval of a tau near 1 or -1 lies on the inner side of it and may even miss it, where methods are nearly tied: it
+says "no less sure than this". The interval of a W near 0 lies above it, by about 1 / n images.
 """
 
 import math
@@ -11,18 +11,16 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from xai_lib.statistics.cube import (
-    Cube,
     by_image,
     complete_images,
     cube_of,
     defined_mean,
     interval_of,
+    ranks_by_image,
     resampled_means,
     weighted_means,
-    with_resamples,
 )
 
 SPLITS = 100  # random halvings of the images
@@ -84,19 +82,19 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
         ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
     """
     cube = cube_of(scores, better)
-    means = resampled_means(cube.values)  # [1 + R, T, S, M]
+    tables = by_image(cube.values)  # [T, M, n]
+    means, w = resampled_means(cube.values), _w(tables)  # [1 + R, T, S, M], [1 + R, T]
     rows = []
     for t, metric in enumerate(cube.metrics):
         values = cube.values[t]
-        methods, images = complete_images(by_image(values))
-        w = _w(by_image(values))
+        methods, images = complete_images(tables[t])
+        w_low, w_high = interval_of(w[1:, t], int(images.sum()))
         tau = _tau_of_seeds(means[:, t])
-        w_low, w_high = interval_of(w[1:], int(images.sum()))
         tau_low, tau_high = interval_of(tau[1:], int((~np.isnan(values)).any(axis=(0, 1)).sum()))
         rows.append(
             {
                 "metric": metric,
-                "w_images": w[0],
+                "w_images": w[0, t],
                 "low": w_low,
                 "high": w_high,
                 "tau_seeds": tau[0],
@@ -122,31 +120,22 @@ def w_draws(scores: pd.DataFrame, metric: str, methods: Sequence[str]) -> tuple[
     Raises:
         ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
     """
-    cube = _of_metric(scores, metric, methods)
-    w = _w(by_image(cube.values[0]))
+    w = _w(by_image(cube_of(scores, {metric: "higher"}, methods).values))[:, 0]
     return float(w[0]), w[1:]
 
 
-def _of_metric(scores: pd.DataFrame, metric: str, methods: Sequence[str]) -> Cube:
-    return cube_of(scores, {metric: "higher"}, methods)
+def _w(tables: np.ndarray) -> np.ndarray:
+    """Kendall's W [1 + R, T] of images as judges, scores [T, M, n]: observed, then of every resample.
 
-
-def _w(table: np.ndarray) -> np.ndarray:
-    """Kendall's W [1 + R] of images as judges, scores ``table`` [M, n]: observed, then of every resample.
-
-    With ranks centred within an image, c [n, k], it is ``sum_j (sum_i c_ij)^2 / (n sum_ij c_ij^2)``, ties corrected.
+    With c_ij the rank of method j on image i less the image's mean rank, it is ``sum_j mean_i(c_ij)^2`` over
+    ``mean_i(sum_j c_ij^2)``: the usual formula, ties corrected.
     """
-    methods, images = complete_images(table)
-    k, n = int(methods.sum()), int(images.sum())
-    if n < 2 or k < 3:
-        return np.full(1 + sum(map(len, with_resamples(1)[1:])), math.nan)
-    centred = stats.rankdata(table[methods][:, images].T, axis=1) - (k + 1) / 2  # [n, k]
-    draws = []
-    for weights in with_resamples(table.shape[1]):
-        w = weights[:, images]
-        with np.errstate(invalid="ignore"):
-            draws.append(((w @ centred) ** 2).sum(axis=1) / (w.sum(axis=1) * (w @ (centred**2).sum(axis=1))))
-    return np.concatenate(draws)
+    ranks = np.stack([ranks_by_image(table) for table in tables])
+    centred = ranks - defined_mean(ranks, axis=1)[:, None]
+    squares = np.where(np.isnan(ranks).all(axis=1), math.nan, np.nansum(centred**2, axis=1))  # [T, n]
+    means = resampled_means(np.concatenate([centred, squares[:, None]], axis=1))  # [1 + R, T, M + 1]
+    with np.errstate(invalid="ignore"):
+        return np.nansum(means[..., :-1] ** 2, axis=-1) / means[..., -1]
 
 
 def _tau_of_seeds(means: np.ndarray) -> np.ndarray:
@@ -181,6 +170,6 @@ def _tau(a: np.ndarray, b: np.ndarray, methods: np.ndarray) -> np.ndarray:
     both = methods[first] & methods[second]
     if not both.all():
         a, b = a[:, both], b[:, both]
-    agreed, untied_a, untied_b = (table.sum(axis=1, dtype=float) for table in (a * b, np.abs(a), np.abs(b)))
+    agreed, untied_a, untied_b = (np.einsum("rp,rp->r", *two).astype(float) for two in ((a, b), (a, a), (b, b)))
     with np.errstate(invalid="ignore"):
         return agreed / np.sqrt(untied_a * untied_b)

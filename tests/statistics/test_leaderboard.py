@@ -1,0 +1,170 @@
+"""Controls that are and are not preferred, methods that are and are not told apart, ranks over several metrics."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from xai_lib.statistics import (
+    MEAN_RANK,
+    discrimination,
+    fooled,
+    mean_ranks,
+    nemenyi,
+    overall_ranks,
+    paired_comparison,
+)
+from xai_lib.statistics.intervals import percentile_interval, resampled_counts
+
+
+def test_a_control_that_always_wins_fools_one_that_always_loses_does_not(frame_of):
+    rng = np.random.default_rng(0)
+    table = rng.random((2, 4, 30))
+    table[:, 0] += 2
+    table[:, 1] -= 2
+    result = fooled(frame_of(x=table), {"x": "higher"}, ["a", "b"], ["c", "d"]).set_index("control")
+    assert result.loc["a", ["superiority", "low", "high", "rank", "verdict"]].tolist() == [1, 1, 1, 1, "fooled"]
+    assert result.loc["b", ["superiority", "low", "high", "rank", "verdict"]].tolist() == [0, 0, 0, 3, "not fooled"]
+    turned = fooled(frame_of(x=table), {"x": "lower"}, ["a", "b"], ["c", "d"]).set_index("control")
+    assert turned["verdict"].tolist() == ["not fooled", "fooled"]
+    assert turned["rank"].tolist() == [3, 1]
+
+
+def test_superiority_counts_methods_images_and_ties_of_the_seeds_average(frame_of):
+    rng = np.random.default_rng(1)
+    x = np.round(rng.normal(size=(2, 4, 25)), 0)
+    x[:, 2, 3] = math.nan
+    row = fooled(frame_of(x=x), {"x": "higher"}, ["a"], ["b", "c", "d"]).iloc[0]
+    mean = x.mean(axis=0)
+    wins = np.where(np.isnan(mean[1:]), math.nan, (mean[0] > mean[1:]) + 0.5 * (mean[0] == mean[1:]))
+    per_image = np.nanmean(wins, axis=0)
+    assert row["superiority"] == pytest.approx(per_image.mean())
+    counts = np.concatenate(list(resampled_counts(25)))
+    assert (row["low"], row["high"]) == pytest.approx(percentile_interval(counts @ per_image / 25))
+    assert (row["n_methods"], row["n_images"]) == (4, 25)
+
+
+def test_a_control_like_the_others_is_undecided(frame_of):
+    row = fooled(frame_of(x=np.random.default_rng(2).random((1, 3, 60))), {"x": "lower"}, ["a"], ["b", "c"]).iloc[0]
+    assert row["low"] < 0.5 < row["high"]
+    assert row["verdict"] == "undecided"
+    tied = fooled(frame_of(x=np.ones((1, 3, 9))), {"x": "lower"}, ["a"], ["b", "c"]).iloc[0]
+    assert (tied["superiority"], tied["rank"], tied["verdict"]) == (0.5, 1, "undecided")
+
+
+def test_rank_is_by_mean_and_undefined_rivals_are_not_counted(frame_of):
+    x = np.array([[[0.5, 0.5], [0.9, 0.3], [math.nan, math.nan], [0.4, 0.0]]])
+    row = fooled(frame_of(x=x), {"x": "higher"}, ["a"], ["b", "c", "d"]).iloc[0]
+    assert (row["rank"], row["n_methods"], row["superiority"]) == (2, 3, 0.75)
+    undefined = fooled(frame_of(x=x), {"x": "higher"}, ["c"], ["a", "b", "d"]).iloc[0]
+    assert math.isnan(undefined["rank"])
+    assert math.isnan(undefined["superiority"])
+    assert (undefined["n_methods"], undefined["n_images"], undefined["verdict"]) == (3, 0, "undecided")
+
+
+def test_one_image_decides_nothing(frame_of):
+    row = fooled(frame_of(x=np.array([[[2.0], [1], [0]]])), {"x": "higher"}, ["a"], ["b", "c"]).iloc[0]
+    assert (row["superiority"], row["verdict"]) == (1, "undecided")
+
+
+def test_a_control_cannot_be_informed(frame_of):
+    with pytest.raises(ValueError, match="each method once"):
+        fooled(frame_of(x=np.ones((1, 3, 4))), {"x": "higher"}, ["a"], ["a", "b"])
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_discrimination_is_nemenyis_on_images(frame_of, better):
+    rng = np.random.default_rng(3)
+    x = np.array([0, 0, 1, 3])[:, None] + rng.normal(size=(2, 4, 40))
+    x[:, 1, 5] = math.nan
+    frame = frame_of(x=x, y=rng.normal(size=(2, 4, 40)))
+    expected = nemenyi(x.mean(axis=0).T, better=better)
+    first, second = np.triu_indices(4, 1)
+    gaps = np.abs(expected.mean_ranks[first] - expected.mean_ranks[second])
+    result = discrimination(frame, {"x": better, "y": "higher"}, list("abcd")).set_index("metric")
+    row = result.loc["x"]
+    assert (row["pairs"], row["apart"], row["n_images"]) == (6, (gaps > expected.critical_difference).sum(), 39)
+    assert 0 < row["apart"] < 6
+    assert row["share_apart"] == pytest.approx(row["apart"] / 6)
+    assert row["low"] <= row["share_apart"] <= row["high"]
+    assert (row["critical_difference"], row["p_value"]) == (expected.critical_difference, expected.p_value)
+    assert result.loc["y", "apart"] == 0
+    ranks, critical = mean_ranks(frame, {"x": better}, list("abcd"), "x")
+    assert ranks["mean_rank"].is_monotonic_increasing
+    assert ranks.set_index("method").loc[list("abcd"), "mean_rank"].to_numpy() == pytest.approx(expected.mean_ranks)
+    assert ranks["method"][0] == ("d" if better == "higher" else ranks["method"][0])
+    assert (ranks["low"] < ranks["mean_rank"]).all()
+    assert (ranks["high"] > ranks["mean_rank"]).all()
+    assert critical == expected.critical_difference
+
+
+def test_intervals_are_of_the_resampled_images(frame_of):
+    x = np.array([0, 0.4, 0.8])[:, None] + np.random.default_rng(4).normal(size=(1, 3, 30))
+    ranks = stats.rankdata(-x[0], axis=0)
+    draws = np.concatenate(list(resampled_counts(30))) @ ranks.T / 30
+    frame = mean_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), "x")[0].set_index("method")
+    for m, method in enumerate("abc"):
+        assert tuple(frame.loc[method, ["low", "high"]]) == pytest.approx(percentile_interval(draws[:, m]))
+    row = discrimination(frame_of(x=x), {"x": "higher"}, list("abc")).iloc[0]
+    gaps = np.abs(draws[:, [0, 0, 1]] - draws[:, [1, 2, 2]]) > row["critical_difference"]
+    assert (row["low"], row["high"]) == pytest.approx(percentile_interval(gaps.mean(axis=1)))
+
+
+def test_methods_that_a_metric_leaves_undefined_are_out_and_too_few_are_nan(frame_of):
+    x = np.random.default_rng(5).random((1, 4, 20))
+    x[:, 3] = math.nan
+    y = x.copy()
+    y[:, 2] = math.nan
+    result = discrimination(frame_of(x=x, y=y), {"x": "higher", "y": "higher"}, list("abcd"))
+    assert result["pairs"].tolist() == [3, 1]
+    assert result.loc[0, "critical_difference"] > 0
+    assert result.loc[1, ["apart", "share_apart", "low", "critical_difference", "p_value"]].isna().all()
+    assert mean_ranks(frame_of(x=x), {"x": "higher"}, list("abcd"), "x")[0]["method"].tolist() != list("abcd")
+
+
+def test_overall_ranks_average_ranks_over_metrics_on_shared_images(frame_of):
+    x = np.array([[[1.0, 1, 5], [2, 2, 5], [3, math.nan, 6]]])  # best: c b a on image 0; image 1 left out
+    y = np.array([[[0.1, 0.1, 0.1], [0.2, 0.2, 0.2], [0.0, 0.0, 0.3]]])  # lower better: c a b, then a b c
+    better = {"x": "higher", "y": "lower"}
+    result = overall_ranks(frame_of(x=x, y=y), better, list("abc"), ["x", "y"])
+    table = result.pivot(index="method", columns="index", values="value")
+    assert table.to_dict() == {0: {"a": 2.5, "b": 2.5, "c": 1.0}, 2: {"a": 1.75, "b": 2.25, "c": 2.0}}
+    assert set(result["metric"]) == {MEAN_RANK}
+    only = overall_ranks(frame_of(x=x, y=y), better, ["c", "a"], ["y"])
+    assert only.pivot(index="method", columns="index", values="value").loc["c"].tolist() == [1, 1, 2]
+
+
+def test_overall_ranks_go_into_a_paired_comparison_seed_by_seed(frame_of):
+    x = np.arange(3.0)[:, None] + np.zeros((2, 3, 8))
+    x[1, :, 5] = math.nan
+    ranks = overall_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), ["x"])
+    result = paired_comparison(ranks, metric=MEAN_RANK, a="c", b="a", between="method", unit="image")
+    assert (result.difference, result.n_seeds, result.n_images) == (-2, 2, 8)
+    assert len(ranks) == 3 * (8 + 7)
+
+
+def test_no_shared_image_names_what_is_undefined(frame_of):
+    x = np.ones((1, 3, 4))
+    y = x.copy()
+    y[:, 1] = math.nan
+    with pytest.raises(ValueError, match="'b' under 'y', on 100% of the images"):
+        overall_ranks(frame_of(x=x, y=y), {"x": "higher", "y": "lower"}, list("abc"), ["x", "y"])
+    with pytest.raises(ValueError, match="metrics of"):
+        overall_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), ["z"])
+    with pytest.raises(ValueError, match="metric of"):
+        mean_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), "z")
+
+
+def test_the_order_of_rows_does_not_matter(frame_of):
+    rng = np.random.default_rng(6)
+    frame = frame_of(x=rng.random((2, 4, 15)), y=rng.random((2, 4, 15)))
+    better = {"x": "higher", "y": "lower"}
+    shuffled = frame.sample(frac=1, random_state=0)
+    for table in (
+        lambda f: fooled(f, better, ["a"], ["b", "c", "d"]),
+        lambda f: discrimination(f, better, list("abcd")),
+        lambda f: overall_ranks(f, better, list("abcd"), ["x", "y"]),
+    ):
+        pd.testing.assert_frame_equal(table(frame), table(shuffled))

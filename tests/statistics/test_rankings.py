@@ -1,0 +1,195 @@
+"""Rankings of methods: scipy as oracle for values and resamples, planted orders, undefined scores, several seeds."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from xai_lib.statistics import kendalls_w, metric_agreement, rank_stability, w_draws
+from xai_lib.statistics.intervals import RESAMPLES, percentile_interval, resampled_counts
+
+UP = {"x": "higher", "y": "higher"}
+
+
+@pytest.fixture
+def noisy(frame_of):
+    """Two metrics, two seeds, five methods, 30 images; y agrees with x in part."""
+    rng = np.random.default_rng(0)
+    skill = 0.3 * np.arange(5)[:, None]
+    x = skill + rng.normal(size=(2, 5, 30))
+    return x, 0.3 * x + rng.normal(size=(2, 5, 30))
+
+
+def test_tau_and_its_resamples_are_scipys_of_the_mean_scores(noisy, frame_of):
+    x, y = noisy
+    row = metric_agreement(frame_of(x=x, y=y), UP).iloc[0]
+    assert row["tau"] == pytest.approx(stats.kendalltau(x.mean(axis=(0, 2)), y.mean(axis=(0, 2))).statistic)
+    counts = np.concatenate(list(resampled_counts(30))).astype(int)
+    draws = [
+        stats.kendalltau(*(np.repeat(v, count, axis=2).mean(axis=(0, 2)) for v in (x, y))).statistic for count in counts
+    ]
+    assert (row["low"], row["high"]) == pytest.approx(percentile_interval(np.array(draws)))
+    assert (row["metric_a"], row["metric_b"], row["n_methods"], row["n_images"]) == ("x", "y", 5, 30)
+
+
+def test_direction_is_best_to_worst(noisy, frame_of):
+    x, _ = noisy
+    same = metric_agreement(frame_of(x=x, y=2 * x + 1), UP).iloc[0]
+    assert (same["tau"], same["low"], same["high"]) == (1, 1, 1)
+    turned = metric_agreement(frame_of(x=x, y=x), {"x": "higher", "y": "lower"}).iloc[0]
+    assert (turned["tau"], turned["low"], turned["high"]) == (-1, -1, -1)
+    assert metric_agreement(frame_of(x=x, y=-x), {"y": "lower", "x": "higher"}).iloc[0]["tau"] == 1
+
+
+def test_ties_are_tau_b_also_where_sums_differ_by_rounding(frame_of):
+    x = np.array([[[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.6, 0.7, 0.8], [0.9, 0.9, 0.9]]])  # a and b tie
+    y = np.array([[[0.0], [1], [2], [3]]]) + np.zeros((1, 4, 3))
+    tau = metric_agreement(frame_of(x=x, y=y), UP).iloc[0]["tau"]
+    assert tau == pytest.approx(stats.kendalltau([0, 0, 1, 2], [0, 1, 2, 3]).statistic)
+    assert math.isnan(metric_agreement(frame_of(x=np.ones((1, 4, 3)), y=y), UP).iloc[0]["tau"])
+
+
+def test_every_pair_once_in_the_order_given(noisy, frame_of):
+    x, y = noisy
+    better = {"z": "lower", "x": "higher", "y": "higher"}
+    pairs = metric_agreement(frame_of(x=x, y=y, z=x, unused=x), better)
+    assert pairs[["metric_a", "metric_b"]].to_numpy().tolist() == [["z", "x"], ["z", "y"], ["x", "y"]]
+    assert pairs["tau"].tolist() == pytest.approx([-1, -pairs["tau"][2], pairs["tau"][2]])
+
+
+def test_undefined_methods_leave_the_pair_and_are_counted(noisy, frame_of):
+    x, y = noisy
+    y[:, 1] = math.nan
+    row = metric_agreement(frame_of(x=x, y=y), UP).iloc[0]
+    kept = [0, 2, 3, 4]
+    assert row["n_methods"] == 4
+    expected = stats.kendalltau(x.mean(axis=(0, 2))[kept], y.mean(axis=(0, 2))[kept]).statistic
+    assert row["tau"] == pytest.approx(expected)
+    assert not math.isnan(row["low"])
+
+
+def test_seeds_count_alike_whatever_is_undefined_in_them_and_images_may_be_fewer(noisy, frame_of):
+    x, y = noisy
+    x[0, 0, 1:] = math.nan
+    y[..., 10:] = math.nan
+    row = metric_agreement(frame_of(x=x, y=y), UP).iloc[0]
+    mean_x, mean_y = np.nanmean(x, axis=2).mean(axis=0), np.nanmean(y, axis=2).mean(axis=0)
+    assert row["tau"] == pytest.approx(stats.kendalltau(mean_x, mean_y).statistic)
+    assert row["n_images"] == 10
+
+
+def test_w_and_its_resamples_are_kendalls_over_images(noisy, frame_of):
+    x, _ = noisy
+    x = np.round(x)  # ties
+    x[0, 2, 4] = math.nan  # defined in the other seed
+    x[:, 3, 7] = math.nan
+    value, draws = w_draws(frame_of(x=x), "x", list("abcde"))
+    with np.errstate(invalid="ignore"):
+        judges = np.where(np.isnan(x[0]), x[1], np.where(np.isnan(x[1]), x[0], x.mean(axis=0))).T  # [n, M]
+    assert value == pytest.approx(kendalls_w(judges))
+    counts = np.concatenate(list(resampled_counts(30))).astype(int)
+    assert draws[:20] == pytest.approx([kendalls_w(np.repeat(judges, count, axis=0)) for count in counts[:20]])
+    assert draws.shape == (RESAMPLES,)
+    row = rank_stability(frame_of(x=x), {"x": "lower"}).iloc[0]
+    assert (row["w_images"], row["low"], row["high"]) == pytest.approx((value, *percentile_interval(draws)))
+    assert (row["n_images"], row["n_seeds"], row["n_methods"]) == (29, 2, 5)
+
+
+def test_w_of_some_methods_only(noisy, frame_of):
+    x, _ = noisy
+    chosen = w_draws(frame_of(x=x), "x", ["e", "a", "c"])[0]
+    assert chosen == pytest.approx(kendalls_w(x.mean(axis=0)[[0, 2, 4]].T))
+
+
+def test_planted_orders_are_stable_and_noise_is_not(frame_of):
+    rng = np.random.default_rng(1)
+    order = np.arange(5)[:, None] + 0.1 * rng.random((3, 5, 40))
+    tables = rank_stability(frame_of(x=order, y=rng.normal(size=(3, 5, 40))), UP).set_index("metric")
+    stable = tables.loc["x", ["w_images", "low", "high", "tau_seeds", "tau_seeds_low", "tau_seeds_high", "tau_halves"]]
+    assert stable.astype(float).tolist() == pytest.approx([1] * 7)
+    assert tables.loc["y", "high"] < 0.2
+    assert abs(tables.loc["y", "tau_seeds"]) < 0.8
+    assert abs(tables.loc["y", "tau_halves"]) < 0.6
+
+
+def test_seeds_are_compared_two_by_two(frame_of):
+    rng = np.random.default_rng(2)
+    x = 0.3 * np.arange(5)[:, None] + rng.normal(size=(3, 5, 30))
+    row = rank_stability(frame_of(x=x), {"x": "lower"}).iloc[0]
+    pairs = ((0, 1), (0, 2), (1, 2))
+
+    def taus(table):
+        means = table.mean(axis=2)
+        return np.mean([stats.kendalltau(means[p], means[q]).statistic for p, q in pairs])
+
+    counts = np.concatenate(list(resampled_counts(30))).astype(int)[:500]
+    draws = np.array([taus(np.repeat(x, count, axis=2)) for count in counts])
+    assert row["tau_seeds"] == pytest.approx(taus(x))
+    expected = percentile_interval(draws)
+    assert (row["tau_seeds_low"], row["tau_seeds_high"]) == pytest.approx(expected, abs=0.07)
+    assert math.isnan(rank_stability(frame_of(x=x[:1]), {"x": "lower"}).iloc[0]["tau_seeds"])
+
+
+def test_a_seed_that_reverses_the_order_disagrees_with_the_other(frame_of):
+    order = np.arange(4.0)[:, None] + np.zeros((4, 6))
+    row = rank_stability(frame_of(x=np.stack([order, -1.5 * order])), {"x": "higher"}).iloc[0]
+    assert (row["tau_seeds"], row["w_images"]) == (-1, 1)
+
+
+def test_halves_share_no_image(frame_of):
+    # On two images with opposite orders, each half is one image: any overlap would lift tau above -1.
+    order = np.arange(4.0)
+    row = rank_stability(frame_of(x=np.stack([order, -order], axis=-1)[None]), {"x": "higher"}).iloc[0]
+    assert row["tau_halves"] == -1
+
+
+def test_halves_are_of_the_images_the_metric_has(frame_of):
+    rng = np.random.default_rng(3)
+    x = np.arange(5)[:, None] * 0.2 + rng.normal(size=(1, 5, 40))
+    padded = np.concatenate([x, np.full_like(x, math.nan)], axis=2)
+    alone = rank_stability(frame_of(x=x), {"x": "higher"}).iloc[0]
+    within = rank_stability(frame_of(x=padded, y=np.concatenate([x, x], axis=2)), UP).iloc[0]
+    for column in ("w_images", "tau_halves", "n_images"):
+        assert within[column] == pytest.approx(alone[column])
+
+
+def test_too_little_to_rank_is_nan_not_an_error(frame_of):
+    one_image = np.arange(4.0)[None, :, None]
+    frame = frame_of(x=one_image, y=np.full((1, 4, 1), math.nan))
+    stability = rank_stability(frame, UP)
+    assert stability[["w_images", "low", "high", "tau_seeds", "tau_halves"]].isna().all(axis=None)
+    assert stability["n_methods"].tolist() == [4, 0]
+    same = metric_agreement(frame_of(x=one_image, y=one_image), UP).iloc[0]
+    assert same["tau"] == 1
+    assert math.isnan(same["low"])
+    assert math.isnan(metric_agreement(frame, UP).iloc[0]["tau"])
+    assert math.isnan(w_draws(frame_of(x=np.random.default_rng(0).random((1, 4, 9))), "x", ["a", "b"])[0])
+
+
+def test_the_order_of_rows_does_not_matter(noisy, frame_of):
+    frame = frame_of(x=noisy[0], y=noisy[1])
+    shuffled = frame.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(metric_agreement(frame, UP), metric_agreement(shuffled, UP))
+    pd.testing.assert_frame_equal(rank_stability(frame, UP), rank_stability(shuffled, UP))
+
+
+@pytest.mark.parametrize(
+    ("better", "message"), [({"x": "up"}, "'higher' or 'lower'"), ({"x": "higher", "z": "lower"}, "every metric")]
+)
+def test_wrong_metrics_are_refused(noisy, frame_of, better, message):
+    with pytest.raises(ValueError, match=message):
+        metric_agreement(frame_of(x=noisy[0]), better)
+
+
+def test_wrong_scores_and_methods_are_refused(noisy, frame_of):
+    frame = frame_of(x=noisy[0])
+    with pytest.raises(ValueError, match="every method"):
+        w_draws(frame, "x", ["a", "b", "z"])
+    with pytest.raises(ValueError, match="each method once"):
+        w_draws(frame, "x", ["a", "b", "a"])
+    with pytest.raises(ValueError, match="one score"):
+        rank_stability(pd.concat([frame, frame]), {"x": "higher"})
+    with pytest.raises(ValueError, match="without"):
+        rank_stability(frame.drop(columns="method"), {"x": "higher"})
