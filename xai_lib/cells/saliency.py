@@ -141,7 +141,7 @@ def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split
 def _cell(run: Settings, subject: Subject, method: str, part: str, images: Split) -> Cell:
     scale = run.scale
     budgets = {
-        "fidelity": {"causal_steps": scale.causal_steps, "n_readings": scale.n_transformed},
+        "fidelity": {"causal_steps": scale.causal_steps, "n_readings": scale.n_sensitivity},
         "repeated": {"causal_steps": scale.causal_steps, "draws": scale.sensitivity_draws},
         "transformed": {"causal_steps": scale.causal_steps},
         "cost": {},
@@ -169,7 +169,7 @@ def _compute(
     scale = run.scale
     settings = lineup.settings(method, scale)
     if part == "fidelity":
-        n_readings = 0 if method in lineup.BEYOND else min(max(scale.n_transformed - start, 0), len(images))
+        n_readings = 0 if method in lineup.BEYOND else min(max(scale.n_sensitivity - start, 0), len(images))
         return benchmark.fidelity(
             subject, method, settings, images, causal_steps=scale.causal_steps, n_readings=n_readings
         )

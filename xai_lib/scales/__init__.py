@@ -31,9 +31,9 @@ class Scale:
         flipping_step: pixels removed at each step of pixel flipping.
         saliency_seeds: number of cross-entropy networks in the saliency benchmark (at most ``seeds``).
         n_saliency: images on which its methods are scored (Tables 1 to 3).
-        n_transformed: of these, the images that are also mixed, resized, turned and cropped (Table 4), and scored in
-            other readings (normalisation, ties, baseline).
-        n_sensitivity: of these, the images for metrics that explain or perturb an image many times.
+        n_transformed: of these, the images that are also mixed, resized, turned and cropped (Table 4).
+        n_sensitivity: of these, the images for metrics that explain or perturb an image many times, and for other
+            readings of the metrics (normalisation, ties, baseline).
         sensitivity_draws: noisy copies of an image for sensitivity, and of a set of pixels for monotonicity as quantus
             has it (whose own default is 100).
         causal_steps: steps of insertion and deletion; RISE takes as many as the image's side has pixels.

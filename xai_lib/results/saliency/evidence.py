@@ -64,8 +64,10 @@ def readings(bench: Bench) -> pd.DataFrame:
     found = found[found["index"].isin(within) & ~found["method"].isin(lineup.BEYOND)]
     means = found.groupby(["metric", "reading", "method"])["value"].mean().unstack("method")
     better = directions(tuple(means.index.get_level_values("metric").unique()))
+    paper_first = sorted(means.index, key=lambda names: (names[0], names[1] != "paper", names[1]))
     rows = []
-    for (metric, reading), values in means.iterrows():
+    for metric, reading in paper_first:
+        values = means.loc[(metric, reading)]
         ours, papers = (_ranks(line, better[metric]) for line in (values, means.loc[(metric, "paper")]))
         tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy()).value
         for method in values.index:

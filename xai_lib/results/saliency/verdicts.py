@@ -152,8 +152,8 @@ def _cannot_tell_apart(bench: Bench, metrics: Sequence[str], section: str) -> It
             bench,
             f"discrimination-{metric}",
             section,
-            f"{NAMES[metric]} does not tell the nine methods apart; read as: images agree on their order less than half "
-            "(Kendall's W below 0.5).",
+            f"{NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
+            "half (Kendall's W below 0.5).",
             metric,
             "higher",
             "one half",
