@@ -1,5 +1,6 @@
 """Figures of rankings: do metrics agree, which methods differ, what fools a metric, and what moves a rank."""
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from xai_lib.figures.methods import colour, legend_of_families
@@ -23,8 +25,8 @@ def agreement(frame: pd.DataFrame) -> Figure:
         frame: rows with metric_a, metric_b, tau in [-1, 1], low, high: each pair once, in the order of the metrics.
     """
     names = list(dict.fromkeys([*frame["metric_a"], *frame["metric_b"]]))
-    side = 0.3 * len(names)
-    figure, axis = plt.subplots(figsize=(min(PAGE_WIDTH, side + 2.2), side + 1.4))
+    side = min(PAGE_WIDTH - 1.5, 0.4 * len(names))
+    figure, axis = plt.subplots(figsize=(side + 1.5, side + 2.2))
     table = np.full((len(names), len(names)), np.nan)
     for row in frame.itertuples():
         for a, b in ((row.metric_a, row.metric_b), (row.metric_b, row.metric_a)):
@@ -33,10 +35,11 @@ def agreement(frame: pd.DataFrame) -> Figure:
             decided = row.low > 0 or row.high < 0
             _number(axis, x, y, row.tau, faint=not decided, dark=abs(row.tau) > 0.7)
             if not decided:
-                axis.add_patch(_cell(x, y, fill=False, hatch="////", edgecolor="0.8", linewidth=0))
+                axis.add_patch(_cell(x, y, fill=False, hatch="///", edgecolor="0.85", linewidth=0))
     shown = axis.imshow(table, cmap=_PALETTE, vmin=-1, vmax=1)
-    _names_of_cells(axis, [METRIC_NAMES[name] for name in names], [METRIC_NAMES[name] for name in names])
-    _scale(figure, shown, axis, "Kendall's τ")
+    titles = [METRIC_NAMES[name] for name in names]
+    _names_of_cells(axis, columns=titles, rows=titles, rotation=90)
+    _scale(figure, shown, "Kendall's τ")
     return figure
 
 
@@ -49,7 +52,7 @@ def fooled(frame: pd.DataFrame) -> Figure:
         frame: rows with metric, control, superiority in [0,1] (0.5: as often better as worse), low, high, verdict.
     """
     metrics, controls = list(frame["metric"].unique()), list(frame["control"].unique())
-    figure, axis = plt.subplots(figsize=(min(PAGE_WIDTH, 0.8 * len(controls) + 2.6), 0.27 * len(metrics) + 1))
+    figure, axis = plt.subplots(figsize=(min(PAGE_WIDTH, 0.8 * len(controls) + 2.6), 0.27 * len(metrics) + 1.5))
     table = np.full((len(metrics), len(controls)), np.nan)
     for row in frame.itertuples():
         y, x = metrics.index(row.metric), controls.index(row.control)
@@ -59,11 +62,9 @@ def fooled(frame: pd.DataFrame) -> Figure:
         if is_fooled:
             axis.add_patch(_cell(x, y, fill=False, edgecolor="black", linewidth=1.6, zorder=3))
     shown = axis.imshow(table, cmap=f"{_PALETTE}_r", vmin=0, vmax=1, aspect="auto")
-    _names_of_cells(
-        axis, [METHOD_NAMES[name].replace(" ", "\n") for name in controls], [METRIC_NAMES[name] for name in metrics]
-    )
-    axis.tick_params(axis="x", rotation=0)
-    _scale(figure, shown, axis, "share of images on which\nthe control scores better")
+    titles = [METHOD_NAMES[name].replace(" ", "\n") for name in controls]
+    _names_of_cells(axis, columns=titles, rows=[METRIC_NAMES[name] for name in metrics])
+    _scale(figure, shown, "share of images on which the control scores better")
     return figure
 
 
@@ -77,9 +78,9 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
     """
     ranks = ranks.sort_values("mean_rank", kind="stable")
     means, methods = ranks["mean_rank"].to_numpy(), list(ranks["method"])
-    groups = _joined(means, cd)
+    bars = _bars(means, cd)
     half = (len(means) + 1) // 2
-    step, floor = 0.32, 0.45 + 0.17 * len(groups)
+    step, floor = 0.32, 0.45 + 0.17 * (1 + max((level for *_, level in bars), default=0))
     depth = floor + step * half
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.72 * depth + 1.0))
     low, high, margin = 1, len(means), 0.28 * (len(means) - 1)
@@ -95,8 +96,8 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
         label = f"{METHOD_NAMES[method]}  {mean:.2f}" if left else f"{mean:.2f}  {METHOD_NAMES[method]}"
         align = "right" if left else "left"
         axis.text(end, y, f" {label} ", ha=align, va="center", fontsize=8.5, color=colour(method))
-    for place, (first, last) in enumerate(groups):
-        y = 0.25 + 0.17 * place
+    for first, last, level in bars:
+        y = 0.25 + 0.17 * level
         axis.plot([means[first] - 0.04, means[last] + 0.04], [y, y], color="black", linewidth=3, solid_capstyle="butt")
     if np.isfinite(cd):
         axis.plot([low, low + cd], [-0.75, -0.75], color="black", linewidth=1, marker="|", markersize=6)
@@ -117,35 +118,44 @@ def readings(frame: pd.DataFrame) -> Figure:
     names, methods = list(frame["reading"].unique()), list(frame["method"].unique())
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.24 * len(methods) + 1.2))
     for method, rows in frame.groupby("method", sort=False):
-        places = rows["reading"].map(names.index).to_numpy()
-        axis.plot(places, rows["rank"], color=colour(method), marker="o", markersize=4, linewidth=1.4)
-        look = {"color": colour(method), "fontsize": 8.5, "va": "center"}
-        axis.text(places[0] - 0.1, rows["rank"].iloc[0], METHOD_NAMES[method], ha="right", **look)
-        axis.text(places[-1] + 0.1, rows["rank"].iloc[-1], METHOD_NAMES[method], ha="left", **look)
-    axis.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=8)
+        axis.plot(
+            rows["reading"].map(names.index), rows["rank"], "o-", color=colour(method), markersize=4, linewidth=1.4
+        )
+    for place, align, x in ((0, "right", -0.1), (-1, "left", len(names) - 0.9)):
+        ranks = frame[frame["reading"] == names[place]].set_index("method")["rank"].dropna()
+        for method, y in ranks.rank(method="first").items():  # ties would be written over each other
+            axis.text(x, y, METHOD_NAMES[method], ha=align, va="center", fontsize=8, color=colour(method))
+    axis.set_xticks(range(len(names)), [textwrap.fill(name, 10) for name in names], fontsize=8)
     axis.set_yticks(range(1, len(methods) + 1))
     axis.tick_params(axis="y", labelsize=8)
-    axis.set(xlim=(-1, len(names)), ylim=(len(methods) + 0.6, 0.4))
+    axis.set(xlim=(-1.5, len(names) + 0.5), ylim=(len(methods) + 0.6, 0.4))
     axis.set_ylabel("rank", fontsize=8.5)
     axis.grid(axis="y", visible=False)
     legend_of_families(figure, methods)
     return figure
 
 
-def _joined(means: np.ndarray, cd: float) -> list[tuple[int, int]]:
-    """First and last place of each longest run of sorted mean ranks no further apart than ``cd``."""
-    found: list[tuple[int, int]] = []
+def _bars(means: np.ndarray, cd: float) -> list[tuple[int, int, int]]:
+    """First and last place of each longest run of sorted mean ranks no further apart than ``cd``, and its bar's level.
+
+    Runs that share a place lie on different levels.
+    """
+    found: list[tuple[int, int, int]] = []
+    ends: list[int] = []  # last place taken on each level
     for first in range(len(means)):
-        last = int(np.searchsorted(means, means[first] + cd, side="right")) - 1 if np.isfinite(cd) else first
-        if last > first and (not found or last > found[-1][1]):
-            found.append((first, last))
+        last = int((means <= means[first] + cd).sum()) - 1
+        if last <= first or (found and last == found[-1][1]):
+            continue
+        level = next((level for level, end in enumerate(ends) if end < first), len(ends))
+        ends[level : level + 1] = [last]
+        found.append((first, last, level))
     return found
 
 
 def _number(axis: Axes, x: int, y: int, value: float, *, faint: bool = False, bold: bool = False, dark: bool) -> None:
     """Write a value in a cell without its leading zero; white on ``dark`` cells."""
-    text = f"{value:.2f}".replace("0.", ".", 1).replace("-", "−") if np.isfinite(value) else "–"
-    ink = "0.45" if faint else "white" if dark else "black"
+    text = f"{value:z.2f}".replace("0.", ".", 1).replace("-", "−") if np.isfinite(value) else "–"
+    ink = "0.4" if faint else "white" if dark else "black"
     axis.text(x, y, text, ha="center", va="center", fontsize=7, color=ink, weight="bold" if bold else "normal")
 
 
@@ -153,14 +163,14 @@ def _cell(x: int, y: int, **look: object) -> Rectangle:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, **look)
 
 
-def _names_of_cells(axis: Axes, columns: Sequence[str], rows: Sequence[str]) -> None:
-    axis.set_xticks(range(len(columns)), columns, rotation=60, ha="left", rotation_mode="anchor", fontsize=8)
+def _names_of_cells(axis: Axes, *, columns: Sequence[str], rows: Sequence[str], rotation: float = 0) -> None:
+    axis.set_xticks(range(len(columns)), columns, rotation=rotation, fontsize=8)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
     axis.tick_params(top=False, labeltop=True, labelbottom=False, length=0, pad=2)
     axis.grid(False)
 
 
-def _scale(figure: Figure, shown: object, axis: Axes, label: str) -> None:
-    bar = figure.colorbar(shown, ax=axis, shrink=0.6, aspect=25)
+def _scale(figure: Figure, shown: AxesImage, label: str) -> None:
+    bar = figure.colorbar(shown, ax=shown.axes, location="bottom", shrink=0.7, aspect=35)
     bar.set_label(label, fontsize=8)
     bar.ax.tick_params(labelsize=8)

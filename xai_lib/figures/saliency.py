@@ -44,7 +44,7 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
         captions: one text at the left of each row.
     """
     blocks = _blocks(list(maps), _MAPS_ABREAST)
-    figure, axes = _pictures(len(images) * len(blocks), [1] * (1 + len(blocks[0])), 1.1)
+    figure, axes = _pictures(len(images) * len(blocks), [1] * (1 + len(blocks[0])), words=0.35 * len(blocks))
     for number, methods in enumerate(blocks):
         rows = axes[number * len(images) : (number + 1) * len(images)]
         rows[0, 0].set_title("image", fontsize=_SMALL)
@@ -71,7 +71,7 @@ def extremes(rows: Sequence[Extreme]) -> Figure:
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     methods = list(rows[0]["maps"])
     half = [1] * (1 + len(methods))
-    figure, axes = _pictures(len(metrics), [*half, 0.3, *half], 1.5)
+    figure, axes = _pictures(len(metrics), [*half, 0.3, *half], words=0.34 * len(metrics))
     for axis in axes[:, len(half)]:
         axis.axis("off")
     for row in rows:
@@ -83,7 +83,7 @@ def extremes(rows: Sequence[Extreme]) -> Figure:
         )
         for axis, (method, heat) in zip(line[1:], row["maps"].items()):
             overlay(axis, row["image"], heat)
-            axis.set_xlabel(METHOD_NAMES[method], fontsize=7, labelpad=1)
+            axis.set_xlabel(METHOD_NAMES[method], fontsize=7, labelpad=2.5)
             if method == row["method"]:
                 axis.spines[:].set(edgecolor="black", linewidth=2)
     for line, metric in zip(axes, metrics):
@@ -95,7 +95,8 @@ def against_probability(frame: pd.DataFrame) -> Figure:
     """Figure 2 of the paper: a metric against the probability of the class, a dot an image, a panel a method.
 
     Args:
-        frame: rows with method, metric, probability, value, and rho, the rank correlation of the panel.
+        frame: rows with method, metric, probability, value (both in [0,1]), and rho, the rank
+            correlation of the panel.
     """
     metrics, methods = frame["metric"].unique(), list(frame["method"].unique())
     blocks = _blocks(methods, _PANELS_ABREAST)
@@ -108,9 +109,9 @@ def against_probability(frame: pd.DataFrame) -> Figure:
             axis.scatter(group["probability"], group["value"], s=3, color=colour(method), alpha=0.5, linewidth=0)
             axis.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
             axis.tick_params(labelsize=7, pad=1, labelleft=axis is line[0])
-            rho = f"ρ = {group['rho'].iloc[0]:.2f}"
+            rho = f"ρ = {group['rho'].iloc[0]:.2f}".replace("-", "−")
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
-            axis.text(0.97, 0.95, rho, transform=axis.transAxes, ha="right", va="top", fontsize=7, bbox=box)
+            axis.text(0.04, 0.94, rho, transform=axis.transAxes, ha="left", va="top", fontsize=7, bbox=box)
             if row % len(metrics) == 0:
                 axis.set_title(METHOD_NAMES[method], fontsize=8, color=colour(method))
         line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
@@ -193,7 +194,7 @@ def cost(frame: pd.DataFrame) -> Figure:
             if value > 0:
                 axis.plot(value, place, "o", color=colour(method), markersize=4.5)
             else:
-                axis.text(0.02, place, "0", transform=axis.get_yaxis_transform(), fontsize=7.5, va="center")
+                axis.text(0.03, place, "0", transform=axis.get_yaxis_transform(), fontsize=7.5, va="center")
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
     axes[0].set_yticks(places, [METHOD_NAMES[method] for method in frame["method"]])
@@ -201,10 +202,10 @@ def cost(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _pictures(height: int, ratios: Sequence[float], row_height: float) -> tuple[Figure, np.ndarray]:
-    """A figure of bare panels close together, columns as wide as ``ratios``; a row has ``row_height`` column widths."""
+def _pictures(height: int, ratios: Sequence[float], *, words: float) -> tuple[Figure, np.ndarray]:
+    """A figure of bare square panels close together, columns as wide as ``ratios``, and ``words`` inches for text."""
     column = min(_WIDEST, PAGE_WIDTH / sum(ratios))
-    size = (column * sum(ratios), column * row_height * height)
+    size = (column * sum(ratios), column * height + words)
     figure, axes = plt.subplots(
         height, len(ratios), figsize=size, width_ratios=ratios, squeeze=False, layout="constrained"
     )
