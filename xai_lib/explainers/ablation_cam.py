@@ -10,7 +10,7 @@ from xai_lib.explainers import cams
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.passes import _checked_logits, images_at_once, layer_activations, undisturbed
 from xai_lib.explainers.registry import register
-from xai_lib.explainers.score_cam import weighted_channels
+from xai_lib.explainers.score_cam import gathered, weighted_channels
 from xai_lib.explainers.scores import Score, checked_scores
 
 
@@ -54,20 +54,27 @@ def ablation_cam(
     with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
         chunk = images_at_once(images, chunk)
         activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
-        channels = activations.shape[1]
         _, module = find_layer(model, layer)
-        alone = chunk == 1 or _runs_with_one_image(model, module, images[:1], activations[:1])
-        scores = []
-        for ablated in torch.arange(-1, channels, device=x.device).split(chunk):  # -1: the network as it is
-            kept = ablated[:, None] != torch.arange(channels, device=x.device)  # [n,K]
-            copies = 1 if alone else len(ablated)
-            logits = [
-                _logits_behind(model, module, image.expand(copies, -1, -1, -1), kept[:, :, None, None] * activation)
-                for image, activation in zip(images.split(1), activations, strict=True)
-            ]
-            scores += [checked_scores(score, version) for version in torch.stack(logits, dim=1)]
-        losses = torch.stack([scores[0] - without for without in scores[1:]], dim=1).float()  # [B,K] or [B,K,S]
+        # The first score is that of the network as it is.
+        scores = gathered(_without_channels(model, module, images, activations, score, chunk), activations.shape[1] + 1)
+        losses = scores[:, :1] - scores[:, 1:]  # [B,K] or [B,K,S]
         return cams.on_images(weighted_channels(losses, activations), x, upsample)
+
+
+def _without_channels(
+    model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor, score: Score, chunk: int
+) -> Iterator[Tensor]:
+    """Scores [B,n] or [B,n,S], block after block: of all channels, then without the first, without the second, …"""
+    every = torch.arange(activations.shape[1], device=images.device)
+    alone = chunk == 1 or _runs_with_one_image(model, module, images[:1], activations[:1])
+    for ablated in torch.arange(-1, len(every), device=images.device).split(chunk):
+        kept = (ablated[:, None] != every)[:, :, None, None]  # [n,K,1,1]
+        copies = 1 if alone else len(ablated)
+        logits = [
+            _logits_behind(model, module, image.expand(copies, -1, -1, -1), kept * activation)
+            for image, activation in zip(images.split(1), activations, strict=True)
+        ]
+        yield torch.stack([checked_scores(score, version) for version in torch.stack(logits, dim=1)], dim=1)
 
 
 def _runs_with_one_image(model: nn.Module, module: nn.Module, image: Tensor, activation: Tensor) -> bool:

@@ -1,5 +1,8 @@
 """Score-CAM: channels weighted by the score of the image seen through them (Wang et al. 2020)."""
 
+import itertools
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -47,11 +50,8 @@ def score_cam(
     with undisturbed(model, x) as images:
         chunk = images_at_once(images, chunk)
         activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
-        scores = []
-        for channels in activations.split(max(1, chunk // max(1, len(images))), dim=1):
-            masks = _masks(channels, images.shape[-2:]).to(images.dtype)
-            scores.append(perturbed_scores(model, images[:, None] * masks[:, :, None], score, chunk))
-        weights = torch.cat(scores, dim=1).float().softmax(dim=1)  # [B,K] or [B,K,S]
+        found = _seen_through_channels(model, images, activations, score, chunk)
+        weights = gathered(found, activations.shape[1]).softmax(dim=1)
         return cams.on_images(weighted_channels(weights, activations), x, upsample)
 
 
@@ -59,6 +59,29 @@ def weighted_channels(weights: Tensor, activations: Tensor) -> Tensor:
     """Σ_k w_k A_k in float32: weights [B,K] or [B,K,S] and activations [B,K,h,w] to maps [B,h,w] or [B,S,h,w]."""
     with torch.autocast(activations.device.type, enabled=False):
         return torch.einsum("bk...,bkhw->b...hw", weights, activations)
+
+
+def gathered(blocks: Iterator[Tensor], count: int) -> Tensor:
+    """Blocks of scores [B,n] or [B,n,S] one after the other: float32 [B,count] or [B,count,S].
+
+    They are copied into one tensor as they come, because small tensors that stay between large ones that do not
+    scatter a process's memory, which then grows with their number.
+    """
+    first = next(blocks)
+    scores = first.new_empty(len(first), count, *first.shape[2:], dtype=torch.float32)
+    done = 0
+    for block in itertools.chain([first], blocks):
+        scores[:, done : done + block.shape[1]] = block
+        done += block.shape[1]
+    return scores
+
+
+def _seen_through_channels(
+    model: nn.Module, images: Tensor, activations: Tensor, score: Score, chunk: int
+) -> Iterator[Tensor]:
+    for channels in activations.split(max(1, chunk // max(1, len(images))), dim=1):
+        masks = _masks(channels, images.shape[-2:]).to(images.dtype)
+        yield perturbed_scores(model, images[:, None] * masks[:, :, None], score, chunk)
 
 
 def _masks(channels: Tensor, size: tuple[int, int]) -> Tensor:
