@@ -50,6 +50,8 @@ def test_what_is_fooled_is_framed_and_bold():
     axis = figures.fooled(frame).axes[0]
     np.testing.assert_array_equal(axis.images[0].get_array(), [[0.25, 0.9], [0.75, 0]])
     assert cells(axis) == {(1, 0)}
+    written = {text.get_position(): text.get_text() for text in axis.texts}
+    assert written == {(0, 0): ".25", (1, 0): ".90", (0, 1): ".75", (1, 1): ".00"}
     assert [text.get_text() for text in axis.texts if text.get_weight() == "bold"] == [".90"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["Uniform", "Edge\nmap"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["I ↑", "D ↓"]
