@@ -5,6 +5,8 @@ from the same cube; quantus takes batches of all images, ours as many noisy imag
 scaled to [0,1] by each side's own means.
 """
 
+import warnings
+
 import numpy as np
 import quantus
 import torch
@@ -60,16 +62,18 @@ def reference(grad_cam, network, x, target, device):
     maps = explain(network, x, target)
 
     def score():
-        return metric(
-            model=network,
-            x_batch=x.numpy(),
-            y_batch=target.numpy().astype(np.int64),
-            a_batch=maps.copy(),
-            explain_func=explain,
-            channel_first=True,
-            device=str(device),
-            batch_size=IMAGES,
-        )
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of empty maps
+            return metric(
+                model=network,
+                x_batch=x.numpy(),
+                y_batch=target.numpy(),
+                a_batch=maps.copy(),
+                explain_func=explain,
+                channel_first=True,
+                device=str(device),
+                batch_size=IMAGES,
+            )
 
     return score
 

@@ -155,6 +155,21 @@ def test_each_image_stands_alone_in_any_chunk_and_nothing_is_changed(baseline, i
     assert torch.equal(images, before[0]) and torch.equal(maps, before[1])
 
 
+def test_seed_decides_ties_and_drawn_pixels(images, network, blobs):
+    def loss(maps, **settings):
+        return retention_loss(network, images, maps, TARGET, index=INDEX, step=40, **settings)
+
+    ties, none = torch.ones(6, SIZE, SIZE), torch.randperm(144).reshape(1, SIZE, SIZE).expand(6, -1, -1).float()
+    assert not torch.equal(loss(ties, seed=1), loss(ties, seed=2))
+    assert not torch.equal(loss(none, seed=1, baseline="uniform"), loss(none, seed=2, baseline="uniform"))
+    assert torch.equal(loss(none, seed=1), loss(none, seed=2))
+    few = [
+        effective_complexity_minimum(network, images, ties, TARGET, index=INDEX, step=4, tolerance=1e-4, seed=seed)
+        for seed in (1, 2)
+    ]
+    assert not torch.equal(*few)
+
+
 def test_undefined_maps_are_nan_and_leave_the_others_alone(images, network, blobs):
     maps = blobs(6)
     complete = effective_complexity_minimum(network, images, maps, TARGET, index=INDEX)

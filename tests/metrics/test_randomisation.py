@@ -83,6 +83,19 @@ def test_one_part_at_a_time_has_the_weights_of_the_cascade(resnet):
     assert not torch.equal(changed.backbone.stem[0].weight, resnet.backbone.stem[0].weight)
 
 
+def test_a_module_with_parameters_and_parts_of_its_own_is_reset_without_them():
+    class Scaled(nn.Linear):
+        def __init__(self):
+            super().__init__(3, 3)
+            self.inner = nn.Linear(3, 3)
+
+    model = Scaled().eval()
+    steps = list(randomised(model, 0, "independent"))
+    assert [name for name, _ in steps] == ["inner", ""]
+    assert changed_parameters(model, steps[0][1]) == {"inner.weight", "inner.bias"}
+    assert changed_parameters(model, steps[1][1]) == {"weight", "bias"}
+
+
 def test_weights_are_those_of_a_new_layer_and_differ_between_parts_and_seeds():
     model = nn.Sequential(nn.Linear(50, 50), nn.Linear(50, 50)).eval()
     *_, (_, changed) = randomised(model, 0)

@@ -191,8 +191,9 @@ def test_undefined_maps_are_nan_and_leave_the_others_alone(variant, images):
         maps = brightness(x, target, index)
         maps[index == 50] = 0
         maps[index == 51, 2, 2] = torch.nan
-        maps[index == 52, 2, 2] = torch.inf
-        maps[(index == 53) & (x[:, 0, 0, 0] != images[3, 0, 0, 0]), 2, 2] = torch.inf  # only under noise
+        untouched = (x == images[index - 50]).flatten(1).all(1)
+        maps[(index == 52) & untouched, 2, 2] = torch.inf
+        maps[(index == 53) & ~untouched, 2, 2] = torch.inf
         return maps
 
     scores = max_sensitivity(explain, images, TARGET, index=INDEX, variant=variant)
