@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)
     record = add("record", _record, "write a run's tables, figures and provenance into a folder of the book")
-    record.add_argument("paper", choices=("contrastive",))
+    record.add_argument("paper", choices=("contrastive", "saliency"))
     record.add_argument("folder", type=Path)
     return parser
 

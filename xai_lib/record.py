@@ -1,8 +1,9 @@
 """Record a run too slow to repeat at every build: its tables, figures and provenance, in a folder of the book."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -10,33 +11,89 @@ from IPython.display import DisplayObject
 from matplotlib.figure import Figure
 
 from xai_lib import artefacts, cells, figures, provenance
-from xai_lib.cells import Settings
-from xai_lib.results import contrastive as results
+from xai_lib.cells import Bench, Settings
+from xai_lib.keys import Cell
+from xai_lib.results import contrastive as contrastive_results
+from xai_lib.results import provenance as made_by
+from xai_lib.results.saliency import evidence, pictures, printed, scores, verdicts
 from xai_lib.store import Store
-from xai_lib.tables import contrastive as tables
+from xai_lib.tables import contrastive as contrastive_tables
+from xai_lib.tables import provenance as table_of
+from xai_lib.tables import saliency as saliency_tables
 
 RECORDED = "book/recorded"
 
 # name -> numbers (CSV) and what a page shows of them (an HTML fragment)
-_TABLES: dict[str, tuple[Callable[[Settings], pd.DataFrame], Callable[[Settings], DisplayObject]]] = {
-    "accuracy": (results.accuracy, tables.accuracy),
-    "results": (results.results, tables.results),
-    "orders": (results.orders, tables.orders),
-    "verdicts": (results.verdicts, tables.verdicts),
-    "quantus": (results.quantus, tables.quantus),
-    "empty-maps": (results.empty_maps, tables.empty_maps),
-    "provenance": (results.provenance, tables.provenance),
+_Tables = Mapping[str, tuple[Callable[[Any], pd.DataFrame], Callable[[Any], DisplayObject]]]
+_Views = Mapping[str, Callable[[Any], DisplayObject]]
+_Numbers = Mapping[str, Callable[[Any], pd.DataFrame]]
+_Figures = Mapping[str, Callable[[Any], Figure]]
+
+_CONTRASTIVE_TABLES: _Tables = {
+    "accuracy": (contrastive_results.accuracy, contrastive_tables.accuracy),
+    "results": (contrastive_results.results, contrastive_tables.results),
+    "orders": (contrastive_results.orders, contrastive_tables.orders),
+    "verdicts": (contrastive_results.verdicts, contrastive_tables.verdicts),
+    "quantus": (contrastive_results.quantus, contrastive_tables.quantus),
+    "empty-maps": (contrastive_results.empty_maps, contrastive_tables.empty_maps),
 }
-_VIEWS: dict[str, Callable[[Settings], DisplayObject]] = {
-    "images": tables.splits,
-    "settings": tables.recipe_settings,
-}
-_FIGURES: dict[str, Callable[[Settings], Figure]] = {
-    "training": lambda run: figures.training_curves(results.histories(run)),
-    "embedding": lambda run: figures.embedding(results.embedding(run, seed=0), run.test_split().classes),
-    "overlays": lambda run: figures.overlays(*results.overlays(run, n=6, seed=0)),
+_CONTRASTIVE_VIEWS: _Views = {"images": contrastive_tables.splits, "settings": contrastive_tables.recipe_settings}
+_CONTRASTIVE_NUMBERS: _Numbers = {"histories": contrastive_results.histories}
+_CONTRASTIVE_FIGURES: _Figures = {
+    "training": lambda run: figures.training_curves(contrastive_results.histories(run)),
+    "embedding": lambda run: figures.embedding(contrastive_results.embedding(run, seed=0), run.test_split().classes),
+    "overlays": lambda run: figures.overlays(*contrastive_results.overlays(run, n=6, seed=0)),
     "flipping": lambda run: figures.flipping_curves(cells.curves(run)),
-    "distributions": lambda run: figures.distributions(cells.scores(run), tables.PANELS),
+    "distributions": lambda run: figures.distributions(cells.scores(run), contrastive_tables.PANELS),
+}
+_SALIENCY_TABLES: _Tables = {
+    "table-1": (printed.table_1, saliency_tables.table_1),
+    "table-2": (printed.table_2, saliency_tables.table_2),
+    "table-3": (printed.table_3, saliency_tables.table_3),
+    "table-4": (printed.table_4, saliency_tables.table_4),
+    "unprinted": (lambda bench: printed.unprinted(bench, scores.present(bench, scores.UNPRINTED)),
+                  saliency_tables.unprinted),
+    "readings": (evidence.readings, saliency_tables.readings),
+    "stability": (evidence.stability, saliency_tables.stability),
+    "fooled": (evidence.fooled, saliency_tables.fooled),
+    "discrimination": (evidence.discrimination, saliency_tables.discrimination),
+    "verdicts": (verdicts.verdicts, saliency_tables.verdicts),
+    "cost": (evidence.cost, saliency_tables.cost),
+}  # fmt: skip
+_SALIENCY_VIEWS: _Views = {
+    "networks": saliency_tables.networks,
+    "methods": saliency_tables.methods,
+    "leaderboard": saliency_tables.leaderboard,
+}
+_SALIENCY_NUMBERS: _Numbers = {
+    "leaderboard": lambda bench: printed.leaderboard(bench, scores.present(bench)),
+    "agreement": evidence.agreement,
+    "by-setting": printed.by_setting,
+}
+_CAUSAL = (
+    "fake-cam",
+    "gradient",
+    "integrated-gradients",
+    "grad-cam",
+    "score-cam",
+    "rise",
+    "random",
+    "centred-gaussian",
+)
+_SALIENCY_FIGURES: _Figures = {
+    "maps": lambda bench: figures.maps(*pictures.maps(bench, bench.methods, n=4)),
+    "curves": lambda bench: figures.curves(pictures.causal_curves(bench, _CURVES, n=50)),
+    "extremes": lambda bench: figures.extremes(pictures.extremes(bench)),
+    "probability": lambda bench: figures.against_probability(evidence.against_probability(bench)),
+    "transforms": lambda bench: figures.transforms(
+        printed.by_setting(bench).query("metric in ['average-drop', 'insertion']")
+    ),
+    "readings": lambda bench: figures.readings(evidence.readings(bench).query("metric == 'average-drop'")),
+    "agreement": lambda bench: figures.agreement(evidence.agreement(bench)),
+    "ranks-insertion": lambda bench: figures.critical_difference(*evidence.mean_ranks(bench, "insertion"), "Insertion"),
+    "ranks-gain": lambda bench: figures.critical_difference(*evidence.mean_ranks(bench, "average-gain"), "AG"),
+    "fooled": lambda bench: figures.fooled(evidence.fooled(bench)),
+    "cost": lambda bench: figures.cost(evidence.cost(bench)),
 }
 
 
@@ -49,23 +106,47 @@ def contrastive(run: Settings, folder: Path) -> None:
         RuntimeError: if the tree differs from its commit (other than in recorded folders), so that no number could
             name the code that made it.
     """
+    _prepare(folder)
+    _write(run, folder, _CONTRASTIVE_TABLES, _CONTRASTIVE_VIEWS, _CONTRASTIVE_NUMBERS, _CONTRASTIVE_FIGURES)
+    _write_provenance(run, folder, cells.of_run(run))
+
+
+def saliency(run: Settings, folder: Path) -> None:
+    """Write a run of the saliency benchmark into ``folder``; as :func:`contrastive`."""
+    _prepare(folder)
+    bench = cells.bench(run)
+    _write(bench, folder, _SALIENCY_TABLES, _SALIENCY_VIEWS, _SALIENCY_NUMBERS, _SALIENCY_FIGURES)
+    _write_provenance(run, folder, cells.of_bench(bench))
+
+
+def _prepare(folder: Path) -> None:
     provenance.require_clean_tree(outputs=(RECORDED,))
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (numbers, view) in _TABLES.items():
-        artefacts.write_frame(folder / f"{name}.csv", numbers(run))
-        _write_text(folder / f"{name}.html", view(run).data)
-    for name, view in _VIEWS.items():
-        _write_text(folder / f"{name}.html", view(run).data)
-    artefacts.write_frame(folder / "histories.csv", results.histories(run))
+
+
+def _write(
+    of: Settings | Bench, folder: Path, tables: _Tables, views: _Views, numbers: _Numbers, drawings: _Figures
+) -> None:
+    for name, (compute, view) in tables.items():
+        artefacts.write_frame(folder / f"{name}.csv", compute(of))
+        _write_text(folder / f"{name}.html", view(of).data)
+    for name, view in views.items():
+        _write_text(folder / f"{name}.html", view(of).data)
+    for name, compute in numbers.items():
+        artefacts.write_frame(folder / f"{name}.csv", compute(of))
     figures.use_style()
-    for name, draw in _FIGURES.items():
-        figure = draw(run)
+    for name, draw in drawings.items():
+        figure = draw(of)
         figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
         plt.close(figure)
+
+
+def _write_provenance(run: Settings, folder: Path, made: Sequence[Cell]) -> None:
+    artefacts.write_frame(folder / "provenance.csv", made_by.provenance(made))
+    _write_text(folder / "provenance.html", table_of.provenance(made).data)
     store = Store()
-    made_by = [artefacts.read_json(store.path(cell) / "provenance.json") for cell in cells.of_run(run)]
-    scale = asdict(run.scale)
-    head = {"label": run.label, "scale": scale, "tables": provenance.software(), "cells": made_by}
+    records = [artefacts.read_json(store.path(cell) / "provenance.json") for cell in made]
+    head = {"label": run.label, "scale": asdict(run.scale), "tables": provenance.software(), "cells": records}
     artefacts.write_json(folder / "provenance.json", head)
 
 

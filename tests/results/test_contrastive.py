@@ -7,6 +7,7 @@ import torch
 
 from xai_lib import cells, claims
 from xai_lib.results import contrastive as results
+from xai_lib.results import provenance
 
 COMPLEXITY = "contrastive-complexity-grad-cam-scl"
 CLAIMS = [
@@ -221,7 +222,7 @@ def test_overlays_show_the_first_image_of_the_first_classes(smoke_run):
 
 
 def test_provenance_has_a_row_for_every_cell(smoke_run):
-    rows = results.provenance(smoke_run)
+    rows = provenance.provenance(cells.of_run(smoke_run))
     assert rows["key"].tolist() == [cell.key[:12] for cell in cells.of_run(smoke_run)]
     assert (rows["seconds"] > 0).all() and rows["ended"].str.startswith("20").all()
     assert rows["libraries"].str.contains(f"torch {torch.__version__.split('+')[0]}").all()

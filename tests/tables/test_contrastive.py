@@ -6,6 +6,7 @@ import pytest
 from xai_lib import cells, metrics, statistics
 from xai_lib.results import contrastive as results
 from xai_lib.tables import contrastive as tables
+from xai_lib.tables import provenance
 from xai_lib.training import recipes
 
 
@@ -152,7 +153,7 @@ def test_verdicts_are_those_of_the_rule(smoke_run):
 
 
 def test_provenance_has_a_row_a_stage(smoke_run):
-    rows = read(tables.provenance(smoke_run)).set_index("stage")
+    rows = read(provenance.provenance(cells.of_run(smoke_run))).set_index("stage")
     assert rows["cells"].astype(int).to_dict() == {"train": 3, "predict": 3, "explain": 6, "score": 6}
     assert rows["computing time"].str.endswith(" min").all()
     assert rows["finished"].str.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d").all()

@@ -5,11 +5,12 @@ of it, computing what the store lacks; ``scores`` and ``curves`` gather a whole 
 ``bench(run)`` is the saliency benchmark on a run's networks, ``saliency_scores`` its results.
 """
 
+from xai_lib.cells.example import Example, example
 from xai_lib.cells.explain import Explained, explained
 from xai_lib.cells.gather import curves, predictions, scores
 from xai_lib.cells.plan import of_bench, of_run, plan
 from xai_lib.cells.predict import Predicted, predicted
-from xai_lib.cells.saliency import Bench, bench, benchmarked, saliency_scores
+from xai_lib.cells.saliency import Bench, bench, bench_of, benchmarked, saliency_scores
 from xai_lib.cells.score import curve, scaled, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
 from xai_lib.cells.stages import STAGES, Stage
@@ -20,15 +21,18 @@ __all__ = [
     "METHODS",
     "STAGES",
     "Bench",
+    "Example",
     "Explained",
     "Predicted",
     "Settings",
     "Stage",
     "Trained",
     "bench",
+    "bench_of",
     "benchmarked",
     "curve",
     "curves",
+    "example",
     "explained",
     "of_bench",
     "of_run",

@@ -1,5 +1,6 @@
 """Stages of the saliency benchmark: scores of one network and method, a chunk of images at a time."""
 
+import hashlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from xai_lib.cells.settings import Settings
 from xai_lib.cells.stages import STAGES
 from xai_lib.cells.train import train_cell, trained
 from xai_lib.datasets import Split, StreamedSplit, select
+from xai_lib.explainers import layers
 from xai_lib.keys import Cell
 from xai_lib.store import Store
 
@@ -51,6 +53,45 @@ def bench(run: Settings) -> Bench:
     if run.pretrained:
         return Bench(run, (_from_torchvision(run),))
     return Bench(run, tuple(_trained_here(run, seed) for seed in range(min(run.scale.saliency_seeds, run.scale.seeds))))
+
+
+def bench_of(
+    run: Settings,
+    network: nn.Module,
+    images: Split | StreamedSplit,
+    *,
+    name: str,
+    layer: str | None = None,
+    methods: tuple[str, ...] = lineup.ALL,
+) -> Bench:
+    """The benchmark on a network of your own.
+
+    Args:
+        run: scale, device and label; its data set is not used.
+        network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
+        images: images, labels in the network's order of classes, and the normalisation it was trained with.
+        name: what the network is, besides its weights: with them it makes the key under which scores are kept.
+        layer: dotted name of the layer explained; None for the network's default, or its last spatial one.
+        methods: names of the explainers that take part.
+
+    Raises:
+        ValueError: if there is no such layer or method; the message lists those that exist.
+    """
+    if strangers := [method for method in methods if method not in lineup.ALL]:
+        raise ValueError(f"Expected methods out of {', '.join(lineup.ALL)}. Got {', '.join(strangers)}.")
+    network = network.to(run.device, memory_format=torch.channels_last)
+    images = _some(images, run.scale.n_saliency)
+    weights = pretrained.state_digest(network)
+    subject = Subject(
+        load=lambda: network,
+        key=hashlib.sha256(f"{name}|{weights}".encode()).hexdigest(),
+        parents=(),
+        layer=_layer_of(network, images, layer, run.device),
+        images=images,
+        reference=lambda: _some(images, _REFERENCE),
+        device=run.device,
+    )
+    return Bench(run, (subject,), methods)
 
 
 def parts_of(method: str) -> tuple[str, ...]:
@@ -124,6 +165,13 @@ def _from_torchvision(run: Settings) -> Subject:
         reference=lambda: _some(images, _REFERENCE),
         device=run.device,
     )
+
+
+def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | None, device: torch.device) -> str:
+    if layer is not None or hasattr(network, "default_layer"):
+        return layers.find_layer(network, layer)[0]
+    batch = next(iter(images.subset([0]).batches(1)))
+    return layers.last_spatial_layer(network, images.normalise(batch.images.to(device)))
 
 
 def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split]]:

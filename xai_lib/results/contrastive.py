@@ -6,9 +6,8 @@ import pandas as pd
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from xai_lib import artefacts, cells, claims, published, statistics
+from xai_lib import cells, claims, published, statistics
 from xai_lib.cells import LOSSES, METHODS, Settings
-from xai_lib.store import Store
 
 # The paper's metrics, then ours, in the order of the page; those a data set cannot give are left out.
 METRICS = (
@@ -163,28 +162,6 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     }
     names = [split.classes[int(split.labels[position])] for position in first]
     return split.images[first].float() / 255, maps, names
-
-
-def provenance(run: Settings) -> pd.DataFrame:
-    """What made the run: one row a cell with stage, key, seconds, commit, device, threads, library versions, end."""
-    store, rows = Store(), []
-    for cell in cells.of_run(run):
-        record = artefacts.read_json(store.path(cell) / "provenance.json")
-        last = record["attempts"][-1]
-        libraries = ", ".join(f"{name} {version}" for name, version in last["libraries"].items() if version)
-        rows.append(
-            {
-                "stage": cell.stage,
-                "key": cell.key[:12],
-                "seconds": record["seconds"],
-                "commit": last["commit"][:12] + (" with changes" if last["dirty"] else ""),
-                "device": last["device"],
-                "threads": last["threads"],
-                "libraries": libraries,
-                "ended": last["ended"],
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def _cifar10(number: int) -> pd.DataFrame:

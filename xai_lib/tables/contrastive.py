@@ -241,26 +241,6 @@ def verdicts(run: Settings) -> HTML:
     return show(frame, caption, text=["section", "verdict"], long=["claim"])
 
 
-def provenance(run: Settings) -> HTML:
-    """What made the run: cells, time, code, machine and libraries, one row a stage."""
-    rows = results_of.provenance(run)
-    grouped = rows.groupby("stage", sort=False)
-    joined = {
-        name: grouped[name].agg(lambda values: "; ".join(sorted({str(v) for v in values})))
-        for name in ("commit", "device", "threads", "libraries")
-    }
-    frame = pd.DataFrame(
-        {
-            "stage": list(grouped.groups),
-            "cells": grouped.size().tolist(),
-            "computing time": [f"{seconds / 60:.1f} min" for seconds in grouped["seconds"].sum()],
-            **{name: values.tolist() for name, values in joined.items()},
-            "finished": grouped["ended"].max().str[:16].str.replace("T", " ").tolist(),
-        }
-    )
-    return show(frame, "Provenance.", text=["stage", "commit", "device"], long=["libraries"])
-
-
 def _value(setting: str, value: object) -> str:
     if value is None:
         return "own" if setting == "width" else MISSING

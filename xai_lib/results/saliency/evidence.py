@@ -5,7 +5,7 @@ import pandas as pd
 from xai_lib import cells, statistics
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
-from xai_lib.results.saliency.scores import FIDELITY, INFORMED, UNINFORMED, directions, in_order, present, scores
+from xai_lib.results.saliency.scores import FIDELITY, directions, in_order, informed, present, scores, uninformed
 
 _ONE_A_KIND = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya")  # near copies of their namesakes
 
@@ -19,7 +19,7 @@ def agreement(bench: Bench) -> pd.DataFrame:
     """Do metrics rank the informed methods alike? Kendall's tau of every pair: see ``statistics.metric_agreement``."""
     names = compared(bench)
     found = scores(bench)
-    found = found[found["method"].isin(INFORMED) & found["metric"].isin(names)]
+    found = found[found["method"].isin(informed(bench)) & found["metric"].isin(names)]
     return statistics.metric_agreement(found, directions(names))
 
 
@@ -27,7 +27,7 @@ def stability(bench: Bench) -> pd.DataFrame:
     """Do images, halves of the images and trainings rank the informed methods alike, metric by metric?"""
     names = present(bench)
     found = scores(bench)
-    found = found[found["method"].isin(INFORMED) & found["metric"].isin(names)]
+    found = found[found["method"].isin(informed(bench)) & found["metric"].isin(names)]
     return in_order(statistics.rank_stability(found, directions(names)))
 
 
@@ -35,14 +35,14 @@ def fooled(bench: Bench) -> pd.DataFrame:
     """Which uninformed maps score better than the methods, metric by metric: see ``statistics.fooled``."""
     names = present(bench)
     found = scores(bench)
-    return statistics.fooled(found[found["metric"].isin(names)], directions(names), UNINFORMED, INFORMED)
+    return statistics.fooled(found[found["metric"].isin(names)], directions(names), uninformed(bench), informed(bench))
 
 
 def discrimination(bench: Bench) -> pd.DataFrame:
     """How many pairs of informed methods a metric tells apart: see ``statistics.discrimination``."""
     names = present(bench)
     found = scores(bench)
-    return in_order(statistics.discrimination(found[found["metric"].isin(names)], directions(names), INFORMED))
+    return in_order(statistics.discrimination(found[found["metric"].isin(names)], directions(names), informed(bench)))
 
 
 def mean_ranks(bench: Bench, metric: str) -> tuple[pd.DataFrame, float]:

@@ -43,6 +43,16 @@ def directions(names: tuple[str, ...]) -> dict[str, str]:
     return {name: metrics.about(name).better for name in names}
 
 
+def informed(bench: Bench) -> tuple[str, ...]:
+    """The paper's methods that look at the network and take part."""
+    return tuple(name for name in INFORMED if name in bench.methods)
+
+
+def uninformed(bench: Bench) -> tuple[str, ...]:
+    """Fake-CAM and the controls that take part."""
+    return tuple(name for name in UNINFORMED if name in bench.methods)
+
+
 def present(bench: Bench, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
     """Those of the metrics that the benchmark's images can give, in the order of the pages."""
     found = set(scores(bench)["metric"])
