@@ -122,7 +122,7 @@ def monotonicity(
         model, x, attribution, target, index=index, seed=seed, sets=sets, baseline=baseline, ties=ties, chunk=chunk
     )[:, 1:]
     means = set_means(attribution.to(curve.device), sets)
-    return defined(_pearson(means, curve.double()), _varies(curve))
+    return _pearson(means, curve.double()).float()
 
 
 @register(
