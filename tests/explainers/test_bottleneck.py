@@ -208,6 +208,7 @@ def test_the_network_and_the_images_are_left_as_they_were(model, x, images, targ
     settings = {"statistics": statistics, "seed": 0, "index": INDEX, "layer": "middle", "steps": 3}
     expected = iba(model, x, score=class_score(target), **settings)
     assert expected.dtype == torch.float32 and not expected.requires_grad
+    assert all(parameter.requires_grad for parameter in model.parameters())
     model.train()
     model.middle.eval()
     model.head.bias.requires_grad_(False)
