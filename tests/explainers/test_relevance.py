@@ -142,9 +142,17 @@ def test_excitation_backprop_by_hand():
     # Probability of each feature: mean activation times positive weight; of each place: its share of the mean.
     model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1))
     model[3].weight.data, model[3].bias.data = torch.tensor([[2.0, 1.0, -5.0]]), torch.tensor([100.0])
-    activations = torch.tensor([[[[1.0, 3.0]], [[4.0, 0.0]], [[7.0, 7.0]]]])  # means 2, 2, 7
+    activations = torch.tensor([[[[1.0, 3.0]], [[4.0, -1.0]], [[7.0, 7.0]]]])  # means 2, 1.5, 7
     maps = excitation_backprop(model, activations, score=lambda logits: logits[:, 0], layer="0")
-    torch.testing.assert_close(maps, torch.tensor([[[(1 + 2) / 6, 3 / 6]]]), rtol=1e-5, atol=0)
+    torch.testing.assert_close(maps, torch.tensor([[[(1 + 1.5) / 5.5, 3 / 5.5]]]), rtol=1e-5, atol=0)
+
+
+def test_batch_normalisation_without_a_convolution_passes_probability_on():
+    model = nn.Sequential(nn.Identity(), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 1))
+    model[1].running_var.fill_(9.0)
+    nn.init.ones_(model[4].weight)
+    maps = excitation_backprop(model, torch.ones(1, 3, 2, 2), score=lambda logits: logits[:, 0], layer="0")
+    torch.testing.assert_close(maps.sum(), torch.tensor(1.0), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("layer", ["stem", "middle", "last"])
