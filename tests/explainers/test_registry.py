@@ -20,11 +20,13 @@ def test_get_returns_the_function():
 
 
 def test_every_explainer_answers_to_the_same_face(model, x, target):
+    statistics = explainers.bottleneck.feature_statistics(model, [x], "last")
     for name in explainers.names():
         about = explainers.about(name)
         extra = {"seed": 0, "index": torch.arange(len(x))} if about.random else {}
-        maps = explainers.get(name)(model, x, score=explainers.class_score(target), layer="last", **extra)
-        assert maps.shape == (4, 16, 16), name
+        extra |= {"statistics": statistics} if about.needs else {}
+        maps = about.function(model, x, score=explainers.of_class(target, about.explains), layer="last", **extra)
+        assert maps.shape in ((4, 16, 16), (4, 3, 16, 16)), name
         assert maps.dtype == torch.float32
         assert not maps.requires_grad
 
@@ -36,6 +38,13 @@ def test_about_says_what_a_caller_must_know():
     assert not explainers.about("eigen-cam").class_specific
     assert explainers.about("random").random
     assert not explainers.about("edge-map").on_layer
+    assert explainers.about("iba").needs == ("statistics",)
+    assert not any(explainers.about(name).needs for name in explainers.names() if name != "iba")
+    assert {name for name in explainers.names() if explainers.about(name).explains != "logit"} == {
+        "iba",
+        "lime",
+        "rise",
+    }
 
 
 @pytest.mark.parametrize("lookup", [explainers.get, explainers.about])

@@ -1,5 +1,6 @@
 """What a map costs: passes through the network, time and memory, measured on one batch."""
 
+import os
 import time
 from collections.abc import Callable
 
@@ -51,6 +52,7 @@ def _peak_bytes(work: Callable[[], None], device: torch.device) -> int:
         before = torch.cuda.memory_allocated(device)
         work()
         return torch.cuda.max_memory_allocated(device) - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler reports each start and stop on stderr
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
     held = peak = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from torch import nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from xai_lib import artefacts, benchmark, models, pretrained
 from xai_lib.benchmark import Subject, lineup
