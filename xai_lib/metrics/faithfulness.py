@@ -4,17 +4,23 @@
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from xai_lib.metrics.maps import check_maps, is_empty, is_finite
-from xai_lib.metrics.perturbation import Model, class_probabilities, inverse, ranks
+from xai_lib.metrics.maps import is_empty, is_finite
+from xai_lib.metrics.perturbation import (
+    Baseline,
+    Model,
+    Ties,
+    check_inputs,
+    class_probabilities,
+    inverse,
+    ranks,
+    replacement,
+)
 from xai_lib.metrics.registry import register
-
-Baseline = Literal["minimum", "zero"] | Tensor
 
 
 def pixel_flipping_curve(
@@ -27,7 +33,7 @@ def pixel_flipping_curve(
     seed: int = 0,
     step: int = 32,
     baseline: Baseline = "minimum",
-    ties: Literal["random", "stable"] = "random",
+    ties: Ties = "random",
     chunk: int | None = None,
 ) -> Tensor:
     """Probability of the target while pixels are removed, those with the highest attribution first.
@@ -44,7 +50,7 @@ def pixel_flipping_curve(
         step: pixels removed at a time, with all their colours; the last step may be smaller.
         baseline: what removed pixels become. "minimum" is the lowest value of the normalised image (the paper's
             black), "zero" the mean colour of the data set; or a tensor that broadcasts to x's shape.
-        ties: order of equal values: drawn for each image, or row by row ("stable").
+        ties: order of equal values, see :func:`xai_lib.metrics.perturbation.ranks`.
         chunk: perturbed images in one forward pass; None suits the device.
 
     Returns:
@@ -58,7 +64,7 @@ def pixel_flipping_curve(
     _check(x, attribution, target, step)
     rank = ranks(attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
     removed = torch.tensor(_pixels_removed(attribution[0].numel(), step), device=x.device)
-    curve = class_probabilities(model, x, _replacement(x, baseline), rank, removed, target.to(x.device), chunk)
+    curve = class_probabilities(model, x, replacement(x, baseline), rank, removed, target.to(x.device), chunk)
     return _defined(curve, attribution)
 
 
@@ -94,7 +100,7 @@ def pixel_flipping(
     seed: int = 0,
     step: int = 32,
     baseline: Baseline = "minimum",
-    ties: Literal["random", "stable"] = "random",
+    ties: Ties = "random",
     chunk: int | None = None,
 ) -> Tensor:
     """Area under :func:`pixel_flipping_curve` over the fraction of pixels removed. Lower is better.
@@ -130,7 +136,7 @@ def pixel_flipping_normalised(
     seed: int = 0,
     step: int = 32,
     baseline: Baseline = "minimum",
-    ties: Literal["random", "stable"] = "random",
+    ties: Ties = "random",
     chunk: int | None = None,
 ) -> Tensor:
     """As :func:`pixel_flipping`, with every curve divided by its first point. Lower is better.
@@ -180,7 +186,7 @@ def released_curve(
     order = torch.from_numpy(np.argsort(-values.numpy(), axis=1)).to(x.device)
     rank = inverse(order).reshape(x.shape)
     removed = torch.tensor(_pixels_removed(values.shape[1], step)[1:], device=x.device)
-    curve = class_probabilities(model, x, _replacement(x, "minimum"), rank, removed, target.to(x.device), chunk)
+    curve = class_probabilities(model, x, replacement(x, "minimum"), rank, removed, target.to(x.device), chunk)
     return _defined(curve, attribution)
 
 
@@ -211,40 +217,12 @@ def _pixels_removed(n: int, step: int) -> list[int]:
     return [*range(0, n, step), n]
 
 
-def _replacement(x: Tensor, baseline: Baseline) -> Tensor:
-    """What removed values become: [B,...], broadcasting to x."""
-    if isinstance(baseline, Tensor):
-        try:
-            return baseline.to(x).expand(x.shape)
-        except RuntimeError as error:
-            raise ValueError(
-                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
-            ) from error
-    if baseline not in ("minimum", "zero"):
-        raise ValueError(f"Expected baseline as 'minimum', 'zero' or a tensor. Got {baseline!r}.")
-    lowest = x.amin(dim=(1, 2, 3), keepdim=True)
-    return lowest if baseline == "minimum" else torch.zeros_like(lowest)
-
-
 def _defined(curve: Tensor, attribution: Tensor) -> Tensor:
     undefined = is_empty(attribution) | ~is_finite(attribution)
     return curve.masked_fill(undefined.to(curve.device)[:, None], torch.nan)
 
 
 def _check(x: Tensor, attribution: Tensor, target: Tensor, step: int) -> None:
-    check_maps(attribution)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
-        raise ValueError(
-            f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
-            f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
-        )
-    if target.dtype != torch.int64 or target.shape != (len(x),):
-        raise ValueError(
-            f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
-        )
+    check_inputs(x, attribution, target)
     if type(step) is not int or step < 1:
         raise ValueError(f"Expected step as a whole number of at least 1. Got {step!r}.")
