@@ -51,7 +51,7 @@ _SALIENCY_TABLES: _Tables = {
     "table-2": (printed.table_2, saliency_tables.table_2),
     "table-3": (printed.table_3, saliency_tables.table_3),
     "table-4": (printed.table_4, saliency_tables.table_4),
-    "unprinted": (lambda bench: printed.unprinted(bench, scores.present(bench, scores.UNPRINTED)),
+    "unprinted": (lambda bench: printed.unprinted(bench, scores.present(bench, scores.WITHOUT_VALUE)),
                   saliency_tables.unprinted),
     "readings": (evidence.readings, saliency_tables.readings),
     "stability": (evidence.stability, saliency_tables.stability),
@@ -70,7 +70,7 @@ _SALIENCY_NUMBERS: _Numbers = {
     "agreement": evidence.agreement,
     "by-setting": printed.by_setting,
 }
-_CAUSAL = (
+_CURVES = (
     "fake-cam",
     "gradient",
     "integrated-gradients",

@@ -52,11 +52,7 @@ def methods(bench: Bench) -> HTML:
                 "name in the library": name,
                 "family": FAMILY_NAMES[about.family],
                 "explains": about.explains if about.class_specific else "no class",
-                "in the paper": "Table 1"
-                if name in lineup.PAPER
-                else "control"
-                if name in lineup.CONTROLS
-                else "beyond",
+                "in the paper": _ROLES[name],
                 "settings": ", ".join(f"{key} {value}" for key, value in settings.items()) or MISSING,
                 "from": about.paper,
             }
@@ -96,8 +92,8 @@ def cost(bench: Bench) -> HTML:
             "peak memory (MB)": [number(value, 2) for value in rows["megabytes"]],
         }
     )
-    return show(frame, f"Cost of a map, an image, in a batch of eight: {bench.run.label}, {bench.run.device}.",
-                text=["method"])  # fmt: skip
+    caption = f"Cost of explaining an image, in a batch of up to eight: {bench.run.label}, {bench.run.device}."
+    return show(frame, caption, text=["method"])
 
 
 def table_1(bench: Bench) -> HTML:
@@ -123,7 +119,10 @@ def table_2(bench: Bench) -> HTML:
             for side in ("here", "paper")
         }
     ).reset_index()
-    caption = f"Fidelity for three classes of an image, means and 95 % intervals: {bench.run.label}. Paper: ImageNet."
+    caption = (
+        f"Fidelity for three classes of an image, means and 95 % intervals: {_counted(rows, bench)}. Paper: ResNet-50 "
+        "on ImageNet, as fractions, with AD and D as defined."
+    )
     return show(_blank_repeats(flat, "metric"), caption, text=["metric", "method"])
 
 
@@ -133,7 +132,7 @@ def table_3(bench: Bench) -> HTML:
 
 
 def table_4(bench: Bench) -> HTML:
-    """Table 4: the ten methods and the controls under four transformations, beside print."""
+    """Table 4: the paper's methods and the controls under four transformations, beside print."""
     rows = printed.table_4(bench)
     frame = pd.DataFrame(
         {
@@ -154,42 +153,40 @@ def table_4(bench: Bench) -> HTML:
     flat = wide.reindex(pd.MultiIndex.from_frame(order))[columns].reset_index()
     caption = (
         f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
-        f"as defined: {bench.run.label}, {rows['n_images'].max()} images. Intervals are in the recorded CSV."
+        f"as defined: {_counted(rows, bench)}. Intervals are in the recorded CSV."
     )
     return show(_blank_repeats(flat, "transformation"), caption, text=["transformation", "method"])
 
 
 def unprinted(bench: Bench) -> HTML:
     """Metrics that the paper defines without printing a value, and what a data set's masks say."""
-    names = scores.present(bench, (*scores.UNPRINTED, *scores.LOCALISATION))
-    rows = printed.unprinted(bench, names)
-    rows["cell"] = [
-        plus_minus(mean, float("nan"), _digits(metric, mean)) for metric, mean in zip(rows["metric"], rows["mean"])
-    ]
-    wide = rows.pivot(index="method", columns="metric", values="cell")
-    flat = wide.reindex(index=[name for name in lineup.ALL if name in wide.index], columns=list(names)).reset_index()
-    flat["method"] = flat["method"].map(METHOD_NAMES)
-    flat = flat.rename(columns=METRIC_NAMES)
-    return show(flat.fillna(MISSING), f"Metrics without a published value, means: {bench.run.label}.", text=["method"])
+    names = scores.present(bench, scores.WITHOUT_VALUE)
+    wide = printed.leaderboard(bench, names)
+    flat = pd.DataFrame({"method": wide["method"].map(METHOD_NAMES)})
+    for name in names:
+        flat[_title(name)] = [number(value, _digits(name, value)) for value in wide[printed.column(name)]]
+    caption = f"Metrics without a published value, means unless stated: {bench.run.label}."
+    return show(flat, caption, text=["method"])
 
 
 def leaderboard(bench: Bench, names: tuple[str, ...] = scores.ALL) -> HTML:
-    """Means of every method under every metric; the best informed method of each metric is starred."""
+    """Means of every method under every metric; the best method of each that looks at the network is starred."""
     names = scores.present(bench, names)
     wide = printed.leaderboard(bench, names).set_index("method")
     better = scores.directions(names)
     flat = pd.DataFrame(index=wide.index)
     for name in names:
-        column = wide[name]
+        column = wide[printed.column(name)]
         informed = column[[method not in scores.UNINFORMED for method in column.index]]
         best = (informed.min() if better[name] == "lower" else informed.max()) if informed.notna().any() else None
-        flat[METRIC_NAMES[name]] = [
+        flat[_title(name)] = [
             number(value, _digits(name, value)) + (" *" if value == best and method in informed.index else "")
             for method, value in column.items()
         ]
     flat.insert(0, "method", [METHOD_NAMES[method] for method in flat.index])
     caption = (
-        f"Every method under every metric, means: {bench.run.label}. A star marks the best that looks at the network."
+        f"Every method under every metric, means unless stated: {bench.run.label}. A star marks the best that looks at "
+        "the network."
     )
     return show(flat, caption, text=["method"])
 
@@ -210,7 +207,10 @@ def readings(bench: Bench) -> HTML:
                 "moved most": f"{METHOD_NAMES[most['method']]}, by {most['moved']:g}" if most["moved"] else MISSING,
             }
         )
-    caption = f"Rankings of the ten methods and the controls in other readings of a metric: {bench.run.label}."
+    caption = (
+        f"Rankings of the paper's methods and the controls in other readings of a metric: {bench.run.label}. Middle "
+        "ranks for ties."
+    )
     return show(_blank_repeats(pd.DataFrame(lines), "metric"), caption, text=["metric", "reading", "moved most"])
 
 
@@ -227,7 +227,8 @@ def stability(bench: Bench) -> HTML:
             "two trainings (τ)": [number(value, 2) for value in rows["tau_seeds"]],
         }
     )
-    return show(frame, f"Stability of the order of the nine informed methods: {bench.run.label}.", text=["metric"])
+    caption = f"Stability of the order of the {_informed(bench)} informed methods: {bench.run.label}."
+    return show(frame, caption, text=["metric"])
 
 
 def fooled(bench: Bench) -> HTML:
@@ -239,13 +240,13 @@ def fooled(bench: Bench) -> HTML:
             "uninformed map": rows["control"].map(METHOD_NAMES),
             "better than a method (%)": [number(100 * value, 0) for value in rows["superiority"]],
             "95 % interval": [interval(100 * low, 100 * high, 0) for low, high in zip(rows["low"], rows["high"])],
-            "rank": [f"{rank:g} of {n}" for rank, n in zip(rows["rank"], rows["n_methods"])],
-            "the metric is": rows["verdict"],
+            "rank": [_of(rank, n) for rank, n in zip(rows["rank"], rows["n_methods"])],
+            "the metric is": rows["verdict"].where(rows["n_images"] > 0, "undefined"),
         }
     )
     caption = (
-        f"Is the metric fooled? How often an uninformed map scores better than one of the nine methods on the same "
-        f"image: {bench.run.label}."
+        f"Is the metric fooled? How often an uninformed map scores better than one of the {_informed(bench)} informed "
+        f"methods on the same image: {bench.run.label}."
     )
     return show(_blank_repeats(frame, "metric"), caption, text=["metric", "uninformed map", "the metric is"])
 
@@ -257,13 +258,15 @@ def discrimination(bench: Bench) -> HTML:
         {
             "metric": rows["metric"].map(METRIC_NAMES),
             "images": rows["n_images"],
-            "pairs told apart": [f"{apart:.0f} of {pairs:.0f}" for apart, pairs in zip(rows["apart"], rows["pairs"])],
+            "pairs told apart": [_of(apart, pairs) for apart, pairs in zip(rows["apart"], rows["pairs"])],
             "critical difference of mean ranks": [number(value, 2) for value in rows["critical_difference"]],
             "p (Friedman)": [p_value(value) for value in rows["p_value"]],
         }
     )
-    return show(frame, f"Pairs of the nine informed methods that a metric tells apart (Nemenyi): {bench.run.label}.",
-                text=["metric"])  # fmt: skip
+    caption = (
+        f"Pairs of the {_informed(bench)} informed methods that a metric tells apart (Nemenyi): {bench.run.label}."
+    )
+    return show(frame, caption, text=["metric"])
 
 
 def verdict_rule() -> Markdown:
@@ -311,12 +314,26 @@ def _against_print(rows: pd.DataFrame, bench: Bench, title: str) -> HTML:
             "undefined": rows["n_undefined"],
         }
     )  # fmt: skip
-    seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
-    caption = (
-        f"{title}: {bench.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each. "
-        "Paper: ResNet-50 on ImageNet."
-    )
+    caption = f"{title}: {_counted(rows, bench)}. Paper: ResNet-50 on ImageNet."
     return show(_blank_repeats(frame, "metric"), caption, text=["metric", "method"])
+
+
+def _counted(rows: pd.DataFrame, bench: Bench) -> str:
+    """On what the means are: networks, and the images that the best covered metric is defined on."""
+    seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
+    return f"{bench.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each"
+
+
+def _informed(bench: Bench) -> int:
+    return len(scores.informed(bench))
+
+
+def _of(part: float, whole: float) -> str:
+    return MISSING if np.isnan(part) else f"{part:g} of {whole:g}"
+
+
+def _title(metric: str) -> str:
+    return METRIC_NAMES[metric] + (", median" if metric in scores.BY_MEDIAN else "")
 
 
 def _digits(metric: str, value: float) -> int:

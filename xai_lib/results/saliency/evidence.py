@@ -5,7 +5,16 @@ import pandas as pd
 from xai_lib import cells, statistics
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
-from xai_lib.results.saliency.scores import FIDELITY, directions, in_order, informed, present, scores, uninformed
+from xai_lib.results.saliency.scores import (
+    FIDELITY,
+    directions,
+    in_order,
+    informed,
+    present,
+    scores,
+    seeds_last,
+    uninformed,
+)
 
 _ONE_A_KIND = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya")  # near copies of their namesakes
 
@@ -55,14 +64,15 @@ def readings(bench: Bench) -> pd.DataFrame:
     """How far another normalisation, order of ties or baseline moves the ranking of the paper's ten and the controls.
 
     Returns:
-        Rows metric, reading, method, mean, rank (1 is best), moved (ranks away from the paper's reading), and
-        ``tau`` with the paper's reading over all methods.
+        Rows metric, method, reading ("paper" first), mean, rank (1 is best, ties share the middle), moved (ranks away
+        from the paper's reading), and ``tau`` with the paper's reading over all methods. All readings are of the
+        images that were scored in every one.
     """
     found = cells.saliency_scores(bench, "fidelity")
     found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*FIDELITY, "local-accuracy"))]
     within = found.loc[found["reading"] != "paper", "index"].unique()
     found = found[found["index"].isin(within) & ~found["method"].isin(lineup.BEYOND)]
-    means = found.groupby(["metric", "reading", "method"])["value"].mean().unstack("method")
+    means = seeds_last(found, ["metric", "reading", "method"]).unstack("method")
     better = directions(tuple(means.index.get_level_values("metric").unique()))
     paper_first = sorted(means.index, key=lambda names: (names[0], names[1] != "paper", names[1]))
     rows = []

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from xai_lib import metrics
 from xai_lib.benchmark import lineup
+from xai_lib.benchmark.fidelity import step_size
 from xai_lib.cells import Bench
 from xai_lib.datasets import Split, StreamedSplit
 from xai_lib.figures.saliency import Extreme
-from xai_lib.results.saliency.scores import FIDELITY, directions, scores
+from xai_lib.results.saliency.scores import FIDELITY, directions, scores, seeds_last
 
 SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method of each kind, as in Figure 1
 
@@ -33,7 +34,6 @@ def extremes(bench: Bench) -> list[Extreme]:
     """Figure 1: for each fidelity metric, the best image of its best method and the worst of its worst.
 
     Methods by their mean over images and networks, images by the first network's scores; the first network's maps.
-
     """
     found = scores(bench)
     found = found[found["method"].isin(lineup.PAPER)]
@@ -41,7 +41,7 @@ def extremes(bench: Bench) -> list[Extreme]:
     for metric in FIDELITY:
         lower = directions((metric,))[metric] == "lower"
         of_metric = found[found["metric"] == metric]
-        means = of_metric.groupby("method")["value"].mean()
+        means = seeds_last(of_metric, ["method"]).dropna()
         in_turn = means.sort_values(ascending=lower).index
         for which, method in (("best", in_turn[0]), ("worst", in_turn[-1])):
             own = of_metric[(of_metric["method"] == method) & (of_metric["seed"] == bench.subjects[0].seed)]
@@ -63,16 +63,20 @@ def extremes(bench: Bench) -> list[Extreme]:
 
 
 def causal_curves(bench: Bench, methods: Sequence[str], n: int) -> pd.DataFrame:
-    """Insertion and deletion curves of the first ``n`` images, averaged: method, kind, fraction, probability."""
+    """Insertion and deletion curves of the first ``n`` images, averaged: method, kind, fraction, probability.
+
+    In as many steps as the benchmark's scores.
+    """
     subject = bench.subjects[0]
     images = _in_memory(subject.images.subset(list(range(min(n, len(subject.images))))))
     x = images.normalise(images.images.to(subject.device))
     labels, index = images.labels.to(subject.device), images.index.to(subject.device)
+    step = step_size(x, bench.run.scale.causal_steps)
     parts = []
     for method in methods:
         attribution = _explained(bench, method, images).to(subject.device)
         for kind, curve in (("insertion", metrics.causal.insertion_curve), ("deletion", metrics.causal.deletion_curve)):
-            mean = curve(subject.network, x, attribution, labels, index=index).nanmean(dim=0).cpu()
+            mean = curve(subject.network, x, attribution, labels, index=index, step=step).nanmean(dim=0).cpu()
             fraction = torch.linspace(0, 1, len(mean))
             parts.append(pd.DataFrame({"fraction": fraction, "probability": mean}).assign(method=method, kind=kind))
     return pd.concat(parts, ignore_index=True)

@@ -5,7 +5,15 @@ import pandas as pd
 from xai_lib import cells, published, statistics
 from xai_lib.benchmark import lineup
 from xai_lib.cells import Bench
-from xai_lib.results.saliency.scores import FIDELITY, TABLE_1, TABLE_3, in_order, scores
+from xai_lib.results.saliency.scores import (
+    BY_MEDIAN,
+    FIDELITY,
+    TABLE_1,
+    TABLE_3,
+    in_order,
+    scores,
+    seeds_last,
+)
 
 _BY = ("metric", "method")
 
@@ -45,21 +53,34 @@ def by_setting(bench: Bench) -> pd.DataFrame:
     """What the four settings hide: method, transform, setting, metric, mean (the probability among them)."""
     found = cells.saliency_scores(bench, "transformed")
     keys = ["method", "transform", "setting", "metric"]
-    return found.groupby(keys, as_index=False, sort=False)["value"].mean().rename(columns={"value": "mean"})
+    return seeds_last(found, keys).rename("mean").reset_index()
 
 
 def unprinted(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:
-    """Metrics without a published value: a row a metric and method, as :func:`statistics.summarise`."""
+    """Metrics without a published value: a row a metric and method.
+
+    Returns:
+        The columns of :func:`statistics.summarise`, and ``median``: over images, then averaged over networks. It is
+        what tables show of :data:`scores.BY_MEDIAN`.
+    """
     found = scores(bench)
-    return in_order(statistics.summarise(found[found["metric"].isin(names)], by=_BY))
+    found = found[found["metric"].isin(names)]
+    medians = seeds_last(found, _BY, "median").rename("median")
+    return in_order(statistics.summarise(found, by=_BY).join(medians, on=list(_BY)))
 
 
 def leaderboard(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:
-    """Means of every method: a row a method in the order of the page, a column a metric."""
-    found = scores(bench)
-    means = statistics.summarise(found[found["metric"].isin(names)], by=_BY)
-    wide = means.pivot(index="method", columns="metric", values="mean")
-    return wide.reindex(index=[name for name in lineup.ALL if name in wide.index], columns=list(names)).reset_index()
+    """Means of every method: a row a method in the order of the page, a column a metric, named by :func:`column`."""
+    rows = unprinted(bench, names)
+    rows["shown"] = rows["mean"].where(~rows["metric"].isin(BY_MEDIAN), rows["median"])
+    wide = rows.pivot(index="method", columns="metric", values="shown")
+    wide = wide.reindex(index=[name for name in lineup.ALL if name in wide.index], columns=list(names))
+    return wide.rename(columns=column).rename_axis(columns=None).reset_index()
+
+
+def column(metric: str) -> str:
+    """What a metric's column of the leaderboard is called: its name, and that it holds medians where it does."""
+    return f"{metric} (median)" if metric in BY_MEDIAN else metric
 
 
 def _beside(number: int, summary: pd.DataFrame) -> pd.DataFrame:

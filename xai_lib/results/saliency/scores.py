@@ -1,5 +1,6 @@
 """The scores of a benchmark as one tidy frame, and the metrics in the order of the pages."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import pandas as pd
@@ -23,7 +24,9 @@ UNPRINTED = (
     *SANITY,
 )
 LOCALISATION = ("pointing-game", "attribution-localisation")  # where the data set has masks
-ALL = (*TABLE_1, *TABLE_3, *UNPRINTED, *LOCALISATION)
+WITHOUT_VALUE = (*UNPRINTED, *LOCALISATION)
+ALL = (*TABLE_1, *TABLE_3, *WITHOUT_VALUE)
+BY_MEDIAN = ("completeness",)  # a ratio: its mean would be that of the images whose denominator is nearly 0
 INFORMED = tuple(name for name in lineup.PAPER if name != "fake-cam")
 UNINFORMED = ("fake-cam", *lineup.CONTROLS)
 
@@ -57,6 +60,12 @@ def present(bench: Bench, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
     """Those of the metrics that the benchmark's images can give, in the order of the pages."""
     found = set(scores(bench)["metric"])
     return tuple(name for name in names if name in found)
+
+
+def seeds_last(frame: pd.DataFrame, by: Sequence[str], how: str = "mean") -> pd.Series:
+    """The mean (or median) over images of each network, then the mean over networks; groups in the order of rows."""
+    by_seed = frame.groupby([*by, "seed"], sort=False)["value"].agg(how)
+    return by_seed.groupby(level=list(by), sort=False).mean()
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:

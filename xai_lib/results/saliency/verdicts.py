@@ -1,7 +1,7 @@
 """The takeaways of the saliency paper's §5 as claims that one comparison each can decide.
 
 All are about these networks on new images: the paper, too, has one network. A family stands for the mean of its
-methods, image by image.
+methods, image by image; a method whose score is undefined on an image is not in that image's mean.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import pandas as pd
 from xai_lib import cells, explainers, published, statistics
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
+from xai_lib.labels import TRANSFORM_NAMES
 from xai_lib.results.saliency.scores import FIDELITY, INFORMED, TABLE_1, TABLE_3, directions, scores
 from xai_lib.statistics import Claim, Comparison
 
@@ -168,7 +169,7 @@ def _cannot_tell_apart(bench: Bench, metrics: Sequence[str], section: str) -> It
                 _HALF - draws,
                 a=claim.a,
                 b=claim.b,
-                n_images=rows["index"].nunique(),
+                n_images=_complete(rows),
                 test="bootstrap over images",
             ),
         )
@@ -213,13 +214,13 @@ def _least_probable(bench: Bench) -> Iterator[Decided]:
 def _gradients_move_most(bench: Bench) -> Iterator[Decided]:
     change = _change(bench)
     change = change.groupby(["seed", "index", "method", "transform"], as_index=False)["value"].mean()
-    for transform in change["transform"].unique():
+    for transform, title in TRANSFORM_NAMES.items():
         rows = change[change["transform"] == transform].assign(metric="change")
         claim = _claim(
             bench,
             f"moves-{transform}",
             "5.3 (2)",
-            f"Under {transform}, the fidelity of gradient-based methods changes more than that of class activation "
+            f"Under {title}, the fidelity of gradient-based methods changes more than that of class activation "
             "maps (absolute change, over five metrics and four settings).",
             "change",
             "higher",
@@ -272,6 +273,12 @@ def _mean_of(found: pd.DataFrame, metric: str, methods: Sequence[str], name: str
     """The mean over methods, image by image, under a name in the column of methods."""
     rows = found[(found["metric"] == metric) & found["method"].isin(methods)]
     return rows.groupby(["seed", "index"], as_index=False)["value"].mean().assign(metric=metric, method=name)
+
+
+def _complete(rows: pd.DataFrame) -> int:
+    """On how many images every method with any value has one, in some network."""
+    table = rows.groupby(["index", "method"])["value"].mean().unstack("method").dropna(axis=1, how="all")
+    return int(table.notna().all(axis=1).sum()) if len(table.columns) else 0
 
 
 def _family(name: str) -> tuple[str, ...]:
