@@ -1,5 +1,6 @@
 """What several files of tests stand on, made once in a session: the smallest run, and every notebook at smoke."""
 
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -13,19 +14,26 @@ ROOT = Path(__file__).parents[1]
 
 SMALLEST = (
     "seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
-    "epochs_ce=1, epochs_scl=1, epochs_tl=1"
+    "epochs_ce=1, epochs_scl=1, epochs_tl=1,"
+    "saliency_seeds=1, n_saliency=4, n_transformed=2, n_sensitivity=2, sensitivity_draws=1, causal_steps=2,"
+    "rise_masks=4, lime_samples=8"
 )
 
 
 @pytest.fixture(scope="session")
 def smoke_store(tmp_path_factory):
-    """A store that holds every cell of ``smoke_run``, filled by the commands that the plan lists."""
+    """A store that holds every contrastive cell of ``smoke_run``, filled by the commands that the plan lists."""
     root = tmp_path_factory.mktemp("smoke") / "store"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XAI_STORE", str(root))
-        for job in cells.plan(_run()):
-            options = ["--scale", "smoke", "--device", "cpu", "--overrides", SMALLEST]
-            assert main([*job["command"], *options]) == 0, job["id"]
+    _do(root, lambda job: job["command"][0] != "saliency")
+    return root
+
+
+@pytest.fixture(scope="session")
+def benched_store(smoke_store, tmp_path_factory):
+    """A copy of ``smoke_store`` that holds the saliency benchmark as well: all that the plan lists."""
+    root = tmp_path_factory.mktemp("benched") / "store"
+    shutil.copytree(smoke_store, root)
+    _do(root, lambda job: job["command"][0] == "saliency")
     return root
 
 
@@ -34,6 +42,13 @@ def smoke_run(smoke_store, monkeypatch):
     """Settings of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(smoke_store))
     return _run()
+
+
+@pytest.fixture
+def smoke_bench(benched_store, monkeypatch):
+    """The saliency benchmark of the smallest run; its cells are in the store that they will be looked for in."""
+    monkeypatch.setenv("XAI_STORE", str(benched_store))
+    return cells.bench(_run())
 
 
 @pytest.fixture
@@ -63,6 +78,15 @@ def executed(tmp_path_factory):
         return folder / "executed" / name
 
     return run
+
+
+def _do(root, wanted):
+    """Run the plan's commands whose jobs are ``wanted``, on the store at ``root``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XAI_STORE", str(root))
+        for job in filter(wanted, cells.plan(_run())):
+            options = ["--scale", "smoke", "--device", "cpu", "--overrides", SMALLEST]
+            assert main([*job["command"], *options]) == 0, job["id"]
 
 
 def _run():

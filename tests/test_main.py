@@ -24,7 +24,9 @@ TINY = ["--scale", "smoke", "--device", "cpu", "--overrides", "seeds=1, n_train=
         (["score", "--loss", "ce"], "--seed"),
         (["cells", "--download", "1"], "expected True or False, got '1'"),
         (["cells", "--dataste", "planted"], "--dataste"),
-        (["record", "saliency", "out"], "'contrastive'"),
+        (["record", "alliance", "out"], "'contrastive', 'saliency'"),
+        (["saliency", "--seed", "0"], "--methods"),
+        (["saliency", "--methods", "rise"], "--seed"),
     ],
 )
 def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, message):
@@ -43,6 +45,9 @@ def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, messa
         (["cells", "--device", "tpu"], "ValueError: Expected a device out of auto, cpu, cuda. Got 'tpu'."),
         (["cells", "--overrides", "seed=1"], "ValueError: Unknown setting seed. A scale has: "),
         (["execute", "nowhere.ipynb", "out.ipynb"], "nowhere.ipynb"),
+        (["saliency", "--seed", "7", "--methods", "rise", "--scale", "smoke"], "Expected a seed out of 0, 1. Got 7."),
+        (["saliency", "--seed", "0", "--methods", "rise,rice", "--scale", "smoke"], "score-cam, rise, lime, iba,"),
+        (["saliency", "--seed", "0", "--methods", "", "--scale", "smoke"], "Expected methods out of fake-cam,"),
     ],
 )
 def test_a_wrong_value_stops_with_one_line(empty_store, capsys, arguments, message):
@@ -62,8 +67,8 @@ def test_faults_of_a_folder_are_told_without_a_traceback(empty_store, capsys):
 def test_cells_are_listed_as_json_and_nothing_is_computed(empty_store, capsys):
     assert main(["cells", "--scale", "smoke"]) == 0
     jobs = json.loads(capsys.readouterr().out)
-    assert len(jobs) == 12
-    assert {job["command"][0] for job in jobs} == {"train", "score"}
+    assert len(jobs) == 12 + 4
+    assert {job["command"][0] for job in jobs} == {"train", "score", "saliency"}
     assert all(set(job) == {"id", "command", "needs", "key", "done"} for job in jobs)
     assert not empty_store.exists()
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from xai_lib import scales
@@ -8,17 +10,25 @@ def test_every_scale_loads_and_knows_its_name(name):
     scale = scales.load(name)
     assert scale.name == name
     assert scale.n_quantus <= scale.n_scored
+    assert scale.saliency_seeds <= scale.seeds
+    n_saliency = math.inf if scale.n_saliency is None else scale.n_saliency
+    assert scale.n_sensitivity <= scale.n_transformed <= n_saliency
 
 
-def test_scales_grow():
-    budgets = [scales.load(name) for name in scales.names()]
-    assert sorted(budgets, key=lambda scale: scale.n_scored) == budgets
+@pytest.mark.parametrize(
+    "budget",
+    ["n_scored", "n_transformed", "n_sensitivity", "sensitivity_draws", "causal_steps", "rise_masks", "lime_samples"],
+)
+def test_scales_grow(budget):
+    values = [getattr(scales.load(name), budget) for name in scales.names()]
+    assert sorted(values) == values and values[0] < values[-1]
 
 
 def test_the_paper_scale_has_the_papers_epochs():
     scale = scales.load("paper")
     assert (scale.epochs("ce"), scale.epochs("scl"), scale.epochs("tl")) == (200, 500, 500)
     assert scale.seeds == 5
+    assert (scale.rise_masks, scale.lime_samples, scale.n_saliency) == (4000, 1000, None)
 
 
 def test_any_value_can_be_overridden():

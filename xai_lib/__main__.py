@@ -43,7 +43,7 @@ def _compute(options: argparse.Namespace) -> None:
 def _saliency(options: argparse.Namespace) -> None:
     from xai_lib.cells.plan import compute_saliency
 
-    compute_saliency(_run(options), options.seed, options.methods.split(","))
+    compute_saliency(_run(options), options.seed, [name.strip() for name in options.methods.split(",")])
 
 
 def _execute(options: argparse.Namespace) -> None:

@@ -1,26 +1,65 @@
+import itertools
+
+import pytest
+
 from xai_lib import cells
 from xai_lib.__main__ import _parser
 from xai_lib.artefacts import read_json
-from xai_lib.cells.plan import compute
+from xai_lib.benchmark import lineup
+from xai_lib.cells.plan import compute, compute_saliency
 from xai_lib.store import Store
 
 
 def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     run = cells.settings(scale="smoke")
     jobs = cells.plan(run)
-    assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == 3 * 2 * 2
+    contrastive, saliency = 3 * 2 * 2, 2 * 2  # losses, seeds, train and score; seeds, halves of the methods
+    assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == contrastive + saliency
     seen = set()
     for job in jobs:
         assert set(job["needs"]) <= seen
         seen.add(job["id"])
     needs = {job["id"]: job["needs"] for job in jobs}
     assert needs["score-scl-1"] == ["train-scl-1"]
+    assert needs["saliency-1-fake-cam"] == ["train-ce-1"]
 
 
 def test_commands_are_those_of_the_command_line(empty_store):
     for job in cells.plan(cells.settings(scale="smoke")):
         options = _parser().parse_args([*job["command"], "--scale", "smoke"])
-        assert f"{options.command}-{options.loss}-{options.seed}" == job["id"]
+        if options.command == "saliency":
+            assert f"saliency-{options.seed}-{options.methods.split(',')[0]}" == job["id"]
+        else:
+            assert f"{options.command}-{options.loss}-{options.seed}" == job["id"]
+
+
+@pytest.mark.parametrize(("n_saliency", "jobs"), [("499", 2), ("500", 22), ("null", 22)])
+def test_methods_share_a_job_only_where_images_are_few_and_none_is_left_out(empty_store, n_saliency, jobs):
+    overrides = f"n_test=500, saliency_seeds=1, n_saliency={n_saliency}"
+    plan = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    groups = [job["command"][4].split(",") for job in plan if job["command"][0] == "saliency"]
+    assert len(groups) == jobs
+    assert list(itertools.chain(*groups)) == list(lineup.ALL)
+
+
+def test_there_are_no_more_networks_in_the_benchmark_than_trainings(empty_store):
+    run = cells.settings(scale="smoke", overrides="seeds=1, saliency_seeds=5")
+    ids = {job["id"] for job in cells.plan(run) if job["command"][0] == "saliency"}
+    assert ids == {"saliency-0-fake-cam", "saliency-0-uniform"}
+
+
+@pytest.mark.parametrize(
+    ("seed", "methods", "message"),
+    [
+        (2, ["rise"], "Expected a seed out of 0, 1. Got 2."),
+        (0, ["rise", "rice", "grad"], f"Expected methods out of {', '.join(lineup.ALL)}. Got rice, grad."),
+    ],
+)
+def test_a_network_or_method_that_does_not_exist_is_refused_with_the_choices(empty_store, seed, methods, message):
+    with pytest.raises(ValueError) as refusal:
+        compute_saliency(cells.settings(scale="smoke"), seed, methods)
+    assert str(refusal.value) == message
+    assert not empty_store.exists()
 
 
 def test_a_job_is_done_once_it_is_computed(empty_store):
@@ -30,22 +69,26 @@ def test_a_job_is_done_once_it_is_computed(empty_store):
     assert [job["id"] for job in cells.plan(run) if job["done"]] == ["train-ce-0"]
 
 
-def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_run):
+def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_bench):
     """The store was filled by them."""
     store = Store()
-    assert all(job["done"] for job in cells.plan(smoke_run))
-    found = cells.of_run(smoke_run)
-    assert [cell.stage for cell in found] == ["train"] * 3 + ["predict"] * 3 + ["explain"] * 6 + ["score"] * 6
+    assert all(job["done"] for job in cells.plan(smoke_bench.run))
+    contrastive, saliency = cells.of_run(smoke_bench.run), cells.of_bench(smoke_bench)
+    assert [cell.stage for cell in contrastive] == ["train"] * 3 + ["predict"] * 3 + ["explain"] * 6 + ["score"] * 6
+    methods_and_parts = 14 * 4 + 8 * 3  # Table 4 without those beyond the paper
+    assert [cell.stage for cell in saliency] == ["train"] + ["saliency"] * methods_and_parts
+    assert saliency[0].key == contrastive[0].key
+    found = [*contrastive, *saliency[1:]]
     assert len({cell.key for cell in found}) == len(found)
     assert all(store.is_done(cell) for cell in found)
     in_store = {path.name for stage in cells.STAGES for path in (store.root / stage).iterdir() if path.is_dir()}
     assert {cell.key for cell in found} == in_store
-    assert {job["key"] for job in cells.plan(smoke_run)} <= in_store
+    assert {job["key"] for job in cells.plan(smoke_bench.run)} <= in_store
 
 
-def test_parents_come_first_and_are_on_record(smoke_run):
+def test_parents_come_first_and_are_on_record(smoke_bench):
     seen = set()
-    for cell in cells.of_run(smoke_run):
+    for cell in [*cells.of_run(smoke_bench.run), *cells.of_bench(smoke_bench)]:
         parents = read_json(Store().path(cell) / "provenance.json")["parents"]
         assert set(parents) <= seen
         assert bool(parents) == (cell.stage != "train")
