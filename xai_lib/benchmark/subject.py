@@ -43,8 +43,9 @@ class Subject:
 
     @cached_property
     def network(self) -> nn.Module:
-        """The network, loaded at first use."""
-        return self.load()
+        """The network, loaded at first use, with parameters that gradients can go through wherever that is."""
+        with torch.inference_mode(False):
+            return self.load()
 
     @cached_property
     def statistics(self) -> FeatureStatistics:
