@@ -7,6 +7,8 @@ from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
 from xai_lib.results.saliency.scores import (
     FIDELITY,
+    INFORMED,
+    UNINFORMED,
     directions,
     in_order,
     informed,
@@ -41,7 +43,16 @@ def stability(bench: Bench) -> pd.DataFrame:
 
 
 def fooled(bench: Bench) -> pd.DataFrame:
-    """Which uninformed maps score better than the methods, metric by metric: see ``statistics.fooled``."""
+    """Which uninformed maps score better than the paper's methods, metric by metric: see ``statistics.fooled``.
+
+    Raises:
+        ValueError: if the one or the other kind takes no part.
+    """
+    if not (uninformed(bench) and informed(bench)):
+        raise ValueError(
+            f"Expected at least one of {', '.join(UNINFORMED)} and one of {', '.join(INFORMED)}, to hold against each "
+            f"other. Got {', '.join(bench.methods)}."
+        )
     names = present(bench)
     found = scores(bench)
     return statistics.fooled(found[found["metric"].isin(names)], directions(names), uninformed(bench), informed(bench))
