@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torchvision.io import write_png
+from PIL import Image
 
 from xai_lib.cells.saliency import LOSS
 from xai_lib.cells.settings import Settings
@@ -53,7 +53,7 @@ def example(run: Settings) -> Example:
     for image, label, index in zip(split.images.cpu(), split.labels.tolist(), split.index.tolist()):
         target = root / "images" / split.classes[label]
         target.mkdir(parents=True, exist_ok=True)
-        write_png(image, str(target / f"{index:05d}.png"))
+        Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / f"{index:05d}.png")
     recipe = network.recipe
     return Example(
         model="xai_lib.models:build",
