@@ -57,3 +57,12 @@ def test_splits_have_the_images_of_the_budget_and_no_test_image_is_trained_on(sm
     assert scored.labels.bincount().tolist() == [1] * 10
     pictures = {image.numpy().tobytes() for image in train.images}
     assert not any(image.numpy().tobytes() in pictures for image in test.images)
+
+
+def test_imagenet_comes_with_its_network_and_has_224_pixels_unless_another_size_is_named():
+    run = cells.settings(scale="smoke", dataset="imagenet:/images")
+    assert run.pretrained and run.scale.size == 224
+    named = cells.settings(scale="smoke", dataset="imagenet:/images", overrides="size=64, n_saliency=5")
+    assert named.pretrained and named.scale.size == 64
+    planted = cells.settings(scale="smoke")
+    assert not planted.pretrained and planted.scale.size == 32
