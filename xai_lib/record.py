@@ -63,6 +63,7 @@ _SALIENCY_TABLES: _Tables = {
 _SALIENCY_VIEWS: _Views = {
     "networks": saliency_tables.networks,
     "methods": saliency_tables.methods,
+    "sanity": saliency_tables.sanity,
     "leaderboard": saliency_tables.leaderboard,
 }
 _SALIENCY_NUMBERS: _Numbers = {

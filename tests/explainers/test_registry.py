@@ -42,10 +42,6 @@ def test_about_says_what_a_caller_must_know():
     assert not any(explainers.about(name).needs for name in explainers.names() if name != "iba")
     others = {name for name in explainers.names() if explainers.about(name).explains != "logit"}
     assert others == {"iba", "lime", "rise"}
-        "iba",
-        "lime",
-        "rise",
-    }
 
 
 @pytest.mark.parametrize("lookup", [explainers.get, explainers.about])

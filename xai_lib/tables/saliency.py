@@ -158,6 +158,23 @@ def table_4(bench: Bench) -> HTML:
     return show(_blank_repeats(flat, "transformation"), caption, text=["transformation", "method"])
 
 
+def sanity(bench: Bench) -> HTML:
+    """Parameter randomisation, which the paper discusses and prints no value of."""
+    rows = printed.unprinted(bench, scores.SANITY)
+    orders = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
+    frame = pd.DataFrame(
+        {
+            "weights replaced": rows["metric"].map(orders),
+            "method": rows["method"].map(METHOD_NAMES),
+            "rank correlation ↓": [number(value) for value in rows["mean"]],
+            "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
+            "undefined": rows["n_undefined"],
+        }
+    )
+    caption = f"Maps before and after the weights were replaced: {bench.run.label}, {rows['n_images'].max()} images."
+    return show(_blank_repeats(frame, "weights replaced"), caption, text=["weights replaced", "method"])
+
+
 def unprinted(bench: Bench) -> HTML:
     """Metrics that the paper defines without printing a value, and what a data set's masks say."""
     names = scores.present(bench, scores.WITHOUT_VALUE)
