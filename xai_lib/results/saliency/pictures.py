@@ -1,6 +1,7 @@
 """Images and maps for the figures of the saliency notebooks: computed for the few images that are shown."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import torch
@@ -11,7 +12,6 @@ from xai_lib.benchmark import lineup
 from xai_lib.benchmark.fidelity import step_size
 from xai_lib.cells import Bench
 from xai_lib.datasets import Split, StreamedSplit
-from xai_lib.figures.saliency import Extreme
 from xai_lib.results.saliency.scores import FIDELITY, directions, scores, seeds_last
 
 SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method of each kind, as in Figure 1
@@ -30,7 +30,7 @@ def maps(bench: Bench, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str
     return images.images.cpu().float() / 255, found, [images.classes[label] for label in images.labels.tolist()]
 
 
-def extremes(bench: Bench) -> list[Extreme]:
+def extremes(bench: Bench) -> list[dict[str, Any]]:
     """Figure 1: for each fidelity metric, the best image of its best method and the worst of its worst.
 
     Methods by their mean over images and networks, images by the first network's scores; the first network's maps.
