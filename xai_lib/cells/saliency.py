@@ -16,7 +16,8 @@ from xai_lib.cells.settings import Settings
 from xai_lib.cells.stages import STAGES
 from xai_lib.cells.train import train_cell, trained
 from xai_lib.datasets import Split, StreamedSplit, select
-from xai_lib.explainers import layers
+from xai_lib.explainers.last_layer import last_spatial_layer
+from xai_lib.explainers.layers import find_layer
 from xai_lib.keys import Cell
 from xai_lib.store import Store
 
@@ -169,9 +170,9 @@ def _from_torchvision(run: Settings) -> Subject:
 
 def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | None, device: torch.device) -> str:
     if layer is not None or hasattr(network, "default_layer"):
-        return layers.find_layer(network, layer)[0]
+        return find_layer(network, layer)[0]
     batch = next(iter(images.subset([0]).batches(1)))
-    return layers.last_spatial_layer(network, images.normalise(batch.images.to(device)))
+    return last_spatial_layer(network, images.normalise(batch.images.to(device)))
 
 
 def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split]]:

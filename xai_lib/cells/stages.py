@@ -82,6 +82,7 @@ STAGES = {
             "explainers.cams",
             "explainers.controls",
             "explainers.gradients",
+            "explainers.last_layer",
             "explainers.layers",
             "explainers.library_cams",
             "explainers.lime",
