@@ -208,7 +208,7 @@ def test_unprinted_has_what_is_in_no_other_table(bench_of, frames):
 def test_the_leaderboard_stars_the_best_that_looks_at_the_network(bench_of, frames):
     for metric, sign in (("insertion", 1), ("deletion", -1)):
         made_up.put(frames["fidelity"], sign * 3, metric=metric, method=("random", "fake-cam"))
-        made_up.put(frames["fidelity"], sign * 2, metric=metric, method=("lrp", "rise"))
+        made_up.put(frames["fidelity"], sign * 2, metric=metric, method=("lrp", "rise", "uniform"))
     made_up.put(frames["repeated"], NAN, metric="monotonicity")
     rows = read(tables.leaderboard(bench_of(frames), ("insertion", "deletion", "monotonicity"))).set_index("method")
     assert rows.index.tolist() == [METHOD_NAMES[name] for name in lineup.ALL]
@@ -302,3 +302,13 @@ def test_every_table_is_accessible(bench_of, frames, name):
     table = getattr(tables, name)(bench_of(frames))
     assert table.data.startswith('<div class="companion-table" tabindex="0" role="region" aria-label=')
     assert caption(table)
+
+
+def test_a_true_run_fills_every_table(smoke_bench):
+    for name in ("networks", "methods", "cost", "table_1", "table_2", "table_3", "table_4", "unprinted", "leaderboard"):
+        assert len(read(getattr(tables, name)(smoke_bench))) > 0, name
+    for name in ("readings", "stability", "fooled", "discrimination"):
+        rows, shown = getattr(evidence, name)(smoke_bench), read(getattr(tables, name)(smoke_bench))
+        assert len(rows) >= len(shown) > 0, name
+    assert len(read(tables.verdicts(smoke_bench))) == 46
+    assert "up to 4 images each" in caption(tables.table_1(smoke_bench))

@@ -96,6 +96,7 @@ def test_by_setting_keeps_the_settings_in_their_order(bench_of, made_up, frames)
     here = {"metric": "insertion", "method": "rise", "transform": "rotation"}
     made_up.put(frames["transformed"], 0.1, setting=90.0, **here)
     rows = printed.by_setting(bench_of(frames))
+    assert rows.loc[rows["transform"] == "resize", "setting"].unique().tolist() == [0.75, 0.5, 0.375, 0.25]
     rows = rows[(rows["metric"] == "insertion") & (rows["method"] == "rise") & (rows["transform"] == "rotation")]
     assert rows["setting"].tolist() == [15.0, 45.0, 90.0, 180.0]
     assert rows["mean"].round(1).tolist() == [0.5, 0.5, 0.1, 0.5]
