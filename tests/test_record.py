@@ -86,7 +86,7 @@ def test_a_record_of_the_saliency_run_has_every_table_and_figure(smoke_run, benc
     figures |= {"ranks-gain", "fooled", "cost"}
     assert names == (
         {f"{name}.{end}" for name in tables for end in ("csv", "html")}
-        | {"networks.html", "methods.html", "agreement.csv", "by-setting.csv", "provenance.json"}
+        | {"networks.html", "methods.html", "sanity.html", "agreement.csv", "by-setting.csv", "provenance.json"}
         | {f"{name}.png" for name in figures}
     )
     for name, compute in (("table-1", printed.table_1), ("verdicts", verdicts.verdicts)):

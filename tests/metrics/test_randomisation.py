@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import nn
+from torchvision.models import resnet50
 
 from xai_lib import explainers, models, randomness
 from xai_lib.explainers import normalise
@@ -41,8 +42,19 @@ def test_parts_of_a_classifier_go_from_the_head_to_the_stem(resnet):
     assert names[:3] == ("head", "backbone.layer4.1", "backbone.layer4.0") and names[-1] == "backbone.stem"
 
 
-def test_parts_of_another_network_are_the_modules_with_parameters(network):
+def test_parts_of_another_network_are_its_children_with_parameters(network):
     assert blocks(network) == ("5", "1", "0")
+    assert blocks(nn.Sequential(nn.ReLU(), nn.Sequential(network))) == ("1.0.5", "1.0.1", "1.0.0")
+    assert blocks(resnet50()) == ("fc", "layer4", "layer3", "layer2", "layer1", "bn1", "conv1")
+    assert blocks(nn.Linear(2, 3)) == ("",)
+
+
+def test_a_part_with_modules_inside_is_reset_whole():
+    network = nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 3))), nn.Linear(3, 2))
+    (first, upper), (second, all_of_it) = randomised(network, 0)
+    assert (first, second) == ("1", "0")
+    assert changed_parameters(network, upper) == {"1.weight", "1.bias"}
+    assert changed_parameters(network, all_of_it) == {name for name, _ in network.named_parameters()}
 
 
 def test_refuses_a_network_without_parameters_and_what_is_no_network():

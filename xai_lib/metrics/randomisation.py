@@ -29,8 +29,9 @@ Similarity = Literal["spearman", "ssim"]
 def blocks(model: nn.Module) -> tuple[str, ...]:
     """Names of the parts of a network that hold its parameters, from the output down to the input.
 
-    Of a ``models.Classifier`` the head, then its ``layers()`` from the last to the stem. Of any other network every
-    module that has parameters of its own, the last registered first.
+    Of a ``models.Classifier`` the head, then its ``layers()`` from the last to the stem. Of any other network the
+    children that hold parameters, the last registered first: ``fc, layer4, …`` of torchvision's ResNet-50. A network
+    that is one child in a shell has that child's children.
 
     Raises:
         TypeError: if `model` is not a torch.nn.Module.
@@ -40,10 +41,14 @@ def blocks(model: nn.Module) -> tuple[str, ...]:
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
     if isinstance(model, Classifier):
         return ("head", *reversed(model.layers()))
-    names = [name for name, module in model.named_modules() if _owns_parameters(module)]
-    if not names:
+    if next(model.parameters(), None) is None:
         raise ValueError(f"Expected a network with parameters. Got a {type(model).__name__} without any.")
-    return tuple(reversed(names))
+    inside, path = model, ""
+    while len(children := _with_parameters(inside)) == 1 and not _owns_parameters(inside):
+        [(name, inside)] = children.items()
+        path += f"{name}."
+    own = [path.rstrip(".")] if _owns_parameters(inside) else []
+    return (*(path + name for name in reversed(children)), *own)
 
 
 def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Iterator[tuple[str, nn.Module]]:
@@ -67,10 +72,11 @@ def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Itera
     """
     if order not in ("cascading", "independent"):
         raise ValueError(f"Expected order as 'cascading' or 'independent'. Got {order!r}.")
-    current = model
-    for name in blocks(model):
+    current, names = model, blocks(model)
+    for name in names:
         changed = copy.deepcopy(current)
-        _reset(changed.get_submodule(name), name, seed, alone=not isinstance(model, Classifier))
+        holds_others = any(other != name and other.startswith(f"{name}.".lstrip(".")) for other in names)
+        _reset(changed.get_submodule(name), name, seed, alone=holds_others)
         if order == "cascading":
             current = copy.deepcopy(changed)
         yield name, changed
@@ -224,7 +230,7 @@ def _mean(make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, **se
 
 
 def _reset(part: nn.Module, name: str, seed: int, *, alone: bool) -> None:
-    """Re-initialise a part in place: its own parameters if it stands `alone`, else those of all its modules."""
+    """Re-initialise a part in place: the parameters of all its modules, or, `alone`, those that are its own."""
     digest = hashlib.sha256(f"{seed}|{name}".encode()).digest()
     modules = [part] if alone else [module for module in part.modules() if _owns_parameters(module)]
     with torch.random.fork_rng(devices=[]):
@@ -242,3 +248,8 @@ def _reset(part: nn.Module, name: str, seed: int, *, alone: bool) -> None:
 
 def _owns_parameters(module: nn.Module) -> bool:
     return next(module.parameters(recurse=False), None) is not None
+
+
+def _with_parameters(module: nn.Module) -> dict[str, nn.Module]:
+    """The children that hold parameters, by name."""
+    return {name: child for name, child in module.named_children() if next(child.parameters(), None) is not None}

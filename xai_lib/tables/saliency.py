@@ -26,9 +26,10 @@ def networks(bench: Bench) -> HTML:
     plain = found[(found["reading"] == "paper") & (found["metric"] == "probability")]
     first = plain[plain["method"] == bench.methods[0]].pivot(index=["seed", "index"], columns="target", values="value")
     first["correct"] = first[TARGETS[0]] == first[TARGETS[1]]
+    from_elsewhere = {subject.seed for subject in bench.subjects if not subject.parents}
     rows = [
         {
-            "network": f"seed {seed}",
+            "network": "not trained here" if seed in from_elsewhere else f"seed {seed}",
             "images": len(group),
             "accuracy (%)": number(100 * group["correct"].mean(), 1),
             "mean probability of the true class": number(group[TARGETS[0]].mean()),

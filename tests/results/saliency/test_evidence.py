@@ -31,10 +31,10 @@ def test_metrics_that_rank_alike_agree_whatever_their_directions(bench_of, made_
     assert (rows["n_methods"] == 9).all() and (rows["n_images"] == 12).all()
 
 
-def test_near_copies_of_a_metric_are_not_compared(bench_of, frames):
+def test_near_copies_and_ruled_means_are_not_compared(bench_of, frames):
     bench = bench_of(frames)
     names = evidence.compared(bench)
-    copies = {"local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya"}
+    copies = {"local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya", "completeness"}
     assert set(scores.ALL) - set(names) == copies
     rows = evidence.agreement(bench)
     assert set(rows["metric_a"]) | set(rows["metric_b"]) == set(names)

@@ -18,12 +18,13 @@ from xai_lib.results.saliency.scores import (
     uninformed,
 )
 
-_ONE_A_KIND = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya")  # near copies of their namesakes
+# Near copies of their namesakes; and completeness, whose means are ruled by images with a tiny denominator.
+_NOT_COMPARED = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya", "completeness")
 
 
 def compared(bench: Bench) -> tuple[str, ...]:
     """The metrics that are held against each other: one reading of each."""
-    return tuple(name for name in present(bench) if name not in _ONE_A_KIND)
+    return tuple(name for name in present(bench) if name not in _NOT_COMPARED)
 
 
 def agreement(bench: Bench) -> pd.DataFrame:
