@@ -11,7 +11,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-image", "scikit-learn", "grad-cam", "quantus")
+LIBRARIES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-image",
+    "scikit-learn",
+    "captum",
+    "grad-cam",
+    "quantus",
+    "zennit",
+)
 UNKNOWN = "unknown"
 _SOURCE = Path(__file__).parent
 
