@@ -129,16 +129,14 @@ def test_table_1_has_print_as_printed_and_in_our_unit(bench_of, frames):
     made_up.put(frames["fidelity"], NAN, metric="average-drop", method="grad-cam", index=(1, 2))
     bench = bench_of(frames)
     rows, ours = read(tables.table_1(bench)), printed.table_1(bench)
-    assert len(rows) == len(ours) == 6 * 22
-    assert rows["metric"].tolist()[:23] == ["AI ↑", *[""] * 21, "AD ↓"]
+    assert (len(rows), len(ours)) == (6 * 10, 6 * 22)
+    assert rows["metric"].tolist()[:11] == ["AI ↑", *[""] * 9, "AD ↓"]
     row = filled(rows, "metric").loc["AD ↓"].set_index("method").loc["Grad-CAM"]
     mean = ours.set_index(["metric", "method"]).loc[("average-drop", "grad-cam")]
     assert row["paper, as printed"] == "87.6" and row["paper, in our unit"] == "0.124"
     assert row["here"] == f"{mean['mean']:.3f}" and row["undefined"] == "2"
     assert row["difference"] == f"{mean['mean'] - 0.124:+.3f}"
     assert row["95 % interval"] == interval(mean["low"], mean["high"])
-    beyond = filled(rows, "metric").loc["AI ↑"].set_index("method").loc["MWP"]
-    assert beyond[["paper, as printed", "paper, in our unit", "difference"]].tolist() == ["–"] * 3
 
 
 @pytest.mark.parametrize(("n_seeds", "networks"), [(1, "1 network"), (2, "2 networks")])

@@ -316,6 +316,7 @@ def verdicts(bench: Bench) -> HTML:
 
 
 def _against_print(rows: pd.DataFrame, bench: Bench, title: str) -> HTML:
+    rows = rows[rows["method"].isin(lineup.PAPER)]
     frame = pd.DataFrame(
         {
             "metric": rows["metric"].map(METRIC_NAMES),

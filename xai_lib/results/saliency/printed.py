@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from xai_lib import cells, published, statistics
+from xai_lib import cells, published
 from xai_lib.benchmark import lineup
 from xai_lib.cells import Bench
 from xai_lib.results.saliency.scores import (
@@ -13,6 +13,7 @@ from xai_lib.results.saliency.scores import (
     in_order,
     scores,
     seeds_last,
+    summary,
 )
 
 _BY = ("metric", "method")
@@ -24,20 +25,20 @@ def table_1(bench: Bench) -> pd.DataFrame:
     AD and D are fractions that should be low, as defined; the paper prints their complements.
     """
     found = scores(bench)
-    return _beside(1, statistics.summarise(found[found["metric"].isin(TABLE_1)], by=_BY))
+    return _beside(1, summary(found[found["metric"].isin(TABLE_1)], by=_BY))
 
 
 def table_2(bench: Bench) -> pd.DataFrame:
     """Fidelity for the true, the predicted and the least probable class: a row a metric, method and target."""
     found = cells.saliency_scores(bench, "fidelity")
     found = found[(found["reading"] == "paper") & found["metric"].isin(FIDELITY)]
-    return _beside(2, statistics.summarise(found, by=(*_BY, "target")))
+    return _beside(2, summary(found, by=(*_BY, "target")))
 
 
 def table_3(bench: Bench) -> pd.DataFrame:
     """Robustness and complexity: a row a metric and method."""
     found = scores(bench)
-    return _beside(3, statistics.summarise(found[found["metric"].isin(TABLE_3)], by=_BY))
+    return _beside(3, summary(found[found["metric"].isin(TABLE_3)], by=_BY))
 
 
 def table_4(bench: Bench) -> pd.DataFrame:
@@ -46,7 +47,7 @@ def table_4(bench: Bench) -> pd.DataFrame:
     found = found[found["metric"].isin(FIDELITY)]
     keys = ["seed", "method", "index", "metric", "transform"]
     averaged = found.groupby(keys, as_index=False, sort=False)["value"].mean()
-    return _beside(4, statistics.summarise(averaged, by=(*_BY, "transform")))
+    return _beside(4, summary(averaged, by=(*_BY, "transform")))
 
 
 def by_setting(bench: Bench) -> pd.DataFrame:
@@ -60,13 +61,13 @@ def unprinted(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:
     """Metrics without a published value: a row a metric and method.
 
     Returns:
-        The columns of :func:`statistics.summarise`, and ``median``: over images, then averaged over networks. It is
+        The columns of :func:`scores.summary`, and ``median``: over images, then averaged over networks. It is
         what tables show of :data:`scores.BY_MEDIAN`.
     """
     found = scores(bench)
     found = found[found["metric"].isin(names)]
     medians = seeds_last(found, _BY, "median").rename("median")
-    return in_order(statistics.summarise(found, by=_BY).join(medians, on=list(_BY)))
+    return in_order(summary(found, by=_BY).join(medians, on=list(_BY)))
 
 
 def leaderboard(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:

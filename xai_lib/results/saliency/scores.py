@@ -5,7 +5,7 @@ from functools import cache
 
 import pandas as pd
 
-from xai_lib import cells, metrics
+from xai_lib import cells, metrics, statistics
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
 
@@ -60,6 +60,27 @@ def present(bench: Bench, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
     """Those of the metrics that the benchmark's images can give, in the order of the pages."""
     found = set(scores(bench)["metric"])
     return tuple(name for name in names if name in found)
+
+
+def summary(found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Means over images, networks averaged first, with a 95 % interval over images: it is about these networks.
+
+    Returns:
+        One row a group, with the columns of :func:`statistics.summarise`; ``spread`` is over the networks' own means,
+        NaN for one network.
+    """
+    by = list(by)
+    over_networks = found.groupby([*by, "index"], as_index=False, sort=False)["value"].mean().assign(seed=0)
+    rows = statistics.summarise(over_networks, by=by)
+    of_networks = found.groupby([*by, "seed"])["value"].mean().groupby(level=by)
+    counted = pd.DataFrame(
+        {
+            "spread": of_networks.std(),
+            "n_seeds": of_networks.count(),
+            "n_undefined": found["value"].isna().groupby([found[name] for name in by]).sum(),
+        }
+    )
+    return rows.drop(columns=list(counted)).join(counted, on=by)[list(rows)]
 
 
 def seeds_last(frame: pd.DataFrame, by: Sequence[str], how: str = "mean") -> pd.Series:
