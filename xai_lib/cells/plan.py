@@ -57,11 +57,14 @@ def _groups(run: Settings) -> list[tuple[str, ...]]:
     return [lineup.PAPER, (*lineup.CONTROLS, *lineup.BEYOND)]
 
 
-def _saliency_cells(bench: benchmark.Bench, subject: Subject, methods: Sequence[str]) -> list[Cell]:
+def _saliency_cells(
+    bench: benchmark.Bench, subject: Subject, methods: Sequence[str], parts: Sequence[str] = benchmark.PARTS
+) -> list[Cell]:
     return [
         cell
         for method in methods
         for part in benchmark.parts_of(method)
+        if part in parts
         for cell in benchmark.saliency_cells(bench, subject, method, part)
     ]
 
@@ -111,7 +114,9 @@ def of_run(run: Settings) -> list[Cell]:
     ]
 
 
-def of_bench(bench: benchmark.Bench) -> list[Cell]:
-    """Every cell of a saliency benchmark, after those that its networks came from."""
-    parents = [cell for subject in bench.subjects for cell in subject.parents]
-    return parents + [cell for subject in bench.subjects for cell in _saliency_cells(bench, subject, bench.methods)]
+def of_bench(bench: benchmark.Bench, parts: Sequence[str] = benchmark.PARTS) -> list[Cell]:
+    """The cells of some parts of a saliency benchmark, after those that its networks came from."""
+    made = [cell for subject in bench.subjects for cell in subject.parents]
+    for subject in bench.subjects:
+        made += _saliency_cells(bench, subject, bench.methods, parts)
+    return made
