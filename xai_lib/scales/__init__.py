@@ -1,7 +1,7 @@
 """Budgets: how much of an experiment is run. A scale names a recipe and counts, nothing else.
 
 ``smoke`` is for tests, ``demo`` builds the book on generated data in minutes, ``laptop`` takes real images
-under an hour on two cores, ``paper`` has the papers' own settings. One YAML file each, beside this one.
+in about an hour a part on two cores, ``paper`` has the papers' own settings. One YAML file each, beside this one.
 """
 
 from dataclasses import dataclass, fields
