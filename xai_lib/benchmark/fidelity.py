@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from xai_lib.benchmark import lineup
-from xai_lib.benchmark.frames import rows
 from xai_lib.benchmark.subject import Subject
 from xai_lib.datasets.split import Batch, Split
 from xai_lib.explainers import cams
+from xai_lib.frames import rows
 from xai_lib.metrics import causal, completeness, complexity, effective_complexity, localisation, masking
 
 TARGETS = ("ground-truth", "predicted", "least-probable")

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from xai_lib.benchmark import lineup
 from xai_lib.benchmark.fidelity import step_size
-from xai_lib.benchmark.frames import rows
 from xai_lib.benchmark.subject import Subject
 from xai_lib.datasets.split import Split
+from xai_lib.frames import rows
 from xai_lib.metrics import effective_complexity, monotonicity, randomisation, sensitivity
 
 _BATCH = 16

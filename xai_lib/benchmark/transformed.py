@@ -3,10 +3,10 @@
 import pandas as pd
 
 from xai_lib.benchmark.fidelity import of_maps
-from xai_lib.benchmark.frames import rows
 from xai_lib.benchmark.subject import Subject
 from xai_lib.datasets import transforms
 from xai_lib.datasets.split import Split
+from xai_lib.frames import rows
 
 _BATCH = 50
 

@@ -13,6 +13,7 @@ from xai_lib.cells.stages import STAGES
 from xai_lib.cells.train import trained
 from xai_lib.datasets.split import Split
 from xai_lib.explainers import cams, normalise
+from xai_lib.frames import rows
 from xai_lib.keys import Cell
 from xai_lib.metrics import complexity, faithfulness, localisation, quantus_column, similarity
 from xai_lib.store import Store
@@ -64,7 +65,7 @@ def _folder(run: Settings, loss: str, seed: int, method: str) -> Path:
             **quantus_column.scores(network, split, scaled(maps.maps, split.images.shape[-2:]), run.scale.n_quantus),
         }
         artefacts.write_tensors(folder / "curves.pt", {"curves": curves, "fractions": fractions})
-        artefacts.write_frame(folder / "scores.csv", _frame(maps.index, values))
+        artefacts.write_frame(folder / "scores.csv", rows(maps.index, values))
 
     store = Store()
     if not store.is_done(cell):
@@ -116,12 +117,3 @@ def _of_maps(maps: Explained, split: Split) -> dict[str, Tensor]:
         values["attribution-localisation"] = localisation.attribution_localisation(full, mask)
         values["attribution-localisation-paper"] = localisation.attribution_localisation_paper(full, mask)
     return values
-
-
-def _frame(index: Tensor, values: dict[str, Tensor]) -> pd.DataFrame:
-    """Tidy rows; a metric computed on the first images only has fewer rows."""
-    parts = [
-        pd.DataFrame({"index": index[: len(scores)].cpu(), "metric": name, "value": scores.double().cpu()})
-        for name, scores in values.items()
-    ]
-    return pd.concat(parts, ignore_index=True)

@@ -51,6 +51,7 @@ STAGES = {
         1,
         (
             "cells.score",
+            "frames",
             "randomness",
             "models",
             "explainers.cams",
@@ -68,6 +69,7 @@ STAGES = {
         1,
         (
             "cells.saliency",
+            "frames",
             "randomness",
             "models",
             "benchmark.cost",

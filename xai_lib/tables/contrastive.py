@@ -10,13 +10,14 @@ from xai_lib import metrics as registry
 from xai_lib import statistics
 from xai_lib.cells import LOSSES, Settings
 from xai_lib.explainers.passes import layer_activations
+from xai_lib.labels import LOSS_NAMES, METHOD_NAMES
 from xai_lib.models import Classifier
 from xai_lib.results import contrastive as results_of
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
-from xai_lib.tables.html import MISSING, interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
 from xai_lib.training import recipes
 
-NAMES = {"ce": "CE", "scl": "SCL", "tl": "TL", "grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM"}
+NAMES = LOSS_NAMES | METHOD_NAMES
 ARROWS = {"higher": "↑", "lower": "↓"}
 # Panels of the figure of distributions: metric -> title.
 PANELS = {
@@ -179,7 +180,7 @@ def results(run: Settings) -> HTML:
     )
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
     caption = f"Explanations scored: {run.label}, {seeds} seed{'s' if seeds > 1 else ''}, up to {images} images each."
-    return show(_blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
+    return show(blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
 
 
 def orders(run: Settings) -> HTML:
@@ -215,7 +216,7 @@ def quantus(run: Settings) -> HTML:
         }
     )
     caption = f"The same maps scored by quantus ({rows['n_images'].max()} images a network)."
-    return show(_blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
+    return show(blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
 
 
 def verdict_rule() -> Markdown:
@@ -247,13 +248,3 @@ def _value(setting: str, value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _blank_repeats(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Print a label only where it changes, as printed tables do."""
-    frame = frame.copy()
-    changed = pd.Series(False, index=frame.index)
-    for column in columns:
-        changed |= frame[column] != frame[column].shift()
-        frame[column] = frame[column].where(changed, "")
-    return frame

@@ -56,6 +56,16 @@ def p_value(value: float) -> str:
     return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def blank_repeats(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Print a label only where it changes, as printed tables do."""
+    frame = frame.copy()
+    changed = pd.Series(False, index=frame.index)
+    for column in columns:
+        changed |= frame[column] != frame[column].shift()
+        frame[column] = frame[column].where(changed, "")
+    return frame
+
+
 def _printed(value: object) -> str:
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return MISSING

@@ -13,7 +13,7 @@ from xai_lib.cells import Bench
 from xai_lib.labels import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.results.saliency import evidence, printed, scores
 from xai_lib.results.saliency.verdicts import verdicts as results_of_verdicts
-from xai_lib.tables.html import MISSING, interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
 
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.BEYOND, "beyond")
 _ROLES |= dict.fromkeys(lineup.CONTROLS, "control")
@@ -124,7 +124,7 @@ def table_2(bench: Bench) -> HTML:
         f"Fidelity for three classes of an image, means and 95 % intervals: {_counted(rows, bench)}. Paper: ResNet-50 "
         "on ImageNet, as fractions, with AD and D as defined."
     )
-    return show(_blank_repeats(flat, "metric"), caption, text=["metric", "method"])
+    return show(blank_repeats(flat, ["metric"]), caption, text=["metric", "method"])
 
 
 def table_3(bench: Bench) -> HTML:
@@ -156,7 +156,7 @@ def table_4(bench: Bench) -> HTML:
         f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
         f"as defined: {_counted(rows, bench)}. Intervals are in the recorded CSV."
     )
-    return show(_blank_repeats(flat, "transformation"), caption, text=["transformation", "method"])
+    return show(blank_repeats(flat, ["transformation"]), caption, text=["transformation", "method"])
 
 
 def sanity(bench: Bench) -> HTML:
@@ -173,7 +173,7 @@ def sanity(bench: Bench) -> HTML:
         }
     )
     caption = f"Maps before and after the weights were replaced: {bench.run.label}, {rows['n_images'].max()} images."
-    return show(_blank_repeats(frame, "weights replaced"), caption, text=["weights replaced", "method"])
+    return show(blank_repeats(frame, ["weights replaced"]), caption, text=["weights replaced", "method"])
 
 
 def unprinted(bench: Bench) -> HTML:
@@ -229,7 +229,7 @@ def readings(bench: Bench) -> HTML:
         f"Rankings of the paper's methods and the controls in other readings of a metric: {bench.run.label}. Middle "
         "ranks for ties."
     )
-    return show(_blank_repeats(pd.DataFrame(lines), "metric"), caption, text=["metric", "reading", "moved most"])
+    return show(blank_repeats(pd.DataFrame(lines), ["metric"]), caption, text=["metric", "reading", "moved most"])
 
 
 def stability(bench: Bench) -> HTML:
@@ -266,7 +266,7 @@ def fooled(bench: Bench) -> HTML:
         f"Is the metric fooled? How often an uninformed map scores better than one of the {_informed(bench)} informed "
         f"methods on the same image: {bench.run.label}."
     )
-    return show(_blank_repeats(frame, "metric"), caption, text=["metric", "uninformed map", "the metric is"])
+    return show(blank_repeats(frame, ["metric"]), caption, text=["metric", "uninformed map", "the metric is"])
 
 
 def discrimination(bench: Bench) -> HTML:
@@ -334,7 +334,7 @@ def _against_print(rows: pd.DataFrame, bench: Bench, title: str) -> HTML:
         }
     )  # fmt: skip
     caption = f"{title}: {_counted(rows, bench)}. Paper: ResNet-50 on ImageNet."
-    return show(_blank_repeats(frame, "metric"), caption, text=["metric", "method"])
+    return show(blank_repeats(frame, ["metric"]), caption, text=["metric", "method"])
 
 
 def _counted(rows: pd.DataFrame, bench: Bench) -> str:
@@ -357,8 +357,3 @@ def _title(metric: str) -> str:
 
 def _digits(metric: str, value: float) -> int:
     return 1 if metric in _PIXELS or abs(value) >= 100 else 3
-
-
-def _blank_repeats(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Print a label only where it changes, as printed tables do."""
-    return frame.assign(**{column: frame[column].where(frame[column] != frame[column].shift(), "")})
