@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from xai_lib.cells.saliency import LOSS
 from xai_lib.cells.settings import Settings
+from xai_lib.cells.subjects import LOSS
 from xai_lib.cells.train import trained
 
 _METHODS = "fake-cam, gradient, integrated-gradients, grad-cam, score-cam, rise, uniform, random, centred-gaussian"

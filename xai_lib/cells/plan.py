@@ -6,6 +6,7 @@ from typing import Any
 
 from xai_lib.benchmark import Subject, lineup
 from xai_lib.cells import saliency as benchmark
+from xai_lib.cells import subjects
 from xai_lib.cells.explain import explain_cell
 from xai_lib.cells.predict import predict_cell, predicted
 from xai_lib.cells.score import score_cell, scored
@@ -42,7 +43,7 @@ def _contrastive_jobs(run: Settings) -> list[dict[str, Any]]:
 def _saliency_jobs(run: Settings) -> list[dict[str, Any]]:
     jobs, bench = [], benchmark.bench(run)
     for subject, methods in itertools.product(bench.subjects, _groups(run)):
-        needs = [] if run.pretrained else [f"train-{benchmark.LOSS}-{subject.seed}"]
+        needs = [] if run.pretrained else [f"train-{subjects.LOSS}-{subject.seed}"]
         command = ["saliency", "--seed", str(subject.seed), "--methods", ",".join(methods)]
         jobs.append(
             _job(f"saliency-{subject.seed}-{methods[0]}", command, needs, _saliency_cells(bench, subject, methods))

@@ -10,20 +10,18 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from xai_lib import artefacts, benchmark, models, pretrained
+from xai_lib import artefacts, benchmark, pretrained
 from xai_lib.benchmark import Subject, lineup
+from xai_lib.cells import subjects
 from xai_lib.cells.settings import Settings
 from xai_lib.cells.stages import STAGES
-from xai_lib.cells.train import train_cell, trained
-from xai_lib.datasets import Split, StreamedSplit, select
+from xai_lib.datasets import Split, StreamedSplit
 from xai_lib.explainers.last_layer import last_spatial_layer
 from xai_lib.explainers.layers import find_layer
 from xai_lib.keys import Cell
 from xai_lib.store import Store
 
-LOSS = "ce"  # the paper's network is an ordinary classifier
 _CHUNK = 500  # images of one cell: what a killed run loses at most
-_REFERENCE = 2000  # training images from which IBA takes the layer's statistics
 _COSTED = 8
 _PRETRAINED = "torchvision:resnet50"
 _PRETRAINED_LAYER = "layer4"
@@ -52,8 +50,8 @@ def bench(run: Settings) -> Bench:
         FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
     """
     if run.pretrained:
-        return Bench(run, (_from_torchvision(run),))
-    return Bench(run, tuple(_trained_here(run, seed) for seed in range(min(run.scale.saliency_seeds, run.scale.seeds))))
+        return Bench(run, (subjects.from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, run.scale.n_saliency),))
+    return Bench(run, tuple(subjects.trained_here(run, seed, run.scale.n_saliency) for seed in subjects.seeds(run)))
 
 
 def bench_of(
@@ -81,7 +79,7 @@ def bench_of(
     if strangers := [method for method in methods if method not in lineup.ALL]:
         raise ValueError(f"Expected methods out of {', '.join(lineup.ALL)}. Got {', '.join(strangers)}.")
     network = network.to(run.device, memory_format=torch.channels_last)
-    images = _some(images, run.scale.n_saliency)
+    images = subjects.some(images, run.scale.n_saliency)
     weights = pretrained.state_digest(network)
     subject = Subject(
         load=lambda: network,
@@ -89,7 +87,7 @@ def bench_of(
         parents=(),
         layer=_layer_of(network, images, layer, run.device),
         images=images,
-        reference=lambda: _some(images, _REFERENCE),
+        reference=lambda: subjects.some(images, subjects.REFERENCE),
         device=run.device,
     )
     return Bench(run, (subject,), methods)
@@ -134,38 +132,6 @@ def saliency_scores(bench: Bench, part: str) -> pd.DataFrame:
         if part in parts_of(method)
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def _trained_here(run: Settings, seed: int) -> Subject:
-    def load() -> nn.Module:
-        network = models.fold_batchnorm(trained(run, LOSS, seed).classifier)
-        return network.to(memory_format=torch.channels_last)
-
-    cell = train_cell(run, LOSS, seed)
-    return Subject(
-        load=load,
-        key=cell.key,
-        parents=(cell,),
-        layer=None,
-        images=_some(run.test_split(), run.scale.n_saliency),
-        reference=lambda: _some(run.train_split(), _REFERENCE),
-        device=run.device,
-        seed=seed,
-    )
-
-
-def _from_torchvision(run: Settings) -> Subject:
-    network = pretrained.pretrained(_PRETRAINED, download=run.download)
-    images = _some(run.test_split(), run.scale.n_saliency)
-    return Subject(
-        load=lambda: network.to(run.device, memory_format=torch.channels_last),
-        key=pretrained.state_digest(network),
-        parents=(),
-        layer=_PRETRAINED_LAYER,
-        images=images,
-        reference=lambda: _some(images, _REFERENCE),
-        device=run.device,
-    )
 
 
 def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | None, device: torch.device) -> str:
@@ -229,8 +195,3 @@ def _compute(
     if part == "transformed":
         return benchmark.transformed(subject, method, settings, images, causal_steps=scale.causal_steps)
     return pd.DataFrame([benchmark.cost(subject, method, settings, images)])
-
-
-def _some(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
-    """At most ``n`` images, class-balanced; all for None."""
-    return select(split, None if n is None else min(n, len(split)))

@@ -69,6 +69,7 @@ STAGES = {
         1,
         (
             "cells.saliency",
+            "cells.subjects",
             "frames",
             "randomness",
             "models",

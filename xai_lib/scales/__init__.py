@@ -29,7 +29,8 @@ class Scale:
         n_scored: test images that are explained and scored.
         n_quantus: of these, the images also scored by quantus, beside ours.
         flipping_step: pixels removed at each step of pixel flipping.
-        saliency_seeds: number of cross-entropy networks in the saliency benchmark (at most ``seeds``).
+        saliency_seeds: number of cross-entropy networks in the saliency benchmark and the whole-output part (at most
+            ``seeds``).
         n_saliency: images on which its methods are scored (Tables 1 to 3).
         n_transformed: of these, the images that are also mixed, resized, turned and cropped (Table 4).
         n_sensitivity: of these, the images for metrics that explain or perturb an image many times, and for other
@@ -39,6 +40,9 @@ class Scale:
         causal_steps: steps of insertion and deletion; RISE takes as many as the image's side has pixels.
         rise_masks: random masks of RISE.
         lime_samples: perturbed images of LIME.
+        n_outputs: test images whose whole output is explained, where it has confusing top classes.
+        contrast_steps: counts of removed pixels along a contrastive curve, at most.
+        stability_repeats: halves and bootstrap samples of the documents that are clustered again.
     """
 
     name: str
@@ -63,6 +67,9 @@ class Scale:
     causal_steps: int
     rise_masks: int
     lime_samples: int
+    n_outputs: int | None
+    contrast_steps: int
+    stability_repeats: int
 
     def epochs(self, loss: str) -> int:
         """Training epochs of ``loss`` ("ce", "scl" or "tl")."""

@@ -1,0 +1,62 @@
+"""The networks that are explained, with their images: trained here by cross-entropy, or torchvision's."""
+
+import torch
+from torch import nn
+
+from xai_lib import models, pretrained
+from xai_lib.benchmark import Subject
+from xai_lib.cells.settings import Settings
+from xai_lib.cells.train import train_cell, trained
+from xai_lib.datasets import Split, StreamedSplit, select
+
+LOSS = "ce"  # the papers' networks are ordinary classifiers
+REFERENCE = 2000  # training images from which IBA takes the layer's statistics
+
+
+def seeds(run: Settings) -> range:
+    """Seeds of the trainings whose networks are explained."""
+    return range(min(run.scale.saliency_seeds, run.scale.seeds))
+
+
+def trained_here(run: Settings, seed: int, n: int | None) -> Subject:
+    """The cross-entropy network of a seed, with ``n`` test images, class-balanced (None: all)."""
+
+    def load() -> nn.Module:
+        network = models.fold_batchnorm(trained(run, LOSS, seed).classifier)
+        return network.to(memory_format=torch.channels_last)
+
+    cell = train_cell(run, LOSS, seed)
+    return Subject(
+        load=load,
+        key=cell.key,
+        parents=(cell,),
+        layer=None,
+        images=some(run.test_split(), n),
+        reference=lambda: some(run.train_split(), REFERENCE),
+        device=run.device,
+        seed=seed,
+    )
+
+
+def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Subject:
+    """One of torchvision's networks, explained at a layer, with ``n`` images of ImageNet.
+
+    Raises:
+        FileNotFoundError: if its weights are missing; the message says which file goes where.
+    """
+    network = pretrained.pretrained(name, download=run.download)
+    images = some(run.test_split(), n)
+    return Subject(
+        load=lambda: network.to(run.device, memory_format=torch.channels_last),
+        key=pretrained.state_digest(network),
+        parents=(),
+        layer=layer,
+        images=images,
+        reference=lambda: some(images, REFERENCE),
+        device=run.device,
+    )
+
+
+def some(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+    """At most ``n`` images, class-balanced; all for None."""
+    return select(split, None if n is None else min(n, len(split)))
