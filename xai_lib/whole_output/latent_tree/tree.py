@@ -1,0 +1,133 @@
+"""A latent tree: labels at the bottom, clusters of them at level 1, groups of clusters above, bridges at the top.
+
+(Whole-output paper §3, Figure 5.) Every variable is binary: a label is in a document or not, a latent variable is on
+or off. A node stands for the labels below it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+Groups = tuple[tuple[int, ...], ...]
+Edges = tuple[tuple[int, int], ...]
+Probabilities = tuple[tuple[tuple[float, float], ...], ...]
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A latent tree over labels. Lists become tuples, so that two trees can be compared and hashed.
+
+    Attributes:
+        n_labels: number of labels, 0 to n_labels − 1.
+        levels: the nodes of each level, lowest first, each with its children: labels at level 1, positions of nodes
+            of the level below above that. Every label and every node but those of the top level has one parent.
+        bridges: edges (parent, child) between nodes of the top level, in an order in which parents come first; the
+            nodes that are nobody's child are the roots. Empty where the top nodes are independent of each other.
+        probabilities: of the model, if it is known: ``probabilities[k][i]`` is the probability that label i (k = 0)
+            or node i of level k is on, given that its parent is off, and given that it is on. Both are the same
+            for a root.
+
+    Raises:
+        ValueError: if a label or a node does not have exactly one parent, bridges are not a forest with parents
+            first, or the probabilities do not fit the nodes or are not in [0, 1].
+    """
+
+    n_labels: int
+    levels: tuple[Groups, ...]
+    bridges: Edges = ()
+    probabilities: Probabilities | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "levels", tuple(_tuples(level) for level in self.levels))
+        object.__setattr__(self, "bridges", _tuples(self.bridges))
+        if self.probabilities is not None:
+            object.__setattr__(self, "probabilities", tuple(_tuples(level) for level in self.probabilities))
+        _check_levels(self.n_labels, self.levels)
+        _check_bridges(self.bridges, len(self.levels[-1]))
+        if self.probabilities is not None:
+            _check_probabilities(self.probabilities, [self.n_labels, *map(len, self.levels)])
+
+    @property
+    def n_levels(self) -> int:
+        """The number of levels above the labels, at least 1."""
+        return len(self.levels)
+
+    def clusters(self, level: int = 1) -> list[list[int]]:
+        """The labels below each node of a level, ascending; every label is in exactly one. Level 1 by default.
+
+        Raises:
+            ValueError: if the tree has no such level.
+        """
+        if level not in range(1, self.n_levels + 1):
+            raise ValueError(f"Expected a level from 1 to {self.n_levels}. Got {level!r}.")
+        below = [[label] for label in range(self.n_labels)]
+        for groups in self.levels[:level]:
+            below = [sorted(label for child in group for label in below[child]) for group in groups]
+        return below
+
+
+def from_clusters(n_labels: int, partitions: Sequence[Iterable[Iterable[int]]]) -> Tree:
+    """The tree of nested partitions of the labels, lowest level first, without bridges and probabilities.
+
+    Children are ascending, and nodes are in the order of their smallest label.
+
+    Raises:
+        ValueError: if a partition does not have every label exactly once, or a cluster is not within one cluster of
+            the level above.
+    """
+    levels, below = [], [[label] for label in range(n_labels)]
+    for level, partition in enumerate(partitions, start=1):
+        clusters = sorted(sorted(cluster) for cluster in partition)
+        if sorted(label for cluster in clusters for label in cluster) != list(range(n_labels)):
+            raise ValueError(f"Expected each of {n_labels} labels once at level {level}. Got {str(clusters)[:200]}.")
+        home = {label: node for node, cluster in enumerate(clusters) for label in cluster}
+        groups: list[list[int]] = [[] for _ in clusters]
+        for child, labels in enumerate(below):
+            if len({home[label] for label in labels}) > 1:
+                raise ValueError(
+                    f"Expected the clusters of level {level - 1} within those of level {level}. Got {labels}, whose "
+                    "labels are in several of them."
+                )
+            groups[home[labels[0]]].append(child)
+        levels.append(groups)
+        below = clusters
+    return Tree(n_labels, tuple(levels))
+
+
+def _tuples(rows: Iterable[Iterable]) -> tuple[tuple, ...]:
+    return tuple(tuple(row) for row in rows)
+
+
+def _check_levels(n_labels: int, levels: tuple[Groups, ...]) -> None:
+    if not levels:
+        raise ValueError("Expected at least one level of nodes above the labels. Got none.")
+    n_below, what = n_labels, "labels"
+    for level, groups in enumerate(levels, start=1):
+        children = sorted(child for group in groups for child in group)
+        if children != list(range(n_below)) or not all(groups):
+            raise ValueError(
+                f"Expected every one of the {n_below} {what} as a child of exactly one node of level {level}, and no "
+                f"node without children. Got {len(children)} children of {len(groups)} nodes."
+            )
+        n_below, what = len(groups), f"nodes of level {level}"
+
+
+def _check_bridges(bridges: Edges, n_top: int) -> None:
+    children = [child for _, child in bridges]
+    known = set(range(n_top)) - set(children)  # the roots
+    for parent, child in bridges:
+        if parent not in known or child in known or child not in range(n_top):
+            raise ValueError(
+                f"Expected bridges (parent, child) between the {n_top} top nodes, a forest with parents first. "
+                f"Got {(parent, child)} in {bridges}."
+            )
+        known.add(child)
+
+
+def _check_probabilities(probabilities: Probabilities, sizes: Sequence[int]) -> None:
+    found = [len(level) for level in probabilities]
+    pairs = [pair for level in probabilities for pair in level]
+    if found != list(sizes) or any(len(pair) != 2 for pair in pairs):
+        raise ValueError(f"Expected two probabilities for each of {list(sizes)} labels and nodes. Got {found} rows.")
+    wrong = [pair for pair in pairs if not all(0 <= value <= 1 for value in pair)]
+    if wrong:
+        raise ValueError(f"Expected probabilities in [0, 1]. Got {wrong[0]} and {len(wrong) - 1} more such pairs.")
