@@ -1,0 +1,295 @@
+"""Is a contrastive map faithful to the network? (Whole-output paper §5.1, Equations 3-5.)
+
+The pixels with the highest values are deleted first. P(class)·(1 - P(its rivals)), the contrastive score, should then
+fall fast: CAUC is the area under it, lower is better, and CDROP its weighted fall, higher is better.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from xai_lib.metrics import perturbation
+from xai_lib.metrics.maps import check_maps, is_finite
+
+Variant = Literal["paper", "released"]
+
+_RELEASED_STEP, _RELEASED_PIXELS = 16, 224 * 224
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Probabilities while pixels go, float32 [N,S]: of the class, of its rivals together, and s = P(c)·(1 - P(C'))."""
+
+    probability: Tensor
+    rivals: Tensor
+    score: Tensor
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Of P pairs of a class and its rivals and M maps for each.
+
+    Attributes:
+        cauc: float32 [P,M] in [0, 1], lower is better; NaN for a degenerate map, or where `common` is 0.
+        cdrop: float32 [P,M] in [-1, 1], higher is better; NaN for a degenerate map.
+        n_salient: δ-salient pixels of each map, int64 [P,M].
+        common: number of pixels over which `cauc` follows all maps of a pair, int64 [P].
+        degenerate: maps without a δ-salient pixel, bool [P,M]. An area over none of their pixels would be a perfect 0.
+    """
+
+    cauc: Tensor
+    cdrop: Tensor
+    n_salient: Tensor
+    common: Tensor
+    degenerate: Tensor
+
+
+def salient(maps: Tensor, *, delta: float = 0.5, variant: Variant = "paper") -> Tensor:
+    """Which pixels are δ-salient: those of at least `delta` times the map's highest value (§5.1).
+
+    Args:
+        maps: float [N,H,W].
+        delta: in (0, 1].
+        variant: "released" takes those strictly above the share `delta` of the way from the map's lowest to its
+            highest value, negative values counting as 0. A constant map then has none.
+
+    Returns:
+        bool [N,H,W]; all False for a map without a positive value or with one that is not finite.
+
+    Raises:
+        TypeError, ValueError: if maps are not float [N,H,W], delta is outside (0, 1] or variant is another word.
+    """
+    check_maps(maps, "maps")
+    if not 0 < delta <= 1:
+        raise ValueError(f"Expected delta in (0, 1]. Got {delta}.")
+    _check_variant(variant)
+    highest = maps.amax((1, 2), keepdim=True)
+    if variant == "paper":
+        found = maps >= delta * highest
+    else:
+        lowest = maps.amin((1, 2), keepdim=True).clamp(min=0)
+        found = maps > lowest + delta * (highest - lowest)
+    return found & (highest > 0) & is_finite(maps)[:, None, None]
+
+
+def salient_pixels(maps: Tensor, *, delta: float = 0.5, variant: Variant = "paper") -> Tensor:
+    """Number n_δ of :func:`salient` pixels of each map [N,H,W], int64 [N]; 0 for a degenerate map."""
+    return salient(maps, delta=delta, variant=variant).flatten(1).sum(1)
+
+
+def contrastive_curve(
+    model: perturbation.Model,
+    x: Tensor,
+    image: Tensor,
+    maps: Tensor,
+    target: Tensor,
+    rivals: Tensor,
+    removed: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+) -> Curve:
+    """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour (Eq. 3).
+
+    The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
+
+    Args:
+        model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32.
+        x: normalised images, float [B,c,H,W].
+        image: which row of x each map is of, int64 [N].
+        maps: float [N,H,W], of any sign and scale: only the order counts. Equal values go in an order drawn for each
+            image, the same for all maps of an image.
+        target: the class of each map, int64 [N].
+        rivals: the classes that it is told apart from, bool [N,C], at least one for each map and not the target.
+        removed: numbers of pixels, int64 [N,S] in 0 to H·W.
+        index: image indices, int64 [B].
+        seed: of the order of equal values.
+
+    Raises:
+        TypeError, ValueError: if types, shapes or ranges are not these, the model is in training mode, or a logit is
+            not finite.
+    """
+    image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
+    check_maps(maps, "maps")
+    _check(x, image, maps, target, rivals, removed, index)
+    rank = perturbation.ranks(maps.detach().to(x.device), ties="random", seed=seed, index=index.to(x.device)[image])
+    counts = x.shape[2] * x.shape[3] + 1
+    row = torch.arange(len(maps), device=x.device)[:, None]
+    points, place = torch.unique(row * counts + removed, return_inverse=True)
+    row, count = points // counts, points % counts
+
+    def make(point: Tensor, _: Tensor) -> Tensor:
+        gone = rank[row[point]] < count[point][:, None, None]  # [n,H,W]
+        return x[image[row[point]]].masked_fill(gone[:, None], 0)
+
+    space = x[:1].expand(len(points), -1, -1, -1)
+    classes = _columns(target, rivals)[row]
+    found = perturbation.outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
+    probability, together = found.reshape(len(points), 2)[place].unbind(-1)
+    return Curve(probability, together, probability * (1 - together))
+
+
+def scores(
+    model: perturbation.Model,
+    x: Tensor,
+    image: Tensor,
+    maps: Tensor,
+    target: Tensor,
+    rivals: Tensor,
+    *,
+    index: Tensor,
+    compared: Sequence[int],
+    steps: int,
+    delta: float = 0.5,
+    tau: float = 0.05,
+    variant: Variant = "paper",
+    seed: int = 0,
+) -> Scores:
+    """CAUC (Eq. 4) and CDROP (Eq. 5) of several maps of the same pairs of a class and its rivals.
+
+    CAUC is the sum of s over 0 to n_δ-1 deleted pixels, divided by all n pixels. n_δ there is `common`, the smallest of
+    the compared maps that have a salient pixel. CDROP is the fall of s when the map's own n_δ pixels are deleted,
+    divided by log2(1 + max(n_δ, τ)/τ). "released" deletes 16 pixels at a time at 224 × 224 pixels, and the same share
+    of smaller images, rounded up; never deletes the last of these chunks; takes the area by trapezoids over the number
+    of points of a whole curve; and sets the mean of the last three points (the last, of fewer) against the untouched
+    image.
+
+    Args:
+        model, x, index, seed: as for :func:`contrastive_curve`.
+        image: which row of x each pair is of, int64 [P].
+        maps: float [P,M,H,W].
+        target: int64 [P].
+        rivals: bool [P,C].
+        compared: positions among the M maps whose smallest n_δ is the common one. The other maps are followed as far.
+        steps: at most so many points, evenly spaced, of the curve under which CAUC is the area, at least 2; the curve
+            is straight between them. Exact from `common` on (released: from the number of its chunks on).
+        delta: share of the highest value from which a pixel is salient, in (0, 1].
+        tau: share of all pixels up to which CDROP asks no price, above 0.
+        variant: "paper" or "released"; :func:`salient` differs too.
+
+    Raises:
+        TypeError, ValueError: as :func:`contrastive_curve`, or if a choice is none of these.
+    """
+    _check_choices(maps, compared, steps, tau)
+    n_pairs, n_maps, height, width = maps.shape
+    n_pixels = height * width
+    every_map = maps.detach().to(x.device).flatten(0, 1)
+    n_salient = salient_pixels(every_map, delta=delta, variant=variant).reshape(n_pairs, n_maps)
+    common = _smallest(n_salient[:, list(compared)])
+
+    step = 1 if variant == "paper" else _up(_RELEASED_STEP * n_pixels, _RELEASED_PIXELS)
+    area_at = step * _evenly(_up(common, step), steps)[:, None].expand(-1, n_maps, -1)  # [P,M,steps]
+    fall_at = n_salient[..., None] if variant == "paper" else step * _last_three(_up(n_salient, step))
+    removed = torch.cat([area_at, fall_at], dim=2)
+
+    pair = torch.arange(n_pairs, device=x.device).repeat_interleave(n_maps)
+    curve = contrastive_curve(
+        model,
+        x,
+        image.to(x.device)[pair],
+        every_map,
+        target.to(x.device)[pair],
+        rivals.to(x.device)[pair],
+        removed.flatten(0, 1),
+        index=index,
+        seed=seed,
+    )
+    s = curve.score.double().reshape(removed.shape)
+    followed = s[..., :steps]
+    area = torch.trapezoid(followed, area_at.double() / step, dim=2)
+    if variant == "paper":
+        cauc = (area + (followed[..., 0] + followed[..., -1]) / 2) / n_pixels
+    else:
+        cauc = area / (_up(n_pixels, step) + 1)
+    price = torch.log2(1 + (n_salient / (tau * n_pixels)).clamp(min=1))
+    cdrop = (s[..., 0] - s[..., steps:].mean(2)) / price
+    degenerate = n_salient == 0
+    return Scores(
+        cauc.masked_fill(degenerate | (common == 0)[:, None], torch.nan).float(),
+        cdrop.masked_fill(degenerate, torch.nan).float(),
+        n_salient,
+        common,
+        degenerate,
+    )
+
+
+def _of_class_and_rivals(logits: Tensor, classes: Tensor) -> Tensor:
+    """Probability of the first class and of the others together, float32 [n,2]; see :func:`_columns`."""
+    probabilities = logits.softmax(1).gather(1, classes)
+    others = (probabilities * (classes != classes[:, :1])).sum(1)
+    return torch.stack([probabilities[:, 0], others], dim=1)
+
+
+def _columns(target: Tensor, rivals: Tensor) -> Tensor:
+    """Each target and behind it its rivals, padded with the target: int64 [N,1+R]."""
+    most = int(rivals.sum(1).max()) if len(rivals) else 0
+    first = rivals.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+    return torch.cat([target[:, None], torch.where(rivals.gather(1, first), first, target[:, None])], dim=1)
+
+
+def _smallest(n_salient: Tensor) -> Tensor:
+    """Smallest number above 0 of each row, 0 where there is none."""
+    return n_salient.masked_fill(n_salient == 0, torch.iinfo(torch.int64).max).amin(1).where(n_salient.any(1), 0)
+
+
+def _evenly(length: Tensor, steps: int) -> Tensor:
+    """Whole numbers from 0 to length - 1, as evenly spaced as they can be: int64 [P,steps], all of them if they fit."""
+    last = (length - 1).clamp(min=0)[:, None]
+    return (2 * torch.arange(steps, device=length.device) * last + steps - 1) // (2 * (steps - 1))
+
+
+def _last_three(length: Tensor) -> Tensor:
+    """The last three places of curves of such lengths, the last one three times of shorter curves: [P,M,3]."""
+    back = torch.arange(2, -1, -1, device=length.device) * (length >= 3)[..., None]
+    return (length[..., None] - 1 - back).clamp(min=0)
+
+
+def _up(a: Tensor | int, b: int) -> Tensor | int:
+    """The quotient rounded up."""
+    return -(-a // b)
+
+
+def _check(
+    x: Tensor, image: Tensor, maps: Tensor, target: Tensor, rivals: Tensor, removed: Tensor, index: Tensor
+) -> None:
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {x.dtype}.")
+    if x.ndim != 4 or maps.shape[1:] != x.shape[2:]:
+        raise ValueError(f"Expected maps of the size of the images. Got {list(maps.shape)} and {list(x.shape)}.")
+    n = len(maps)
+    for name, tensor in {"image": image, "target": target}.items():
+        if tensor.dtype != torch.int64 or tensor.shape != (n,):
+            raise ValueError(f"Expected {name} as int64 [{n}]. Got {tensor.dtype} with shape {list(tensor.shape)}.")
+    if ((image < 0) | (image >= len(x))).any():
+        raise ValueError(f"Expected image as rows of x, 0 to {len(x) - 1}. Got {image.min()} to {image.max()}.")
+    if len(index) != len(x):
+        raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
+    if rivals.dtype != torch.bool or rivals.ndim != 2 or len(rivals) != n:
+        raise ValueError(f"Expected rivals as bool [{n},C]. Got {rivals.dtype} with shape {list(rivals.shape)}.")
+    if ((target < 0) | (target >= rivals.shape[1])).any():
+        raise ValueError(f"Expected targets in 0 to {rivals.shape[1] - 1}. Got {target.min()} to {target.max()}.")
+    if not rivals.any(1).all() or rivals.gather(1, target[:, None]).any():
+        raise ValueError("Expected at least one rival for each class and the class not among them.")
+    if removed.dtype != torch.int64 or removed.ndim != 2 or len(removed) != n:
+        raise ValueError(f"Expected removed as int64 [{n},S]. Got {removed.dtype} with shape {list(removed.shape)}.")
+    if ((removed < 0) | (removed > maps[0].numel() if n else 0)).any():
+        raise ValueError("Expected removed as numbers of pixels of a map.")
+
+
+def _check_variant(variant: str) -> None:
+    if variant not in ("paper", "released"):
+        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
+
+
+def _check_choices(maps: Tensor, compared: Sequence[int], steps: int, tau: float) -> None:
+    if not isinstance(maps, Tensor) or maps.ndim != 4:
+        raise ValueError(f"Expected maps as a float tensor [P,M,H,W]. Got {getattr(maps, 'shape', type(maps))}.")
+    if not compared or not set(compared) <= set(range(maps.shape[1])):
+        raise ValueError(f"Expected compared as positions in 0 to {maps.shape[1] - 1}. Got {list(compared)}.")
+    if steps < 2:
+        raise ValueError(f"Expected at least 2 steps. Got {steps}.")
+    if not tau > 0:
+        raise ValueError(f"Expected tau above 0. Got {tau}.")
