@@ -1,0 +1,230 @@
+"""Explain all top classes of an output at once: SWOX, CWOX-1s and CWOX-2s (whole-output paper §4.2 and §5)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib.explainers.passes import logits_of, undisturbed
+from xai_lib.whole_output.base_maps import Base, Stage, maps
+from xai_lib.whole_output.heatmaps import Variant, released_subtracted, scout, subtracted, support
+
+METHODS = ("swox", "cwox-1sa", "cwox-1sb", "cwox-2s")
+FINE = "cwox-1sa-fine"
+
+_Group = frozenset[int]
+_Maps = dict[_Group, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class WholeOutput:
+    """The explanation of all top classes of one image; heat maps are of its size and not negative.
+
+    Attributes:
+        clusters: the confusion clusters, as given.
+        classes: the top classes, the most probable first; equally probable ones by number.
+        probabilities: their softmax probabilities, float32 [K].
+        cluster_maps: what speaks for each cluster rather than the others, float32 [I,H,W].
+        class_maps: by method, what speaks for each class, float32 [K,H,W] in the order of `classes`.
+    """
+
+    clusters: list[list[int]]
+    classes: list[int]
+    probabilities: Tensor
+    cluster_maps: Tensor
+    class_maps: dict[str, Tensor]
+
+
+def explain(
+    model: nn.Module,
+    x: Tensor,
+    clusters: Sequence[Sequence[Sequence[int]]],
+    *,
+    base: Base,
+    variant: Variant = "paper",
+    methods: Sequence[str] = METHODS,
+    epsilon: float = 0.0,
+    seed: int = 0,
+    index: Tensor,
+) -> list[WholeOutput]:
+    """Contrastive heat maps of all top classes of each image, all images in one call of the base explainer per stage.
+
+    With H the maps of a stage, C all top classes, C_i a cluster and c a class in it:
+
+    - "swox": ReLU(H_c), each class by itself.
+    - "cwox-1sa": ReLU(H_c - H_C∖c), each class against all others.
+    - "cwox-1sb": the same by a product, see :func:`heatmaps.scout`.
+    - "cwox-2s": supp(Ĥ_Ci) · ReLU(H_c - H_Ci∖c), each class against those of its cluster where the cluster map
+      Ĥ_Ci = ReLU(H_Ci - H_C∖Ci) is positive (Equations 1 and 2).
+    - :data:`FINE`, "cwox-1sa-fine", is ours: 1sA with the maps of the second stage, so that a gain of two stages can
+      be told from a gain of finer maps.
+
+    The cluster maps, SWOX, 1sA and 1sB have the maps of the first stage, the classes in 2s those of the second. Where
+    both stages have the same settings they have the same maps.
+
+    What the paper leaves open, and how it is read here: SWOX and whatever has no rival, for which the paper writes H,
+    is cut at 0 (the only cluster in Equation 1, the only class of a cluster in Equation 2, whose map is that of the
+    second stage); the baselines of §5 have the maps of the first stage; one top class alone has nothing to be
+    contrasted with, and all methods give its SWOX map.
+
+    "released" contrasts by R · H - Σ H over the R rivals, not against their union: the other clusters in the first
+    stage, the other classes of the cluster in the second, all other classes in 1sA, which is what the released code
+    does with clusters of one class. The support lies above a percentile. A class alone in its cluster has the
+    cluster's map. No 1sB was released: it is the paper's.
+
+    Args:
+        model: the network.
+        x: normalised images, float [B,3,H,W].
+        clusters: for each image its confusion clusters: its top classes, each in one of them.
+        base: the base explainer; its settings and scale come in the two variants as well.
+        variant: how maps are contrasted, "paper" or "released".
+        methods: out of :data:`METHODS` and :data:`FINE`. The second stage is computed only if one needs it.
+        epsilon: ε in Equation 2, see :func:`heatmaps.support`.
+        seed: the run's seed.
+        index: image indices, int64 [B]; an image's maps do not depend on the other images of the batch.
+
+    Returns:
+        One explanation for each image, on x's device.
+
+    Raises:
+        TypeError, ValueError: as :func:`base_maps.maps` and :func:`heatmaps.support`.
+        ValueError: if there are not clusters for each image, a cluster is empty, a class is in two of them or does
+            not exist, or a method or the variant is another word.
+    """
+    _check(clusters, len(x), methods, variant)
+    with undisturbed(model, x) as images:
+        probabilities = logits_of(model, images).float().softmax(1)
+    _check_classes(clusters, probabilities.shape[1])
+    found = [[_Group(cluster) for cluster in image] for image in clusters]
+    both_stages = not {"cwox-2s", FINE}.isdisjoint(methods)
+    first = [_first_groups(image) for image in found]
+    second = [_second_groups(image) for image in found]
+    if both_stages and base.first == base.second:
+        first = second = [[*ones, *others] for ones, others in zip(first, second, strict=True)]
+    n_classes = probabilities.shape[1]
+    coarse = _maps_of(model, x, base, "first", first, n_classes, seed, index)
+    fine = coarse
+    if both_stages and first is not second:
+        fine = _maps_of(model, x, base, "second", second, n_classes, seed, index)
+    return [
+        _explained(clusters[b], probabilities[b], coarse[b], fine[b], base.name, variant, methods, epsilon)
+        for b in range(len(x))
+    ]
+
+
+def _explained(
+    clusters: Sequence[Sequence[int]],
+    probabilities: Tensor,
+    coarse: _Maps,
+    fine: _Maps,
+    base: str,
+    variant: Variant,
+    methods: Sequence[str],
+    epsilon: float,
+) -> WholeOutput:
+    """One image's explanation, from its maps [H,W] of each group in both stages."""
+    groups = [_Group(cluster) for cluster in clusters]
+    cluster_maps = torch.stack([_contrasted(coarse, group, groups, variant) for group in groups])
+    classes = sorted(_Group().union(*groups), key=lambda label: (-float(probabilities[label]), label))
+    everyone = [_Group([label]) for label in classes]
+
+    def class_map(method: str, one: _Group) -> Tensor:
+        if method == "swox" or len(everyone) == 1:
+            return coarse[one].relu()
+        if method == "cwox-1sa":
+            return _contrasted(coarse, one, everyone, variant)
+        if method == "cwox-1sb":
+            return scout(coarse[one], coarse[_union(everyone) - one])
+        if method == FINE:
+            return _contrasted(fine, one, everyone, variant)
+        i = next(i for i, group in enumerate(groups) if one <= group)
+        if variant == "released" and one == groups[i]:
+            return cluster_maps[i]
+        contrasted = _contrasted(fine, one, _singles(groups[i]), variant)
+        return support(cluster_maps[i], variant, base, epsilon=epsilon) * contrasted
+
+    return WholeOutput(
+        clusters=[list(cluster) for cluster in clusters],
+        classes=classes,
+        probabilities=probabilities[classes],
+        cluster_maps=cluster_maps,
+        class_maps={method: torch.stack([class_map(method, one) for one in everyone]) for method in methods},
+    )
+
+
+def _contrasted(maps: _Maps, own: _Group, among: Sequence[_Group], variant: Variant) -> Tensor:
+    """One group's map against those of the others `among` which it is; its own, cut at 0, if it is alone."""
+    rivals = [group for group in among if group != own]
+    if not rivals:
+        return maps[own].relu()
+    if variant == "paper":
+        return subtracted(maps[own], maps[_union(rivals)])
+    return released_subtracted(maps[own], torch.stack([maps[rival] for rival in rivals]))
+
+
+def _first_groups(clusters: Sequence[_Group]) -> list[_Group]:
+    """Whose maps the first stage needs: clusters and classes, and the rivals of each."""
+    return [*_with_rivals(clusters), *_with_rivals(_singles(_union(clusters)))]
+
+
+def _second_groups(clusters: Sequence[_Group]) -> list[_Group]:
+    """Whose maps the second stage needs: classes, with their rivals in the cluster and among all top classes."""
+    within = [group for cluster in clusters for group in _with_rivals(_singles(cluster))]
+    return [*within, *_with_rivals(_singles(_union(clusters)))]
+
+
+def _with_rivals(groups: Sequence[_Group]) -> list[_Group]:
+    everyone = _union(groups)
+    return [*groups, *(everyone - group for group in groups if group != everyone)]
+
+
+def _union(groups: Sequence[_Group]) -> _Group:
+    return _Group().union(*groups)
+
+
+def _singles(labels: _Group) -> list[_Group]:
+    return [_Group([label]) for label in sorted(labels)]
+
+
+def _maps_of(
+    model: nn.Module,
+    x: Tensor,
+    base: Base,
+    stage: Stage,
+    wanted: Sequence[Sequence[_Group]],
+    n_classes: int,
+    seed: int,
+    index: Tensor,
+) -> list[_Maps]:
+    """The maps [H,W] of each image's groups; images with fewer groups than others repeat their first."""
+    once = [list(dict.fromkeys(groups)) for groups in wanted]
+    members = torch.zeros(len(x), max(map(len, once), default=0), n_classes, dtype=torch.bool)
+    for b, groups in enumerate(once):
+        for s in range(members.shape[1]):
+            members[b, s, list(groups[s if s < len(groups) else 0])] = True
+    found = maps(model, x, base, stage, members.to(x.device), seed=seed, index=index)
+    return [dict(zip(groups, found[b], strict=False)) for b, groups in enumerate(once)]
+
+
+def _check(clusters: Sequence[Sequence[Sequence[int]]], n_images: int, methods: Sequence[str], variant: str) -> None:
+    if variant not in get_args(Variant):
+        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
+    unknown = set(methods) - {*METHODS, FINE}
+    if unknown:
+        raise ValueError(f"Expected methods out of {', '.join((*METHODS, FINE))}. Got {', '.join(sorted(unknown))}.")
+    if len(clusters) != n_images or n_images == 0:
+        raise ValueError(f"Expected clusters for each of at least 1 image, {n_images} in all. Got {len(clusters)}.")
+
+
+def _check_classes(clusters: Sequence[Sequence[Sequence[int]]], n_classes: int) -> None:
+    for b, image in enumerate(clusters):
+        labels = [label for cluster in image for label in cluster]
+        if not labels or not all(len(cluster) for cluster in image) or len(set(labels)) < len(labels):
+            raise ValueError(
+                f"Expected each top class in one cluster, and no cluster empty. Got {list(map(list, image))} "
+                f"for image {b}."
+            )
+        if not all(0 <= label < n_classes for label in labels):
+            raise ValueError(f"Expected classes in 0 to {n_classes - 1}. Got {sorted(labels)} for image {b}.")
