@@ -13,19 +13,11 @@ from torch import Tensor
 
 from xai_lib.metrics import perturbation
 from xai_lib.metrics.maps import check_maps, is_finite
+from xai_lib.whole_output.curve import check_rows, contrastive_curve
 
 Variant = Literal["paper", "released"]
 
 _RELEASED_STEP, _RELEASED_PIXELS = 16, 224 * 224
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Probabilities while pixels go, float32 [N,S]: of the class, of its rivals together, and s = P(c)·(1 - P(C'))."""
-
-    probability: Tensor
-    rivals: Tensor
-    score: Tensor
 
 
 @dataclass(frozen=True)
@@ -80,58 +72,6 @@ def salient_pixels(maps: Tensor, *, delta: float = 0.5, variant: Variant = "pape
     return salient(maps, delta=delta, variant=variant).flatten(1).sum(1)
 
 
-def contrastive_curve(
-    model: perturbation.Model,
-    x: Tensor,
-    image: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    rivals: Tensor,
-    removed: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-) -> Curve:
-    """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour (Eq. 3).
-
-    The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
-
-    Args:
-        model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,c,H,W].
-        image: which row of x each map is of, int64 [N].
-        maps: float [N,H,W], of any sign and scale: only the order counts. Equal values go in an order drawn for each
-            image, the same for all maps of an image.
-        target: the class of each map, int64 [N].
-        rivals: the classes that it is told apart from, bool [N,C], at least one for each map and not the target.
-        removed: numbers of pixels, int64 [N,S] in 0 to H·W.
-        index: image indices, int64 [B].
-        seed: of the order of equal values.
-
-    Raises:
-        TypeError, ValueError: if types, shapes or ranges are not these, the model is in training mode, or a logit is
-            not finite.
-    """
-    image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
-    check_maps(maps, "maps")
-    _check(x, image, maps, target, rivals, removed, index)
-    rank = perturbation.ranks(maps.detach().to(x.device), ties="random", seed=seed, index=index.to(x.device)[image])
-    counts = x.shape[2] * x.shape[3] + 1
-    row = torch.arange(len(maps), device=x.device)[:, None]
-    points, place = torch.unique(row * counts + removed, return_inverse=True)
-    row, count = points // counts, points % counts
-
-    def make(point: Tensor, _: Tensor) -> Tensor:
-        gone = rank[row[point]] < count[point][:, None, None]  # [n,H,W]
-        return x[image[row[point]]].masked_fill(gone[:, None], 0)
-
-    space = x[:1].expand(len(points), -1, -1, -1)
-    classes = _columns(target, rivals)[row]
-    found = perturbation.outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
-    probability, together = found.reshape(len(points), 2)[place].unbind(-1)
-    return Curve(probability, together, probability * (1 - together))
-
-
 def scores(
     model: perturbation.Model,
     x: Tensor,
@@ -174,16 +114,22 @@ def scores(
         TypeError, ValueError: as :func:`contrastive_curve`, or if a choice is none of these.
     """
     _check_choices(maps, compared, steps, tau)
+    check_rows(x, image, maps[:, 0], target)
+    if len(rivals) != len(maps):
+        raise ValueError(
+            f"Expected rivals as bool [{len(maps)},C]. Got {rivals.dtype} with shape {list(rivals.shape)}."
+        )
     n_pairs, n_maps, height, width = maps.shape
     n_pixels = height * width
     every_map = maps.detach().to(x.device).flatten(0, 1)
     n_salient = salient_pixels(every_map, delta=delta, variant=variant).reshape(n_pairs, n_maps)
+    degenerate = n_salient == 0
     common = _smallest(n_salient[:, list(compared)])
 
     step = 1 if variant == "paper" else _up(_RELEASED_STEP * n_pixels, _RELEASED_PIXELS)
     area_at = step * _evenly(_up(common, step), steps)[:, None].expand(-1, n_maps, -1)  # [P,M,steps]
     fall_at = n_salient[..., None] if variant == "paper" else step * _last_three(_up(n_salient, step))
-    removed = torch.cat([area_at, fall_at], dim=2)
+    removed = torch.cat([area_at, fall_at], dim=2).masked_fill(degenerate[..., None], 0)
 
     pair = torch.arange(n_pairs, device=x.device).repeat_interleave(n_maps)
     curve = contrastive_curve(
@@ -204,9 +150,8 @@ def scores(
         cauc = (area + (followed[..., 0] + followed[..., -1]) / 2) / n_pixels
     else:
         cauc = area / (_up(n_pixels, step) + 1)
-    price = torch.log2(1 + (n_salient / (tau * n_pixels)).clamp(min=1))
+    price = torch.log2(1 + (n_salient.double() / (tau * n_pixels)).clamp(min=1))
     cdrop = (s[..., 0] - s[..., steps:].mean(2)) / price
-    degenerate = n_salient == 0
     return Scores(
         cauc.masked_fill(degenerate | (common == 0)[:, None], torch.nan).float(),
         cdrop.masked_fill(degenerate, torch.nan).float(),
@@ -214,20 +159,6 @@ def scores(
         common,
         degenerate,
     )
-
-
-def _of_class_and_rivals(logits: Tensor, classes: Tensor) -> Tensor:
-    """Probability of the first class and of the others together, float32 [n,2]; see :func:`_columns`."""
-    probabilities = logits.softmax(1).gather(1, classes)
-    others = (probabilities * (classes != classes[:, :1])).sum(1)
-    return torch.stack([probabilities[:, 0], others], dim=1)
-
-
-def _columns(target: Tensor, rivals: Tensor) -> Tensor:
-    """Each target and behind it its rivals, padded with the target: int64 [N,1+R]."""
-    most = int(rivals.sum(1).max()) if len(rivals) else 0
-    first = rivals.int().argsort(dim=1, descending=True, stable=True)[:, :most]
-    return torch.cat([target[:, None], torch.where(rivals.gather(1, first), first, target[:, None])], dim=1)
 
 
 def _smallest(n_salient: Tensor) -> Tensor:
@@ -252,41 +183,14 @@ def _up(a: Tensor | int, b: int) -> Tensor | int:
     return -(-a // b)
 
 
-def _check(
-    x: Tensor, image: Tensor, maps: Tensor, target: Tensor, rivals: Tensor, removed: Tensor, index: Tensor
-) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {x.dtype}.")
-    if x.ndim != 4 or maps.shape[1:] != x.shape[2:]:
-        raise ValueError(f"Expected maps of the size of the images. Got {list(maps.shape)} and {list(x.shape)}.")
-    n = len(maps)
-    for name, tensor in {"image": image, "target": target}.items():
-        if tensor.dtype != torch.int64 or tensor.shape != (n,):
-            raise ValueError(f"Expected {name} as int64 [{n}]. Got {tensor.dtype} with shape {list(tensor.shape)}.")
-    if ((image < 0) | (image >= len(x))).any():
-        raise ValueError(f"Expected image as rows of x, 0 to {len(x) - 1}. Got {image.min()} to {image.max()}.")
-    if len(index) != len(x):
-        raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
-    if rivals.dtype != torch.bool or rivals.ndim != 2 or len(rivals) != n:
-        raise ValueError(f"Expected rivals as bool [{n},C]. Got {rivals.dtype} with shape {list(rivals.shape)}.")
-    if ((target < 0) | (target >= rivals.shape[1])).any():
-        raise ValueError(f"Expected targets in 0 to {rivals.shape[1] - 1}. Got {target.min()} to {target.max()}.")
-    if not rivals.any(1).all() or rivals.gather(1, target[:, None]).any():
-        raise ValueError("Expected at least one rival for each class and the class not among them.")
-    if removed.dtype != torch.int64 or removed.ndim != 2 or len(removed) != n:
-        raise ValueError(f"Expected removed as int64 [{n},S]. Got {removed.dtype} with shape {list(removed.shape)}.")
-    if ((removed < 0) | (removed > maps[0].numel() if n else 0)).any():
-        raise ValueError("Expected removed as numbers of pixels of a map.")
-
-
 def _check_variant(variant: str) -> None:
     if variant not in ("paper", "released"):
         raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
 
 
 def _check_choices(maps: Tensor, compared: Sequence[int], steps: int, tau: float) -> None:
-    if not isinstance(maps, Tensor) or maps.ndim != 4:
-        raise ValueError(f"Expected maps as a float tensor [P,M,H,W]. Got {getattr(maps, 'shape', type(maps))}.")
+    if maps.ndim != 4:
+        raise ValueError(f"Expected maps as a float tensor [P,M,H,W]. Got shape {list(maps.shape)}.")
     if not compared or not set(compared) <= set(range(maps.shape[1])):
         raise ValueError(f"Expected compared as positions in 0 to {maps.shape[1] - 1}. Got {list(compared)}.")
     if steps < 2:

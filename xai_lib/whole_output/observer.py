@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xai_lib.metrics import perturbation
+from xai_lib.whole_output.curve import check_rows
 from xai_lib.whole_output.faithfulness import salient
 
 
@@ -38,7 +39,12 @@ def matched(
         TypeError, ValueError: if types, shapes or ranges are not these, the observer is in training mode, or a logit
             is not finite.
     """
-    _check(x, image, maps, labels)
+    if maps.ndim != 4 or maps.shape[1] != 2 or labels.shape != maps.shape[:2]:
+        raise ValueError(
+            f"Expected two maps and two classes for each pair, maps [P,2,H,W] and labels [P,2]. "
+            f"Got {list(maps.shape)} and {list(labels.shape)}."
+        )
+    check_rows(x, image.repeat_interleave(2), maps.flatten(0, 1), labels.flatten())
     image, labels = image.to(x.device), labels.to(x.device)
     stay = salient(maps.detach().to(x.device).flatten(0, 1), delta=delta).unflatten(0, (-1, 2))  # [P,2,H,W]
 
@@ -56,20 +62,3 @@ def matched(
 def _log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     a, b = logits.gather(1, labels).unbind(1)
     return a - b
-
-
-def _check(x: Tensor, image: Tensor, maps: Tensor, labels: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {x.dtype}.")
-    if x.ndim != 4 or maps.ndim != 4 or maps.shape[1] != 2 or maps.shape[2:] != x.shape[2:]:
-        raise ValueError(
-            f"Expected maps [P,2,H,W] of the size of the images. Got {list(maps.shape)} and {list(x.shape)}."
-        )
-    n = len(maps)
-    for name, tensor, shape in (("image", image, (n,)), ("labels", labels, (n, 2))):
-        if tensor.dtype != torch.int64 or tensor.shape != shape:
-            raise ValueError(
-                f"Expected {name} as int64 {list(shape)}. Got {tensor.dtype} with shape {list(tensor.shape)}."
-            )
-    if ((image < 0) | (image >= len(x))).any():
-        raise ValueError(f"Expected image as rows of x, 0 to {len(x) - 1}. Got {image.min()} to {image.max()}.")
