@@ -1,1 +1,6 @@
 """Latent tree analysis of binary words (whole-output paper §3; Chen et al. 2017)."""
+
+from xai_lib.whole_output.latent_tree.files import load, save
+from xai_lib.whole_output.latent_tree.tree import Tree
+
+__all__ = ["Tree", "load", "save"]
