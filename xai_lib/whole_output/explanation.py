@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from xai_lib.explainers.passes import logits_of, undisturbed
+from xai_lib.whole_output import rivals
 from xai_lib.whole_output.base_maps import Base, Stage, maps
-from xai_lib.whole_output.heatmaps import Variant, released_subtracted, scout, subtracted, support
+from xai_lib.whole_output.heatmaps import Variant, scout, support
+from xai_lib.whole_output.rivals import Group, contrasted, singles, union
 
 METHODS = ("swox", "cwox-1sa", "cwox-1sb", "cwox-2s")
 FINE = "cwox-1sa-fine"
 
-_Group = frozenset[int]
-_Maps = dict[_Group, Tensor]
+_Maps = dict[Group, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,21 +99,22 @@ def explain(
     with undisturbed(model, x) as images:
         probabilities = logits_of(model, images).float().softmax(1)
     _check_classes(clusters, probabilities.shape[1])
-    found = [[_Group(cluster) for cluster in image] for image in clusters]
-    both_stages = not {"cwox-2s", FINE}.isdisjoint(methods)
-    first = [_first_groups(image) for image in found]
-    second = [_second_groups(image) for image in found]
-    if both_stages and base.first == base.second:
-        first = second = [[*ones, *others] for ones, others in zip(first, second, strict=True)]
-    n_classes = probabilities.shape[1]
-    coarse = _maps_of(model, x, base, "first", first, n_classes, seed, index)
-    fine = coarse
-    if both_stages and first is not second:
-        fine = _maps_of(model, x, base, "second", second, n_classes, seed, index)
-    return [
-        _explained(clusters[b], probabilities[b], coarse[b], fine[b], base.name, variant, methods, epsilon)
-        for b in range(len(x))
-    ]
+    groups = [[Group(cluster) for cluster in image] for image in clusters]
+    first, second = [[needed(image) for image in groups] for needed in (rivals.of_first_stage, rivals.of_second_stage)]
+
+    def maps_of(stage: Stage, needed: Sequence[Sequence[Group]]) -> list[_Maps]:
+        members = rivals.members(needed, probabilities.shape[1]).to(x.device)
+        found = maps(model, x, base, stage, members, seed=seed, index=index)
+        return [dict(zip(own, found[b], strict=False)) for b, own in enumerate(needed)]
+
+    if {"cwox-2s", FINE}.isdisjoint(methods):
+        coarse = fine = maps_of("first", first)
+    elif base.first == base.second:
+        coarse = fine = maps_of("first", [list(dict.fromkeys(one + other)) for one, other in zip(first, second)])
+    else:
+        coarse, fine = maps_of("first", first), maps_of("second", second)
+    explained = partial(_explained, base=base.name, variant=variant, methods=methods, epsilon=epsilon)
+    return [explained(*parts) for parts in zip(clusters, probabilities, coarse, fine, strict=True)]
 
 
 def _explained(
@@ -119,31 +122,32 @@ def _explained(
     probabilities: Tensor,
     coarse: _Maps,
     fine: _Maps,
+    *,
     base: str,
     variant: Variant,
     methods: Sequence[str],
     epsilon: float,
 ) -> WholeOutput:
-    """One image's explanation, from its maps [H,W] of each group in both stages."""
-    groups = [_Group(cluster) for cluster in clusters]
-    cluster_maps = torch.stack([_contrasted(coarse, group, groups, variant) for group in groups])
-    classes = sorted(_Group().union(*groups), key=lambda label: (-float(probabilities[label]), label))
-    everyone = [_Group([label]) for label in classes]
+    """One image's explanation, from its probabilities [C] and the maps [H,W] of groups in both stages."""
+    groups = [Group(cluster) for cluster in clusters]
+    classes = sorted(union(groups), key=lambda label: (-float(probabilities[label]), label))
+    everyone = singles(classes)
+    cluster_maps = torch.stack([contrasted(coarse, group, groups, variant) for group in groups])
 
-    def class_map(method: str, one: _Group) -> Tensor:
+    def class_map(method: str, one: Group) -> Tensor:
         if method == "swox" or len(everyone) == 1:
             return coarse[one].relu()
         if method == "cwox-1sa":
-            return _contrasted(coarse, one, everyone, variant)
+            return contrasted(coarse, one, everyone, variant)
         if method == "cwox-1sb":
-            return scout(coarse[one], coarse[_union(everyone) - one])
+            return scout(coarse[one], coarse[union(everyone) - one])
         if method == FINE:
-            return _contrasted(fine, one, everyone, variant)
+            return contrasted(fine, one, everyone, variant)
         i = next(i for i, group in enumerate(groups) if one <= group)
         if variant == "released" and one == groups[i]:
             return cluster_maps[i]
-        contrasted = _contrasted(fine, one, _singles(groups[i]), variant)
-        return support(cluster_maps[i], variant, base, epsilon=epsilon) * contrasted
+        region = support(cluster_maps[i], variant, base, epsilon=epsilon)
+        return region * contrasted(fine, one, singles(groups[i]), variant)
 
     return WholeOutput(
         clusters=[list(cluster) for cluster in clusters],
@@ -152,60 +156,6 @@ def _explained(
         cluster_maps=cluster_maps,
         class_maps={method: torch.stack([class_map(method, one) for one in everyone]) for method in methods},
     )
-
-
-def _contrasted(maps: _Maps, own: _Group, among: Sequence[_Group], variant: Variant) -> Tensor:
-    """One group's map against those of the others `among` which it is; its own, cut at 0, if it is alone."""
-    rivals = [group for group in among if group != own]
-    if not rivals:
-        return maps[own].relu()
-    if variant == "paper":
-        return subtracted(maps[own], maps[_union(rivals)])
-    return released_subtracted(maps[own], torch.stack([maps[rival] for rival in rivals]))
-
-
-def _first_groups(clusters: Sequence[_Group]) -> list[_Group]:
-    """Whose maps the first stage needs: clusters and classes, and the rivals of each."""
-    return [*_with_rivals(clusters), *_with_rivals(_singles(_union(clusters)))]
-
-
-def _second_groups(clusters: Sequence[_Group]) -> list[_Group]:
-    """Whose maps the second stage needs: classes, with their rivals in the cluster and among all top classes."""
-    within = [group for cluster in clusters for group in _with_rivals(_singles(cluster))]
-    return [*within, *_with_rivals(_singles(_union(clusters)))]
-
-
-def _with_rivals(groups: Sequence[_Group]) -> list[_Group]:
-    everyone = _union(groups)
-    return [*groups, *(everyone - group for group in groups if group != everyone)]
-
-
-def _union(groups: Sequence[_Group]) -> _Group:
-    return _Group().union(*groups)
-
-
-def _singles(labels: _Group) -> list[_Group]:
-    return [_Group([label]) for label in sorted(labels)]
-
-
-def _maps_of(
-    model: nn.Module,
-    x: Tensor,
-    base: Base,
-    stage: Stage,
-    wanted: Sequence[Sequence[_Group]],
-    n_classes: int,
-    seed: int,
-    index: Tensor,
-) -> list[_Maps]:
-    """The maps [H,W] of each image's groups; images with fewer groups than others repeat their first."""
-    once = [list(dict.fromkeys(groups)) for groups in wanted]
-    members = torch.zeros(len(x), max(map(len, once), default=0), n_classes, dtype=torch.bool)
-    for b, groups in enumerate(once):
-        for s in range(members.shape[1]):
-            members[b, s, list(groups[s if s < len(groups) else 0])] = True
-    found = maps(model, x, base, stage, members.to(x.device), seed=seed, index=index)
-    return [dict(zip(groups, found[b], strict=False)) for b, groups in enumerate(once)]
 
 
 def _check(clusters: Sequence[Sequence[Sequence[int]]], n_images: int, methods: Sequence[str], variant: str) -> None:

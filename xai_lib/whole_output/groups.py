@@ -36,13 +36,15 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability", "log-probabi
         raise ValueError(f"Expected groups as a bool tensor [B,S,C]. Got {got}.")
     if not groups.any(2).all():
         raise ValueError(f"Expected groups of at least one class. Got {int((~groups.any(2)).sum())} empty ones.")
+    with torch.inference_mode(False):
+        members = groups.clone()  # gradients cannot be taken through what was made in inference mode
 
     def score(logits: Tensor) -> Tensor:
         if logits.shape != (len(groups), groups.shape[2]):
             raise ValueError(
                 f"Expected logits {[len(groups), groups.shape[2]]} for these groups. Got {list(logits.shape)}."
             )
-        return _READINGS[what](logits, groups.to(logits.device))
+        return _READINGS[what](logits, members.to(logits.device))
 
     return score
 
