@@ -1,0 +1,92 @@
+"""Documents as an index of their labels, and the few distinct patterns that a handful of labels makes in them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+MOST_LABELS = 52  # of which patterns are counted at once: bits of a float64 that holds whole numbers
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Which documents have which label.
+
+    Attributes:
+        n_documents: number of documents, those without any label included.
+        documents: for each label the documents that have it, int64, ascending.
+    """
+
+    n_documents: int
+    documents: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """The distinct combinations of some labels in the documents.
+
+    Attributes:
+        values: bool [P,V], whether the pattern has the label; no row twice, and the first one empty.
+        counts: float64 [P], documents of each pattern, together all of them; only the empty pattern may have none.
+        documents: int64 [D], those with at least one of the labels, ascending.
+        of_document: int64 [D], their patterns, from 1 to P-1.
+    """
+
+    values: np.ndarray
+    counts: np.ndarray
+    documents: np.ndarray
+    of_document: np.ndarray
+
+
+def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
+    """Index documents by label. The order within a document and labels named twice make no difference.
+
+    Raises:
+        ValueError: if there is no document, or a label outside 0 to n_labels - 1.
+    """
+    lists = [sorted(set(document)) for document in documents]
+    if not lists:
+        raise ValueError("Expected at least one document. Got none.")
+    labels = np.array([label for document in lists for label in document], dtype=np.int64)
+    if len(labels) and not 0 <= labels.min() <= labels.max() < n_labels:
+        raise ValueError(f"Expected labels in 0 to {n_labels - 1}. Got {labels.min()} to {labels.max()}.")
+    of_label = np.repeat(np.arange(len(lists)), [len(document) for document in lists])
+    ends = np.bincount(labels, minlength=n_labels).cumsum()
+    return Corpus(len(lists), np.split(of_label[labels.argsort(kind="stable")], ends[:-1]))
+
+
+def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
+    """Patterns of some distinct labels in all documents; the labels are the columns of the patterns' values.
+
+    Raises:
+        ValueError: if there are more than 52 labels.
+    """
+    if len(labels) > MOST_LABELS:
+        raise ValueError(f"Expected at most {MOST_LABELS} labels. Got {len(labels)}.")
+    lists = [corpus.documents[label] for label in labels]
+    bits = np.repeat(2.0 ** np.arange(len(labels)), [len(found) for found in lists])
+    documents, place = np.unique(np.concatenate(lists), return_inverse=True)
+    codes = np.bincount(place, weights=bits).astype(np.int64)
+    found, of_document, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    values = (np.append(0, found)[:, None] >> np.arange(len(labels)) & 1).astype(bool)
+    counts = np.append(corpus.n_documents - len(documents), counts).astype(np.float64)
+    return Patterns(values, counts, documents, of_document + 1)
+
+
+def contingency(patterns: Patterns, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Count some columns of patterns against all others.
+
+    Args:
+        patterns: of V labels.
+        columns: k of the V columns.
+
+    Returns:
+        The distinct patterns of the other columns, bool [Q,V-k], and how many documents have each with which values of
+        `columns`, float64 [Q,2^k]: the first of `columns` is the lowest bit.
+    """
+    others = np.delete(patterns.values, columns, axis=1)
+    codes = others @ (1 << np.arange(others.shape[1]))
+    _, first, row = np.unique(codes, return_index=True, return_inverse=True)
+    counts = np.zeros((len(first), 1 << len(columns)))
+    counts[row, patterns.values[:, columns] @ (1 << np.arange(len(columns)))] = patterns.counts
+    return others[first], counts
