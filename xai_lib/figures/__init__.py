@@ -15,6 +15,7 @@ from xai_lib.figures.planted import masks, one_of_each, variants, with_masks
 from xai_lib.figures.rankings import agreement, critical_difference, fooled, readings
 from xai_lib.figures.saliency import Extreme, against_probability, cost, curves, extremes, maps, transforms
 from xai_lib.figures.style import use_style
+from xai_lib.figures.tree import zoomable_tree
 
 __all__ = [
     "Extreme",
@@ -42,4 +43,5 @@ __all__ = [
     "use_style",
     "variants",
     "with_masks",
+    "zoomable_tree",
 ]
