@@ -11,6 +11,7 @@ from xai_lib.figures.contrastive import (
     training_curves,
 )
 from xai_lib.figures.images import image_grid
+from xai_lib.figures.matching_game import Round, matching_game
 from xai_lib.figures.planted import masks, one_of_each, variants, with_masks
 from xai_lib.figures.rankings import agreement, critical_difference, fooled, readings
 from xai_lib.figures.saliency import Extreme, against_probability, cost, curves, extremes, maps, transforms
@@ -19,6 +20,7 @@ from xai_lib.figures.tree import zoomable_tree
 
 __all__ = [
     "Extreme",
+    "Round",
     "against_probability",
     "agreement",
     "classifier_diagram",
@@ -35,6 +37,7 @@ __all__ = [
     "loss_curves",
     "maps",
     "masks",
+    "matching_game",
     "one_of_each",
     "overlays",
     "readings",
