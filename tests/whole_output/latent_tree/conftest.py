@@ -17,12 +17,12 @@ def forest():
     return _random_tree(((1, 0),))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_tree():
     return _random_tree
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sampled():
     return _sampled
 
