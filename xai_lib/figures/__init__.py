@@ -1,5 +1,6 @@
 """Figures that notebooks show. Each function draws one figure and returns it; none computes a result."""
 
+from xai_lib.figures.clusters import co_occurrence, island_sizes, stability
 from xai_lib.figures.contrastive import (
     classifier_diagram,
     confusion,
@@ -17,6 +18,7 @@ from xai_lib.figures.rankings import agreement, critical_difference, fooled, rea
 from xai_lib.figures.saliency import Extreme, against_probability, cost, curves, extremes, maps, transforms
 from xai_lib.figures.style import use_style
 from xai_lib.figures.tree import zoomable_tree
+from xai_lib.figures.whole_output import compared_methods, contrastive_curves, part_energy, whole_output
 
 __all__ = [
     "Extreme",
@@ -24,7 +26,10 @@ __all__ = [
     "against_probability",
     "agreement",
     "classifier_diagram",
+    "co_occurrence",
+    "compared_methods",
     "confusion",
+    "contrastive_curves",
     "cost",
     "critical_difference",
     "curves",
@@ -34,17 +39,21 @@ __all__ = [
     "flipping_curves",
     "fooled",
     "image_grid",
+    "island_sizes",
     "loss_curves",
     "maps",
     "masks",
     "matching_game",
     "one_of_each",
     "overlays",
+    "part_energy",
     "readings",
+    "stability",
     "training_curves",
     "transforms",
     "use_style",
     "variants",
+    "whole_output",
     "with_masks",
     "zoomable_tree",
 ]
