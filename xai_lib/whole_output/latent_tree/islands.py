@@ -22,7 +22,8 @@ class Island:
 
     Attributes:
         labels: ascending.
-        model: its labels in the same order; most of them are expected in state 1.
+        model: of the labels in that order; more of them are expected in state 1. A label alone has a latent that is on
+            exactly where it is present.
     """
 
     labels: list[int]
@@ -84,8 +85,7 @@ def find_islands(
     generator = np.random.default_rng(seed)
     information = mutual_information(corpus)
     occurs = np.array([len(documents) > 0 for documents in corpus.documents])
-    never = LatentClass(np.array([1.0, 0.0]), np.array([[0.0, 1.0]]))
-    islands = [Island([int(label)], never) for label in np.flatnonzero(~occurs)]
+    islands = [Island([int(label)], _alone(corpus, label)) for label in np.flatnonzero(~occurs)]
     free = np.flatnonzero(occurs)
     while len(free):
         labels, model = _grow(corpus, information, free, generator, max_size, threshold, correlation_test)
@@ -119,6 +119,8 @@ def _grow(
     correlation_test: bool,
 ) -> tuple[list[int], LatentClass]:
     """One island of free labels: its labels, the two that started it first, and its model."""
+    if len(free) == 1:
+        return [free[0]], _alone(corpus, free[0])
     island = list(free) if len(free) <= 3 else _start(information, free)
     outside = np.setdiff1d(free, island)
     start = patterns_of(corpus, island)
@@ -145,6 +147,12 @@ def _grow(
         outside = outside[outside != new]
         model = LatentClass(model.prior, np.vstack([model.present, present]))
     return island, model
+
+
+def _alone(corpus: Corpus, label: int) -> LatentClass:
+    """The model of a label whose latent is on exactly where the label is present."""
+    share = len(corpus.documents[label]) / corpus.n_documents
+    return LatentClass(np.array([1 - share, share]), np.array([[0.0, 1.0]]))
 
 
 def _start(information: np.ndarray, free: np.ndarray) -> list[int]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RESTARTS = 16
+RESTARTS = 32
 STEPS = 200
 _FIRST_STRETCH = 20
 _CHECK = 10  # steps between two looks at the likelihood
-_ENOUGH = 1e-2  # nats gained in so many steps: far less than the tests of islands can notice
+_ENOUGH = 1e-3  # nats gained in so many steps: far less than the tests of islands can notice
 _TINY = 1e-300
 
 _Parameters = tuple[np.ndarray, ...]

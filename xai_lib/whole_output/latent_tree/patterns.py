@@ -42,17 +42,17 @@ def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
     """Index documents by label. The order within a document and labels named twice make no difference.
 
     Raises:
-        ValueError: if there is no document, or a label outside 0 to n_labels - 1.
+        ValueError: if there is no document or no label to index, or a label outside 0 to n_labels - 1.
     """
     lists = [sorted(set(document)) for document in documents]
-    if not lists:
-        raise ValueError("Expected at least one document. Got none.")
+    if not lists or n_labels < 1:
+        raise ValueError(f"Expected at least one document and one label. Got {len(lists)} and {n_labels}.")
     labels = np.array([label for document in lists for label in document], dtype=np.int64)
     if len(labels) and not 0 <= labels.min() <= labels.max() < n_labels:
         raise ValueError(f"Expected labels in 0 to {n_labels - 1}. Got {labels.min()} to {labels.max()}.")
-    of_label = np.repeat(np.arange(len(lists)), [len(document) for document in lists])
+    rows = np.repeat(np.arange(len(lists)), [len(document) for document in lists])
     ends = np.bincount(labels, minlength=n_labels).cumsum()
-    return Corpus(len(lists), np.split(of_label[labels.argsort(kind="stable")], ends[:-1]))
+    return Corpus(len(lists), np.split(rows[labels.argsort(kind="stable")], ends[:-1]))
 
 
 def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
