@@ -210,7 +210,7 @@ document.querySelector("pre").textContent = JSON.stringify(games);
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 def test_two_games_on_a_page_are_played_twice(tmp_path):
     page = tmp_path / "page.html"
-    html = [matching_game(rounds(n), title="A game").data for n in (9, 2)]
+    html = [matching_game(rounds(n), title="A game").data for n in (20, 2)]
     page.write_text(f"<!doctype html><meta charset='utf-8'>{''.join(html)}{PLAY}", encoding="utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
     done = subprocess.run(
@@ -218,13 +218,22 @@ def test_two_games_on_a_page_are_played_twice(tmp_path):
     )
     games = json.loads(BeautifulSoup(done.stdout, "html.parser").pre.get_text())
     assert [len(times) for times in games] == [2, 2]
-    for times, n in zip(games, (9, 2)):
+    for times, n in zip(games, (20, 2)):
         for played in times:
             check_turns(played["turns"], n)
             check_table(played["table"], played["turns"])
             assert played["turns"][-1]["reader"].startswith("Your score: ") and played["reader"] == f"Round 1 of {n}"
-    first, second = ([turn["pictures"] for turn in played["turns"]] for played in games[0])
-    assert first != second, "9 rounds came twice in the same order: one chance in 9! · 2^9"
+    check_chance(*(played["turns"] for played in games[0]))
+
+
+def check_chance(first, second):
+    """Rounds, sides of maps and the right option are drawn: each of these fails by chance once in 2^19 runs or less."""
+    orders = [[turn["pictures"][0] for turn in turns] for turns in (first, second)]
+    sides = [{tuple(turn["pictures"]) for turn in turns} for turns in (first, second)]
+    verdicts_on_first_option = {verdict(turn) for turns in (first, second) for turn in turns[::2]}
+    assert orders[0] != orders[1]
+    assert sides[0] != sides[1]
+    assert verdicts_on_first_option == {"Right", "Wrong"}
 
 
 def check_turns(turns, n):
