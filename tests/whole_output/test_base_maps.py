@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -42,8 +43,9 @@ def test_a_compound_map_is_the_mean_of_its_members_weighted_by_probability(netwo
 
 @pytest.mark.parametrize("name", ["lime", "rise"])
 def test_a_compound_map_of_probabilities_is_the_sum_of_its_members(network, images, name):
-    compound = maps(network, images, settings(name), "first", groups_of(GROUP), seed=0, index=INDEX)[:, 0]
-    each = maps(network, images, settings(name), "first", SINGLES, seed=0, index=INDEX)
+    raw = replace(settings(name), scale="none")
+    compound = maps(network, images, raw, "first", groups_of(GROUP), seed=0, index=INDEX)[:, 0]
+    each = maps(network, images, raw, "first", SINGLES, seed=0, index=INDEX)
     torch.testing.assert_close(compound, each[:, sorted(GROUP)].sum(1), rtol=1e-4, atol=1e-6)
     assert (compound.flatten(1).std(1) > 0).all()
 
@@ -69,10 +71,10 @@ def test_each_stage_calls_the_explainer_with_its_settings(network, images, name,
     members = groups_of({0}, {3, 4})
     score = of_groups(members, "probability" if name in ("lime", "rise") else "logit")
     expected = get(name)(network, images, score=score, **keywords)
-    if variant == "released" and name == "rise":
+    if name == "rise":
         lowest, highest = expected.amin((2, 3), keepdim=True), expected.amax((2, 3), keepdim=True)
         expected = (expected - lowest) / (highest - lowest)
-    if variant == "released" and name == "lime":
+    if name == "lime":
         expected = expected.clamp(min=0) / expected.amax((2, 3), keepdim=True)
         assert expected.amax((2, 3)).tolist() == [[1, 1]] * 3
     found = maps(
@@ -85,7 +87,7 @@ def test_each_stage_calls_the_explainer_with_its_settings(network, images, name,
 
 def test_a_map_without_positive_values_has_no_share_of_them(network, images):
     network.head.bias.data[0] = -1e4  # a probability of exactly 0
-    nothing = settings("lime", variant="released")
+    nothing = settings("lime")
     assert not maps(network, images, nothing, "first", groups_of({0}), seed=0, index=INDEX).any()
 
 

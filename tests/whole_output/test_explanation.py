@@ -109,6 +109,19 @@ def test_clusters_of_one_class_are_contrasted_as_in_one_stage(network, images, n
             assert torch.equal(output.cluster_maps, output.class_maps["cwox-2s"][order])
 
 
+@pytest.mark.parametrize("name", ["excitation-backprop", "rise"])
+def test_a_class_alone_in_its_cluster_has_its_finer_map_on_the_support(network, images, name):
+    chosen = settings(name)
+    own = torch.zeros(3, 1, 7, dtype=torch.bool)
+    own[:, :, 5] = True
+    finer = maps(network, images, chosen, "second", own, seed=0, index=INDEX)[:, 0]
+    outputs = explain(network, images, [[[0, 1], [5]]] * 3, base=chosen, index=INDEX)
+    for output, map_ in zip(outputs, finer):
+        found = output.class_maps["cwox-2s"][output.classes.index(5)]
+        torch.testing.assert_close(found, (output.cluster_maps[1] > 0) * map_)
+        assert found.any()
+
+
 @every_variant
 @every_base
 def test_one_top_class_has_nothing_to_be_contrasted_with(network, images, name, variant):
@@ -208,7 +221,7 @@ def test_a_stage_that_is_not_needed_is_not_computed(network, images, monkeypatch
         return maps(model, x, base, stage, groups, **keywords)
 
     monkeypatch.setattr(explanation, "maps", spy)
-    chosen = Base("grad-cam", {"layer": "coarse"}, {"layer": second})
+    chosen = Base("grad-cam", {"layer": "coarse"}, {"layer": second}, "none")
     outputs = explain(network, images, CLUSTERS, base=chosen, methods=methods, index=INDEX)
     assert called == stages
     assert list(outputs[0].class_maps) == list(methods)

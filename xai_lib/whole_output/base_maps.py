@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -33,19 +33,22 @@ class Base:
     name: str
     first: Mapping[str, Any]
     second: Mapping[str, Any]
-    scale: Scale = "none"
+    scale: Scale
 
 
 def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_masks: int, n_samples: int) -> Base:
     """The settings of a base explainer.
 
     Ours where the paper gives no number: its RISE has 7×7 cells kept with probability 0.5, as RISE's authors have it,
-    then 10×10 with 0.3, finer as §4.2 asks; both stages of LIME are the same. The paper contrasts maps as they come.
+    then 10×10 with 0.3, finer as §4.2 asks; both stages of LIME are the same. The released RISE has 15×15 cells with
+    0.3, then 10×10 with 0.14 and 3/5 as many masks, the second coarser, against §4.2.
 
-    The released settings are those of the authors' examples: RISE first on 15×15 cells with 0.3, then on 10×10 with
-    0.14 and 3/5 as many masks, the second coarser, against §4.2; each map of RISE is stretched to [0,1] and each map
-    of LIME cut at 0 and divided by its maximum before maps are subtracted. LIME's segments stay those of
-    :mod:`xai_lib.explainers.lime`; the released ones are others.
+    Nor does the paper say on which scale maps are subtracted. As in the released code, each map of RISE is stretched
+    to [0,1], each map of LIME cut at 0 and divided by its maximum, and the other two are taken as they come. Without
+    it, the heat maps of RISE, which are probabilities, are often empty: of a class and a more probable one, the second
+    has the higher value at every pixel.
+
+    LIME's segments are those of :mod:`xai_lib.explainers.lime` in both variants; the released ones are others.
 
     Args:
         name: one of :data:`BASES`.
@@ -60,19 +63,19 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
     """
     if name not in BASES:
         raise ValueError(f"Expected a base explainer out of {', '.join(BASES)}. Got {name!r}.")
-    if variant not in ("paper", "released"):
+    if variant not in get_args(Variant):
         raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
+    if name == "lime":
+        return Base(name, {"n_samples": n_samples}, {"n_samples": n_samples}, "positive share")
     if name == "rise":
         if variant == "paper":
-            return Base(name, {"n_masks": n_masks, "grid": 7, "p": 0.5}, {"n_masks": n_masks, "grid": 10, "p": 0.3})
-        fewer = max(1, n_masks * 3 // 5)
-        first, second = {"n_masks": n_masks, "grid": 15, "p": 0.3}, {"n_masks": fewer, "grid": 10, "p": 0.14}
+            first, second = {"n_masks": n_masks, "grid": 7, "p": 0.5}, {"n_masks": n_masks, "grid": 10, "p": 0.3}
+        else:
+            fewer = max(1, n_masks * 3 // 5)
+            first, second = {"n_masks": n_masks, "grid": 15, "p": 0.3}, {"n_masks": fewer, "grid": 10, "p": 0.14}
         return Base(name, first, second, "min-max")
-    if name == "lime":
-        settings = {"n_samples": n_samples}
-        return Base(name, settings, settings, "none" if variant == "paper" else "positive share")
     coarse, fine = layers
-    return Base(name, {"layer": coarse}, {"layer": fine})
+    return Base(name, {"layer": coarse}, {"layer": fine}, "none")
 
 
 def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, *, seed: int, index: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def explain(
         model: the network.
         x: normalised images, float [B,3,H,W].
         clusters: for each image its confusion clusters: its top classes, each in one of them.
-        base: the base explainer; its settings and scale come in the two variants as well.
+        base: the base explainer; its settings come in the two variants as well.
         variant: how maps are contrasted, "paper" or "released".
         methods: out of :data:`METHODS` and :data:`FINE`. The second stage is computed only if one needs it.
         epsilon: ε in Equation 2, see :func:`heatmaps.support`.

@@ -1,6 +1,6 @@
 """From saliency maps of rivals to contrastive heat maps (whole-output paper §4.2 and §5): pure functions on maps."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -62,7 +62,7 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
     Raises:
         ValueError: if `variant` or `base` is another word, or `epsilon` is out of its range.
     """
-    if variant not in ("paper", "released"):
+    if variant not in get_args(Variant):
         raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
     if base not in PERCENTILES:
         raise ValueError(f"Expected base as one of {', '.join(PERCENTILES)}. Got {base!r}.")
