@@ -27,6 +27,7 @@ def test_jaccard_equals_scipys():
     for a in range(8):
         for b in range(8):
             assert found[a, b] == pytest.approx(1 - scipy_jaccard(presence[a], presence[b]))
+    assert jaccard([[0, 1]], 2).tolist() == [[1, 1], [1, 1]]
     assert not found[8:].any() and not found[:, 8:].any()
 
 

@@ -65,7 +65,8 @@ def test_sums_are_exact_for_half_precision():
         ({"probabilities": torch.tensor([[1, 0]])}, TypeError, "Got torch.int64"),
         ({"probabilities": torch.tensor([0.5, 0.5])}, ValueError, r"shape \[2\]"),
         ({"probabilities": torch.zeros(2, 0)}, ValueError, r"shape \[2, 0\]"),
-        ({"probabilities": torch.tensor([[3.0, -1.0]])}, ValueError, "apply softmax"),
+        ({"probabilities": torch.tensor([[3.0, 1.0]])}, ValueError, "apply softmax"),
+        ({"probabilities": torch.tensor([[0.3, 0.3]])}, ValueError, "apply softmax"),
         ({"probabilities": torch.tensor([[1.5, -0.5]])}, ValueError, "apply softmax"),
         ({"probabilities": torch.tensor([[torch.nan, 1.0]])}, ValueError, "apply softmax"),
         ({"cumulative": 1.0}, ValueError, r"cumulative in \[0, 1\). Got 1.0"),
@@ -83,22 +84,22 @@ def test_top_classes_refuses(wrong, error, message):
 def model():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 9))
-    model[-1].weight.data *= 8
+    model[-1].weight.data *= 4
     return model
 
 
 @pytest.fixture
 def images():
-    return torch.randn(10, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+    return torch.randn(99, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 
 
 def test_documents_of_a_network_whatever_the_batches(model, images):
     expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.9, at_most=4)
-    assert {len(document) for document in expected} > {1, 2}
+    assert {len(document) for document in expected} == {2, 3, 4}
     model.train()
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    for size in (10, 3):
+    for size in (99, 40):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = of_network(model, (batch for batch in images.split(size)), cumulative=0.9, at_most=4)
         assert found == expected
@@ -107,12 +108,19 @@ def test_documents_of_a_network_whatever_the_batches(model, images):
     assert of_network(model, []) == []
 
 
+def test_probabilities_of_a_network_in_half_precision_are_float32(model, images):
+    model, images = model.eval().bfloat16(), images.bfloat16()
+    expected = top_classes(model(images).detach().float().softmax(1), cumulative=0.5)
+    assert of_network(model, [images], cumulative=0.5) == expected
+
+
 def test_the_networks_documents_have_the_papers_share_by_default(model, images):
     expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.95)
     assert of_network(model, [images]) == expected
 
 
 def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model, images):
+    images = images[:10]
     images[7] = torch.nan
     with pytest.raises(ValueError, match=r"finite logits.*begins with image 5"):
         of_network(model.train(), images.split(5))
@@ -151,7 +159,7 @@ def test_the_time_is_not_in_a_compressed_file(tmp_path, monkeypatch):
     [
         ("a.json.gz", b'{"a": [1]}', "to be a gzip file"),
         ("a.json.gz", gzip.compress(json.dumps({"a": list(range(99))}).encode())[:-20], "to be a gzip file"),
-        ("a.json.gz", gzip.compress(b"x" * 99)[:20] + b"\xff" * 20, "to be a gzip file"),
+        ("a.json.gz", gzip.compress(b"{}")[:10] + b"\xff" * 20, "to be a gzip file"),
         ("a.json", gzip.compress(b"{}"), "JSON object. Got: .*codec"),
         ("a.json", b'{"a": [1', "JSON object. Got: .*column"),
         ("a.json", b"", "JSON object. Got: "),
@@ -175,6 +183,20 @@ def test_damaged_files_are_refused(tmp_path, name, content, message):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Expected documents in .*none\.json\. Got no such file"):
         read(tmp_path / "none.json")
+
+
+def test_text_of_any_kind_is_read(tmp_path):
+    (tmp_path / "a.json").write_bytes(json.dumps(DOCUMENTS, ensure_ascii=False, indent=1).encode())
+    assert read(tmp_path / "a.json") == DOCUMENTS
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    write(path, DOCUMENTS)
+    (tmp_path / "a.json.part").symlink_to("/dev/full")
+    with pytest.raises(OSError):
+        write(path, {"a": list(range(9999))})
+    assert read(path) == DOCUMENTS
 
 
 def test_wrong_documents_are_not_written_and_leave_the_old_file(tmp_path):

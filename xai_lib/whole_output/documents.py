@@ -40,8 +40,7 @@ def top_classes(probabilities: Tensor, *, cumulative: float = 0.95, at_most: int
     if at_most is not None and (type(at_most) is not int or at_most < 1):
         raise ValueError(f"Expected at_most as a whole number of at least 1, or None. Got {at_most!r}.")
     falling, order = probabilities.double().sort(dim=1, descending=True, stable=True)
-    lengths = 1 + (falling.cumsum(1) <= cumulative).sum(1)  # [B], past the end where no sum is enough
-    lengths = lengths.clamp(max=probabilities.shape[1] if at_most is None else at_most).tolist()
+    lengths = (1 + (falling.cumsum(1) <= cumulative).sum(1)).clamp(max=at_most or order.shape[1]).tolist()
     ranked = order[:, : max(lengths, default=0)].tolist()
     return [classes[:length] for classes, length in zip(ranked, lengths)]
 
