@@ -22,8 +22,9 @@ def mutual_information(corpus: Corpus) -> np.ndarray:
     both = (presence @ presence.T).toarray()  # documents with both labels
     one, other = sizes[:, None] - both, sizes - both
     neither = n - both - one - other
-    cells = sum(xlogy(cell, cell / n) for cell in (both, one, other, neither))
     entropy = -xlogy(sizes, sizes / n) - xlogy(n - sizes, 1 - sizes / n)
-    information = np.clip(cells + entropy[:, None] + entropy, 0, None) / n
+    alike = xlogy(both, both / n) + xlogy(neither, neither / n)
+    unlike = xlogy(one, one / n) + xlogy(other, other / n)
+    information = np.clip(alike + unlike + (entropy[:, None] + entropy), 0, None) / n
     np.fill_diagonal(information, 0)
     return information
