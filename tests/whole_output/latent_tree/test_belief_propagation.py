@@ -1,50 +1,16 @@
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
 
-from xai_lib.whole_output.latent_tree.belief_propagation import expected, expected_before, log_likelihood, parents_of
+from xai_lib.whole_output.latent_tree.belief_propagation import expected, expected_before, log_likelihood
 from xai_lib.whole_output.latent_tree.patterns import corpus_of
 
-SIZES = (7, 4, 3)
 DOCUMENTS = [[label for label in range(7) if bits >> label & 1] for bits in range(128)]
 
 
-def joint(tree):
-    """Every state of all 14 variables, labels first, and its probability, by the product over variables."""
-    starts = np.cumsum([0, *SIZES])
-    parent = {}
-    for level, found in enumerate(parents_of(tree)):
-        parent |= {starts[level] + i: starts[level + 1] + p for i, p in enumerate(found)}
-    parent |= {starts[2] + child: starts[2] + p for p, child in tree.bridges}
-    rows = [pair for level in tree.probabilities for pair in level]
-    states = np.array(list(product((0, 1), repeat=sum(SIZES))))
-    probability = np.ones(len(states))
-    for variable, pair in enumerate(rows):
-        given = states[:, parent[variable]] if variable in parent else np.ones(len(states), dtype=int)
-        on = np.array(pair)[given]
-        probability *= np.where(states[:, variable] == 1, on, 1 - on)
-    return states, probability, parent
-
-
-def enumerated(tree, documents, counts):
-    states, probability, parent = joint(tree)
-    likelihood, on = [], np.zeros((sum(SIZES), 2))
-    for document, count in zip(documents, counts):
-        wanted = np.isin(np.arange(7), document)
-        fits = (states[:, :7] == wanted).all(axis=1)
-        likelihood.append(np.log(probability[fits].sum()))
-        weight = count * probability[fits] / probability[fits].sum()
-        for variable in range(sum(SIZES)):
-            above = states[fits, parent[variable]] if variable in parent else np.ones(fits.sum())
-            for state in (0, 1):
-                on[variable, state] += weight[(states[fits, variable] == 1) & (above == state)].sum()
-    return np.array(likelihood), np.split(on, np.cumsum(SIZES)[:-1])
-
-
 @pytest.mark.parametrize("shape", ["tree", "forest"])
-def test_equal_to_enumeration(shape, request):
+def test_equal_to_enumeration(shape, request, enumerated):
     tree = request.getfixturevalue(shape)
     counts = np.random.default_rng(1).uniform(0, 3, 128)
     likelihood, on = enumerated(tree, DOCUMENTS, counts)
@@ -57,7 +23,7 @@ def test_equal_to_enumeration(shape, request):
 
 
 @pytest.mark.parametrize("shape", ["tree", "forest"])
-def test_expectation_before_any_document(shape, request):
+def test_expectation_before_any_document(shape, request, joint):
     tree = request.getfixturevalue(shape)
     states, probability, parent = joint(tree)
     for variable, pair in enumerate(np.concatenate(expected_before(tree))):

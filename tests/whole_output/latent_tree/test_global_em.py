@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xai_lib.whole_output.latent_tree.belief_propagation import log_likelihood
+from xai_lib.whole_output.latent_tree.belief_propagation import expected_before, log_likelihood
 from xai_lib.whole_output.latent_tree.global_em import global_em
 
 
@@ -35,15 +35,57 @@ def test_steps_add_up_and_none_leaves_the_tree(tree, documents, random_tree):
     assert (once.levels, once.bridges) == (start.levels, start.bridges)
 
 
-def test_one_step_is_the_ratio_of_counts(tree, documents):
-    """Of labels alone under one root, where nothing is hidden once the root is certain."""
-    certain = [list(level) for level in tree.probabilities]
-    certain[1] = [[0.0, 1.0]] * 4
-    certain[2] = [[0.0, 1.0]] * 3
-    certain[2][1] = [1.0, 1.0]
-    after = global_em(replace(tree, probabilities=certain), documents, steps=1)
-    shares = [np.mean([label in document for document in documents]) for label in range(7)]
-    np.testing.assert_allclose([pair[1] for pair in after.probabilities[0]], shares, rtol=1e-9)
+def ratios(tree, on):
+    """The tree whose probabilities are ratios of counts, per document, by enumeration."""
+    nodes_on = [rows.sum(axis=1) for rows in on]
+    levels = []
+    for level, rows in enumerate(on):
+        parent_on = np.ones(len(rows))
+        if level < len(tree.levels):
+            for node, group in enumerate(tree.levels[level]):
+                parent_on[list(group)] = nodes_on[level + 1][node]
+        else:
+            for parent, child in tree.bridges:
+                parent_on[child] = nodes_on[level][parent]
+        pairs = [(r[0] / (1 - p), r[1] / p) if p < 1 else (r[1], r[1]) for r, p in zip(rows, parent_on)]
+        levels.append(pairs)
+    return replace(tree, probabilities=levels)
+
+
+def assert_close(tree, other):
+    found, expected = np.concatenate(tree.probabilities), np.concatenate(other.probabilities)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize("shape", ["tree", "forest"])
+def test_one_step_by_enumeration(shape, request, enumerated):
+    tree = request.getfixturevalue(shape)
+    documents = [[0, 1], [0, 3, 6], [], [0, 1], [2, 4, 5]]
+    _, on = enumerated(tree, documents, np.full(5, 1 / 5))
+    assert_close(global_em(tree, documents, steps=1), ratios(tree, on))
+
+
+def test_two_steps_on_one_document_each_by_enumeration(tree, enumerated):
+    documents = [[0, 1, 3], [2, 6]]
+    ways = []
+    for order in (documents, documents[::-1]):
+        current, average = tree, expected_before(tree)
+        for step, document in enumerate(order, start=1):
+            _, on = enumerated(current, [document], [1.0])
+            rate = (step + 1) ** -0.75
+            average = [(1 - rate) * old + rate * new for old, new in zip(average, on)]
+            current = ratios(tree, average)
+        ways.append(current)
+    found = [global_em(tree, documents, steps=2, batch=1, seed=seed) for seed in range(8)]
+    for way in ways:
+        nearest = min(found, key=lambda one: np.abs(np.subtract(one.probabilities[0], way.probabilities[0])).max())
+        assert_close(nearest, way)
+
+
+def test_what_follows_a_state_that_is_never_seen_stays(tree):
+    certain = replace(tree, probabilities=[[[0.0, 1.0]] * 7, [[0.0, 1.0]] * 4, [[1.0, 1.0]] * 3])
+    after = global_em(certain, [list(range(7))] * 3, steps=5)
+    assert after.probabilities[:2] == certain.probabilities[:2]
 
 
 def test_comes_close_to_the_truth_by_batches_too(tree, documents, random_tree):

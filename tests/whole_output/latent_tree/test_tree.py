@@ -68,6 +68,7 @@ def test_from_clusters_refuses_what_does_not_nest(partitions, message):
         ({"probabilities": probabilities(5, 3, 1)}, r"Got \[5, 3, 1\]"),
         ({"probabilities": [[[0.5]] * n for n in (5, 3, 2)]}, "two probabilities for each"),
         ({"probabilities": [*probabilities(5, 3), [[0.5, 1.5]] * 2]}, r"in \[0, 1\]. Got \(0.5, 1.5\) and 1 more"),
+        ({"probabilities": [*probabilities(5, 3), [[-0.5, 0.5]] * 2]}, r"in \[0, 1\]. Got \(-0.5, 0.5\)"),
         ({"probabilities": [*probabilities(5, 3), [[0.5, float("nan")]] * 2]}, "nan"),
     ],
 )

@@ -11,7 +11,6 @@ from xai_lib.whole_output.latent_tree.bridging import chow_liu
 from xai_lib.whole_output.latent_tree.global_em import global_em
 from xai_lib.whole_output.latent_tree.information import mutual_information
 from xai_lib.whole_output.latent_tree.islands import Island, assigned, find_islands
-from xai_lib.whole_output.latent_tree.latent_class import LatentClass
 from xai_lib.whole_output.latent_tree.patterns import Corpus, corpus_of
 from xai_lib.whole_output.latent_tree.tree import Edges, Tree
 
@@ -66,7 +65,6 @@ def fit_tree(
         islands = find_islands(corpus, seed=seed, **options)
         if levels and len(islands) == len(corpus.documents):
             break
-        islands = [island if len(island.labels) > 1 else _alone(island, corpus) for island in islands]
         levels.append([island.labels for island in islands])
         probabilities.append(_given_latents(islands, len(corpus.documents)))
         corpus = assigned(corpus, islands)
@@ -74,12 +72,6 @@ def fit_tree(
     probabilities.append(_of_top(corpus, bridges))
     tree = Tree(n_labels, tuple(levels), bridges, tuple(probabilities))
     return global_em(tree, documents, steps=global_em_steps, seed=seed) if global_em_steps else tree
-
-
-def _alone(island: Island, corpus: Corpus) -> Island:
-    """The same label under a latent that is on exactly where the label is present."""
-    share = len(corpus.documents[island.labels[0]]) / corpus.n_documents
-    return Island(island.labels, LatentClass(np.array([1 - share, share]), np.array([[0.0, 1.0]])))
 
 
 def _given_latents(islands: list[Island], n: int) -> list[list[float]]:
