@@ -1,72 +1,93 @@
-// Zoom, drag and search of one drawing that xai_lib.figures.zoomable_tree made. All it knows is in the drawing.
+// Zoom, drag and search in one drawing of xai_lib.figures.zoomable_tree. Groups are nested as the nodes of the tree are.
 function latentTree(root) {
-  const frame = root.querySelector(".frame");
-  const svg = root.querySelector("svg");
-  const said = root.querySelector(".said");
-  const input = root.querySelector("input");
-  const labels = [...svg.querySelectorAll("g > text")];
-  const whole = { ...boxOf(svg.viewBox.baseVal) };
-  const route = svg.appendChild(document.createElementNS(svg.namespaceURI, "path"));
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const LEGIBLE = 6; // pixels, as in tree.py
-  const FONT = 12;
-  let centre, scale; // of the view: a place in the drawing, and pixels a unit
-  let flight;
+  const LEGIBLE = 6; // pixels, of labels; below, captions show
+  const FONT = 12; // units of the drawing, of labels
+  const LARGEST = 3; // pixels a unit
+  const READING = 1.15;
+  const GLIDE = 350; // milliseconds
 
-  function boxOf({ x, y, width, height }) {
-    return { x, y, width, height };
+  const [frame, svg, said, input] = [".frame", "svg", ".said", "input"].map((name) => root.querySelector(name));
+  const labels = [...svg.querySelectorAll("g > text")];
+  const captions = [...svg.querySelectorAll(".caption")].sort((a, b) => b.dataset.labels - a.dataset.labels);
+  const route = svg.appendChild(document.createElementNS(svg.namespaceURI, "path"));
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const { x: left, y: top, width: wide, height: high } = svg.viewBox.baseVal;
+  const whole = { x: left, y: top, width: wide, height: high };
+  let centre = middle(whole); // of the view, in the drawing
+  let scale = 0; // pixels a unit
+  let flight; // the animation that runs
+
+  function middle({ x, y, width, height }) {
+    return { x: x + width / 2, y: y + height / 2 };
+  }
+
+  function within(value, low, high) {
+    return low > high ? (low + high) / 2 : Math.min(Math.max(value, low), high);
   }
 
   const size = () => ({ width: svg.clientWidth || 1, height: svg.clientHeight || 1 });
   const smallest = () => Math.min(size().width / whole.width, size().height / whole.height);
-  const within = (value, low, high) => (low > high ? (low + high) / 2 : Math.min(Math.max(value, low), high));
+  const allowed = (k) => within(k, smallest(), Math.max(smallest(), LARGEST));
 
-  function show(x, y, k) {
-    const { width, height } = size();
-    scale = within(k, smallest(), Math.max(smallest(), 3));
-    const [w, h] = [width / scale, height / scale];
+  // The view: a place of the drawing in the middle, and k pixels a unit.
+  function show({ x, y }, k) {
+    scale = allowed(k);
+    const [width, height] = [size().width / scale, size().height / scale];
     centre = {
-      x: within(x, whole.x + w / 2, whole.x + whole.width - w / 2),
-      y: within(y, whole.y + h / 2, whole.y + whole.height - h / 2),
+      x: within(x, whole.x + width / 2, whole.x + whole.width - width / 2),
+      y: within(y, whole.y + height / 2, whole.y + whole.height - height / 2),
     };
-    svg.setAttribute("viewBox", `${centre.x - w / 2} ${centre.y - h / 2} ${w} ${h}`);
+    svg.setAttribute("viewBox", `${centre.x - width / 2} ${centre.y - height / 2} ${width} ${height}`);
     svg.style.setProperty("--scale", scale);
-    root.classList.toggle("far", FONT * scale < LEGIBLE);
-    root.classList.toggle("near", scale > smallest() * 1.01);
+    const distant = FONT * scale < LEGIBLE;
+    root.classList.toggle("distant", distant);
+    root.classList.toggle("zoomed", scale > smallest() * 1.01);
+    if (distant) spread();
   }
 
-  function fly(x, y, k) {
+  // Captions keep their size and would cover each other: those of the larger parts stay.
+  function spread() {
+    const kept = [];
+    captions.forEach((caption) => caption.classList.remove("covered"));
+    for (const caption of captions) {
+      const { x, y, width, height } = caption.getBBox();
+      const covers = (box) =>
+        x < box.x + box.width && box.x < x + width && y < box.y + box.height && box.y < y + height;
+      if (kept.some(covers)) caption.classList.add("covered");
+      else kept.push({ x, y, width, height });
+    }
+  }
+
+  function glide(to, k) {
     cancelAnimationFrame(flight);
-    const from = { ...centre, k: scale };
-    const start = performance.now();
+    const [from, before, start] = [centre, scale, performance.now()];
     const step = (now) => {
-      const done = calm ? 1 : Math.min(1, Math.max(0, (now - start) / 350));
-      const eased = done * done * (3 - 2 * done);
-      const at = (a, b) => a + (b - a) * eased;
-      show(at(from.x, x), at(from.y, y), from.k * (k / from.k) ** eased);
+      const done = still ? 1 : within((now - start) / GLIDE, 0, 1);
+      const way = done * done * (3 - 2 * done);
+      const place = { x: from.x + (to.x - from.x) * way, y: from.y + (to.y - from.y) * way };
+      show(place, before * (k / before) ** way);
       if (done < 1) flight = requestAnimationFrame(step);
     };
     step(start);
   }
 
-  const showAll = () => fly(whole.x + whole.width / 2, whole.y + whole.height / 2, smallest());
+  const showAll = () => glide(middle(whole), smallest());
+  const move = (dx, dy) => show({ x: centre.x + dx / scale, y: centre.y + dy / scale }, scale);
 
-  function showBox(box, most) {
-    const { width, height } = size();
-    const k = Math.min(most, (0.92 * width) / box.width, (0.92 * height) / box.height);
-    fly(box.x + box.width / 2, box.y + box.height / 2, k);
+  function showPart(box, most) {
+    glide(middle(box), allowed(Math.min(most, (0.92 * size().width) / box.width, (0.92 * size().height) / box.height)));
   }
 
-  // Zoom so that the place in the drawing below a point of the screen stays there.
+  // What lies below a point of the screen, or in the middle, stays there.
   function zoom(factor, clientX, clientY) {
     cancelAnimationFrame(flight);
-    const { left, top, width, height } = svg.getBoundingClientRect();
-    const [dx, dy] = clientX === undefined ? [0, 0] : [clientX - left - width / 2, clientY - top - height / 2];
-    const k = within(scale * factor, smallest(), Math.max(smallest(), 3));
-    show(centre.x + dx / scale - dx / k, centre.y + dy / scale - dy / k, k);
+    const screen = middle(svg.getBoundingClientRect());
+    const [dx, dy] = clientX === undefined ? [0, 0] : [clientX - screen.x, clientY - screen.y];
+    const k = allowed(scale * factor);
+    show({ x: centre.x + dx / scale - dx / k, y: centre.y + dy / scale - dy / k }, k);
   }
 
-  // The way along the lines from a label or a dot up to the top of its subtree.
+  // Along the lines from a label or a dot to the top of its part of the tree.
   function wayUp(element) {
     const at = (node, name) => Number(node.getAttribute(name));
     let group = element.closest("g");
@@ -84,70 +105,69 @@ function latentTree(root) {
     return path;
   }
 
-  const named = (elements) => elements.map((text) => text.textContent).join(", ");
+  const named = (texts) => texts.map((text) => text.textContent).join(", ");
 
-  function choose(text) {
+  function mark(texts, path = "") {
+    labels.forEach((text) => text.classList.toggle("match", texts.includes(text)));
+    route.setAttribute("d", path);
+  }
+
+  function chooseLabel(text) {
     const cluster = text.closest("g");
     const others = [...cluster.querySelectorAll("text")].filter((other) => other !== text);
-    mark([text]);
-    route.setAttribute("d", wayUp(text));
-    said.textContent = `${text.textContent}: ${others.length ? `in a cluster with ${named(others)}` : "a cluster of its own"}.`;
-    const box = boxOf(cluster.getBBox());
-    showBox({ x: box.x - 60, y: box.y - 60, width: box.width + 80, height: box.height + 120 }, Math.max(scale, 1.15));
+    mark([text], wayUp(text));
+    const place = others.length ? `in a cluster with ${named(others)}` : "in a cluster of its own";
+    said.textContent = `${text.textContent}: ${place}.`;
+    const { x, y, width, height } = cluster.getBBox();
+    showPart({ x: x - 60, y: y - 60, width: width + 80, height: height + 120 }, Math.max(scale, READING));
   }
 
-  function chooseNode(dot) {
-    const below = dot.parentNode;
-    const texts = [...below.querySelectorAll("text")];
-    const clusters = below.querySelectorAll(".cluster, .alone").length;
-    mark([]);
-    route.setAttribute("d", wayUp(dot));
+  function chooseNode(group) {
+    const texts = [...group.querySelectorAll("text")];
+    const clusters = group.querySelectorAll(".cluster, .alone").length;
+    mark([], wayUp(group.querySelector(":scope > circle")));
     said.textContent = clusters
-      ? `${texts.length} classes in ${clusters} ${clusters === 1 ? "cluster" : "clusters"} below this node.`
+      ? `${texts.length} classes in ${clusters} ${clusters === 1 ? "cluster" : "clusters"}.`
       : `A cluster of ${texts.length}: ${named(texts)}.`;
-    showBox(boxOf(below.getBBox()), 1.5);
+    showPart(group.getBBox(), 1.3 * READING);
   }
 
-  function mark(texts) {
-    labels.forEach((text) => text.classList.toggle("match", texts.includes(text)));
-    route.setAttribute("d", "");
-  }
-
-  const found = () => {
+  function found() {
     const wanted = input.value.trim().toLowerCase();
-    const name = (text) => text.textContent.toLowerCase();
-    const exact = labels.filter((text) => name(text) === wanted);
-    return exact.length || !wanted ? exact : labels.filter((text) => name(text).includes(wanted));
-  };
+    if (!wanted) return [];
+    const exact = labels.filter((text) => text.textContent.toLowerCase() === wanted);
+    return exact.length ? exact : labels.filter((text) => text.textContent.toLowerCase().includes(wanted));
+  }
 
-  let turn = 0; // of the matches, which one Enter shows next
+  let turn = 0; // which match Enter shows next
   input.addEventListener("input", () => {
     turn = 0;
     const matches = found();
-    if (matches.length === 1) return choose(matches[0]);
+    if (matches.length === 1) return chooseLabel(matches[0]);
     mark(matches);
-    said.textContent = !input.value.trim() ? "" : matches.length ? `${matches.length} classes match. Enter shows one after the other.` : "No class matches.";
+    said.textContent = matches.length
+      ? `${matches.length} classes match. Enter shows one after the other.`
+      : input.value.trim() && "No class matches.";
   });
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();
     const matches = found();
-    if (!matches.length) return;
-    choose(matches[turn++ % matches.length]);
+    if (matches.length) chooseLabel(matches[turn++ % matches.length]);
   });
 
   const does = { in: () => zoom(1.5), out: () => zoom(1 / 1.5), all: showAll };
-  root.querySelectorAll("button").forEach((button) => button.addEventListener("click", does[button.dataset.does]));
+  for (const button of root.querySelectorAll("button")) button.addEventListener("click", does[button.dataset.does]);
 
   const keys = {
     "+": does.in,
     "=": does.in,
     "-": does.out,
     0: does.all,
-    ArrowLeft: () => show(centre.x - 60 / scale, centre.y, scale),
-    ArrowRight: () => show(centre.x + 60 / scale, centre.y, scale),
-    ArrowUp: () => show(centre.x, centre.y - 60 / scale, scale),
-    ArrowDown: () => show(centre.x, centre.y + 60 / scale, scale),
+    ArrowLeft: () => move(-60, 0),
+    ArrowRight: () => move(60, 0),
+    ArrowUp: () => move(0, -60),
+    ArrowDown: () => move(0, 60),
   };
   frame.addEventListener("keydown", (event) => {
     if (!keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -156,50 +176,51 @@ function latentTree(root) {
   });
 
   // The wheel scrolls the page until the reader has clicked in the drawing.
-  frame.addEventListener(
-    "wheel",
-    (event) => {
-      if (!event.ctrlKey && document.activeElement !== frame) return;
-      event.preventDefault();
-      zoom(2 ** (-event.deltaY / 300), event.clientX, event.clientY);
-    },
-    { passive: false },
-  );
+  const onWheel = (event) => {
+    if (!event.ctrlKey && document.activeElement !== frame) return;
+    event.preventDefault();
+    zoom(2 ** (-event.deltaY / 300), event.clientX, event.clientY);
+  };
+  frame.addEventListener("wheel", onWheel, { passive: false });
 
-  const fingers = new Map(); // pointers that are down, and where
-  let moved = 0;
+  const pointers = new Map(); // those that are down, and where: one drags, two zoom
+  let travelled = 0;
   svg.addEventListener("pointerdown", (event) => {
     if (event.button) return;
-    if (!fingers.size) moved = 0;
-    fingers.set(event.pointerId, event);
+    if (!pointers.size) travelled = 0;
+    pointers.set(event.pointerId, event);
   });
   svg.addEventListener("pointermove", (event) => {
-    const before = fingers.get(event.pointerId);
+    const before = pointers.get(event.pointerId);
     if (!before) return;
+    pointers.set(event.pointerId, event);
     const [dx, dy] = [event.clientX - before.clientX, event.clientY - before.clientY];
-    moved += Math.abs(dx) + Math.abs(dy);
-    if (moved > 4) svg.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, event);
+    travelled += Math.abs(dx) + Math.abs(dy);
+    if (travelled <= 4) return; // a click
+    svg.setPointerCapture(event.pointerId);
     cancelAnimationFrame(flight);
-    if (fingers.size === 1) return show(centre.x - dx / scale, centre.y - dy / scale, scale);
-    const other = [...fingers.values()].find((finger) => finger.pointerId !== event.pointerId);
-    const apart = (finger) => Math.hypot(finger.clientX - other.clientX, finger.clientY - other.clientY) || 1;
+    const other = [...pointers.values()].find((pointer) => pointer.pointerId !== event.pointerId);
+    if (!other) return move(-dx, -dy);
+    const apart = ({ clientX, clientY }) => Math.hypot(clientX - other.clientX, clientY - other.clientY) || 1;
     zoom(apart(event) / apart(before), other.clientX, other.clientY);
   });
-  ["pointerup", "pointercancel"].forEach((name) => svg.addEventListener(name, (event) => fingers.delete(event.pointerId)));
+  for (const end of ["pointerup", "pointercancel"]) {
+    svg.addEventListener(end, (event) => pointers.delete(event.pointerId));
+  }
+  svg.addEventListener("pointerleave", (event) => {
+    if (!svg.hasPointerCapture(event.pointerId)) pointers.delete(event.pointerId);
+  });
   svg.addEventListener("click", ({ target }) => {
-    if (moved > 4) return;
-    if (target.matches("g > text")) choose(target);
-    if (target.matches("circle")) chooseNode(target);
+    if (travelled > 4) return;
+    if (target.matches("g > text")) chooseLabel(target);
+    if (target.matches("circle, g > path")) chooseNode(target.parentNode);
   });
 
   route.setAttribute("class", "route");
   const options = labels.map((text) => new Option(text.textContent));
   root.querySelector("datalist").append(...options.sort((a, b) => a.text.localeCompare(b.text)));
-  root.querySelectorAll("[hidden]").forEach((element) => (element.hidden = false));
-  new ResizeObserver(() => {
-    const k = scale ?? 0;
-    if (root.classList.contains("near")) show(centre.x, centre.y, k);
-    else show(whole.x + whole.width / 2, whole.y + whole.height / 2, 0);
-  }).observe(svg);
+  for (const element of root.querySelectorAll("[hidden]")) element.hidden = false;
+  const onResize = () => (root.classList.contains("zoomed") ? show(centre, scale) : show(middle(whole), 0));
+  new ResizeObserver(onResize).observe(svg);
+  onResize();
 }

@@ -10,7 +10,7 @@ from string import Template
 
 from IPython.display import HTML
 
-from xai_lib.figures.tree_layout import FONT, GUTTER, INDENT, STEP, Node, arrange, nested
+from xai_lib.figures.tree_layout import FONT, GUTTER, INDENT, STEP, Node, arrange
 from xai_lib.whole_output.latent_tree.tree import Tree
 
 _ROW = 14.5  # height of a label; all lengths are in units of the drawing
@@ -18,7 +18,7 @@ _PICTURE = 44  # side of a picture
 _MARGIN = 10
 _PAGE = 700  # pixels; how wide the drawing is taken to be before the page knows
 _LEGIBLE = 6  # pixels, of the labels; below, parts of the drawing have captions
-_CAPTIONED = 25  # labels that a caption stands for, at least
+_CAPTIONED = (25, 150)  # labels that a caption stands for, at least and, if there are smaller parts, at most
 _numbers = count(1)
 
 
@@ -44,20 +44,21 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
             f"Expected a name for each of {tree.n_labels} labels, and images of these labels only. "
             f"Got {len(names)} names and images of {sorted(images)[:10]}."
         )
-    tops = nested(tree)
     row, picture = (_PICTURE + 2, _PICTURE + 6) if images else (_ROW, 0)
-    width, height = (side + 2 * _MARGIN for side in arrange(tops, names, row=row, picture=picture))
+    tops, size = arrange(tree, names, row=row, picture=picture)
+    width, height = (side + 2 * _MARGIN for side in size)
     drawing = [
         *_bridges(tree, tops),
         *(_subtree(node, names, images, picture) for node in tops),
-        *(_caption(node, names) for node in tops),
+        *(_caption(node, names, size[0]) for node in tops),
     ]
     digest = hashlib.sha256(repr((tree, names, title)).encode()).hexdigest()
     page = Template(_file("tree.html")).substitute(
         here=f"tree-{digest[:8]}-{next(_numbers)}",
         title=escape(title),
         summary=f"Latent tree of {tree.n_labels} classes in {len(tree.levels[0])} clusters",
-        far=" far" if FONT * _PAGE / width < _LEGIBLE else "",
+        bridges=" Dashed lines are the bridges between the top groups." if tree.bridges else "",
+        distant=" distant" if FONT * _PAGE / width < _LEGIBLE else "",
         view=f"{-_MARGIN} {-_MARGIN} {_n(width)} {_n(height)}",
         measures=f"--scale:{_PAGE / width:.3f};--width:{width:.0f};--height:{height:.0f}",
         insets=f'data-step="{STEP}" data-indent="{INDENT + picture}"',
@@ -112,17 +113,20 @@ def _bridges(tree: Tree, tops: Sequence[Node]) -> list[str]:
     return found
 
 
-def _caption(node: Node, names: Sequence[str]) -> str:
+def _caption(node: Node, names: Sequence[str], width: float) -> str:
     """Text over parts of the drawing while labels are too small to read: a first label, and how many more."""
     labels = node.labels()
-    if len(labels) < _CAPTIONED:
+    least, most = _CAPTIONED
+    if len(labels) < least:
         return ""
-    if node.level > 1 and (below := "".join(_caption(child, names) for child in node.children)):
+    if len(labels) > most and (below := "".join(_caption(child, names, width) for child in node.children)):
         return below
     nodes = list(node.walk())
-    x, y = _n(node.x), _n(sum(below.y for below in nodes) / len(nodes))
+    y = _n(sum(below.y for below in nodes) / len(nodes))
+    x, anchor = (_n(width), "end") if node.x > 0.8 * width else (_n(node.x), "start")
     more = f'<tspan x="{x}" dy="1.1em">and {len(labels) - 1} more</tspan>'
-    return f'<text class="caption" x="{x}" y="{y}">{escape(names[labels[0]])}{more}</text>'
+    where = f'x="{x}" y="{y}" text-anchor="{anchor}" data-labels="{len(labels)}"'
+    return f'<text class="caption" {where}>{escape(names[labels[0]])}{more}</text>'
 
 
 def _entry(node: Node, names: Sequence[str]) -> str:

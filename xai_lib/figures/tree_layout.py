@@ -4,7 +4,6 @@ Children stand below each other at the right of their node's line. Where that wo
 such columns, which a line above them joins, so that any tree fills a page-like shape.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,7 +20,8 @@ _CHARACTER = 0.58 * FONT  # mean width
 _HEAD = 14  # of the line above several columns
 _GAP = 5  # below a node's children
 _BETWEEN = 22  # between columns
-_SHAPES = (0.6, 1.25)  # width to height that columns aim at: below a node, and of the whole drawing
+_SHAPE = 1.25  # width to height that the drawing aims at
+_SHAPES_BELOW = (0.3, 0.45, 0.6, 0.9, 1.3)  # and that are tried for what is below a node
 
 
 @dataclass
@@ -72,38 +72,49 @@ def nested(tree: Tree) -> list[Node]:
     return found
 
 
-def arrange(tops: Sequence[Node], names: Sequence[str], *, row: float, picture: float) -> tuple[float, float]:
-    """Give every node its place.
+def arrange(tree: Tree, names: Sequence[str], *, row: float, picture: float) -> tuple[list[Node], Size]:
+    """The top nodes of a tree, in the order in which they fill the drawing, with all that is below them in its place.
 
     Args:
-        tops: the top nodes, in the order in which they fill the drawing.
+        tree: of any number of labels.
         names: of the labels.
         row: height of a label.
         picture: room for pictures before the names.
 
     Returns:
-        Width and height of the drawing.
+        The nodes, and the size of the drawing: the most page-like of several tries.
     """
+    tries = [_arranged(nested(tree), names, row=row, picture=picture, shape=shape) for shape in _SHAPES_BELOW]
+    return min(tries, key=lambda one: _page(one[1], _SHAPE))
 
+
+def _arranged(
+    tops: list[Node], names: Sequence[str], *, row: float, picture: float, shape: float
+) -> tuple[list[Node], Size]:
     def place(node: Node) -> Size:
         if node.level == 0:
             node.y = row / 2
             return picture + _CHARACTER * len(names[node.position]), row
         sizes = [place(child) for child in node.children]
-        node.columns, (width, height) = _fill(node.children, sizes, shape=_SHAPES[0], inset=node.inset, head=_HEAD)
+        node.columns, (width, height) = _fill(node.children, sizes, shape=shape, inset=node.inset, head=_HEAD)
         (only, *more) = node.columns
         node.y = _HEAD / 2 if more else (only[0].y + only[-1].y) / 2
         return width, height + _GAP
 
     sizes = [place(top) for top in tops]
-    return _fill(tops, sizes, shape=_SHAPES[1], inset=GUTTER, head=0)[1]
+    return tops, _fill(tops, sizes, shape=_SHAPE, inset=GUTTER, head=0)[1]
+
+
+def _page(size: Size, shape: float) -> float:
+    """Height of the smallest page of a shape that holds a block."""
+    return max(size[0] / shape, size[1])
 
 
 def _fill(
     nodes: Sequence[Node], sizes: Sequence[Size], *, shape: float, inset: float, head: float
 ) -> tuple[list[list[Node]], Size]:
     """Put finished blocks into columns that fit the smallest page of a shape; several columns begin below a head."""
-    best = math.inf
+    tries = []
     for n in range(1, len(nodes) + 1):
         ends = _ends([height for _, height in sizes], n)
         parts = [sizes[first:last] for first, last in pairwise([0, *ends])]
@@ -112,9 +123,8 @@ def _fill(
             sum(widths) + _BETWEEN * (len(parts) - 1),
             max(sum(height for _, height in part) for part in parts) + (head if len(parts) > 1 else 0),
         )
-        if max(size[0] / shape, size[1]) < best:
-            best, chosen = max(size[0] / shape, size[1]), (ends, widths, size)
-    ends, widths, size = chosen
+        tries.append((ends, widths, size))
+    ends, widths, size = min(tries, key=lambda one: _page(one[2], shape))
     columns, x = [], 0.0
     for (first, last), width in zip(pairwise([0, *ends]), widths):
         y = head if len(ends) > 1 else 0.0

@@ -173,7 +173,7 @@ def _side(width: int) -> float:
 def _pictures(height: int, width: int, *, text: Sequence[Sequence[str]]) -> tuple[Figure, np.ndarray]:
     """A figure of bare square panels close together, with room for the longest text above each row."""
     lines = [max((title.count("\n") + 1 for title in titles), default=0) for titles in text]
-    size = (_side(width) * width, _side(width) * height + 0.2 * sum(lines))
+    size = (_side(width) * width, _side(width) * height + 0.2 * sum(lines) + 0.08 * height)
     figure, axes = plt.subplots(height, width, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     for axis in axes.flat:
