@@ -202,6 +202,14 @@ def test_an_undefined_map_has_no_score_and_sets_no_number():
     torch.testing.assert_close(after.cauc[1:3][~undefined[1:3]], before.cauc[1:3][~undefined[1:3]], atol=1e-6, rtol=0)
 
 
+def test_an_undefined_map_takes_one_forward_pass():
+    arguments, seen = random_case(size=12), []
+    arguments["maps"][0, 1] = 0
+    arguments["model"].register_forward_hook(lambda _module, inputs, _output: seen.append(len(inputs[0])))
+    found = scores(**chosen(arguments, [0]), steps=7)
+    assert found.common.item() > 7 and sum(seen) == 1 + 2 * (7 + 1)
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_only_compared_maps_set_the_common_number(variant):
     arguments = random_case(size=12)

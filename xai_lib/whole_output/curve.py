@@ -58,7 +58,7 @@ def contrastive_curve(
     _check_contrast(target, rivals, removed, maps[0].numel() if len(maps) else 0)
     if len(index) != len(x):
         raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
-    rank = perturbation.ranks(maps.detach().to(x.device), ties="random", seed=seed, index=index.to(x.device)[image])
+    rank = perturbation.ranks(maps.to(x.device), ties="random", seed=seed, index=index.to(x.device)[image])
     counts = x.shape[2] * x.shape[3] + 1
     row = torch.arange(len(maps), device=x.device)[:, None]
     points, place = torch.unique(row * counts + removed, return_inverse=True)

@@ -121,7 +121,7 @@ def scores(
         )
     n_pairs, n_maps, height, width = maps.shape
     n_pixels = height * width
-    every_map = maps.detach().to(x.device).flatten(0, 1)
+    every_map = maps.to(x.device).flatten(0, 1)
     n_salient = salient_pixels(every_map, delta=delta, variant=variant).reshape(n_pairs, n_maps)
     degenerate = n_salient == 0
     common = _smallest(n_salient[:, list(compared)])

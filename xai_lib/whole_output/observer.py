@@ -46,7 +46,7 @@ def matched(
         )
     check_rows(x, image.repeat_interleave(2), maps.flatten(0, 1), labels.flatten())
     image, labels = image.to(x.device), labels.to(x.device)
-    stay = salient(maps.detach().to(x.device).flatten(0, 1), delta=delta).unflatten(0, (-1, 2))  # [P,2,H,W]
+    stay = salient(maps.to(x.device).flatten(0, 1), delta=delta).unflatten(0, (-1, 2))  # [P,2,H,W]
 
     def make(pair: Tensor, which: Tensor) -> Tensor:
         return x[image[pair]].masked_fill(~stay[pair, which][:, None], 0)
