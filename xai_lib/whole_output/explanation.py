@@ -57,7 +57,7 @@ def explain(
 
     - "swox": ReLU(H_c), each class by itself.
     - "cwox-1sa": ReLU(H_c - H_C∖c), each class against all others.
-    - "cwox-1sb": the same by a product, see :func:`heatmaps.scout`.
+    - "cwox-1sb": the same by a product, see :func:`xai_lib.whole_output.heatmaps.scout`.
     - "cwox-2s": supp(Ĥ_Ci) · ReLU(H_c - H_Ci∖c), each class against those of its cluster where the cluster map
       Ĥ_Ci = ReLU(H_Ci - H_C∖Ci) is positive (Equations 1 and 2).
     - :data:`FINE`, "cwox-1sa-fine", is ours: 1sA with the maps of the second stage, so that a gain of two stages can
@@ -83,7 +83,7 @@ def explain(
         base: the base explainer; its settings come in the two variants as well.
         variant: how maps are contrasted, "paper" or "released".
         methods: out of :data:`METHODS` and :data:`FINE`. The second stage is computed only if one needs it.
-        epsilon: ε in Equation 2, see :func:`heatmaps.support`.
+        epsilon: ε in Equation 2, see :func:`xai_lib.whole_output.heatmaps.support`.
         seed: the run's seed.
         index: image indices, int64 [B]; an image's maps do not depend on the other images of the batch.
 
@@ -91,9 +91,9 @@ def explain(
         One explanation for each image, on x's device.
 
     Raises:
-        TypeError, ValueError: as :func:`base_maps.maps` and :func:`heatmaps.support`.
+        TypeError, ValueError: as :func:`xai_lib.whole_output.base_maps.maps`.
         ValueError: if there are not clusters for each image, a cluster is empty, a class is in two of them or does
-            not exist, or a method or the variant is another word.
+            not exist, a method or the variant is another word, or `epsilon` is out of its range.
     """
     _check(clusters, len(x), methods, variant)
     with undisturbed(model, x) as images:
