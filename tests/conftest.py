@@ -16,7 +16,7 @@ SMALLEST = (
     "seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
     "epochs_ce=1, epochs_scl=1, epochs_tl=1,"
     "saliency_seeds=1, n_saliency=4, n_transformed=2, n_sensitivity=2, sensitivity_draws=1, causal_steps=2,"
-    "rise_masks=4, lime_samples=8"
+    "rise_masks=4, lime_samples=8, n_outputs=6, contrast_steps=2, stability_repeats=2"
 )
 
 
@@ -24,16 +24,25 @@ SMALLEST = (
 def smoke_store(tmp_path_factory):
     """A store that holds every contrastive cell of ``smoke_run``, filled by the commands that the plan lists."""
     root = tmp_path_factory.mktemp("smoke") / "store"
-    _do(root, lambda job: job["command"][0] != "saliency")
+    _do(root, ("train", "score"))
     return root
 
 
 @pytest.fixture(scope="session")
 def benched_store(smoke_store, tmp_path_factory):
-    """A copy of ``smoke_store`` that holds the saliency benchmark as well: all that the plan lists."""
+    """A copy of ``smoke_store`` that holds the saliency benchmark as well."""
     root = tmp_path_factory.mktemp("benched") / "store"
     shutil.copytree(smoke_store, root)
-    _do(root, lambda job: job["command"][0] == "saliency")
+    _do(root, ("saliency",))
+    return root
+
+
+@pytest.fixture(scope="session")
+def studied_store(smoke_store, tmp_path_factory):
+    """A copy of ``smoke_store`` that holds the whole-output part as well."""
+    root = tmp_path_factory.mktemp("studied") / "store"
+    shutil.copytree(smoke_store, root)
+    _do(root, ("whole-output",))
     return root
 
 
@@ -49,6 +58,13 @@ def smoke_bench(benched_store, monkeypatch):
     """The saliency benchmark of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(benched_store))
     return cells.bench(_run())
+
+
+@pytest.fixture
+def smoke_study(studied_store, monkeypatch):
+    """The whole-output part of the smallest run; its cells are in the store that they will be looked for in."""
+    monkeypatch.setenv("XAI_STORE", str(studied_store))
+    return cells.study(_run())
 
 
 @pytest.fixture
@@ -80,11 +96,11 @@ def executed(tmp_path_factory):
     return run
 
 
-def _do(root, wanted):
-    """Run the plan's commands whose jobs are ``wanted``, on the store at ``root``."""
+def _do(root, commands):
+    """Run the plan's jobs of these commands on the store at ``root``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XAI_STORE", str(root))
-        for job in filter(wanted, cells.plan(_run())):
+        for job in [job for job in cells.plan(_run()) if job["command"][0] in commands]:
             options = ["--scale", "smoke", "--device", "cpu", "--overrides", SMALLEST]
             assert main([*job["command"], *options]) == 0, job["id"]
 

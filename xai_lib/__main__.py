@@ -4,6 +4,7 @@ python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
 python -m xai_lib score --loss ce --seed 0 --scale demo
 python -m xai_lib saliency --seed 0 --methods grad-cam,rise --scale demo
+python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
 python -m xai_lib record contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
 """
@@ -44,6 +45,12 @@ def _saliency(options: argparse.Namespace) -> None:
     from xai_lib.cells.plan import compute_saliency
 
     compute_saliency(_run(options), options.seed, [name.strip() for name in options.methods.split(",")])
+
+
+def _whole_output(options: argparse.Namespace) -> None:
+    from xai_lib.cells.plan import compute_whole_output
+
+    compute_whole_output(_run(options), options.network, options.part, options.chunks)
 
 
 def _execute(options: argparse.Namespace) -> None:
@@ -97,6 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     saliency = add("saliency", _saliency, "score saliency methods on one network")
     saliency.add_argument("--seed", required=True, type=int)
     saliency.add_argument("--methods", required=True, help="names, separated by commas")
+    whole = add("whole-output", _whole_output, "score whole-output explanations of one network")
+    whole.add_argument("--network", required=True, type=int, help="its place in the list of networks, from 0")
+    whole.add_argument("--part", required=True, help="paper, released or clusterings")
+    whole.add_argument("--chunks", required=True, type=_numbers, help="places of chunks of images, separated by commas")
     execute = add("execute", _execute, "run a notebook with parameters")
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)
@@ -104,6 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     record.add_argument("paper", choices=("contrastive", "saliency"))
     record.add_argument("folder", type=Path)
     return parser
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
 def _truth(text: str) -> bool:

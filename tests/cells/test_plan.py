@@ -6,7 +6,7 @@ from xai_lib import cells
 from xai_lib.__main__ import _parser
 from xai_lib.artefacts import read_json
 from xai_lib.benchmark import lineup
-from xai_lib.cells.plan import compute, compute_saliency
+from xai_lib.cells.plan import compute, compute_saliency, compute_whole_output
 from xai_lib.store import Store
 
 
@@ -14,7 +14,8 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     run = cells.settings(scale="smoke", overrides="saliency_seeds=2")
     jobs = cells.plan(run)
     contrastive, saliency = 3 * 2 * 2, 2 * 2  # losses, seeds, train and score; seeds, halves of the methods
-    assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == contrastive + saliency
+    listed = contrastive + saliency + 2 * 3  # networks and parts of the whole-output part
+    assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == listed
     seen = set()
     for job in jobs:
         assert set(job["needs"]) <= seen
@@ -22,6 +23,7 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     needs = {job["id"]: job["needs"] for job in jobs}
     assert needs["score-scl-1"] == ["train-scl-1"]
     assert needs["saliency-1-fake-cam"] == ["train-ce-1"]
+    assert needs["whole-output-1-paper-0"] == ["train-ce-0", "train-ce-1"]  # the network and its observer
 
 
 def test_commands_are_those_of_the_command_line(empty_store):
@@ -29,6 +31,8 @@ def test_commands_are_those_of_the_command_line(empty_store):
         options = _parser().parse_args([*job["command"], "--scale", "smoke"])
         if options.command == "saliency":
             assert f"saliency-{options.seed}-{options.methods.split(',')[0]}" == job["id"]
+        elif options.command == "whole-output":
+            assert f"whole-output-{options.network}-{options.part}-{options.chunks[0]}" == job["id"]
         else:
             assert f"{options.command}-{options.loss}-{options.seed}" == job["id"]
 
@@ -69,10 +73,32 @@ def test_a_job_is_done_once_it_is_computed(empty_store):
     assert [job["id"] for job in cells.plan(run) if job["done"]] == ["train-ce-0"]
 
 
+@pytest.mark.parametrize(("n_outputs", "jobs"), [("250", [[0, 1, 2]] * 3), ("500", [[0], [1], [2], [3], [4]] * 3)])
+def test_chunks_of_images_share_a_job_only_where_images_are_few(empty_store, n_outputs, jobs):
+    overrides = f"n_test=500, saliency_seeds=1, n_outputs={n_outputs}"
+    plan = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    assert [_parser().parse_args(job["command"]).chunks for job in plan if job["command"][0] == "whole-output"] == jobs
+
+
+@pytest.mark.parametrize(
+    ("network", "part", "chunk", "message"),
+    [
+        (1, "paper", 0, "Expected a network from 0 to 0. Got 1."),
+        (0, "print", 0, "Expected a part out of paper, released, clusterings. Got 'print'."),
+        (0, "paper", 3, "Expected a chunk from 0 to 0. Got 3."),
+    ],
+)
+def test_a_part_or_chunk_that_does_not_exist_is_refused_with_the_choices(empty_store, network, part, chunk, message):
+    with pytest.raises(ValueError) as refusal:
+        compute_whole_output(cells.settings(scale="smoke"), network, part, [chunk])
+    assert str(refusal.value) == message
+    assert not empty_store.exists()
+
+
 def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_bench):
     """The store was filled by them."""
     store = Store()
-    assert all(job["done"] for job in cells.plan(smoke_bench.run))
+    assert all(job["done"] for job in cells.plan(smoke_bench.run) if job["command"][0] != "whole-output")
     contrastive, saliency = cells.of_run(smoke_bench.run), cells.of_bench(smoke_bench)
     assert [cell.stage for cell in contrastive] == ["train"] * 3 + ["predict"] * 3 + ["explain"] * 6 + ["score"] * 6
     methods_and_parts = 14 * 4 + 8 * 3  # Table 4 without those beyond the paper
@@ -81,9 +107,18 @@ def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_bench):
     found = [*contrastive, *saliency[1:]]
     assert len({cell.key for cell in found}) == len(found)
     assert all(store.is_done(cell) for cell in found)
-    in_store = {path.name for stage in cells.STAGES for path in (store.root / stage).iterdir() if path.is_dir()}
-    assert {cell.key for cell in found} == in_store
-    assert {job["key"] for job in cells.plan(smoke_bench.run)} <= in_store
+    assert {cell.key for cell in found} == _in_store()
+    jobs = cells.plan(smoke_bench.run)
+    assert {job["key"] for job in jobs if job["command"][0] != "whole-output"} <= _in_store()
+
+
+def test_the_jobs_of_the_whole_output_part_compute_every_cell_of_it(smoke_study):
+    """The store was filled by them."""
+    found = cells.of_study(smoke_study)
+    stages = ["train", "documents", "latent-tree", "stability", "whole-output", "whole-output", "whole-output"]
+    assert [cell.stage for cell in found] == stages
+    assert all(job["done"] for job in cells.plan(smoke_study.run) if job["command"][0] == "whole-output")
+    assert {cell.key for cell in [*cells.of_run(smoke_study.run), *found]} == _in_store()
 
 
 def test_parents_come_first_and_are_on_record(smoke_bench):
@@ -93,3 +128,17 @@ def test_parents_come_first_and_are_on_record(smoke_bench):
         assert set(parents) <= seen
         assert bool(parents) == (cell.stage != "train")
         seen.add(cell.key)
+
+
+def test_parents_of_the_whole_output_part_come_first_and_are_on_record(smoke_study):
+    seen = set()
+    for cell in cells.of_study(smoke_study):
+        parents = read_json(Store().path(cell) / "provenance.json")["parents"]
+        assert set(parents) <= seen
+        assert bool(parents) == (cell.stage != "train")
+        seen.add(cell.key)
+
+
+def _in_store():
+    stages = [Store().root / stage for stage in cells.STAGES]
+    return {path.name for stage in stages if stage.is_dir() for path in stage.iterdir() if path.is_dir()}

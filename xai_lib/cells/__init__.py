@@ -2,40 +2,60 @@
 
 ``settings(...)`` says what a run is; ``trained``, ``predicted``, ``explained`` and ``scored`` give one network's part
 of it, computing what the store lacks; ``scores`` and ``curves`` gather a whole run; ``plan`` lists its cells.
-``bench(run)`` is the saliency benchmark on a run's networks, ``saliency_scores`` its results.
+``bench(run)`` is the saliency benchmark on a run's networks, ``saliency_scores`` its results; ``study(run)`` is the
+whole-output part, ``whole_output_scores`` its results, and ``tree`` the latent tree of a network's documents.
 """
 
+from xai_lib.cells.documents import (
+    Corpus,
+    class_names,
+    clusterings_of,
+    corpus_of_file,
+    partition,
+    stability_of,
+    tree,
+)
 from xai_lib.cells.example import Example, example
 from xai_lib.cells.explain import Explained, explained
 from xai_lib.cells.gather import curves, predictions, scores
-from xai_lib.cells.plan import of_bench, of_run, plan
+from xai_lib.cells.plan import of_bench, of_run, of_study, plan
 from xai_lib.cells.predict import Predicted, predicted
 from xai_lib.cells.saliency import Bench, bench, bench_of, benchmarked, saliency_scores
 from xai_lib.cells.score import curve, scaled, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
 from xai_lib.cells.stages import STAGES, Stage
 from xai_lib.cells.train import Trained, trained
+from xai_lib.cells.whole_output import ExplainedNetwork, Study, bases_of, study, whole_output_scores, whole_outputs
 
 __all__ = [
     "LOSSES",
     "METHODS",
     "STAGES",
     "Bench",
+    "Corpus",
     "Example",
     "Explained",
+    "ExplainedNetwork",
     "Predicted",
     "Settings",
     "Stage",
+    "Study",
     "Trained",
+    "bases_of",
     "bench",
     "bench_of",
     "benchmarked",
+    "class_names",
+    "clusterings_of",
+    "corpus_of_file",
     "curve",
     "curves",
     "example",
     "explained",
     "of_bench",
     "of_run",
+    "of_study",
+    "partition",
     "plan",
     "predicted",
     "predictions",
@@ -44,5 +64,10 @@ __all__ = [
     "scored",
     "scores",
     "settings",
+    "stability_of",
+    "study",
     "trained",
+    "tree",
+    "whole_output_scores",
+    "whole_outputs",
 ]

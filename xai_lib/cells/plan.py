@@ -6,7 +6,7 @@ from typing import Any
 
 from xai_lib.benchmark import Subject, lineup
 from xai_lib.cells import saliency as benchmark
-from xai_lib.cells import subjects
+from xai_lib.cells import subjects, whole_output
 from xai_lib.cells.explain import explain_cell
 from xai_lib.cells.predict import predict_cell, predicted
 from xai_lib.cells.score import score_cell, scored
@@ -24,9 +24,11 @@ def plan(run: Settings) -> list[dict[str, Any]]:
     There are two jobs a network, "train" and "score". The second computes predictions, maps and scores of all methods,
     since each of these is shorter than the start of a process. The saliency benchmark has a job for each network and
     method where there are many images, and for each network and half of the methods where there are few. On ImageNet,
-    whose network comes with its weights, there is nothing but the benchmark.
+    whose networks come with their weights, nothing is trained. The whole-output part has a job for each network and
+    part where images are few, and for each chunk of images where they are many.
     """
-    return _saliency_jobs(run) if run.pretrained else [*_contrastive_jobs(run), *_saliency_jobs(run)]
+    trained_here = [] if run.pretrained else _contrastive_jobs(run)
+    return [*trained_here, *_saliency_jobs(run), *_whole_output_jobs(run)]
 
 
 def _contrastive_jobs(run: Settings) -> list[dict[str, Any]]:
@@ -48,6 +50,21 @@ def _saliency_jobs(run: Settings) -> list[dict[str, Any]]:
         jobs.append(
             _job(f"saliency-{subject.seed}-{methods[0]}", command, needs, _saliency_cells(bench, subject, methods))
         )
+    return jobs
+
+
+def _whole_output_jobs(run: Settings) -> list[dict[str, Any]]:
+    jobs, study = [], whole_output.study(run)
+    for number, explained in enumerate(study.networks):
+        seeds = sorted({explained.subject.seed, explained.observer.seed}) if explained.observer else [0]
+        needs = [] if run.pretrained else [f"train-{subjects.LOSS}-{seed}" for seed in seeds]
+        chunks = range(len(whole_output.chunks(study, explained)))
+        few = len(explained.subject.images) < _MANY
+        for part, group in itertools.product(whole_output.PARTS, [tuple(chunks)] if few else [(c,) for c in chunks]):
+            command = ["whole-output", "--network", str(number), "--part", part, "--chunks", ",".join(map(str, group))]
+            cells = whole_output.whole_output_cells(study, explained, part)
+            name = f"whole-output-{number}-{part}-{group[0]}"
+            jobs.append(_job(name, command, needs, [cells[chunk] for chunk in group]))
     return jobs
 
 
@@ -103,6 +120,27 @@ def compute_saliency(run: Settings, seed: int, methods: Sequence[str]) -> None:
             benchmark.benchmarked(bench, subjects[seed], method, part)
 
 
+def compute_whole_output(run: Settings, network: int, part: str, chunks: Sequence[int]) -> None:
+    """Do one "whole-output" job of :func:`plan`.
+
+    Raises:
+        ValueError: if there is no such network, part or chunk; the message lists those that exist.
+    """
+    study = whole_output.study(run)
+    explained = _chosen("network", network, study.networks)
+    if part not in whole_output.PARTS:
+        raise ValueError(f"Expected a part out of {', '.join(whole_output.PARTS)}. Got {part!r}.")
+    images = whole_output.chunks(study, explained)
+    for chunk in chunks:
+        whole_output.scored_chunk(study, explained, part, _chosen("chunk", chunk, images))
+
+
+def _chosen(what: str, number: int, choices: Sequence[Any]) -> Any:
+    if not 0 <= number < len(choices):
+        raise ValueError(f"Expected a {what} from 0 to {len(choices) - 1}. Got {number}.")
+    return choices[number]
+
+
 def of_run(run: Settings) -> list[Cell]:
     """Every cell of the contrastive part of a run, in the order in which they are computed."""
     networks = list(itertools.product(LOSSES, run.seeds))
@@ -121,3 +159,11 @@ def of_bench(bench: benchmark.Bench, parts: Sequence[str] = benchmark.PARTS) -> 
     for subject in bench.subjects:
         made += _saliency_cells(bench, subject, bench.methods, parts)
     return made
+
+
+def of_study(study: whole_output.Study, parts: Sequence[str] = whole_output.PARTS) -> list[Cell]:
+    """The cells of some parts of a whole-output study, after those that they came from."""
+    made = [cell for explained in study.networks for cell in whole_output.lineage(study, explained)]
+    for explained, part in itertools.product(study.networks, parts):
+        made += whole_output.whole_output_cells(study, explained, part)
+    return list({cell.key: cell for cell in made}.values())

@@ -7,7 +7,6 @@ import torch
 from IPython.display import HTML, Markdown
 
 from xai_lib import metrics as registry
-from xai_lib import statistics
 from xai_lib.cells import LOSSES, Settings
 from xai_lib.explainers.passes import layer_activations
 from xai_lib.labels import LOSS_NAMES, METHOD_NAMES
@@ -15,6 +14,7 @@ from xai_lib.models import Classifier
 from xai_lib.results import contrastive as results_of
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
 from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.verdicts import verdict_rule as verdict_rule
 from xai_lib.training import recipes
 
 NAMES = LOSS_NAMES | METHOD_NAMES
@@ -217,11 +217,6 @@ def quantus(run: Settings) -> HTML:
     )
     caption = f"The same maps scored by quantus ({rows['n_images'].max()} images a network)."
     return show(blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
-
-
-def verdict_rule() -> Markdown:
-    """The rule, as the library states it."""
-    return Markdown(f"> {statistics.RULE}")
 
 
 def verdicts(run: Settings) -> HTML:

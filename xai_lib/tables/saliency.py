@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pandas as pd
-from IPython.display import HTML, Markdown
+from IPython.display import HTML
 
-from xai_lib import cells, explainers, statistics
+from xai_lib import cells, explainers
 from xai_lib import metrics as registry
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
@@ -14,6 +14,7 @@ from xai_lib.labels import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_N
 from xai_lib.results.saliency import evidence, printed, scores
 from xai_lib.results.saliency.verdicts import verdicts as results_of_verdicts
 from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.verdicts import verdict_rule as verdict_rule
 
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.BEYOND, "beyond")
 _ROLES |= dict.fromkeys(lineup.CONTROLS, "control")
@@ -285,11 +286,6 @@ def discrimination(bench: Bench) -> HTML:
         f"Pairs of the {_informed(bench)} informed methods that a metric tells apart (Nemenyi): {bench.run.label}."
     )
     return show(frame, caption, text=["metric"])
-
-
-def verdict_rule() -> Markdown:
-    """The rule, as the library states it."""
-    return Markdown(f"> {statistics.RULE}")
 
 
 def verdicts(bench: Bench) -> HTML:

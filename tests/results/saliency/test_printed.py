@@ -4,6 +4,7 @@ import pytest
 
 from xai_lib import statistics
 from xai_lib.benchmark import TARGETS, lineup
+from xai_lib.results import over_images
 from xai_lib.results.saliency import printed, scores
 
 NAN = float("nan")
@@ -160,7 +161,7 @@ def test_scores_are_those_of_the_true_class_and_the_repeated_ones(bench_of, fram
 def test_an_interval_is_over_images_and_the_spread_over_networks():
     rows = [(0, 0, 1.0), (0, 1, 2.0), (0, 2, 6.0), (1, 0, 3.0), (1, 1, 4.0), (1, 2, NAN)]
     found = pd.DataFrame(rows, columns=["seed", "index", "value"]).assign(metric="insertion", method="rise")
-    [row] = scores.summary(found, ["metric", "method"]).to_dict("records")
+    [row] = over_images.summary(found, ["metric", "method"]).to_dict("records")
     alone = statistics.summarise(found.assign(value=[2.0, 3, 6, 2, 3, 6]).query("seed == 0"), by=["metric", "method"])
     assert row["mean"] == pytest.approx(11 / 3)
     assert (row["low"], row["high"]) == (alone["low"].item(), alone["high"].item())

@@ -5,6 +5,7 @@ import pandas as pd
 from xai_lib import cells, statistics
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import Bench
+from xai_lib.results.over_images import seeds_last
 from xai_lib.results.saliency.scores import (
     FIDELITY,
     INFORMED,
@@ -14,7 +15,6 @@ from xai_lib.results.saliency.scores import (
     informed,
     present,
     scores,
-    seeds_last,
     uninformed,
 )
 

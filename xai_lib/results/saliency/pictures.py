@@ -12,7 +12,8 @@ from xai_lib.benchmark import lineup
 from xai_lib.benchmark.fidelity import step_size
 from xai_lib.cells import Bench
 from xai_lib.datasets import Split, StreamedSplit
-from xai_lib.results.saliency.scores import FIDELITY, directions, scores, seeds_last
+from xai_lib.results.over_images import seeds_last
+from xai_lib.results.saliency.scores import FIDELITY, directions, scores
 
 SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method of each kind, as in Figure 1
 

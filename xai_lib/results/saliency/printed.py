@@ -5,6 +5,7 @@ import pandas as pd
 from xai_lib import cells, published
 from xai_lib.benchmark import lineup
 from xai_lib.cells import Bench
+from xai_lib.results.over_images import seeds_last, summary
 from xai_lib.results.saliency.scores import (
     BY_MEDIAN,
     FIDELITY,
@@ -12,8 +13,6 @@ from xai_lib.results.saliency.scores import (
     TABLE_3,
     in_order,
     scores,
-    seeds_last,
-    summary,
 )
 
 _BY = ("metric", "method")
@@ -61,7 +60,7 @@ def unprinted(bench: Bench, names: tuple[str, ...]) -> pd.DataFrame:
     """Metrics without a published value: a row a metric and method.
 
     Returns:
-        The columns of :func:`scores.summary`, and ``median``: over images, then averaged over networks. It is
+        The columns of :func:`over_images.summary`, and ``median``: over images, then averaged over networks. It is
         what tables show of :data:`scores.BY_MEDIAN`.
     """
     found = scores(bench)

@@ -53,7 +53,8 @@ def fit_islands(
             paper does not mention this test.
 
     Returns:
-        A partition of all labels: members ascending, islands by their first member. A label in no document is alone.
+        A partition of all labels: members ascending, islands by their first member. A label in no document, or
+        in all, is alone.
 
     Raises:
         ValueError: if there is no document, a label out of range, or `max_size` outside 3 to 52.
@@ -84,9 +85,9 @@ def find_islands(
         raise ValueError(f"Expected max_size in 3 to {MOST_LABELS}. Got {max_size}.")
     generator = np.random.default_rng(seed)
     information = mutual_information(corpus)
-    occurs = np.array([len(documents) > 0 for documents in corpus.documents])
-    islands = [Island([int(label)], _alone(corpus, label)) for label in np.flatnonzero(~occurs)]
-    free = np.flatnonzero(occurs)
+    varies = np.array([0 < len(documents) < corpus.n_documents for documents in corpus.documents])
+    islands = [Island([int(label)], _alone(corpus, label)) for label in np.flatnonzero(~varies)]
+    free = np.flatnonzero(varies)
     while len(free):
         labels, model = _grow(corpus, information, free, generator, max_size, threshold, correlation_test)
         order = np.argsort(labels)
@@ -157,8 +158,9 @@ def _alone(corpus: Corpus, label: int) -> LatentClass:
 
 def _start(information: np.ndarray, free: np.ndarray) -> list[int]:
     """The two free labels of the highest mutual information, and the one with most information to one of them."""
-    links = information[np.ix_(free, free)]
-    pair = [free[place] for place in np.unravel_index(links.argmax(), links.shape)]
+    first, second = np.triu_indices(len(free), 1)
+    best = information[free[first], free[second]].argmax()
+    pair = [free[first[best]], free[second[best]]]
     return [*pair, _strongest(information, pair, np.setdiff1d(free, pair))[1]]
 
 

@@ -1,0 +1,194 @@
+"""Stages "documents", "latent-tree" and "stability": what networks confuse, clustered, and how firmly."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+from torch import nn
+
+from xai_lib import artefacts
+from xai_lib.cells.stages import STAGES
+from xai_lib.datasets import Split, StreamedSplit
+from xai_lib.keys import Cell
+from xai_lib.store import Store
+from xai_lib.whole_output import clusterings, documents, latent_tree, stability
+
+CUMULATIVE = 0.95  # probability that a document covers (§5)
+LATENT_TREE = "latent tree"
+RANDOM = "random, same sizes"
+_BATCH = 250
+_SEED = 0
+
+Partition = list[list[int]]
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Documents of top classes, from a network or from a file.
+
+    Attributes:
+        label: how pages call it.
+        classes: names of the classes.
+        key: what identifies the documents in the store.
+        made_by: the cell of the stage "documents"; none for a file.
+        load: gives all documents, also those of one label; called once.
+    """
+
+    label: str
+    classes: tuple[str, ...]
+    key: str
+    made_by: tuple[Cell, ...]
+    load: Callable[[], list[list[int]]]
+
+    @property
+    def documents(self) -> list[list[int]]:
+        """All documents, those of one label among them."""
+        return _loaded(self)
+
+    @property
+    def informative(self) -> list[list[int]]:
+        """Those of at least two labels, from which clusters are made."""
+        return documents.informative(self.documents)
+
+
+def corpus_of_network(
+    network: Callable[[], nn.Module],
+    key: str,
+    parents: tuple[Cell, ...],
+    images: Callable[[], Split | StreamedSplit],
+    label: str,
+) -> Corpus:
+    """The top classes of images, uncapped, computed now if the store lacks them when they are asked for.
+
+    Args:
+        network: gives the network, in evaluation mode.
+        key: of its weights.
+        parents: cells that the network came from.
+        images: gives the images; they need not be those that are explained.
+        label: how pages call the documents.
+    """
+    split = images()
+    config = {"network": key, "images": {"digest": split.digest, "number": len(split)}, "cumulative": CUMULATIVE}
+    cell = Cell("documents", {"version": STAGES["documents"].version, **config})
+
+    def work(folder: Path) -> None:
+        model = network()
+        device = next(model.parameters()).device
+        batches = (split.normalise(batch.images.to(device)) for batch in split.batches(_BATCH))
+        found = documents.of_network(model, batches, cumulative=CUMULATIVE)
+        names = [str(number) for number in split.index.tolist()]
+        documents.write(folder / "documents.json", dict(zip(names, found, strict=True)))
+
+    def load() -> list[list[int]]:
+        if not Store().is_done(cell):
+            network()  # trained first, outside this cell's time
+        folder = Store().compute(cell, work, parents=parents)
+        return list(documents.read(folder / "documents.json").values())
+
+    return Corpus(label, tuple(split.classes), cell.key, (cell,), load)
+
+
+def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
+    """Documents in the authors' format: see :func:`documents.read`."""
+    path = Path(path)
+    documents.read(path)  # a clear error now rather than at first use
+    key = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Corpus(label, tuple(classes), key, (), lambda: list(documents.read(path).values()))
+
+
+def class_names(path: Path) -> tuple[str, ...]:
+    """Names of classes from a file as ImageNet's class index: class number -> [WordNet id, name]."""
+    index = json.loads(Path(path).read_text())
+    return tuple(index[str(number)][1].replace("_", " ") for number in range(len(index)))
+
+
+def tree_cell(corpus: Corpus) -> Cell:
+    """What a latent tree depends on."""
+    return Cell(
+        "latent-tree",
+        {
+            "version": STAGES["latent-tree"].version,
+            "documents": corpus.key,
+            "labels": len(corpus.classes),
+            "seed": _SEED,
+        },
+    )
+
+
+def tree(corpus: Corpus) -> latent_tree.Tree:
+    """The latent tree of the documents, fitted now if the store lacks it."""
+
+    def work(folder: Path) -> None:
+        latent_tree.save(
+            latent_tree.fit_tree(corpus.informative, len(corpus.classes), seed=_SEED), folder / "tree.json"
+        )
+
+    if not Store().is_done(tree_cell(corpus)):
+        _ = corpus.documents  # first, outside this cell's time
+    return latent_tree.load(Store().compute(tree_cell(corpus), work, parents=corpus.made_by) / "tree.json")
+
+
+def partition(corpus: Corpus) -> Partition:
+    """The level-1 clusters of the latent tree: every class in one."""
+    return tree(corpus).clusters(1)
+
+
+def stability_cell(corpus: Corpus, repeats: int) -> Cell:
+    """What the study of other documents, seeds and clusterings depends on."""
+    return Cell(
+        "stability",
+        {"version": STAGES["stability"].version, "tree": tree_cell(corpus).key, "repeats": repeats},
+    )
+
+
+def clusterings_of(corpus: Corpus, repeats: int) -> dict[str, Partition]:
+    """Other clusterings of the same documents: name -> every class in one cluster; the latent tree's first."""
+    return artefacts.read_json(_stability(corpus, repeats) / "clusterings.json")
+
+
+def stability_of(corpus: Corpus, repeats: int) -> pd.DataFrame:
+    """How clusterings agree with themselves: clustering, and the rows of :mod:`whole_output.stability`."""
+    return artefacts.read_frame(_stability(corpus, repeats) / "stability.csv")
+
+
+def _stability(corpus: Corpus, repeats: int) -> Path:
+    def work(folder: Path) -> None:
+        found, n_labels = corpus.informative, len(corpus.classes)
+        islands = partition(corpus)
+        methods = _methods(len(islands))
+        partitions = {LATENT_TREE: islands}
+        partitions |= {name: method(found, n_labels, _SEED) for name, method in methods.items() if name != LATENT_TREE}
+        partitions[RANDOM] = clusterings.random_partition([len(island) for island in islands], seed=_SEED)
+        frames = []
+        for name, method in methods.items():
+            halves = stability.halves(found, n_labels, method, repeats=repeats, seed=_SEED)
+            resampled = stability.bootstrap(found, n_labels, method, repeats=repeats, seed=_SEED)
+            frames += [halves.assign(clustering=name), resampled.assign(clustering=name)]
+            if name == LATENT_TREE:
+                seeds = stability.seeds(found, n_labels, method, repeats=repeats, seed=_SEED)
+                frames.append(seeds.assign(clustering=name))
+        artefacts.write_frame(folder / "stability.csv", pd.concat(frames, ignore_index=True))
+        artefacts.write_json(folder / "clusterings.json", partitions)
+
+    if not Store().is_done(stability_cell(corpus, repeats)):
+        tree(corpus)
+    return Store().compute(stability_cell(corpus, repeats), work, parents=[tree_cell(corpus)])
+
+
+def _methods(n_clusters: int) -> dict[str, stability.Cluster]:
+    """Clustering methods, those that need it with the latent tree's number of clusters."""
+    return {
+        LATENT_TREE: lambda found, n, seed: latent_tree.fit_islands(found, n, seed=seed),
+        "average linkage": lambda found, n, seed: clusterings.average_linkage(found, n, n_clusters, seed=seed),
+        "spectral": lambda found, n, seed: clusterings.spectral(found, n, n_clusters, seed=seed),
+        "Louvain": lambda found, n, seed: clusterings.louvain(found, n, seed=seed),
+    }
+
+
+@cache
+def _loaded(corpus: Corpus) -> list[list[int]]:
+    return corpus.load()
