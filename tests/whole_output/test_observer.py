@@ -60,6 +60,16 @@ def test_what_cannot_be_told_apart_is_a_guess():
     assert accuracy.tolist() == [0.5]
 
 
+def test_rounding_by_the_place_in_a_forward_pass_tells_nothing_apart():
+    def observer(x):
+        return torch.stack([1e-6 * torch.arange(len(x)), torch.zeros(len(x))], 1)
+
+    left, _ = planted()
+    image, labels = torch.zeros(1, dtype=torch.int64), torch.tensor([[0, 1]])
+    accuracy, margin = matched(observer, torch.ones(1, 1, SIZE, SIZE), image, torch.stack([left, left])[None], labels)
+    assert accuracy.tolist() == [0.5] and margin.tolist() == [0]
+
+
 def test_an_undefined_map_is_no_answer():
     left, right = planted()
     broken = right.clone()
