@@ -13,7 +13,7 @@ from xai_lib.execution import declared, execute
 ROOT = Path(__file__).parents[1]
 
 SMALLEST = (
-    "seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
+    "recipe=small, seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
     "epochs_ce=1, epochs_scl=1, epochs_tl=1,"
     "saliency_seeds=1, n_saliency=4, n_transformed=2, n_sensitivity=2, sensitivity_draws=1, causal_steps=2,"
     "rise_masks=4, lime_samples=8, n_outputs=6, contrast_steps=2, stability_repeats=2"

@@ -64,7 +64,7 @@ def test_every_scale_is_described():
 def test_the_command_line_knows_every_command_that_is_named():
     files = tracked("*.md", "Makefile", "Snakefile", "profiles", "xai_lib/*.py")
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    named = set(re.findall(r"-m xai_lib ([a-z]\w*)", text))
+    named = set(re.findall(r"-m xai_lib ([a-z][\w-]*)", text))
     assert {"cells", "train", "score", "execute"} <= named
     [commands] = [action for action in _parser()._actions if action.dest == "command"]
     assert named <= set(commands.choices)

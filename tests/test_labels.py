@@ -2,6 +2,7 @@
 
 from xai_lib import explainers, labels, metrics
 from xai_lib.datasets import transforms
+from xai_lib.whole_output import evaluation
 
 
 def test_every_method_has_a_name_of_its_own():
@@ -24,3 +25,8 @@ def test_every_family_has_a_name_and_a_colour_of_its_own():
 
 def test_every_transform_has_a_name():
     assert set(labels.TRANSFORM_NAMES) == set(transforms.TRANSFORMS)
+
+
+def test_every_way_to_explain_a_whole_output_has_a_name():
+    assert set(labels.WHOLE_OUTPUT_NAMES) == set(evaluation.SCORED)
+    assert len(set(labels.WHOLE_OUTPUT_NAMES.values())) == len(labels.WHOLE_OUTPUT_NAMES)

@@ -24,11 +24,6 @@ METHOD_NAMES = {
     "random": "Random",
     "centred-gaussian": "Centred Gaussian",
     "edge-map": "Edge map",
-    "swox": "SWOX",
-    "cwox-1sa": "CWOX-1sA",
-    "cwox-1sb": "CWOX-1sB",
-    "cwox-2s": "CWOX-2s",
-    "cwox-1sa-fine": "CWOX-1sA, second stage's maps",
 }
 FAMILY_NAMES = {
     "uninformed": "uninformed",
@@ -64,11 +59,20 @@ METRIC_NAMES = {
     "pointing-game": "Pointing game ↑",
     "attribution-localisation": "Localisation ↑",
     "attribution-localisation-paper": "Localisation, as printed ↑",
+}
+# Ways to explain a whole output, and the scores of their maps.
+WHOLE_OUTPUT_NAMES = {
+    "swox": "SWOX",
+    "cwox-1sa": "CWOX-1sA",
+    "cwox-1sb": "CWOX-1sB",
+    "cwox-2s": "CWOX-2s",
+    "cwox-1sa-fine": "CWOX-1sA, second stage's maps",
+    "random": "random map",
+}
+CONTRASTIVE_NAMES = {
     "cauc": "CAUC ↓",
     "cdrop": "CDROP ↑",
     "salient-pixels": "salient pixels",
-    "part-energy": "energy in the differing part ↑",
-    "matching-accuracy": "matched ↑",
 }
 # Okabe and Ito's palette, told apart by readers with any colour vision.
 LOSS_COLOURS = {"ce": "#0072B2", "scl": "#D55E00", "tl": "#009E73"}

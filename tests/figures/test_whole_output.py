@@ -6,7 +6,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from xai_lib import figures
-from xai_lib.labels import METHOD_NAMES
+from xai_lib.labels import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.whole_output.explanation import METHODS, WholeOutput
 
 NAMES = ["cello", "violin", "acoustic guitar", "banjo", "electric guitar", "black-and-tan coonhound", "cat"]
@@ -25,7 +25,7 @@ def output(clusters, probabilities):
     return WholeOutput(clusters, list(probabilities), torch.tensor(list(probabilities.values())), cluster_maps, maps)
 
 
-TWO = output([[1, 0], [4, 2, 3]], {0: 0.75, 1: 0.0625, 2: 0.1, 3: 0.05, 4: 0.0125})
+TWO = output([[1, 0], [4, 2, 3]], {1: 0.75, 0: 0.0625, 3: 0.1, 2: 0.05, 4: 0.0125})
 
 
 def titles(axes):
@@ -51,8 +51,8 @@ def test_each_cluster_has_a_row_with_its_map_before_those_of_its_classes():
     axes = grid(figures.whole_output(IMAGE, TWO, NAMES), 5)
     assert axes.shape == (2, 5)
     np.testing.assert_allclose(axes[0, 0].images[0].get_array(), IMAGE.permute(1, 2, 0))
-    assert titles(axes[0]) == ["image", "cluster 1 | 0.812", "cello | 0.750", "violin | 0.062", ""]
-    of_guitars = ["cluster 2 | 0.163", "acoustic guitar | 0.100", "banjo | 0.050", "electric guitar | 0.013"]
+    assert titles(axes[0]) == ["image", "cluster 1 | 0.812", "violin | 0.750", "cello | 0.062", ""]
+    of_guitars = ["cluster 2 | 0.163", "banjo | 0.100", "acoustic guitar | 0.050", "electric guitar | 0.013"]
     assert titles(axes[1, 1:]) == of_guitars
     last = METHODS.index("cwox-2s")
     assert peaks(axes[0, 1:]) == [(7, 0), (last, 0), (last, 2)]  # third by rank
@@ -81,9 +81,9 @@ def test_methods_are_compared_class_by_class():
     shown = ["swox", "cwox-2s", "cwox-1sa"]
     axes = grid(figures.compared_methods(IMAGE, TWO, NAMES, shown), 6)
     assert axes.shape == (3, 6)
-    assert [line[1].get_ylabel() for line in axes] == [METHOD_NAMES[name] for name in shown]
+    assert [line[1].get_ylabel() for line in axes] == [WHOLE_OUTPUT_NAMES[name] for name in shown]
     words = [title.replace(" | ", " ") for title in titles(axes[0])]
-    ranked = ["cello 0.750", "violin 0.062", "acoustic guitar 0.100", "banjo 0.050", "electric guitar 0.013"]
+    ranked = ["violin 0.750", "cello 0.062", "banjo 0.100", "acoustic guitar 0.050", "electric guitar 0.013"]
     assert words == ["image", *ranked]
     assert set(titles(axes[1:].flat)) == {""}
     for line, name in zip(axes, shown):
@@ -122,7 +122,7 @@ def test_contrastive_curves_have_a_panel_a_method_and_end_where_their_pixels_do(
         for share in (0.0, end / 2, end)
     ]
     figure = figures.contrastive_curves(pd.DataFrame(rows).assign(target_name="cello", rival_names="violin, banjo"))
-    assert [axis.get_title() for axis in figure.axes[:4]] == [METHOD_NAMES[name] for name in ends]
+    assert [axis.get_title() for axis in figure.axes[:4]] == [WHOLE_OUTPUT_NAMES[name] for name in ends]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["P(cello)", "P(violin, banjo)", "contrastive score"]
     for axis, end in zip(figure.axes, ends.values()):
@@ -144,7 +144,7 @@ def test_part_energy_stands_beside_that_of_a_random_map():
     ]
     figure = figures.part_energy(pd.DataFrame(rows))
     assert [axis.get_title() for axis in figure.axes] == ["Grad-CAM", "RISE"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [METHOD_NAMES[name] for name in methods]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [WHOLE_OUTPUT_NAMES[name] for name in methods]
     for axis in figure.axes:
         (points, _, (bars,)) = axis.containers[0]
         assert points.get_xdata().tolist() == pytest.approx([0.1, 0.2, 0.3])

@@ -21,6 +21,7 @@ CUMULATIVE = 0.95  # probability that a document covers (§5)
 LATENT_TREE = "latent tree"
 RANDOM = "random, same sizes"
 _BATCH = 250
+_MANY_LABELS, _RESOLUTION = 100, 30  # 1000 classes then fall into about as many clusters as the latent tree has
 _SEED = 0
 
 Partition = list[list[int]]
@@ -159,7 +160,7 @@ def _stability(corpus: Corpus, repeats: int) -> Path:
     def work(folder: Path) -> None:
         found, n_labels = corpus.informative, len(corpus.classes)
         islands = partition(corpus)
-        methods = _methods(len(islands))
+        methods = _methods(len(islands), n_labels)
         partitions = {LATENT_TREE: islands}
         partitions |= {name: method(found, n_labels, _SEED) for name, method in methods.items() if name != LATENT_TREE}
         partitions[RANDOM] = clusterings.random_partition([len(island) for island in islands], seed=_SEED)
@@ -179,14 +180,19 @@ def _stability(corpus: Corpus, repeats: int) -> Path:
     return Store().compute(stability_cell(corpus, repeats), work, parents=[tree_cell(corpus)])
 
 
-def _methods(n_clusters: int) -> dict[str, stability.Cluster]:
+def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
     """Clustering methods, those that need it with the latent tree's number of clusters."""
-    return {
+    methods = {
         LATENT_TREE: lambda found, n, seed: latent_tree.fit_islands(found, n, seed=seed),
         "average linkage": lambda found, n, seed: clusterings.average_linkage(found, n, n_clusters, seed=seed),
         "spectral": lambda found, n, seed: clusterings.spectral(found, n, n_clusters, seed=seed),
         "Louvain": lambda found, n, seed: clusterings.louvain(found, n, seed=seed),
     }
+    if n_labels > _MANY_LABELS:  # Louvain's own resolution finds a handful of communities among so many
+        methods[f"Louvain, resolution {_RESOLUTION}"] = lambda found, n, seed: clusterings.louvain(
+            found, n, resolution=_RESOLUTION, seed=seed
+        )
+    return methods
 
 
 @cache

@@ -148,6 +148,7 @@ STAGES = {
             "metrics.perturbation",
             "whole_output.base_maps",
             "whole_output.confusion",
+            "whole_output.curve",
             "whole_output.documents",
             "whole_output.evaluation",
             "whole_output.explanation",
@@ -155,6 +156,7 @@ STAGES = {
             "whole_output.groups",
             "whole_output.heatmaps",
             "whole_output.observer",
+            "whole_output.rivals",
         ),
     ),
 }

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xai_lib.figures.images import bare, overlay, show
 from xai_lib.figures.style import PAGE_WIDTH
-from xai_lib.labels import METHOD_NAMES
+from xai_lib.labels import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.whole_output.explanation import WholeOutput
 
 _CLUSTER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito's; used over and over
@@ -72,7 +72,7 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
     for row, (line, method) in enumerate(zip(axes, methods)):
         for axis, (number, label) in zip(line[1:], shown):
             _map(axis, image, _of_class(output, method, label), number, "" if row else titles[label])
-        line[1].set_ylabel(METHOD_NAMES[method], fontsize=_TEXT)
+        line[1].set_ylabel(WHOLE_OUTPUT_NAMES[method], fontsize=_TEXT)
     _without_empty(axes)
     return figure
 
@@ -104,7 +104,7 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
             axis.plot(rows["removed"], rows[column], label=label, **look)
             axis.plot(rows["removed"].iloc[-1:], rows[column].iloc[-1:], "o", color=look["color"], markersize=4)
         axis.axvspan(ends.min(), 2, color="0.92", linewidth=0, zorder=0)
-        axis.set_title(METHOD_NAMES[method], fontsize=_TEXT)
+        axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=_TEXT)
         axis.tick_params(labelsize=_SMALL, labelbottom=True)
     for axis in axes.flat[len(methods) :]:
         axis.axis("off")
@@ -141,7 +141,7 @@ def part_energy(frame: pd.DataFrame) -> Figure:
             axis.axvline(chance, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
         axis.set_title(METHOD_NAMES[base], fontsize=_TEXT)
         axis.tick_params(labelsize=_SMALL)
-    axes[0, 0].set_yticks(range(len(methods)), [textwrap.fill(METHOD_NAMES[method], 16) for method in methods])
+    axes[0, 0].set_yticks(range(len(methods)), [textwrap.fill(WHOLE_OUTPUT_NAMES[method], 16) for method in methods])
     axes[0, 0].set(xlim=(0, None), ylim=(len(methods) - 0.5, -0.5))
     figure.supxlabel("share of the energy in the differing part, with 95 % interval", fontsize=_SMALL)
     return figure

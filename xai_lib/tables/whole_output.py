@@ -5,7 +5,7 @@ from IPython.display import HTML
 
 from xai_lib import cells
 from xai_lib.cells import Corpus, Study
-from xai_lib.labels import METHOD_NAMES, METRIC_NAMES
+from xai_lib.labels import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.results.whole_output import evidence, printed, scores
 from xai_lib.results.whole_output.verdicts import verdicts as results_of_verdicts
 from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
@@ -110,7 +110,7 @@ def clusterings(one: Corpus, repeats: int) -> HTML:
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
     rows = evidence.effect_of_clusters(study)
-    names = {"cdrop": METRIC_NAMES["cdrop"], "same-map": "correlation with the latent tree's map"}
+    names = {"cdrop": CONTRASTIVE_NAMES["cdrop"], "same-map": "correlation with the latent tree's map"}
     frame = pd.DataFrame(
         {
             "measured": rows["metric"].map(names),
@@ -150,7 +150,7 @@ def table_2(study: Study, variant: str = "paper") -> HTML:
 def table_3(study: Study, variant: str = "paper") -> HTML:
     """CWOX-2s by base explainer, beside print."""
     rows = printed.bases(study, variant)
-    frame = pd.DataFrame({"network": rows["model"].map(_MODELS), "metric": rows["metric"].map(METRIC_NAMES),
+    frame = pd.DataFrame({"network": rows["model"].map(_MODELS), "metric": rows["metric"].map(CONTRASTIVE_NAMES),
                           "base": rows["base"].map(METHOD_NAMES)} | _beside(rows))  # fmt: skip
     caption = (
         f"Table 3: base explainers of CWOX-2s: {_counted(rows, study)}. CAUC up to the fewest salient pixels of "
@@ -168,7 +168,7 @@ def degenerate(study: Study, variant: str = "paper") -> HTML:
     order = list(dict.fromkeys(rows["method"]))
     table = table.reindex(index=order, columns=list(dict.fromkeys(rows["base"])))
     table.columns = [METHOD_NAMES[name] for name in table.columns]
-    table.insert(0, "method", [METHOD_NAMES[name] for name in order])
+    table.insert(0, "method", [WHOLE_OUTPUT_NAMES[name] for name in order])
     caption = f"Maps without a positive value, left out of the means: {study.run.label}, variant “{variant}”."
     return show(table, caption, text=["method"])
 
@@ -178,7 +178,7 @@ def shares_of_the_gain(study: Study) -> HTML:
     rows = evidence.shares_of_the_gain(study)
     frame = pd.DataFrame(
         {
-            "metric": rows["metric"].map(METRIC_NAMES),
+            "metric": rows["metric"].map(CONTRASTIVE_NAMES),
             "base": rows["base"].map(METHOD_NAMES),
             "step": rows["step"],
             "gain": [signed(value, 4) for value in rows["difference"]],
@@ -195,9 +195,9 @@ def variants(study: Study) -> HTML:
     rows = evidence.variants(study)
     frame = pd.DataFrame(
         {
-            "metric": rows["metric"].map(METRIC_NAMES),
+            "metric": rows["metric"].map(CONTRASTIVE_NAMES),
             "base": rows["base"].map(METHOD_NAMES),
-            "method": rows["method"].map(METHOD_NAMES),
+            "method": rows["method"].map(WHOLE_OUTPUT_NAMES),
             "paper's equations": [number(v, _DIGITS[m]) for m, v in zip(rows["metric"], rows["paper"])],
             "released code's": [number(v, _DIGITS[m]) for m, v in zip(rows["metric"], rows["released"])],
         }
@@ -212,7 +212,7 @@ def part_energy(study: Study) -> HTML:
     frame = pd.DataFrame(
         {
             "base": rows["base"].map(METHOD_NAMES),
-            "method": rows["method"].map(_method_names()),
+            "method": rows["method"].map(WHOLE_OUTPUT_NAMES),
             "share of the energy": [number(value) for value in rows["mean"]],
             "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
             "images": rows["n_images"],
@@ -231,7 +231,7 @@ def matching(study: Study) -> HTML:
     frame = pd.DataFrame(
         {
             "base": rows["base"].map(METHOD_NAMES),
-            "maps": rows["method"].map(METHOD_NAMES),
+            "maps": rows["method"].map(WHOLE_OUTPUT_NAMES),
             "matched by another network": [number(value) for value in rows["mean"]],
             "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
             "images": rows["n_images"],
@@ -247,7 +247,8 @@ def people() -> HTML:
     rows = printed.people()
     rows["measure"] = rows["metric"].map({"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"})
     wide = rows.pivot(index=["group", "measure"], columns="method", values="printed")
-    flat = wide[["swox", "cwox-1sb", "cwox-2s"]].rename(columns=METHOD_NAMES).rename_axis(columns=None).reset_index()
+    shown = wide[["swox", "cwox-1sb", "cwox-2s"]].rename(columns=WHOLE_OUTPUT_NAMES)
+    flat = shown.rename_axis(columns=None).reset_index()
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
     return show(blank_repeats(flat, ["group"]), caption, text=["group", "measure"])
 
@@ -277,7 +278,7 @@ def verdicts(study: Study) -> HTML:
 def _methods(study: Study, metric: str, title: str, variant: str) -> HTML:
     rows = printed.methods(study, metric, variant)
     frame = pd.DataFrame({"network": rows["model"].map(_MODELS), "base": rows["base"].map(METHOD_NAMES),
-                          "method": rows["method"].map(_method_names())} | _beside(rows))  # fmt: skip
+                          "method": rows["method"].map(WHOLE_OUTPUT_NAMES)} | _beside(rows))  # fmt: skip
     caption = (
         f"{title}: {_counted(rows, study)}, variant “{variant}”. The last two rows of a base are ours. "
         f"Paper: {_paper(rows)}."
@@ -312,10 +313,6 @@ def _corpora(rows: pd.DataFrame, caption: str) -> HTML:
         }
     )
     return show(frame, caption, text=["documents of"])
-
-
-def _method_names() -> dict[str, str]:
-    return METHOD_NAMES | {"random": "random map"}
 
 
 def _counted(rows: pd.DataFrame, study: Study) -> str:

@@ -17,7 +17,7 @@ from xai_lib.cells.whole_output import Outputs, outputs_of
 from xai_lib.datasets import Split, StreamedSplit
 from xai_lib.explainers.normalise import min_max
 from xai_lib.figures import Round
-from xai_lib.labels import METHOD_NAMES
+from xai_lib.labels import WHOLE_OUTPUT_NAMES
 from xai_lib.whole_output import evaluation
 from xai_lib.whole_output.confusion import confusion_clusters
 from xai_lib.whole_output.explanation import FINE, METHODS, WholeOutput, explain
@@ -96,7 +96,7 @@ def rounds(study: Study, n: int) -> list[Round]:
         maps = [shown.output.class_maps[method][shown.output.classes.index(label)].cpu() for label in pair]
         if not all((heat > 0).any() for heat in maps) or torch.equal(*maps):
             continue
-        found.append(_round(shown, pair, maps, METHOD_NAMES[method]))
+        found.append(_round(shown, pair, maps, WHOLE_OUTPUT_NAMES[method]))
         if len(found) == n * len(PLAYED):
             break
     return found

@@ -10,7 +10,7 @@ import pandas as pd
 
 from xai_lib import published, statistics
 from xai_lib.cells import Study
-from xai_lib.labels import METHOD_NAMES
+from xai_lib.labels import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.results.whole_output.scores import BETTER, CONTRASTIVE, of_pairs, paired
 from xai_lib.statistics import Claim, Comparison
 
@@ -39,7 +39,7 @@ def _two_stages(study: Study, model: str) -> Iterator[Decided]:
         for base in _PRINTED_BASES:
             for other in _BASELINES:
                 text = (
-                    f"CWOX-2s has a {BETTER[metric]} {_NAMES[metric]} than {METHOD_NAMES[other]}, with "
+                    f"CWOX-2s has a {BETTER[metric]} {_NAMES[metric]} than {WHOLE_OUTPUT_NAMES[other]}, with "
                     f"{METHOD_NAMES[base]}. {_printed(_TABLES[metric], metric, model, base, CONTRASTIVE, other)}"
                 )
                 yield _decide(study, model, "5.1, Tables 1-2", text, metric, CONTRASTIVE, other, base=base)
@@ -73,7 +73,7 @@ def _observer(study: Study, model: str) -> Iterator[Decided]:
         return
     for other in ("cwox-1sb", "swox"):
         text = (
-            f"Maps of CWOX-2s are matched with their classes more often than {METHOD_NAMES[other]}'s, with RISE. "
+            f"Maps of CWOX-2s are matched with their classes more often than {WHOLE_OUTPUT_NAMES[other]}'s, with RISE. "
             "Here by another network, not by people (0.83 against "
             f"{_people(other)} among experts)."
         )
@@ -87,7 +87,7 @@ def _planted_part(study: Study, model: str) -> Iterator[Decided]:
         for other in _BASELINES:
             text = (
                 "A second-stage map lights up what tells a class from its rival: more of its energy lies in the "
-                f"differing part than with {METHOD_NAMES[other]}, with {METHOD_NAMES[base]}."
+                f"differing part than with {WHOLE_OUTPUT_NAMES[other]}, with {METHOD_NAMES[base]}."
             )
             yield _decide(study, model, "4.2", text, "part-energy", CONTRASTIVE, other, base=base)
 
