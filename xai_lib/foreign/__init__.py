@@ -2,5 +2,14 @@
 
 from xai_lib.foreign.images import class_names, load_images, parse_statistics, with_normalisation
 from xai_lib.foreign.network import check_model, load_model
+from xai_lib.foreign.whole_output import explain_output
 
-__all__ = ["check_model", "class_names", "load_images", "load_model", "parse_statistics", "with_normalisation"]
+__all__ = [
+    "check_model",
+    "class_names",
+    "explain_output",
+    "load_images",
+    "load_model",
+    "parse_statistics",
+    "with_normalisation",
+]

@@ -1,9 +1,11 @@
 """Tables of the whole-output notebooks."""
 
+from html import escape
+
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib import cells
+from xai_lib import cells, published
 from xai_lib.cells import Corpus, Study
 from xai_lib.labels import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.results.whole_output import evidence, printed, scores
@@ -251,6 +253,13 @@ def people() -> HTML:
     flat = shown.rename_axis(columns=None).reset_index()
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
     return show(blank_repeats(flat, ["group"]), caption, text=["group", "measure"])
+
+
+def errata(*names: str) -> HTML:
+    """What is known to be wrong with print, beside the numbers that it concerns."""
+    rows = published.errata("whole_output").set_index("id").loc[list(names)]
+    notes = zip(rows["text"], rows["source"])
+    return HTML("".join(f"<p><b>In print:</b> {escape(text)} <i>({escape(source)})</i></p>" for text, source in notes))
 
 
 def verdicts(study: Study) -> HTML:

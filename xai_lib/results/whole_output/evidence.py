@@ -159,9 +159,14 @@ def effect_of_clusters(study: Study) -> pd.DataFrame:
 
 
 def part_energy(study: Study) -> pd.DataFrame:
-    """Share of a map's energy in the planted part that tells look-alikes apart: base, method, and means over images."""
+    """Share of a map's energy in the planted part that tells look-alikes apart: base, method, and means over images.
+
+    Without rows where the images have no such part, or no output has both look-alikes in one cluster.
+    """
     found = of_pairs(study)
     found = found[found["metric"] == "part-energy"].dropna(subset="value")
+    if found.empty:
+        return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])
     return in_order(summary(of_images(found), by=["base", "method"]))
 
 

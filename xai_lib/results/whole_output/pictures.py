@@ -81,7 +81,10 @@ def curves(study: Study, example: Example) -> pd.DataFrame:
 def rounds(study: Study, n: int) -> list[Round]:
     """Rounds of the matching game, RISE as in the user study: ``n`` images a method, each image for one method alone.
 
-    The first images on which both maps of the two most probable classes of a cluster have a salient pixel.
+    The first images on which both maps of the two most probable classes of a cluster have a salient pixel, and differ.
+
+    Raises:
+        ValueError: if there is no such image.
     """
     explained = study.networks[0]
     found: list[Round] = []
@@ -99,6 +102,8 @@ def rounds(study: Study, n: int) -> list[Round]:
         found.append(_round(shown, pair, maps, WHOLE_OUTPUT_NAMES[method]))
         if len(found) == n * len(PLAYED):
             break
+    if not found:
+        raise ValueError("Expected an image with two maps to match. Got none among those explained: take more images.")
     return found
 
 
