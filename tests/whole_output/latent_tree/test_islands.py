@@ -17,8 +17,11 @@ def planted(sizes, n=5000, seed=0, prior=0.2, on=0.6, off=0.02):
     return [np.flatnonzero(row).tolist() for row in present], truth
 
 
-def plain_islands(documents, n_labels, max_size=10, threshold=3.0, correlation_test=True):
-    """The same procedure on rows of documents, with many steps of EM, one start after the other."""
+def plain_islands(documents, n_labels, max_size=10, threshold=3.0, correlation_test=True, gains=None):
+    """The same procedure on rows of documents, with many steps of EM, one start after the other.
+
+    Appends to `gains` what every try gains in log-likelihood: of two latents over one, of one over chance.
+    """
     present = np.array([[label in document for label in range(n_labels)] for document in documents])
     n = len(present)
     link = [[mutual_info_score(present[:, a], present[:, b]) for b in range(n_labels)] for a in range(n_labels)]
@@ -82,10 +85,12 @@ def plain_islands(documents, n_labels, max_size=10, threshold=3.0, correlation_t
             joint = prior * below(table, island)
             one, p = one_more(joint, new)
             two = second_latent(prior * below(table, [label for label in island if label != closest]), [closest, new])
-            if (two - one) * batch / n - np.log(batch) > threshold:
-                return [label for label in island if label != closest]
             share = present[:, new].mean()
             chance = np.log(joint.sum(axis=1)).sum() + np.log(np.where(present[:, new], share, 1 - share)).sum()
+            if gains is not None:
+                gains.append((two - one, one - chance))
+            if (two - one) * batch / n - np.log(batch) > threshold:
+                return [label for label in island if label != closest]
             if correlation_test and (one - chance) * batch / n - np.log(batch) / 2 < threshold:
                 return island
             island.append(new)
@@ -150,15 +155,33 @@ def test_new_numbers_for_labels_make_the_same_islands():
     assert renamed == sorted(sorted(new[island].tolist()) for island in fit_islands(documents, 16))
 
 
-def test_more_than_5000_documents_do_not_sharpen_the_tests():
-    draw = np.random.default_rng(1)
-    documents = [np.flatnonzero(draw.random(8) < 0.3).tolist() for _ in range(5000)]
-    for document in documents:  # too weak a link for 5000 documents, plain for 50,000
-        if 0 in document and draw.random() < 0.05:
-            document[:] = sorted({*document, 1})
-    once = fit_islands(documents, 8)
-    assert fit_islands(documents * 10, 8) == once
-    assert fit_islands(documents[:2500] * 2, 8) != [list(range(8))]
+@pytest.mark.parametrize("repeated, batch", [(1, 400), (12, 4800), (50, 5000)])
+def test_both_tests_are_of_bic_of_at_most_5000_documents(repeated, batch):
+    draw, gains = np.random.default_rng(0), []
+    base, chances = draw.random(400) < 0.3, ([0.05, 0.7], [0.1, 0.75], [0.2, 0.65], [0.15, 0.5])
+    rows = [draw.random(400) < np.where(base, on, off) for off, on in chances]
+    documents = [np.flatnonzero(row).tolist() for row in np.stack(rows, axis=1)]
+    plain_islands(documents, 4, gains=gains)
+    two_latents, one_latent = gains[0]
+
+    def sizes(threshold, correlation_test):
+        islands = fit_islands(documents * repeated, 4, threshold=threshold, correlation_test=correlation_test)
+        return sorted(map(len, islands))
+
+    scale = batch / 400  # a document repeated counts so many times
+    edge, tolerance = two_latents * scale - np.log(batch), 0.05 * scale
+    assert sizes(edge - tolerance, False) == [2, 2] and sizes(edge + tolerance, False) == [4]
+    edge = one_latent * scale - np.log(batch) / 2
+    assert sizes(edge - tolerance, True) == [4] and sizes(edge + tolerance, True) == [1, 3]
+
+
+def test_the_two_that_start_an_island_stay():
+    """Three more or less exact copies of a label, independent of each other given it."""
+    draw = np.random.default_rng(0)
+    first = draw.random(3000) < 0.4
+    present = np.stack([first, *(first ^ (draw.random(3000) < noise) for noise in (0.05, 0.1, 0.15))], axis=1)
+    documents = [np.flatnonzero(row).tolist() for row in present]
+    assert fit_islands(documents, 4, threshold=-1e9) == [[0, 1], [2, 3]]
 
 
 def test_unrelated_labels_pile_up_without_the_correlation_test():
@@ -200,6 +223,18 @@ def test_models_belong_to_their_labels():
     documents, _ = planted([2] * 4)
     for island in find_islands(corpus_of(documents, 8)):
         assert island.model.present.shape == (2, 2) and (island.model.present[:, 1] > island.model.present[:, 0]).all()
+
+
+def test_most_labels_are_expected_in_state_1_also_after_one_has_left():
+    """Labels that avoid each other: with the third, more of them are in the other state than without it."""
+    draw = np.random.default_rng(0)
+    state = (draw.random(5000) < 0.5).astype(int)
+    chances = np.array([[0.1, 0.9], [0.8, 0.1], [0.75, 0.25], [0.4, 0.4]])
+    present = draw.random((5000, 4)) < chances[:, state].T
+    corpus = corpus_of([np.flatnonzero(row).tolist() for row in present], 4)
+    started, _ = find_islands(corpus, threshold=-1e9)
+    assert started.labels == [0, 1]
+    assert started.model.present[0, 1] > started.model.present[0, 0]
 
 
 def test_hard_assignment_by_enumeration():

@@ -81,21 +81,23 @@ def test_recovers_what_documents_were_drawn_from():
     assert truth < found.log_likelihood(patterns.values, patterns.counts) < truth + 20
 
 
-def test_not_below_a_plain_em():
-    patterns = sampled(MODEL, 2000)
-    found = fit_latent_class(patterns.values, patterns.counts, generator=generator())
-    assert found.log_likelihood(patterns.values, patterns.counts) > plain_em(patterns.values, patterns.counts) - 0.02
+def test_not_below_a_long_plain_em():
+    """On labels so weakly linked that EM is slow: where it is cut short, the likelihood is plainly lower."""
+    values = np.array(list(product([False, True], repeat=3)))
+    counts = np.array([2264.0, 205, 116, 54, 259, 87, 6, 9])
+    truth = plain_em(values, counts)
+    for options, low, high in (({}, -0.15, 0.15), ({"steps": 20}, -10, -1)):
+        found = fit_latent_class(values, counts, generator=generator(), **options)
+        assert low < found.log_likelihood(values, counts) - truth < high
 
 
 def plain_em(values, counts):
-    """The best of five starts of a thousand steps, one pattern at a time."""
+    """The best of five starts of two thousand steps."""
     best, draw = -np.inf, generator(9)
     for _ in range(5):
         prior, present = draw.dirichlet([1, 1]), draw.random((values.shape[1], 2))
-        for _ in range(1000):
-            posterior = np.array(
-                [prior * np.prod(np.where(row[:, None], present, 1 - present), axis=0) for row in values]
-            )
+        for _ in range(2000):
+            posterior = prior * np.array([np.where(row[:, None], present, 1 - present).prod(axis=0) for row in values])
             likelihood = counts @ np.log(posterior.sum(axis=1))
             posterior *= (counts / posterior.sum(axis=1))[:, None]
             prior, present = posterior.sum(axis=0) / counts.sum(), values.T @ posterior / posterior.sum(axis=0)
