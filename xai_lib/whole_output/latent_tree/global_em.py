@@ -1,4 +1,4 @@
-"""EM over all probabilities of a latent tree at once, by steps on part of the documents (Chen et al. 2017, §7)."""
+"""EM over all probabilities of a latent tree at once, by steps on part of the documents (Chen et al. 2017)."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

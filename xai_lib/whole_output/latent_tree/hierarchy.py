@@ -1,6 +1,6 @@
 """A whole latent tree, level by level: islands of labels, islands of their latents, and so on to a few at the top.
 
-(Whole-output paper §3, Figure 5; Chen et al. 2017, §4.)
+(Whole-output paper §3, Figure 5; Chen et al. 2017.)
 """
 
 from collections.abc import Iterable, Sequence
