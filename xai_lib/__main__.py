@@ -64,7 +64,14 @@ def _execute(options: argparse.Namespace) -> None:
 def _record(options: argparse.Namespace) -> None:
     from xai_lib import record
 
-    getattr(record, options.paper)(_run(options), options.folder)
+    getattr(record, options.paper.replace("-", "_"))(_run(options), options.folder)
+
+
+def _record_documents(options: argparse.Namespace) -> None:
+    from xai_lib import cells, record
+
+    corpus = cells.corpus_of_file(options.documents, cells.class_names(options.class_index), options.label)
+    record.documents(_run(options), corpus, options.folder)
 
 
 def _run(options: argparse.Namespace) -> "Settings":  # noqa: F821
@@ -112,7 +119,11 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)
     record = add("record", _record, "write a run's tables, figures and provenance into a folder of the book")
-    record.add_argument("paper", choices=("contrastive", "saliency"))
+    record.add_argument("paper", choices=("contrastive", "saliency", "whole-output"))
+    record.add_argument("folder", type=Path)
+    record = add("record-documents", _record_documents, "write the latent tree of a file of documents into a folder")
+    record.add_argument("documents", type=Path, help="image -> ranked classes, JSON")
+    record.add_argument("class_index", type=Path, help="class number -> [WordNet id, name], JSON")
     record.add_argument("folder", type=Path)
     return parser
 

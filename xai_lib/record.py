@@ -11,15 +11,23 @@ from IPython.display import DisplayObject
 from matplotlib.figure import Figure
 
 from xai_lib import artefacts, cells, figures, provenance
-from xai_lib.cells import Bench, Settings
+from xai_lib.cells import Bench, Corpus, Settings, Study
 from xai_lib.keys import Cell
 from xai_lib.results import contrastive as contrastive_results
 from xai_lib.results import provenance as made_by
 from xai_lib.results.saliency import evidence, pictures, printed, scores, verdicts
+from xai_lib.results.whole_output import evidence as clusters
+from xai_lib.results.whole_output import pictures as examples
+from xai_lib.results.whole_output import printed as contrasts
+from xai_lib.results.whole_output import scores as outputs
+from xai_lib.results.whole_output import verdicts as contrastive_verdicts
+from xai_lib.results.whole_output.pictures import Example
 from xai_lib.store import Store
 from xai_lib.tables import contrastive as contrastive_tables
 from xai_lib.tables import provenance as table_of
 from xai_lib.tables import saliency as saliency_tables
+from xai_lib.tables import whole_output as whole_output_tables
+from xai_lib.whole_output import latent_tree
 
 RECORDED = "book/recorded"
 
@@ -96,6 +104,39 @@ _SALIENCY_FIGURES: _Figures = {
     "fooled": lambda bench: figures.fooled(evidence.fooled(bench)),
     "cost": lambda bench: figures.cost(evidence.cost(bench)),
 }
+_WHOLE_OUTPUT_TABLES: _Tables = {
+    "outputs": (outputs.outputs, whole_output_tables.outputs),
+    "corpora": (clusters.corpora, whole_output_tables.corpora),
+    "table-1": (lambda study: contrasts.methods(study, "cauc"), whole_output_tables.table_1),
+    "table-2": (lambda study: contrasts.methods(study, "cdrop"), whole_output_tables.table_2),
+    "table-3": (contrasts.bases, whole_output_tables.table_3),
+    "degenerate": (outputs.degenerate, whole_output_tables.degenerate),
+    "degenerate-released": (lambda study: outputs.degenerate(study, "released"),
+                            lambda study: whole_output_tables.degenerate(study, "released")),
+    "gain": (clusters.shares_of_the_gain, whole_output_tables.shares_of_the_gain),
+    "variants": (clusters.variants, whole_output_tables.variants),
+    "matching": (contrasts.matching, whole_output_tables.matching),
+    "effect": (clusters.effect_of_clusters, whole_output_tables.effect_of_clusters),
+    "verdicts": (contrastive_verdicts.verdicts, whole_output_tables.verdicts),
+}  # fmt: skip
+_WHOLE_OUTPUT_VIEWS: _Views = {"bases": whole_output_tables.bases}
+_WHOLE_OUTPUT_FIGURES: _Figures = {
+    "two-stages": lambda study: _drawn(examples.example(study, "grad-cam")),
+    "two-stages-rise": lambda study: _drawn(examples.example(study, "rise")),
+    "methods": lambda study: _compared(examples.example(study, "rise")),
+    "curves": lambda study: figures.contrastive_curves(examples.curves(study, examples.example(study, "rise"))),
+}
+# of a collection of documents and how often it is clustered again
+_CORPUS_TABLES: _Tables = {
+    "strongest": (lambda of: clusters.strongest(of[0], 20), lambda of: whole_output_tables.strongest(of[0], 20)),
+    "stability": (lambda of: clusters.stability(*of), lambda of: whole_output_tables.stability(*of)),
+    "clusterings": (lambda of: clusters.clusterings(*of), lambda of: whole_output_tables.clusterings(*of)),
+}
+_CORPUS_VIEWS: _Views = {
+    "corpus": lambda of: whole_output_tables.corpus(of[0]),
+    "tree": lambda of: figures.zoomable_tree(cells.tree(of[0]), of[0].classes, title=f"Latent tree: {of[0].label}"),
+}
+_CORPUS_FIGURES: _Figures = {"stability": lambda of: figures.stability(clusters.stability(*of))}
 
 
 def contrastive(run: Settings, folder: Path) -> None:
@@ -120,13 +161,40 @@ def saliency(run: Settings, folder: Path) -> None:
     _write_provenance(run, folder, cells.of_bench(bench))
 
 
+def whole_output(run: Settings, folder: Path) -> None:
+    """Write a run of the whole-output part into ``folder``; as :func:`contrastive`."""
+    _prepare(folder)
+    study = cells.study(run)
+    corpus = (study.networks[0].corpus, run.scale.stability_repeats)
+    _write(study, folder, _WHOLE_OUTPUT_TABLES, _WHOLE_OUTPUT_VIEWS, {}, _WHOLE_OUTPUT_FIGURES)
+    _write(corpus, folder, _CORPUS_TABLES, _CORPUS_VIEWS, {}, _CORPUS_FIGURES)
+    figure = figures.co_occurrence(clusters.co_occurrence(corpus[0]), cells.partition(corpus[0]))
+    _save(figure, folder / "co-occurrence.png")
+    _write_provenance(run, folder, cells.of_study(study))
+
+
+def documents(run: Settings, corpus: Corpus, folder: Path) -> None:
+    """Write the clusters of a file of documents, their latent tree and how firm they are; as :func:`contrastive`."""
+    _prepare(folder)
+    of = (corpus, run.scale.stability_repeats)
+    _write(of, folder, _CORPUS_TABLES, _CORPUS_VIEWS, {}, _CORPUS_FIGURES)
+    latent_tree.save(cells.tree(corpus), folder / "tree.json")
+    artefacts.write_json(folder / "classes.json", list(corpus.classes))
+    _write_provenance(run, folder, cells.of_corpus(*of))
+
+
 def _prepare(folder: Path) -> None:
     provenance.require_clean_tree(outputs=(RECORDED,))
     folder.mkdir(parents=True, exist_ok=True)
 
 
 def _write(
-    of: Settings | Bench, folder: Path, tables: _Tables, views: _Views, numbers: _Numbers, drawings: _Figures
+    of: Settings | Bench | Study | tuple[Corpus, int],
+    folder: Path,
+    tables: _Tables,
+    views: _Views,
+    numbers: _Numbers,
+    drawings: _Figures,
 ) -> None:
     for name, (compute, view) in tables.items():
         artefacts.write_frame(folder / f"{name}.csv", compute(of))
@@ -137,9 +205,21 @@ def _write(
         artefacts.write_frame(folder / f"{name}.csv", compute(of))
     figures.use_style()
     for name, draw in drawings.items():
-        figure = draw(of)
-        figure.savefig(folder / f"{name}.png", dpi=110, metadata={"Software": None})
-        plt.close(figure)
+        _save(draw(of), folder / f"{name}.png")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _drawn(example: Example) -> Figure:
+    return figures.whole_output(example.picture, example.output, example.classes)
+
+
+def _compared(example: Example) -> Figure:
+    methods = ("swox", "cwox-1sb", "cwox-1sa", "cwox-1sa-fine", "cwox-2s")
+    return figures.compared_methods(example.picture, example.output, example.classes, methods)
 
 
 def _write_provenance(run: Settings, folder: Path, made: Sequence[Cell]) -> None:

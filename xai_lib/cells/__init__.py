@@ -18,7 +18,7 @@ from xai_lib.cells.documents import (
 from xai_lib.cells.example import Example, example
 from xai_lib.cells.explain import Explained, explained
 from xai_lib.cells.gather import curves, predictions, scores
-from xai_lib.cells.plan import of_bench, of_run, of_study, plan
+from xai_lib.cells.plan import of_bench, of_corpus, of_run, of_study, plan
 from xai_lib.cells.predict import Predicted, predicted
 from xai_lib.cells.saliency import Bench, bench, bench_of, benchmarked, saliency_scores
 from xai_lib.cells.score import curve, scaled, scored
@@ -53,6 +53,7 @@ __all__ = [
     "example",
     "explained",
     "of_bench",
+    "of_corpus",
     "of_run",
     "of_study",
     "partition",

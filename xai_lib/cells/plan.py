@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from xai_lib.benchmark import Subject, lineup
+from xai_lib.cells import documents, subjects, whole_output
 from xai_lib.cells import saliency as benchmark
-from xai_lib.cells import subjects, whole_output
 from xai_lib.cells.explain import explain_cell
 from xai_lib.cells.predict import predict_cell, predicted
 from xai_lib.cells.score import score_cell, scored
@@ -167,3 +167,8 @@ def of_study(study: whole_output.Study, parts: Sequence[str] = whole_output.PART
     for explained, part in itertools.product(study.networks, parts):
         made += whole_output.whole_output_cells(study, explained, part)
     return list({cell.key: cell for cell in made}.values())
+
+
+def of_corpus(corpus: documents.Corpus, repeats: int) -> list[Cell]:
+    """The cells of a collection of documents: where they were made, the tree, and other clusterings."""
+    return [*corpus.made_by, documents.tree_cell(corpus), documents.stability_cell(corpus, repeats)]
