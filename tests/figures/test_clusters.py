@@ -41,7 +41,7 @@ def test_sizes_of_clusters_are_counted_for_each_partition():
     heights = [[bar.get_height() for bar in bars] for bars in axis.containers]
     assert heights == [[2, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 2]]
     legend = [text.get_text() for text in axis.get_legend().get_texts()]
-    assert legend == ["tree: 3 clusters", "other: 1 clusters", "one: 3 clusters"]
+    assert legend == ["tree (3)", "other (1)", "one (3)"]
     middles = [bars[0].get_x() + bars[0].get_width() / 2 for bars in axis.containers]
     assert middles == pytest.approx([-0.8 / 3, 0, 0.8 / 3])
 

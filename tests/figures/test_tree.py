@@ -25,8 +25,8 @@ def pyplot():
     """A tree is no figure of matplotlib's."""
 
 
-def large(n=1000, cluster=4):
-    """Clusters of four, groups of four of them, and groups of four of those."""
+def large(n=1000, cluster=5):
+    """Clusters of so many, groups of so many of them, and groups of so many of those."""
     levels, below = [], n
     for _ in range(3):
         levels.append([list(range(first, min(first + cluster, below))) for first in range(0, below, cluster)])
@@ -115,8 +115,10 @@ def test_a_thousand_labels_are_small_and_have_captions():
     assert len(html.encode()) < 200_000
     assert len(page.svg.select("g > text")) == 1000
     captions = [caption.get_text() for caption in page.svg.select(".caption")]
-    assert captions[0] == f"{names[0]}and 63 more" and len(captions) == 16
+    assert captions == [f"{names[first]}and 124 more" for first in range(0, 1000, 125)]
     assert "distant" in page.figure["class"]
+    (caption, *_) = parsed(large(cluster=6), names, title="")[1].svg.select(".caption")
+    assert caption.get_text() == f"{names[0]}and 35 more"  # of 216 too many to stand for
     assert "distant" not in parsed(TREE, NAMES, title="")[1].figure["class"]
 
 

@@ -6,7 +6,7 @@ from xai_lib.figures import tree_layout
 from xai_lib.figures.tree_layout import FONT, GUTTER, arrange
 from xai_lib.whole_output.latent_tree import Tree
 
-ROW = 14.5
+ROW, PICTURE = 14.5, 60
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def names_of(tree):
 @pytest.fixture(scope="module", params=TREES.values(), ids=TREES)
 def drawn(request):
     tree = request.param
-    tops, size = arrange(tree, names_of(tree), row=ROW, picture=0)
+    tops, size = arrange(tree, names_of(tree), row=ROW, picture=PICTURE)
     return tree, tops, size
 
 
@@ -72,7 +72,7 @@ def test_labels_are_apart_and_inside(drawn):
     tree, tops, (width, height) = drawn
     names = names_of(tree)
     boxes = sorted(
-        (node.x, node.y - ROW / 2, node.x + 0.5 * FONT * len(names[node.position]))
+        (node.x, node.y - ROW / 2, node.x + PICTURE + 0.5 * FONT * len(names[node.position]))
         for node in every_node(tops)
         if node.level == 0
     )
@@ -105,7 +105,8 @@ def test_children_stand_to_the_right_of_one_line_a_column(drawn):
         if node.columns:
             assert node.columns[0][0].x == pytest.approx(node.x + node.inset)
             if len(node.columns) > 1:
-                assert all(node.y < child.y for child in node.children)
+                assert all(node.y <= child.y - ROW / 2 for child in node.children if child.level == 0)
+                assert all(node.y <= min(below.y for below in child.walk()) for child in node.children)
 
 
 def test_a_large_tree_fills_a_page():
@@ -120,3 +121,10 @@ def test_a_large_tree_fills_a_page():
 def test_top_nodes_follow_their_bridges():
     tree = Tree(6, (tuple((place,) for place in range(6)),), ((4, 1), (4, 2), (1, 5), (0, 3)))
     assert [top.position for top in tree_layout.nested(tree)] == [0, 3, 4, 1, 5, 2]
+
+
+def test_columns_are_even():
+    assert tree_layout._ends([1] * 9, 3) == [3, 6, 9]
+    assert tree_layout._ends([5, 1, 1, 1, 1, 1], 2) == [1, 6]
+    assert tree_layout._ends([1, 1, 9], 3) == [2, 3]
+    assert tree_layout._ends([2, 2, 2, 3], 2) == [2, 4]

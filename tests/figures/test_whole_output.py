@@ -6,7 +6,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from xai_lib import figures
-from xai_lib.labels import METHOD_NAMES, WHOLE_OUTPUT_NAMES
+from xai_lib.labels import WHOLE_OUTPUT_NAMES
 from xai_lib.whole_output.explanation import METHODS, WholeOutput
 
 NAMES = ["cello", "violin", "acoustic guitar", "banjo", "electric guitar", "black-and-tan coonhound", "cat"]
@@ -65,6 +65,7 @@ def test_each_cluster_has_a_row_with_its_map_before_those_of_its_classes():
 def test_a_cluster_of_many_classes_goes_on_in_the_next_row():
     one = output([[0, 1, 2, 3, 5], [6]], {0: 0.4, 1: 0.3, 2: 0.1, 3: 0.08, 5: 0.06, 6: 0.04})
     axes = grid(figures.whole_output(IMAGE, one, NAMES), 5)
+    assert titles(axes[0])[1] == "cluster 1 | 0.940"
     shown = titles(axes[1])
     assert shown[:3] == ["", "", "banjo | 0.080"] and shown[4] == ""
     assert shown[3].split(" | ")[-1] == "0.060" and shown[3].count(" | ") == 2  # a long name is broken
@@ -144,7 +145,9 @@ def test_part_energy_stands_beside_that_of_a_random_map():
     ]
     figure = figures.part_energy(pd.DataFrame(rows))
     assert [axis.get_title() for axis in figure.axes] == ["Grad-CAM", "RISE"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [WHOLE_OUTPUT_NAMES[name] for name in methods]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
+        WHOLE_OUTPUT_NAMES[name] for name in methods
+    ]
     for axis in figure.axes:
         (points, _, (bars,)) = axis.containers[0]
         assert points.get_xdata().tolist() == pytest.approx([0.1, 0.2, 0.3])

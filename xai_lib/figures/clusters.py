@@ -57,7 +57,7 @@ def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Fi
 
 
 def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
-    """How many clusters there are of each size, side by side for several partitions; the largest share a bar.
+    """How many clusters there are of each size, side by side for several partitions, whose names stand with their numbers of clusters.
 
     Args:
         partitions: name -> clusters of labels.
@@ -73,7 +73,7 @@ def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
             [found.count(size) for size in present],
             width,
             color=_COLOURS[number % len(_COLOURS)],
-            label=f"{name}: {len(found)} clusters",
+            label=f"{name} ({len(found)})",
         )
     axis.set_xticks(range(len(present)), [f"> {_LARGE}" if size > _LARGE else size for size in present])
     axis.set(xlabel="classes in a cluster", ylabel="clusters")

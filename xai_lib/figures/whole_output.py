@@ -72,7 +72,7 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
     for row, (line, method) in enumerate(zip(axes, methods)):
         for axis, (number, label) in zip(line[1:], shown):
             _map(axis, image, _of_class(output, method, label), number, "" if row else titles[label])
-        line[1].set_ylabel(WHOLE_OUTPUT_NAMES[method], fontsize=_TEXT)
+        line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=_TEXT)
     _without_empty(axes)
     return figure
 
@@ -158,11 +158,15 @@ def _of_class(output: WholeOutput, method: str, label: int) -> Tensor:
 
 def _titles(output: WholeOutput, names: Sequence[str], width: int) -> dict[int, str]:
     """Name, broken to fit a panel of ``width`` abreast, and probability of each class."""
-    letters = int(_side(width) * 72 / (0.6 * _TEXT))
     return {
-        label: f"{textwrap.fill(names[label], letters)}\n{float(probability):.3f}"
+        label: f"{_broken(names[label], width)}\n{float(probability):.3f}"
         for label, probability in zip(output.classes, output.probabilities)
     }
+
+
+def _broken(name: str, width: int) -> str:
+    """A name in lines that fit a picture of ``width`` abreast."""
+    return textwrap.fill(name, int(_side(width) * 72 / (0.6 * _TEXT)))
 
 
 def _side(width: int) -> float:
