@@ -57,7 +57,9 @@ def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Fi
 
 
 def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
-    """How many clusters there are of each size, side by side for several partitions, whose names stand with their numbers of clusters.
+    """How many clusters there are of each size, side by side for several partitions.
+
+    The legend has the number of clusters of each.
 
     Args:
         partitions: name -> clusters of labels.
