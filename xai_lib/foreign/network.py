@@ -47,13 +47,13 @@ def load_model(spec: str, checkpoint: Path | str = "", *, arguments: str = "") -
     return model.eval()
 
 
-def check_model(model: nn.Module, x: Tensor, n_classes: int) -> None:
+def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
     """Run one batch and refuse a network that cannot be explained and scored here.
 
     Args:
         model: the network, in evaluation mode.
         x: normalised images, float [B,3,H,W], on the network's device.
-        n_classes: C, the number of class names.
+        n_classes: C, the number of class names; None where classes have no names.
 
     Raises:
         TypeError: if the output is not a float tensor.
@@ -70,15 +70,15 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int) -> None:
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
         raise TypeError(f"Expected the model to return one float tensor of logits. Got {got}.")
-    if logits.shape != (len(x), n_classes):
+    if logits.ndim != 2 or len(logits) != len(x) or n_classes not in (None, logits.shape[1]):
         raise ValueError(
-            f"Expected logits [{len(x)},{n_classes}], one for each class name. Got shape {list(logits.shape)}: "
+            f"Expected logits [{len(x)},{n_classes or 'C'}], one for each class name. Got shape {list(logits.shape)}: "
             f"give the names of all classes that the model knows, in its order."
         )
     if not logits.isfinite().all():
         raise ValueError("Expected finite logits. Got NaN or infinity: look at the checkpoint and the normalisation.")
     sums = logits.float().sum(dim=1)
-    if n_classes > 1 and (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+    if logits.shape[1] > 1 and (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
         raise ValueError("Expected logits. Got rows that sum to 1: leave out the softmax at the model's end.")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from matplotlib.figure import Figure
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import functional
 
@@ -63,10 +63,10 @@ def explain_output(
     picture = _picture(image, size).to(device)
     statistics = (torch.tensor(list(numbers), device=device)[:, None, None] for numbers in (mean, std))
     x = ((picture - next(statistics)) / next(statistics))[None]
+    check_model(model, x, None)
     with torch.no_grad():
-        n_classes = model(x).shape[-1]
-        check_model(model, x, n_classes)
         probabilities = model(x).softmax(1)
+    n_classes = probabilities.shape[1]
     names = [str(number) for number in range(n_classes)] if classes is None else list(classes)
     if len(names) != n_classes or (tree is not None and tree.n_labels != n_classes):
         raise ValueError(
@@ -74,14 +74,16 @@ def explain_output(
             + ("." if tree is None else f" and a tree of {tree.n_labels}.")
         )
     (top,) = top_classes(probabilities, at_most=at_most)
-    settings = base_maps.base(base, layers or _layers(model, x), n_masks=_MASKS, n_samples=_SAMPLES)
+    settings = base_maps.base(base, layers or _layers(model, x, base), n_masks=_MASKS, n_samples=_SAMPLES)
     clusters = [top] if tree is None else confusion_clusters(tree.clusters(1), top)
     index = torch.zeros(1, dtype=torch.int64, device=device)
     (output,) = explain(model, x, [clusters], base=settings, methods=("cwox-2s",), seed=seed, index=index)
     return figures.whole_output(picture.cpu(), output, names)
 
 
-def _layers(model: nn.Module, x: Tensor) -> tuple[str, str]:
+def _layers(model: nn.Module, x: Tensor, base: str) -> tuple[str, str]:
+    if base in ("lime", "rise"):
+        return "", ""  # which look at no layer
     name = find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
     return name, name
 
@@ -91,7 +93,13 @@ def _picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
     if isinstance(image, Tensor):
         if image.ndim != 3 or image.shape[0] != 3:
             raise ValueError(f"Expected an image [3,H,W]. Got shape {list(image.shape)}.")
-        return image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        picture = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        if not ((picture >= 0) & (picture <= 1)).all():
+            raise ValueError(
+                f"Expected uint8, or floats in [0,1] that are not normalised yet. Got {image.dtype} from "
+                f"{image.min():g} to {image.max():g}."
+            )
+        return picture
     if isinstance(image, (str, Path)):
         file = Path(image)
         if not file.is_file():
@@ -99,7 +107,7 @@ def _picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
         try:
             with Image.open(file) as opened:
                 image = opened.convert("RGB")
-        except (UnidentifiedImageError, OSError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise ValueError(f"Expected an image in {file}. Got: {error}.") from error
     if not isinstance(image, Image.Image):
         raise TypeError(f"Expected a file, a PIL image or a tensor [3,H,W]. Got {type(image).__name__}.")

@@ -181,6 +181,7 @@ def shares_of_the_gain(study: Study) -> HTML:
     frame = pd.DataFrame(
         {
             "metric": rows["metric"].map(CONTRASTIVE_NAMES),
+            "network": rows["model"].map(_MODELS),
             "base": rows["base"].map(METHOD_NAMES),
             "step": rows["step"],
             "gain": [signed(value, 4) for value in rows["difference"]],
@@ -189,7 +190,9 @@ def shares_of_the_gain(study: Study) -> HTML:
         }
     )
     caption = f"From CWOX-1sA to CWOX-2s in two steps, above zero is better: {study.run.label}."
-    return show(blank_repeats(frame, ["metric", "base"]), caption, text=["metric", "base", "step"])
+    return show(
+        blank_repeats(frame, ["metric", "network", "base"]), caption, text=["metric", "network", "base", "step"]
+    )
 
 
 def variants(study: Study) -> HTML:
@@ -198,6 +201,7 @@ def variants(study: Study) -> HTML:
     frame = pd.DataFrame(
         {
             "metric": rows["metric"].map(CONTRASTIVE_NAMES),
+            "network": rows["model"].map(_MODELS),
             "base": rows["base"].map(METHOD_NAMES),
             "method": rows["method"].map(WHOLE_OUTPUT_NAMES),
             "paper's equations": [number(v, _DIGITS[m]) for m, v in zip(rows["metric"], rows["paper"])],
@@ -205,7 +209,9 @@ def variants(study: Study) -> HTML:
         }
     )
     caption = f"The same images by the paper's equations and as the released code has them: {study.run.label}."
-    return show(blank_repeats(frame, ["metric", "base"]), caption, text=["metric", "base", "method"])
+    return show(
+        blank_repeats(frame, ["metric", "network", "base"]), caption, text=["metric", "network", "base", "method"]
+    )
 
 
 def part_energy(study: Study) -> HTML:
@@ -232,6 +238,7 @@ def matching(study: Study) -> HTML:
     rows = printed.matching(study)
     frame = pd.DataFrame(
         {
+            "network": rows["model"].map(_MODELS),
             "base": rows["base"].map(METHOD_NAMES),
             "maps": rows["method"].map(WHOLE_OUTPUT_NAMES),
             "matched by another network": [number(value) for value in rows["mean"]],
@@ -241,7 +248,7 @@ def matching(study: Study) -> HTML:
         }
     )
     caption = f"A simulated observer matches maps with classes; 0.5 is guessing: {study.run.label}."
-    return show(blank_repeats(frame, ["base"]), caption, text=["base", "maps"])
+    return show(blank_repeats(frame, ["network", "base"]), caption, text=["network", "base", "maps"])
 
 
 def people() -> HTML:

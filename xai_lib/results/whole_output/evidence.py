@@ -151,9 +151,9 @@ def effect_of_clusters(study: Study) -> pd.DataFrame:
     the latent tree's.
     """
     found = cells.whole_output_scores(study, "clusterings")
-    keys = ["seed", "index", "clustering", "metric"]
+    keys = ["network", "index", "clustering", "metric"]
     means = found.groupby(keys, as_index=False, sort=False)["value"].mean()
-    rows = summary(means, by=["metric", "clustering"])
+    rows = summary(means.rename(columns={"network": "seed"}), by=["metric", "clustering"])
     order = {name: place for place, name in enumerate(found["clustering"].unique())}
     return rows.sort_values(["metric", "clustering"], key=lambda names: names.map(lambda name: order.get(name, name)))
 
@@ -174,28 +174,28 @@ def shares_of_the_gain(study: Study) -> pd.DataFrame:
     """Is it two stages, or finer maps? CWOX-2s against 1sA, and what 1sA gains by the second stage's maps alone.
 
     Returns:
-        Rows metric, base, step ("finer maps": 1sA-fine less 1sA; "own rivals and region": 2s less 1sA-fine), and
-        difference, low, high (95 %, over images; above 0 is better), n_images.
+        Rows metric, model, base, step ("finer maps": 1sA-fine less 1sA; "own rivals and region": 2s less 1sA-fine),
+        and difference, low, high (95 %, over images; above 0 is better), n_images.
     """
     found = of_pairs(study)
     steps = (("finer maps", FINE, "cwox-1sa"), ("own rivals and region", CONTRASTIVE, FINE))
     rows = []
     for metric, sign in (("cauc", -1), ("cdrop", 1)):
-        for base, group in found.groupby("base", sort=False):
+        for (model, base), group in found.groupby(["model", "base"], sort=False):
             for step, a, b in steps:
                 both = paired(group, metric, "method", a, b)
                 one = paired_comparison(both, metric=metric, a=a, b=b, between="method", unit="image")
                 low, high = sorted((sign * one.low, sign * one.high))
                 numbers = {"difference": sign * one.difference, "low": low, "high": high, "n_images": one.n_images}
-                rows.append({"metric": metric, "base": base, "step": step, **numbers})
+                rows.append({"metric": metric, "model": model, "base": base, "step": step, **numbers})
     return in_order(pd.DataFrame(rows))
 
 
 def variants(study: Study) -> pd.DataFrame:
-    """The paper's equations and the released code on the same images: metric, base, method, paper, released."""
+    """The paper's equations and the released code on the same images: metric, model, base, method, paper, released."""
     columns = {}
     for variant in ("paper", "released"):
         found = of_pairs(study, variant)
         found = found[found["metric"].isin(("cauc", "cdrop")) & found["method"].isin(METHODS)]
-        columns[variant] = of_images(found).groupby(["metric", "base", "method"])["value"].mean()
+        columns[variant] = of_images(found).groupby(["metric", "model", "base", "method"])["value"].mean()
     return in_order(pd.DataFrame(columns).reset_index())

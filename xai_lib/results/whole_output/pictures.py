@@ -142,7 +142,8 @@ def _one_by_one(study: Study, explained: ExplainedNetwork) -> Iterator[Split | S
     """Images that have a pair, by the stored outputs."""
     listed = cells.whole_outputs(study)
     listed = listed[listed["network"] == explained.name]
-    several = listed["clusters"].map(lambda of_image: any(" " in cluster.strip() for cluster in of_image.split(" | ")))
+    clusters = listed["clusters"].astype(str)  # a number where all outputs of a file have one top class
+    several = clusters.map(lambda of_image: any(" " in cluster for cluster in of_image.split(" | ")))
     at = {int(number): place for place, number in enumerate(explained.subject.images.index.tolist())}
     for number in listed.loc[several, "index"]:
         yield explained.subject.images.subset([at[int(number)]])

@@ -26,9 +26,14 @@ def of_pairs(study: Study, variant: str = "paper") -> pd.DataFrame:
     """One row a pair, base, method and metric: model, seed, index, class, rivals, base, method, metric, value.
 
     ``model`` is "" for networks of our own, which differ in the seed.
+
+    Raises:
+        ValueError: if no output of the run has two classes of a cluster at its top.
     """
     models = {explained.name: explained.model for explained in study.networks}
     found = cells.whole_output_scores(study, variant)
+    if found.empty:
+        raise ValueError("Expected an output with two classes of one cluster at its top. Got none: take more images.")
     return found.assign(model=found["network"].map(models)).drop(columns="network")
 
 
@@ -42,13 +47,14 @@ def paired(found: pd.DataFrame, metric: str, between: str, a: str, b: str) -> pd
     """Two methods (or bases) on the same pairs, those left out where one has no value, averaged image by image.
 
     Returns:
-        Rows model, seed, index, ``between``, metric, value.
+        Rows model, seed, index, ``between``, metric, value: NaN for both where an image has no pair left.
     """
     rows = found[(found["metric"] == metric) & found[between].isin((a, b))]
     keys = [name for name in (*_PAIR, "method") if name != between]
-    table = rows.pivot(index=keys, columns=between, values="value").dropna()
+    table = rows.pivot(index=keys, columns=between, values="value")
+    table.loc[table.isna().any(axis=1)] = float("nan")
     means = table.groupby(level=["model", "seed", "index"])[[a, b]].mean()
-    return means.rename_axis(columns=between).stack().rename("value").reset_index().assign(metric=metric)
+    return means.melt(var_name=between, ignore_index=False).reset_index().assign(metric=metric)
 
 
 def degenerate(study: Study, variant: str = "paper") -> pd.DataFrame:
@@ -68,8 +74,8 @@ def outputs(study: Study) -> pd.DataFrame:
     """
     rows = []
     for network, found in cells.whole_outputs(study).groupby("network", sort=False):
-        tops = found["top"].str.split(" ")
-        clusters = found["clusters"].str.split(" | ", regex=False)
+        tops = found["top"].astype(str).str.split(" ")  # a number where all outputs of a file have one top class
+        clusters = found["clusters"].astype(str).str.split(" | ", regex=False)
         sizes = clusters.map(lambda of_image: [len(cluster.split(" ")) for cluster in of_image])
         confusing = sizes.map(lambda of_image: sum(size for size in of_image if size > 1))
         rows.append(
