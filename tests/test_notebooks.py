@@ -23,6 +23,7 @@ CHOICES = {
     "download": "Expected true or false for download. Got 'yes'",
 }
 OF_ONES_OWN = {"model", "arguments", "checkpoint", "images", "classes", "mean", "std", "size", "layer", "methods"}
+OF_ONES_OWN |= {"documents", "class_index"}
 PROGRESS = re.compile(r"\r?training (ce|scl|tl): .*images/s.*|\s*")
 
 each_notebook = pytest.mark.parametrize("name", NAMES)
@@ -49,6 +50,8 @@ def test_there_is_a_notebook_a_section():
     assert "planted/planted.ipynb" in NAMES
     sections = ("methods", "metrics", "fidelity", "robustness", "agreement", "your-model")
     assert {f"saliency/{page}.ipynb" for page in sections} <= {*NAMES}
+    sections = ("clusters", "stability", "explanations", "faithfulness", "interpretability")
+    assert {f"whole_output/{page}.ipynb" for page in sections} <= {*NAMES}
 
 
 @each_notebook
