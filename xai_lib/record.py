@@ -174,10 +174,13 @@ def whole_output(run: Settings, folder: Path) -> None:
 
 
 def documents(run: Settings, corpus: Corpus, folder: Path) -> None:
-    """Write the clusters of a file of documents, their latent tree and how firm they are; as :func:`contrastive`."""
+    """Write the clusters of a file of documents on ImageNet's classes, their latent tree and how firm they are."""
     _prepare(folder)
     of = (corpus, run.scale.stability_repeats)
-    _write(of, folder, _CORPUS_TABLES, _CORPUS_VIEWS, {}, _CORPUS_FIGURES)
+    tables = _CORPUS_TABLES | {
+        "examples": (lambda of: clusters.paper_examples(of[0]), lambda of: whole_output_tables.paper_examples(of[0]))
+    }
+    _write(of, folder, tables, _CORPUS_VIEWS, {}, _CORPUS_FIGURES)
     latent_tree.save(cells.tree(corpus), folder / "tree.json")
     artefacts.write_json(folder / "classes.json", list(corpus.classes))
     _write_provenance(run, folder, cells.of_corpus(*of))

@@ -59,6 +59,18 @@ def strongest(one: Corpus, n: int = 12) -> HTML:
     return show(frame, f"The clusters with most documents: {one.label}.", text=["classes"], long=["classes"])
 
 
+def paper_examples(one: Corpus) -> HTML:
+    """Are the paper's examples of confusing classes in one cluster?"""
+    rows = evidence.paper_examples(one)
+    found = [
+        "yes" if together == size else "no" if together == 1 else f"{together} of {size}"
+        for together, size in zip(rows["together"], rows["size"])
+    ]
+    frame = pd.DataFrame({"classes": rows["classes"], "in the paper": rows["section"], "in one cluster here": found})
+    text = ["classes", "in the paper", "in one cluster here"]
+    return show(frame, f"Classes that the paper has confused with each other: {one.label}.", text=text)
+
+
 def against_truth(study: Study) -> HTML:
     """Are the planted clusters found?"""
     rows = evidence.against_truth(study)

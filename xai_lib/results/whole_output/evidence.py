@@ -75,6 +75,33 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["classes", "size", "documents"])
 
 
+# Classes that the paper says are confused with each other, and where; names as in ImageNet's class index.
+_EXAMPLES = (
+    (("cello", "violin"), "§1, Figure 3"),
+    (("acoustic guitar", "banjo", "electric guitar"), "§1, Figure 3"),
+    (("hare", "wood rabbit"), "§3, Figure 5"),
+    (("mouse", "computer keyboard"), "§3, Figure 8"),
+    (("screwdriver", "syringe"), "§3, Figure 1"),
+    (("ambulance", "police van"), "§5.2, Figure 7"),
+)
+
+
+def paper_examples(corpus: Corpus) -> pd.DataFrame:
+    """Are the paper's examples of confusing classes in one cluster? For documents of ImageNet's classes.
+
+    Returns:
+        Rows classes (joined by commas), section, together (of the classes, how many are in the cluster of most),
+        size (number of the classes).
+    """
+    place = {label: number for number, cluster in enumerate(cells.partition(corpus)) for label in cluster}
+    rows = []
+    for names, section in _EXAMPLES:
+        where = [place[corpus.classes.index(name)] for name in names]
+        together = max(where.count(number) for number in where)
+        rows.append({"classes": ", ".join(names), "section": section, "together": together, "size": len(names)})
+    return pd.DataFrame(rows)
+
+
 def planted_truth() -> list[list[str]]:
     """The clusters that the planted data should give: the look-alikes, the pair that keeps company, two alone."""
     pairs = [list(pair) for pair in (*planted.LOOK_ALIKE_PAIRS, planted.CO_OCCURRING_PAIR)]
