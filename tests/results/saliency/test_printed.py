@@ -2,9 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_lib import statistics
 from xai_lib.benchmark import TARGETS, lineup
-from xai_lib.results import over_images
 from xai_lib.results.saliency import printed, scores
 
 NAN = float("nan")
@@ -156,14 +154,3 @@ def test_scores_are_those_of_the_true_class_and_the_repeated_ones(bench_of, fram
     plain = plain[(plain["target"] == "ground-truth") & (plain["reading"] == "paper")]
     assert len(found) == len(plain) + len(frames["repeated"])
     pd.testing.assert_series_equal(found["value"][: len(plain)], plain["value"].reset_index(drop=True))
-
-
-def test_an_interval_is_over_images_and_the_spread_over_networks():
-    rows = [(0, 0, 1.0), (0, 1, 2.0), (0, 2, 6.0), (1, 0, 3.0), (1, 1, 4.0), (1, 2, NAN)]
-    found = pd.DataFrame(rows, columns=["seed", "index", "value"]).assign(metric="insertion", method="rise")
-    [row] = over_images.summary(found, ["metric", "method"]).to_dict("records")
-    alone = statistics.summarise(found.assign(value=[2.0, 3, 6, 2, 3, 6]).query("seed == 0"), by=["metric", "method"])
-    assert row["mean"] == pytest.approx(11 / 3)
-    assert (row["low"], row["high"]) == (alone["low"].item(), alone["high"].item())
-    assert row["spread"] == pytest.approx(abs(3.0 - 3.5) / 2**0.5)
-    assert (row["n_images"], row["n_seeds"], row["n_undefined"]) == (3, 2, 1)
