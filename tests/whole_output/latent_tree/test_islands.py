@@ -155,14 +155,20 @@ def test_new_numbers_for_labels_make_the_same_islands():
     assert renamed == sorted(sorted(new[island].tolist()) for island in fit_islands(documents, 16))
 
 
-@pytest.mark.parametrize("repeated, batch", [(1, 400), (12, 4800), (50, 5000)])
-def test_both_tests_are_of_bic_of_at_most_5000_documents(repeated, batch):
+@pytest.fixture(scope="module")
+def four_labels():
+    """400 documents of four labels, and what the first try gains: by two latents over one, by one over chance."""
     draw, gains = np.random.default_rng(0), []
     base, chances = draw.random(400) < 0.3, ([0.05, 0.7], [0.1, 0.75], [0.2, 0.65], [0.15, 0.5])
     rows = [draw.random(400) < np.where(base, on, off) for off, on in chances]
     documents = [np.flatnonzero(row).tolist() for row in np.stack(rows, axis=1)]
     plain_islands(documents, 4, gains=gains)
-    two_latents, one_latent = gains[0]
+    return documents, *gains[0]
+
+
+@pytest.mark.parametrize("repeated, batch", [(1, 400), (12, 4800), (50, 5000)])
+def test_both_tests_are_of_bic_of_at_most_5000_documents(four_labels, repeated, batch):
+    documents, two_latents, one_latent = four_labels
 
     def sizes(threshold, correlation_test):
         islands = fit_islands(documents * repeated, 4, threshold=threshold, correlation_test=correlation_test)
@@ -225,6 +231,19 @@ def test_models_belong_to_their_labels():
         assert island.model.present.shape == (2, 2) and (island.model.present[:, 1] > island.model.present[:, 0]).all()
 
 
+def test_a_member_that_leaves_takes_its_part_of_the_model_along():
+    """The third of four, for the sake of a label that is a noisy copy of it."""
+    draw = np.random.default_rng(0)
+    latent = draw.random(5000) < 0.3
+    first, second, third = (latent ^ (draw.random(5000) < noise) for noise in (0.02, 0.03, 0.1))
+    fourth = draw.random(5000) < np.where(latent, 0.7, 0.03)
+    copy = third ^ (draw.random(5000) < 0.3)
+    present = np.stack([first, second, third, fourth, copy], axis=1)
+    island, rest = find_islands(corpus_of([np.flatnonzero(row).tolist() for row in present], 5))
+    assert island.labels == [0, 1, 3] and rest.labels == [2, 4]
+    np.testing.assert_allclose(island.model.present, [[0.02, 0.98], [0.03, 0.97], [0.03, 0.7]], atol=0.03)
+
+
 def test_most_labels_are_expected_in_state_1_also_after_one_has_left():
     """Labels that avoid each other: with the third, more of them are in the other state than without it."""
     draw = np.random.default_rng(0)
@@ -253,6 +272,13 @@ def test_hard_assignment_by_enumeration():
                 expected.append(number)
         assert on.tolist() == expected
     assert any(0 < len(on) < 400 for on in found.documents)
+
+
+def test_labels_in_all_documents_are_alone_and_labels_without_information_are_not_paired_with_themselves():
+    documents = [[0, *two] for two in ([], [1], [2], [1, 2])]
+    assert fit_islands(documents, 3) == [[0], [1, 2]]
+    factorial = [[bit for bit in range(4) if code >> bit & 1] for code in range(16)]
+    assert fit_islands(factorial, 4) == [[0, 1, 2], [3]]
 
 
 def test_the_latent_of_a_label_alone_is_the_label():

@@ -158,9 +158,9 @@ def _alone(corpus: Corpus, label: int) -> LatentClass:
 
 def _start(information: np.ndarray, free: np.ndarray) -> list[int]:
     """The two free labels of the highest mutual information, and the one with most information to one of them."""
-    first, second = np.triu_indices(len(free), 1)
-    best = information[free[first], free[second]].argmax()
-    pair = [free[first[best]], free[second[best]]]
+    links = information[np.ix_(free, free)]
+    np.fill_diagonal(links, -1)
+    pair = [free[place] for place in np.unravel_index(links.argmax(), links.shape)]
     return [*pair, _strongest(information, pair, np.setdiff1d(free, pair))[1]]
 
 
