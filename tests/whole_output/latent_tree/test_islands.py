@@ -120,7 +120,7 @@ def test_one_latent_makes_one_island(size):
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
-@pytest.mark.parametrize("correlation_test", [True, False])
+@pytest.mark.parametrize("correlation_test", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_equal_to_the_plain_procedure(seed, correlation_test):
     """On weak islands and a chain through them, where the two tests and the size all close islands."""
     draw = np.random.default_rng(seed)
