@@ -266,10 +266,10 @@ def matching(study: Study) -> HTML:
 def people() -> HTML:
     """Tables 4 and 5 as printed."""
     rows = printed.people()
-    rows["measure"] = rows["metric"].map({"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"})
-    wide = rows.pivot(index=["group", "measure"], columns="method", values="printed")
+    wide = rows.pivot(index=["group", "metric"], columns="method", values="printed")  # sorted as in print
     shown = wide[["swox", "cwox-1sb", "cwox-2s"]].rename(columns=WHOLE_OUTPUT_NAMES)
-    flat = shown.rename_axis(columns=None).reset_index()
+    flat = shown.rename_axis(index=["group", "measure"], columns=None).reset_index()
+    flat["measure"] = flat["measure"].map({"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"})
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
     return show(blank_repeats(flat, ["group"]), caption, text=["group", "measure"])
 
