@@ -94,17 +94,37 @@ def corpus_of_network(
 
 
 def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
-    """Documents in the authors' format: see :func:`documents.read`."""
+    """Documents in the authors' format, read now: see :func:`documents.read`.
+
+    Raises:
+        FileNotFoundError, ValueError: as :func:`documents.read`, or if the file has a class that has no name.
+    """
     path = Path(path)
-    documents.read(path)  # a clear error now rather than at first use
-    key = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Corpus(label, tuple(classes), key, (), lambda: list(documents.read(path).values()))
+    found = list(documents.read(path).values())
+    highest = max((number for document in found for number in document), default=-1)
+    if highest >= len(classes):
+        raise ValueError(
+            f"Expected classes from 0 to {len(classes) - 1}, which have names, in {path}. Got {highest}: "
+            "the names must be of the same classes as the documents."
+        )
+    return Corpus(label, tuple(classes), hashlib.sha256(path.read_bytes()).hexdigest(), (), lambda: found)
 
 
 def class_names(path: Path) -> tuple[str, ...]:
-    """Names of classes from a file as ImageNet's class index: class number -> [WordNet id, name]."""
-    index = json.loads(Path(path).read_text())
-    return tuple(index[str(number)][1].replace("_", " ") for number in range(len(index)))
+    """Names of classes from a file as ImageNet's class index: class number -> [WordNet id, name].
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it holds something else.
+    """
+    try:
+        index = json.loads(Path(path).read_text(encoding="utf-8"))
+        return tuple(index[str(number)][1].replace("_", " ") for number in range(len(index)))
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f'Expected {path} to hold {{"0": ["n01440764", "tench"], …}}, every class number from 0 on. '
+            f"Got another content: {error!r}."
+        ) from error
 
 
 def tree_cell(corpus: Corpus) -> Cell:
@@ -121,12 +141,20 @@ def tree_cell(corpus: Corpus) -> Cell:
 
 
 def tree(corpus: Corpus) -> latent_tree.Tree:
-    """The latent tree of the documents, fitted now if the store lacks it."""
+    """The latent tree of the documents, fitted now if the store lacks it.
+
+    Raises:
+        ValueError: if fewer than two documents have several classes: there is nothing to cluster.
+    """
 
     def work(folder: Path) -> None:
-        latent_tree.save(
-            latent_tree.fit_tree(corpus.informative, len(corpus.classes), seed=_SEED), folder / "tree.json"
-        )
+        found = corpus.informative
+        if len(found) < 2:
+            raise ValueError(
+                f"Expected at least two documents of two or more classes ({corpus.label}). Got {len(found)} of "
+                f"{len(corpus.documents)}: the network is sure of its images; take more or harder ones."
+            )
+        latent_tree.save(latent_tree.fit_tree(found, len(corpus.classes), seed=_SEED), folder / "tree.json")
 
     if not Store().is_done(tree_cell(corpus)):
         _ = corpus.documents  # first, outside this cell's time
@@ -181,11 +209,19 @@ def _stability(corpus: Corpus, repeats: int) -> Path:
 
 
 def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
-    """Clustering methods, those that need it with the latent tree's number of clusters."""
+    """Clustering methods, those that need it with the latent tree's number of clusters.
+
+    A part of the documents may lack so many classes, each then a cluster of its own, that there are more.
+    """
+
+    def at_least(found: stability.Documents, n: int) -> int:
+        n_found = len({label for document in found for label in document})
+        return max(n_clusters, n - n_found + min(n_found, 1))
+
     methods = {
         LATENT_TREE: lambda found, n, seed: latent_tree.fit_islands(found, n, seed=seed),
-        "average linkage": lambda found, n, seed: clusterings.average_linkage(found, n, n_clusters, seed=seed),
-        "spectral": lambda found, n, seed: clusterings.spectral(found, n, n_clusters, seed=seed),
+        "average linkage": lambda found, n, seed: clusterings.average_linkage(found, n, at_least(found, n), seed=seed),
+        "spectral": lambda found, n, seed: clusterings.spectral(found, n, at_least(found, n), seed=seed),
         "Louvain": lambda found, n, seed: clusterings.louvain(found, n, seed=seed),
     }
     if n_labels > _MANY_LABELS:  # Louvain's own resolution finds a handful of communities among so many

@@ -28,6 +28,8 @@ PARTS = ("paper", "released", "clusterings")
 AT_MOST = 5  # top classes of an image that are explained (§5)
 _CHUNK = 100  # images of one cell: what a killed run loses at most
 _PIXELS_AT_ONCE = 1 << 15  # of images explained together: 32 at 32 pixels
+# Of columns that a chunk without rows, or with one class in each, would give another type.
+_TYPES = {"index": "int64", "class": "int64", "value": "float64"} | dict.fromkeys(("rivals", "top", "clusters"), "str")
 _TORCHVISION = {
     "torchvision:resnet50": {"grad-cam": ("layer4", "layer3"), "excitation-backprop": ("layer4", "layer4.0")},
     "torchvision:googlenet": {
@@ -207,7 +209,8 @@ def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
     for explained in study.networks:
         for images in tqdm(chunks(study, explained), desc=f"{part}, {explained.name}", leave=False, disable=None):
             frame = artefacts.read_frame(scored_chunk(study, explained, part, images) / f"{name}.csv")
-            frames.append(frame.assign(network=explained.name, seed=explained.subject.seed))
+            types = {column: kind for column, kind in _TYPES.items() if column in frame}
+            frames.append(frame.astype(types).assign(network=explained.name, seed=explained.subject.seed))
     return pd.concat(frames, ignore_index=True)
 
 
