@@ -226,6 +226,21 @@ def variants(study: Study) -> HTML:
     )
 
 
+def epsilons(study: Study, base: str = "grad-cam", n: int = 100) -> HTML:
+    """What ε in Equation 2 does."""
+    rows = evidence.epsilons(study, base, n)
+    frame = pd.DataFrame(
+        {
+            "ε, share of the cluster map's maximum": rows["epsilon"],
+            "CDROP ↑": [number(value) for value in rows["mean"]],
+            "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
+            "images": rows["n_images"],
+            "empty maps": [f"{bad} of {maps}" for bad, maps in zip(rows["degenerate"], rows["maps"])],
+        }
+    )
+    return show(frame, f"ε in Equation 2, CWOX-2s with {METHOD_NAMES[base]}: {study.run.label}, one network.")
+
+
 def part_energy(study: Study) -> HTML:
     """Does a map light up what tells look-alikes apart?"""
     rows = evidence.part_energy(study)

@@ -181,6 +181,52 @@ def compare_clusterings(
     return pd.concat(parts, ignore_index=True)
 
 
+def compare_epsilons(
+    network: nn.Module, images: Images, base: Base, epsilons: Sequence[float], *, n_classes: int, steps: int
+) -> pd.DataFrame:
+    """What ε in Equation 2, which the paper does not give, does to CWOX-2s.
+
+    Args:
+        network, images, base, n_classes, steps: as :func:`evaluate`.
+        epsilons: shares of the cluster map's maximum, see :func:`heatmaps.support`.
+
+    Returns:
+        Rows index, class, rivals, base, method, metric ("cdrop", "degenerate"), value, epsilon.
+    """
+    pairs = _pairs(images, n_classes)
+    if not pairs.others:
+        return pd.DataFrame(columns=[*COLUMNS, "epsilon"])
+    parts = []
+    for epsilon in epsilons:
+        outputs = explain(
+            network,
+            images.x,
+            images.clusters,
+            base=base,
+            methods=(CONTRASTIVE,),
+            epsilon=epsilon,
+            seed=_SEED,
+            index=images.index,
+        )
+        found = zip(pairs.image.tolist(), pairs.target.tolist())
+        maps = torch.stack([_maps_of_class(outputs[b], label)[CONTRASTIVE] for b, label in found])[:, None]
+        scored = faithfulness.scores(
+            network,
+            images.x,
+            pairs.image,
+            maps,
+            pairs.target,
+            pairs.rivals,
+            index=images.index,
+            compared=(0,),
+            steps=steps,
+            seed=_SEED,
+        )
+        values = {"cdrop": scored.cdrop, "degenerate": scored.degenerate.double()}
+        parts.append(_rows(pairs, images, values, base.name, (CONTRASTIVE,)).assign(epsilon=epsilon))
+    return pd.concat(parts, ignore_index=True)
+
+
 def curves(
     network: nn.Module, x: Tensor, maps: Mapping[str, Tensor], target: int, rivals: Sequence[int], *, n_classes: int
 ) -> pd.DataFrame:

@@ -7,10 +7,13 @@ from sklearn.metrics import adjusted_rand_score
 from xai_lib import cells
 from xai_lib.cells import Corpus, Study
 from xai_lib.cells.documents import LATENT_TREE
+from xai_lib.cells.whole_output import outputs_of
 from xai_lib.datasets import planted
 from xai_lib.results.over_images import summary
 from xai_lib.results.whole_output.scores import CONTRASTIVE, in_order, of_images, of_pairs, paired
 from xai_lib.statistics import paired_comparison
+from xai_lib.whole_output.confusion import confusion_clusters
+from xai_lib.whole_output.evaluation import Images, compare_epsilons
 from xai_lib.whole_output.explanation import FINE, METHODS
 from xai_lib.whole_output.stability import agreement, changed_outputs
 
@@ -74,6 +77,8 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
             rows.append({"classes": names, "size": len(clusters[number]), "documents": int(held[number])})
     return pd.DataFrame(rows, columns=["classes", "size", "documents"])
 
+
+EPSILONS = (0.0, 0.1, 0.25, 0.5)  # shares of the cluster map's maximum
 
 # Classes that the paper says are confused with each other, and where; names as in ImageNet's class index.
 _EXAMPLES = (
@@ -183,6 +188,30 @@ def effect_of_clusters(study: Study) -> pd.DataFrame:
     rows = summary(means.rename(columns={"network": "seed"}), by=["metric", "clustering"])
     order = {name: place for place, name in enumerate(found["clustering"].unique())}
     return rows.sort_values(["metric", "clustering"], key=lambda names: names.map(lambda name: order.get(name, name)))
+
+
+def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
+    """What ε in Equation 2 does to CWOX-2s, on the first ``n`` images of the first network; computed when asked for.
+
+    Returns:
+        Rows epsilon, degenerate (maps without a positive value), maps, and means of CDROP over images.
+    """
+    explained = study.networks[0]
+    (settings,) = (one for one in cells.bases_of(study, explained) if one.name == base)
+    images = explained.subject.images.subset(list(range(min(n, len(explained.subject.images)))))
+    outputs = outputs_of(explained, images)
+    clusters = [confusion_clusters(cells.partition(explained.corpus), top) for top in outputs.top]
+    found = compare_epsilons(
+        explained.subject.network,
+        Images(outputs.x, outputs.images.index.to(outputs.x.device), clusters),
+        settings,
+        EPSILONS,
+        n_classes=outputs.probabilities.shape[1],
+        steps=study.run.scale.contrast_steps,
+    )
+    empty = found[found["metric"] == "degenerate"].groupby("epsilon")["value"].agg(degenerate="sum", maps="size")
+    means = found[found["metric"] == "cdrop"].groupby(["epsilon", "index"], as_index=False)["value"].mean()
+    return summary(means.assign(seed=0), by=["epsilon"]).merge(empty.astype(int).reset_index(), on="epsilon")
 
 
 def part_energy(study: Study) -> pd.DataFrame:
