@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from xai_lib.cells import STAGES
+
 SCRIPT = Path(__file__).with_name("stage_sources.py")
 stage_sources = runpy.run_path(str(SCRIPT))
 normalised, unannounced = stage_sources["normalised"], stage_sources["unannounced"]
@@ -45,6 +47,14 @@ def test_only_changes_without_a_new_version_are_reported():
     ]:
         assert unannounced(recorded, {"train": {"version": 1, "sources": sources}}) == expected
         assert unannounced(recorded, {"train": {"version": 2, "sources": sources}, "new": {}}) == {}
+
+
+@pytest.mark.parametrize("stage", ["latent-tree", "stability"])
+def test_the_latent_tree_is_a_source_with_every_module(stage):
+    """The name of a package stands for its ``__init__.py`` alone."""
+    folder = stage_sources["LIBRARY"] / "whole_output" / "latent_tree"
+    modules = {f"whole_output.latent_tree.{file.stem}" for file in folder.glob("*.py")}
+    assert {name.replace(".__init__", "") for name in modules} <= set(STAGES[stage].sources)
 
 
 def test_the_code_of_every_stage_is_that_of_its_version():

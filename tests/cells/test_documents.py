@@ -223,6 +223,15 @@ def test_other_clusterings_are_of_the_same_labels_and_the_trees_comes_first(empt
     assert cells.clusterings_of(asked, 2) == partitions
 
 
+def test_clusters_are_of_the_documents_of_two_labels_or_more(empty_store, monkeypatch):
+    seen, plain = [], clusterings.spectral
+    monkeypatch.setattr(clusterings, "spectral", lambda *given, **seed: seen.append(given[0]) or plain(*given, **seed))
+    found = corpus(confused(60))
+    cells.clusterings_of(found, 1)
+    assert seen[0] == found.informative
+    assert all(len(document) > 1 for fitted in seen for document in fitted)
+
+
 def test_stability_is_of_every_clustering_on_halves_and_resampled_documents_and_of_the_trees_seeds(empty_store):
     frame = cells.stability_of(corpus(confused(60)), 2)
     counted = frame.groupby(["clustering", "what"]).size().to_dict()

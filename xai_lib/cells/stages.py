@@ -15,6 +15,20 @@ class Stage:
     sources: tuple[str, ...]
 
 
+_LATENT_TREE = (
+    "whole_output.latent_tree",
+    "whole_output.latent_tree.belief_propagation",
+    "whole_output.latent_tree.bridging",
+    "whole_output.latent_tree.files",
+    "whole_output.latent_tree.global_em",
+    "whole_output.latent_tree.hierarchy",
+    "whole_output.latent_tree.information",
+    "whole_output.latent_tree.islands",
+    "whole_output.latent_tree.latent_class",
+    "whole_output.latent_tree.patterns",
+    "whole_output.latent_tree.tree",
+)
+
 STAGES = {
     "train": Stage(
         1,
@@ -109,23 +123,18 @@ STAGES = {
             "metrics.similarity",
         ),
     ),
-    "documents": Stage(1, ("cells.documents", "models", "whole_output.documents")),
-    "latent-tree": Stage(
-        1,
-        (
-            "cells.documents",
-            "whole_output.latent_tree",
-        ),
-    ),
+    "documents": Stage(1, ("cells.documents", "models", "explainers.passes", "whole_output.documents")),
+    "latent-tree": Stage(1, ("cells.documents", "whole_output.documents", *_LATENT_TREE)),
     "stability": Stage(
         1,
         (
             "cells.documents",
             "whole_output.clusterings",
             "whole_output.co_occurrence",
-            "whole_output.latent_tree",
+            "whole_output.documents",
             "whole_output.partitions",
             "whole_output.stability",
+            *_LATENT_TREE,
         ),
     ),
     "whole-output": Stage(
