@@ -101,7 +101,7 @@ def kept(tmp_path_factory):
 def build(networks, pool, kept, monkeypatch):
     """Function (positions of images) -> a study of a network that nobody trained; its store is the whole file's.
 
-    Of its images one has a single top class, one more than five, one both look-alikes of its class, one a cluster of three.
+    Of its images one has a single top class, one more than five, one both look-alikes, one a cluster of three.
     """
     monkeypatch.setenv("XAI_STORE", str(kept))
 
