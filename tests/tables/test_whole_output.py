@@ -157,6 +157,17 @@ def test_captions_count_networks_and_images_and_say_what_print_is_of(study_of, n
     assert text.startswith(f"Table 3: base explainers of CWOX-2s: {counted}.") and text.endswith(paper)
 
 
+def test_the_released_variant_has_numbers_of_its_own(study_of, frames):
+    made_up.put(frames["released"], 0.75, metric=("cauc", "cauc-bases", "cdrop"))
+    study = study_of(frames)
+    for name, text in (("table_1", "0.7500 ± 0.0000"), ("table_2", "0.750 ± 0.000")):
+        assert set(read(getattr(tables, name)(study, "released"))["here"]) == {text}
+        assert text not in set(read(getattr(tables, name)(study))["here"])
+    assert (
+        read(tables.table_3(study, "released"))["here"].tolist()[4:] == ["0.7500 ± 0.0000"] * 4 + ["0.750 ± 0.000"] * 4
+    )
+
+
 def test_networks_of_torchvision_are_named_in_every_table_that_has_them(study_of):
     frames = made_up.frames(made_up.PRINTED, n_images=3)
     made_up.put(frames["paper"], 0.25, metric="matching-accuracy", network="googlenet", base="rise", method="swox")
