@@ -15,6 +15,7 @@ from torchvision.models import GoogLeNet, resnet50
 from xai_lib import benchmark, cells, datasets, pretrained
 from xai_lib.benchmark import TARGETS, lineup
 from xai_lib.cells import saliency
+from xai_lib.cells.whole_output import PARTS
 from xai_lib.datasets import transforms
 from xai_lib.metrics import randomisation
 from xai_lib.store import Store
@@ -281,7 +282,8 @@ def test_imagenet_is_scored_on_torchvisions_network_from_its_files(imagenet, emp
     assert len(again) == 8 and again["index"].nunique() == 1
     assert cells.benchmarked(bench, subject, "iba", "cost")["forwards"].item() > 10
     jobs = cells.plan(run)
-    assert [job["id"] for job in jobs] == [f"saliency-0-{methods}" for methods in ("fake-cam", "uniform")]
+    whole_output = [f"whole-output-{network}-{part}-0" for network in (0, 1) for part in PARTS]
+    assert [job["id"] for job in jobs] == ["saliency-0-fake-cam", "saliency-0-uniform", *whole_output]
     assert not any(job["needs"] or job["done"] for job in jobs)
 
 
