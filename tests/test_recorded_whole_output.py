@@ -22,6 +22,12 @@ def test_the_papers_examples_but_for_one(text):
     assert "screwdriver and syringe share no cluster" in text
 
 
+def test_the_time_of_the_tree_is_that_of_its_cell(text):
+    cells = pd.read_csv(DOCUMENTS / "provenance.csv").set_index("stage")
+    assert f"in {cells.loc['latent-tree', 'seconds']:.1f} seconds on one core" in text
+    assert cells.loc["latent-tree", "threads"] == 1
+
+
 def test_clusters_of_real_documents_are_unstable_and_simpler_ones_firmer(text):
     rows = pd.read_csv(DOCUMENTS / "stability.csv").set_index(["clustering", "what"])
     tree, halves = rows.loc["latent tree"], rows["ari"].xs("halves", level="what")
