@@ -325,6 +325,28 @@ def test_documents_and_clusters_of_networks_and_of_a_file(study_of, frames, corp
     assert read(table).to_numpy().tolist() == [["a, b", "2", "3"]] and "five letters" in caption(table)
 
 
+def test_examples_of_the_paper_are_together_apart_or_in_part(monkeypatch, corpus):
+    rows = pd.DataFrame(
+        {"classes": ["a, b", "c, d", "e, f, g"], "section": "§3", "together": [2, 1, 2], "size": [2, 2, 3]}
+    )
+    monkeypatch.setattr(evidence, "paper_examples", lambda corpus: rows)
+    table = tables.paper_examples(corpus)
+    assert read(table).to_numpy().tolist() == [["a, b", "§3", "yes"], ["c, d", "§3", "no"], ["e, f, g", "§3", "2 of 3"]]
+    assert "five letters" in caption(table)
+
+
+def test_epsilons_count_empty_maps(study_of, frames, monkeypatch):
+    columns = ["epsilon", "mean", "low", "high", "n_images", "degenerate", "maps"]
+    rows = pd.DataFrame([(0.0, 0.0824, 0.07, 0.09, 4, 0, 14), (0.5, NAN, NAN, NAN, 0, 14, 14)], columns=columns)
+    monkeypatch.setattr(evidence, "epsilons", lambda study, base, n: {("rise", 9): rows}[base, n])
+    table = tables.epsilons(study_of(frames), "rise", 9)
+    assert read(table).to_numpy().tolist() == [
+        ["0.0", "0.082", "[0.070, 0.090]", "4", "0 of 14"],
+        ["0.5", "–", "–", "0", "14 of 14"],
+    ]
+    assert "CWOX-2s with RISE: planted, one network" in caption(table)
+
+
 def test_stability_and_other_clusterings(corpus):
     table = tables.stability(corpus, 2)
     assert read(table).to_numpy().tolist() == [

@@ -4,8 +4,10 @@ from statistics import fmean
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from xai_lib import cells
+from xai_lib.cells.whole_output import Outputs
 from xai_lib.datasets import planted
 from xai_lib.results.whole_output import evidence
 
@@ -67,6 +69,20 @@ def test_the_strongest_clusters_hold_most_documents_together(corpus_of):
     assert evidence.strongest(corpus_of(documents), 1)["classes"].tolist() == ["c, d"]
     nothing = evidence.strongest(corpus_of(documents, [[label] for label in range(5)]), 5)
     assert nothing.empty and nothing.columns.tolist() == ["classes", "size", "documents"]
+
+
+def test_the_papers_examples_are_looked_up(corpus_of):
+    classes = [*(name for names, _ in evidence._EXAMPLES for name in names), "crane"]
+    number = classes.index
+    partition = [
+        [number("cello"), number("violin"), number("banjo")],
+        [number("acoustic guitar"), number("electric guitar"), number("crane")],
+        *([label] for label in range(5, len(classes) - 1)),
+    ]
+    rows = evidence.paper_examples(corpus_of(partition=partition, classes=tuple(classes))).set_index("classes")
+    assert rows["together"].tolist() == [2, 2, 1, 1, 1, 1] and rows["size"].tolist() == [2, 3, 2, 2, 2, 2]
+    assert rows.index[1] == "acoustic guitar, banjo, electric guitar"
+    assert rows.loc["screwdriver, syringe", "section"] == "§3, Figure 1"
 
 
 def test_the_truth_is_what_the_planted_data_have():
@@ -185,6 +201,67 @@ def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, ma
             images[index].append(fmean(values))
         assert row["mean"] == pytest.approx(fmean(map(fmean, images.values())))
         assert (row["n_images"], row["n_seeds"]) == (5, 2)
+
+
+@pytest.fixture
+def epsilons_of(made_up, corpus_of, monkeypatch):
+    """Function (rows of index, class, metric, value, epsilon) -> what the table says, and what was asked for."""
+    asked = []
+
+    class Images:
+        index = torch.arange(6) + 20
+        classes = LETTERS
+
+        def __len__(self):
+            return len(self.index)
+
+        def subset(self, places):
+            images = Images()
+            images.index = self.index[places]
+            return images
+
+    def outputs_of(explained, images):
+        tops = [[1, 0, 4], [2, 0], [3, 2]]
+        return Outputs(images, torch.zeros(len(images), 3, 4, 4), tops[: len(images)], torch.zeros(len(images), 5))
+
+    def build(rows, n=3):
+        def compare_epsilons(network, images, base, epsilons, **settings):
+            asked.append((network, images, base, epsilons, settings))
+            return rows
+
+        monkeypatch.setattr(evidence, "compare_epsilons", compare_epsilons)
+        monkeypatch.setattr(evidence, "outputs_of", outputs_of)
+        study = made_up.study(corpus=corpus_of())
+        for explained in study.networks:
+            explained.subject.images, explained.subject.network = Images(), f"network {explained.name}"
+        return study, evidence.epsilons(study, "rise", n), asked[0]
+
+    return build
+
+
+def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
+    rows = [
+        *((20, 1, "cdrop", 0.1, 0.0), (20, 0, "cdrop", 0.3, 0.0), (21, 2, "cdrop", 0.5, 0.0)),
+        *((20, 1, "cdrop", 0.4, 0.5), (20, 0, "cdrop", NAN, 0.5), (21, 2, "cdrop", NAN, 0.5)),
+        *((20, 1, "degenerate", 0.0, 0.0), (20, 0, "degenerate", 0.0, 0.0), (21, 2, "degenerate", 0.0, 0.0)),
+        *((20, 1, "degenerate", 0.0, 0.5), (20, 0, "degenerate", 1.0, 0.5), (21, 2, "degenerate", 1.0, 0.5)),
+    ]
+    rows = pd.DataFrame(rows, columns=["index", "class", "metric", "value", "epsilon"])
+    study, table, (network, images, base, epsilons, settings) = epsilons_of(rows)
+    table = table.set_index("epsilon")
+    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4})
+    assert table[["n_images", "degenerate", "maps"]].to_numpy().tolist() == [[2, 0, 3], [1, 2, 3]]
+    assert network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
+    assert images.index.tolist() == [20, 21, 22]
+    assert images.clusters == [[[1, 0], [4]], [[2], [0]], [[3, 2]]]
+    assert settings == {"n_classes": 5, "steps": study.run.scale.contrast_steps}
+
+
+def test_epsilon_has_no_rows_where_no_image_has_rivals(epsilons_of):
+    nothing = pd.DataFrame(columns=["index", "class", "rivals", "base", "method", "metric", "value", "epsilon"])
+    _, table, (_, images, *_) = epsilons_of(nothing, n=2)
+    assert table.empty and {"epsilon", "mean", "degenerate", "maps"} <= set(table)
+    assert images.index.tolist() == [20, 21]
 
 
 def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
