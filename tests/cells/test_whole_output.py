@@ -454,7 +454,7 @@ def test_a_runs_networks_are_its_first_trainings_with_documents_of_the_training_
         assert cell.config["network"] == explained.subject.key == explained.subject.parents[0].key
         assert explained.corpus.classes == planted.CLASSES
         assert explained.layers == {"grad-cam": ("backbone.block3", "backbone.block2")}
-        stages = [cell.stage for cell in whole_output.lineage(study, explained)]
+        stages = [cell.stage for cell in whole_output.lineage(study, explained, whole_output.PARTS)]
         assert stages == ["train", "train", "documents", "latent-tree", "stability"]
     assert [explained.observer.seed for explained in cells.study(run).networks] == [1, 0]  # of two, each other
     assert not empty_store.exists()
@@ -468,8 +468,8 @@ def test_maps_are_of_the_last_layer_and_of_the_last_of_the_stage_before(run):
 def test_one_training_has_no_observer(run):
     [explained] = cells.study(replace(run, scale=replace(run.scale, seeds=1))).networks
     assert explained.observer is None
-    stages = [cell.stage for cell in whole_output.lineage(cells.study(run), explained)]
-    assert stages == ["train", "documents", "latent-tree", "stability"]
+    stages = [cell.stage for cell in whole_output.lineage(cells.study(run), explained, ("paper",))]
+    assert stages == ["train", "documents", "latent-tree"]  # nothing of the part that asks for other clusterings
 
 
 def test_another_number_of_explained_images_changes_no_documents(run):
@@ -557,7 +557,7 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
         [cell] = explained.corpus.made_by
         assert cell.config["images"] == {"digest": run.test_split().digest, "number": 24}
         assert explained.model in explained.corpus.label and "validation images" in explained.corpus.label
-        assert [cell.stage for cell in whole_output.lineage(study, explained)] == [
+        assert [cell.stage for cell in whole_output.lineage(study, explained, whole_output.PARTS)] == [
             "documents",
             "latent-tree",
             "stability",

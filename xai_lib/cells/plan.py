@@ -163,7 +163,7 @@ def of_bench(bench: benchmark.Bench, parts: Sequence[str] = benchmark.PARTS) -> 
 
 def of_study(study: whole_output.Study, parts: Sequence[str] = whole_output.PARTS) -> list[Cell]:
     """The cells of some parts of a whole-output study, after those that they came from."""
-    made = [cell for explained in study.networks for cell in whole_output.lineage(study, explained)]
+    made = [cell for explained in study.networks for cell in whole_output.lineage(study, explained, parts)]
     for explained, part in itertools.product(study.networks, parts):
         made += whole_output.whole_output_cells(study, explained, part)
     return list({cell.key: cell for cell in made}.values())

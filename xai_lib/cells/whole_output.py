@@ -214,10 +214,12 @@ def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def lineage(study: Study, explained: ExplainedNetwork) -> list[Cell]:
-    """The cells that a network's scores stand on, in the order in which they are computed."""
+def lineage(study: Study, explained: ExplainedNetwork, parts: Sequence[str]) -> list[Cell]:
+    """The cells that some parts of a network's scores stand on, in the order in which they are computed."""
     observer = explained.observer.parents if explained.observer is not None else ()
-    trees = [documents.tree_cell(explained.corpus), _stability_cell(study, explained)]
+    trees = [documents.tree_cell(explained.corpus)]
+    if "clusterings" in parts:
+        trees.append(_stability_cell(study, explained))
     return [*explained.subject.parents, *observer, *explained.corpus.made_by, *trees]
 
 
