@@ -126,7 +126,9 @@ def test_every_figure_has_a_caption_and_a_text_for_those_who_cannot_see_it(execu
         assert len(about["image"]["alt"].split()) >= 6
     cells = [cell.id for cell, _ in pictures]
     assert len(cells) == len(set(cells)), "two figures of one cell would share a caption"
-    assert len(cells) == len(_figure_names(name)), "a caption without a figure"
+    for cell in code(source(name)):  # "if": a figure that only some data can give
+        if "figure" in cell.metadata.get("mystnb", {}) and not cell.source.startswith("if "):
+            assert cell.id in cells, "a caption without a figure"
 
 
 @pytest.mark.slow

@@ -84,7 +84,9 @@ def against_truth(study: Study) -> HTML:
             "clusters (truth: 6)": rows["clusters"],
         }
     )
-    caption = "Planted: three look-alike pairs and a pair that keeps company, found again?"
+    caption = (
+        "The planted clusters, three look-alike pairs and a pair that keeps company, and whether they are found again."
+    )
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "clustering"])
 
 
