@@ -85,7 +85,7 @@ def against_truth(study: Study) -> HTML:
         }
     )
     caption = (
-        "The planted clusters (three look-alike pairs, a pair that keeps company) and whether they are found again."
+        "Planted, and found again or not: three look-alike pairs and a pair that keeps company."
     )
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "clustering"])
 
