@@ -84,9 +84,7 @@ def against_truth(study: Study) -> HTML:
             "clusters (truth: 6)": rows["clusters"],
         }
     )
-    caption = (
-        "Planted, and found again or not: three look-alike pairs and a pair that keeps company."
-    )
+    caption = "Planted, and found again or not: three look-alike pairs and a pair that keeps company."
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "clustering"])
 
 
