@@ -1,5 +1,6 @@
 """A small book, built strictly from the prose and every notebook at smoke, and read as a browser would."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -87,10 +88,19 @@ def test_every_picture_says_what_it_shows(book):
             assert not re.search(r"/|\.(png|svg|jpe?g)$", alt), f"{name}: {picture}"
 
 
+def _caption(cell):
+    return cell["metadata"].get("mystnb", {}).get("figure", {}).get("caption")
+
+
 def test_figures_of_notebooks_are_shown_with_their_captions(chapters):
     for name in NOTEBOOKS:
         page = chapters[f"executed/{name}".replace(".ipynb", ".html")]
-        assert len(page.of("figure")) == (ROOT / "notebooks" / name).read_text().count('"caption":'), name
+        captioned = [cell for cell in json.loads((ROOT / "notebooks" / name).read_text())["cells"] if _caption(cell)]
+        always = [
+            cell for cell in captioned if not cell["source"][0].startswith("if ")
+        ]  # others need some kind of data
+        drawn = [figure for figure in page.of("figure") if figure.get("class") != "latent-tree"]
+        assert len(always) <= len(drawn) <= len(captioned), name
         assert len(page.of("figcaption")) == len(page.of("figure"))
 
 
