@@ -25,7 +25,15 @@ from xai_lib.cells.score import curve, scaled, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
 from xai_lib.cells.stages import STAGES, Stage
 from xai_lib.cells.train import Trained, trained
-from xai_lib.cells.whole_output import ExplainedNetwork, Study, bases_of, study, whole_output_scores, whole_outputs
+from xai_lib.cells.whole_output import (
+    ExplainedNetwork,
+    Study,
+    base_of,
+    bases_of,
+    study,
+    whole_output_scores,
+    whole_outputs,
+)
 
 __all__ = [
     "LOSSES",
@@ -41,6 +49,7 @@ __all__ = [
     "Stage",
     "Study",
     "Trained",
+    "base_of",
     "bases_of",
     "bench",
     "bench_of",

@@ -179,8 +179,7 @@ def _cell(run: Settings, subject: Subject, method: str, part: str, images: Split
 def _compute(
     run: Settings, subject: Subject, method: str, part: str, start: int, images: Split | StreamedSplit
 ) -> pd.DataFrame:
-    if isinstance(images, StreamedSplit):
-        images = images.materialised()
+    images = images.materialised()
     scale = run.scale
     settings = lineup.settings(method, scale)
     if part == "fidelity":

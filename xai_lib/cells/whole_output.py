@@ -110,7 +110,7 @@ def study(run: Settings) -> Study:
 def outputs_of(explained: ExplainedNetwork, images: Split | StreamedSplit) -> Outputs:
     """Run the network: the top classes of some images, K = min(5, as many as have more than 0.95) (§5)."""
     subject = explained.subject
-    images = images.materialised() if isinstance(images, StreamedSplit) else images
+    images = images.materialised()
     x = images.normalise(images.images.to(subject.device))
     with torch.inference_mode():
         probabilities = subject.network(x).float().softmax(1)
@@ -120,17 +120,19 @@ def outputs_of(explained: ExplainedNetwork, images: Split | StreamedSplit) -> Ou
 
 def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") -> list[Base]:
     """The base explainers with the settings of the run."""
+    return [base_of(study, explained, name, variant) for name in base_maps.BASES]
+
+
+def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str = "paper") -> Base:
+    """One base explainer with the settings of the run."""
     scale = study.run.scale
-    return [
-        base_maps.base(
-            name,
-            explained.layers.get(name, explained.layers["grad-cam"]),
-            variant=variant,
-            n_masks=scale.rise_masks,
-            n_samples=scale.lime_samples,
-        )
-        for name in base_maps.BASES
-    ]
+    return base_maps.base(
+        name,
+        explained.layers.get(name, explained.layers["grad-cam"]),
+        variant=variant,
+        n_masks=scale.rise_masks,
+        n_samples=scale.lime_samples,
+    )
 
 
 def chunks(study: Study, explained: ExplainedNetwork) -> list[Split | StreamedSplit]:
@@ -155,7 +157,8 @@ def whole_output_cell(study: Study, explained: ExplainedNetwork, part: str, imag
         config["clusterings"] = _stability_cell(study, explained).key
     else:
         config |= {"rise_masks": scale.rise_masks, "lime_samples": scale.lime_samples}
-        config["observer"] = explained.observer.key if explained.observer and part == "paper" else None
+        observer = _observer(explained, part)
+        config["observer"] = observer.key if observer is not None else None
     return Cell("whole-output", {"version": STAGES["whole-output"].version, **config})
 
 
@@ -171,7 +174,8 @@ def scored_chunk(study: Study, explained: ExplainedNetwork, part: str, images: S
         documents.partition(explained.corpus)
         if part == "clusterings":
             documents.clusterings_of(explained.corpus, study.run.scale.stability_repeats)
-        _ = explained.subject.network, explained.observer and explained.observer.network
+        observer = _observer(explained, part)
+        _ = explained.subject.network, observer and observer.network
 
     def work(folder: Path) -> None:
         frames = (
@@ -228,9 +232,13 @@ def _parents(study: Study, explained: ExplainedNetwork, part: str) -> list[Cell]
     parents = [*explained.subject.parents, documents.tree_cell(explained.corpus)]
     if part == "clusterings":
         parents.append(_stability_cell(study, explained))
-    elif explained.observer is not None and part == "paper":
-        parents += explained.observer.parents
-    return parents
+    observer = _observer(explained, part)
+    return [*parents, *(observer.parents if observer is not None else ())]
+
+
+def _observer(explained: ExplainedNetwork, part: str) -> Subject | None:
+    """The network that plays the observer, in the part that has the matching task."""
+    return explained.observer if part == "paper" else None
 
 
 def _stability_cell(study: Study, explained: ExplainedNetwork) -> Cell:
@@ -241,7 +249,7 @@ def _scores(
     study: Study, explained: ExplainedNetwork, part: str, images: Split | StreamedSplit
 ) -> dict[str, pd.DataFrame]:
     partition = documents.partition(explained.corpus)
-    observer = explained.observer.network if explained.observer is not None and part == "paper" else None
+    observer = _observer(explained, part)
     scores, listed = [], []
     for batch in _batches(images):
         outputs = outputs_of(explained, batch)
@@ -257,7 +265,7 @@ def _scores(
                     n_classes=outputs.probabilities.shape[1],
                     steps=study.run.scale.contrast_steps,
                     variant=part,
-                    observed_by=observer,
+                    observed_by=observer.network if observer is not None else None,
                 )
             )
     return {"scores": _all(scores, evaluation.COLUMNS), "outputs": pd.concat(listed, ignore_index=True)}
@@ -265,7 +273,7 @@ def _scores(
 
 def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | StreamedSplit) -> dict[str, pd.DataFrame]:
     partitions = documents.clusterings_of(explained.corpus, study.run.scale.stability_repeats)
-    (base,) = (base for base in bases_of(study, explained) if base.name == "grad-cam")
+    base = base_of(study, explained, "grad-cam")
     scores = []
     for batch in _batches(images):
         outputs = outputs_of(explained, batch)
@@ -290,8 +298,7 @@ def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | Stre
 
 
 def _batches(images: Split | StreamedSplit) -> list[Split | StreamedSplit]:
-    first = images.subset([0])
-    first = first.materialised() if isinstance(first, StreamedSplit) else first
+    first = images.subset([0]).materialised()
     at_once = max(1, _PIXELS_AT_ONCE // (first.images.shape[2] * first.images.shape[3]))
     return [
         images.subset(list(range(start, min(start + at_once, len(images))))) for start in range(0, len(images), at_once)

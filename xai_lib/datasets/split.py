@@ -99,6 +99,10 @@ class Split:
             factors=factors,
         )
 
+    def materialised(self) -> "Split":
+        """The split itself: its images are in memory, unlike those of a :class:`StreamedSplit`."""
+        return self
+
     def to(self, device: torch.device | str) -> "Split":
         """The same split with every tensor on ``device``."""
         return replace(

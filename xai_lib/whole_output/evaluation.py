@@ -99,19 +99,7 @@ def evaluate(
         )
         maps = _maps_of_pairs(outputs, pairs, images)  # [P,M,H,W]
         contrastive.append(maps[:, SCORED.index(CONTRASTIVE)])
-        scored = faithfulness.scores(
-            network,
-            images.x,
-            pairs.image,
-            maps,
-            pairs.target,
-            pairs.rivals,
-            index=images.index,
-            compared=range(len(METHODS)),
-            steps=steps,
-            variant=variant,
-            seed=_SEED,
-        )
+        scored = _scored(network, images, pairs, maps, compared=range(len(METHODS)), steps=steps, variant=variant)
         values = {
             "cauc": scored.cauc,
             "cdrop": scored.cdrop,
@@ -164,18 +152,7 @@ def compare_clusterings(
         pairs = _pairs(images, n_classes)
         if pairs.others:
             own = torch.stack([maps[b][label] for b, label in zip(pairs.image.tolist(), pairs.target.tolist())])
-            scored = faithfulness.scores(
-                network,
-                x,
-                pairs.image,
-                own[:, None],
-                pairs.target,
-                pairs.rivals,
-                index=index,
-                compared=(0,),
-                steps=steps,
-                seed=_SEED,
-            )
+            scored = _scored(network, images, pairs, own[:, None], compared=(0,), steps=steps)
             rows = _rows(pairs, images, {"cdrop": scored.cdrop}, base.name, (CONTRASTIVE,))
             parts.append(rows[["index", "class", "metric", "value"]].assign(clustering=name))
     return pd.concat(parts, ignore_index=True)
@@ -210,18 +187,7 @@ def compare_epsilons(
         )
         found = zip(pairs.image.tolist(), pairs.target.tolist())
         maps = torch.stack([_maps_of_class(outputs[b], label)[CONTRASTIVE] for b, label in found])[:, None]
-        scored = faithfulness.scores(
-            network,
-            images.x,
-            pairs.image,
-            maps,
-            pairs.target,
-            pairs.rivals,
-            index=images.index,
-            compared=(0,),
-            steps=steps,
-            seed=_SEED,
-        )
+        scored = _scored(network, images, pairs, maps, compared=(0,), steps=steps)
         values = {"cdrop": scored.cdrop, "degenerate": scored.degenerate.double()}
         parts.append(_rows(pairs, images, values, base.name, (CONTRASTIVE,)).assign(epsilon=epsilon))
     return pd.concat(parts, ignore_index=True)
@@ -284,6 +250,32 @@ def _pairs(images: Images, n_classes: int) -> _Pairs:
         torch.tensor([pair[part] for pair in listed], dtype=torch.int64, device=images.x.device) for part in (0, 1)
     )
     return _Pairs(image, target, rivals, [others for _, _, others in listed])
+
+
+def _scored(
+    network: nn.Module,
+    images: Images,
+    pairs: _Pairs,
+    maps: Tensor,
+    *,
+    compared: Sequence[int],
+    steps: int,
+    variant: str = "paper",
+) -> faithfulness.Scores:
+    """CAUC and CDROP of maps [P,M,H,W] of the pairs."""
+    return faithfulness.scores(
+        network,
+        images.x,
+        pairs.image,
+        maps,
+        pairs.target,
+        pairs.rivals,
+        index=images.index,
+        compared=compared,
+        steps=steps,
+        variant=variant,
+        seed=_SEED,
+    )
 
 
 def _maps_of_pairs(outputs: Sequence[WholeOutput], pairs: _Pairs, images: Images) -> Tensor:
@@ -370,19 +362,7 @@ def _between_bases(
     variant: str,
 ) -> pd.DataFrame:
     """CAUC of CWOX-2s up to the smallest number of salient pixels among the base explainers (Table 3)."""
-    scored = faithfulness.scores(
-        network,
-        images.x,
-        pairs.image,
-        maps,
-        pairs.target,
-        pairs.rivals,
-        index=images.index,
-        compared=range(len(bases)),
-        steps=steps,
-        variant=variant,
-        seed=_SEED,
-    )
+    scored = _scored(network, images, pairs, maps, compared=range(len(bases)), steps=steps, variant=variant)
     parts = [
         _rows(pairs, images, {"cauc-bases": scored.cauc[:, [place]]}, base.name, (CONTRASTIVE,))
         for place, base in enumerate(bases)

@@ -11,7 +11,7 @@ from xai_lib import metrics
 from xai_lib.benchmark import lineup
 from xai_lib.benchmark.fidelity import step_size
 from xai_lib.cells import Bench
-from xai_lib.datasets import Split, StreamedSplit
+from xai_lib.datasets import Split
 from xai_lib.results.over_images import seeds_last
 from xai_lib.results.saliency.scores import FIDELITY, directions, scores
 
@@ -26,7 +26,7 @@ def maps(bench: Bench, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str
     split = bench.subjects[0].images
     labels = split.labels.cpu()
     first = [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n].tolist()]
-    images = _in_memory(split.subset(first))
+    images = split.subset(first).materialised()
     found = {method: _explained(bench, method, images) for method in methods}
     return images.images.cpu().float() / 255, found, [images.classes[label] for label in images.labels.tolist()]
 
@@ -69,7 +69,7 @@ def causal_curves(bench: Bench, methods: Sequence[str], n: int) -> pd.DataFrame:
     In as many steps as the benchmark's scores.
     """
     subject = bench.subjects[0]
-    images = _in_memory(subject.images.subset(list(range(min(n, len(subject.images))))))
+    images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised()
     x = images.normalise(images.images.to(subject.device))
     labels, index = images.labels.to(subject.device), images.index.to(subject.device)
     step = step_size(x, bench.run.scale.causal_steps)
@@ -94,8 +94,4 @@ def _explained(bench: Bench, method: str, images: Split) -> Tensor:
 
 def _by_index(bench: Bench, index: int) -> Split:
     images = bench.subjects[0].images
-    return _in_memory(images.subset((images.index == index).nonzero()[:, 0]))
-
-
-def _in_memory(images: Split | StreamedSplit) -> Split:
-    return images.materialised() if isinstance(images, StreamedSplit) else images
+    return images.subset((images.index == index).nonzero()[:, 0]).materialised()

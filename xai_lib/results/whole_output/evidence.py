@@ -197,7 +197,7 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
         Rows epsilon, degenerate (maps without a positive value), maps, and means of CDROP over images.
     """
     explained = study.networks[0]
-    (settings,) = (one for one in cells.bases_of(study, explained) if one.name == base)
+    settings = cells.base_of(study, explained, base)
     images = explained.subject.images.subset(list(range(min(n, len(explained.subject.images)))))
     outputs = outputs_of(explained, images)
     clusters = [confusion_clusters(cells.partition(explained.corpus), top) for top in outputs.top]

@@ -115,14 +115,14 @@ def thumbnails(study: Study) -> dict[int, bytes]:
     images = study.networks[0].subject.images
     labels = images.labels.cpu()
     first = {int(label): int((labels == label).nonzero()[0, 0]) for label in labels.unique()}
-    shown = _in_memory(images.subset(list(first.values()))).images
+    shown = images.subset(list(first.values())).materialised().images
     return {label: _png(picture.float().cpu() / 255, 48) for label, picture in zip(first, shown)}
 
 
 def _explained(
     study: Study, explained: ExplainedNetwork, base: str, outputs: Outputs, groups: list[list[int]]
 ) -> Example:
-    (settings,) = (one for one in cells.bases_of(study, explained) if one.name == base)
+    settings = cells.base_of(study, explained, base)
     images = outputs.images
     (output,) = explain(
         explained.subject.network,
@@ -186,7 +186,3 @@ def _png(picture: Tensor, side: int) -> bytes:
     file = io.BytesIO()
     image.resize((round(side * image.width / image.height), side), how).save(file, "PNG", optimize=True)
     return file.getvalue()
-
-
-def _in_memory(images: Split | StreamedSplit) -> Split:
-    return images.materialised() if isinstance(images, StreamedSplit) else images
