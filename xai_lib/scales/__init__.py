@@ -43,6 +43,14 @@ class Scale:
         n_outputs: test images whose whole output is explained, where it has confusing top classes.
         contrast_steps: counts of removed pixels along a contrastive curve, at most.
         stability_repeats: halves and bootstrap samples of the documents that are clustered again.
+        epochs_tuned: epochs of fine-tuning.
+        dominance_seeds: trainings of each kind whose hierarchies are compared (at most ``seeds``).
+        n_clusters: clusters of each class, P in the dominance paper.
+        n_mosaics: mosaics of each pair of clusters, its J.
+        n_paired: images of a class that are compared one by one (its Figure 3).
+        paired_classes: classes in which that is done.
+        n_focus: mosaics of two classes or more, for Focus.
+        rarity_trainings: trainings on planted images in which each mode is rare to a known degree.
     """
 
     name: str
@@ -70,6 +78,14 @@ class Scale:
     n_outputs: int | None
     contrast_steps: int
     stability_repeats: int
+    epochs_tuned: int
+    dominance_seeds: int
+    n_clusters: int
+    n_mosaics: int
+    n_paired: int
+    paired_classes: int | None
+    n_focus: int
+    rarity_trainings: int
 
     def epochs(self, loss: str) -> int:
         """Training epochs of ``loss`` ("ce", "scl" or "tl")."""
