@@ -32,6 +32,7 @@ HIGHER = {
     "average-increase",
     "completeness-quantus",
     "continuity",
+    "focus",
     "insertion",
     "monotonicity",
     "monotonicity-arya",
@@ -58,7 +59,7 @@ def test_every_metric_says_what_its_scores_mean(name):
     assert about.function is metrics.get(name)
     assert about.better in ("higher", "lower")
     assert about.range[0] < about.range[1]
-    assert about.paper and re.search("(contrastive|saliency) paper", about.equation)
+    assert about.paper and re.search("(contrastive|dominance|saliency) paper", about.equation)
 
 
 def test_directions():

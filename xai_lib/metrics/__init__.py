@@ -8,7 +8,8 @@ Called directly or by name: ``get("complexity")(attribution)``.
 - ``about(name)`` says which direction is better, the range, the paper and equation, and what the function needs.
 - Names of arguments are shared: `model` (images [B,C,H,W] -> logits [B,K], in evaluation mode), `x` (normalised images,
   float [B,C,H,W]), `attribution` (one map per image, float [B,H,W]), `target` (class per image, int64 [B]), `mask`
-  (bool [B,H,W]), `explain` (``(x, target, index)`` -> maps [B,H,W] as the metric wants them).
+  (bool [B,H,W]), `quadrants` (of mosaics, bool [B,4]), `explain` (``(x, target, index)`` -> maps [B,H,W] as the
+  metric wants them).
 - No argument is changed.
 """
 
@@ -21,6 +22,7 @@ from xai_lib.metrics import (
     localisation,
     masking,
     monotonicity,
+    mosaics,
     randomisation,
     robustness,
     sensitivity,
@@ -40,6 +42,7 @@ __all__ = [
     "localisation",
     "masking",
     "monotonicity",
+    "mosaics",
     "names",
     "randomisation",
     "register",

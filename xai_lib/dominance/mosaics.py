@@ -1,0 +1,187 @@
+"""Mosaics: 2×2 grids of images, two from each of two groups in balanced places (dominance paper §3.2).
+
+Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from xai_lib.randomness import integers, uniform
+
+# Which quadrants show the first group: the six ways to choose two of four, bool [6,4].
+LAYOUTS = torch.tensor(
+    [[True, True, False, False], [True, False, True, False], [True, False, False, True],
+     [False, True, True, False], [False, True, False, True], [False, False, True, True]]
+)  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Mosaics:
+    """M mosaics.
+
+    Attributes:
+        images: which image each quadrant shows, positions, int64 [M,4].
+        first: which quadrants show the first group, bool [M,4]; two in each row.
+    """
+
+    images: Tensor
+    first: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: str) -> Mosaics:
+    """Mosaics of two images from each of two clusters (Eq. 2), in each layout equally often, to within one.
+
+    Equation 2 admits three images of one cluster and one of the other as well, for which absence of dominance would
+    not be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever
+    is there, then favours no cluster.
+
+    Args:
+        first: positions of the first cluster's images, int64 [A] with A at least 1. The two images of a mosaic are
+            different; a cluster of one image shows it twice.
+        second: positions of the second cluster's images, int64 [B]; they may be the same as `first`.
+        n: number of mosaics, at least 1.
+        seed: of the draws.
+        purpose: what the mosaics are for; two purposes are drawn independently.
+
+    Raises:
+        ValueError: if a cluster is not int64 [A] with A at least 1, or n is below 1.
+    """
+    for what, members in (("first", first), ("second", second)):
+        _check_positions(what, members)
+        if len(members) == 0:
+            raise ValueError(f"Expected {what} as positions of at least 1 image. Got none: leave empty clusters out.")
+    index = _numbers(n)
+    shown = [
+        members.cpu()[_two_of(len(members), index, seed, f"{purpose}/{what}")]
+        for what, members in (("first", first), ("second", second))
+    ]
+    return _placed(*shown, _balanced_layouts(index, seed, purpose))
+
+
+def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
+    """Mosaics a, a, b, b of single images, for an image taken as a cluster of its own (§4, Figure 3).
+
+    Args:
+        a: position of each pair's first image, int64 [M].
+        b: position of the second one, int64 [M].
+
+    Returns:
+        6M mosaics: each pair in all six layouts, in the order of ``LAYOUTS``, before the next pair. Nothing is drawn.
+
+    Raises:
+        ValueError: if a or b is not int64 [M], or they differ in length.
+    """
+    _check_positions("a", a)
+    _check_positions("b", b)
+    if len(a) != len(b):
+        raise ValueError(f"Expected a and b of one length, one place a pair. Got {len(a)} and {len(b)}.")
+    first = LAYOUTS.repeat(len(a), 1)
+    rows = torch.arange(len(a)).repeat_interleave(len(LAYOUTS))[:, None]
+    return Mosaics(torch.where(first, a.cpu()[rows], b.cpu()[rows]), first)
+
+
+def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
+    """Mosaics for Focus: two images of a target class and two of other classes (Arias-Duart et al. 2022).
+
+    Args:
+        labels: class of each image, int64 [N], of at least two classes.
+        n: number of mosaics, at least 1.
+        seed: of the draws.
+
+    Returns:
+        The mosaics, whose first group is the target class, and the target classes, int64 [n]: the classes take turns.
+        Layouts are balanced over the n mosaics to within one. The other two images are of two different classes where
+        there are three classes or more. Of a class with one image, it is shown twice.
+
+    Raises:
+        ValueError: if `labels` is not int64 [N] with at least two classes, or n is below 1.
+    """
+    _check_positions("labels", labels)
+    classes = labels.cpu().unique()
+    if len(classes) < 2:
+        raise ValueError(f"Expected images of at least 2 classes. Got {len(classes)}.")
+    index = _numbers(n)
+    turn = index % len(classes)
+    others = _two_of(len(classes) - 1, index, seed, "focus/classes")
+    drawn = torch.cat([turn[:, None].expand(-1, 2), others + (others >= turn[:, None])], 1)  # [n,4]
+    shown = torch.empty(n, 4, dtype=torch.int64)
+    for number, label in enumerate(classes.tolist()):
+        members = (labels.cpu() == label).nonzero()[:, 0]
+        two = members[_two_of(len(members), index, seed, f"focus/class {label}")].repeat(1, 2)
+        shown = torch.where(drawn == number, two, shown)
+    return _placed(shown[:, :2], shown[:, 2:], _balanced_layouts(index, seed, "focus")), classes[turn]
+
+
+def concatenate(parts: Sequence[Mosaics]) -> Mosaics:
+    """Several sets of mosaics of the same images as one, in order."""
+    return Mosaics(torch.cat([part.images for part in parts]), torch.cat([part.first for part in parts]))
+
+
+def assemble(images: Tensor, resized: bool = False) -> Tensor:
+    """Put four images side by side.
+
+    Args:
+        images: float [M,4,3,H,W], by quadrant.
+        resized: scale the mosaic back to the size of one image, bilinearly with antialiasing. The paper rescales its
+            mosaics and does not say to what size.
+
+    Returns:
+        Float [M,3,2H,2W], or [M,3,H,W] if resized.
+
+    Raises:
+        ValueError: if `images` is not [M,4,3,H,W].
+    """
+    if images.ndim != 5 or images.shape[1] != 4:
+        raise ValueError(f"Expected images [M,4,3,H,W], four a mosaic. Got shape {list(images.shape)}.")
+    mosaics = images.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
+    if not resized:
+        return mosaics
+    return functional.interpolate(
+        mosaics, tuple(images.shape[-2:]), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
+def _two_of(size: int, index: Tensor, seed: int, purpose: str) -> Tensor:
+    """Two different numbers in 0 to size - 1 for each index, int64 [n,2]; 0 twice if there is only one."""
+    if size == 1:
+        return torch.zeros(len(index), 2, dtype=torch.int64)
+    one = integers(seed, index, f"{purpose}/one", size)
+    other = integers(seed, index, f"{purpose}/other", size - 1)
+    return torch.stack([one, other + (other >= one)], 1)
+
+
+def _balanced_layouts(index: Tensor, seed: int, purpose: str) -> Tensor:
+    """A layout for each of n mosaics, bool [n,4], in random order; which ones occur once more is random as well."""
+    order = uniform(seed, index, f"{purpose}/layouts").argsort(stable=True)
+    names = uniform(seed, torch.arange(len(LAYOUTS)), f"{purpose}/names of layouts").argsort(stable=True)
+    layouts = torch.empty(len(index), dtype=torch.int64)
+    layouts[order] = names[torch.arange(len(index)) % len(LAYOUTS)]
+    return LAYOUTS[layouts]
+
+
+def _placed(first: Tensor, second: Tensor, where: Tensor) -> Mosaics:
+    """Two positions [n,2] of each group, put where the layouts [n,4] say."""
+    images = torch.empty(where.shape, dtype=torch.int64)
+    images[where] = first.flatten()
+    images[~where] = second.flatten()
+    return Mosaics(images, where)
+
+
+def _numbers(n: int) -> Tensor:
+    if n < 1:
+        raise ValueError(f"Expected n of at least 1 mosaic. Got {n}.")
+    return torch.arange(n)
+
+
+def _check_positions(what: str, positions: Tensor) -> None:
+    if not isinstance(positions, Tensor) or positions.dtype != torch.int64 or positions.ndim != 1:
+        is_tensor = isinstance(positions, Tensor)
+        got = f"{positions.dtype} with shape {list(positions.shape)}" if is_tensor else type(positions).__name__
+        raise ValueError(f"Expected {what} as an int64 tensor, one number an image or pair. Got {got}.")

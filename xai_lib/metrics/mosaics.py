@@ -1,0 +1,68 @@
+"""Which of a mosaic's four images does a map point at? (Focus; dominance paper §3.4.)
+
+A mosaic is a 2×2 grid of images. Its quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right.
+"""
+
+import torch
+from torch import Tensor
+
+from xai_lib.metrics.maps import check_maps, defined, is_finite
+from xai_lib.metrics.registry import register
+
+
+def quadrant_energy(attribution: Tensor) -> Tensor:
+    """Positive relevance R of each image in a mosaic: the sum of the positive values in its quadrant (Eq. 5).
+
+    Args:
+        attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0 (Eq. 4).
+
+    Returns:
+        float64 [B,4] on attribution's device, at least 0; NaN where a quadrant holds NaN.
+
+    Raises:
+        TypeError, ValueError: if `attribution` is not float [B,H,W], or H or W is odd.
+    """
+    check_maps(attribution)
+    _, height, width = attribution.shape
+    if height % 2 or width % 2:
+        raise ValueError(
+            f"Expected maps of 2×2 mosaics, of even height and width. Got {height} × {width}: "
+            "explain mosaics of an even size, or upsample the maps to one."
+        )
+    positive = attribution.detach().double().clamp(min=0)
+    return positive.unflatten(2, (2, -1)).unflatten(1, (2, -1)).sum((2, 4)).flatten(1)
+
+
+@register(
+    "focus",
+    better="higher",
+    range=(0.0, 1.0),
+    paper="Arias-Duart et al. 2022",
+    equation="dominance paper Eq. 5-6, which take over Focus",
+)
+def focus(attribution: Tensor, quadrants: Tensor) -> Tensor:
+    """Share of a mosaic's positive attribution that lies in the named quadrants. Higher is better.
+
+    Focus names the quadrants that show the explained class, two of four. The dominance paper names those that show
+    one cluster of the class (Eq. 6), where no share is better than another. Without any preference it is 0.5 on average
+    if the two quadrants take balanced places.
+
+    Args:
+        attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0.
+        quadrants: which quadrants count, bool [B,4].
+
+    Returns:
+        float32 [B] in [0, 1]; NaN for a map without a positive value or one that is not finite.
+
+    Raises:
+        TypeError, ValueError: if the arguments are not of these types and shapes.
+    """
+    energy = quadrant_energy(attribution)
+    if not isinstance(quadrants, Tensor) or quadrants.dtype != torch.bool:
+        got = quadrants.dtype if isinstance(quadrants, Tensor) else type(quadrants).__name__
+        raise TypeError(f"Expected quadrants as a bool tensor [B,4]. Got {got}.")
+    if quadrants.shape != energy.shape:
+        raise ValueError(f"Expected quadrants {list(energy.shape)}, one row a map. Got {list(quadrants.shape)}.")
+    total = energy.sum(1)
+    share = (energy * quadrants.to(energy.device)).sum(1) / total
+    return defined(share, is_finite(attribution) & (total > 0))
