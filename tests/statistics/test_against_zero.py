@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xai_lib.statistics import Claim, compare_correlation, compare_statistic, rank_agreement, verdict_table
+from xai_lib.statistics import (
+    Claim,
+    compare_correlation,
+    compare_differences,
+    compare_over_classes,
+    compare_statistic,
+    mean_interval,
+    rank_agreement,
+    verdict,
+    verdict_table,
+)
 
 
 def claim_of(name, a, b):
@@ -75,3 +85,51 @@ def test_the_verdict_table_takes_them():
     assert table["verdict"].tolist() == ["holds", "reverses", "holds", "undecided"]
     assert table["n_images"].tolist() == [30] * 4
     assert table.loc["n", "reason"] == "undecided (no interval)"
+
+
+def test_classes_are_averaged_over_networks_first():
+    values = np.random.default_rng(0).normal(0.3, 0.5, size=(4, 12))
+    values[:3, 5], values[:, 7], values[1, 0] = math.nan, math.nan, math.nan
+    by_class = np.array([np.nanmean(values[:, c]) for c in range(12) if c != 7])
+    result = compare_over_classes(values, a="a", b="b")
+    expected, interval = stats.ttest_1samp(by_class, 0), mean_interval(by_class)
+    assert (result.difference, result.p_value) == pytest.approx((by_class.mean(), expected.pvalue))
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high))
+    assert (result.unit, result.interval_over, result.test) == ("class", "classes", "t over classes")
+    assert (result.n_classes, result.n_seeds, result.n_images, result.n_undefined, result.n) == (11, 4, 0, 8, 11)
+    assert compare_over_classes(by_class, a="a", b="b").p_value == result.p_value
+
+
+def test_classes_may_bring_their_own_p_value():
+    result = compare_over_classes(np.array([0.1, 0.3, 0.2]), a="a", b="b", p_value=0.25, test="dealt anew")
+    assert (result.p_value, result.test) == (0.25, "dealt anew")
+
+
+@pytest.mark.parametrize(("values", "n"), [([], 0), ([math.nan], 0), ([0.3, math.nan], 1)])
+def test_one_class_is_no_evidence(values, n):
+    result = compare_over_classes(np.array(values), a="a", b="b")
+    assert math.isnan(result.p_value)
+    assert math.isnan(result.low)
+    assert (result.interval_over, result.n) == ("none", n)
+
+
+def test_classes_that_agree_entirely_have_a_p_value():
+    assert compare_over_classes(np.zeros(4), a="a", b="b").p_value == 1
+    assert compare_over_classes(np.full(4, 0.2), a="a", b="b").p_value == 0
+
+
+def test_classes_are_a_vector_or_a_table():
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 2\)"):
+        compare_over_classes(np.zeros((2, 2, 2)), a="a", b="b")
+
+
+def test_a_verdict_counts_the_units_it_speaks_about():
+    comparison = compare_over_classes(np.linspace(0.1, 0.5, 10), a="x", b="y")
+    decided = verdict(claim_of("up", "x", "y"), comparison)
+    assert (decided.reason, decided.n) == ("holds", 10)
+    row = verdict_table([claim_of("up", "x", "y")], {"up": comparison}).iloc[0]
+    assert (row["unit"], row["n_classes"], row["n_images"], row["interval_over"]) == ("class", 10, 0, "classes")
+    tables = np.random.default_rng(0).normal(size=(5, 20))
+    assert [compare_differences(tables, a="a", b="b", unit=unit).n for unit in ("seed", "image")] == [5, 20]
+    with pytest.raises(ValueError, match="compare_over_classes"):
+        compare_differences(tables, a="a", b="b", unit="class")

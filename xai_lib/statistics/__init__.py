@@ -1,6 +1,6 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
-from xai_lib.statistics.against_zero import compare_correlation, compare_statistic
+from xai_lib.statistics.against_zero import compare_correlation, compare_over_classes, compare_statistic
 from xai_lib.statistics.agreement import Agreement, Ranking, kendalls_w, nemenyi, rank_agreement
 from xai_lib.statistics.comparison import Comparison, compare_differences, holm, paired_comparison
 from xai_lib.statistics.intervals import Interval, mean_interval, mean_intervals, summarise
@@ -23,6 +23,7 @@ __all__ = [
     "compare_claim",
     "compare_correlation",
     "compare_differences",
+    "compare_over_classes",
     "compare_statistic",
     "discrimination",
     "fooled",

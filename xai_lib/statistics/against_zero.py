@@ -7,8 +7,8 @@ import numpy as np
 from scipy import stats
 
 from xai_lib.statistics.agreement import rank_agreement
-from xai_lib.statistics.comparison import Comparison
-from xai_lib.statistics.intervals import percentile_interval
+from xai_lib.statistics.comparison import Comparison, t_p
+from xai_lib.statistics.intervals import mean_interval, percentile_interval
 
 
 def compare_correlation(
@@ -35,12 +35,13 @@ def compare_correlation(
     if not math.isnan(agreement.value):
         correlate = stats.spearmanr if kind == "spearman" else stats.kendalltau
         p_value = float(correlate(x[defined], y[defined]).pvalue)
-    return _over_images(
+    return _of_statistic(
         agreement.value,
         (agreement.low, agreement.high),
         p_value,
         a=a,
         b=b,
+        unit="image",
         test=f"{kind.capitalize()} over images",
         n_images=agreement.n,
         n_undefined=agreement.n_undefined,
@@ -68,18 +69,62 @@ def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_imag
     if len(draws) and n_images > 1 and not math.isnan(value):
         interval = percentile_interval(draws)
         p_value = min(1.0, max(2 * min((draws <= 0).mean(), (draws >= 0).mean()), 1 / len(draws)))
-    return _over_images(float(value), interval, float(p_value), a=a, b=b, test=test, n_images=n_images)
+    return _of_statistic(float(value), interval, float(p_value), a=a, b=b, unit="image", test=test, n_images=n_images)
 
 
-def _over_images(
+def compare_over_classes(
+    values: np.ndarray, *, a: str, b: str, p_value: float | None = None, test: str = "t over classes"
+) -> Comparison:
+    """The comparison behind a claim about one number a class, whose mean over classes is set against 0.
+
+    Args:
+        values: one a class, [C], or one for each of S networks and C classes, [S, C]: averaged over networks first.
+            Above 0 where ``a`` is higher than ``b``. NaN is left out and counted.
+        a, b: names of the claim's two sides.
+        p_value: a two-sided p-value of another test, such as a permutation test; None for a t test over classes.
+        test: what the column ``test`` says.
+
+    Returns:
+        ``difference`` is the mean over classes, with its bootstrap interval over classes: it speaks about these
+        networks and other classes. ``n_seeds`` counts networks. The interval and the t test are NaN below two classes;
+        effect sizes are NaN, ``n_images`` is 0.
+
+    Raises:
+        ValueError: if values are not [C] or [S, C].
+    """
+    values = np.asarray(values, dtype=float)
+    if values.ndim not in (1, 2):
+        raise ValueError(f"Expected one value a class, [C], or [S, C] for S networks. Got shape {values.shape}.")
+    table = np.atleast_2d(values)
+    defined = ~np.isnan(table)
+    by_class = np.array([column[present].mean() for column, present in zip(table.T, defined.T) if present.any()])
+    interval = mean_interval(by_class)
+    return _of_statistic(
+        interval.mean,
+        (interval.low, interval.high),
+        t_p(by_class) if p_value is None else float(p_value),
+        a=a,
+        b=b,
+        unit="class",
+        test=test,
+        n_seeds=int(defined.any(axis=1).sum()),
+        n_classes=len(by_class),
+        n_undefined=int((~defined).sum()),
+    )
+
+
+def _of_statistic(
     value: float,
     interval: tuple[float, float],
     p_value: float,
     *,
     a: str,
     b: str,
+    unit: str,
     test: str,
-    n_images: int,
+    n_seeds: int = 0,
+    n_images: int = 0,
+    n_classes: int = 0,
     n_undefined: int = 0,
 ) -> Comparison:
     return Comparison(
@@ -88,8 +133,8 @@ def _over_images(
         difference=value,
         low=interval[0],
         high=interval[1],
-        interval_over="none" if math.isnan(interval[0]) else "images",
-        unit="image",
+        interval_over="none" if math.isnan(interval[0]) else {"image": "images", "class": "classes"}[unit],
+        unit=unit,
         test=test,
         p_value=p_value,
         p_sign_flip=math.nan,
@@ -97,7 +142,8 @@ def _over_images(
         d_images=math.nan,
         d_seeds=math.nan,
         superiority=math.nan,
-        n_seeds=0,
+        n_seeds=n_seeds,
         n_images=n_images,
         n_undefined=n_undefined,
+        n_classes=n_classes,
     )

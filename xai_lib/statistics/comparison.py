@@ -13,7 +13,7 @@ from xai_lib.statistics.intervals import check_columns, check_scores, mean_inter
 
 SIGNIFICANCE = 0.05
 MIN_SEEDS = 5  # as many trainings as the papers report; below, no p-value over seeds is given
-UNITS = ("seed", "image")
+UNITS = ("seed", "image", "class")  # of replication; "class": :func:`xai_lib.statistics.compare_over_classes`
 ADJUSTMENTS = frozenset({"accuracy", "confidence"})
 
 
@@ -29,6 +29,7 @@ class Comparison:
     ``superiority``: how often ``a`` scores higher than ``b`` on an image, ties counting half, in [0, 1].
     ``n_undefined``: pairs left out as a score is NaN; ``n_unpaired``: scores without a partner in the other condition.
     ``adjusted_for``: which of accuracy and confidence cannot explain the difference, by construction.
+    ``n_classes``: classes with a value, where the unit is the class; 0 elsewhere.
     """
 
     a: str
@@ -50,6 +51,12 @@ class Comparison:
     n_undefined: int
     n_unpaired: int = 0
     adjusted_for: frozenset[str] = frozenset()
+    n_classes: int = 0
+
+    @property
+    def n(self) -> int:
+        """How many units of replication there are."""
+        return dict(zip(UNITS, (self.n_seeds, self.n_images, self.n_classes)))[self.unit]
 
 
 def paired_comparison(
@@ -120,8 +127,8 @@ def compare_differences(
     Raises:
         ValueError: on an unknown unit or adjustment.
     """
-    if unit not in UNITS:
-        raise ValueError(f"Expected unit to be one of {UNITS}. Got {unit!r}.")
+    if unit not in ("seed", "image"):
+        raise ValueError(f"Expected unit 'seed' or 'image' (classes: compare_over_classes). Got {unit!r}.")
     if not set(adjusted_for) <= ADJUSTMENTS:
         raise ValueError(f"Expected adjusted_for within {sorted(ADJUSTMENTS)}. Got {sorted(adjusted_for)}.")
     table = np.atleast_2d(np.asarray(differences, dtype=float))
@@ -129,12 +136,12 @@ def compare_differences(
     table = table[~np.isnan(table).all(axis=1)][:, ~np.isnan(table).all(axis=0)]
     by_seed, by_image = _means(table, 1), _means(table, 0)
     interval = mean_interval(table if unit == "seed" else by_image)
-    p_images = _p_or_one(by_image, lambda d: stats.wilcoxon(d).pvalue)
+    p_images = signed_rank_p(by_image)
     enough = len(by_seed) >= MIN_SEEDS
     if unit == "image":
         test, p_value = "Wilcoxon signed-rank over images", p_images
     elif enough:
-        test, p_value = "t over seeds", _p_or_one(by_seed, _t_test)
+        test, p_value = "t over seeds", t_p(by_seed)
     else:
         test, p_value = f"none (fewer than {MIN_SEEDS} seeds)", math.nan
     return Comparison(
@@ -170,6 +177,22 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
+def t_p(differences: np.ndarray) -> float:
+    """Two-sided p-value of Student's t for a mean of 0 of ``differences`` [n] without NaN.
+
+    1 where all are 0, 0 where all are another number (the limit of t), NaN below two.
+    """
+    return _p_or_one(differences, lambda d: 0.0 if _constant(d) else stats.ttest_1samp(d, 0).pvalue)
+
+
+def signed_rank_p(differences: np.ndarray) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out.
+
+    1 where all are 0, NaN below two.
+    """
+    return _p_or_one(differences, lambda d: stats.wilcoxon(d).pvalue)
+
+
 def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: str, name: str) -> pd.DataFrame:
     """One condition's scores, one row for each seed and image."""
     check_columns(scores, ["metric", between] + ([] if method is None else ["method"]))
@@ -199,11 +222,6 @@ def _p_or_one(differences: np.ndarray, test: Callable[[np.ndarray], float]) -> f
     if not differences.any():
         return 1.0
     return float(test(differences))
-
-
-def _t_test(differences: np.ndarray) -> float:
-    """Two-sided p-value of a mean of 0; 0 where all differences are one number, the limit of t."""
-    return 0.0 if _constant(differences) else stats.ttest_1samp(differences, 0).pvalue
 
 
 def _constant(differences: np.ndarray) -> bool:

@@ -61,7 +61,7 @@ class Verdict:
     """A claim's verdict. ``difference``, ``low`` and ``high`` point in the claimed direction: above 0 supports it.
 
     ``reason`` is what the book prints: "holds", "reverses", or "undecided (...)" with what is missing.
-    ``n`` counts units of replication: seeds or images.
+    ``n`` counts units of replication: seeds, images or classes.
     """
 
     claim: str
@@ -123,7 +123,7 @@ def verdict(
         low=bounds[0],
         high=bounds[1],
         p_holm=p,
-        n=comparison.n_seeds if comparison.unit == "seed" else comparison.n_images,
+        n=comparison.n,
     )
 
 
@@ -139,9 +139,10 @@ def verdict_table(
 
     Returns:
         Columns ``claim, paper, section, text, dataset, metric, method, better, a, b, difference, low, high,
-        interval_over, test, p_value, p_holm, d_images, d_seeds, superiority, unit, n_seeds, n_images, n_undefined,
-        accuracy_difference, confidence_difference, adjusted_for, verdict, reason``. Differences and effect sizes point
-        in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a`` minus ``b``.
+        interval_over, test, p_value, p_holm, d_images, d_seeds, superiority, unit, n_seeds, n_images, n_classes,
+        n_undefined, accuracy_difference, confidence_difference, adjusted_for, verdict, reason``. Differences and effect
+        sizes point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
+        minus ``b``.
 
     Raises:
         ValueError: where two claims share an id or a claim has no comparison.
@@ -203,6 +204,7 @@ def _row(claim: Claim, comparison: Comparison, decided: Verdict, match: Matched 
         "unit": comparison.unit,
         "n_seeds": comparison.n_seeds,
         "n_images": comparison.n_images,
+        "n_classes": comparison.n_classes,
         "n_undefined": comparison.n_undefined,
         "accuracy_difference": match.accuracy_difference if match else float("nan"),
         "confidence_difference": match.confidence_difference if match else float("nan"),
