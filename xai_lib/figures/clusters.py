@@ -8,18 +8,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from xai_lib.figures.style import PAGE_WIDTH
+from xai_lib.figures.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL
 
 _LARGE = 12  # labels; larger clusters share a bar
 _NUMBERED = 12  # labels at most whose shares are written in the cells
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
-_MARKERS = "osD^vP"
 _COMPARISONS = {
     "seeds": "another seed",
     "bootstrap": "documents drawn again",
     "halves": "two halves of the documents",
 }
-_SMALL = 9  # points
 
 
 def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Figure:
@@ -40,19 +37,19 @@ def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Fi
         for y, x in np.argwhere(np.isfinite(values)):
             ink = "white" if values[y, x] > 0.6 * highest else "black"
             text = f"{values[y, x]:.2f}".removeprefix("0")
-            axis.text(x, y, text, ha="center", va="center", fontsize=_SMALL, color=ink)
+            axis.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=ink)
     start = 0
     for cluster in partition:
         corner, size = (start - 0.5, start - 0.5), len(cluster)
         axis.add_patch(Rectangle(corner, size, size, fill=False, edgecolor="#D55E00", linewidth=2, clip_on=False))
         start += size
-    axis.set_xticks(range(n), frame.columns, rotation=90, fontsize=_SMALL)
-    axis.set_yticks(range(n), frame.index, fontsize=_SMALL)
+    axis.set_xticks(range(n), frame.columns, rotation=90, fontsize=SMALL)
+    axis.set_yticks(range(n), frame.index, fontsize=SMALL)
     axis.tick_params(top=False, labeltop=True, labelbottom=False, length=0, pad=3)
     axis.grid(False)
     bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.8, aspect=30)
-    bar.set_label("share of the documents with either that have both", fontsize=_SMALL)
-    bar.ax.tick_params(labelsize=_SMALL)
+    bar.set_label("share of the documents with either that have both", fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
     return figure
 
 
@@ -74,14 +71,14 @@ def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
             places,
             [found.count(size) for size in present],
             width,
-            color=_COLOURS[number % len(_COLOURS)],
+            color=COLOURS[number % len(COLOURS)],
             label=f"{name} ({len(found)})",
         )
     axis.set_xticks(range(len(present)), [f"> {_LARGE}" if size > _LARGE else size for size in present])
     axis.set(xlabel="classes in a cluster", ylabel="clusters")
-    axis.tick_params(labelsize=_SMALL)
+    axis.tick_params(labelsize=SMALL)
     axis.grid(axis="x", visible=False)
-    axis.legend(fontsize=_SMALL)
+    axis.legend(fontsize=SMALL)
     return figure
 
 
@@ -101,15 +98,15 @@ def stability(frame: pd.DataFrame) -> Figure:
             rows["ari"],
             places,
             xerr=[rows["ari"] - rows["low"], rows["high"] - rows["ari"]],
-            fmt=_MARKERS[number],
-            color=_COLOURS[number],
+            fmt=MARKERS[number],
+            color=COLOURS[number],
             markersize=5.5,
             linewidth=1.6,
             label=_COMPARISONS[kind],
         )
     axis.set_yticks(range(len(names)), names)
     axis.set(xlim=(min(0, frame["low"].min()), 1.02), ylim=(len(names) - 0.5, -0.5))
-    axis.set_xlabel("adjusted Rand index (1: the same clusters)", fontsize=_SMALL)
-    axis.tick_params(labelsize=_SMALL)
-    figure.legend(loc="outside upper center", ncols=len(kinds), fontsize=_SMALL, frameon=False)
+    axis.set_xlabel("adjusted Rand index (1: the same clusters)", fontsize=SMALL)
+    axis.tick_params(labelsize=SMALL)
+    figure.legend(loc="outside upper center", ncols=len(kinds), fontsize=SMALL, frameon=False)
     return figure

@@ -14,21 +14,19 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from xai_lib.figures.style import COLOURS, PAGE_WIDTH
+from xai_lib.figures.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT
 from xai_lib.labels import METHOD_NAMES
 
 _PALETTE = "PuOr_r"  # two-sided, told apart by readers with any colour vision
 _LEVEL = 0.05
 _STEPS = (0, 0.001, 0.01, _LEVEL, 1)  # of p-values
-_MARKERS = "osD^vP"
 _ABREAST = 5  # matrices without numbers
-_TEXT, _SMALL = 10, 9  # points; small figures on a phone leave two thirds of it
 
 
 def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> Figure:
     """Dominance of a row's cluster over a column's, beside the p-values (Figure 2 of the paper, top); a row a class.
 
-    Bold where p is below 0.05, faint and hatched elsewhere. One scale of colours, centred on 0.5, serves all classes.
+    Framed and bold where p is below 0.05. One scale of colours, centred on 0.5, serves all classes.
 
     Args:
         matrices: title -> dominance float [P,P] in [0,1] and p-values float [P,P], NaN where there is none.
@@ -51,12 +49,12 @@ def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], na
             dark = abs(values[y, x] - 0.5) > 0.7 * reach
             _number(left, x, y, _share(values[y, x]), dark=dark, bold=decided, n=len(names))
             _number(right, x, y, _p_value(p_values[y, x]), dark=p_values[y, x] < _STEPS[2], bold=decided, n=len(names))
-            if not decided:
+            if decided:
                 left.add_patch(
-                    Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="///", edgecolor="0.8", linewidth=0)
+                    Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="black", linewidth=1.6, zorder=3)
                 )
-        left.set_title(f"{title}: dominance", fontsize=_TEXT)
-        right.set_title(f"{title}: p-values, Holm", fontsize=_TEXT)
+        left.set_title(f"{title}: dominance", fontsize=TEXT)
+        right.set_title(f"{title}: p-values, Holm", fontsize=TEXT)
     _scale(figure, dominance, axes[:, 0], "dominance of the row's cluster")
     bar = _scale(figure, significance, axes[:, 1], "p-value")
     bar.ax.set_xticks(_STEPS, [f"{step:g}" for step in _STEPS])
@@ -72,10 +70,10 @@ def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
         matrices: class -> dominance float [P,P] in [0,1] and p-values float [P,P], NaN where there is none.
     """
     reach = _reach([values for values, _ in matrices.values()])
-    width = min(_ABREAST, len(matrices))
-    height = math.ceil(len(matrices) / width)
+    height = math.ceil(len(matrices) / _ABREAST)
+    width = math.ceil(len(matrices) / height)
     side = PAGE_WIDTH / _ABREAST
-    size = (max(side * width, 3), (side + 0.25) * height + 0.75)
+    size = (max(side * width, 3.4), (side + 0.25) * height + 0.75)
     figure, axes = plt.subplots(height, width, figsize=size, squeeze=False)
     for axis, (title, (values, p_values)) in zip(axes.flat, matrices.items()):
         shown = axis.imshow(values, cmap=_PALETTE, vmin=0.5 - reach, vmax=0.5 + reach)
@@ -84,7 +82,7 @@ def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
         dark = [abs(values[y, x] - 0.5) > 0.7 * reach for y, x in decided]
         axis.scatter(decided[:, 1], decided[:, 0], s=9, color=["white" if here else "black" for here in dark])
         _cells(axis, range(1, len(values) + 1))
-        axis.set_title(textwrap.fill(title, 14), fontsize=_TEXT)
+        axis.set_title(textwrap.fill(title, 14), fontsize=TEXT)
     for axis in axes.flat[len(matrices) :]:
         axis.axis("off")
     _scale(figure, shown, axes, "dominance of the row's cluster; dot: p < 0.05")
@@ -104,12 +102,12 @@ def against_outputs(frame: pd.DataFrame) -> Figure:
     for line, label in zip(axes, labels):
         rows = frame[frame["label"] == label]
         for axis, column in zip(line, columns):
-            axis.axhline(0.5, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
+            axis.axhline(0.5, color="0.4", linestyle=":", linewidth=1.4, zorder=1)
             axis.scatter(rows[column], rows["dominance"], s=14, color=COLOURS[0], alpha=0.6, linewidth=0)
-            axis.tick_params(labelsize=_SMALL)
-        line[0].set_ylabel(f"{label}: dominance", fontsize=_TEXT)
+            axis.tick_params(labelsize=SMALL)
+        line[0].set_ylabel(f"{label}: dominance", fontsize=TEXT)
     for axis, title in zip(axes[-1], columns.values()):
-        axis.set_xlabel(title, fontsize=_TEXT)
+        axis.set_xlabel(title, fontsize=TEXT)
     return figure
 
 
@@ -123,14 +121,14 @@ def focus(frame: pd.DataFrame) -> Figure:
     step = 0.7 / len(networks)
     size = (PAGE_WIDTH, (0.26 + 0.13 * len(networks)) * len(names) + 1.3)
     figure, axis = plt.subplots(figsize=size)
-    axis.axvline(0.5, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
+    axis.axvline(0.5, color="0.4", linestyle=":", linewidth=1.4, zorder=1)
     for number, network in enumerate(networks):
         rows = frame[frame["network"] == network]
         axis.errorbar(
             rows["mean"],
             rows["explainer"].map(names.index) + (number - (len(networks) - 1) / 2) * step,
             xerr=[rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
-            fmt=_MARKERS[number % len(_MARKERS)],
+            fmt=MARKERS[number % len(MARKERS)],
             color=COLOURS[number % len(COLOURS)],
             markersize=5.5,
             linewidth=1.6,
@@ -138,9 +136,9 @@ def focus(frame: pd.DataFrame) -> Figure:
         )
     axis.set_yticks(range(len(names)), [METHOD_NAMES[name] for name in names])
     axis.set(xlim=(0, 1.02), ylim=(len(names) - 0.5, -0.5))
-    axis.set_xlabel("Focus, with 95 % interval (0.5: as a map that knows nothing)", fontsize=_SMALL)
-    axis.tick_params(labelsize=_SMALL)
-    figure.legend(loc="outside upper center", ncols=min(3, len(networks)), fontsize=_SMALL, frameon=False)
+    axis.set_xlabel("Focus, with 95 % interval (0.5: as a map that knows nothing)", fontsize=SMALL)
+    axis.tick_params(labelsize=SMALL)
+    figure.legend(loc="outside upper center", ncols=min(3, len(networks)), fontsize=SMALL, frameon=False)
     return figure
 
 
@@ -151,10 +149,9 @@ def _reach(matrices: Sequence[np.ndarray]) -> float:
 
 
 def _number(axis: Axes, x: int, y: int, text: str, *, dark: bool, bold: bool, n: int) -> None:
-    """Write in a cell of an ``n`` by ``n`` matrix; white on ``dark`` cells, grey unless ``bold``."""
-    ink = "white" if dark else "black" if bold else "0.35"
-    weight = "bold" if bold else "normal"
-    axis.text(x, y, text, ha="center", va="center", fontsize=min(_SMALL, 54 / n), color=ink, weight=weight)
+    """Write in a cell of an ``n`` by ``n`` matrix; white on ``dark`` cells."""
+    look = {"color": "white" if dark else "black", "weight": "bold" if bold else "normal"}
+    axis.text(x, y, text, ha="center", va="center", fontsize=min(TEXT, 56 / n), **look)
 
 
 def _share(value: float) -> str:
@@ -168,14 +165,14 @@ def _p_value(value: float) -> str:
 
 
 def _cells(axis: Axes, names: Sequence[str | int]) -> None:
-    axis.set_xticks(range(len(names)), names, fontsize=_SMALL)
-    axis.set_yticks(range(len(names)), names, fontsize=_SMALL)
+    axis.set_xticks(range(len(names)), names, fontsize=SMALL)
+    axis.set_yticks(range(len(names)), names, fontsize=SMALL)
     axis.tick_params(length=0, pad=2)
     axis.grid(False)
 
 
 def _scale(figure: Figure, shown: AxesImage, axes: np.ndarray, label: str) -> Colorbar:
     bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, aspect=30)
-    bar.set_label(label, fontsize=_SMALL)
-    bar.ax.tick_params(labelsize=_SMALL)
+    bar.set_label(label, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
     return bar

@@ -1,6 +1,7 @@
 """Figures of the clusters of a class and of the mosaics built from them."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,11 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from xai_lib.figures.images import bare, overlay, show
-from xai_lib.figures.style import COLOURS, PAGE_WIDTH
+from xai_lib.figures.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
 
 _FIRST, _SECOND = COLOURS[:2]
 _ABREAST = 2  # mosaics, each beside its overlay
 _LARGEST = 1.25  # inches, of a representative
-_TEXT, _SMALL = 10, 9  # points; small figures on a phone leave two thirds of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
         overlay(right, example.image, example.heat)
         for axis in (left, right):
             _frames(axis, example)
-        left.set_title(example.title, fontsize=_TEXT, loc="left")
+        left.set_title(example.title, fontsize=TEXT, loc="left")
     for axis in pairs[len(shown) :].flat:
         axis.axis("off")
     return figure
@@ -71,17 +71,19 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
         images: the name of a cluster -> float [n,3,H,W] in [0,1]; clusters may have different numbers of images.
     """
     width = max(len(row) for row in images.values())
-    side = min(_LARGEST, (PAGE_WIDTH - 0.3) / width)
-    size = (side * width + 0.3, side * len(images))
+    names = [textwrap.fill(name, 10) for name in images]
+    words = 0.15 + 0.09 * max(len(line) for name in names for line in name.split("\n"))
+    side = min(_LARGEST, (PAGE_WIDTH - words) / width)
+    size = (side * width + words, side * len(images))
     figure, axes = plt.subplots(len(images), width, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    for line, (name, row) in zip(axes, images.items()):
+    for line, name, row in zip(axes, names, images.values()):
         for axis, image in zip(line, row):
             bare(axis)
             show(axis, image)
         for axis in line[len(row) :]:
             axis.axis("off")
-        line[0].set_ylabel(name, fontsize=_TEXT)
+        line[0].set_ylabel(name, fontsize=TEXT, rotation=0, ha="right", va="center")
     return figure
 
 
@@ -102,10 +104,10 @@ def choices(frame: pd.DataFrame) -> Figure:
         means = frame.groupby("n_clusters")[column].mean()
         axis.plot(means.index, means, "o-", color=COLOURS[0], linewidth=2.4, markersize=5)
         axis.set_xticks(means.index)
-        axis.tick_params(labelsize=_SMALL)
-    axes[0].set_title("silhouette", fontsize=_TEXT)
-    axes[1].set_title("gap statistic", fontsize=_TEXT)
-    figure.supxlabel("number of clusters", fontsize=_SMALL)
+        axis.tick_params(labelsize=SMALL)
+    axes[0].set_title("silhouette", fontsize=TEXT)
+    axes[1].set_title("gap statistic", fontsize=TEXT)
+    figure.supxlabel("number of clusters", fontsize=SMALL)
     return figure
 
 
@@ -126,7 +128,7 @@ def _frames(axis: Axes, example: Shown) -> None:
             transform=axis.transAxes,
             ha="right" if column else "left",
             va="bottom" if row else "top",
-            fontsize=_SMALL,
+            fontsize=SMALL,
             weight="bold",
             color="white",
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 1.5},

@@ -6,14 +6,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from xai_lib.figures.style import COLOURS, PAGE_WIDTH
+from xai_lib.figures.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT
 
-_MARKERS = "osD^vP"
 _SHARES: Mapping[str, str] = {
     "training_share": "share of the training images",
     "representation": "share in training / in evaluation",
 }
-_TEXT, _SMALL = 10, 9  # points; small figures on a phone leave two thirds of it
 
 
 def training_share(frame: pd.DataFrame) -> Figure:
@@ -31,10 +29,10 @@ def training_share(frame: pd.DataFrame) -> Figure:
         axis.plot(means.index, means, "o-", color=COLOURS[0], linewidth=2.4, markersize=5)
         axis.set_xticks(means.index)
         axis.set_ylim(0, None)
-        axis.set_title(title, fontsize=_TEXT)
-        axis.tick_params(labelsize=_SMALL)
-    axes[1].axhline(1, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
-    figure.supxlabel("rank of the cluster (1: most dominant)", fontsize=_SMALL)
+        axis.set_title(title, fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL)
+    axes[1].axhline(1, color="0.4", linestyle=":", linewidth=1.4, zorder=1)
+    figure.supxlabel("rank of the cluster (1: most dominant)", fontsize=SMALL)
     return figure
 
 
@@ -53,7 +51,7 @@ def class_correlations(frame: pd.DataFrame, means: pd.DataFrame) -> Figure:
     for axis, share in zip(axes[0], shares):
         rows = frame[frame["share"] == share]
         mean = means[means["share"] == share]
-        axis.axvline(0, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
+        axis.axvline(0, color="0.4", linestyle=":", linewidth=1.4, zorder=1)
         axis.axhline(len(labels) - 0.5, color="0.4", linewidth=0.8)
         axis.scatter(rows["correlation"], rows["label"].map(labels.index), s=26, color="0.45", alpha=0.8, linewidth=0)
         axis.errorbar(
@@ -65,11 +63,11 @@ def class_correlations(frame: pd.DataFrame, means: pd.DataFrame) -> Figure:
             markersize=6,
             linewidth=2,
         )
-        axis.set_title(_SHARES[share], fontsize=_TEXT)
-        axis.tick_params(labelsize=_SMALL)
+        axis.set_title(_SHARES[share], fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL)
     axes[0, 0].set_yticks(range(len(labels) + 1), [*labels, "mean"])
     axes[0, 0].set(xlim=(-1.05, 1.05), ylim=(len(labels) + 0.6, -0.6))
-    figure.supxlabel("rank correlation with dominance; mean with 95 % interval", fontsize=_SMALL)
+    figure.supxlabel("rank correlation with dominance; mean with 95 % interval", fontsize=SMALL)
     return figure
 
 
@@ -80,7 +78,7 @@ def power(frame: pd.DataFrame) -> Figure:
 
     Args:
         frame: rows with score, rarity (share of the class's training images, in [0,1]), hit (rate in [0,1]), low, high,
-            trainings.
+            trainings (how many; the fewest are written down).
     """
     rarities = sorted(frame["rarity"].unique())
     scores = [score for score in frame["score"].unique() if score != "random"]
@@ -91,20 +89,23 @@ def power(frame: pd.DataFrame) -> Figure:
             rows["rarity"].map(rarities.index) + (number - (len(scores) - 1) / 2) * 0.08,
             rows["hit"],
             yerr=[rows["hit"] - rows["low"], rows["high"] - rows["hit"]],
-            fmt=f"{_MARKERS[number % len(_MARKERS)]}-",
+            fmt=f"{MARKERS[number % len(MARKERS)]}-",
             color=COLOURS[number % len(COLOURS)],
             markersize=5.5,
             linewidth=1.6,
             elinewidth=1.1,
             label=score,
         )
-    for chance in frame.loc[frame["score"] == "random", "hit"].unique():
-        axis.axhline(chance, color="0.4", linestyle=":", linewidth=1.6, zorder=0, label="chance")
+    chance = frame[frame["score"] == "random"].sort_values("rarity")
+    if len(chance):
+        axis.plot(chance["rarity"].map(rarities.index), chance["hit"], ":", color="0.3", linewidth=1.6, label="chance")
     axis.set_xticks(range(len(rarities)), [f"{100 * rarity:g} %" for rarity in rarities])
     axis.set_ylim(-0.02, 1.02)
-    axis.set_xlabel("share of the class's training images that are of the rare mode", fontsize=_SMALL)
-    trainings = frame["trainings"].unique()
-    axis.set_ylabel(f"rare cluster found first\n({trainings.min()} trainings)", fontsize=_SMALL)
-    axis.tick_params(labelsize=_SMALL)
-    figure.legend(loc="outside upper center", ncols=3, fontsize=_SMALL, frameon=False)
+    axis.set_xlabel("share of the class's training images that are of the rare mode", fontsize=SMALL)
+    axis.set_ylabel(f"rare cluster found first\n({frame['trainings'].min()} trainings)", fontsize=SMALL)
+    axis.tick_params(labelsize=SMALL)
+    handles, labels = axis.get_legend_handles_labels()
+    if len(chance):  # matplotlib names lines before those with error bars
+        handles, labels = handles[1:] + handles[:1], labels[1:] + labels[:1]
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
     return figure

@@ -12,13 +12,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from xai_lib.figures.images import bare, overlay, show
-from xai_lib.figures.style import PAGE_WIDTH
+from xai_lib.figures.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
 from xai_lib.labels import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.whole_output.explanation import WholeOutput
 
-_CLUSTER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")  # Okabe and Ito's; used over and over
 _ABREAST = 3  # classes of a cluster, or panels of curves
-_TEXT, _SMALL = 10, 9  # points; small figures on a phone leave two thirds of it
 
 
 def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Figure:
@@ -72,7 +70,7 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
     for row, (line, method) in enumerate(zip(axes, methods)):
         for axis, (number, label) in zip(line[1:], shown):
             _map(axis, image, _of_class(output, method, label), number, "" if row else titles[label])
-        line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=_TEXT)
+        line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=TEXT)
     _without_empty(axes)
     return figure
 
@@ -104,14 +102,14 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
             axis.plot(rows["removed"], rows[column], label=label, **look)
             axis.plot(rows["removed"].iloc[-1:], rows[column].iloc[-1:], "o", color=look["color"], markersize=4)
         axis.axvspan(ends.min(), 2, color="0.92", linewidth=0, zorder=0)
-        axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=_TEXT)
-        axis.tick_params(labelsize=_SMALL, labelbottom=True)
+        axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL, labelbottom=True)
     for axis in axes.flat[len(methods) :]:
         axis.axis("off")
     axes[0, 0].set(xlim=(0, 1.04 * ends.max()), ylim=(-0.02, 1.02))
-    figure.supxlabel("share of the pixels deleted", fontsize=_SMALL)
+    figure.supxlabel("share of the pixels deleted", fontsize=SMALL)
     figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=_SMALL, frameon=False
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False
     )
     return figure
 
@@ -139,11 +137,11 @@ def part_energy(frame: pd.DataFrame) -> Figure:
         )
         for chance in rows.loc[rows["method"] == "random", "mean"]:
             axis.axvline(chance, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
-        axis.set_title(METHOD_NAMES[base], fontsize=_TEXT)
-        axis.tick_params(labelsize=_SMALL)
+        axis.set_title(METHOD_NAMES[base], fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL)
     axes[0, 0].set_yticks(range(len(methods)), [textwrap.fill(WHOLE_OUTPUT_NAMES[method], 16) for method in methods])
     axes[0, 0].set(xlim=(0, None), ylim=(len(methods) - 0.5, -0.5))
-    figure.supxlabel("share of the energy in the differing part, with 95 % interval", fontsize=_SMALL)
+    figure.supxlabel("share of the energy in the differing part, with 95 % interval", fontsize=SMALL)
     return figure
 
 
@@ -166,7 +164,7 @@ def _titles(output: WholeOutput, names: Sequence[str], width: int) -> dict[int, 
 
 def _broken(name: str, width: int) -> str:
     """A name in lines that fit a picture of ``width`` abreast."""
-    return textwrap.fill(name, int(_side(width) * 72 / (0.6 * _TEXT)))
+    return textwrap.fill(name, int(_side(width) * 72 / (0.6 * TEXT)))
 
 
 def _side(width: int) -> float:
@@ -193,7 +191,7 @@ def _without_empty(axes: np.ndarray) -> None:
 
 def _image(axis: Axes, image: Tensor) -> None:
     show(axis, image)
-    axis.set_title("image", fontsize=_TEXT)
+    axis.set_title("image", fontsize=TEXT)
 
 
 def _map(axis: Axes, image: Tensor, heat: Tensor, cluster: int, title: str) -> None:
@@ -201,6 +199,6 @@ def _map(axis: Axes, image: Tensor, heat: Tensor, cluster: int, title: str) -> N
     highest = float(heat.max())
     overlay(axis, image, heat / highest if highest > 0 else heat)
     if highest <= 0:
-        axis.text(0.5, 0.5, "empty", color="white", ha="center", va="center", fontsize=_SMALL, transform=axis.transAxes)
-    axis.set_title(title, fontsize=_TEXT)
-    axis.spines[:].set(visible=True, edgecolor=_CLUSTER_COLOURS[cluster % len(_CLUSTER_COLOURS)], linewidth=2.5)
+        axis.text(0.5, 0.5, "empty", color="white", ha="center", va="center", fontsize=SMALL, transform=axis.transAxes)
+    axis.set_title(title, fontsize=TEXT)
+    axis.spines[:].set(visible=True, edgecolor=COLOURS[cluster % len(COLOURS)], linewidth=2.5)
