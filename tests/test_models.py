@@ -8,6 +8,7 @@ from torch import nn
 from xai_lib import models
 
 SMALL = {"resnet8": 4, "resnet18": 4, "resnet50": None}
+RESIZING = ("resnet18-224", "resnet50-224")
 
 
 @pytest.fixture(scope="module", params=SMALL)
@@ -50,6 +51,9 @@ def activations(classifier, x):
         ("resnet18", None, 32, (512, 4, 4)),
         ("resnet18", 8, 32, (64, 4, 4)),
         ("resnet50", None, 64, (2048, 2, 2)),
+        ("resnet18-224", None, 32, (512, 7, 7)),
+        ("resnet18-224", None, 64, (512, 7, 7)),
+        ("resnet50-224", None, 32, (2048, 7, 7)),
     ],
 )
 def test_shapes(architecture, width, size, expected):
@@ -89,6 +93,31 @@ def test_resnet50_is_torchvisions():
     reference.load_state_dict(dict(zip(names, ours_state.values())))
     with torch.no_grad():
         torch.testing.assert_close(ours(pictures(64)), reference.eval()(pictures(64)), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", RESIZING)
+def test_networks_that_resize_are_torchvisions_on_enlarged_images(architecture):
+    ours = models.build(architecture, 5, seed=3).eval()
+    reference = getattr(torchvision.models, architecture.removesuffix("-224"))(num_classes=5).eval()
+    reference.load_state_dict(dict(zip(reference.state_dict(), ours.state_dict().values(), strict=True)))
+    for size in (32, 64, 224):
+        enlarged = nn.functional.interpolate(pictures(size), (224, 224), mode="bilinear")
+        assert size != 224 or torch.equal(enlarged, pictures(size))
+        with torch.no_grad():
+            torch.testing.assert_close(ours(pictures(size)), reference(enlarged), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", RESIZING)
+def test_the_resize_is_not_a_layer_and_survives_folding(architecture):
+    classifier = models.build(architecture, 5, seed=3).eval()
+    blocks = {"resnet18-224": (2, 2, 2, 2), "resnet50-224": (3, 4, 6, 3)}[architecture]
+    stages = [f"backbone.layer{number}.{i}" for number, count in enumerate(blocks, 1) for i in range(count)]
+    assert list(classifier.layers()) == ["backbone.stem", *stages]
+    assert classifier.default_layer() is classifier.backbone.layer4[-1]
+    folded = models.fold_batchnorm(classifier)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(folded(pictures(32)), classifier(pictures(32)), rtol=1e-4, atol=1e-4)
 
 
 def test_the_head_stands_on_the_mean_of_each_map(trained):
@@ -192,9 +221,11 @@ def test_channels_last_is_kept_to_the_last_map(architecture):
 
 
 def test_an_unknown_architecture_lists_those_there_are():
-    with pytest.raises(ValueError, match=r"resnet8, resnet18, resnet50\. Got 'resnet81'\. Did you mean resnet8"):
+    with pytest.raises(
+        ValueError, match=r"resnet8, resnet18, resnet50, resnet18-224, resnet50-224\. Got 'resnet81'\. Did you mean"
+    ):
         models.build("resnet81", 10, seed=0)
-    assert models.names() == ["resnet8", "resnet18", "resnet50"]
+    assert models.names() == ["resnet8", "resnet18", "resnet50", *RESIZING]
 
 
 @pytest.mark.parametrize("bad", [0, -3, 2.5, True, "10"])
@@ -205,9 +236,10 @@ def test_numbers_that_make_no_network_are_refused(bad):
         models.build("resnet8", 10, width=bad, seed=0)
 
 
-def test_resnet50_has_one_width():
-    with pytest.raises(ValueError, match=r"Expected width 64, or None, for resnet50\. Got 32"):
-        models.build("resnet50", 10, width=32, seed=0)
+@pytest.mark.parametrize("architecture", ["resnet50", *RESIZING])
+def test_torchvisions_layers_have_one_width(architecture):
+    with pytest.raises(ValueError, match=r"Expected width 64, or None, for a network of torchvision's layers\. Got 32"):
+        models.build(architecture, 10, width=32, seed=0)
 
 
 @pytest.mark.gpu

@@ -10,7 +10,7 @@ import torchvision
 from torch import nn
 
 from xai_lib import pretrained as module
-from xai_lib.pretrained import pretrained, state_digest
+from xai_lib.pretrained import imagenet_start, pretrained, start_file, state_digest
 
 NAME = "torchvision:resnet50"
 
@@ -60,11 +60,16 @@ def publish(monkeypatch, url):
 def test_published_files_are_the_first_imagenet_weights():
     found = {name: published.file_name for name, published in module._PUBLISHED.items()}
     assert found == {
+        "torchvision:resnet18": "resnet18-f37072fd.pth",
         "torchvision:resnet50": "resnet50-0676ba61.pth",
         "torchvision:googlenet": "googlenet-1378be20.pth",
     }
     assert module.names() == list(found)
-    assert [published.sha256_start for published in module._PUBLISHED.values()] == ["0676ba61", "1378be20"]
+    assert [published.sha256_start for published in module._PUBLISHED.values()] == [
+        "f37072fd",
+        "0676ba61",
+        "1378be20",
+    ]
 
 
 @pytest.mark.parametrize("name", module.names())
@@ -78,7 +83,9 @@ def test_missing_weights_say_which_file_goes_where(name, hub):
 
 
 def test_an_unknown_network_lists_those_that_exist():
-    with pytest.raises(ValueError, match=r"torchvision:resnet50, torchvision:googlenet. Got 'resnet50'"):
+    with pytest.raises(
+        ValueError, match=r"torchvision:resnet18, torchvision:resnet50, torchvision:googlenet. Got 'resnet50'"
+    ):
         pretrained("resnet50")
 
 
@@ -133,7 +140,12 @@ def googlenet_with_heads():
 
 
 @pytest.mark.parametrize(
-    ("name", "build"), [(NAME, torchvision.models.resnet50), ("torchvision:googlenet", googlenet_with_heads)]
+    ("name", "build"),
+    [
+        ("torchvision:resnet18", torchvision.models.resnet18),
+        (NAME, torchvision.models.resnet50),
+        ("torchvision:googlenet", googlenet_with_heads),
+    ],
 )
 def test_networks_compute_what_torchvisions_own_do(name, build, tmp_path, monkeypatch):
     torch.manual_seed(0)
@@ -148,6 +160,35 @@ def test_networks_compute_what_torchvisions_own_do(name, build, tmp_path, monkey
         assert torch.equal(logits, reference(x))
     assert not any("aux" in key for key in loaded.state_dict())
     assert not copy.deepcopy(loaded).training
+
+
+@pytest.mark.parametrize("architecture", ["resnet18-224", "resnet50-224"])
+def test_fine_tuning_starts_from_published_features_under_a_head_of_its_own(architecture, hub, monkeypatch):
+    name = architecture.removesuffix("-224")
+    torch.manual_seed(0)
+    reference = getattr(torchvision.models, name)().eval()
+    hub.mkdir(parents=True)
+    file = published_file(hub, reference)
+    build = module._PUBLISHED[f"torchvision:{name}"].build
+    monkeypatch.setitem(module._PUBLISHED, f"torchvision:{name}", module._Published(build, f"x/{file.name}"))
+    state = torch.random.get_rng_state()
+    start, again, other = (imagenet_start(architecture, 7, seed=seed, download=False).eval() for seed in (1, 1, 2))
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert start_file(architecture) == file.name
+    assert state_digest(start) == state_digest(again)
+    assert state_digest(start.backbone) == state_digest(other.backbone)
+    assert not torch.equal(start.head.weight, other.head.weight) and start.head.weight.shape[0] == 7
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    reference.fc = nn.Identity()
+    with torch.no_grad():
+        torch.testing.assert_close(start.features(x), reference(x), rtol=1e-5, atol=1e-5)
+
+
+def test_there_is_no_start_without_published_weights(hub):
+    with pytest.raises(ValueError, match=r"out of resnet18-224, resnet50-224\. Got 'resnet8'"):
+        imagenet_start("resnet8", 10, seed=0, download=False)
+    with pytest.raises(FileNotFoundError, match=r"resnet18-f37072fd\.pth"):
+        imagenet_start("resnet18-224", 10, seed=0, download=False)
 
 
 def test_the_digest_of_weights_knows_every_tensor_its_name_type_and_shape():

@@ -3,6 +3,7 @@
 python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
 python -m xai_lib score --loss ce --seed 0 --scale demo
+python -m xai_lib tune --name tuned --seed 0 --scale demo
 python -m xai_lib saliency --seed 0 --methods grad-cam,rise --scale demo
 python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
@@ -39,6 +40,12 @@ def _compute(options: argparse.Namespace) -> None:
     from xai_lib.cells.plan import compute
 
     compute(_run(options), options.command, options.loss, options.seed)
+
+
+def _tune(options: argparse.Namespace) -> None:
+    from xai_lib import cells
+
+    cells.tuned(_run(options), options.name, options.seed)
 
 
 def _saliency(options: argparse.Namespace) -> None:
@@ -108,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     add("cells", _cells, "list the jobs of a run as JSON")
     add("train", _compute, "train one network", one)
     add("score", _compute, "explain and score one network", one)
+    tune = add("tune", _tune, "fine-tune one network")
+    tune.add_argument("--name", required=True, help="name of a fine-tuning of the scale's recipe, as tuned")
+    tune.add_argument("--seed", required=True, type=int)
     saliency = add("saliency", _saliency, "score saliency methods on one network")
     saliency.add_argument("--seed", required=True, type=int)
     saliency.add_argument("--methods", required=True, help="names, separated by commas")

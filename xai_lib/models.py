@@ -12,12 +12,15 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+_INPUT = 224  # pixels that torchvision's ImageNet networks were trained on
+
 
 class Classifier(nn.Module):
     """Backbone, global average pooling, linear head: what every explainer and metric sees, whatever the loss was.
 
     Args:
-        backbone: [B,3,H,W] -> activations [B,D,h,w]; its children are the stages.
+        backbone: [B,3,H,W] -> activations [B,D,h,w]; its children are the stages, after a resize of the images if
+            there is one.
         head: [B,D] -> logits [B,C].
     """
 
@@ -45,6 +48,8 @@ class Classifier(nn.Module):
         """
         found: dict[str, nn.Module] = {}
         for name, stage in self.backbone.named_children():
+            if isinstance(stage, nn.Upsample):
+                continue  # the image in another size is no layer
             if name != "stem" and isinstance(stage, nn.Sequential):
                 found |= {f"backbone.{name}.{position}": block for position, block in stage.named_children()}
             else:
@@ -84,9 +89,11 @@ def build(architecture: str, n_classes: int, *, width: int | None = None, seed: 
 
     Args:
         architecture: ``resnet8`` (for processors: three blocks, map of a quarter of the image's side), ``resnet18``
-            (stem of one 3×3 convolution, no pooling: for images of 32 pixels) or ``resnet50`` (7×7 stem).
+            (stem of one 3×3 convolution, no pooling: for images of 32 pixels), ``resnet50`` (7×7 stem), or
+            ``resnet18-224`` and ``resnet50-224`` (torchvision's layers behind a resize of every image to 224 pixels).
         n_classes: number of classes.
-        width: channels of the first stage; ``None`` is the architecture's own (32, 64, 64).
+        width: channels of the first stage; ``None`` is the architecture's own (32 for
+            ``resnet8``, 64 for the others).
         seed: of the weights.
 
     Raises:
@@ -150,18 +157,41 @@ def _resnet18(width: int) -> nn.Sequential:
 
 
 def _resnet50(width: int) -> nn.Sequential:
+    return _torchvision(width, Bottleneck, [3, 4, 6, 3])
+
+
+def _resnet18_224(width: int) -> nn.Sequential:
+    return _resized(_torchvision(width, BasicBlock, [2, 2, 2, 2]))
+
+
+def _resnet50_224(width: int) -> nn.Sequential:
+    return _resized(_resnet50(width))
+
+
+def _torchvision(width: int, block: type[nn.Module], blocks: list[int]) -> nn.Sequential:
     if width != 64:
-        raise ValueError(f"Expected width 64, or None, for resnet50. Got {width}: narrower networks are resnet18.")
-    network = resnet.ResNet(Bottleneck, [3, 4, 6, 3])
+        raise ValueError(
+            f"Expected width 64, or None, for a network of torchvision's layers. Got {width}: "
+            "narrower networks are resnet8 and resnet18."
+        )
+    network = resnet.ResNet(block, blocks)
     stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
     stages = {f"layer{number}": getattr(network, f"layer{number}") for number in range(1, 5)}
     return nn.Sequential(OrderedDict(stem=stem, **stages))
+
+
+def _resized(backbone: nn.Sequential) -> nn.Sequential:
+    """The stages behind a bilinear resize to the side that they were trained on."""
+    resize = nn.Upsample(size=(_INPUT, _INPUT), mode="bilinear", align_corners=False)
+    return nn.Sequential(OrderedDict(resize=resize, **dict(backbone.named_children())))
 
 
 _ARCHITECTURES: dict[str, tuple[Callable[[int], nn.Sequential], int, int]] = {  # -> backbone, own width, features/width
     "resnet8": (_resnet8, 32, 4),
     "resnet18": (_resnet18, 64, 8),
     "resnet50": (_resnet50, 64, 32),
+    "resnet18-224": (_resnet18_224, 64, 8),
+    "resnet50-224": (_resnet50_224, 64, 32),
 }
 
 

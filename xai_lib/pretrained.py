@@ -8,7 +8,10 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet, GoogLeNet_Weights, ResNet50_Weights, resnet50
+from torchvision.models import GoogLeNet, GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
+
+from xai_lib import models
+from xai_lib.models import Classifier
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,12 @@ def names() -> list[str]:
 def pretrained(name: str = "torchvision:resnet50", *, file: Path | None = None, download: bool = False) -> nn.Module:
     """A network with torchvision's IMAGENET1K_V1 weights, in evaluation mode, on the processor.
 
-    Both networks take images [B,3,H,W] standardised by ImageNet's mean and deviation (GoogLeNet translates them to its
+    All networks take images [B,3,H,W] standardised by ImageNet's mean and deviation (GoogLeNet translates them to its
     own scale inside) and return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only training
     uses. No random generator is disturbed.
 
     Args:
-        name: "torchvision:resnet50" or "torchvision:googlenet".
+        name: "torchvision:resnet18", "torchvision:resnet50" or "torchvision:googlenet".
         file: the published weights; None for torch's own folder, ``torch.hub.get_dir()`` and ``checkpoints`` below.
         download: whether to fetch them where they are missing. What does not match its checksum is not kept.
 
@@ -67,6 +70,46 @@ def pretrained(name: str = "torchvision:resnet50", *, file: Path | None = None, 
     if isinstance(model, GoogLeNet):
         model.aux_logits, model.aux1, model.aux2 = False, None, None
     return model.eval()
+
+
+def start_file(architecture: str) -> str:
+    """Name of the published file that :func:`imagenet_start` reads; it ends in the start of the file's sha256.
+
+    Raises:
+        ValueError: if there are no published weights for this architecture; the message lists those there are.
+    """
+    if architecture not in _STARTS:
+        raise ValueError(f"Expected an architecture out of {', '.join(_STARTS)}. Got {architecture!r}.")
+    return _PUBLISHED[_STARTS[architecture]].file_name
+
+
+def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bool) -> Classifier:
+    """Where fine-tuning starts: torchvision's first weights in the backbone, random weights by the seed in the head.
+
+    Args:
+        architecture: "resnet18-224" or "resnet50-224".
+        n_classes: of the data that it is to be fine-tuned on.
+        seed: of the head.
+        download: as of :func:`pretrained`.
+
+    Raises:
+        ValueError: as :func:`start_file`, and as :func:`pretrained`.
+        FileNotFoundError, RuntimeError: as :func:`pretrained`.
+    """
+    start_file(architecture)  # raises if there is none
+    published = pretrained(_STARTS[architecture], download=download).state_dict()
+    classifier = models.build(architecture, n_classes, seed=seed)
+    weights = {_stage_name(name): tensor for name, tensor in published.items() if not name.startswith("fc.")}
+    classifier.backbone.load_state_dict(weights)
+    return classifier
+
+
+def _stage_name(name: str) -> str:
+    """A tensor's name in our backbone: torchvision's first layers are our stem."""
+    for theirs, ours in (("conv1.", "stem.0."), ("bn1.", "stem.1.")):
+        if name.startswith(theirs):
+            return ours + name.removeprefix(theirs)
+    return name
 
 
 def state_digest(model: nn.Module) -> str:
@@ -122,6 +165,9 @@ def _googlenet() -> GoogLeNet:
 
 
 _PUBLISHED = {
+    "torchvision:resnet18": _Published(resnet18, ResNet18_Weights.IMAGENET1K_V1.url),
     "torchvision:resnet50": _Published(resnet50, ResNet50_Weights.IMAGENET1K_V1.url),
     "torchvision:googlenet": _Published(_googlenet, GoogLeNet_Weights.IMAGENET1K_V1.url),
 }
+
+_STARTS = {"resnet18-224": "torchvision:resnet18", "resnet50-224": "torchvision:resnet50"}

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from xai_lib import models
 from xai_lib.training import evaluate, fit, loop, recipes
 from xai_lib.training.checkpoint import CheckpointError
 from xai_lib.training.loop import TrainingDivergedError, train
@@ -112,6 +113,50 @@ def test_a_checkpoint_of_another_training_is_refused(split, tmp_path):
         run(tiny("ce", epochs=1), split.subset(range(59)), tmp_path)
     with pytest.raises(CheckpointError, match=r"numerics.precision is 'float32' there and 'bfloat16' here"):
         run(tiny("ce", epochs=1), split, tmp_path, precision="bfloat16")
+
+
+def tuning(**changes):
+    return replace(recipes.fine_tunings("small")["tuned"], **{"epochs": 2, "width": 4, "batch_size": 16} | changes)
+
+
+def start(seed=7):
+    return models.build("resnet8", 3, width=4, seed=seed)
+
+
+def test_training_goes_on_from_a_given_network_which_stays_as_it_was(split, tmp_path):
+    """Started from the weights that the seed would give, it is the training without a given network."""
+    given = start(seed=0)
+    result = run(tiny("ce"), split, tmp_path / "given", network=given)
+    assert same_weights(given, start(seed=0))
+    assert same_weights(result.network, run(tiny("ce"), split, tmp_path / "none").network)
+    assert not same_weights(result.network, run(tiny("ce"), split, tmp_path / "other", network=start()).network)
+
+
+def test_a_fine_tuning_of_no_length_is_the_network_it_started_from(split, tmp_path):
+    recipe = tuning(epochs=1, learning_rate=1e-30)
+    fitted = fit(recipe, split, seed=0, directory=tmp_path, device=CPU, progress=False, network=start())
+    for (name, before), after in zip(start().named_parameters(), fitted.classifier.parameters(), strict=True):
+        torch.testing.assert_close(after, before, rtol=0, atol=1e-20, msg=name)
+
+
+def test_a_fine_tuning_that_was_stopped_goes_on_and_one_from_elsewhere_is_refused(split, tmp_path, monkeypatch):
+    whole = run(tuning(), split, tmp_path / "whole", network=start())
+    real, calls = loop.objective, 0
+
+    def interrupted(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise StopAfterEpochError
+        return real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(StopAfterEpochError):
+        patch.setattr(loop, "objective", interrupted)
+        run(tuning(), split, tmp_path / "parts", network=start())
+    for other in (start(seed=8), None):
+        with pytest.raises(CheckpointError, match="belongs to another training: start is "):
+            run(tuning(), split, tmp_path / "parts", network=other)
+    assert same_weights(whole.network, run(tuning(), split, tmp_path / "parts", network=start()).network)
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])

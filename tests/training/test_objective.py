@@ -36,6 +36,18 @@ def test_every_view_is_an_anchor_with_its_images_label(loss):
     )
 
 
+def test_fine_tuning_smooths_labels_and_training_does_not():
+    recipe = replace(recipes.fine_tunings("small")["tuned"], label_smoothing=0.2)
+    logits = torch.randn(6, 1, 5, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2, 3, 4, 0])
+    log_p = logits[:, 0].log_softmax(1)
+    right, every = -log_p[range(6), labels], -log_p.mean(1)
+    assert objective.objective(tiny("ce"), logits, labels) == torch.nn.functional.cross_entropy(logits[:, 0], labels)
+    assert objective.objective(recipe, logits, labels).item() == pytest.approx(
+        (0.8 * right + 0.2 * every).mean().item()
+    )
+
+
 def test_networks_of_each_loss():
     assert isinstance(objective.initial_network(tiny("ce"), 3, 0), models.Classifier)
     embedder = objective.initial_network(tiny("scl"), 3, 0)

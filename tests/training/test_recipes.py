@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -44,6 +44,65 @@ def test_unknown_names_list_the_choices():
         recipes.get("large", "ce")
     with pytest.raises(ValueError, match=r"ce, scl, tl.*Got 'hinge'"):
         recipes.get("small", "hinge")
+
+
+def test_settings_of_trainings_are_those_that_stored_keys_hold():
+    assert list(asdict(recipes.get("small", "ce"))) == [
+        "loss", "architecture", "epochs", "batch_size", "learning_rate", "weight_decay", "augmentation", "width",
+        "optimizer", "momentum", "nesterov", "decay_norms_and_biases", "schedule", "warmup_epochs", "warmup_share",
+        "views", "temperature", "margin", "triplets", "projection_hidden", "projection_out",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["small", "small/few-images"])
+def test_small_fine_tunings_go_on_from_cross_entropy(name):
+    """What they do not set is the recipe's: batches, augmentation, architecture."""
+    ((tuning, recipe),) = recipes.fine_tunings(name).items()
+    found = {setting: ours for setting, _, ours in recipes.deviations(recipe, recipes.get(name, "ce"))}
+    assert (tuning, recipe.start, recipe.label_smoothing) == ("tuned", "ce", 0.1)
+    assert found == {
+        "learning_rate": 1e-3,
+        "weight_decay": 0.05,
+        "optimizer": "adamw",
+        "momentum": None,
+        "nesterov": False,
+        "warmup_share": 0.1,
+    }
+    assert (recipe.schedule, recipe.decay_norms_and_biases) == ("one-cycle", False)
+
+
+def test_the_papers_fine_tunings_start_from_imagenet():
+    found = recipes.fine_tunings("paper/cifar10")
+    assert {name: recipe.architecture for name, recipe in found.items()} == {
+        "tuned-resnet18": "resnet18-224",
+        "tuned-resnet50": "resnet50-224",
+    }
+    for r in found.values():
+        assert (r.loss, r.start, r.optimizer, r.schedule, r.label_smoothing) == (
+            "ce", "imagenet", "adamw", "one-cycle", 0.1,
+        )  # fmt: skip
+        assert (r.epochs, r.batch_size, r.learning_rate, r.weight_decay, r.warmup_share) == (20, 128, 1e-4, 0.05, 0.1)
+
+
+def test_a_recipe_may_have_no_fine_tuning_and_an_unknown_one_lists_the_choices():
+    assert recipes.fine_tunings("paper/imagenet-s50") == {}
+    with pytest.raises(ValueError, match=r"paper/cifar10.*small.*Got 'large'"):
+        recipes.fine_tunings("large")
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"start": "scl"}, "start out of ce, imagenet. Got 'scl'"),
+        ({"label_smoothing": 1.0}, "label_smoothing of at least 0 and below 1. Got 1.0"),
+        ({"label_smoothing": -0.1}, "label_smoothing of at least 0 and below 1. Got -0.1"),
+        ({"loss": "scl", "temperature": 0.1, "projection_out": 8}, "only cross entropy is fine-tuned. Got 'scl'"),
+        ({"epochs": 0}, "at least 1"),
+    ],
+)
+def test_impossible_fine_tunings_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        replace(recipes.fine_tunings("small")["tuned"], **changes)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Cells: pieces of work that the store computes once; what notebooks and the command line call.
 
-``settings(...)`` says what a run is; ``trained``, ``predicted``, ``explained`` and ``scored`` give one network's part
-of it, computing what the store lacks; ``scores`` and ``curves`` gather a whole run; ``plan`` lists its cells.
+``settings(...)`` says what a run is; ``trained``, ``tuned``, ``predicted``, ``explained`` and ``scored`` give one
+network's part of it, computing what the store lacks; ``scores`` and ``curves`` gather a whole run; ``plan`` lists its
+cells.
 ``bench(run)`` is the saliency benchmark on a run's networks, ``saliency_scores`` its results; ``study(run)`` is the
 whole-output part, ``whole_output_scores`` its results, and ``tree`` the latent tree of a network's documents.
 """
@@ -25,6 +26,7 @@ from xai_lib.cells.score import curve, scaled, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
 from xai_lib.cells.stages import STAGES, Stage
 from xai_lib.cells.train import Trained, trained
+from xai_lib.cells.tune import tune_cell, tuned
 from xai_lib.cells.whole_output import (
     ExplainedNetwork,
     Study,
@@ -78,6 +80,8 @@ __all__ = [
     "study",
     "trained",
     "tree",
+    "tune_cell",
+    "tuned",
     "whole_output_scores",
     "whole_outputs",
 ]

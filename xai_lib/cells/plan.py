@@ -12,6 +12,7 @@ from xai_lib.cells.predict import predict_cell, predicted
 from xai_lib.cells.score import score_cell, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings
 from xai_lib.cells.train import train_cell, trained
+from xai_lib.cells.tune import tune_cell
 from xai_lib.keys import Cell
 from xai_lib.store import Store
 
@@ -25,10 +26,11 @@ def plan(run: Settings) -> list[dict[str, Any]]:
     since each of these is shorter than the start of a process. The saliency benchmark has a job for each network and
     method where there are many images, and for each network and half of the methods where there are few. On ImageNet,
     whose networks come with their weights, nothing is trained. The whole-output part has a job for each network and
-    part where images are few, and for each chunk of images where they are many.
+    part where images are few, and for each chunk of images where they are many. The dominance part has a job for each
+    network that it fine-tunes.
     """
     trained_here = [] if run.pretrained else _contrastive_jobs(run)
-    return [*trained_here, *_saliency_jobs(run), *_whole_output_jobs(run)]
+    return [*trained_here, *_saliency_jobs(run), *_whole_output_jobs(run), *_tune_jobs(run)]
 
 
 def _contrastive_jobs(run: Settings) -> list[dict[str, Any]]:
@@ -65,6 +67,15 @@ def _whole_output_jobs(run: Settings) -> list[dict[str, Any]]:
             cells = whole_output.whole_output_cells(study, explained, part)
             name = f"whole-output-{number}-{part}-{group[0]}"
             jobs.append(_job(name, command, needs, [cells[chunk] for chunk in group]))
+    return jobs
+
+
+def _tune_jobs(run: Settings) -> list[dict[str, Any]]:
+    jobs = []
+    for (name, recipe), seed in itertools.product(run.fine_tunings.items(), run.tuned_seeds):
+        needs = [f"train-ce-{seed}"] if recipe.start == "ce" else []
+        command = ["tune", "--name", name, "--seed", str(seed)]
+        jobs.append(_job(f"tune-{name}-{seed}", command, needs, [tune_cell(run, name, seed)]))
     return jobs
 
 

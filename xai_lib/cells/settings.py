@@ -10,7 +10,7 @@ from xai_lib import datasets, scales
 from xai_lib.datasets.split import Split
 from xai_lib.scales import Scale
 from xai_lib.training import recipes
-from xai_lib.training.recipes import Recipe
+from xai_lib.training.recipes import FineTuning, Recipe
 
 LOSSES = ("ce", "scl", "tl")
 METHODS = ("grad-cam", "eigen-cam")
@@ -51,6 +51,20 @@ class Settings:
     def recipe(self, loss: str) -> Recipe:
         """Training recipe of ``loss`` with this scale's epochs and width."""
         return replace(recipes.get(self.scale.recipe, loss), epochs=self.scale.epochs(loss), width=self.scale.width)
+
+    @property
+    def fine_tunings(self) -> dict[str, FineTuning]:
+        """Fine-tunings by name, with this scale's epochs and width; none where networks come with their weights."""
+        found = {} if self.pretrained else recipes.fine_tunings(self.scale.recipe)
+        own = {"ce": {"width": self.scale.width}, "imagenet": {}}  # published weights have one width
+        return {
+            name: replace(recipe, epochs=self.scale.epochs_tuned, **own[recipe.start]) for name, recipe in found.items()
+        }
+
+    @property
+    def tuned_seeds(self) -> range:
+        """Seeds of the fine-tunings."""
+        return range(min(self.scale.dominance_seeds, self.scale.seeds))
 
     def train_split(self) -> Split:
         """Images that networks are trained on."""

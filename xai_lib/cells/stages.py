@@ -47,6 +47,22 @@ STAGES = {
             "training.probe",
         ),
     ),
+    "tune": Stage(
+        1,
+        (
+            "cells.tune",
+            "randomness",
+            "models",
+            "pretrained",
+            "datasets.augmentation",
+            "training",
+            "training.arithmetic",
+            "training.evaluation",
+            "training.loop",
+            "training.objective",
+            "training.optimisation",
+        ),
+    ),
     "predict": Stage(1, ("cells.predict", "models", "training.evaluation")),
     "explain": Stage(
         1,

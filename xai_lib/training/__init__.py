@@ -13,10 +13,11 @@ from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import Evaluation, evaluate, predict
 from xai_lib.training.loop import TrainingDivergedError, TrainingResult, remove_checkpoint, train
 from xai_lib.training.probe import Probe, fit_probe
-from xai_lib.training.recipes import Recipe
+from xai_lib.training.recipes import FineTuning, Recipe
 
 __all__ = [
     "Evaluation",
+    "FineTuning",
     "Fitted",
     "Numerics",
     "Probe",
@@ -65,11 +66,20 @@ def fit(
     probe_variant: str = "paper",
     progress: bool = True,
     val: Split | None = None,
+    network: nn.Module | None = None,
 ) -> Fitted:
     """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`."""
     split = split.to(device)
     result = train(
-        recipe, split, seed=seed, directory=directory, device=device, precision=precision, progress=progress, val=val
+        recipe,
+        split,
+        seed=seed,
+        directory=directory,
+        device=device,
+        precision=precision,
+        progress=progress,
+        val=val,
+        network=network,
     )
     if recipe.loss == "ce":
         classifier, embedder = result.network, None

@@ -1,5 +1,6 @@
 """The training loop: one network, one loss, a checkpoint an epoch, the same numbers from the same seed."""
 
+import copy
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from xai_lib import randomness
 from xai_lib.datasets.augmentation import augment
 from xai_lib.datasets.split import Split
+from xai_lib.pretrained import state_digest
 from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import predict
@@ -54,6 +56,7 @@ def train(
     precision: str = "auto",
     progress: bool = True,
     val: Split | None = None,
+    network: nn.Module | None = None,
 ) -> TrainingResult:
     """Train one network, going on from ``directory``'s checkpoint if there is one.
 
@@ -74,14 +77,18 @@ def train(
         precision: "auto", "float32" or "bfloat16"; see :func:`numerics`.
         progress: whether to show a progress bar.
         val: held-out training images, measured after each epoch.
+        network: what to start from, built as the recipe's network is; it is not changed. None: random weights.
 
     Raises:
         TrainingDivergedError: at a loss or weight that is NaN or infinite; the last good checkpoint stays.
         CheckpointError: if the checkpoint is damaged or belongs to another training.
     """
-    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), Path(directory) / _CHECKPOINT)
+    start = "" if network is None else state_digest(network)
+    path = Path(directory) / _CHECKPOINT
+    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), path, start)
     val = None if val is None else val.to(device)
-    network = initial_network(recipe, len(split.classes), seed).to(device, memory_format=torch.channels_last)
+    network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
+    network = network.to(device, memory_format=torch.channels_last)
     network = distributed.synchronise_norms(network)
     optimizer = optimisation.optimizer(recipe, network)
     history = _resume(run, network, optimizer)
@@ -102,7 +109,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Run:
-    """What stays the same through a training."""
+    """What stays the same through a training; ``start`` is the digest of the weights it went on from, "" of none."""
 
     recipe: Recipe
     split: Split
@@ -110,6 +117,7 @@ class _Run:
     device: torch.device
     numerics: Numerics
     path: Path
+    start: str
 
     @property
     def batch_size(self) -> int:
@@ -128,6 +136,7 @@ class _Run:
             "seed": self.seed,
             "data": {"digest": self.split.digest, "images": len(self.split)},
             "numerics": asdict(self.numerics),
+            **({"start": self.start} if self.start else {}),
         }
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xai_lib import losses, models
-from xai_lib.training.recipes import Recipe
+from xai_lib.training.recipes import FineTuning, Recipe
 
 
 def initial_network(recipe: Recipe, n_classes: int, seed: int) -> nn.Module:
@@ -28,7 +28,8 @@ def objective(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
     """The recipe's loss of outputs [B,V,k] with labels [B]; every view is an anchor."""
     flat, labels = outputs.flatten(0, 1), labels.repeat_interleave(outputs.shape[1])
     if recipe.loss == "ce":
-        return functional.cross_entropy(flat, labels)
+        smoothing = recipe.label_smoothing if isinstance(recipe, FineTuning) else 0.0
+        return functional.cross_entropy(flat, labels, label_smoothing=smoothing)
     if recipe.loss == "scl":
         return losses.supervised_contrastive(flat, labels, temperature=recipe.temperature)
     return losses.triplet_semi_hard(flat, labels, margin=recipe.margin, variant=recipe.triplets)

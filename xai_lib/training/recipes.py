@@ -1,11 +1,12 @@
-"""How each network is trained: Table 2 of the contrastive paper as data, and a small recipe for processors."""
+"""How each network is trained or fine-tuned: Table 2 of the contrastive paper, and a small recipe for processors."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from xai_lib.datasets import augmentation
 from xai_lib.datasets.augmentation import Augmentation
 
 LOSSES = ("ce", "scl", "tl")
+STARTS = ("ce", "imagenet")
 
 _AUGMENTATIONS = {
     "ce": augmentation.CE,
@@ -89,6 +90,33 @@ class Recipe:
         return _AUGMENTATIONS[self.augmentation]
 
 
+@dataclass(frozen=True, kw_only=True)
+class FineTuning(Recipe):
+    """Cross-entropy training that goes on from a trained network (dominance paper §4).
+
+    Attributes:
+        start: "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (torchvision's first
+            weights, under a head of random weights).
+        label_smoothing: share of a label that is spread evenly over all classes, in [0, 1).
+
+    Raises:
+        ValueError: as :class:`Recipe`; or if there is no such start, the loss is not "ce", or the share is no share.
+    """
+
+    start: str
+    label_smoothing: float
+
+    def __post_init__(self) -> None:
+        """Refuse settings that do not exist or do not fit."""
+        super().__post_init__()
+        if self.start not in STARTS:
+            raise ValueError(f"Expected start out of {', '.join(STARTS)}. Got {self.start!r}.")
+        if self.loss != "ce":
+            raise ValueError(f"Expected the loss 'ce': only cross entropy is fine-tuned. Got {self.loss!r}.")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"Expected label_smoothing of at least 0 and below 1. Got {self.label_smoothing!r}.")
+
+
 _CHOICES = {
     "loss": LOSSES,
     "optimizer": ("sgd", "adamw", "radam"),
@@ -143,6 +171,30 @@ _RECIPES = {
     },
 }
 
+# Dominance paper §4: AdamW, label smoothing, linear warm-up, then a cosine. It gives no numbers: these are ours.
+_TUNED = {
+    "optimizer": "adamw",
+    "momentum": None,
+    "nesterov": False,
+    "learning_rate": 1e-3,
+    "weight_decay": 0.05,
+    "decay_norms_and_biases": False,
+    "schedule": "one-cycle",
+    "warmup_share": 0.1,
+    "label_smoothing": 0.1,
+    "start": "ce",
+}
+_TUNED_IMAGENET = _TUNED | {"learning_rate": 1e-4, "epochs": 20, "start": "imagenet"}
+_FINE_TUNINGS = {
+    "paper/cifar10": {
+        "tuned-resnet18": _TUNED_IMAGENET | {"architecture": "resnet18-224"},
+        "tuned-resnet50": _TUNED_IMAGENET | {"architecture": "resnet50-224"},
+    },
+    "paper/imagenet-s50": {},
+    "small": {"tuned": _TUNED},
+    "small/few-images": {"tuned": _TUNED},
+}
+
 
 def names() -> list[str]:
     """The recipes there are."""
@@ -155,11 +207,29 @@ def get(name: str, loss: str) -> Recipe:
     Raises:
         ValueError: if either does not exist; the message lists the choices.
     """
-    if name not in _RECIPES:
-        raise ValueError(f"Expected a recipe out of {', '.join(names())}. Got {name!r}.")
+    _check_name(name)
     if loss not in LOSSES:
         raise ValueError(f"Expected a loss out of {', '.join(LOSSES)}. Got {loss!r}.")
     return _RECIPES[name][loss]
+
+
+def fine_tunings(name: str) -> dict[str, FineTuning]:
+    """The fine-tunings that go with the recipe ``name``, by name; what they do not set is the recipe's for "ce".
+
+    The dominance paper (§4) names the optimizer, the schedule and label smoothing, and no number: rates, decay,
+    smoothing, warm-up and epochs are ours.
+
+    Raises:
+        ValueError: if there is no such recipe; the message lists the choices.
+    """
+    _check_name(name)
+    base = asdict(_RECIPES[name]["ce"])
+    return {tuning: FineTuning(**base | changes) for tuning, changes in _FINE_TUNINGS[name].items()}
+
+
+def _check_name(name: str) -> None:
+    if name not in _RECIPES:
+        raise ValueError(f"Expected a recipe out of {', '.join(names())}. Got {name!r}.")
 
 
 def deviations(recipe: Recipe, paper: Recipe) -> list[tuple[str, object, object]]:
