@@ -94,8 +94,9 @@ def power(hits: pd.DataFrame) -> pd.DataFrame:
 
     The interval is exact for a proportion (Clopper & Pearson) at the number of independent trials that is worth as much
     as the trainings are, at most the number of trials (Korn & Graubard 1998, "Confidence intervals for proportions with
-    small expected number of positive counts estimated from survey data"). Student's t over the trainings would have no
-    width where all of them hit, and reach beyond 1. "random" is known without error.
+    small expected number of positive counts estimated from survey data"). Where all trials hit, or none does, each
+    training counts as one trial, for its classes could have hit together. Student's t over the trainings would have no
+    width there, and reach beyond 1 elsewhere. "random" is known without error.
 
     Args:
         hits: columns score, rarity (share of the mode in training), seed (the training) and hit (in [0, 1]); one row a
@@ -136,10 +137,12 @@ def _interval(by_training: np.ndarray, trials: int) -> tuple[float, float]:
     if n_trainings < 2:
         return math.nan, math.nan
     mean, upper = by_training.mean(), (1 + LEVEL) / 2
-    variance = by_training.var(ddof=1) / n_trainings
-    stretch = stats.t.ppf(upper, n_trainings - 1) / stats.t.ppf(upper, max(trials - 1, 1))
-    worth = mean * (1 - mean) / (variance * stretch**2) if variance else trials
-    n = min(worth, trials)
+    if mean in (0, 1):
+        n = n_trainings
+    else:
+        stretch = stats.t.ppf(upper, n_trainings - 1) / stats.t.ppf(upper, trials - 1)
+        variance = by_training.var(ddof=1) / n_trainings * stretch**2
+        n = min(mean * (1 - mean) / variance, trials) if variance else trials
     low = stats.beta.ppf(1 - upper, mean * n, (1 - mean) * n + 1) if mean > 0 else 0.0
     high = stats.beta.ppf(upper, mean * n + 1, (1 - mean) * n) if mean < 1 else 1.0
     return float(low), float(high)
