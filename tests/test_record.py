@@ -18,7 +18,7 @@ MADE_UP = Path(__file__).parent / "results/saliency/made_up.py"
 @pytest.fixture
 def recorded(smoke_run, tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "require_clean_tree", lambda outputs: None)
-    record.contrastive(smoke_run, tmp_path / "recorded")
+    record.contrastive.record(smoke_run, tmp_path / "recorded")
     return tmp_path / "recorded"
 
 
@@ -46,7 +46,7 @@ def test_a_tree_with_changes_is_refused_before_anything_is_written(smoke_run, tm
 
     monkeypatch.setattr(provenance, "require_clean_tree", refuse)
     with pytest.raises(RuntimeError, match="clean tree"):
-        record.contrastive(smoke_run, tmp_path / "recorded")
+        record.contrastive.record(smoke_run, tmp_path / "recorded")
     assert not (tmp_path / "recorded").exists()
 
 
@@ -78,7 +78,7 @@ def bench(smoke_run, monkeypatch):
 
 
 def test_a_record_of_the_saliency_run_has_every_table_and_figure(smoke_run, bench, tmp_path):
-    record.saliency(smoke_run, tmp_path)
+    record.saliency.record(smoke_run, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     tables = {"table-1", "table-2", "table-3", "table-4", "unprinted", "readings", "stability", "fooled"}
     tables |= {"discrimination", "verdicts", "cost", "leaderboard", "provenance"}
@@ -111,5 +111,5 @@ def test_a_saliency_run_is_not_recorded_from_a_tree_with_changes(smoke_run, benc
 
     monkeypatch.setattr(provenance, "require_clean_tree", refuse)
     with pytest.raises(RuntimeError, match="clean tree"):
-        record.saliency(smoke_run, tmp_path / "recorded")
+        record.saliency.record(smoke_run, tmp_path / "recorded")
     assert not (tmp_path / "recorded").exists()

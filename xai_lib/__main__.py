@@ -6,6 +6,8 @@ python -m xai_lib score --loss ce --seed 0 --scale demo
 python -m xai_lib tune --name tuned --seed 0 --scale demo
 python -m xai_lib saliency --seed 0 --methods grad-cam,rise --scale demo
 python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale demo
+python -m xai_lib dominance --network 0 --scale demo
+python -m xai_lib rarity --training 0 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
 python -m xai_lib record contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
 """
@@ -60,6 +62,18 @@ def _whole_output(options: argparse.Namespace) -> None:
     compute_whole_output(_run(options), options.network, options.part, options.chunks)
 
 
+def _dominance(options: argparse.Namespace) -> None:
+    from xai_lib.cells.plan import compute_dominance
+
+    compute_dominance(_run(options), options.network)
+
+
+def _rarity(options: argparse.Namespace) -> None:
+    from xai_lib.cells.plan import compute_rarity
+
+    compute_rarity(_run(options), options.training)
+
+
 def _execute(options: argparse.Namespace) -> None:
     from xai_lib.execution import declared, execute
 
@@ -71,14 +85,14 @@ def _execute(options: argparse.Namespace) -> None:
 def _record(options: argparse.Namespace) -> None:
     from xai_lib import record
 
-    getattr(record, options.paper.replace("-", "_"))(_run(options), options.folder)
+    getattr(record, options.part.replace("-", "_")).record(_run(options), options.folder)
 
 
 def _record_documents(options: argparse.Namespace) -> None:
     from xai_lib import cells, record
 
     corpus = cells.corpus_of_file(options.documents, cells.class_names(options.class_index), options.label)
-    record.documents(_run(options), corpus, options.folder)
+    record.whole_output.record_documents(_run(options), corpus, options.folder)
 
 
 def _run(options: argparse.Namespace) -> "Settings":  # noqa: F821
@@ -125,11 +139,15 @@ def _parser() -> argparse.ArgumentParser:
     whole.add_argument("--network", required=True, type=int, help="its place in the list of networks, from 0")
     whole.add_argument("--part", required=True, help="paper, released or clusterings")
     whole.add_argument("--chunks", required=True, type=_numbers, help="places of chunks of images, separated by commas")
+    dominance = add("dominance", _dominance, "rank the clusters of each class by one network")
+    dominance.add_argument("--network", required=True, type=int, help="its place in the list of networks, from 0")
+    rarity = add("rarity", _rarity, "train on planted images with rare modes, and look for them")
+    rarity.add_argument("--training", required=True, type=int, help="its number, from 0")
     execute = add("execute", _execute, "run a notebook with parameters")
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)
     record = add("record", _record, "write a run's tables, figures and provenance into a folder of the book")
-    record.add_argument("paper", choices=("contrastive", "saliency", "whole-output"))
+    record.add_argument("part", choices=("contrastive", "saliency", "whole-output", "dominance", "rarity"))
     record.add_argument("folder", type=Path)
     record = add("record-documents", _record_documents, "write the latent tree of a file of documents into a folder")
     record.add_argument("documents", type=Path, help="image -> ranked classes, JSON")

@@ -5,6 +5,8 @@ network's part of it, computing what the store lacks; ``scores`` and ``curves`` 
 cells.
 ``bench(run)`` is the saliency benchmark on a run's networks, ``saliency_scores`` its results; ``study(run)`` is the
 whole-output part, ``whole_output_scores`` its results, and ``tree`` the latent tree of a network's documents.
+``hierarchies(run)`` is the dominance part, ``mosaic_shares`` and ``training_shares`` its results; ``rare_clusters`` are
+those of its trainings on planted images with rare modes.
 """
 
 from xai_lib.cells.documents import (
@@ -16,11 +18,25 @@ from xai_lib.cells.documents import (
     stability_of,
     tree,
 )
+from xai_lib.cells.dominance import (
+    Hierarchies,
+    RankedNetwork,
+    choices,
+    class_mosaics,
+    cluster_images,
+    focus_values,
+    hierarchies,
+    mosaic_shares,
+    paired_images,
+    training_shares,
+    variant_shares,
+)
 from xai_lib.cells.example import Example, example
 from xai_lib.cells.explain import Explained, explained
 from xai_lib.cells.gather import curves, predictions, scores
-from xai_lib.cells.plan import of_bench, of_corpus, of_run, of_study, plan
+from xai_lib.cells.plan import of_bench, of_corpus, of_hierarchies, of_rarities, of_run, of_study, plan
 from xai_lib.cells.predict import Predicted, predicted
+from xai_lib.cells.rarity import rare_clusters
 from xai_lib.cells.saliency import Bench, bench, bench_of, benchmarked, saliency_scores
 from xai_lib.cells.score import curve, scaled, scored
 from xai_lib.cells.settings import LOSSES, METHODS, Settings, settings
@@ -46,7 +62,9 @@ __all__ = [
     "Example",
     "Explained",
     "ExplainedNetwork",
+    "Hierarchies",
     "Predicted",
+    "RankedNetwork",
     "Settings",
     "Stage",
     "Study",
@@ -56,21 +74,31 @@ __all__ = [
     "bench",
     "bench_of",
     "benchmarked",
+    "choices",
+    "class_mosaics",
     "class_names",
+    "cluster_images",
     "clusterings_of",
     "corpus_of_file",
     "curve",
     "curves",
     "example",
     "explained",
+    "focus_values",
+    "hierarchies",
+    "mosaic_shares",
     "of_bench",
     "of_corpus",
+    "of_hierarchies",
+    "of_rarities",
     "of_run",
     "of_study",
+    "paired_images",
     "partition",
     "plan",
     "predicted",
     "predictions",
+    "rare_clusters",
     "saliency_scores",
     "scaled",
     "scored",
@@ -79,9 +107,11 @@ __all__ = [
     "stability_of",
     "study",
     "trained",
+    "training_shares",
     "tree",
     "tune_cell",
     "tuned",
+    "variant_shares",
     "whole_output_scores",
     "whole_outputs",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xai_lib.benchmark import Subject, lineup
-from xai_lib.cells import documents, subjects, whole_output
+from xai_lib.cells import documents, dominance, rarity, subjects, whole_output
 from xai_lib.cells import saliency as benchmark
 from xai_lib.cells.explain import explain_cell
 from xai_lib.cells.predict import predict_cell, predicted
@@ -27,10 +27,10 @@ def plan(run: Settings) -> list[dict[str, Any]]:
     method where there are many images, and for each network and half of the methods where there are few. On ImageNet,
     whose networks come with their weights, nothing is trained. The whole-output part has a job for each network and
     part where images are few, and for each chunk of images where they are many. The dominance part has a job for each
-    network that it fine-tunes.
+    network that it fine-tunes, one for each network whose clusters it ranks, and one for each training with rare modes.
     """
     trained_here = [] if run.pretrained else _contrastive_jobs(run)
-    return [*trained_here, *_saliency_jobs(run), *_whole_output_jobs(run), *_tune_jobs(run)]
+    return [*trained_here, *_saliency_jobs(run), *_whole_output_jobs(run), *_tune_jobs(run), *_dominance_jobs(run)]
 
 
 def _contrastive_jobs(run: Settings) -> list[dict[str, Any]]:
@@ -76,6 +76,21 @@ def _tune_jobs(run: Settings) -> list[dict[str, Any]]:
         needs = [f"train-ce-{seed}"] if recipe.start == "ce" else []
         command = ["tune", "--name", name, "--seed", str(seed)]
         jobs.append(_job(f"tune-{name}-{seed}", command, needs, [tune_cell(run, name, seed)]))
+    return jobs
+
+
+def _dominance_jobs(run: Settings) -> list[dict[str, Any]]:
+    if run.pretrained:
+        return []
+    jobs, of = [], dominance.hierarchies(run)
+    for number, ranked in enumerate(of.networks):
+        stage = "train" if ranked.kind in LOSSES else "tune"
+        cells = [dominance.dominance_cell(of, ranked, part) for part in ranked.parts]
+        needs = [f"{stage}-{ranked.kind}-{ranked.seed}"]
+        jobs.append(_job(f"dominance-{number}", ["dominance", "--network", str(number)], needs, cells))
+    for number in range(run.scale.rarity_trainings):
+        command = ["rarity", "--training", str(number)]
+        jobs.append(_job(f"rarity-{number}", command, [], [rarity.rarity_cell(run, number)]))
     return jobs
 
 
@@ -146,6 +161,27 @@ def compute_whole_output(run: Settings, network: int, part: str, chunks: Sequenc
         whole_output.scored_chunk(study, explained, part, _chosen("chunk", chunk, images))
 
 
+def compute_dominance(run: Settings, network: int) -> None:
+    """Do one "dominance" job of :func:`plan`.
+
+    Raises:
+        ValueError: if there is no such network; the message lists those that exist.
+    """
+    of = dominance.hierarchies(run)
+    ranked = _chosen("network", network, of.networks)
+    for part in ranked.parts:
+        dominance.computed(of, ranked, part)
+
+
+def compute_rarity(run: Settings, training: int) -> None:
+    """Do one "rarity" job of :func:`plan`.
+
+    Raises:
+        ValueError: if there is no such training; the message lists those that exist.
+    """
+    rarity.rarity_scores(run, _chosen("training", training, range(run.scale.rarity_trainings)))
+
+
 def _chosen(what: str, number: int, choices: Sequence[Any]) -> Any:
     if not 0 <= number < len(choices):
         raise ValueError(f"Expected a {what} from 0 to {len(choices) - 1}. Got {number}.")
@@ -183,3 +219,21 @@ def of_study(study: whole_output.Study, parts: Sequence[str] = whole_output.PART
 def of_corpus(corpus: documents.Corpus, repeats: int) -> list[Cell]:
     """The cells of a collection of documents: where they were made, the tree, and other clusterings."""
     return [*corpus.made_by, documents.tree_cell(corpus), documents.stability_cell(corpus, repeats)]
+
+
+def of_hierarchies(of: dominance.Hierarchies, parts: Sequence[str] = dominance.PARTS) -> list[Cell]:
+    """The cells of some parts of the dominance part, after those that they came from."""
+    made = []
+    for ranked in of.networks:
+        if ranked.kind not in LOSSES and of.run.fine_tunings[ranked.kind].start in LOSSES:
+            made.append(train_cell(of.run, of.run.fine_tunings[ranked.kind].start, ranked.seed))
+        made += ranked.subject.parents
+    for ranked, part in itertools.product(of.networks, parts):
+        if part in ranked.parts:
+            made.append(dominance.dominance_cell(of, ranked, part))
+    return list({cell.key: cell for cell in made}.values())
+
+
+def of_rarities(run: Settings) -> list[Cell]:
+    """The cells of the trainings on planted images with rare modes."""
+    return [rarity.rarity_cell(run, number) for number in range(run.scale.rarity_trainings)]

@@ -1,13 +1,17 @@
 """The networks that are explained, with their images: trained here by cross-entropy, or torchvision's."""
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from xai_lib import models, pretrained
 from xai_lib.benchmark import Subject
 from xai_lib.cells.settings import Settings
-from xai_lib.cells.train import train_cell, trained
+from xai_lib.cells.train import Trained, train_cell, trained
+from xai_lib.cells.tune import tune_cell, tuned
 from xai_lib.datasets import Split, StreamedSplit, select
+from xai_lib.keys import Cell
 
 LOSS = "ce"  # the papers' networks are ordinary classifiers
 REFERENCE = 2000  # training images from which IBA takes the layer's statistics
@@ -18,14 +22,22 @@ def seeds(run: Settings) -> range:
     return range(min(run.scale.saliency_seeds, run.scale.seeds))
 
 
-def trained_here(run: Settings, seed: int, n: int | None) -> Subject:
-    """The cross-entropy network of a seed, with ``n`` test images, class-balanced (None: all)."""
+def trained_here(run: Settings, seed: int, n: int | None, loss: str = LOSS) -> Subject:
+    """The network of a seed and a loss, with ``n`` test images, class-balanced (None: all)."""
+    return _with_images(run, seed, n, lambda: trained(run, loss, seed), train_cell(run, loss, seed))
+
+
+def fine_tuned(run: Settings, name: str, seed: int, n: int | None) -> Subject:
+    """A network of ``run.fine_tunings``, as :func:`trained_here`."""
+    return _with_images(run, seed, n, lambda: tuned(run, name, seed), tune_cell(run, name, seed))
+
+
+def _with_images(run: Settings, seed: int, n: int | None, get: Callable[[], Trained], cell: Cell) -> Subject:
+    """A network of the store, with folded normalisations."""
 
     def load() -> nn.Module:
-        network = models.fold_batchnorm(trained(run, LOSS, seed).classifier)
-        return network.to(memory_format=torch.channels_last)
+        return models.fold_batchnorm(get().classifier).to(memory_format=torch.channels_last)
 
-    cell = train_cell(run, LOSS, seed)
     return Subject(
         load=load,
         key=cell.key,

@@ -1,17 +1,20 @@
 """Tables of the whole-output notebooks."""
 
-from html import escape
+from functools import partial
 
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib import cells, published
+from xai_lib import cells
 from xai_lib.cells import Corpus, Study
 from xai_lib.labels import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.results.whole_output import evidence, printed, scores
 from xai_lib.results.whole_output.verdicts import verdicts as results_of_verdicts
+from xai_lib.tables.errata import errata as notes
 from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
 from xai_lib.tables.verdicts import verdict_rule as verdict_rule
+
+errata = partial(notes, "whole_output")
 
 _DIGITS = {"cauc": 4, "cdrop": 3, "salient-pixels": 0}
 _MODELS = {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"}
@@ -287,13 +290,6 @@ def people() -> HTML:
     flat["measure"] = flat["measure"].map({"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"})
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
     return show(blank_repeats(flat, ["group"]), caption, text=["group", "measure"])
-
-
-def errata(*names: str) -> HTML:
-    """What is known to be wrong with print, beside the numbers that it concerns."""
-    rows = published.errata("whole_output").set_index("id").loc[list(names)]
-    notes = zip(rows["text"], rows["source"])
-    return HTML("".join(f"<p><b>In print:</b> {escape(text)} <i>({escape(source)})</i></p>" for text, source in notes))
 
 
 def verdicts(study: Study) -> HTML:

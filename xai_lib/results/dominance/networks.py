@@ -1,0 +1,80 @@
+"""The networks of the dominance part: accuracy, clusters, Focus."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import adjusted_rand_score
+
+from xai_lib import cells, statistics
+from xai_lib.cells.dominance import Hierarchies
+from xai_lib.dominance import choice
+
+
+def accuracy(of: Hierarchies) -> pd.DataFrame:
+    """Accuracy and mean probability of the true class: kind, metric, and :func:`statistics.summarise`'s columns."""
+    images = cells.cluster_images(of)
+    correct = (images["label"] == images["predicted"]).astype(float)
+    rows = [
+        images.assign(metric="accuracy", value=correct),
+        images.assign(metric="probability", value=images["probability"]),
+    ]
+    summary = statistics.summarise(pd.concat(rows), by=("kind", "metric"))
+    order = {kind: place for place, kind in enumerate(of.kinds)}
+    return summary.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable").reset_index(drop=True)
+
+
+def sizes(of: Hierarchies) -> pd.DataFrame:
+    """Clusters of each network: kind, seed, smallest, median, largest (evaluation images), fewest (training images)."""
+    shares = cells.training_shares(of)
+    shares = shares[shares["clustering"] == "k-means"]
+    grouped = shares.groupby(["kind", "seed"], sort=False)
+    return pd.DataFrame(
+        {
+            "smallest": grouped["evaluation"].min(),
+            "median": grouped["evaluation"].median(),
+            "largest": grouped["evaluation"].max(),
+            "fewest": grouped["training"].min(),
+        }
+    ).reset_index()
+
+
+def chosen(of: Hierarchies) -> pd.DataFrame:
+    """How many clusters each class would have by two rules.
+
+    Returns:
+        kind, seed, label, silhouette (of P clusters), best_silhouette, by_silhouette, by_gap (numbers of clusters; NaN
+        where none qualifies).
+    """
+    rows = []
+    for key, here in cells.choices(of).groupby(["kind", "seed", "label"], sort=False):
+        at = here.set_index("n_clusters")["silhouette"]
+        rows.append(
+            dict(zip(("kind", "seed", "label"), key))
+            | {
+                "silhouette": at.get(of.run.scale.n_clusters, np.nan),
+                "best_silhouette": at.max(),
+                "by_silhouette": choice.by_silhouette(here),
+                "by_gap": choice.by_gap(here) or np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def first_choices(of: Hierarchies, kind: str) -> pd.DataFrame:
+    """The rows of :func:`cells.choices` of the first network of a kind."""
+    rows = cells.choices(of)
+    return rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+
+
+def modes(of: Hierarchies) -> pd.DataFrame:
+    """On planted images: are the clusters the planted modes? kind, seed, ari (mean over classes), lowest, highest."""
+    rows = []
+    for (kind, seed), here in cells.cluster_images(of).groupby(["kind", "seed"], sort=False):
+        found = [adjusted_rand_score(rows_of["mode"], rows_of["cluster"]) for _, rows_of in here.groupby("label")]
+        rows.append({"kind": kind, "seed": seed, "ari": np.mean(found), "lowest": min(found), "highest": max(found)})
+    return pd.DataFrame(rows)
+
+
+def focus(of: Hierarchies) -> pd.DataFrame:
+    """Focus of each kind of network and explainer: kind, explainer, :func:`statistics.summarise`'s columns."""
+    values = cells.focus_values(of).rename(columns={"mosaic": "index"})
+    return statistics.summarise(values, by=("kind", "explainer"))

@@ -1,0 +1,51 @@
+"""On planted images: does the least dominant cluster hold the mode that is rare in training?"""
+
+from functools import cache
+
+import pandas as pd
+
+from xai_lib import cells, statistics
+from xai_lib.cells import Settings
+from xai_lib.dominance import detection
+from xai_lib.statistics import Comparison
+
+RARE = tuple(rarity for rarity in detection.SHARES if rarity < 0.2)  # one of five modes with 0.2 is not rare
+
+
+@cache
+def hits(run: Settings, clustering: str) -> pd.DataFrame:
+    """Every trial: a class of a training. The columns of :func:`detection.suspects`, with rarity."""
+    rows = cells.rare_clusters(run)
+    rows = rows[rows["clustering"] == clustering].rename(columns={"training_distance": "training distance"})
+    rarity = rows[["label", "seed", "rarity"]].drop_duplicates()
+    return detection.suspects(rows).merge(rarity, on=["label", "seed"])
+
+
+def power(run: Settings, clustering: str) -> pd.DataFrame:
+    """How often each score finds the rare cluster, by rarity: see :func:`detection.power`."""
+    return detection.power(hits(run, clustering))
+
+
+def purity(run: Settings) -> pd.DataFrame:
+    """How well K-means isolates the rare mode.
+
+    Returns:
+        rarity, held (share of the rare mode's images in the cluster that has most of them), pure (share of that
+        cluster's images that are of the rare mode), means over classes and trainings; trials.
+    """
+    rows = cells.rare_clusters(run)
+    rows = rows[rows["clustering"] == "k-means"]
+    best = rows.loc[rows.groupby(["seed", "label"])["rare_mode_in"].idxmax()]
+    grouped = best.groupby("rarity")
+    return pd.DataFrame(
+        {"held": grouped["rare_mode_in"].mean(), "pure": grouped["rare_share"].mean(), "trials": grouped.size()}
+    ).reset_index()
+
+
+def against(run: Settings, clustering: str, other: str) -> Comparison:
+    """Hit rate of dominance minus that of another score of :data:`detection.SCORES`, over rare modes and trainings."""
+    found = hits(run, clustering)
+    found = found[found["rarity"].isin(RARE)]
+    table = found.pivot(index=["seed", "label"], columns="score", values="hit")
+    difference = (table["dominance"] - table[other]).groupby("seed").mean()
+    return statistics.compare_differences(difference.to_numpy()[:, None], a="dominance", b=other, unit="seed")

@@ -1,0 +1,130 @@
+"""Every image its own cluster: dominance against what the network says of the image alone (§4, Figure 3)."""
+
+from functools import cache
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from xai_lib import cells, statistics
+from xai_lib.cells.dominance import Hierarchies
+from xai_lib.dominance import single_images
+from xai_lib.statistics.intervals import percentile_interval, resampled_counts
+
+OUTPUTS = ("logit", "probability")
+
+
+@cache
+def images(of: Hierarchies) -> pd.DataFrame:
+    """Every image that was compared with the others of its class.
+
+    Returns:
+        kind, seed, label, index, dominance (relative: mean share against the others), logit, probability (of the
+        class), training_distance.
+    """
+    rows = []
+    for (kind, seed, label), found in cells.paired_images(of).groupby(["kind", "seed", "label"], sort=False):
+        numbers = sorted({*found["a"], *found["b"]})
+        place = {number: position for position, number in enumerate(numbers)}
+        relative = single_images.relative(found.assign(a=found["a"].map(place), b=found["b"].map(place)), len(numbers))
+        frame = pd.DataFrame({"index": numbers, "dominance": relative})
+        rows.append(frame.assign(kind=kind, seed=seed, label=label))
+    return pd.concat(rows, ignore_index=True).merge(
+        cells.cluster_images(of)[["kind", "seed", "label", "index", *OUTPUTS, "training_distance"]]
+    )
+
+
+def shown(of: Hierarchies, kind: str) -> pd.DataFrame:
+    """The images of two classes of the first network: where dominance and logit go together most, and least."""
+    found = correlations(of)
+    found = found[(found["kind"] == kind) & (found["seed"] == 0) & (found["output"] == "logit")]
+    found = found.dropna(subset="correlation").sort_values("correlation", kind="stable")
+    labels = dict.fromkeys([found["label"].iloc[-1], found["label"].iloc[0]])
+    rows = images(of)
+    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    return pd.concat([rows[rows["label"] == label] for label in labels], ignore_index=True)
+
+
+def correlations(of: Hierarchies) -> pd.DataFrame:
+    """Spearman's correlation of dominance with logit and probability in each class.
+
+    Returns:
+        kind, seed, label, output, correlation, low, high (95 %, over images), n.
+    """
+    rows = []
+    for (kind, seed, label), here in images(of).groupby(["kind", "seed", "label"], sort=False):
+        for output in OUTPUTS:
+            found = statistics.rank_agreement(here["dominance"].to_numpy(), here[output].to_numpy(), kind="spearman")
+            rows.append(
+                {
+                    "kind": kind,
+                    "seed": seed,
+                    "label": label,
+                    "output": output,
+                    "correlation": found.value,
+                    "low": found.low,
+                    "high": found.high,
+                    "n": found.n,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def strength(of: Hierarchies, kind: str, output: str) -> tuple[float, np.ndarray]:
+    """How strong the correlation is, whatever its sign: mean of |Spearman| over classes and networks, with resamples.
+
+    Each class's images are resampled by themselves; the relative dominance of an image is kept as it is.
+
+    Returns:
+        The mean and the same mean on each resample [R].
+    """
+    here = images(of)
+    values, draws = [], []
+    for _, rows in here[here["kind"] == kind].groupby(["seed", "label"], sort=False):
+        x, y = rows["dominance"].to_numpy(), rows[output].to_numpy()
+        defined = ~(np.isnan(x) | np.isnan(y))
+        ranks = stats.rankdata(x[defined]), stats.rankdata(y[defined])
+        values.append(abs(_weighted(*ranks, np.ones((1, int(defined.sum()))))[0]))
+        counts = np.concatenate(list(resampled_counts(int(defined.sum()))))
+        draws.append(np.abs(_weighted(*ranks, counts)))
+    return float(np.nanmean(values)), np.nanmean(draws, axis=0)
+
+
+def over_classes(of: Hierarchies) -> pd.DataFrame:
+    """The mean correlation over classes.
+
+    Returns:
+        kind, output, correlation (mean over networks, then classes), low, high (95 %, over classes), strength (mean of
+        its absolute value), strength_low, strength_high (95 %, over images), classes, networks.
+    """
+    rows = []
+    for (kind, output), here in correlations(of).groupby(["kind", "output"], sort=False):
+        by_class = here.groupby("label", sort=False)["correlation"].mean()
+        interval = statistics.mean_interval(by_class.to_numpy())
+        value, draws = strength(of, kind, output)
+        low, high = percentile_interval(draws)
+        rows.append(
+            {
+                "kind": kind,
+                "output": output,
+                "correlation": interval.mean,
+                "low": interval.low,
+                "high": interval.high,
+                "strength": value,
+                "strength_low": low,
+                "strength_high": high,
+                "classes": int(by_class.notna().sum()),
+                "networks": here["seed"].nunique(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _weighted(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Pearson's correlation of ranks x and y [n] with each row of weights [R, n]; NaN where one side is constant."""
+    total = counts.sum(1)
+    mean_x, mean_y = counts @ x / total, counts @ y / total
+    covariance = counts @ (x * y) / total - mean_x * mean_y
+    variances = (counts @ x**2 / total - mean_x**2) * (counts @ y**2 / total - mean_y**2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return covariance / np.sqrt(np.where(variances > 1e-12, variances, np.nan))

@@ -1,0 +1,480 @@
+"""Tables of the dominance notebooks. The paper prints no numbers, so no published column stands beside ours."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+
+from xai_lib.cells import Settings
+from xai_lib.cells.dominance import Hierarchies
+from xai_lib.labels import LOSS_NAMES, METHOD_NAMES
+from xai_lib.results.dominance import hierarchies, networks, rarity, single, training
+from xai_lib.results.dominance import verdicts as results_of_verdicts
+from xai_lib.results.dominance.pictures import LETTERS
+from xai_lib.tables.errata import errata as notes
+from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.verdicts import verdict_rule as verdict_rule
+
+errata = partial(notes, "dominance")
+
+_DATA = {
+    "k-means": "clusters",
+    "shuffled": "images dealt at random",
+    "modes": "planted modes",
+}
+_SETTINGS = {
+    "start": "starts from",
+    "architecture": "architecture",
+    "epochs": "epochs",
+    "optimizer": "optimizer",
+    "learning_rate": "learning rate (peak)",
+    "weight_decay": "weight decay",
+    "label_smoothing": "label smoothing",
+    "schedule": "schedule",
+    "warmup_share": "warm-up, share of steps",
+    "augmentation": "augmentation",
+    "batch_size": "batch size",
+}
+_IN_PRINT = {
+    "start": "ImageNet weights",
+    "architecture": "ResNet-18, ResNet-50",
+    "optimizer": "AdamW",
+    "label_smoothing": "yes",
+    "schedule": "linear warm-up, cosine",
+}
+_VALUES = {
+    "ce": "our network trained by cross-entropy",
+    "imagenet": "ImageNet weights",
+    "one-cycle": "linear warm-up, cosine",
+    "adamw": "AdamW",
+    "resnet8": "ResNet-8",
+    "resnet18-224": "ResNet-18",
+    "resnet50-224": "ResNet-50",
+}
+
+
+def name_of(kind: str) -> str:
+    """How pages call a kind of network."""
+    architecture = kind.removeprefix("tuned").removeprefix("-")
+    tuned = f"fine-tuned {architecture.replace('resnet', 'ResNet-')}".strip()
+    return LOSS_NAMES.get(kind, tuned)
+
+
+def fine_tuning(run: Settings) -> HTML:
+    """Settings of the fine-tuning, beside what the paper says of its own."""
+    frame = pd.DataFrame(
+        {
+            "setting": list(_SETTINGS.values()),
+            "in print": [_IN_PRINT.get(name, MISSING) for name in _SETTINGS],
+            **{
+                name_of(kind): [_VALUES.get(getattr(recipe, name), getattr(recipe, name)) for name in _SETTINGS]
+                for kind, recipe in run.fine_tunings.items()
+            },
+        }
+    )
+    caption = "Fine-tuning. The paper names its ingredients but no numbers; those here are ours."
+    return show(frame, caption, text=list(frame))
+
+
+def accuracy(of: Hierarchies) -> HTML:
+    """Accuracy and mean probability of the true class of each kind of network."""
+    rows = networks.accuracy(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "": rows["metric"].map({"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}),
+            "mean ± over trainings": [
+                plus_minus(100 * mean, 100 * spread, 1) for mean, spread in zip(rows["mean"], rows["spread"])
+            ],
+            "95 %": [interval(100 * low, 100 * high, 1) for low, high in zip(rows["low"], rows["high"])],
+            "trainings": rows["n_seeds"],
+            "images": rows["n_images"],
+        }
+    )
+    return show(
+        blank_repeats(frame, ["network"]), f"The networks, on test images: {of.run.label}.", text=["network", ""]
+    )
+
+
+def sizes(of: Hierarchies) -> HTML:
+    """How large the clusters are."""
+    rows = networks.sizes(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "training": rows["seed"],
+            "smallest": rows["smallest"],
+            "median": [number(value, 0) for value in rows["median"]],
+            "largest": rows["largest"],
+            "fewest training images": rows["fewest"],
+        }
+    )
+    caption = f"Evaluation images in a cluster, {of.run.scale.n_clusters} clusters a class: {of.run.label}."
+    return show(blank_repeats(frame, ["network"]), caption, text=["network"])
+
+
+def chosen(of: Hierarchies, kind: str) -> HTML:
+    """How many clusters each class would have."""
+    rows = networks.chosen(of)
+    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    n = of.run.scale.n_clusters
+    frame = pd.DataFrame(
+        {
+            "class": rows["label"],
+            f"silhouette of {n}": [number(value, 2) for value in rows["silhouette"]],
+            "best silhouette": [number(value, 2) for value in rows["best_silhouette"]],
+            "clusters by silhouette": rows["by_silhouette"],
+            "by the gap statistic": [MISSING if np.isnan(value) else int(value) for value in rows["by_gap"]],
+        }
+    )
+    caption = f"How many clusters a class has, of 2 to 10: {of.run.label}, {name_of(kind)}, training 0."
+    return show(frame, caption, text=["class"])
+
+
+def modes(of: Hierarchies) -> HTML:
+    """Are the clusters the planted modes?"""
+    rows = networks.modes(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "training": rows["seed"],
+            "ARI, mean over classes": [number(value, 2) for value in rows["ari"]],
+            "lowest": [number(value, 2) for value in rows["lowest"]],
+            "highest": [number(value, 2) for value in rows["highest"]],
+        }
+    )
+    caption = (
+        "Agreement of the clusters with the five planted modes of each class (adjusted Rand index, 1 is equality)."
+    )
+    return show(blank_repeats(frame, ["network"]), caption, text=["network"])
+
+
+def focus(of: Hierarchies) -> HTML:
+    """Focus: how much of the energy falls on the images of the class that is explained."""
+    rows = networks.focus(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "explainer": rows["explainer"].map(METHOD_NAMES),
+            "Focus ↑": [plus_minus(mean, spread) for mean, spread in zip(rows["mean"], rows["spread"])],
+            "95 %": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
+            "mosaics": rows["n_images"],
+            "empty maps": rows["n_undefined"],
+        }
+    )
+    caption = f"Focus on mosaics of two images of a class and two of others; 0.5 is chance: {of.run.label}."
+    return show(blank_repeats(frame, ["network"]), caption, text=["network", "explainer"])
+
+
+def named_focus(of: Hierarchies) -> pd.DataFrame:
+    """:func:`networks.focus` with the networks' names, for its figure."""
+    rows = networks.focus(of)
+    return rows.assign(network=rows["kind"].map(name_of))
+
+
+def null(of: Hierarchies) -> HTML:
+    """Dominance between clusters, beside images that were dealt to clusters at random."""
+    rows = hierarchies.spread(of)
+    rows = rows[rows["clustering"] != "modes"]
+    grouped = rows.groupby(["kind", "clustering"], sort=False)
+    frame = pd.DataFrame(
+        [
+            {
+                "network": name_of(kind),
+                "clusters": _DATA[clustering],
+                "mean share": number(here["mean"].mean()),
+                "spread over pairs": number(here["spread"].mean()),
+                "p < 0.05 (%)": number(100 * here["significant"].mean(), 0),
+                "Holm (%)": number(100 * here["significant_holm"].mean(), 0),
+                "Wilcoxon, Holm (%)": number(100 * here["significant_wilcoxon"].mean(), 0),
+                "intransitive triples": f"{here['cyclic'].sum()} of {here['triples'].sum()}",
+                "empty maps": f"{here['n_undefined'].sum()} of {here['n'].sum()}",
+            }
+            for (kind, clustering), here in grouped
+        ]
+    )
+    caption = (
+        f"Dominance between the clusters of a class, {of.run.scale.n_mosaics} mosaics a pair: {of.run.label}. Spread: "
+        "root mean square of D − 0.5 over pairs, mean over classes. p: of the t test, share of the pairs."
+    )
+    return show(blank_repeats(frame, ["network"]), caption, text=["network", "clusters"])
+
+
+def pairs(of: Hierarchies, kind: str, label: str) -> HTML:
+    """The pairs of one class: dominance, interval, and four p-values."""
+    rows = hierarchies.pairs_of(of, kind, label)
+    frame = pd.DataFrame(
+        {
+            "pair": [f"{LETTERS[a]} over {LETTERS[b]}" for a, b in zip(rows["first"], rows["second"])],
+            "dominance": [number(value) for value in rows["dominance"]],
+            "95 %": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
+            "p, t": [p_value(value) for value in rows["p_t"]],
+            "Holm": [p_value(value) for value in rows["p_t_holm"]],
+            "p, Wilcoxon": [p_value(value) for value in rows["p_wilcoxon"]],
+            "Holm ": [p_value(value) for value in rows["p_wilcoxon_holm"]],
+            "mosaics": rows["n"],
+            "empty maps": rows["n_undefined"],
+        }
+    )
+    caption = f"Dominance between the clusters of {label}: {of.run.label}, {name_of(kind)}, training 0."
+    return show(frame, caption, text=["pair"])
+
+
+def classes(of: Hierarchies, kind: str) -> HTML:
+    """The hierarchy of each class in a line."""
+    rows = hierarchies.classes(of, kind)
+    frame = pd.DataFrame(
+        {
+            "class": rows["label"],
+            "most dominant": [
+                f"{LETTERS[cluster]} ({number(value, 2)})"
+                for cluster, value in zip(rows["most"], rows["dominance_most"])
+            ],
+            "least dominant": [
+                f"{LETTERS[cluster]} ({number(value, 2)})"
+                for cluster, value in zip(rows["least"], rows["dominance_least"])
+            ],
+            "its 95 %": [interval(low, high, 2) for low, high in zip(rows["low"], rows["high"])],
+            "last in resamples (%)": [number(100 * value, 0) for value in rows["certain"]],
+            "pairs that differ": [f"{decided} of {n}" for decided, n in zip(rows["decided"], rows["pairs"])],
+            "intransitive": [f"{cyclic} of {n}" for cyclic, n in zip(rows["cyclic"], rows["triples"])],
+            "misfit": [number(value, 2) for value in rows["misfit"]],
+        }
+    )
+    caption = (
+        f"Hierarchies by relative dominance: {of.run.label}, {name_of(kind)}, training 0. Pairs differ where p < 0.05 "
+        "after Holm's correction. Misfit: the largest distance of a pair's dominance from Bradley and Terry's model."
+    )
+    return show(frame, caption, text=["class", "most dominant", "least dominant"])
+
+
+def variants(of: Hierarchies) -> HTML:
+    """Other explainers, scalings and sizes on the same mosaics."""
+    rows = hierarchies.variants(of)
+    frame = pd.DataFrame(
+        {
+            "explainer": rows["explainer"].map(METHOD_NAMES),
+            "mosaic": ["one image's size" if resized else "whole images" for resized in rows["resized"]],
+            "map": rows["scaling"].map({"relu": "ReLU", "min-max": "ReLU, min-max"}),
+            "spread over pairs": [number(value) for value in rows["spread"]],
+            "correlation": [number(value, 2) for value in rows["correlation"]],
+            "same least dominant (%)": [number(100 * value, 0) for value in rows["same_least"]],
+            "empty maps": [f"{n} of {of_all}" for n, of_all in zip(rows["n_undefined"], rows["n"])],
+        }
+    )
+    caption = (
+        "The same mosaics explained in other ways. Correlation (Spearman) and least dominant cluster: against the "
+        f"first row, mean over classes and fine-tuned networks: {of.run.label}."
+    )
+    return show(frame, caption, text=["explainer", "mosaic", "map"])
+
+
+def between_trainings(of: Hierarchies) -> HTML:
+    """Would another training rank the same images alike?"""
+    rows = hierarchies.between_trainings(of)
+    grouped = rows.groupby("kind", sort=False)["correlation"]
+    frame = pd.DataFrame(
+        {
+            "network": [name_of(kind) for kind in grouped.groups],
+            "pairs of trainings": [
+                rows.loc[rows["kind"] == kind, ["a", "b"]].drop_duplicates().shape[0] for kind in grouped.groups
+            ],
+            "correlation, mean": [number(value, 2) for value in grouped.mean()],
+            "lowest class": [number(value, 2) for value in grouped.min()],
+            "highest class": [number(value, 2) for value in grouped.max()],
+        }
+    )
+    caption = (
+        "Do two trainings rank the same images alike? Spearman's correlation over a class's images, each with the "
+        f"relative dominance of its cluster: {of.run.label}."
+    )
+    return show(frame, caption, text=["network"])
+
+
+def single_images(of: Hierarchies) -> HTML:
+    """Figure 3 in numbers: the correlation of dominance with logit and probability."""
+    rows = single.over_classes(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "dominance and": rows["output"],
+            "correlation": [number(value, 2) for value in rows["correlation"]],
+            "95 %, over classes": [interval(low, high, 2) for low, high in zip(rows["low"], rows["high"])],
+            "strength": [number(value, 2) for value in rows["strength"]],
+            "95 %, over images": [
+                interval(low, high, 2) for low, high in zip(rows["strength_low"], rows["strength_high"])
+            ],
+            "classes": rows["classes"],
+            "trainings": rows["networks"],
+        }
+    )
+    caption = (
+        "Every image its own cluster: Spearman's correlation of relative dominance with the network's output, and its "
+        f"strength whatever its sign. In print: “non-correlated”, without a number. {of.run.label}."
+    )
+    return show(blank_repeats(frame, ["network"]), caption, text=["network", "dominance and"])
+
+
+def single_by_class(of: Hierarchies, kind: str) -> HTML:
+    """The same for each class of the first network."""
+    rows = single.correlations(of)
+    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    frame = pd.DataFrame({"class": rows["label"].unique()})
+    for output in single.OUTPUTS:
+        here = rows[rows["output"] == output]
+        frame[output] = [number(value, 2) for value in here["correlation"]]
+        frame[f"95 %{' ' * (output == 'probability')}"] = [
+            interval(low, high, 2) for low, high in zip(here["low"], here["high"])
+        ]
+        frame["images"] = here["n"].to_numpy()
+    caption = (
+        f"Correlation of dominance with logit and probability, intervals over images: {of.run.label}, {name_of(kind)}."
+    )
+    return show(frame, caption, text=["class"])
+
+
+def over_classes(of: Hierarchies) -> HTML:
+    """Are clusters that dominate little rare in training?"""
+    rows = training.over_classes(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "dominance and": rows["share"].map(training.SHARES),
+            "correlation": [signed(value, 2) for value in rows["correlation"]],
+            "95 %, over classes": [interval(low, high, 2) for low, high in zip(rows["low"], rows["high"])],
+            "p, permutation": [p_value(value) for value in rows["p_value"]],
+            "classes above 0": [f"{n} of {of_all}" for n, of_all in zip(rows["positive"], rows["classes"])],
+            "trainings": rows["networks"],
+        }
+    )
+    caption = (
+        "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
+        f"dominance goes with few training images, without a number. {of.run.label}."
+    )
+    return show(blank_repeats(frame, ["network"]), caption, text=["network", "dominance and"])
+
+
+def by_class(of: Hierarchies, kind: str) -> HTML:
+    """The least dominant cluster of each class of the first network."""
+    rows = training.clusters(of)
+    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    found = training.least(of)
+    found = found[(found["kind"] == kind) & (found["seed"] == 0)].set_index("label")
+    correlations = training.correlations(of)
+    correlations = correlations[(correlations["kind"] == kind) & (correlations["seed"] == 0)]
+    table = correlations.pivot(index="label", columns="share", values="correlation")
+    last = rows.set_index(["label", "cluster"])
+    lines = []
+    for label in dict.fromkeys(rows["label"]):
+        cluster = last.loc[(label, found.loc[label, "least_dominant"])]
+        lines.append(
+            {
+                "class": label,
+                "least dominant": LETTERS[found.loc[label, "least_dominant"]],
+                "fewest training images": LETTERS[found.loc[label, "fewest"]],
+                "same": "yes" if found.loc[label, "same"] else "no",
+                "training images": int(cluster["training"]),
+                "share (%)": number(100 * cluster["training_share"], 1),
+                "evaluation images": int(cluster["evaluation"]),
+                "representation": number(cluster["representation"], 2),
+                "correlation, share": signed(table.loc[label, "training_share"], 2),
+                "representation ": signed(table.loc[label, "representation"], 2),
+            }
+        )
+    caption = (
+        "The least dominant cluster of each class. Representation: training share divided by evaluation share, 1 is as "
+        f"frequent in training as in evaluation. {of.run.label}, {name_of(kind)}, training 0."
+    )
+    return show(pd.DataFrame(lines), caption, text=["class", "least dominant", "fewest training images", "same"])
+
+
+def least(of: Hierarchies) -> HTML:
+    """How often the least dominant cluster has the fewest training images."""
+    rows = training.least_in_numbers(of)
+    frame = pd.DataFrame(
+        {
+            "network": rows["kind"].map(name_of),
+            "training": rows["seed"],
+            "smallest": rows["share"].map({"training_share": "training share", "representation": "representation"}),
+            "classes where it is the least dominant": [
+                f"{n} of {of_all}" for n, of_all in zip(rows["same"], rows["classes"])
+            ],
+            "by luck": [number(value, 1) for value in rows["expected"]],
+            "p, exact": [p_value(value) for value in rows["p_value"]],
+        }
+    )
+    caption = f"Is the least dominant cluster of a class the one with the fewest training images? {of.run.label}."
+    return show(blank_repeats(frame, ["network"]), caption, text=["network", "smallest"])
+
+
+def power(run: Settings, clustering: str) -> HTML:
+    """How often each score finds the rare mode."""
+    rows = rarity.power(run, clustering)
+    frame = pd.DataFrame({"first suspect by": rows["score"].unique()})
+    for share, here in rows.groupby("rarity", sort=True):
+        here = here.set_index("score").loc[frame["first suspect by"]]
+        frame[f"{100 * share:g} %"] = [
+            number(hit, 2) + (f" {interval(low, high, 2)}" if low < high else "")
+            for hit, low, high in zip(here["hit"], here["low"], here["high"])
+        ]
+    trials, trainings = int(rows["trials"].max()), int(rows["trainings"].max())
+    caption = (
+        f"How often the cluster that is suspected first holds the rare mode ({_DATA[clustering]}), by the mode's share "
+        f"in training; 20 % is not rare. {trials} trials each, {trainings} trainings, intervals over trainings."
+    )
+    return show(frame, caption, text=["first suspect by"])
+
+
+def purity(run: Settings) -> HTML:
+    """How well K-means isolates the rare mode."""
+    rows = rarity.purity(run)
+    frame = pd.DataFrame(
+        {
+            "share in training": [f"{100 * value:g} %" for value in rows["rarity"]],
+            "of the mode in its best cluster (%)": [number(100 * value, 0) for value in rows["held"]],
+            "of that cluster (%)": [number(100 * value, 0) for value in rows["pure"]],
+            "trials": rows["trials"],
+        }
+    )
+    return show(frame, "How well K-means isolates the rare mode among evaluation images; a fifth of a class is of it.")
+
+
+def verdicts(of: Hierarchies) -> HTML:
+    """What the paper claims, and whether it holds here."""
+    return _verdicts(results_of_verdicts.verdicts(of), of.run.label)
+
+
+def rarity_verdicts(run: Settings) -> HTML:
+    """What dominance would be for, put to the test where the truth is planted."""
+    return _verdicts(results_of_verdicts.rarity_verdicts(run), "planted images")
+
+
+def _verdicts(rows: pd.DataFrame, label: str) -> HTML:
+    frame = pd.DataFrame(
+        {
+            "claim": rows["text"],
+            "section": rows["section"],
+            "with": [name_of(method) if method.startswith("tuned") else method for method in rows["method"]],
+            "difference as claimed": [signed(value, 3) for value in rows["difference"]],
+            "95 % interval": [interval(low, high, 3) for low, high in zip(rows["low"], rows["high"])],
+            "p (Holm)": [p_value(value) for value in rows["p_holm"]],
+            "test": rows["test"],
+            "units": [_units(row) for row in rows.to_dict("records")],
+            "verdict": rows["reason"],
+        }
+    )
+    held, turned = ((rows["verdict"] == name).sum() for name in ("holds", "reverses"))
+    caption = (
+        f"Claims on {label}: {held} hold, {turned} reverse, {len(rows) - held - turned} are undecided. "
+        "A difference above zero supports the claim."
+    )
+    return show(frame, caption, text=["section", "with", "test", "units", "verdict"], long=["claim"])
+
+
+def _units(row: dict[str, object]) -> str:
+    count = {"seed": row["n_seeds"], "image": row["n_images"], "class": row["n_classes"]}[row["unit"]]
+    names = {"seed": ("training", "trainings"), "image": ("image", "images"), "class": ("class", "classes")}[
+        row["unit"]
+    ]
+    return f"{count} {names[count != 1]}"
