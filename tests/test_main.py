@@ -27,6 +27,8 @@ TINY = ["--scale", "smoke", "--device", "cpu", "--overrides", "seeds=1, n_train=
         (["record", "alliance", "out"], "'contrastive', 'saliency'"),
         (["saliency", "--seed", "0"], "--methods"),
         (["saliency", "--methods", "rise"], "--seed"),
+        (["tune", "--seed", "0"], "--name"),
+        (["tune", "--name", "tuned"], "--seed"),
     ],
 )
 def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, message):
@@ -48,6 +50,7 @@ def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, messa
         (["saliency", "--seed", "7", "--methods", "rise", "--scale", "smoke"], "Expected a seed out of 0. Got 7."),
         (["saliency", "--seed", "0", "--methods", "rise,rice", "--scale", "smoke"], "score-cam, rise, lime, iba,"),
         (["saliency", "--seed", "0", "--methods", "", "--scale", "smoke"], "Expected methods out of fake-cam,"),
+        (["tune", "--seed", "0", "--name", "turned", "--scale", "smoke"], "out of tuned. Got 'turned'."),
     ],
 )
 def test_a_wrong_value_stops_with_one_line(empty_store, capsys, arguments, message):
@@ -67,8 +70,9 @@ def test_faults_of_a_folder_are_told_without_a_traceback(empty_store, capsys):
 def test_cells_are_listed_as_json_and_nothing_is_computed(empty_store, capsys):
     assert main(["cells", "--scale", "smoke"]) == 0
     jobs = json.loads(capsys.readouterr().out)
-    assert len(jobs) == 12 + 2 + 3
-    assert {job["command"][0] for job in jobs} == {"train", "score", "saliency", "whole-output"}
+    assert len(jobs) == 12 + 2 + 3 + 6
+    commands = {"train", "score", "saliency", "whole-output", "tune", "dominance", "rarity"}
+    assert {job["command"][0] for job in jobs} == commands
     assert all(set(job) == {"id", "command", "needs", "key", "done"} for job in jobs)
     assert not empty_store.exists()
 

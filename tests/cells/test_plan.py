@@ -14,7 +14,8 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     run = cells.settings(scale="smoke", overrides="saliency_seeds=2")
     jobs = cells.plan(run)
     contrastive, saliency = 3 * 2 * 2, 2 * 2  # losses, seeds, train and score; seeds, halves of the methods
-    listed = contrastive + saliency + 2 * 3  # networks and parts of the whole-output part
+    whole_output, dominance = 2 * 3, 1 + 4 + 1  # networks and parts; fine-tuned, kinds of network, rare modes
+    listed = contrastive + saliency + whole_output + dominance
     assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == listed
     seen = set()
     for job in jobs:
@@ -24,6 +25,8 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     assert needs["score-scl-1"] == ["train-scl-1"]
     assert needs["saliency-1-fake-cam"] == ["train-ce-1"]
     assert needs["whole-output-1-paper-0"] == ["train-ce-0", "train-ce-1"]  # the network and its observer
+    assert needs["tune-tuned-0"] == ["train-ce-0"]
+    assert needs["dominance-0"] == ["tune-tuned-0"]
 
 
 def test_commands_are_those_of_the_command_line(empty_store):
@@ -33,8 +36,27 @@ def test_commands_are_those_of_the_command_line(empty_store):
             assert f"saliency-{options.seed}-{options.methods.split(',')[0]}" == job["id"]
         elif options.command == "whole-output":
             assert f"whole-output-{options.network}-{options.part}-{options.chunks[0]}" == job["id"]
+        elif options.command == "tune":
+            assert f"tune-{options.name}-{options.seed}" == job["id"]
+        elif options.command == "dominance":
+            assert f"dominance-{options.network}" == job["id"]
+        elif options.command == "rarity":
+            assert f"rarity-{options.training}" == job["id"]
         else:
             assert f"{options.command}-{options.loss}-{options.seed}" == job["id"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "jobs"),
+    [
+        ("seeds=3, dominance_seeds=2", {"tune-tuned-0": ["train-ce-0"], "tune-tuned-1": ["train-ce-1"]}),
+        ("seeds=1, dominance_seeds=5", {"tune-tuned-0": ["train-ce-0"]}),
+        ("seeds=1, recipe=paper/cifar10", {"tune-tuned-resnet18-0": [], "tune-tuned-resnet50-0": []}),
+    ],
+)
+def test_fine_tunings_need_what_is_trained_here_and_are_no_more_than_trainings(empty_store, overrides, jobs):
+    plan = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    assert {job["id"]: job["needs"] for job in plan if job["command"][0] == "tune"} == jobs
 
 
 @pytest.mark.parametrize(("n_saliency", "jobs"), [("499", 2), ("500", 22), ("null", 22)])
@@ -98,7 +120,9 @@ def test_a_part_or_chunk_that_does_not_exist_is_refused_with_the_choices(empty_s
 def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_bench):
     """The store was filled by them."""
     store = Store()
-    assert all(job["done"] for job in cells.plan(smoke_bench.run) if job["command"][0] != "whole-output")
+    parts = ("train", "score", "saliency")
+    jobs = [job for job in cells.plan(smoke_bench.run) if job["command"][0] in parts]
+    assert all(job["done"] for job in jobs)
     contrastive, saliency = cells.of_run(smoke_bench.run), cells.of_bench(smoke_bench)
     assert [cell.stage for cell in contrastive] == ["train"] * 3 + ["predict"] * 3 + ["explain"] * 6 + ["score"] * 6
     methods_and_parts = 14 * 4 + 8 * 3  # Table 4 without those beyond the paper
@@ -108,8 +132,7 @@ def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_bench):
     assert len({cell.key for cell in found}) == len(found)
     assert all(store.is_done(cell) for cell in found)
     assert {cell.key for cell in found} == _in_store()
-    jobs = cells.plan(smoke_bench.run)
-    assert {job["key"] for job in jobs if job["command"][0] != "whole-output"} <= _in_store()
+    assert {job["key"] for job in jobs} <= _in_store()
 
 
 def test_the_jobs_of_the_whole_output_part_compute_every_cell_of_it(smoke_study):

@@ -49,6 +49,19 @@ def test_a_recipe_takes_epochs_and_width_of_the_scale():
     ]
 
 
+def test_a_fine_tuning_takes_epochs_and_what_it_starts_from_the_width():
+    run = cells.settings(scale="smoke", overrides="epochs_tuned=3, width=6, seeds=4, dominance_seeds=2")
+    ((name, recipe),) = run.fine_tunings.items()
+    assert (name, recipe.epochs, recipe.width, recipe.architecture) == ("tuned", 3, 6, run.recipe("ce").architecture)
+    assert run.tuned_seeds == range(2)
+    published = cells.settings(scale="smoke", overrides="recipe=paper/cifar10, epochs_tuned=3, width=6").fine_tunings
+    assert [(recipe.epochs, recipe.width) for recipe in published.values()] == [(3, None)] * 2
+
+
+def test_nothing_is_fine_tuned_where_networks_come_with_their_weights():
+    assert cells.settings(scale="smoke", dataset="imagenet:/images").fine_tunings == {}
+
+
 def test_splits_have_the_images_of_the_budget_and_no_test_image_is_trained_on(smoke_run):
     train, test, scored = smoke_run.train_split(), smoke_run.test_split(), smoke_run.scored_split()
     assert (len(train), len(test), len(scored)) == (100, 40, 10)
