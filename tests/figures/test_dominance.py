@@ -75,7 +75,9 @@ def test_text_is_told_from_its_cell():
 
 @pytest.mark.parametrize("name", ["dominance_matrices", "all_matrices"])
 def test_one_scale_centred_on_a_half_serves_all_classes(name):
-    figure = getattr(figures, name)(TWO, *[["A", "B", "C"]] * (name == "dominance_matrices"))
+    figure = getattr(figures, name)(
+        {"train": TWO["train"], "baby": TWO["baby"]}, *[["A", "B", "C"]] * (name == "dominance_matrices")
+    )
     axes = [axis for axis in figure.axes if axis.images and "p-values" not in axis.get_title()]
     images = [axis.images[0] for axis in axes]
     assert [image.get_clim() for image in images] == [pytest.approx((0.2, 0.8))] * 2
@@ -83,8 +85,9 @@ def test_one_scale_centred_on_a_half_serves_all_classes(name):
     assert half == pytest.approx((0.97,) * 3, abs=0.02) and low[2] > low[0] and high[0] > high[2]
 
 
-def test_weak_dominance_is_not_blown_up():
-    figure = figures.all_matrices({"cat": (np.array([[0.5, 0.501], [0.499, 0.5]]), np.full((2, 2), NAN))})
+@pytest.mark.parametrize("value", [0.501, 0.5, NAN])
+def test_weak_dominance_is_not_blown_up(value):
+    figure = figures.all_matrices({"cat": (np.array([[0.5, value], [1 - value, 0.5]]), np.full((2, 2), NAN))})
     assert figure.axes[0].images[0].get_clim() == pytest.approx((0.4, 0.6))
 
 
