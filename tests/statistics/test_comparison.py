@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from xai_lib.statistics import compare_differences, holm, paired_comparison
 
@@ -156,6 +157,12 @@ def test_wrong_requests_are_refused():
     twice = pd.concat([frame, frame.assign(method="eigen-cam")])
     with pytest.raises(ValueError, match="one score for each"):
         compare(twice, method=None)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 45])
+def test_holm_is_that_of_statsmodels(n):
+    p = np.random.default_rng(n).uniform(size=n).round(1) ** 2  # with ties, zeros and ones
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 def test_holm_by_hand_and_nan_outside_the_family():

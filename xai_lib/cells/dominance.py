@@ -205,7 +205,7 @@ def class_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tupl
     members = torch.from_numpy(here.nonzero()[0])
     assigned = torch.tensor(images.loc[here, "cluster"].to_numpy())
     which, drawn = pairwise.draw(assigned, of.run.scale.n_mosaics, seed=_SEED, purpose=_purpose(K_MEANS, label))
-    chosen = ((which["first"] == pair[0]) & (which["second"] == pair[1])).to_numpy()
+    chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
     return mosaics.Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
 
 

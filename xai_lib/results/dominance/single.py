@@ -87,7 +87,7 @@ def strength(of: Hierarchies, kind: str, output: str) -> tuple[float, np.ndarray
         values.append(abs(_weighted(*ranks, np.ones((1, int(defined.sum()))))[0]))
         counts = np.concatenate(list(resampled_counts(int(defined.sum()))))
         draws.append(np.abs(_weighted(*ranks, counts)))
-    return float(np.nanmean(values)), np.nanmean(draws, axis=0)
+    return float(_mean(np.array(values))), _mean(np.array(draws))
 
 
 def over_classes(of: Hierarchies) -> pd.DataFrame:
@@ -118,6 +118,12 @@ def over_classes(of: Hierarchies) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _mean(table: np.ndarray) -> np.ndarray:
+    """Means over the first axis of those that are defined; NaN where none is."""
+    n = (~np.isnan(table)).sum(0)
+    return np.where(n > 0, np.nansum(table, axis=0) / np.maximum(n, 1), np.nan)
 
 
 def _weighted(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
