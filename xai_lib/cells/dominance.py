@@ -200,10 +200,9 @@ def focus_values(of: Hierarchies) -> pd.DataFrame:
 
 def class_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> mosaics.Mosaics:
     """The mosaics of two clusters of a class; positions are those of ``ranked.subject.images``."""
-    images = artefacts.read_frame(computed(of, ranked, "clusters") / "images.csv")
-    here = (images["label"] == label).to_numpy()
-    members = torch.from_numpy(here.nonzero()[0])
-    assigned = torch.tensor(images.loc[here, "cluster"].to_numpy())
+    images, split = artefacts.read_frame(computed(of, ranked, "clusters") / "images.csv"), ranked.subject.images
+    members = dict(_classes(split))[split.classes.index(label)]
+    assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
     which, drawn = pairwise.draw(assigned, of.run.scale.n_mosaics, seed=_SEED, purpose=_purpose(K_MEANS, label))
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
     return mosaics.Mosaics(members[drawn.images[chosen]], drawn.first[chosen])

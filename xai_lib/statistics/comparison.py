@@ -179,6 +179,22 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
     return corrected
 
 
+def t_p(differences: np.ndarray) -> float:
+    """Two-sided p-value of Student's t for a mean of 0 of ``differences`` [n] without NaN.
+
+    1 where all are 0, 0 where all are another number (the limit of t), NaN below two.
+    """
+    return _p_or_one(differences, lambda d: 0.0 if _constant(d) else stats.ttest_1samp(d, 0).pvalue)
+
+
+def signed_rank_p(differences: np.ndarray) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out.
+
+    1 where all are 0, NaN below two.
+    """
+    return _p_or_one(differences, lambda d: stats.wilcoxon(d).pvalue)
+
+
 def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: str, name: str) -> pd.DataFrame:
     """One condition's scores, one row for each seed and image."""
     check_columns(scores, ["metric", between] + ([] if method is None else ["method"]))
