@@ -52,6 +52,8 @@ def test_there_is_a_notebook_a_section():
     assert {f"saliency/{page}.ipynb" for page in sections} <= {*NAMES}
     sections = ("clusters", "stability", "explanations", "faithfulness", "interpretability")
     assert {f"whole_output/{page}.ipynb" for page in sections} <= {*NAMES}
+    sections = ("clusters", "mosaics", "hierarchies", "single-images", "training-share", "rare-modes")
+    assert {f"dominance/{page}.ipynb" for page in sections} <= {*NAMES}
 
 
 @each_notebook
