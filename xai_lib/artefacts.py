@@ -6,7 +6,7 @@ A reader never meets half a file, so finished steps of interrupted work may be r
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -65,11 +65,15 @@ def write_frame(path: Path, frame: "pd.DataFrame") -> None:
         file.write(text.encode())
 
 
-def read_frame(path: Path) -> "pd.DataFrame":
-    """Read what :func:`write_frame` wrote: floats equal to the last digit; only an empty cell is NaN."""
+def read_frame(path: Path, text: Sequence[str] = ()) -> "pd.DataFrame":
+    """Read what :func:`write_frame` wrote: floats equal to the last digit; only an empty cell is NaN.
+
+    Columns named in ``text`` are text, also where it looks like numbers; a column of class names may.
+    """
     import pandas as pd
 
-    return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    types = dict.fromkeys(text, str)
+    return pd.read_csv(path, dtype=types, float_precision="round_trip", keep_default_na=False, na_values=[""])
 
 
 def write_tensors(path: Path, tensors: "dict[str, Tensor]") -> None:

@@ -26,14 +26,7 @@ K_MEANS, SHUFFLED, MODES = "k-means", "shuffled", "modes"
 PARTS = ("clusters", "choice", "mosaics", "variants", "pairs", "focus")
 EXPLAINERS = ("grad-cam", "eigen-cam", "excitation-backprop", "gradient", "random")
 _OF_ALL = ("clusters", "mosaics", "focus")  # parts of every network; the others are of the fine-tuned ones, the paper's
-_FILES = {
-    "clusters": ("images", "shares"),
-    "choice": ("choice",),
-    "mosaics": ("mosaics",),
-    "variants": ("mosaics",),
-    "pairs": ("pairs",),
-    "focus": ("focus",),
-}
+_CLASS_NAMES = ("label", "predicted", "target")  # columns
 _BATCH = 256
 _SEED = 0  # of clusters and mosaics: the same for every network
 
@@ -199,12 +192,20 @@ def focus_values(of: Hierarchies) -> pd.DataFrame:
 
 
 def class_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> mosaics.Mosaics:
-    """The mosaics of two clusters of a class; positions are those of ``ranked.subject.images``."""
-    images, split = artefacts.read_frame(computed(of, ranked, "clusters") / "images.csv"), ranked.subject.images
+    """The mosaics of two clusters of a class, the smaller number first.
+
+    Positions are those of ``ranked.subject.images``.
+
+    Raises:
+        ValueError: if the class has no such pair of clusters.
+    """
+    images, split = _read(computed(of, ranked, "clusters") / "images.csv"), ranked.subject.images
     members = dict(_classes(split))[split.classes.index(label)]
     assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
     which, drawn = pairwise.draw(assigned, of.run.scale.n_mosaics, seed=_SEED, purpose=_purpose(K_MEANS, label))
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
+    if not chosen.any():
+        raise ValueError(f"Expected two of the clusters 0 to {assigned.max()}, the smaller number first. Got {pair}.")
     return mosaics.Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
 
 
@@ -212,7 +213,7 @@ def class_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tupl
 def _gathered(of: Hierarchies, part: str, name: str) -> pd.DataFrame:
     networks = [ranked for ranked in of.networks if part in ranked.parts]
     frames = [
-        artefacts.read_frame(computed(of, ranked, part) / f"{name}.csv").assign(kind=ranked.kind, seed=ranked.seed)
+        _read(computed(of, ranked, part) / f"{name}.csv").assign(kind=ranked.kind, seed=ranked.seed)
         for ranked in tqdm(networks, desc=part, leave=False, disable=None)
     ]
     return pd.concat(frames, ignore_index=True)
@@ -332,6 +333,10 @@ _WORK = {
 }
 
 
+def _read(file: Path) -> pd.DataFrame:
+    return artefacts.read_frame(file, _CLASS_NAMES)
+
+
 def _classes(split: Split) -> Iterator[tuple[int, Tensor]]:
     """Each class that has images, with their positions."""
     labels = split.labels.cpu()
@@ -341,7 +346,7 @@ def _classes(split: Split) -> Iterator[tuple[int, Tensor]]:
 
 def _class_by_class(of: Hierarchies, ranked: RankedNetwork) -> Iterator[tuple[int, str, Tensor, pd.DataFrame]]:
     """Each class: its number and name, its normalised images, and its rows of the part "clusters"."""
-    images = artefacts.read_frame(computed(of, ranked, "clusters") / "images.csv")
+    images = _read(computed(of, ranked, "clusters") / "images.csv")
     split = ranked.subject.images
     for label, members in _classes(split):
         name = split.classes[label]

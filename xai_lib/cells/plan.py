@@ -177,8 +177,11 @@ def compute_rarity(run: Settings, training: int) -> None:
     """Do one "rarity" job of :func:`plan`.
 
     Raises:
-        ValueError: if there is no such training; the message lists those that exist.
+        ValueError: if there is no such training; the message lists those that exist. Also on ImageNet, where nothing
+            is trained.
     """
+    if run.pretrained:
+        raise ValueError(f"Expected a run that trains networks. Got {run.dataset}: take planted, for example.")
     rarity.rarity_scores(run, _chosen("training", training, range(run.scale.rarity_trainings)))
 
 
@@ -230,7 +233,7 @@ def of_hierarchies(of: dominance.Hierarchies, parts: Sequence[str] = dominance.P
         made += ranked.subject.parents
     for ranked, part in itertools.product(of.networks, parts):
         if part in ranked.parts:
-            made.append(dominance.dominance_cell(of, ranked, part))
+            made += [*dominance.dominance_parents(of, ranked, part), dominance.dominance_cell(of, ranked, part)]
     return list({cell.key: cell for cell in made}.values())
 
 

@@ -5,7 +5,6 @@ a minute or two on a processor. Which class has which rarity changes from traini
 """
 
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 
 import pandas as pd
@@ -60,7 +59,6 @@ def rarity_scores(run: Settings, number: int) -> Path:
     return Store().compute(rarity_cell(run, number), work)
 
 
-@cache
 def rare_clusters(run: Settings) -> pd.DataFrame:
     """Every cluster of every training.
 

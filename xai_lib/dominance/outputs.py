@@ -5,6 +5,8 @@ from torch import Tensor
 
 from xai_lib.dominance.clusters import nearest_distance
 
+_NEAREST = 5
+
 
 def outputs(label: int, logits: Tensor, features: Tensor, training_features: Tensor) -> pd.DataFrame:
     """One row an image of a class, for comparison with dominance (§4, Figure 3).
@@ -22,10 +24,11 @@ def outputs(label: int, logits: Tensor, features: Tensor, training_features: Ten
     Raises:
         ValueError: as :func:`nearest_distance`, for example without training images of the class.
     """
+    nearest = min(_NEAREST, len(training_features))
     return pd.DataFrame(
         {
             "logit": logits[:, label].cpu().numpy(),
             "probability": logits.softmax(1)[:, label].cpu().numpy(),
-            "training_distance": nearest_distance(features, training_features).cpu().numpy(),
+            "training_distance": nearest_distance(features, training_features, nearest).cpu().numpy(),
         }
     )
