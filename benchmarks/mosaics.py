@@ -60,7 +60,8 @@ def by_library(grad_cam: GradCAM, mosaics: Mosaics, x: torch.Tensor, target: tor
     maps = grad_cam(images, [ClassifierOutputTarget(int(label)) for label in target])
     half = maps.shape[1] // 2
     energy = np.add.reduceat(np.add.reduceat(maps, [0, half], axis=1), [0, half], axis=2).reshape(-1, 4)
-    return (energy * mosaics.first.numpy()).sum(1) / energy.sum(1)
+    with np.errstate(invalid="ignore"):  # a map without energy
+        return (energy * mosaics.first.numpy()).sum(1) / energy.sum(1)
 
 
 if __name__ == "__main__":
