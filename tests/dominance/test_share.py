@@ -174,9 +174,11 @@ def test_least_by_hand():
             ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
             ("b", 0, [0.6, 0.2, nan, 0.4], [0.5, 0.3, 0.1, 0.1]),
             ("c", 0, [0.3, 0.2], [0.5, 0.5]),
-        ),
+            ("d", 0, [nan, nan], [0.5, 0.5]),
+        ).iloc[::-1],
         "training_share",
     )
+    assert list(zip(found["label"], found["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
     assert found["least_dominant"].tolist() == [1, 2, 1, 1]
     assert found["fewest"].tolist() == [1, 1, 3, 0]
     assert found["same"].tolist() == [True, False, False, False]
