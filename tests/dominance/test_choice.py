@@ -57,24 +57,24 @@ def test_the_silhouette_by_loops():
 def test_the_gap_is_that_of_a_plain_computation_with_other_draws():
     """Tibshirani et al. 2001, section 4: the box in the space of the components, turned back; many draws of each."""
     features = blobs(3, n=20, n_features=4, apart=2.0) * torch.tensor([3.0, 1.0, 1.0, 0.3])
-    frame = choose(features, (1, 2, 3), n_references=60)
+    frame = choose(features, (1, 2, 3), n_references=40)
     x = features.double().numpy()
     centred = x - x.mean(0)
     vt = np.linalg.svd(centred)[2]
     turned = centred @ vt.T
     rng = np.random.default_rng(0)
-    boxes = [rng.uniform(turned.min(0), turned.max(0), x.shape) @ vt + x.mean(0) for _ in range(60)]
+    boxes = [rng.uniform(turned.min(0), turned.max(0), x.shape) @ vt + x.mean(0) for _ in range(40)]
     for row in frame.itertuples():
         log_w = [math.log(KMeans(row.n_clusters, n_init=10, random_state=0).fit(z).inertia_) for z in (x, *boxes)]
         error = np.std(log_w[1:])
-        assert row.gap == pytest.approx(np.mean(log_w[1:]) - log_w[0], abs=4 * error * math.sqrt(2 / 60))
-        assert row.gap_error == pytest.approx(error * math.sqrt(1 + 1 / 60), rel=0.35)
+        assert row.gap == pytest.approx(np.mean(log_w[1:]) - log_w[0], abs=4 * error * math.sqrt(2 / 40))
+        assert row.gap_error == pytest.approx(error * math.sqrt(1 + 1 / 40), rel=0.35)
 
 
 def test_turned_features_have_the_same_gap():
     features = blobs(3, n=15, n_features=4)
     turn = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(7))).Q
-    straight, turned = (choose(x, (2, 3), n_references=40) for x in (features, features @ turn + 5))
+    straight, turned = (choose(x, (2, 3), n_references=20) for x in (features, features @ turn + 5))
     np.testing.assert_allclose(turned["silhouette"], straight["silhouette"], atol=1e-4)
     np.testing.assert_allclose(turned["gap"], straight["gap"], atol=0.1)
 
@@ -87,9 +87,9 @@ def test_more_features_than_images():
 
 def test_the_same_seed_gives_the_same_and_another_one_other_references():
     features = blobs(2, n=15)
-    first, again, other = (choose(features, (2, 3), n_references=3, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (choose(features, (1, 3), n_references=3, seed=seed) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(first, again)
-    assert not np.allclose(first["gap"], other["gap"], rtol=0, atol=1e-6)
+    assert abs(first["gap"][0] - other["gap"][0]) > 1e-3  # one cluster has no start: only the references differ
 
 
 def rows(gaps, errors, silhouettes=None, start=2):
@@ -109,9 +109,11 @@ def rows(gaps, errors, silhouettes=None, start=2):
         ([0.5, 0.9, 0.8, 0.95], [0.1] * 4, 3),
         ([0.5, 0.55, 0.8], [0.0, 0.1, 0.0], 2),  # within the error of the next one
         ([0.5, 0.55, 0.8], [0.1, 0.0, 0.0], None),  # its own error does not count, and the last has no next one
+        ([0.5, 0.75, 1.0], [0.0, 0.25, 0.0], 2),  # at the error of the next one
+        ([0.9, 0.8, 0.7], [0.0] * 3, 2),
         ([0.5], [0.1], None),
     ],
-    ids=["peak", "within-error", "rising", "alone"],
+    ids=["peak", "within-error", "rising", "at-error", "falling", "alone"],
 )
 def test_the_rule_of_the_gap(gaps, errors, expected):
     assert by_gap(rows(gaps, errors)) == expected

@@ -54,6 +54,13 @@ def test_no_other_start_does_better_by_much():
     assert max(squares) < 1.02 * min(squares)
 
 
+def test_the_seed_is_that_of_the_starts(monkeypatch):
+    monkeypatch.setattr("xai_lib.dominance.clusters.N_STARTS", 1)
+    features = torch.randn(80, 4, generator=torch.Generator().manual_seed(2))
+    assert len({kmeans(features, 5, seed=seed).distance.sum().item() for seed in range(5)}) > 1
+    assert torch.equal(kmeans(features, 5, seed=3).assigned, kmeans(features, 5, seed=3).assigned)
+
+
 def test_the_order_of_the_images_and_the_seed_do_not_change_clear_clusters():
     features, _ = blobs()
     found = kmeans(features, 3)
@@ -124,8 +131,9 @@ def test_shuffling_keeps_the_sizes_and_forgets_the_images():
     assert not torch.equal(dealt, shuffled(assigned, seed=1))
 
 
-def test_the_nearest_distance_by_loops(monkeypatch):
-    monkeypatch.setattr("xai_lib.dominance.clusters._DISTANCES_AT_ONCE", 100)  # 3 images at a time
+@pytest.mark.parametrize("at_once", [1, 100])  # 1 and 3 images at a time
+def test_the_nearest_distance_by_loops(monkeypatch, at_once):
+    monkeypatch.setattr("xai_lib.dominance.clusters._DISTANCES_AT_ONCE", at_once)
     generator = torch.Generator().manual_seed(0)
     features, reference = torch.randn(10, 8, generator=generator), torch.randn(30, 8, generator=generator)
     found = nearest_distance(features, reference, k=4)

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import pairwise_distances, silhouette_score
 from torch import Tensor
 
-from xai_lib.dominance.clusters import Clustering, kmeans
+from xai_lib.dominance.clusters import best_of_starts
 from xai_lib.dominance.features import checked
 from xai_lib.randomness import uniform
 
@@ -47,19 +47,19 @@ def choose(
     if n_references < 1:
         raise ValueError(f"Expected n_references of at least 1. Got {n_references}.")
     distances = pairwise_distances(values.numpy())
-    found = [kmeans(values, k, seed=seed) for k in candidates]
-    drawn = np.array(
-        [
-            [_log_dispersion(kmeans(reference, k, seed=seed)) for k in candidates]
-            for reference in _references(values, n_references, seed)
-        ]
-    )  # [B, candidates]
+    found = [best_of_starts(values.numpy(), k, seed) for k in candidates]
+    # The references get as many starts: with one each, their worse clusters would widen the gap by about s_k / 2.
+    drawn = [
+        [best_of_starts(reference, k, seed).inertia_ for k in candidates]
+        for reference in _references(values, n_references, seed)
+    ]
+    log_drawn = np.log(drawn)  # [B, candidates]
     return pd.DataFrame(
         {
             "n_clusters": list(candidates),
-            "silhouette": [_silhouette(distances, clustering) for clustering in found],
-            "gap": drawn.mean(axis=0) - [_log_dispersion(clustering) for clustering in found],
-            "gap_error": drawn.std(axis=0) * np.sqrt(1 + 1 / n_references),
+            "silhouette": [_silhouette(distances, clusters.labels_) for clusters in found],
+            "gap": log_drawn.mean(axis=0) - np.log([clusters.inertia_ for clusters in found]),
+            "gap_error": log_drawn.std(axis=0) * np.sqrt(1 + 1 / n_references),
         }
     )
 
@@ -91,27 +91,17 @@ def by_gap(frame: pd.DataFrame) -> int | None:
     return int(enough[0]) if len(enough) else None
 
 
-def _silhouette(distances: np.ndarray, clustering: Clustering) -> float:
-    if len(clustering.centres) == 1:
-        return float("nan")
-    return float(silhouette_score(distances, clustering.assigned.numpy(), metric="precomputed"))
+def _silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
+    return float(silhouette_score(distances, labels, metric="precomputed")) if labels.any() else float("nan")
 
 
-def _log_dispersion(clustering: Clustering) -> float:
-    """log W_k: half the mean squared distance of a cluster's pairs, summed, which is that to the means."""
-    return float(clustering.distance.double().square().sum().log())
+def _references(values: Tensor, n: int, seed: int) -> Iterator[np.ndarray]:
+    """Images [N,rank] drawn n times from the box, as coordinates along the principal components from its corner.
 
-
-def _references(values: Tensor, n: int, seed: int) -> Iterator[Tensor]:
-    """Images [N,rank] drawn n times from the box, as coordinates along the principal components.
-
-    Nothing is turned back into features, as distances stay the same.
+    Nothing is turned or moved back into features, as distances stay the same.
     """
     centred = values - values.mean(0)
-    axes = torch.linalg.svd(centred, full_matrices=False).Vh
-    axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()  # a sign that does not hang on the machine
-    coordinates = centred @ axes.T
-    low, high = coordinates.amin(0), coordinates.amax(0)
+    coordinates = centred @ torch.linalg.svd(centred, full_matrices=False).Vh.T
+    extent = coordinates.amax(0) - coordinates.amin(0)
     for b in range(n):
-        share = uniform(seed, torch.arange(len(values)), f"gap reference {b}", (len(axes),))
-        yield low + (high - low) * share
+        yield (extent * uniform(seed, torch.arange(len(values)), f"gap reference {b}", (len(extent),))).numpy()

@@ -48,12 +48,17 @@ def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
             f"Expected n_clusters from 1 to {n_distinct}, the number of distinct images. Got {n_clusters}: "
             "ask for fewer clusters or give more images."
         )
-    found = KMeans(n_clusters, n_init=N_STARTS, tol=0, random_state=seed).fit(values.numpy())
+    found = best_of_starts(values.numpy(), n_clusters, seed)
     sizes = np.bincount(found.labels_, minlength=n_clusters)
     centres = found.cluster_centers_.astype(np.float32)
     order = np.lexsort((*centres.T[::-1], -sizes))  # the last key comes first: size, then the centre's values
     ordered = torch.from_numpy(centres[order])
     return Clustering(ordered, *assign(features, ordered))
+
+
+def best_of_starts(values: np.ndarray, n_clusters: int, seed: int) -> KMeans:
+    """Scikit-learn's k-means of features [N,D], run until nothing moves; the best of ten starts."""
+    return KMeans(n_clusters, n_init=N_STARTS, tol=0, random_state=seed).fit(values)
 
 
 def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
