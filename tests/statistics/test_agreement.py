@@ -7,12 +7,12 @@ import pytest
 from scipy import stats
 
 from xai_lib.statistics import kendalls_w, nemenyi, rank_agreement
-from xai_lib.statistics.agreement import _kendall_draws, _spearman_draws
+from xai_lib.statistics.agreement import _kendall_draws, spearman_draws
 from xai_lib.statistics.intervals import resampled_counts
 
 
 @pytest.mark.parametrize(
-    ("draws_of", "oracle"), [(_kendall_draws, stats.kendalltau), (_spearman_draws, stats.spearmanr)]
+    ("draws_of", "oracle"), [(_kendall_draws, stats.kendalltau), (spearman_draws, stats.spearmanr)]
 )
 def test_every_resample_equals_scipys_correlation_of_the_repeated_items(draws_of, oracle):
     rng = np.random.default_rng(0)

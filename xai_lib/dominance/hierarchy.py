@@ -119,8 +119,12 @@ def bradley_terry(matrix: np.ndarray, weights: np.ndarray | None = None) -> np.n
 
 
 def misfit(matrix: np.ndarray, strengths: np.ndarray) -> float:
-    """The largest |D_ij - sigma(s_i - s_j)| over all pairs with a value, in [0, 1]: 0 if strengths say it all."""
-    return float(np.nanmax(np.abs(matrix - special.expit(strengths[:, None] - strengths))))
+    """The largest |D_ij - sigma(s_i - s_j)| over all pairs with a value, in [0, 1]: 0 if strengths say it all.
+
+    NaN if no pair has a value.
+    """
+    gaps = np.abs(matrix - special.expit(strengths[:, None] - strengths))
+    return float(np.nanmax(gaps)) if np.isfinite(gaps).any() else math.nan
 
 
 def _fit(wins: np.ndarray) -> np.ndarray:

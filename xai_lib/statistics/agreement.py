@@ -68,7 +68,7 @@ def rank_agreement(x: np.ndarray, y: np.ndarray, *, kind: Literal["kendall", "sp
     if kind == "kendall":
         value, draws = stats.kendalltau(x, y).statistic, _kendall_draws(x, y)
     else:
-        value, draws = stats.spearmanr(x, y).statistic, _spearman_draws(x, y)
+        value, draws = stats.spearmanr(x, y).statistic, spearman_draws(x, y)
     low, high = percentile_interval(draws)
     return Agreement(float(value), low, high, n, n_undefined)
 
@@ -138,7 +138,7 @@ def _kendall_draws(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.concatenate(draws)
 
 
-def _spearman_draws(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def spearman_draws(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman's rho of every resample [R]: Pearson's of the mid-ranks, with items weighted by their counts."""
     draws = []
     for w in resampled_counts(len(x)):

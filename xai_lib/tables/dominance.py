@@ -44,13 +44,14 @@ _IN_PRINT = {
     "schedule": "linear warm-up, cosine",
 }
 _VALUES = {
-    "ce": "our network trained by cross-entropy",
-    "imagenet": "ImageNet weights",
-    "one-cycle": "linear warm-up, cosine",
-    "adamw": "AdamW",
-    "resnet8": "ResNet-8",
-    "resnet18-224": "ResNet-18",
-    "resnet50-224": "ResNet-50",
+    ("start", "ce"): "our network trained by cross-entropy",
+    ("start", "imagenet"): "ImageNet weights",
+    ("architecture", "resnet8"): "ResNet-8",
+    ("architecture", "resnet18-224"): "ResNet-18",
+    ("architecture", "resnet50-224"): "ResNet-50",
+    ("optimizer", "adamw"): "AdamW",
+    ("schedule", "one-cycle"): "linear warm-up, cosine",
+    ("augmentation", "ce"): "as for cross-entropy",
 }
 
 
@@ -68,7 +69,7 @@ def fine_tuning(run: Settings) -> HTML:
             "setting": list(_SETTINGS.values()),
             "in print": [_IN_PRINT.get(name, MISSING) for name in _SETTINGS],
             **{
-                name_of(kind): [_VALUES.get(getattr(recipe, name), getattr(recipe, name)) for name in _SETTINGS]
+                name_of(kind): [_VALUES.get((name, value := getattr(recipe, name)), value) for name in _SETTINGS]
                 for kind, recipe in run.fine_tunings.items()
             },
         }
@@ -183,7 +184,7 @@ def null(of: Hierarchies) -> HTML:
             {
                 "network": name_of(kind),
                 "clusters": _DATA[clustering],
-                "mean share": number(here["mean"].mean()),
+                "mean of the larger": number(here["mean"].mean()),
                 "spread over pairs": number(here["spread"].mean()),
                 "p < 0.05 (%)": number(100 * here["significant"].mean(), 0),
                 "Holm (%)": number(100 * here["significant_holm"].mean(), 0),
@@ -195,8 +196,9 @@ def null(of: Hierarchies) -> HTML:
         ]
     )
     caption = (
-        f"Dominance between the clusters of a class, {of.run.scale.n_mosaics} mosaics a pair: {of.run.label}. Spread: "
-        "root mean square of D − 0.5 over pairs, mean over classes. p: of the t test, share of the pairs."
+        f"Dominance between the clusters of a class, {of.run.scale.n_mosaics} mosaics a pair: {of.run.label}. Mean: "
+        "of the larger cluster of each pair. Spread: root mean square of D − 0.5 over pairs, mean over classes. p: of "
+        "the t test, share of the pairs."
     )
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "clusters"])
 
@@ -227,14 +229,8 @@ def classes(of: Hierarchies, kind: str) -> HTML:
     frame = pd.DataFrame(
         {
             "class": rows["label"],
-            "most dominant": [
-                f"{LETTERS[cluster]} ({number(value, 2)})"
-                for cluster, value in zip(rows["most"], rows["dominance_most"])
-            ],
-            "least dominant": [
-                f"{LETTERS[cluster]} ({number(value, 2)})"
-                for cluster, value in zip(rows["least"], rows["dominance_least"])
-            ],
+            "most dominant": [_lettered(*pair) for pair in zip(rows["most"], rows["dominance_most"])],
+            "least dominant": [_lettered(*pair) for pair in zip(rows["least"], rows["dominance_least"])],
             "its 95 %": [interval(low, high, 2) for low, high in zip(rows["low"], rows["high"])],
             "last in resamples (%)": [number(100 * value, 0) for value in rows["certain"]],
             "pairs that differ": [f"{decided} of {n}" for decided, n in zip(rows["decided"], rows["pairs"])],
@@ -305,13 +301,15 @@ def single_images(of: Hierarchies) -> HTML:
             "95 %, over images": [
                 interval(low, high, 2) for low, high in zip(rows["strength_low"], rows["strength_high"])
             ],
+            "by chance": [number(value, 2) for value in rows["by_chance"]],
             "classes": rows["classes"],
             "trainings": rows["networks"],
         }
     )
     caption = (
         "Every image its own cluster: Spearman's correlation of relative dominance with the network's output, and its "
-        f"strength whatever its sign. In print: “non-correlated”, without a number. {of.run.label}."
+        "strength whatever its sign, beside that to expect of unrelated numbers. In print: “non-correlated”, without a "
+        f"number. {of.run.label}."
     )
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "dominance and"])
 
@@ -448,6 +446,10 @@ def verdicts(of: Hierarchies) -> HTML:
 def rarity_verdicts(run: Settings) -> HTML:
     """What dominance would be for, put to the test where the truth is planted."""
     return _verdicts(results_of_verdicts.rarity_verdicts(run), "planted images")
+
+
+def _lettered(cluster: int, dominance: float) -> str:
+    return MISSING if np.isnan(dominance) else f"{LETTERS[cluster]} ({number(dominance, 2)})"
 
 
 def _verdicts(rows: pd.DataFrame, label: str) -> HTML:

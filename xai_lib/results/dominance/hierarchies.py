@@ -60,15 +60,15 @@ def classes(of: Hierarchies, kind: str, seed: int = 0) -> pd.DataFrame:
     """One row a class: how firm its hierarchy is.
 
     Returns:
-        label, most, least (clusters), dominance_most, dominance_least with low and high, certain (share of resamples
-        in which the least dominant cluster is last), decided (pairs that differ, Holm-corrected), pairs, cyclic and
-        triples (intransitive triples, and all), misfit (of Bradley-Terry).
+        label, most, least (clusters, of those with a value), dominance_most, dominance_least with low and high,
+        certain (share of resamples in which the least dominant cluster is last), decided (pairs that differ,
+        Holm-corrected), pairs, cyclic and triples (intransitive triples, and all), misfit (of Bradley-Terry).
     """
     rows = []
     of_pairs = _of(pairs(of), kind, seed)
     for label, clusters in _of(ranked(of), kind, seed).groupby("label", sort=False):
-        clusters = clusters.sort_values("rank")
-        top, bottom = clusters.iloc[0], clusters.iloc[-1]
+        clusters = clusters.sort_values("rank")  # those without a value are last
+        top, bottom = clusters.iloc[0], clusters.iloc[max(clusters["dominance"].count() - 1, 0)]
         here = of_pairs[of_pairs["label"] == label]
         dominance = matrix.matrix(here)
         counted = hierarchy.triples(dominance)
@@ -97,8 +97,9 @@ def spread(of: Hierarchies) -> pd.DataFrame:
 
     Returns:
         kind, seed, clustering, label, spread (standard deviation of dominance over pairs, around 0.5), range (of
-        relative dominance, largest minus smallest), mean (of all values, 0.5 without a bias of place), n_undefined,
-        n, significant (share of pairs with p < 0.05, t test), significant_holm, significant_wilcoxon, cyclic, triples.
+        relative dominance, largest minus smallest), mean (dominance of a pair's first cluster: of clusters the larger
+        one), n (mosaics), n_undefined (those with an empty map), significant (share of pairs with p < 0.05, t test),
+        significant_holm, significant_wilcoxon (both corrected over the class's pairs), cyclic, triples.
     """
     rows = []
     by_cluster = ranked(of).groupby(_GROUP, sort=False)["dominance"]
@@ -128,8 +129,9 @@ def variants(of: Hierarchies) -> pd.DataFrame:
 
     Returns:
         explainer, resized, scaling, spread (as :func:`spread`, mean over networks and classes), correlation (Spearman,
-        of relative dominance with that of the first row; mean over networks and classes), same_least (share of
-        classes whose least dominant cluster is the same), n_undefined, n.
+        of relative dominance with that of Grad-CAM on whole images without a scaling; mean over networks and classes),
+        same_least (share of networks and classes whose least dominant cluster is the same, of those that have one),
+        n_undefined, n.
     """
     by = ["explainer", "resized", "scaling"]
     group = ["kind", "seed", "label"]
@@ -148,8 +150,8 @@ def variants(of: Hierarchies) -> pd.DataFrame:
             dict(zip(by, key))
             | {
                 "spread": float(np.sqrt(((means - 0.5) ** 2).groupby(group).mean()).mean()),
-                "correlation": float(np.nanmean([_spearman(*pair) for pair in both])),
-                "same_least": float(np.mean([_least(a) == _least(b) for a, b in both])),
+                "correlation": _mean([_spearman(*pair) for pair in both]),
+                "same_least": _mean([_same_least(*pair) for pair in both]),
                 "n_undefined": int(here["value"].isna().sum()),
                 "n": len(here),
             }
@@ -190,7 +192,7 @@ def _relative(values: pd.DataFrame) -> np.ndarray:
     means = values.groupby(["first", "second"])["value"].mean().rename("dominance").reset_index()
     dominance = matrix.matrix(means)
     np.fill_diagonal(dominance, np.nan)
-    return np.nanmean(dominance, axis=1)
+    return np.array([_mean(row) for row in dominance])
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -199,5 +201,14 @@ def _spearman(x: np.ndarray, y: np.ndarray) -> float:
     return float(stats.spearmanr(x, y).statistic) if len(x) > 1 and np.ptp(x) and np.ptp(y) else float("nan")
 
 
-def _least(relative: np.ndarray) -> int:
-    return int(np.nanargmin(relative)) if np.isfinite(relative).any() else -1
+def _same_least(a: np.ndarray, b: np.ndarray) -> float:
+    """Whether the smallest of a and of b [P] are in one place; NaN if one of them has no value."""
+    if np.isnan(a).all() or np.isnan(b).all():
+        return float("nan")
+    return float(np.nanargmin(a) == np.nanargmin(b))
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Mean of those that are defined; NaN where none is."""
+    values = np.asarray(values)[~np.isnan(values)]
+    return float(values.mean()) if len(values) else float("nan")

@@ -17,9 +17,7 @@ def accuracy(of: Hierarchies) -> pd.DataFrame:
         images.assign(metric="accuracy", value=correct),
         images.assign(metric="probability", value=images["probability"]),
     ]
-    summary = statistics.summarise(pd.concat(rows), by=("kind", "metric"))
-    order = {kind: place for place, kind in enumerate(of.kinds)}
-    return summary.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable").reset_index(drop=True)
+    return _in_order(of, statistics.summarise(pd.concat(rows), by=("kind", "metric")))
 
 
 def sizes(of: Hierarchies) -> pd.DataFrame:
@@ -77,4 +75,10 @@ def modes(of: Hierarchies) -> pd.DataFrame:
 def focus(of: Hierarchies) -> pd.DataFrame:
     """Focus of each kind of network and explainer: kind, explainer, :func:`statistics.summarise`'s columns."""
     values = cells.focus_values(of).rename(columns={"mosaic": "index"})
-    return statistics.summarise(values, by=("kind", "explainer"))
+    return _in_order(of, statistics.summarise(values, by=("kind", "explainer")))
+
+
+def _in_order(of: Hierarchies, summary: pd.DataFrame) -> pd.DataFrame:
+    """Kinds in the order of the networks, the paper's first."""
+    order = {kind: place for place, kind in enumerate(of.kinds)}
+    return summary.sort_values("kind", key=lambda kinds: kinds.map(order), kind="stable", ignore_index=True)

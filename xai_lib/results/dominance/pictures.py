@@ -1,5 +1,7 @@
 """Images and maps for the figures of the dominance notebooks: computed for the few that are shown."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,8 @@ def widest_and_narrowest(of: Hierarchies, kind: str) -> tuple[str, str]:
     """The classes whose relative dominance has the largest and the smallest range in the first network: those shown."""
     found = hierarchies.spread(of)
     found = found[(found["kind"] == kind) & (found["seed"] == 0) & (found["clustering"] == "k-means")]
-    found = found.sort_values("range", kind="stable")
-    return found["label"].iloc[-1], found["label"].iloc[0]
+    found = found.sort_values("range", kind="stable")  # those without a value are last
+    return found["label"].iloc[max(found["range"].count() - 1, 0)], found["label"].iloc[0]
 
 
 def representatives(of: Hierarchies, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
@@ -36,12 +38,13 @@ def representatives(of: Hierarchies, kind: str, label: str, n: int = 8) -> dict[
 def examples(of: Hierarchies, kind: str, label: str, n: int = 2) -> list[Shown]:
     """Mosaics of the pair of clusters that are furthest apart, and of the pair that is nearest to 0.5: ``n`` of each.
 
-    The first of their mosaics, whatever they show.
+    The first of their mosaics, whatever they show. Where there is one pair with a value, ``n`` in all.
     """
     pairs = hierarchies.pairs_of(of, kind, label)
-    order = (pairs["dominance"] - 0.5).abs().sort_values(kind="stable").index
+    distances = (pairs["dominance"] - 0.5).abs().sort_values(kind="stable")  # those without a value are last
+    furthest, nearest = distances.index[max(distances.count() - 1, 0)], distances.index[0]
     shown = []
-    for place in (order[-1], order[0]):
+    for place in dict.fromkeys([furthest, nearest]):
         row = pairs.loc[place]
         shown += shown_mosaics(of, of.of(kind)[0], label, (int(row["first"]), int(row["second"])), n)
     return shown
@@ -66,9 +69,13 @@ def shown_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tupl
     pictures = mosaics.assemble(raw.float() / 255)
     names = (LETTERS[pair[0]], LETTERS[pair[1]])
     return [
-        Shown(picture.cpu(), scaled.cpu(), first, f"{label}: {names[0]} has {100 * share:.0f} %", names)
+        Shown(picture.cpu(), scaled.cpu(), first, f"{label}: {_has(names[0], share)}", names)
         for picture, scaled, first, share in zip(pictures, min_max(heat), drawn.first, shares.tolist())
     ]
+
+
+def _has(name: str, share: float) -> str:
+    return "empty map" if math.isnan(share) else f"{name} has {100 * share:.0f} %"
 
 
 def _pictures(ranked: RankedNetwork, index: list[int]) -> Tensor:

@@ -4,12 +4,12 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from xai_lib import cells, statistics
 from xai_lib.cells.dominance import Hierarchies
 from xai_lib.dominance import single_images
-from xai_lib.statistics.intervals import percentile_interval, resampled_counts
+from xai_lib.statistics.agreement import spearman_draws
+from xai_lib.statistics.intervals import RESAMPLES, percentile_interval
 
 OUTPUTS = ("logit", "probability")
 
@@ -38,13 +38,15 @@ def shown(of: Hierarchies, kind: str) -> pd.DataFrame:
     """The images of two classes of the first network: where dominance and logit go together most, and least."""
     found = correlations(of)
     found = found[(found["kind"] == kind) & (found["seed"] == 0) & (found["output"] == "logit")]
-    found = found.dropna(subset="correlation").sort_values("correlation", kind="stable")
-    labels = dict.fromkeys([found["label"].iloc[-1], found["label"].iloc[0]])
+    found = found.sort_values("correlation", kind="stable")  # those without a value are last
+    last = max(found["correlation"].count() - 1, 0)
+    labels = dict.fromkeys([found["label"].iloc[last], found["label"].iloc[0]])
     rows = images(of)
     rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
     return pd.concat([rows[rows["label"] == label] for label in labels], ignore_index=True)
 
 
+@cache
 def correlations(of: Hierarchies) -> pd.DataFrame:
     """Spearman's correlation of dominance with logit and probability in each class.
 
@@ -73,21 +75,21 @@ def correlations(of: Hierarchies) -> pd.DataFrame:
 def strength(of: Hierarchies, kind: str, output: str) -> tuple[float, np.ndarray]:
     """How strong the correlation is, whatever its sign: mean of |Spearman| over classes and networks, with resamples.
 
-    Each class's images are resampled by themselves; the relative dominance of an image is kept as it is.
+    Images are resampled, one resample for all networks of a class, independently of other classes; the relative
+    dominance of an image is kept as it is.
 
     Returns:
-        The mean and the same mean on each resample [R].
+        The mean and the same mean on each resample [R]; NaN where no class has a correlation.
     """
-    here = images(of)
-    values, draws = [], []
-    for _, rows in here[here["kind"] == kind].groupby(["seed", "label"], sort=False):
-        x, y = rows["dominance"].to_numpy(), rows[output].to_numpy()
-        defined = ~(np.isnan(x) | np.isnan(y))
-        ranks = stats.rankdata(x[defined]), stats.rankdata(y[defined])
-        values.append(abs(_weighted(*ranks, np.ones((1, int(defined.sum()))))[0]))
-        counts = np.concatenate(list(resampled_counts(int(defined.sum()))))
-        draws.append(np.abs(_weighted(*ranks, counts)))
-    return float(_mean(np.array(values))), _mean(np.array(draws))
+    found = correlations(of)
+    value = float(found.loc[(found["kind"] == kind) & (found["output"] == output), "correlation"].abs().mean())
+    here, draws = images(of), []
+    for place, (_, of_class) in enumerate(here[here["kind"] == kind].groupby("label", sort=False)):
+        for _, rows in of_class.groupby("seed", sort=False):
+            both = rows[["dominance", output]].dropna().to_numpy()
+            if len(both) > 1:  # as many images have the same resamples: other ones for every class by rolling them
+                draws.append(np.roll(np.abs(spearman_draws(*both.T)), place))
+    return value, _mean(np.reshape(draws, (-1, RESAMPLES)))
 
 
 def over_classes(of: Hierarchies) -> pd.DataFrame:
@@ -95,7 +97,8 @@ def over_classes(of: Hierarchies) -> pd.DataFrame:
 
     Returns:
         kind, output, correlation (mean over networks, then classes), low, high (95 %, over classes), strength (mean of
-        its absolute value), strength_low, strength_high (95 %, over images), classes, networks.
+        its absolute value), strength_low, strength_high (95 %, over images), by_chance (the strength to expect of
+        numbers that have nothing to do with each other), classes, networks.
     """
     rows = []
     for (kind, output), here in correlations(of).groupby(["kind", "output"], sort=False):
@@ -103,6 +106,7 @@ def over_classes(of: Hierarchies) -> pd.DataFrame:
         interval = statistics.mean_interval(by_class.to_numpy())
         value, draws = strength(of, kind, output)
         low, high = percentile_interval(draws)
+        n = here.loc[here["correlation"].notna(), "n"]
         rows.append(
             {
                 "kind": kind,
@@ -113,6 +117,7 @@ def over_classes(of: Hierarchies) -> pd.DataFrame:
                 "strength": value,
                 "strength_low": low,
                 "strength_high": high,
+                "by_chance": float(np.sqrt(2 / (np.pi * (n - 1))).mean()),  # the variance of rho is then 1 / (n - 1)
                 "classes": int(by_class.notna().sum()),
                 "networks": here["seed"].nunique(),
             }
@@ -124,13 +129,3 @@ def _mean(table: np.ndarray) -> np.ndarray:
     """Means over the first axis of those that are defined; NaN where none is."""
     n = (~np.isnan(table)).sum(0)
     return np.where(n > 0, np.nansum(table, axis=0) / np.maximum(n, 1), np.nan)
-
-
-def _weighted(x: np.ndarray, y: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of ranks x and y [n] with each row of weights [R, n]; NaN where one side is constant."""
-    total = counts.sum(1)
-    mean_x, mean_y = counts @ x / total, counts @ y / total
-    covariance = counts @ (x * y) / total - mean_x * mean_y
-    variances = (counts @ x**2 / total - mean_x**2) * (counts @ y**2 / total - mean_y**2)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return covariance / np.sqrt(np.where(variances > 1e-12, variances, np.nan))

@@ -110,5 +110,5 @@ def least_in_numbers(of: Hierarchies) -> pd.DataFrame:
 def by_rank(of: Hierarchies, kind: str) -> pd.DataFrame:
     """Figure 4: label, rank (1 most dominant), training_share, representation; means over the networks of a kind."""
     rows = clusters(of)
-    rows = rows[rows["kind"] == kind]
+    rows = rows[(rows["kind"] == kind) & rows["dominance"].notna()]
     return rows.groupby(["label", "rank"], sort=False)[["training_share", "representation"]].mean().reset_index()
