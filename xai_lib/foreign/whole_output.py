@@ -7,13 +7,11 @@ import torch
 from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms import functional
 
 from xai_lib import figures
 from xai_lib.datasets import imagenet
-from xai_lib.explainers.last_layer import last_spatial_layer
-from xai_lib.explainers.layers import find_layer
-from xai_lib.foreign.network import check_model
+from xai_lib.foreign.network import check_model, default_layer
+from xai_lib.foreign.pictures import normalised, picture
 from xai_lib.whole_output import base_maps
 from xai_lib.whole_output.confusion import confusion_clusters
 from xai_lib.whole_output.documents import top_classes
@@ -60,9 +58,8 @@ def explain_output(
             or base, or names or tree do not fit the network's classes.
     """
     device = next(model.parameters()).device
-    picture = _picture(image, size).to(device)
-    statistics = (torch.tensor(list(numbers), device=device)[:, None, None] for numbers in (mean, std))
-    x = ((picture - next(statistics)) / next(statistics))[None]
+    shown = picture(image, size).to(device)
+    x = normalised(shown[None], mean, std)
     check_model(model, x, None)
     with torch.no_grad():
         probabilities = model(x).softmax(1)
@@ -78,38 +75,8 @@ def explain_output(
     clusters = [top] if tree is None else confusion_clusters(tree.clusters(1), top)
     index = torch.zeros(1, dtype=torch.int64, device=device)
     (output,) = explain(model, x, [clusters], base=settings, methods=("cwox-2s",), seed=seed, index=index)
-    return figures.whole_output(picture.cpu(), output, names)
+    return figures.whole_output(shown.cpu(), output, names)
 
 
 def _layers(model: nn.Module, x: Tensor, base: str) -> tuple[str, str]:
-    if base in ("lime", "rise"):
-        return "", ""  # which look at no layer
-    name = find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
-    return name, name
-
-
-def _picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
-    """The picture, float [3,H,W] in [0,1]."""
-    if isinstance(image, Tensor):
-        if image.ndim != 3 or image.shape[0] != 3:
-            raise ValueError(f"Expected an image [3,H,W]. Got shape {list(image.shape)}.")
-        picture = image.float() / 255 if image.dtype == torch.uint8 else image.float()
-        if not ((picture >= 0) & (picture <= 1)).all():
-            raise ValueError(
-                f"Expected uint8, or floats in [0,1] that are not normalised yet. Got {image.dtype} from "
-                f"{image.min():g} to {image.max():g}."
-            )
-        return picture
-    if isinstance(image, (str, Path)):
-        file = Path(image)
-        if not file.is_file():
-            raise FileNotFoundError(f"Expected an image in {file}. Got no such file.")
-        try:
-            with Image.open(file) as opened:
-                image = opened.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"Expected an image in {file}. Got: {error}.") from error
-    if not isinstance(image, Image.Image):
-        raise TypeError(f"Expected a file, a PIL image or a tensor [3,H,W]. Got {type(image).__name__}.")
-    resized = functional.resize(image.convert("RGB"), [round(size * 8 / 7)])
-    return functional.pil_to_tensor(functional.center_crop(resized, [size])).float() / 255
+    return ("", "") if base in ("lime", "rise") else (default_layer(model, x),) * 2  # those two look at no layer
