@@ -105,6 +105,7 @@ def test_a_network_with_published_weights_is_named_by_their_file_and_needs_no_tr
     cell = tune_cell(run, "tuned-resnet18", 0)
     assert cell.config["start"] == {"published": "resnet18-f37072fd.pth"}
     assert tune_cell(changed(run, epochs_ce=7), "tuned-resnet18", 0).key == cell.key
+    assert tune_cell(run, "tuned-resnet18", 1).key != cell.key
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(Store().root / "hub"))
     with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth from"):
         cells.tuned(run, "tuned-resnet18", 0)
