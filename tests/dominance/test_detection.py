@@ -150,8 +150,9 @@ def test_the_interval_covers_the_truth(truth, together):
 def test_the_control_is_known_without_error_and_one_training_says_nothing_about_others():
     row = power(hits_of([[0.2, 0.25]], "random")).loc[0]
     assert row["low"] == row["hit"] == row["high"] == pytest.approx(0.225)
-    row = power(hits_of([[1, 0]])).loc[0]
-    assert row["hit"] == 0.5 and math.isnan(row["low"]) and math.isnan(row["high"])
+    for hits in ([1, 0], [1, 1]):
+        row = power(hits_of([hits])).loc[0]
+        assert row["hit"] == sum(hits) / 2 and math.isnan(row["low"]) and math.isnan(row["high"])
 
 
 def test_hits_that_are_none_are_refused():
