@@ -51,7 +51,7 @@ def test_without_energy_there_is_no_share_and_the_others_are_left_alone():
     alone = focus(attribution[3:], TOP)
     attribution[0] = 0
     attribution[1] = -1
-    attribution[2, 0, 0] = torch.inf
+    attribution[2, 0, 0] = -torch.inf
     before = attribution.clone()
     found = focus(attribution, TOP.expand(4, -1))
     assert found.dtype == torch.float32 and found[:3].isnan().all()
