@@ -133,6 +133,9 @@ def test_a_triple_is_decided_if_its_three_pairs_are():
     assert triples(square_of(CYCLE, 3), p, level=0.3) == Triples(1, 1, 1, 1)
     assert triples(square_of(ORDER, 3), p, level=0.3) == Triples(1, 0, 1, 0)
     assert triples(square_of(ORDER, 3), np.full((3, 3), math.nan)) == Triples(1, 0, 0, 0)
+    assert triples(square_of([0.5, 0.6, 0.8], 3), p, level=0.3) == Triples(
+        0, 0, 0, 0
+    )  # ranks can differ at a mean of 0.5
 
 
 def test_cycles_against_kendalls_formula():
@@ -188,6 +191,15 @@ def test_with_equal_weights_the_order_is_that_of_the_row_means():
 def test_a_steep_but_finite_maximum_is_found():
     strengths = np.array([15.0, 5.0, -3.0, -17.0])
     assert bradley_terry(of_strengths(strengths)) == pytest.approx(strengths, rel=1e-6)
+
+
+def test_full_steps_would_run_away():
+    square = square_of([5e-06, 0.032295, 0.999665, 0.999993, 0.990987, 0.005486], 4)
+    weights = square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4)
+    weights = np.triu(weights, 1) + np.triu(weights, 1).T
+    found = bradley_terry(square, weights)
+    expected_wins = (weights * of_strengths(found)).sum(axis=1)
+    assert (weights * square).sum(axis=1) == pytest.approx(expected_wins, rel=1e-9)
 
 
 def test_all_of_the_energy_is_half_a_win_short_of_infinity():

@@ -87,7 +87,7 @@ def oriented(values: pd.DataFrame) -> pd.DataFrame:
     value, swapped = values["value"].to_numpy(float), (values["first"] > values["second"]).to_numpy()
     if (values["first"] == values["second"]).any():
         raise ValueError("Expected two different clusters in each row. Got a cluster with itself: leave such rows out.")
-    if ((value < 0) | (value > 1) | np.isinf(value)).any():
+    if ((value < 0) | (value > 1)).any():
         raise ValueError(f"Expected shares in [0, 1], or NaN. Got {np.nanmin(value)} to {np.nanmax(value)}.")
     frame = pd.DataFrame(
         {
