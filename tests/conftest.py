@@ -8,6 +8,7 @@ import pytest
 
 from xai_lib import cells
 from xai_lib.__main__ import main
+from xai_lib.dominance import clusters
 from xai_lib.execution import declared, execute
 
 ROOT = Path(__file__).parents[1]
@@ -17,6 +18,11 @@ SMALLEST = (
     "epochs_ce=1, epochs_scl=1, epochs_tl=1,"
     "saliency_seeds=1, n_saliency=4, n_transformed=2, n_sensitivity=2, sensitivity_draws=1, causal_steps=2,"
     "rise_masks=4, lime_samples=8, n_outputs=6, contrast_steps=2, stability_repeats=2"
+)
+RANKED = (  # of all planted modes, test images in every class
+    "recipe=small, seeds=1, n_train=100, n_test=100, size=16, width=4, epochs_ce=1, epochs_scl=1, epochs_tl=1,"
+    "epochs_tuned=1, dominance_seeds=1, n_clusters=3, n_mosaics=2, n_paired=3, paired_classes=2, n_focus=10,"
+    "rarity_trainings=2"
 )
 
 
@@ -46,6 +52,16 @@ def studied_store(smoke_store, tmp_path_factory):
     return root
 
 
+@pytest.fixture(scope="session")
+def ranked_store(tmp_path_factory):
+    """A store that holds the dominance part of its smallest run, filled by the commands that the plan lists."""
+    root = tmp_path_factory.mktemp("ranked") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clusters, "N_STARTS", 1)  # ten are most of the time of "choice"
+        _do(root, ("tune", "dominance", "rarity"), RANKED)
+    return root
+
+
 @pytest.fixture
 def smoke_run(smoke_store, monkeypatch):
     """Settings of the smallest run; its cells are in the store that they will be looked for in."""
@@ -65,6 +81,13 @@ def smoke_study(studied_store, monkeypatch):
     """The whole-output part of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(studied_store))
     return cells.study(_run())
+
+
+@pytest.fixture
+def smoke_hierarchies(ranked_store, monkeypatch):
+    """The dominance part of the smallest run; its cells are in the store that they will be looked for in."""
+    monkeypatch.setenv("XAI_STORE", str(ranked_store))
+    return cells.hierarchies(_run(RANKED))
 
 
 @pytest.fixture
@@ -96,14 +119,14 @@ def executed(tmp_path_factory):
     return run
 
 
-def _do(root, commands):
+def _do(root, commands, overrides=SMALLEST):
     """Run the plan's jobs of these commands on the store at ``root``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XAI_STORE", str(root))
-        for job in [job for job in cells.plan(_run()) if job["command"][0] in commands]:
-            options = ["--scale", "smoke", "--device", "cpu", "--overrides", SMALLEST]
+        for job in [job for job in cells.plan(_run(overrides)) if job["command"][0] in commands]:
+            options = ["--scale", "smoke", "--device", "cpu", "--overrides", overrides]
             assert main([*job["command"], *options]) == 0, job["id"]
 
 
-def _run():
-    return cells.settings(scale="smoke", device="cpu", overrides=SMALLEST)
+def _run(overrides=SMALLEST):
+    return cells.settings(scale="smoke", device="cpu", overrides=overrides)

@@ -60,6 +60,13 @@ def test_frames_come_back_equal(tmp_path):
     pd.testing.assert_frame_equal(read_frame(tmp_path / "a.csv"), frame, check_exact=True)
 
 
+def test_columns_of_text_stay_text_whatever_they_look_like(tmp_path):
+    frame = pd.DataFrame({"label": ["007", "1e3", "True", "NA"], "number": ["1", "2", "3", "4"]})
+    write_frame(tmp_path / "a.csv", frame)
+    found = read_frame(tmp_path / "a.csv", ("label", "predicted"))
+    pd.testing.assert_frame_equal(found, frame.astype({"number": int}))
+
+
 def test_tensors_come_back_equal(tmp_path):
     tensors = {"maps": torch.randn(3, 4), "index": torch.arange(3), "half": torch.ones(2, dtype=torch.bfloat16)}
     tensors["grown"] = torch.ones(2, requires_grad=True) * 2

@@ -24,11 +24,15 @@ TINY = ["--scale", "smoke", "--device", "cpu", "--overrides", "seeds=1, n_train=
         (["score", "--loss", "ce"], "--seed"),
         (["cells", "--download", "1"], "expected True or False, got '1'"),
         (["cells", "--dataste", "planted"], "--dataste"),
-        (["record", "alliance", "out"], "'contrastive', 'saliency'"),
+        (["record", "alliance", "out"], "'contrastive', 'saliency', 'whole-output', 'dominance', 'rarity'"),
         (["saliency", "--seed", "0"], "--methods"),
         (["saliency", "--methods", "rise"], "--seed"),
         (["tune", "--seed", "0"], "--name"),
         (["tune", "--name", "tuned"], "--seed"),
+        (["dominance"], "--network"),
+        (["dominance", "--network", "ce"], "invalid int value: 'ce'"),
+        (["rarity"], "--training"),
+        (["rarity", "--training", "first"], "invalid int value: 'first'"),
     ],
 )
 def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, message):
@@ -51,6 +55,8 @@ def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, messa
         (["saliency", "--seed", "0", "--methods", "rise,rice", "--scale", "smoke"], "score-cam, rise, lime, iba,"),
         (["saliency", "--seed", "0", "--methods", "", "--scale", "smoke"], "Expected methods out of fake-cam,"),
         (["tune", "--seed", "0", "--name", "turned", "--scale", "smoke"], "out of tuned. Got 'turned'."),
+        (["dominance", "--network", "8", "--scale", "smoke"], "Expected a network from 0 to 3. Got 8."),
+        (["rarity", "--training", "1", "--scale", "smoke"], "Expected a training from 0 to 0. Got 1."),
     ],
 )
 def test_a_wrong_value_stops_with_one_line(empty_store, capsys, arguments, message):

@@ -1,4 +1,6 @@
 import itertools
+import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -6,7 +8,16 @@ from xai_lib import cells
 from xai_lib.__main__ import _parser
 from xai_lib.artefacts import read_json
 from xai_lib.benchmark import lineup
-from xai_lib.cells.plan import compute, compute_saliency, compute_whole_output
+from xai_lib.cells import dominance
+from xai_lib.cells.plan import (
+    _dominance_jobs,
+    _tune_jobs,
+    compute,
+    compute_dominance,
+    compute_rarity,
+    compute_saliency,
+    compute_whole_output,
+)
 from xai_lib.store import Store
 
 
@@ -55,15 +66,66 @@ def test_commands_are_those_of_the_command_line(empty_store):
     ],
 )
 def test_fine_tunings_need_what_is_trained_here_and_are_no_more_than_trainings(empty_store, overrides, jobs):
-    plan = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
-    assert {job["id"]: job["needs"] for job in plan if job["command"][0] == "tune"} == jobs
+    listed = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    assert {job["id"]: job["needs"] for job in listed if job["command"][0] == "tune"} == jobs
+
+
+@pytest.mark.parametrize(
+    ("overrides", "needs"),
+    [
+        (
+            "seeds=3, dominance_seeds=2",
+            [f"{kind}-{seed}" for kind in ("tune-tuned", "train-ce", "train-scl", "train-tl") for seed in (0, 1)],
+        ),
+        (
+            "seeds=1, recipe=paper/cifar10",
+            ["tune-tuned-resnet18-0", "tune-tuned-resnet50-0", "train-ce-0", "train-scl-0", "train-tl-0"],
+        ),
+        ("seeds=1, recipe=paper/imagenet-s50, width=null", ["train-ce-0", "train-scl-0", "train-tl-0"]),
+    ],
+)
+def test_hierarchies_need_the_network_that_they_are_of(empty_store, overrides, needs):
+    listed = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    found = {job["id"]: job["needs"] for job in listed if job["command"][0] == "dominance"}
+    assert found == {f"dominance-{number}": [need] for number, need in enumerate(needs)}
+
+
+def test_trainings_with_rare_modes_need_nothing(empty_store):
+    jobs = cells.plan(cells.settings(scale="smoke", device="cpu", overrides="seeds=1, rarity_trainings=3"))
+    found = {job["id"]: job["needs"] for job in jobs if job["command"][0] == "rarity"}
+    assert found == {f"rarity-{number}": [] for number in range(3)}
+
+
+@pytest.mark.parametrize(
+    ("compute_one", "number", "message"),
+    [
+        (compute_dominance, 5, "Expected a network from 0 to 3. Got 5."),
+        (compute_dominance, -1, "Expected a network from 0 to 3. Got -1."),
+        (compute_rarity, 1, "Expected a training from 0 to 0. Got 1."),
+        (compute_rarity, -1, "Expected a training from 0 to 0. Got -1."),
+    ],
+)
+def test_a_network_or_training_that_does_not_exist_is_refused(empty_store, compute_one, number, message):
+    with pytest.raises(ValueError) as refusal:
+        compute_one(cells.settings(scale="smoke", overrides="seeds=1"), number)
+    assert str(refusal.value) == message
+    assert not empty_store.exists()
+
+
+def test_nothing_is_tuned_ranked_or_trained_on_imagenet(empty_store):
+    run = replace(cells.settings(scale="smoke", device="cpu"), dataset="imagenet:/somewhere")
+    assert _tune_jobs(run) == _dominance_jobs(run) == []
+    for refused in (compute_dominance, compute_rarity):
+        with pytest.raises(ValueError, match=r"Expected a .* train.*Got imagenet:/somewhere: take planted"):
+            refused(run, 0)
+    assert not empty_store.exists()
 
 
 @pytest.mark.parametrize(("n_saliency", "jobs"), [("499", 2), ("500", 22), ("null", 22)])
 def test_methods_share_a_job_only_where_images_are_few_and_none_is_left_out(empty_store, n_saliency, jobs):
     overrides = f"n_test=500, saliency_seeds=1, n_saliency={n_saliency}"
-    plan = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
-    groups = [job["command"][4].split(",") for job in plan if job["command"][0] == "saliency"]
+    listed = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    groups = [job["command"][4].split(",") for job in listed if job["command"][0] == "saliency"]
     assert len(groups) == jobs
     assert list(itertools.chain(*groups)) == list(lineup.ALL)
 
@@ -98,8 +160,10 @@ def test_a_job_is_done_once_it_is_computed(empty_store):
 @pytest.mark.parametrize(("n_outputs", "jobs"), [("250", [[0, 1, 2]] * 3), ("500", [[0], [1], [2], [3], [4]] * 3)])
 def test_chunks_of_images_share_a_job_only_where_images_are_few(empty_store, n_outputs, jobs):
     overrides = f"n_test=500, saliency_seeds=1, n_outputs={n_outputs}"
-    plan = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
-    assert [_parser().parse_args(job["command"]).chunks for job in plan if job["command"][0] == "whole-output"] == jobs
+    listed = cells.plan(cells.settings(scale="smoke", device="cpu", overrides=overrides))
+    assert [
+        _parser().parse_args(job["command"]).chunks for job in listed if job["command"][0] == "whole-output"
+    ] == jobs
 
 
 @pytest.mark.parametrize(
@@ -144,6 +208,28 @@ def test_the_jobs_of_the_whole_output_part_compute_every_cell_of_it(smoke_study)
     assert {cell.key for cell in [*cells.of_run(smoke_study.run), *found]} == _in_store()
 
 
+def test_the_jobs_of_the_dominance_part_compute_every_cell_of_it(smoke_hierarchies):
+    """The store was filled by them."""
+    run = smoke_hierarchies.run
+    found, rarities = cells.of_hierarchies(smoke_hierarchies), cells.of_rarities(run)
+    assert [cell.stage for cell in found] == ["train", "tune", "train", "train"] + ["dominance"] * (6 + 3 * 3)
+    assert [cell.stage for cell in rarities] == ["rarity"] * 2
+    jobs = [job for job in cells.plan(run) if job["command"][0] in ("tune", "dominance", "rarity")]
+    assert len(jobs) == 1 + 4 + 2 and all(job["done"] for job in jobs)
+    assert {cell.key for cell in [*found, *rarities]} == _in_store()
+    assert {job["key"] for job in jobs} <= _in_store()
+
+
+def test_a_hierarchy_is_done_once_all_of_its_parts_are(smoke_hierarchies, monkeypatch, tmp_path):
+    """A store without the part of one network that is computed first."""
+    shutil.copytree(Store().root, tmp_path / "store")
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
+    cell = dominance.dominance_cell(smoke_hierarchies, smoke_hierarchies.networks[2], "clusters")
+    shutil.rmtree(Store().path(cell))
+    jobs = [job for job in cells.plan(smoke_hierarchies.run) if job["command"][0] == "dominance"]
+    assert [job["done"] for job in jobs] == [True, True, False, True]
+
+
 def test_parents_come_first_and_are_on_record(smoke_bench):
     seen = set()
     for cell in [*cells.of_run(smoke_bench.run), *cells.of_bench(smoke_bench)]:
@@ -160,6 +246,18 @@ def test_parents_of_the_whole_output_part_come_first_and_are_on_record(smoke_stu
         assert set(parents) <= seen
         assert bool(parents) == (cell.stage != "train")
         seen.add(cell.key)
+
+
+def test_parents_of_the_dominance_part_come_first_and_are_on_record(smoke_hierarchies):
+    seen = {}
+    for cell in cells.of_hierarchies(smoke_hierarchies):
+        parents = read_json(Store().path(cell) / "provenance.json")["parents"]
+        assert parents.items() <= seen.items()
+        part = cell.config.get("part")
+        expected = {"mosaics": 2, "variants": 2}.get(part, cell.stage != "train")  # the network, and its clusters
+        assert len(parents) == expected
+        seen[cell.key] = cell.stage
+    assert set(seen.values()) == {"train", "tune", "dominance"}
 
 
 def _in_store():

@@ -40,6 +40,22 @@ def test_a_network_trained_here_is_named_by_its_training_and_explained_on_test_i
     assert not empty_store.exists()  # trained when the network is asked for
 
 
+@pytest.mark.parametrize("kind", ["tuned", "scl"])
+def test_other_networks_of_the_store_are_its_own_with_folded_normalisations(run, kind):
+    run = with_scale(run, recipe="small", width=4, epochs_ce=1, epochs_tuned=1)
+    if kind == "tuned":
+        subject, made = subjects.fine_tuned(run, "tuned", 1, None), cells.tuned(run, "tuned", 1)
+    else:
+        subject, made = subjects.trained_here(run, 1, None, kind), cells.trained(run, kind, 1)
+    assert [cell.key for cell in subject.parents] == [made.cell.key] == [subject.key]
+    assert (subject.seed, len(subject.images), subject.layer) == (1, 20, None)
+    x = subject.images.normalise(subject.images.images)
+    with torch.no_grad():
+        torch.testing.assert_close(subject.network(x), made.classifier(x), rtol=1e-3, atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in subject.network.modules())
+    assert subject.network.head.weight.requires_grad and not subject.network.training
+
+
 def test_torchvisions_network_is_named_by_its_weights(run, monkeypatch):
     asked, network = [], nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     monkeypatch.setattr(pretrained, "pretrained", lambda *name, **options: asked.append((name, options)) or network)
