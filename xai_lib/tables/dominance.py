@@ -365,6 +365,9 @@ def by_class(of: Hierarchies, kind: str) -> HTML:
     last = rows.set_index(["label", "cluster"])
     lines = []
     for label in dict.fromkeys(rows["label"]):
+        if label not in found.index:  # no cluster has a dominance
+            lines.append({"class": label})
+            continue
         cluster = last.loc[(label, found.loc[label, "least_dominant"])]
         lines.append(
             {
@@ -372,9 +375,9 @@ def by_class(of: Hierarchies, kind: str) -> HTML:
                 "least dominant": LETTERS[found.loc[label, "least_dominant"]],
                 "fewest training images": LETTERS[found.loc[label, "fewest"]],
                 "same": "yes" if found.loc[label, "same"] else "no",
-                "training images": int(cluster["training"]),
+                "training images": f"{cluster['training']:.0f}",
                 "share (%)": number(100 * cluster["training_share"], 1),
-                "evaluation images": int(cluster["evaluation"]),
+                "evaluation images": f"{cluster['evaluation']:.0f}",
                 "representation": number(cluster["representation"], 2),
                 "correlation, share": signed(table.loc[label, "training_share"], 2),
                 "representation ": signed(table.loc[label, "representation"], 2),
