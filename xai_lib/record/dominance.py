@@ -31,6 +31,10 @@ _TABLES: Tables = {
     "single-images": (single.over_classes, tables.single_images),
     "single-by-class": (single.correlations, lambda of: tables.single_by_class(of, _kind(of))),
     "over-classes": (training.over_classes, tables.over_classes),
+    "clusters-and-outputs": (
+        lambda of: training.over_classes(of, training.OUTPUTS),
+        tables.clusters_and_outputs,
+    ),
     "by-class": (training.clusters, lambda of: tables.by_class(of, _kind(of))),
     "least": (training.least_in_numbers, tables.least),
     "verdicts": (verdicts.verdicts, tables.verdicts),

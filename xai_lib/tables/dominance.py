@@ -1,5 +1,6 @@
 """Tables of the dominance notebooks. The paper prints no numbers, so no published column stands beside ours."""
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -334,21 +335,33 @@ def single_by_class(of: Hierarchies, kind: str) -> HTML:
 
 def over_classes(of: Hierarchies) -> HTML:
     """Are clusters that dominate little rare in training?"""
-    rows = training.over_classes(of)
+    caption = (
+        "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
+        f"dominance goes with few training images, without a number. {of.run.label}."
+    )
+    return _correlations(training.over_classes(of), training.SHARES, caption)
+
+
+def clusters_and_outputs(of: Hierarchies) -> HTML:
+    """Do clusters that dominate have high logits?"""
+    caption = (
+        "Spearman's correlation of the dominance of a cluster with the mean output for its images, mean over classes. "
+        f"Not in print. {of.run.label}."
+    )
+    return _correlations(training.over_classes(of, training.OUTPUTS), training.OUTPUTS, caption)
+
+
+def _correlations(rows: pd.DataFrame, names: Mapping[str, str], caption: str) -> HTML:
     frame = pd.DataFrame(
         {
             "network": rows["kind"].map(name_of),
-            "dominance and": rows["share"].map(training.SHARES),
+            "dominance and": rows["share"].map(names),
             "correlation": [signed(value, 2) for value in rows["correlation"]],
             "95 %, over classes": [interval(low, high, 2) for low, high in zip(rows["low"], rows["high"])],
             "p, permutation": [p_value(value) for value in rows["p_value"]],
             "classes above 0": [f"{n} of {of_all}" for n, of_all in zip(rows["positive"], rows["classes"])],
             "trainings": rows["networks"],
         }
-    )
-    caption = (
-        "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
-        f"dominance goes with few training images, without a number. {of.run.label}."
     )
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "dominance and"])
 

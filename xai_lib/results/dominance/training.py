@@ -1,5 +1,6 @@
 """Are the least dominant clusters rare in training? (§4, Figures 4 and 5.)"""
 
+from collections.abc import Iterable
 from functools import cache
 
 import pandas as pd
@@ -15,6 +16,8 @@ SHARES = {
     "representation": "training share / evaluation share",
     "training_distance": "distance to the training images",
 }
+# What the network says of the images of a cluster.
+OUTPUTS = {"logit": "mean logit", "probability": "mean probability"}
 
 
 @cache
@@ -49,8 +52,12 @@ def correlations(of: Hierarchies, clustering: str = K_MEANS) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def over_classes(of: Hierarchies) -> pd.DataFrame:
+def over_classes(of: Hierarchies, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
     """The claim as one number: mean correlation, its interval over classes, and a permutation test.
+
+    Args:
+        of: the run.
+        names: what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
 
     Returns:
         kind, share, correlation (mean over networks, then classes), low, high (95 %, over classes), p_value (of the
@@ -58,7 +65,7 @@ def over_classes(of: Hierarchies) -> pd.DataFrame:
     """
     rows = []
     for kind, here in clusters(of).groupby("kind", sort=False):
-        for name in SHARES:
+        for name in names:
             by_class = share.correlations(here, name).groupby("label", sort=False)["correlation"].mean()
             interval = statistics.mean_interval(by_class.to_numpy())
             rows.append(
