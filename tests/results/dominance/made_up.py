@@ -20,12 +20,19 @@ VARIANTS = (
     *(("eigen-cam", False, scaling) for scaling in ("relu", "min-max")),
     *(("grad-cam", True, scaling) for scaling in ("relu", "min-max")),
 )
-TUNED = "tuned"
 PAIRED = 8  # images of a class that are compared one by one
 
 
 def frames(
-    networks=NETWORKS, *, labels=LABELS, sizes=SIZES, clusterings=CLUSTERINGS, n_mosaics=6, missing=0.1, planted=True
+    networks=NETWORKS,
+    *,
+    labels=LABELS,
+    sizes=SIZES,
+    clusterings=CLUSTERINGS,
+    n_mosaics=6,
+    paired=PAIRED,
+    missing=0.1,
+    planted=True,
 ):
     """What cells return -> made-up rows; ``missing`` is the share of empty maps."""
     rng = np.random.default_rng(0)
@@ -64,7 +71,7 @@ def frames(
                 found["representation"] = found["training_share"] / found["evaluation_share"]
                 parts["shares"].append(found.assign(clustering=clustering, **named))
             parts["mosaics"] += [of_mosaics().assign(clustering=name, **named) for name in clusterings]
-            if kind == TUNED:
+            if kind.startswith("tuned"):
                 parts["variants"] += [
                     of_mosaics().assign(explainer=explainer, resized=resized, scaling=scaling, **named)
                     for explainer, resized, scaling in VARIANTS
@@ -75,7 +82,7 @@ def frames(
                         {"n_clusters": numbers, "silhouette": rng.random(5), "gap": rng.random(5), "gap_error": 0.05}
                     ).assign(**named)
                 )
-                of_pairs = pd.DataFrame(itertools.combinations(images["index"][:PAIRED], 2), columns=["a", "b"])
+                of_pairs = pd.DataFrame(itertools.combinations(images["index"][:paired], 2), columns=["a", "b"])
                 of_pairs["value"] = shares_of_energy(len(of_pairs))
                 of_pairs["n_undefined"] = 6 * of_pairs["value"].isna()
                 parts["pairs"].append(of_pairs.assign(**named))

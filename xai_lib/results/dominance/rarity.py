@@ -1,5 +1,6 @@
 """On planted images: does the least dominant cluster hold the mode that is rare in training?"""
 
+from dataclasses import replace
 from functools import cache
 
 import pandas as pd
@@ -43,9 +44,16 @@ def purity(run: Settings) -> pd.DataFrame:
 
 
 def against(run: Settings, clustering: str, other: str) -> Comparison:
-    """Hit rate of dominance minus that of another score of :data:`detection.SCORES`, over rare modes and trainings."""
+    """Hit rate of dominance minus that of another score of :data:`detection.SCORES`, over rare modes.
+
+    The unit is the training; the interval is over trainings and classes.
+    """
     found = hits(run, clustering)
     found = found[found["rarity"].isin(RARE)]
     table = found.pivot(index=["seed", "label"], columns="score", values="hit")
-    difference = (table["dominance"] - table[other]).groupby("seed").mean()
-    return statistics.compare_differences(difference.to_numpy()[:, None], a="dominance", b=other, unit="seed")
+    difference = table["dominance"] - table[other]
+    by_training = difference.groupby("seed").mean().to_numpy()
+    compared = statistics.compare_differences(by_training[:, None], a="dominance", b=other, unit="seed")
+    interval = statistics.mean_interval(difference.unstack("label").to_numpy())  # [S,C], NaN where a mode is not rare
+    over = interval.interval_over.replace("images", "classes")
+    return replace(compared, low=interval.low, high=interval.high, interval_over=over, n_images=0)
