@@ -9,10 +9,11 @@ from torch import nn
 from torch.nn import functional
 from torchvision.transforms import functional as pictures
 
-from xai_lib import explainers, foreign, models
+from xai_lib import explainers, figures, foreign, models
 from xai_lib.datasets.folder import FolderError
-from xai_lib.dominance import clusters, hierarchy, matrix, mosaics, share
+from xai_lib.dominance import clusters, energy, hierarchy, matrix, mosaics, share
 from xai_lib.explainers.normalise import min_max, relu
+from xai_lib.foreign import dominance as of_foreign
 
 N, SIZE, N_CLASSES, TARGET = 14, 16, 5, 2
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
@@ -176,6 +177,52 @@ def test_settings_reach_the_parts(network, images, ranking, settings, same):
         np.testing.assert_allclose(found.matrix, matrix.matrix(of_pairs), atol=2e-4)
 
 
+def test_batches_change_nothing(network, images, ranking, monkeypatch):
+    monkeypatch.setattr(of_foreign, "images_at_once", lambda _x, _chunk: 4)
+    found = foreign.rank_clusters(network, images, TARGET, mean=MEAN, std=STD, training=some_images(9, 1), **FEW)
+    pd.testing.assert_frame_equal(found.hierarchy, ranking.hierarchy, atol=1e-5)
+    pd.testing.assert_frame_equal(found.shares, ranking.shares)
+    assert found.recognised == ranking.recognised
+
+
+def test_the_examples_show_what_was_scored(network, images, monkeypatch):
+    """By a method that is signed and asks for its images' numbers."""
+    asked = []
+
+    def explain(x, target, index):
+        asked.append((target.tolist(), index.tolist()))
+        return x.mean(1) + index[:, None, None] / 100
+
+    monkeypatch.setattr(energy, "of_explainer", lambda *_: explain)
+    found = foreign.rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **FEW)
+    furthest = (found.pairs["dominance"] - 0.5).abs().idxmax()
+    rows = [FEW["n_mosaics"] * furthest + number for number in range(4)]
+    assert asked[-1] == ([TARGET] * 4, rows) and furthest > 0
+    for row, example in zip(rows, found.examples):
+        raw = normalised(255 * example.image[None])[0].mean(0) + row / 100
+        assert (raw < 0).any()
+        torch.testing.assert_close(example.heat, raw.clamp(min=0) / raw.max(), atol=1e-4, rtol=0)
+
+
+def test_the_matrix_is_drawn_with_corrected_p_values(ranking, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "dominance_matrices", lambda *parts: drawn.append(parts))
+    ranking.figures()
+    [(shown, names)] = drawn
+    assert list(shown) == ["class 2"] and names == "ABC"
+    assert np.array_equal(shown["class 2"][0], ranking.matrix)
+    expected = ranking.pairs["p_t_holm"].tolist()
+    assert shown["class 2"][1][np.triu_indices(3, 1)].tolist() == expected != ranking.pairs["p_t"].tolist()
+
+
+def test_clusters_have_the_seed(network, images, monkeypatch):
+    """Of few images the best of ten starts is mostly the same, whatever the seed."""
+    seeds, kmeans = [], clusters.kmeans
+    monkeypatch.setattr(clusters, "kmeans", lambda *args, seed: seeds.append(seed) or kmeans(*args, seed=seed))
+    foreign.rank_clusters(network, images, TARGET, seed=3, **FEW)
+    assert seeds == [3]
+
+
 def test_colour_statistics_are_those_of_imagenet_unless_given(network, images):
     _, values, _, _ = expected(network, normalised(images, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     found = foreign.rank_clusters(network, images, TARGET, **FEW)
@@ -207,12 +254,14 @@ def test_a_network_that_sees_red_ranks_red_images_first():
     assert found.hierarchy[["letter", "images", "dominance"]].to_numpy().tolist() == [["B", 3, 1.0], ["A", 5, 0.0]]
     assert found.assigned.tolist() == [1] * 3 + [0] * 5
     assert found.recognised == 3 / 8
+    many = foreign.rank_clusters(red_network(), red_and_blue(3, 10), 1, **PLAIN)
+    assert [len(nearest) for nearest in many.representatives] == [8, 3]
     assert found.title == "red"
-    figures = found.figures()
-    assert list(figures) == ["matrix", "representatives", "mosaics"]
-    assert [axis.get_title() for axis in figures["matrix"].axes][:2] == ["red: dominance", "red: p-values, Holm"]
-    assert {axis.get_ylabel() for axis in figures["representatives"].axes} == {"", "A (5)", "B (3)"}
-    assert [axis.get_title("left") for axis in figures["mosaics"].axes][::2] == ["A has 0 %"] * 4
+    drawn = found.figures()
+    assert list(drawn) == ["matrix", "representatives", "mosaics"]
+    assert [axis.get_title() for axis in drawn["matrix"].axes][:2] == ["red: dominance", "red: p-values, Holm"]
+    assert {axis.get_ylabel() for axis in drawn["representatives"].axes} == {"", "A (5)", "B (3)"}
+    assert [axis.get_title("left") for axis in drawn["mosaics"].axes][::2] == ["A has 0 %"] * 4
 
 
 def test_the_heat_of_an_example_lies_on_the_cluster_that_dominates():

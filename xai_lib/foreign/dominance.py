@@ -59,9 +59,10 @@ def rank_clusters(
         FileNotFoundError, TypeError, ValueError: if an image cannot be read, there are fewer images than clusters, the
             network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
     """
-    device, about = next(model.parameters()).device, explainers.about(explainer)
-    if about.needs:
-        raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {about.needs}.")
+    needs = explainers.about(explainer).needs
+    if needs:
+        raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {needs}.")
+    device = next(model.parameters()).device
     shown, files = pictures(images, size)
     if not 2 <= n_clusters <= min(len(shown), len(LETTERS)):
         raise ValueError(f"Expected n_clusters from 2 to 26, at most one an image. Got {n_clusters} for {len(shown)}.")
@@ -77,7 +78,7 @@ def rank_clusters(
         fitted, _ = clusters.assign(of_training, found.centres)
         shares = share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
 
-    explain = energy.of_explainer(model, explainer, layer if about.on_layer else None)
+    explain = energy.of_explainer(model, explainer, layer)
     draws = {"n": n_mosaics, "seed": seed, "purpose": "rank_clusters"}
     values = pairwise.pairwise(x, target, found.assigned, explain, resized=resized, **draws)
     if values["value"].isna().all():

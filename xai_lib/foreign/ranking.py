@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -49,11 +48,13 @@ class ClusterRanking:
     examples: Sequence[figures.Shown]
 
     def figures(self) -> dict[str, Figure]:
-        """The figures "matrix" (Figure 2 of the paper, top), "representatives" and "mosaics" (bottom)."""
+        """The figures "matrix" (Figure 2 of the paper, top), "representatives" and "mosaics" (bottom).
+
+        With :func:`xai_lib.figures.use_style` before, they look as in the book.
+        """
         both = self.matrix, matrices.matrix(self.pairs, "p_t_holm")
-        with plt.rc_context({"figure.constrained_layout.use": True}):
-            return {
-                "matrix": figures.dominance_matrices({self.title: both}, LETTERS[: len(self.matrix)]),
-                "representatives": figures.representatives(self.pictures),
-                "mosaics": figures.mosaics(self.examples),
-            }
+        return {
+            "matrix": figures.dominance_matrices({self.title: both}, LETTERS[: len(self.matrix)]),
+            "representatives": figures.representatives(self.pictures),
+            "mosaics": figures.mosaics(self.examples),
+        }
