@@ -12,6 +12,7 @@ _TABLES: Tables = {
     "power-modes": (lambda run: rarity.power(run, "modes"), lambda run: tables.power(run, "modes")),
     "power-k-means": (lambda run: rarity.power(run, "k-means"), lambda run: tables.power(run, "k-means")),
     "purity": (rarity.purity, tables.purity),
+    "suspected": (lambda run: rarity.suspected(run, "k-means"), lambda run: tables.suspected(run, "k-means")),
     "verdicts": (verdicts.rarity_verdicts, tables.rarity_verdicts),
 }
 _FIGURES: Figures = {

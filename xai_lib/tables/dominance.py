@@ -440,6 +440,22 @@ def power(run: Settings, clustering: str) -> HTML:
     return show(frame, caption, text=["first suspect by"])
 
 
+def suspected(run: Settings, clustering: str) -> HTML:
+    """What one would find in the most suspect cluster, and where the rare cluster stands."""
+    rows = rarity.suspected(run, clustering)
+    frame = pd.DataFrame({"first suspect by": rows["score"].unique()})
+    for share, here in rows.groupby("rarity", sort=True):
+        here = here.set_index("score").loc[frame["first suspect by"]]
+        frame[f"{100 * share:g} %"] = [
+            f"{number(100 * value, 0)} % ({number(rank, 1)})" for value, rank in zip(here["share"], here["rank"])
+        ]
+    caption = (
+        f"Share of the rare mode in the cluster that is suspected first ({_DATA[clustering]}), a fifth if nothing points "
+        "to it, and in brackets the mean place of the rare cluster, 1 the most suspect, by the mode's share in training."
+    )
+    return show(frame, caption, text=["first suspect by"])
+
+
 def purity(run: Settings) -> HTML:
     """How well K-means isolates the rare mode."""
     rows = rarity.purity(run)

@@ -43,6 +43,26 @@ def purity(run: Settings) -> pd.DataFrame:
     ).reset_index()
 
 
+def suspected(run: Settings, clustering: str) -> pd.DataFrame:
+    """What one would find in the most suspect cluster, and how far down the list the rare cluster stands.
+
+    Returns:
+        score, rarity, share (of the rare mode among the most suspect cluster's images; for "random" the mean over
+        clusters), rank (of the rare cluster, 1 is the most suspect), means over classes and trainings; trials.
+    """
+    rows = cells.rare_clusters(run)
+    rows = rows[rows["clustering"] == clustering]
+    found = hits(run, clustering).merge(
+        rows[["label", "seed", "cluster", "rare_share"]], on=["label", "seed", "cluster"]
+    )
+    of_any = rows.groupby(["label", "seed"])["rare_share"].mean().rename("of_any").reset_index()
+    found = found.merge(of_any, on=["label", "seed"])
+    found["share"] = found["rare_share"].where(found["score"] != "random", found["of_any"])
+    grouped = found.groupby(["score", "rarity"])
+    means = grouped[["share", "rank"]].mean().assign(trials=grouped.size()).reset_index()
+    return means.sort_values("score", key=lambda names: names.map(list(detection.SCORES).index), kind="stable")
+
+
 def against(run: Settings, clustering: str, other: str) -> Comparison:
     """Hit rate of dominance minus that of another score of :data:`detection.SCORES`, over rare modes.
 
