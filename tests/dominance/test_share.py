@@ -201,6 +201,7 @@ def test_luck_may_differ_between_classes():
     assert at_chance(found_of([True, True], [0.5, 0.25])) == pytest.approx(1 / 8)
     assert at_chance(found_of([False, False], [0.5, 0.25])) == pytest.approx(4 / 8)
     assert at_chance(found_of([False, True], [0.5, 0.25])) == 1
+    assert at_chance(found_of([True], [0.2])) == pytest.approx(0.2)
     assert math.isnan(at_chance(found_of([], [])))
 
 

@@ -163,7 +163,8 @@ def at_chance(found: pd.DataFrame) -> float:
         raise ValueError("Expected one row a class. Got several: select a seed, for example found[found.seed == 0].")
     if found.empty:
         return math.nan
-    probability = reduce(np.convolve, [[1 - chance, chance] for chance in found["chance"]])  # of 0, 1, … classes
+    # of 0, 1, … classes
+    probability = reduce(np.convolve, [[1 - chance, chance] for chance in found["chance"]], np.ones(1))
     observed = probability[int(found["same"].sum())]
     return min(1.0, float(probability[probability <= observed * (1 + _ROUNDING)].sum()))
 

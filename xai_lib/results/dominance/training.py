@@ -111,7 +111,8 @@ def least_in_numbers(of: Hierarchies) -> pd.DataFrame:
                     "share_of_least": float(found["share_of_least"].mean()),
                 }
             )
-    return pd.DataFrame(rows)
+    columns = ["kind", "seed", "share", "same", "classes", "expected", "p_value", "share_of_least"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def by_rank(of: Hierarchies, kind: str) -> pd.DataFrame:
