@@ -450,8 +450,9 @@ def suspected(run: Settings, clustering: str) -> HTML:
             f"{number(100 * value, 0)} % ({number(rank, 1)})" for value, rank in zip(here["share"], here["rank"])
         ]
     caption = (
-        f"Share of the rare mode in the cluster that is suspected first ({_DATA[clustering]}), a fifth if nothing points "
-        "to it, and in brackets the mean place of the rare cluster, 1 the most suspect, by the mode's share in training."
+        f"Share of the rare mode in the cluster that is suspected first ({_DATA[clustering]}), a fifth if nothing "
+        "points to it, and in brackets the mean place of the rare cluster, 1 the most suspect, by the mode's share in "
+        "training."
     )
     return show(frame, caption, text=["first suspect by"])
 
