@@ -25,7 +25,7 @@ KIND = "tuned-resnet18"
 NAMES = {KIND: "fine-tuned ResNet-18", "ce": "CE"}
 OF_A_RUN = (
     *("accuracy", "sizes", "focus", "null", "variants", "between_trainings", "single_images", "over_classes", "least"),
-    *("verdicts", "modes"),
+    *("verdicts", "modes", "clusters_and_outputs"),
 )
 OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
 runs = itertools.count()
@@ -286,6 +286,9 @@ def test_over_classes_and_least(of):
     assert rows["correlation"].tolist() == [signed(value, 2) for value in found["correlation"]]
     assert rows["p, permutation"].tolist() == [p_value(value) for value in found["p_value"]]
     assert rows["classes above 0"].tolist() == [f"{n} of 3" for n in found["positive"]]
+    rows, found = filled(read(tables.clusters_and_outputs(of)), "network"), training.over_classes(of, training.OUTPUTS)
+    assert rows["dominance and"].tolist() == 2 * ["mean logit", "mean probability"]
+    assert rows["correlation"].tolist() == [signed(value, 2) for value in found["correlation"]]
     rows, found = read(tables.least(of)), training.least_in_numbers(of)
     assert rows["classes where it is the least dominant"].tolist() == [f"{n} of 3" for n in found["same"]]
     assert (rows["by luck"] == number(3 / 4, 1)).all() and rows["training"].tolist() == ["0", "1", "0"] * 2
@@ -352,6 +355,11 @@ def test_power_has_a_column_for_each_rarity(run_of):
     assert "(clusters)" in caption(tables.power(run, "k-means"))
     rows, found = read(tables.purity(run)).set_index("share in training"), rarity.purity(run).set_index("rarity")
     assert rows.index.tolist() == ["1 %", "2 %", "5 %", "10 %", "20 %"] and set(rows["trials"]) == {"10"}
+    shown = read(tables.suspected(run, "k-means")).set_index("first suspect by")
+    assert list(shown.index) == list(detection.SCORES)
+    for row in rarity.suspected(run, "k-means").to_dict("records"):
+        text = shown.loc[row["score"], f"{100 * row['rarity']:g} %"]
+        assert text == f"{number(100 * row['share'], 0)} % ({number(row['rank'], 1)})"
     assert rows["of that cluster (%)"].tolist() == [number(100 * value, 0) for value in found["pure"]]
 
 
@@ -406,6 +414,7 @@ def test_every_caption_is_a_sentence(of, run_of):
     shown = every_table(of, KIND, "cat")
     run = run_of(made_up.rare(trainings=1))
     shown |= {"power": tables.power(run, "modes"), "purity": tables.purity(run), "rare": tables.rarity_verdicts(run)}
+    shown["suspected"] = tables.suspected(run, "k-means")
     shown["fine_tuning"] = tables.fine_tuning(made_up.run())
     for name, table in shown.items():
         assert caption(table).endswith(".") and ".." not in caption(table), name

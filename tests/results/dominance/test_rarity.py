@@ -89,6 +89,26 @@ def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(run, 
         assert (row["held"], row["pure"]) == pytest.approx((np.mean(held), np.mean(pure)))
 
 
+@pytest.mark.parametrize("clustering", ["modes", "k-means"])
+def test_what_the_most_suspect_cluster_holds_and_where_the_rare_one_stands(run, made_up, clustering):
+    rows = made_up.rare(trainings=2)
+    found = rarity.suspected(run(rows), clustering)
+    assert list(found["score"].unique()) == list(detection.SCORES) and (found["trials"] == 4).all()
+    trials = rows[rows["clustering"] == clustering]
+    for row in found.to_dict("records"):
+        shares, ranks = [], []
+        for _, here in trials[trials["rarity"] == row["rarity"]].groupby(["seed", "label"]):
+            rare = here["rare_mode_in"].to_numpy().argmax()
+            if row["score"] == "random":
+                shares.append(here["rare_share"].mean())
+                ranks.append(3)  # the middle of five
+                continue
+            values = here[row["score"].replace(" ", "_")].to_numpy() * (1 if row["score"] in LOW else -1)
+            shares.append(here["rare_share"].iloc[values.argmin()])
+            ranks.append(1 + sum(values < values[rare]))
+        assert (row["share"], row["rank"]) == pytest.approx((np.mean(shares), np.mean(ranks)))
+
+
 @pytest.mark.filterwarnings("error")
 def test_one_training_has_rates_without_intervals(run, made_up):
     one = run(made_up.rare(trainings=1))

@@ -80,6 +80,20 @@ def test_over_classes_networks_are_averaged_first(hierarchies_of, made_up):
         assert row["p_value"] == test.p_value and row["correlation"] == pytest.approx(test.value)
 
 
+def test_clusters_are_correlated_with_outputs_as_well(hierarchies_of, made_up):
+    of = hierarchies_of(made_up.frames())
+    clusters, rows = training.clusters(of), training.over_classes(of, training.OUTPUTS)
+    assert rows["share"].tolist() == ["logit", "probability"] * 2
+    for row in rows.to_dict("records"):
+        here = select(clusters, kind=row["kind"])
+        by_class = [
+            np.mean([stats.spearmanr(part["dominance"], part[row["share"]]).statistic for _, part in of_class])
+            for of_class in (select(here, label=label).groupby("seed") for label in made_up.LABELS)
+        ]
+        assert row["correlation"] == pytest.approx(np.mean(by_class)) and row["classes"] == 3
+        assert row["p_value"] == share.permutation_test(here, row["share"]).p_value
+
+
 def test_least_is_of_one_kind_at_a_time_and_its_numbers_count_classes(hierarchies_of, made_up):
     of = hierarchies_of(made_up.frames())
     clusters = training.clusters(of)
