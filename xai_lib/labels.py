@@ -84,3 +84,4 @@ FAMILY_COLOURS = {
     "learning": "#CC79A7",
     "relevance": "#E69F00",
 }
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the clusters of a class, A the largest

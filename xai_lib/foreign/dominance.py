@@ -15,7 +15,8 @@ from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.explainers.passes import images_at_once, logits_of
 from xai_lib.foreign.network import check_model, default_layer
 from xai_lib.foreign.pictures import normalised, pictures
-from xai_lib.foreign.ranking import LETTERS, ClusterRanking
+from xai_lib.foreign.ranking import ClusterRanking
+from xai_lib.labels import LETTERS
 
 _REPRESENTATIVES, _EXAMPLES = 8, 4
 

@@ -1,6 +1,5 @@
 """What :func:`xai_lib.foreign.rank_clusters` returns."""
 
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ from torch import Tensor
 
 from xai_lib import figures
 from xai_lib.dominance import matrix as matrices
-
-LETTERS = string.ascii_uppercase  # clusters have letters in figures, A the largest
+from xai_lib.labels import LETTERS
 
 
 @dataclass(frozen=True, eq=False)

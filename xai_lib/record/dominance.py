@@ -5,9 +5,9 @@ from pathlib import Path
 from xai_lib import cells, figures
 from xai_lib.cells import Settings
 from xai_lib.cells.dominance import Hierarchies
+from xai_lib.labels import LETTERS
 from xai_lib.record.writing import Figures, Numbers, Tables, Views, prepare, write, write_provenance
 from xai_lib.results.dominance import hierarchies, networks, pictures, single, training, verdicts
-from xai_lib.results.dominance.pictures import LETTERS
 from xai_lib.tables import dominance as tables
 
 

@@ -9,10 +9,9 @@ from IPython.display import HTML
 
 from xai_lib.cells import Settings
 from xai_lib.cells.dominance import Hierarchies
-from xai_lib.labels import LOSS_NAMES, METHOD_NAMES
+from xai_lib.labels import LETTERS, LOSS_NAMES, METHOD_NAMES
 from xai_lib.results.dominance import hierarchies, networks, rarity, single, training
 from xai_lib.results.dominance import verdicts as results_of_verdicts
-from xai_lib.results.dominance.pictures import LETTERS
 from xai_lib.tables.errata import errata as notes
 from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
 from xai_lib.tables.verdicts import verdict_rule as verdict_rule

@@ -10,9 +10,8 @@ from xai_lib.cells.dominance import Hierarchies, RankedNetwork
 from xai_lib.dominance import energy, mosaics
 from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.figures import Shown
+from xai_lib.labels import LETTERS
 from xai_lib.results.dominance import hierarchies
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # clusters have letters on pages, A the largest
 
 
 def widest_and_narrowest(of: Hierarchies, kind: str) -> tuple[str, str]:
