@@ -13,6 +13,7 @@ from xai_lib.keys import Cell
 from xai_lib.results.dominance import hierarchies, networks, pictures, rarity, training, verdicts
 from xai_lib.store import Store
 from xai_lib.tables import dominance as tables
+from xai_lib.tables import rarity as rarity_tables
 
 MADE_UP = Path(__file__).parents[1] / "results/dominance/made_up.py"
 made_up = SimpleNamespace(**runpy.run_path(str(MADE_UP)))
@@ -132,7 +133,7 @@ def test_a_record_of_rare_modes_has_both_clusterings(made, tmp_path, monkeypatch
     check(folder, {*both, "purity", "suspected", "verdicts"}, (), (), both)
     for clustering in ("modes", "k-means"):
         same(folder, f"power-{clustering}", rarity.power(run, clustering))
-        assert (folder / f"power-{clustering}.html").read_text() == tables.power(run, clustering).data + "\n"
+        assert (folder / f"power-{clustering}.html").read_text() == rarity_tables.power(run, clustering).data + "\n"
     assert (folder / "power-modes.png").read_bytes() != (folder / "power-k-means.png").read_bytes()
     same(folder, "verdicts", verdicts.rarity_verdicts(run))
     assert [cell["key"] for cell in artefacts.read_json(folder / "provenance.json")["cells"]] == [made.key]

@@ -15,6 +15,7 @@ from xai_lib.dominance import detection
 from xai_lib.results.dominance import hierarchies, networks, rarity, single, training
 from xai_lib.results.dominance import verdicts as results_of_verdicts
 from xai_lib.tables import dominance as tables
+from xai_lib.tables import rarity as rarity_tables
 from xai_lib.tables.html import interval, number, p_value, plus_minus, signed
 
 NAN = float("nan")
@@ -333,7 +334,7 @@ def test_verdicts_name_their_units_and_are_counted(of):
 def test_verdicts_on_rare_modes(run_of):
     rows = made_up.rare(trainings=5)
     made_up.put(rows, "dominance", -1.0, clustering="modes", cluster=2)
-    table = tables.rarity_verdicts(run_of(rows))
+    table = rarity_tables.verdicts(run_of(rows))
     found = read(table)
     assert set(found["units"]) == {"5 trainings"} and len(found) == 2 * (len(detection.SCORES) - 1)
     by_clusters = found.groupby("with")["verdict"].unique()
@@ -344,18 +345,18 @@ def test_verdicts_on_rare_modes(run_of):
 
 def test_power_has_a_column_for_each_rarity(run_of):
     run = run_of(made_up.rare(trainings=5))
-    rows, found = read(tables.power(run, "modes")).set_index("first suspect by"), rarity.power(run, "modes")
+    rows, found = read(rarity_tables.power(run, "modes")).set_index("first suspect by"), rarity.power(run, "modes")
     assert list(rows.index) == list(detection.SCORES) and list(rows) == ["1 %", "2 %", "5 %", "10 %", "20 %"]
     for row in found.to_dict("records"):
         text = rows.loc[row["score"], f"{100 * row['rarity']:g} %"]
         beside = "" if row["score"] == "random" else f" {interval(row['low'], row['high'], 2)}"
         assert text == number(row["hit"], 2) + beside
-    words = caption(tables.power(run, "modes"))
+    words = caption(rarity_tables.power(run, "modes"))
     assert "(planted modes)" in words and "10 trials each, 5 trainings" in words
-    assert "(clusters)" in caption(tables.power(run, "k-means"))
-    rows, found = read(tables.purity(run)).set_index("share in training"), rarity.purity(run).set_index("rarity")
+    assert "(clusters)" in caption(rarity_tables.power(run, "k-means"))
+    rows, found = read(rarity_tables.purity(run)).set_index("share in training"), rarity.purity(run).set_index("rarity")
     assert rows.index.tolist() == ["1 %", "2 %", "5 %", "10 %", "20 %"] and set(rows["trials"]) == {"10"}
-    shown = read(tables.suspected(run, "k-means")).set_index("first suspect by")
+    shown = read(rarity_tables.suspected(run, "k-means")).set_index("first suspect by")
     assert list(shown.index) == list(detection.SCORES)
     for row in rarity.suspected(run, "k-means").to_dict("records"):
         text = shown.loc[row["score"], f"{100 * row['rarity']:g} %"]
@@ -366,9 +367,9 @@ def test_power_has_a_column_for_each_rarity(run_of):
 @pytest.mark.filterwarnings("error")
 def test_one_training_on_rare_modes_has_no_interval(run_of):
     run = run_of(made_up.rare(trainings=1))
-    rows = read(tables.power(run, "k-means"))
+    rows = read(rarity_tables.power(run, "k-means"))
     assert not rows.iloc[:, 1:].apply(lambda column: column.str.contains("[", regex=False)).any(axis=None)
-    found = read(tables.rarity_verdicts(run))
+    found = read(rarity_tables.verdicts(run))
     assert set(found["verdict"]) == {"undecided (seeds)"} and set(found["units"]) == {"1 training"}
 
 
@@ -413,8 +414,12 @@ def test_a_class_without_values_has_dashes_beside_the_others(hierarchies_of):
 def test_every_caption_is_a_sentence(of, run_of):
     shown = every_table(of, KIND, "cat")
     run = run_of(made_up.rare(trainings=1))
-    shown |= {"power": tables.power(run, "modes"), "purity": tables.purity(run), "rare": tables.rarity_verdicts(run)}
-    shown["suspected"] = tables.suspected(run, "k-means")
+    shown |= {
+        "power": rarity_tables.power(run, "modes"),
+        "purity": rarity_tables.purity(run),
+        "rare": rarity_tables.verdicts(run),
+    }
+    shown["suspected"] = rarity_tables.suspected(run, "k-means")
     shown["fine_tuning"] = tables.fine_tuning(made_up.run())
     for name, table in shown.items():
         assert caption(table).endswith(".") and ".." not in caption(table), name

@@ -10,10 +10,11 @@ from IPython.display import HTML
 from xai_lib.cells import Settings
 from xai_lib.cells.dominance import Hierarchies
 from xai_lib.labels import LETTERS, LOSS_NAMES, METHOD_NAMES
-from xai_lib.results.dominance import hierarchies, networks, rarity, single, training
+from xai_lib.results.dominance import hierarchies, networks, single, training
 from xai_lib.results.dominance import verdicts as results_of_verdicts
 from xai_lib.tables.errata import errata as notes
 from xai_lib.tables.html import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
+from xai_lib.tables.verdicts import claims
 from xai_lib.tables.verdicts import verdict_rule as verdict_rule
 
 errata = partial(notes, "dominance")
@@ -421,94 +422,11 @@ def least(of: Hierarchies) -> HTML:
     return show(blank_repeats(frame, ["network"]), caption, text=["network", "smallest"])
 
 
-def power(run: Settings, clustering: str) -> HTML:
-    """How often each score finds the rare mode."""
-    rows = rarity.power(run, clustering)
-    frame = pd.DataFrame({"first suspect by": rows["score"].unique()})
-    for share, here in rows.groupby("rarity", sort=True):
-        here = here.set_index("score").loc[frame["first suspect by"]]
-        frame[f"{100 * share:g} %"] = [
-            number(hit, 2) + (f" {interval(low, high, 2)}" if low < high else "")
-            for hit, low, high in zip(here["hit"], here["low"], here["high"])
-        ]
-    trials, trainings = int(rows["trials"].max()), int(rows["trainings"].max())
-    caption = (
-        f"How often the cluster that is suspected first holds the rare mode ({_DATA[clustering]}), by the mode's share "
-        f"in training; 20 % is not rare. {trials} trials each, {trainings} trainings, intervals over trainings."
-    )
-    return show(frame, caption, text=["first suspect by"])
-
-
-def suspected(run: Settings, clustering: str) -> HTML:
-    """What one would find in the most suspect cluster, and where the rare cluster stands."""
-    rows = rarity.suspected(run, clustering)
-    frame = pd.DataFrame({"first suspect by": rows["score"].unique()})
-    for share, here in rows.groupby("rarity", sort=True):
-        here = here.set_index("score").loc[frame["first suspect by"]]
-        frame[f"{100 * share:g} %"] = [
-            f"{number(100 * value, 0)} % ({number(rank, 1)})" for value, rank in zip(here["share"], here["rank"])
-        ]
-    caption = (
-        f"Share of the rare mode in the cluster that is suspected first ({_DATA[clustering]}), a fifth if nothing "
-        "points to it, and in brackets the mean place of the rare cluster, 1 the most suspect, by the mode's share in "
-        "training."
-    )
-    return show(frame, caption, text=["first suspect by"])
-
-
-def purity(run: Settings) -> HTML:
-    """How well K-means isolates the rare mode."""
-    rows = rarity.purity(run)
-    frame = pd.DataFrame(
-        {
-            "share in training": [f"{100 * value:g} %" for value in rows["rarity"]],
-            "of the mode in its best cluster (%)": [number(100 * value, 0) for value in rows["held"]],
-            "of that cluster (%)": [number(100 * value, 0) for value in rows["pure"]],
-            "trials": rows["trials"],
-        }
-    )
-    return show(frame, "How well K-means isolates the rare mode among evaluation images; a fifth of a class is of it.")
-
-
 def verdicts(of: Hierarchies) -> HTML:
     """What the paper claims, and whether it holds here."""
-    return _verdicts(results_of_verdicts.verdicts(of), of.run.label)
-
-
-def rarity_verdicts(run: Settings) -> HTML:
-    """What dominance would be for, put to the test where the truth is planted."""
-    return _verdicts(results_of_verdicts.rarity_verdicts(run), "planted images")
+    rows = results_of_verdicts.verdicts(of)
+    return claims(rows.assign(method=rows["method"].map(name_of)), of.run.label)
 
 
 def _lettered(cluster: int, dominance: float) -> str:
     return MISSING if np.isnan(dominance) else f"{LETTERS[cluster]} ({number(dominance, 2)})"
-
-
-def _verdicts(rows: pd.DataFrame, label: str) -> HTML:
-    frame = pd.DataFrame(
-        {
-            "claim": rows["text"],
-            "section": rows["section"],
-            "with": [name_of(method) if method.startswith("tuned") else method for method in rows["method"]],
-            "difference as claimed": [signed(value, 3) for value in rows["difference"]],
-            "95 % interval": [interval(low, high, 3) for low, high in zip(rows["low"], rows["high"])],
-            "p (Holm)": [p_value(value) for value in rows["p_holm"]],
-            "test": rows["test"],
-            "units": [_units(row) for row in rows.to_dict("records")],
-            "verdict": rows["reason"],
-        }
-    )
-    held, turned = ((rows["verdict"] == name).sum() for name in ("holds", "reverses"))
-    caption = (
-        f"Claims on {label}: {held} hold, {turned} reverse, {len(rows) - held - turned} are undecided. "
-        "A difference above zero supports the claim."
-    )
-    return show(frame, caption, text=["section", "with", "test", "units", "verdict"], long=["claim"])
-
-
-def _units(row: dict[str, object]) -> str:
-    count = {"seed": row["n_seeds"], "image": row["n_images"], "class": row["n_classes"]}[row["unit"]]
-    names = {"seed": ("training", "trainings"), "image": ("image", "images"), "class": ("class", "classes")}[
-        row["unit"]
-    ]
-    return f"{count} {names[count != 1]}"
