@@ -180,7 +180,9 @@ def test_significance_with_and_without_holm(hierarchies_of, made_up):
     made_up.put(frames["mosaics"], "value", np.tile(0.5 + 0.01 * step, 6), **here)
     for (first, second), center, width in (((0, 3), 0.8, 0.01), ((1, 2), 0.53, 0.014)):
         made_up.put(frames["mosaics"], "value", center + width * step, first=first, second=second, **here)
-    row = select(hierarchies.spread(hierarchies_of(frames)), **here).squeeze()
+    of = hierarchies_of(frames, (("ce", 0),))
+    assert hierarchies.classes(of, "ce").set_index("label").loc["cat", "decided"] == 1
+    row = select(hierarchies.spread(of), **here).squeeze()
     assert (row["significant"], row["significant_holm"], row["significant_wilcoxon"]) == (2 / 6, 1 / 6, 0)
 
 
