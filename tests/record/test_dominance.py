@@ -86,6 +86,7 @@ def test_a_record_of_the_dominance_part_has_every_table_and_figure(of, made, tmp
     monkeypatch.setattr(
         figures, "dominance_matrices", lambda found, names: matrices.append((list(found), names)) or drawn(found, names)
     )
+    plt.close("all")  # what other tests left open is not this one's
     record.dominance.record(of.run, tmp_path / "recorded")
     folder = tmp_path / "recorded"
     check(

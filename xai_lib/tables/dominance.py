@@ -118,8 +118,7 @@ def sizes(of: Hierarchies) -> HTML:
 
 def chosen(of: Hierarchies, kind: str) -> HTML:
     """How many clusters each class would have."""
-    rows = networks.chosen(of)
-    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    rows = networks.of_first(networks.chosen(of), kind)
     n = of.run.scale.n_clusters
     frame = pd.DataFrame(
         {
@@ -317,8 +316,7 @@ def single_images(of: Hierarchies) -> HTML:
 
 def single_by_class(of: Hierarchies, kind: str) -> HTML:
     """The same for each class of the first network."""
-    rows = single.correlations(of)
-    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    rows = networks.of_first(single.correlations(of), kind)
     frame = pd.DataFrame({"class": rows["label"].unique()})
     for output in single.OUTPUTS:
         here = rows[rows["output"] == output]
@@ -368,12 +366,9 @@ def _correlations(rows: pd.DataFrame, names: Mapping[str, str], caption: str) ->
 
 def by_class(of: Hierarchies, kind: str) -> HTML:
     """The least dominant cluster of each class of the first network."""
-    rows = training.clusters(of)
-    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
-    found = training.least(of)
-    found = found[(found["kind"] == kind) & (found["seed"] == 0)].set_index("label")
-    correlations = training.correlations(of)
-    correlations = correlations[(correlations["kind"] == kind) & (correlations["seed"] == 0)]
+    rows = networks.of_first(training.clusters(of), kind)
+    found = networks.of_first(training.least(of), kind).set_index("label")
+    correlations = networks.of_first(training.correlations(of), kind)
     table = correlations.pivot(index="label", columns="share", values="correlation")
     last = rows.set_index(["label", "cluster"])
     lines = []

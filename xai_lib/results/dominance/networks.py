@@ -59,7 +59,11 @@ def chosen(of: Hierarchies) -> pd.DataFrame:
 
 def first_choices(of: Hierarchies, kind: str) -> pd.DataFrame:
     """The rows of :func:`cells.choices` of the first network of a kind."""
-    rows = cells.choices(of)
+    return of_first(cells.choices(of), kind)
+
+
+def of_first(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Rows of the first network of a kind, the one that pages show: columns kind and seed."""
     return rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
 
 

@@ -11,13 +11,15 @@ from xai_lib.dominance import energy, mosaics
 from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.figures import Shown
 from xai_lib.labels import LETTERS
+from xai_lib.metrics.mosaics import focus
 from xai_lib.results.dominance import hierarchies
+from xai_lib.results.dominance.networks import of_first
 
 
 def widest_and_narrowest(of: Hierarchies, kind: str) -> tuple[str, str]:
     """The classes whose relative dominance has the largest and the smallest range in the first network: those shown."""
-    found = hierarchies.spread(of)
-    found = found[(found["kind"] == kind) & (found["seed"] == 0) & (found["clustering"] == "k-means")]
+    found = of_first(hierarchies.spread(of), kind)
+    found = found[found["clustering"] == "k-means"]
     found = found.sort_values("range", kind="stable")  # those without a value are last
     return found["label"].iloc[max(found["range"].count() - 1, 0)], found["label"].iloc[0]
 
@@ -59,12 +61,7 @@ def shown_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tupl
     target = torch.full((len(drawn),), split.classes.index(label), device=x.device)
     explain = energy.by_grad_cam(ranked.subject.network, ranked.subject.layer)
     heat = relu(explain(x, target, torch.arange(len(drawn), device=x.device)))
-    shares = energy.shares(
-        mosaics.Mosaics(torch.arange(4 * len(drawn)).unflatten(0, (-1, 4)), drawn.first),
-        split.normalise(split.images.to(x.device)),
-        target,
-        explain,
-    )["relu"]
+    shares = focus(heat, drawn.first)  # dominance on each mosaic (Eq. 6)
     pictures = mosaics.assemble(raw.float() / 255)
     names = (LETTERS[pair[0]], LETTERS[pair[1]])
     return [

@@ -8,6 +8,7 @@ import pandas as pd
 from xai_lib import cells, statistics
 from xai_lib.cells.dominance import Hierarchies
 from xai_lib.dominance import single_images
+from xai_lib.results.dominance.networks import of_first
 from xai_lib.statistics.agreement import spearman_draws
 from xai_lib.statistics.intervals import RESAMPLES, percentile_interval
 
@@ -36,13 +37,12 @@ def images(of: Hierarchies) -> pd.DataFrame:
 
 def shown(of: Hierarchies, kind: str) -> pd.DataFrame:
     """The images of two classes of the first network: where dominance and logit go together most, and least."""
-    found = correlations(of)
-    found = found[(found["kind"] == kind) & (found["seed"] == 0) & (found["output"] == "logit")]
+    found = of_first(correlations(of), kind)
+    found = found[found["output"] == "logit"]
     found = found.sort_values("correlation", kind="stable")  # those without a value are last
     last = max(found["correlation"].count() - 1, 0)
     labels = dict.fromkeys([found["label"].iloc[last], found["label"].iloc[0]])
-    rows = images(of)
-    rows = rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
+    rows = of_first(images(of), kind)
     return pd.concat([rows[rows["label"] == label] for label in labels], ignore_index=True)
 
 
