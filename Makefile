@@ -31,7 +31,7 @@ env: ## create or update the environment in .venv
 	@bash scripts/setup.sh
 
 book: env ## compute what the store lacks, run the notebooks, build the book
-	@test -f "xai_lib/scales/$(SCALE).yaml" || { echo "Unknown SCALE=$(SCALE). Choose from: $(sort $(basename $(notdir $(wildcard xai_lib/scales/*.yaml))))." >&2; exit 1; }
+	@test -f "xai_lib/run/scales/$(SCALE).yaml" || { echo "Unknown SCALE=$(SCALE). Choose from: $(sort $(basename $(notdir $(wildcard xai_lib/run/scales/*.yaml))))." >&2; exit 1; }
 	@mkdir -p .store
 	@$(IN_ENV) $(LOCKED) snakemake book --profile "$(PROFILE)" --cores $(CORES) --nolock --rerun-incomplete \
 		--config scale="$$SCALE" $${DATASET:+dataset="$$DATASET"} $${LABEL:+label="$$LABEL"} \

@@ -12,7 +12,7 @@ import torchvision
 from _pairs import median_ratio
 
 from xai_lib import models
-from xai_lib.whole_output.faithfulness import scores
+from xai_lib.papers.whole_output.method.faithfulness import scores
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 CLASSES = 10

@@ -15,9 +15,10 @@ from _pairs import median_ratio
 from torch.nn import functional
 from torchvision import transforms
 
-from xai_lib import datasets, models
-from xai_lib.datasets import augmentation, planted
-from xai_lib.datasets.augmentation import Augmentation, augment
+from xai_lib import data as datasets
+from xai_lib import models
+from xai_lib.data import augmentation, planted
+from xai_lib.data.augmentation import Augmentation, augment
 
 BATCH = 256
 

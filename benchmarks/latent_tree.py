@@ -12,9 +12,9 @@ import time
 import numpy as np
 from _pairs import median_ratio
 
-from xai_lib.whole_output.latent_tree import fit_islands
-from xai_lib.whole_output.latent_tree.latent_class import LatentClass, fit_latent_class, fit_member, fit_pair
-from xai_lib.whole_output.latent_tree.patterns import contingency, corpus_of, patterns_of
+from xai_lib.papers.whole_output.latent_tree import fit_islands
+from xai_lib.papers.whole_output.latent_tree.latent_class import LatentClass, fit_latent_class, fit_member, fit_pair
+from xai_lib.papers.whole_output.latent_tree.patterns import contingency, corpus_of, patterns_of
 
 N_LABELS, N_DOCUMENTS, GROUP = 1000, 28_000, 4
 SECONDS_TARGET, RATIO_TARGET = 10, 50

@@ -12,7 +12,8 @@ from skimage.metrics import structural_similarity
 
 from xai_lib import models
 from xai_lib.explainers import normalise
-from xai_lib.metrics import complexity, faithfulness, similarity
+from xai_lib.metrics import complexity, similarity
+from xai_lib.metrics import pixel_flipping as faithfulness
 
 IMAGES, SIZE, CLASSES = 256, 32, 10
 QUIET = {"disable_warnings": True, "display_progressbar": False, "normalise": False}

@@ -15,7 +15,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
-from xai_lib.datasets.split import Split
+from xai_lib.data.split import Split
 from xai_lib.training import numerics, recipes, train
 from xai_lib.training.objective import initial_network, objective
 

@@ -4,12 +4,17 @@ import shutil
 from functools import cache
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 
-from xai_lib import cells
 from xai_lib.__main__ import main
-from xai_lib.dominance import clusters
-from xai_lib.execution import declared, execute
+from xai_lib.papers.dominance import experiment as dominance
+from xai_lib.papers.dominance.method import clusters
+from xai_lib.papers.saliency import experiment as saliency
+from xai_lib.papers.whole_output import experiment as whole_output
+from xai_lib.run import settings, workflow
+from xai_lib.run.notebook import declared, execute
 
 ROOT = Path(__file__).parents[1]
 
@@ -24,6 +29,22 @@ RANKED = (  # of all planted modes, test images in every class
     "epochs_tuned=1, dominance_seeds=1, n_clusters=3, n_mosaics=2, n_paired=3, paired_classes=2, n_focus=10,"
     "rarity_trainings=2"
 )
+
+
+@pytest.fixture(autouse=True)
+def pyplot(request):
+    """In tests of figures every function draws exactly one figure and the test closes it."""
+    name = request.path.name
+    if request.path.parent.name != "figures" and name not in ("test_figures.py", "test_images.py", "test_style.py"):
+        yield
+        return
+    matplotlib.use("Agg")
+    plt.close("all")
+    with plt.rc_context():
+        yield
+        assert len(plt.get_fignums()) == 1
+        plt.gcf().canvas.draw()
+        plt.close("all")
 
 
 @pytest.fixture(scope="session")
@@ -73,21 +94,21 @@ def smoke_run(smoke_store, monkeypatch):
 def smoke_bench(benched_store, monkeypatch):
     """The saliency benchmark of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(benched_store))
-    return cells.bench(_run())
+    return saliency.bench(_run())
 
 
 @pytest.fixture
 def smoke_study(studied_store, monkeypatch):
     """The whole-output part of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(studied_store))
-    return cells.study(_run())
+    return whole_output.study(_run())
 
 
 @pytest.fixture
 def smoke_hierarchies(ranked_store, monkeypatch):
     """The dominance part of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(ranked_store))
-    return cells.hierarchies(_run(RANKED))
+    return dominance.hierarchies(_run(RANKED))
 
 
 @pytest.fixture
@@ -123,10 +144,10 @@ def _do(root, commands, overrides=SMALLEST):
     """Run the plan's jobs of these commands on the store at ``root``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XAI_STORE", str(root))
-        for job in [job for job in cells.plan(_run(overrides)) if job["command"][0] in commands]:
+        for job in [job for job in workflow.plan(_run(overrides)) if job["command"][0] in commands]:
             options = ["--scale", "smoke", "--device", "cpu", "--overrides", overrides]
             assert main([*job["command"], *options]) == 0, job["id"]
 
 
 def _run(overrides=SMALLEST):
-    return cells.settings(scale="smoke", device="cpu", overrides=overrides)
+    return settings.settings(scale="smoke", device="cpu", overrides=overrides)

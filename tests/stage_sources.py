@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from xai_lib.cells.stages import STAGES
+from xai_lib.run.stages import STAGES
 
 REGISTRY = Path(__file__).with_name("stage_sources.json")
 LIBRARY = Path(__file__).parents[1] / "xai_lib"
@@ -22,17 +22,54 @@ def normalised(source):
     return ast.dump(tree)
 
 
+def path_of(module):
+    """The file of a module; ``module`` is a dotted name."""
+    file = LIBRARY.parent / module.replace(".", "/")
+    return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
+
+
+def imported(module):
+    """The library's modules that a module imports, wherever in its code: packages on the way included."""
+    file = path_of(module)
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file} has a relative import"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == LIBRARY.name:
+                found.update(".".join(parts[:n]) for n in range(1, len(parts) + 1))
+    return {name for name in found if path_of(name).is_file()}
+
+
+def closure(module):
+    """All of the library that runs when a module does: what it imports, what that imports, and so on."""
+    reached, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached:
+            reached.add(name)
+            waiting += imported(name)
+    return reached
+
+
 def digest(module):
-    """SHA-256 of a module's code; ``module`` is a dotted name below ``xai_lib``."""
-    file = LIBRARY / module.replace(".", "/")
-    file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-    return hashlib.sha256(normalised(file.read_text(encoding="utf-8")).encode()).hexdigest()
+    """SHA-256 of a module's code."""
+    return hashlib.sha256(normalised(path_of(module).read_text(encoding="utf-8")).encode()).hexdigest()
 
 
 def current():
     """Stage -> its version and the hash of each of its sources, as the code is now."""
     return {
-        name: {"version": stage.version, "sources": {module: digest(module) for module in sorted(stage.sources)}}
+        name: {
+            "version": stage.version,
+            "sources": {source: digest(source) for source in sorted(closure(f"{LIBRARY.name}.{stage.module}"))},
+        }
         for name, stage in STAGES.items()
     }
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from xai_lib import scales
 from xai_lib.__main__ import _parser
-from xai_lib.execution import declared
+from xai_lib.run import scales
+from xai_lib.run.notebook import declared
 
 ROOT = Path(__file__).parents[1]
 

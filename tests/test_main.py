@@ -7,7 +7,7 @@ import nbformat
 import pytest
 
 from xai_lib.__main__ import main
-from xai_lib.store import Store
+from xai_lib.run.store import Store
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--scale", "smoke", "--device", "cpu", "--overrides", "seeds=1, n_train=50, width=4"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from xai_lib.execution import declared
+from xai_lib.run.notebook import declared
 
 ROOT = Path(__file__).parents[1]
 NAMES = sorted(path.relative_to(ROOT / "notebooks").as_posix() for path in (ROOT / "notebooks").glob("*/*.ipynb"))

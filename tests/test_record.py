@@ -5,14 +5,18 @@ import pandas as pd
 import pytest
 import torch
 
-from xai_lib import artefacts, cells, provenance, record
-from xai_lib.benchmark import lineup
-from xai_lib.results import contrastive as results
-from xai_lib.results.saliency import pictures, printed, verdicts
-from xai_lib.results.saliency.scores import FIDELITY
-from xai_lib.store import Store
+from xai_lib import files as artefacts
+from xai_lib import record
+from xai_lib.papers.contrastive import analysis as results
+from xai_lib.papers.saliency import claims as verdicts
+from xai_lib.papers.saliency import experiment
+from xai_lib.papers.saliency.analysis import pictures, printed
+from xai_lib.papers.saliency.analysis.scores import FIDELITY
+from xai_lib.papers.saliency.method import lineup
+from xai_lib.run import provenance, workflow
+from xai_lib.run.store import Store
 
-MADE_UP = Path(__file__).parent / "results/saliency/made_up.py"
+MADE_UP = Path(__file__).parent / "papers/saliency/made_up.py"
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def test_a_record_holds_numbers_views_figures_and_where_they_come_from(smoke_run
     assert "<caption>" in (recorded / "results.html").read_text()
     head = artefacts.read_json(recorded / "provenance.json")
     assert head["label"] == smoke_run.label and head["scale"]["name"] == "smoke"
-    assert [cell["key"] for cell in head["cells"]] == [cell.key for cell in cells.of_run(smoke_run)]
+    assert [cell["key"] for cell in head["cells"]] == [cell.key for cell in workflow.of_run(smoke_run)]
 
 
 def test_no_record_tells_where_the_machine_keeps_its_files(recorded):
@@ -54,7 +58,7 @@ def test_a_tree_with_changes_is_refused_before_anything_is_written(smoke_run, tm
 def bench(smoke_run, monkeypatch):
     """A benchmark of made-up scores and empty maps, said to be made by the cells of ``smoke_run``."""
     frames = runpy.run_path(str(MADE_UP))["frames"](n_images=4)
-    bench = cells.Bench(smoke_run, ())
+    bench = experiment.Bench(smoke_run, ())
     image, heat = torch.zeros(3, 8, 8), torch.zeros(8, 8)
     extremes = [
         {"metric": metric, "method": "iba", "which": which, "score": 0.5, "image": image, "maps": {"iba": heat}}
@@ -67,9 +71,9 @@ def bench(smoke_run, monkeypatch):
         assert set(methods) <= set(lineup.ALL)
         return curves
 
-    monkeypatch.setattr(cells, "saliency_scores", lambda bench, part: frames[part])
-    monkeypatch.setattr(cells, "bench", lambda run: bench)
-    monkeypatch.setattr(cells, "of_bench", lambda bench: cells.of_run(smoke_run))
+    monkeypatch.setattr(experiment, "saliency_scores", lambda bench, part: frames[part])
+    monkeypatch.setattr(experiment, "bench", lambda run: bench)
+    monkeypatch.setattr(workflow, "of_bench", lambda bench: workflow.of_run(smoke_run))
     monkeypatch.setattr(pictures, "maps", lambda bench, methods, n: (image[None], {"iba": heat[None]}, ["cat"]))
     monkeypatch.setattr(pictures, "extremes", lambda bench: extremes)
     monkeypatch.setattr(pictures, "causal_curves", causal_curves)
@@ -98,7 +102,7 @@ def test_a_record_of_the_saliency_run_has_every_table_and_figure(smoke_run, benc
     assert (tmp_path / "maps.png").read_bytes().startswith(b"\x89PNG")
     head = artefacts.read_json(tmp_path / "provenance.json")
     assert head["label"] == smoke_run.label
-    assert [cell["key"] for cell in head["cells"]] == [cell.key for cell in cells.of_run(smoke_run)]
+    assert [cell["key"] for cell in head["cells"]] == [cell.key for cell in workflow.of_run(smoke_run)]
     for path in tmp_path.iterdir():
         if path.suffix != ".png":
             assert str(Store().root) not in path.read_text()

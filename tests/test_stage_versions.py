@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from xai_lib.cells import STAGES
+from xai_lib.run.stages import STAGES
 
 SCRIPT = Path(__file__).with_name("stage_sources.py")
 stage_sources = runpy.run_path(str(SCRIPT))
 normalised, unannounced = stage_sources["normalised"], stage_sources["unannounced"]
 
 HELP = (
-    "If what a stage computes can differ, raise its version in xai_lib/cells/stages.py. Then, or if it cannot differ: "
+    "If what a stage computes can differ, raise its version in xai_lib/run/stages.py. Then, or if it cannot differ: "
     "python tests/stage_sources.py, and commit tests/stage_sources.json."
 )
 
@@ -49,12 +49,18 @@ def test_only_changes_without_a_new_version_are_reported():
         assert unannounced(recorded, {"train": {"version": 2, "sources": sources}, "new": {}}) == {}
 
 
-@pytest.mark.parametrize("stage", ["latent-tree", "stability"])
-def test_the_latent_tree_is_a_source_with_every_module(stage):
-    """The name of a package stands for its ``__init__.py`` alone."""
-    folder = stage_sources["LIBRARY"] / "whole_output" / "latent_tree"
-    modules = {f"whole_output.latent_tree.{file.stem}" for file in folder.glob("*.py")}
-    assert {name.replace(".__init__", "") for name in modules} <= set(STAGES[stage].sources)
+@pytest.mark.parametrize(
+    ("stage", "sources"),
+    {
+        "score": ("data.split", "metrics.pixel_flipping", "explainers.cams"),
+        "saliency": ("data.split", "metrics.pixel_flipping", "metrics.causal", "explainers.lime"),
+        "stability": ("papers.whole_output.latent_tree.global_em", "papers.whole_output.latent_tree.patterns"),
+        "tune": ("data.split", "training.loop", "pretrained"),
+    }.items(),
+)
+def test_what_a_stage_reaches_through_others_is_a_source(stage, sources):
+    reached = stage_sources["closure"](f"xai_lib.{STAGES[stage].module}")
+    assert {f"xai_lib.{source}" for source in sources} <= reached
 
 
 def test_the_code_of_every_stage_is_that_of_its_version():

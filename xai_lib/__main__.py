@@ -33,49 +33,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _cells(options: argparse.Namespace) -> None:
-    from xai_lib import cells
+    from xai_lib.run import workflow
 
-    json.dump(cells.plan(_run(options)), sys.stdout)
+    json.dump(workflow.plan(_run(options)), sys.stdout)
 
 
 def _compute(options: argparse.Namespace) -> None:
-    from xai_lib.cells.plan import compute
+    from xai_lib.run.workflow import compute
 
     compute(_run(options), options.command, options.loss, options.seed)
 
 
 def _tune(options: argparse.Namespace) -> None:
-    from xai_lib import cells
+    from xai_lib.run import tune
 
-    cells.tuned(_run(options), options.name, options.seed)
+    tune.tuned(_run(options), options.name, options.seed)
 
 
 def _saliency(options: argparse.Namespace) -> None:
-    from xai_lib.cells.plan import compute_saliency
+    from xai_lib.run.workflow import compute_saliency
 
     compute_saliency(_run(options), options.seed, [name.strip() for name in options.methods.split(",")])
 
 
 def _whole_output(options: argparse.Namespace) -> None:
-    from xai_lib.cells.plan import compute_whole_output
+    from xai_lib.run.workflow import compute_whole_output
 
     compute_whole_output(_run(options), options.network, options.part, options.chunks)
 
 
 def _dominance(options: argparse.Namespace) -> None:
-    from xai_lib.cells.plan import compute_dominance
+    from xai_lib.run.workflow import compute_dominance
 
     compute_dominance(_run(options), options.network)
 
 
 def _rarity(options: argparse.Namespace) -> None:
-    from xai_lib.cells.plan import compute_rarity
+    from xai_lib.run.workflow import compute_rarity
 
     compute_rarity(_run(options), options.training)
 
 
 def _execute(options: argparse.Namespace) -> None:
-    from xai_lib.execution import declared, execute
+    from xai_lib.run.notebook import declared, execute
 
     known = declared(options.notebook)  # a notebook about one data set does not ask for it
     given = {name: getattr(options, name) for name in _SETTINGS if name in known and getattr(options, name) != ""}
@@ -89,16 +89,17 @@ def _record(options: argparse.Namespace) -> None:
 
 
 def _record_documents(options: argparse.Namespace) -> None:
-    from xai_lib import cells, record
+    from xai_lib import record
+    from xai_lib.papers.whole_output import experiment
 
-    corpus = cells.corpus_of_file(options.documents, cells.class_names(options.class_index), options.label)
+    corpus = experiment.corpus_of_file(options.documents, experiment.class_names(options.class_index), options.label)
     record.whole_output.record_documents(_run(options), corpus, options.folder)
 
 
 def _run(options: argparse.Namespace) -> "Settings":  # noqa: F821
-    from xai_lib import cells  # torch takes seconds to import: a wrong option should not
+    from xai_lib.run import settings  # torch takes seconds to import: a wrong option should not
 
-    return cells.settings(**{name: getattr(options, name) for name in _SETTINGS})
+    return settings.settings(**{name: getattr(options, name) for name in _SETTINGS})
 
 
 def _parser() -> argparse.ArgumentParser:

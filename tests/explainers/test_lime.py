@@ -5,7 +5,8 @@ from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import LimeBase
 from torch import nn
 
-from xai_lib import datasets, models, randomness
+from xai_lib import data as datasets
+from xai_lib import models, randomness
 from xai_lib.explainers import about, class_score, of_class
 from xai_lib.explainers.lime import lime, superpixels
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from xai_lib.datasets.split import Split
-from xai_lib.metrics import complexity, faithfulness, localisation, quantus_column
+from xai_lib.data.split import Split
+from xai_lib.metrics import complexity, localisation, quantus_column
+from xai_lib.metrics import pixel_flipping as faithfulness
 
 ALL = {"pixel-flipping", "complexity", "sparseness", "pointing-game", "attribution-localisation"}
 

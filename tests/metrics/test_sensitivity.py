@@ -7,12 +7,7 @@ from torch import nn
 from xai_lib import explainers, models, randomness
 from xai_lib.explainers import normalise
 from xai_lib.metrics import get
-from xai_lib.metrics.sensitivity import (
-    average_sensitivity,
-    max_and_average_sensitivity,
-    max_sensitivity,
-    sensitivities,
-)
+from xai_lib.metrics.sensitivity import average_sensitivity, max_and_average_sensitivity, max_sensitivity, sensitivities
 
 SIZE = 12
 INDEX = torch.arange(50, 56)

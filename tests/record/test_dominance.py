@@ -7,15 +7,19 @@ import pandas as pd
 import pytest
 import torch
 
-from xai_lib import artefacts, cells, figures, provenance, record
-from xai_lib.figures import Shown
-from xai_lib.keys import Cell
-from xai_lib.results.dominance import hierarchies, networks, pictures, rarity, training, verdicts
-from xai_lib.store import Store
-from xai_lib.tables import dominance as tables
-from xai_lib.tables import rarity as rarity_tables
+from xai_lib import files as artefacts
+from xai_lib import record
+from xai_lib.papers.dominance import claims as verdicts
+from xai_lib.papers.dominance import experiment, figures
+from xai_lib.papers.dominance.analysis import hierarchies, networks, pictures, rarity, training
+from xai_lib.papers.dominance.figures.mosaics import Shown
+from xai_lib.papers.dominance.tables import hierarchies as tables
+from xai_lib.papers.dominance.tables import rarity as rarity_tables
+from xai_lib.run import provenance, workflow
+from xai_lib.run.cell import Cell
+from xai_lib.run.store import Store
 
-MADE_UP = Path(__file__).parents[1] / "results/dominance/made_up.py"
+MADE_UP = Path(__file__).parents[1] / "papers/dominance/made_up.py"
 made_up = SimpleNamespace(**runpy.run_path(str(MADE_UP)))
 KIND = "tuned"
 
@@ -26,8 +30,8 @@ def made(empty_store, monkeypatch):
     cell = Cell("predict", {"version": 1})
     Store().compute(cell, lambda folder: artefacts.write_json(folder / "a.json", 1))
     monkeypatch.setattr(provenance, "require_clean_tree", lambda outputs: None)
-    monkeypatch.setattr(cells, "of_hierarchies", lambda of: [cell])
-    monkeypatch.setattr(cells, "of_rarities", lambda run: [cell])
+    monkeypatch.setattr(workflow, "of_hierarchies", lambda of: [cell])
+    monkeypatch.setattr(workflow, "of_rarities", lambda run: [cell])
     return cell
 
 
@@ -64,7 +68,7 @@ def same(folder, name, numbers):
 def of(made, monkeypatch):
     made_up.put_into(monkeypatch, made_up.frames())
     found = made_up.hierarchies()
-    monkeypatch.setattr(cells, "hierarchies", lambda run: found if run is found.run else None)
+    monkeypatch.setattr(experiment, "hierarchies", lambda run: found if run is found.run else None)
     return found
 
 
@@ -126,7 +130,7 @@ def test_a_record_of_the_dominance_part_has_every_table_and_figure(of, made, tmp
 
 def test_a_record_of_rare_modes_has_both_clusterings(made, tmp_path, monkeypatch):
     rows = made_up.rare(trainings=5)
-    monkeypatch.setattr(cells, "rare_clusters", lambda run: rows)
+    monkeypatch.setattr(experiment, "rare_clusters", lambda run: rows)
     run = made_up.run(rarity_trainings=5)
     record.rarity.record(run, tmp_path / "recorded")
     folder = tmp_path / "recorded"

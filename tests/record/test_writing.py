@@ -4,10 +4,12 @@ import pandas as pd
 import pytest
 from IPython.display import HTML
 
-from xai_lib import artefacts, cells, figures, provenance
-from xai_lib.keys import Cell
+from xai_lib import files as artefacts
+from xai_lib.page import style
 from xai_lib.record import writing
-from xai_lib.store import Store
+from xai_lib.run import provenance, settings
+from xai_lib.run.cell import Cell
+from xai_lib.run.store import Store
 
 
 def test_a_tree_with_changes_has_no_folder(tmp_path, monkeypatch):
@@ -53,7 +55,7 @@ def test_every_name_has_its_files_and_all_are_of_the_same_run(tmp_path):
     assert (tmp_path / "table.html").read_bytes() == b"<b>run</b>\n"
     assert (tmp_path / "view.html").read_text() == "<i>run ä</i>\n"
     assert plt.get_fignums() == before  # figures are closed
-    figures.use_style()
+    style.use_style()
     writing.save(draw("run"), tmp_path / "again.png")
     png = (tmp_path / "figure.png").read_bytes()
     assert png == (tmp_path / "again.png").read_bytes()  # drawn in the style of the book
@@ -64,7 +66,7 @@ def test_provenance_is_of_every_cell(empty_store, tmp_path):
     made = [Cell("predict", {"version": 1, "number": number}) for number in range(2)]
     for cell in made:
         Store().compute(cell, lambda folder: writing.write_text(folder / "a.txt", "a"))
-    run = cells.settings(scale="smoke", device="cpu", label="some images")
+    run = settings.settings(scale="smoke", device="cpu", label="some images")
     writing.write_provenance(run, tmp_path, made)
     head = artefacts.read_json(tmp_path / "provenance.json")
     assert (head["label"], head["scale"]["name"]) == ("some images", "smoke") and head[

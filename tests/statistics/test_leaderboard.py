@@ -7,15 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xai_lib.statistics import (
-    MEAN_RANK,
-    discrimination,
-    fooled,
-    mean_ranks,
-    nemenyi,
-    overall_ranks,
-    paired_comparison,
-)
+from xai_lib.statistics import MEAN_RANK, discrimination, fooled, mean_ranks, nemenyi, overall_ranks, paired_comparison
 from xai_lib.statistics.intervals import percentile_interval, resampled_counts
 
 

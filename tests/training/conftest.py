@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xai_lib.datasets.split import Split
+from xai_lib.data.split import Split
 
 
 @pytest.fixture

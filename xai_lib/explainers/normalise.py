@@ -8,6 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from xai_lib.explainers.cams import upsample
+from xai_lib.explainers.registry import about
+
+Normalisation = Literal["paper", "absolute", "rank"]
+NORMALISATIONS: tuple[Normalisation, ...] = ("paper", "absolute", "rank")
 _GRID = (-2, -1)
 _COLOURS_AND_GRID = (-3, -2, -1)
 
@@ -92,6 +97,47 @@ def min_max_colours(gradients: Tensor) -> Tensor:
     return _scaled(gradients, _COLOURS_AND_GRID).amax(-3)
 
 
+def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisation = "paper") -> Tensor:
+    """Raw maps of a method as maps in [0, 1] of the image's size: what every metric is given.
+
+    - ``"paper"`` is the saliency paper's normalisation (§5.1): colours and pixels of a gradient together to [0, 1],
+      then the largest of the three colours; class activation maps without their negative part; every map to [0, 1].
+    - ``"absolute"`` takes absolute values first (the larger of the colours), then scales to [0, 1].
+    - ``"rank"`` replaces the values of the paper's map by their ranks, so that all methods have the same values and
+      differ in the order of pixels alone.
+
+    An uninformed map without contrast stays as it is: scaling would empty it.
+
+    Args:
+        raw: what an explainer returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before the grid.
+        method: its name.
+        size: height and width of the images.
+        how: the normalisation.
+
+    Returns:
+        float32 [B,H,W] or [B,S,H,W].
+
+    Raises:
+        ValueError: if `how` is another word, or no explainer has that name.
+    """
+    if how not in NORMALISATIONS:
+        raise ValueError(f"Expected a normalisation out of {', '.join(NORMALISATIONS)}. Got {how!r}.")
+    family = about(method).family
+    if how == "rank":
+        maps = unit_maps(raw, method, size, "paper")
+        return _unless_flat(maps, by_rank(maps), family)
+    if has_colours(method):
+        return min_max(reduce_colours(raw)) if how == "absolute" else min_max_colours(raw)
+    maps = raw.abs() if how == "absolute" else relu(raw) if family == "cam" else raw
+    maps = upsample(maps, size) if maps.shape[-2:] != torch.Size(size) else maps
+    return _unless_flat(maps, min_max(maps), family)
+
+
+def has_colours(method: str) -> bool:
+    """Whether a method's raw map has a value per colour."""
+    return method in ("gradient", "integrated-gradients", "smoothgrad", "guided-backprop", "lrp")
+
+
 def _scaled(values: Tensor, dims: tuple[int, ...]) -> Tensor:
     lowest = values.amin(dims, keepdim=True)
     extent = values.amax(dims, keepdim=True) - lowest
@@ -101,3 +147,11 @@ def _scaled(values: Tensor, dims: tuple[int, ...]) -> Tensor:
 def _check_gradients(gradients: Tensor) -> None:
     if gradients.ndim not in (4, 5):
         raise ValueError(f"Expected gradients [B,3,H,W] or [B,S,3,H,W]. Got shape {list(gradients.shape)}.")
+
+
+def _unless_flat(maps: Tensor, scaled: Tensor, family: str) -> Tensor:
+    """The scaled maps, but flat ones of uninformed methods as they were."""
+    if family != "uninformed":
+        return scaled
+    flat = (maps == maps[..., :1, :1]).all(dim=-1, keepdim=True).all(dim=-2, keepdim=True)
+    return torch.where(flat, maps.clamp(0, 1), scaled)

@@ -18,7 +18,6 @@ from xai_lib.metrics import (
     completeness,
     complexity,
     effective_complexity,
-    faithfulness,
     localisation,
     masking,
     monotonicity,
@@ -28,6 +27,7 @@ from xai_lib.metrics import (
     sensitivity,
     similarity,
 )
+from xai_lib.metrics import pixel_flipping as faithfulness
 from xai_lib.metrics.registry import Metric, about, get, names, register
 
 __all__ = [

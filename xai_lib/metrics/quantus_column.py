@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from xai_lib.datasets.split import Split
+from xai_lib.data.split import Split
 
 _COLOUR_VALUES_A_STEP = 32  # the released setting: quantus flips colour values, three a pixel
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from xai_lib import cells, figures
-from xai_lib.cells import Settings
+from xai_lib.papers.contrastive import analysis as results
+from xai_lib.papers.contrastive import experiment, figures, tables
 from xai_lib.record.writing import Figures, Numbers, Tables, Views, prepare, write, write_provenance
-from xai_lib.results import contrastive as results
-from xai_lib.tables import contrastive as tables
+from xai_lib.run import workflow
+from xai_lib.run.settings import Settings
 
 _TABLES: Tables = {
     "accuracy": (results.accuracy, tables.accuracy),
@@ -22,8 +22,8 @@ _FIGURES: Figures = {
     "training": lambda run: figures.training_curves(results.histories(run)),
     "embedding": lambda run: figures.embedding(results.embedding(run, seed=0), run.test_split().classes),
     "overlays": lambda run: figures.overlays(*results.overlays(run, n=6, seed=0)),
-    "flipping": lambda run: figures.flipping_curves(cells.curves(run)),
-    "distributions": lambda run: figures.distributions(cells.scores(run), tables.PANELS),
+    "flipping": lambda run: figures.flipping_curves(experiment.curves(run)),
+    "distributions": lambda run: figures.distributions(experiment.scores(run), tables.PANELS),
 }
 
 
@@ -37,4 +37,4 @@ def record(run: Settings, folder: Path) -> None:
     """
     prepare(folder)
     write(run, folder, _TABLES, _VIEWS, _NUMBERS, _FIGURES)
-    write_provenance(run, folder, cells.of_run(run))
+    write_provenance(run, folder, workflow.of_run(run))

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from xai_lib import cells, figures
-from xai_lib.cells import Settings
-from xai_lib.cells.dominance import Hierarchies
-from xai_lib.labels import LETTERS
+from xai_lib.page.names import LETTERS
+from xai_lib.papers.dominance import claims as verdicts
+from xai_lib.papers.dominance import experiment, figures
+from xai_lib.papers.dominance.analysis import hierarchies, networks, pictures, single, training
+from xai_lib.papers.dominance.experiment.dominance import Hierarchies
+from xai_lib.papers.dominance.tables import hierarchies as tables
 from xai_lib.record.writing import Figures, Numbers, Tables, Views, prepare, write, write_provenance
-from xai_lib.results.dominance import hierarchies, networks, pictures, single, training, verdicts
-from xai_lib.tables import dominance as tables
+from xai_lib.run import workflow
+from xai_lib.run.settings import Settings
 
 
 def _kind(of: Hierarchies) -> str:
@@ -62,6 +64,6 @@ _FIGURES: Figures = {
 def record(run: Settings, folder: Path) -> None:
     """Write a run of the dominance part into ``folder``; as :func:`xai_lib.record.contrastive.record`."""
     prepare(folder)
-    of = cells.hierarchies(run)
+    of = experiment.hierarchies(run)
     write(of, folder, _TABLES, _VIEWS, _NUMBERS, _FIGURES)
-    write_provenance(run, folder, cells.of_hierarchies(of))
+    write_provenance(run, folder, workflow.of_hierarchies(of))

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from xai_lib import cells, figures
-from xai_lib.cells import Settings
+from xai_lib.papers.dominance import claims as verdicts
+from xai_lib.papers.dominance import figures
+from xai_lib.papers.dominance.analysis import rarity
+from xai_lib.papers.dominance.tables import rarity as tables
 from xai_lib.record.writing import Figures, Tables, prepare, write, write_provenance
-from xai_lib.results.dominance import rarity, verdicts
-from xai_lib.tables import rarity as tables
+from xai_lib.run import workflow
+from xai_lib.run.settings import Settings
 
 _TABLES: Tables = {
     "power-modes": (lambda run: rarity.power(run, "modes"), lambda run: tables.power(run, "modes")),
@@ -25,4 +27,4 @@ def record(run: Settings, folder: Path) -> None:
     """Write the trainings into ``folder``; as :func:`xai_lib.record.contrastive.record`."""
     prepare(folder)
     write(run, folder, _TABLES, {}, {}, _FIGURES)
-    write_provenance(run, folder, cells.of_rarities(run))
+    write_provenance(run, folder, workflow.of_rarities(run))

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
-from xai_lib import cells, figures
-from xai_lib.cells import Settings
+from xai_lib.papers.saliency import claims as verdicts
+from xai_lib.papers.saliency import experiment, figures, tables
+from xai_lib.papers.saliency.analysis import evidence, pictures, printed, scores
 from xai_lib.record.writing import Figures, Numbers, Tables, Views, prepare, write, write_provenance
-from xai_lib.results.saliency import evidence, pictures, printed, scores, verdicts
-from xai_lib.tables import saliency as tables
+from xai_lib.run import workflow
+from xai_lib.run.settings import Settings
 
 _TABLES: Tables = {
     "table-1": (printed.table_1, tables.table_1),
@@ -63,6 +64,6 @@ _FIGURES: Figures = {
 def record(run: Settings, folder: Path) -> None:
     """Write a run of the saliency benchmark into ``folder``; as :func:`xai_lib.record.contrastive.record`."""
     prepare(folder)
-    bench = cells.bench(run)
+    bench = experiment.bench(run)
     write(bench, folder, _TABLES, _VIEWS, _NUMBERS, _FIGURES)
-    write_provenance(run, folder, cells.of_bench(bench))
+    write_provenance(run, folder, workflow.of_bench(bench))

@@ -4,17 +4,18 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from xai_lib import artefacts, cells, figures
-from xai_lib.cells import Corpus, Settings
+from xai_lib import files as artefacts
+from xai_lib.papers.whole_output import claims as verdicts
+from xai_lib.papers.whole_output import experiment, figures, latent_tree, tables
+from xai_lib.papers.whole_output.analysis import evidence as clusters
+from xai_lib.papers.whole_output.analysis import pictures as examples
+from xai_lib.papers.whole_output.analysis import printed as contrasts
+from xai_lib.papers.whole_output.analysis import scores as outputs
+from xai_lib.papers.whole_output.analysis.pictures import Example
+from xai_lib.papers.whole_output.experiment.documents import Corpus
 from xai_lib.record.writing import Figures, Tables, Views, prepare, save, write, write_provenance
-from xai_lib.results.whole_output import evidence as clusters
-from xai_lib.results.whole_output import pictures as examples
-from xai_lib.results.whole_output import printed as contrasts
-from xai_lib.results.whole_output import scores as outputs
-from xai_lib.results.whole_output import verdicts
-from xai_lib.results.whole_output.pictures import Example
-from xai_lib.tables import whole_output as tables
-from xai_lib.whole_output import latent_tree
+from xai_lib.run import workflow
+from xai_lib.run.settings import Settings
 
 _TABLES: Tables = {
     "outputs": (outputs.outputs, tables.outputs),
@@ -46,7 +47,9 @@ _CORPUS_TABLES: Tables = {
 }
 _CORPUS_VIEWS: Views = {
     "corpus": lambda of: tables.corpus(of[0]),
-    "tree": lambda of: figures.zoomable_tree(cells.tree(of[0]), of[0].classes, title=f"Latent tree: {of[0].label}"),
+    "tree": lambda of: figures.zoomable_tree(
+        experiment.tree(of[0]), of[0].classes, title=f"Latent tree: {of[0].label}"
+    ),
 }
 _CORPUS_FIGURES: Figures = {"stability": lambda of: figures.stability(clusters.stability(*of))}
 
@@ -54,13 +57,13 @@ _CORPUS_FIGURES: Figures = {"stability": lambda of: figures.stability(clusters.s
 def record(run: Settings, folder: Path) -> None:
     """Write a run of the whole-output part into ``folder``; as :func:`xai_lib.record.contrastive.record`."""
     prepare(folder)
-    study = cells.study(run)
+    study = experiment.study(run)
     corpus = (study.networks[0].corpus, run.scale.stability_repeats)
     write(study, folder, _TABLES, _VIEWS, {}, _FIGURES)
     write(corpus, folder, _CORPUS_TABLES, _CORPUS_VIEWS, {}, _CORPUS_FIGURES)
-    figure = figures.co_occurrence(clusters.co_occurrence(corpus[0]), cells.partition(corpus[0]))
+    figure = figures.co_occurrence(clusters.co_occurrence(corpus[0]), experiment.partition(corpus[0]))
     save(figure, folder / "co-occurrence.png")
-    write_provenance(run, folder, cells.of_study(study))
+    write_provenance(run, folder, workflow.of_study(study))
 
 
 def record_documents(run: Settings, corpus: Corpus, folder: Path) -> None:
@@ -69,9 +72,9 @@ def record_documents(run: Settings, corpus: Corpus, folder: Path) -> None:
     of = (corpus, run.scale.stability_repeats)
     more = {"examples": (lambda of: clusters.paper_examples(of[0]), lambda of: tables.paper_examples(of[0]))}
     write(of, folder, _CORPUS_TABLES | more, _CORPUS_VIEWS, {}, _CORPUS_FIGURES)
-    latent_tree.save(cells.tree(corpus), folder / "tree.json")
+    latent_tree.save(experiment.tree(corpus), folder / "tree.json")
     artefacts.write_json(folder / "classes.json", list(corpus.classes))
-    write_provenance(run, folder, cells.of_corpus(*of))
+    write_provenance(run, folder, workflow.of_corpus(*of))
 
 
 def _drawn(example: Example) -> Figure:

@@ -10,12 +10,14 @@ import pandas as pd
 from IPython.display import DisplayObject
 from matplotlib.figure import Figure
 
-from xai_lib import artefacts, figures, provenance
-from xai_lib.cells import Settings
-from xai_lib.keys import Cell
-from xai_lib.results import provenance as made_by
-from xai_lib.store import Store
-from xai_lib.tables import provenance as table_of
+from xai_lib import files as artefacts
+from xai_lib.page import made as made_by
+from xai_lib.page import provenance as table_of
+from xai_lib.page import style
+from xai_lib.run import provenance
+from xai_lib.run.cell import Cell
+from xai_lib.run.settings import Settings
+from xai_lib.run.store import Store
 
 RECORDED = "book/recorded"
 
@@ -46,7 +48,7 @@ def write(of: Any, folder: Path, tables: Tables, views: Views, numbers: Numbers,
         write_text(folder / f"{name}.html", view(of).data)
     for name, compute in numbers.items():
         artefacts.write_frame(folder / f"{name}.csv", compute(of))
-    figures.use_style()
+    style.use_style()
     for name, draw in drawings.items():
         save(draw(of), folder / f"{name}.png")
 

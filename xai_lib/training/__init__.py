@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from xai_lib.datasets.split import Split
+from xai_lib.data.split import Split
 from xai_lib.models import Classifier
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import Evaluation, evaluate, predict

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xai_lib.datasets.split import Split
+from xai_lib.data.split import Split
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 
 from xai_lib import randomness
-from xai_lib.datasets.augmentation import augment
-from xai_lib.datasets.split import Split
+from xai_lib.data.augmentation import augment
+from xai_lib.data.split import Split
 from xai_lib.pretrained import state_digest
 from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from xai_lib import models
-from xai_lib.datasets.split import Split
+from xai_lib.data.split import Split
 from xai_lib.training.evaluation import Evaluation, predict, summarise
 
 PENALTY = 1e-4

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, dataclass, fields, replace
 
-from xai_lib.datasets import augmentation
-from xai_lib.datasets.augmentation import Augmentation
+from xai_lib.data import augmentation
+from xai_lib.data.augmentation import Augmentation
 
 LOSSES = ("ce", "scl", "tl")
 STARTS = ("ce", "imagenet")

@@ -1,0 +1,168 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xai_lib import data as datasets
+from xai_lib.data import folder
+from xai_lib.data.folder import FolderError
+
+
+def draw(path, colour=(200, 40, 90), size=(32, 32), mode="RGB"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)
+    return path
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Two classes, three training and two test images of each; every image has a colour of its own."""
+    for part, n in (("train", 3), ("test", 2)):
+        for label, name in enumerate(("cat", "dog")):
+            for number in range(n):
+                draw(tmp_path / part / name / f"{number:02}.png", (40 * number + 1, 100 * label, 7))
+    return tmp_path
+
+
+def problems(root, **arguments):
+    with pytest.raises(FolderError) as error:
+        folder.load(root, "train", **arguments)
+    return str(error.value)
+
+
+def test_images_labels_and_classes_come_in_the_order_of_their_names(root):
+    split = folder.load(root, "train")
+    assert split.classes == ("cat", "dog")
+    assert split.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert split.images[:, 0, 0, 0].tolist() == [1, 41, 81, 1, 41, 81]
+    assert split.images[:, 1, 5, 9].tolist() == [0, 0, 0, 100, 100, 100]
+    assert split.masks == {}
+    assert datasets.load(f"folder:{root}", "test").labels.tolist() == [0, 0, 1, 1]
+
+
+def test_colour_statistics_are_those_of_the_training_part_for_both(root):
+    train, test = folder.load(root, "train"), folder.load(root, "test")
+    x = train.images.double() / 255
+    assert train.mean == test.mean == pytest.approx(x.mean((0, 2, 3)).tolist())
+    assert train.std[:2] == test.std[:2] == pytest.approx(x.std((0, 2, 3), correction=0).tolist()[:2])
+
+
+def test_other_sizes_are_resized_on_the_shorter_side_and_cut_to_the_central_square(root):
+    wide = np.zeros((64, 128, 3), np.uint8)
+    wide[:, 32:96, 1] = 255  # the central square is green, what is beside it black
+    Image.fromarray(wide).save(root / "train" / "cat" / "00.png")
+    image = folder.load(root, "train", size=32).images[0]
+    assert image.shape == (3, 32, 32)
+    assert (image[1, :, 1:-1] > 250).all()
+    assert (image[[0, 2]] == 0).all()
+    assert folder.load(root, "train", size=16).images.shape[2:] == (16, 16)
+
+
+def test_grey_transparent_and_palette_images_become_rgb(root):
+    draw(root / "train" / "cat" / "grey.png", 77, mode="L")
+    draw(root / "train" / "cat" / "clear.png", (5, 6, 7, 255), mode="RGBA")
+    Image.new("RGB", (32, 32), (9, 8, 7)).convert("P", palette=Image.Palette.ADAPTIVE).save(
+        root / "train" / "cat" / "palette.png"
+    )
+    found = {tuple(image[:, 0, 0].tolist()) for image in folder.load(root, "train").images}
+    assert {(77, 77, 77), (5, 6, 7), (9, 8, 7)} <= found
+
+
+def test_masks_belong_to_their_images(root):
+    for part, n in (("train", 3), ("test", 2)):
+        for name in ("cat", "dog"):
+            for number in range(n):
+                mask = np.zeros((32, 32), np.uint8)
+                mask[number, 3] = 255
+                path = root / "masks" / part / name / f"{number:02}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(mask).save(path)
+    found = folder.load(root, "train").masks["object"]
+    assert found.nonzero().tolist() == [[i, i % 3, 3] for i in range(6)]
+
+
+def test_a_missing_or_broken_mask_is_named(root):
+    for part, n in (("train", 3), ("test", 2)):
+        for name in ("cat", "dog"):
+            for number in range(n):
+                draw(root / "masks" / part / name / f"{number:02}.png", 255, mode="L")
+    (root / "masks" / "train" / "dog" / "01.png").unlink()
+    (root / "masks" / "test" / "cat" / "00.png").write_bytes(b"no image")
+    message = problems(root)
+    assert "masks/train/dog/01.png" in message
+    assert "masks/test/cat/00.png" in message
+    assert "2 problems" in message
+
+
+def test_every_fault_is_named_in_one_error(root):
+    (root / "train" / "cat" / "notes.txt").write_text("no image")
+    (root / "train" / "cat" / "broken.jpg").write_bytes(b"no image")
+    whole = draw(root / "train" / "dog" / "cut.jpg", size=(64, 64)).read_bytes()
+    (root / "train" / "dog" / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (root / "train" / "empty").mkdir()
+    draw(root / "train" / "horse" / "00.png")
+    draw(root / "test" / "bird" / "00.png")
+    (root / "test" / "stray.png").write_bytes(b"")
+    message = problems(root)
+    for fault in (
+        "train/cat/notes.txt: not an image",
+        "train/cat/broken.jpg: cannot be read",
+        "train/dog/cut.jpg: cannot be read",
+        "train/empty: a class without images",
+        "train/horse: a class that test/ lacks",
+        "test/bird: a class that train/ lacks",
+        "test/stray.png",
+    ):
+        assert fault in message
+
+
+def test_more_faults_than_can_be_read_are_counted(root):
+    for number in range(50):
+        (root / "train" / "cat" / f"x{number:02}.jpg").write_bytes(b"no image")
+    message = problems(root)
+    assert "50 problems" in message
+    assert message.count("\n") < 30
+    assert "30 more" in message
+
+
+def test_a_missing_part_is_named(root):
+    (root / "test").rename(root / "elsewhere")
+    assert "test/: there is no such folder" in problems(root)
+
+
+def test_files_of_operating_systems_are_passed_over(root):
+    digest = folder.load(root, "train").digest
+    for name in (".DS_Store", "train/.DS_Store", "train/cat/Thumbs.db", "test/dog/.hidden.png", "test/desktop.ini"):
+        (root / name).write_bytes(b"whatever")
+    assert folder.load(root, "train").digest == digest
+
+
+def test_the_digest_tells_contents_and_names_apart(root):
+    digests = [folder.load(root, "train").digest, folder.load(root, "test").digest]
+    draw(root / "train" / "cat" / "00.png", (1, 2, 3))
+    digests.append(folder.load(root, "train").digest)
+    (root / "train" / "cat" / "00.png").rename(root / "train" / "cat" / "000.png")
+    digests.append(folder.load(root, "train").digest)
+    assert len(set(digests)) == 4
+    assert folder.load(root, "train").digest == digests[-1]
+
+
+def test_a_folder_that_changed_is_read_again(root):
+    assert len(folder.load(root, "train")) == 6
+    draw(root / "train" / "cat" / "99.png")
+    assert len(folder.load(root, "train")) == 7
+
+
+def test_an_unknown_part_is_refused(root):
+    with pytest.raises(ValueError, match="Got 'validation'"):
+        folder.load(root, "validation")
+
+
+def test_rotated_photographs_stand_upright(root):
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:4] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by half
+    Image.fromarray(pixels).save(root / "train" / "cat" / "00.png", exif=exif)
+    image = folder.load(root, "train").images[0]
+    assert torch.equal(image[0] > 0, torch.from_numpy(pixels[::-1, :, 0].copy() > 0))

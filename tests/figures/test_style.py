@@ -1,9 +1,0 @@
-import matplotlib.pyplot as plt
-
-from xai_lib import figures
-
-
-def test_the_style_is_set_for_every_figure():
-    figures.use_style()
-    assert plt.rcParams["figure.constrained_layout.use"] and plt.rcParams["savefig.bbox"] == "tight"
-    plt.figure()

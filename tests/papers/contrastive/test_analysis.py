@@ -1,0 +1,230 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xai_lib.page import made as provenance
+from xai_lib.papers.contrastive import analysis as results
+from xai_lib.papers.contrastive import claims, experiment
+from xai_lib.run import settings, train, workflow
+
+COMPLEXITY = "contrastive-complexity-grad-cam-scl"
+CLAIMS = [
+    COMPLEXITY,
+    "contrastive-complexity-grad-cam-tl",
+    "contrastive-pixel-flipping-grad-cam-scl",
+    "contrastive-pixel-flipping-normalised-grad-cam-scl",
+]
+
+
+def synthetic(n_seeds, n_images=30, *, accuracy=None, confidence=None):
+    """Scores and predictions of made-up networks: SCL's complexity is lower by 1, its other scores like CE's."""
+    rng = np.random.default_rng(0)
+    shift = {("complexity", "scl"): -1.0}
+    scores, outputs = [], []
+    for loss, seed in itertools.product(settings.LOSSES, range(n_seeds)):
+        for method, metric in itertools.product(settings.METHODS, results.METRICS):
+            values = 5 + shift.get((metric, loss), 0) + 0.1 * rng.standard_normal(n_images)
+            columns = {"index": range(n_images), "metric": metric, "value": values}
+            scores.append(pd.DataFrame(columns).assign(loss=loss, seed=seed, method=method))
+        correct = np.arange(n_images) < (accuracy or {}).get(loss, n_images)
+        sure = 0.8 + (confidence or {}).get(loss, 0.0) + 0.001 * seed
+        columns = {"index": range(n_images), "correct": correct, "confidence": sure}
+        outputs.append(pd.DataFrame(columns).assign(loss=loss, seed=seed))
+    return pd.concat(scores, ignore_index=True), pd.concat(outputs, ignore_index=True)
+
+
+@pytest.fixture
+def made_up(monkeypatch, smoke_run):
+    """Function that puts made-up scores and predictions in the place of a run's."""
+
+    def put(*arguments, **options):
+        scores, outputs = synthetic(*arguments, **options)
+        monkeypatch.setattr(experiment, "scores", lambda run: scores)
+        monkeypatch.setattr(experiment, "predictions", lambda run: outputs)
+        monkeypatch.setattr(claims, "contrastive", lambda label: [asked[name] for name in CLAIMS])
+        return smoke_run
+
+    asked = {claim.id: claim for claim in claims.contrastive("planted")}
+
+    return put
+
+
+def test_accuracy_and_confidence_are_those_of_the_networks(smoke_run):
+    rows = results.accuracy(smoke_run).set_index(["metric", "loss"])
+    assert rows.index.tolist() == list(itertools.product(["accuracy", "confidence"], settings.LOSSES))
+    for loss in settings.LOSSES:
+        outputs = experiment.predicted(smoke_run, loss, 0)
+        right = sum(int(a) == int(b) for a, b in zip(outputs.logits.argmax(dim=1), outputs.labels))
+        assert rows.loc[("accuracy", loss), "mean"] == pytest.approx(right / 40)
+        sure = outputs.logits.double().softmax(dim=1).amax(dim=1).mean()
+        assert rows.loc[("confidence", loss), "mean"] == pytest.approx(float(sure), abs=1e-6)
+
+
+def test_published_accuracy_is_cifar10s_as_a_fraction(smoke_run):
+    rows = results.accuracy(smoke_run).set_index(["metric", "loss"])
+    printed = {"ce": (0.9532, 0.0010), "scl": (0.9483, 0.0012), "tl": (0.9468, 0.0017)}
+    for loss, (value, spread) in printed.items():
+        row = rows.loc[("accuracy", loss)]
+        assert (row["published"], row["published_spread"]) == pytest.approx((value, spread))
+        assert row["difference"] == pytest.approx(row["mean"] - value)
+    assert rows.loc["confidence", "published"].isna().all()
+
+
+def test_results_stand_beside_cifar10s_published_values(smoke_run):
+    rows = results.results(smoke_run)
+    assert not rows["metric"].str.contains("quantus|empty-map").any()
+    assert rows["metric"].drop_duplicates().tolist() == list(results.METRICS)
+    for _, group in rows.groupby(["metric", "method"]):
+        assert group["loss"].tolist() == list(settings.LOSSES)
+    found = rows.set_index(["metric", "method", "loss"]).sort_index()
+    for key, value, spread in [
+        (("pixel-flipping", "grad-cam", "scl"), 0.27, 0.0),
+        (("pixel-flipping", "grad-cam", "ce"), 0.37, 0.01),
+        (("complexity", "eigen-cam", "tl"), 6.05, 0.01),
+    ]:
+        assert (found.loc[key, "published"], found.loc[key, "published_spread"]) == pytest.approx((value, spread))
+        assert found.loc[key, "difference"] == pytest.approx(found.loc[key, "mean"] - value)
+    assert found.loc["sparseness", "published"].isna().all()
+    assert found.loc["pixel-flipping-normalised", "published"].isna().all()
+
+
+def test_a_result_is_the_mean_of_the_defined_scores(smoke_run):
+    found = results.results(smoke_run).set_index(["metric", "method", "loss"])
+    for loss, method, metric in [("ce", "grad-cam", "contrastivity"), ("tl", "eigen-cam", "pixel-flipping")]:
+        scores = experiment.scored(smoke_run, loss, 0, method)
+        values = scores.loc[scores["metric"] == metric, "value"]
+        row = found.loc[(metric, method, loss)]
+        assert row["mean"] == pytest.approx(values.dropna().mean())
+        assert (row["n_seeds"], row["n_images"]) == (1, values.notna().sum())
+        assert row["n_undefined"] == values.isna().sum()
+        assert row["low"] < row["mean"] < row["high"]
+
+
+def test_losses_are_ordered_best_first_here_and_in_print(smoke_run, monkeypatch):
+    """Print: PF (lower is better) 0.37, 0.27, 0.32; continuity (higher) 0.54, 0.57, 0.57; for CE, SCL, TL."""
+    scores, _ = synthetic(2)
+    mean = {"ce": 1.0, "scl": 2.0, "tl": 3.0}
+    scores["value"] = scores["loss"].map(mean) + 0.01 * (scores["index"] % 2)
+    monkeypatch.setattr(experiment, "scores", lambda run: scores)
+    rows = results.orders(smoke_run).set_index(["metric", "method"])
+    assert len(rows) == 7  # four metrics in print, contrastivity for one method of two
+    flipping, continuity = rows.loc[("pixel-flipping", "grad-cam")], rows.loc[("continuity", "grad-cam")]
+    assert (flipping["here"], flipping["paper"]) == ("CE, SCL, TL", "SCL, TL, CE")
+    assert (flipping["pairs"], flipping["agree"]) == (3, 1)
+    assert continuity["here"] == "TL, SCL, CE"
+    assert (continuity["pairs"], continuity["agree"]) == (2, 2)
+
+
+def test_quantus_agrees_where_it_measures_the_same(smoke_run):
+    rows = results.quantus(smoke_run)
+    same = rows[rows["metric"].isin(["complexity", "sparseness"])]
+    assert len(same) == 2 * 2 * 3
+    defined = same["quantus"].notna()
+    assert defined.sum() >= 8
+    np.testing.assert_allclose(same.loc[defined, "ours"], same.loc[defined, "quantus"], atol=1e-4)
+    assert (rows["n_images"] == 2).all()
+
+
+def test_quantus_and_ours_are_paired_image_by_image(smoke_run, monkeypatch):
+    ours, _ = synthetic(1, 4)
+    ours = ours[ours["metric"] == "complexity"].assign(value=lambda rows: rows["index"].astype(float))
+    theirs = ours[ours["index"] < 3].assign(metric="complexity (quantus)", value=lambda rows: -2 * rows["value"])
+    monkeypatch.setattr(experiment, "scores", lambda run: pd.concat([ours, theirs.iloc[::-1]]))
+    rows = results.quantus(smoke_run)
+    assert len(rows) == 6
+    assert rows[["ours", "quantus", "n_images"]].to_numpy().tolist() == [[1, -2, 3]] * 6
+    assert rows["correlation"].tolist() == pytest.approx([-1] * 6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_constant_column_has_no_rank_correlation_and_warns_nobody(smoke_run, monkeypatch):
+    ours, _ = synthetic(1, 4)
+    ours = ours[ours["metric"] == "complexity"]
+    theirs = ours.assign(metric="complexity (quantus)", value=1.0)
+    monkeypatch.setattr(experiment, "scores", lambda run: pd.concat([ours, theirs]))
+    assert results.quantus(smoke_run)["correlation"].isna().all()
+
+
+def test_empty_maps_are_counted(smoke_run):
+    rows = results.empty_maps(smoke_run).set_index(["method", "loss"])
+    for loss in settings.LOSSES:
+        maps = experiment.explained(smoke_run, loss, 0, "grad-cam")
+        assert rows.loc[("grad-cam", loss), "predicted"] == (maps.maps.amax((1, 2)) <= 0).double().mean()
+        assert rows.loc[("grad-cam", loss), "other"] == (maps.other.amax((1, 2)) <= 0).double().mean()
+    assert rows.loc["eigen-cam", "other"].isna().all()
+
+
+def test_with_few_seeds_every_verdict_is_undecided(smoke_run):
+    rows = results.verdicts(smoke_run)
+    assert rows["claim"].tolist() == [claim.id for claim in claims.contrastive("planted")]
+    assert set(rows["reason"]) == {"undecided (seeds)"}
+    assert set(rows["dataset"]) == {"planted"}
+
+
+def test_four_seeds_are_too_few_and_five_are_enough(made_up):
+    for n_seeds, reason in [(4, "undecided (seeds)"), (5, "holds")]:
+        rows = results.verdicts(made_up(n_seeds)).set_index("claim")
+        assert rows.loc[COMPLEXITY, "reason"] == reason
+    assert rows.loc[COMPLEXITY, "difference"] == pytest.approx(1, abs=0.05)
+    assert rows.loc["contrastive-complexity-grad-cam-tl", "reason"].startswith("undecided")
+    assert rows.loc[COMPLEXITY, "n_seeds"] == 5
+
+
+def test_unlike_confidence_leaves_only_plain_pixel_flipping_undecided(made_up):
+    rows = results.verdicts(made_up(5, confidence={"scl": -0.2})).set_index("claim")
+    assert rows.loc[COMPLEXITY, "reason"] == "holds"
+    assert rows.loc["contrastive-pixel-flipping-grad-cam-scl", "reason"] == "undecided (confidence not matched)"
+    assert "matched" not in rows.loc["contrastive-pixel-flipping-normalised-grad-cam-scl", "reason"]
+    assert rows.loc[COMPLEXITY, "confidence_difference"] == pytest.approx(-0.2)
+
+
+def test_only_images_that_both_networks_get_right_are_compared(made_up):
+    rows = results.verdicts(made_up(5, accuracy={"scl": 10, "ce": 20})).set_index("claim")
+    row = rows.loc[COMPLEXITY]
+    assert row["n_images"] == 10 and row["reason"] == "holds"
+    assert row["accuracy_difference"] == pytest.approx(-1 / 3)
+
+
+def test_without_an_image_that_both_get_right_a_claim_is_undecided(made_up):
+    rows = results.verdicts(made_up(5, accuracy={"scl": 0})).set_index("claim")
+    assert rows.loc[COMPLEXITY, "verdict"] == "undecided"
+    assert rows.loc[COMPLEXITY, "n_images"] == 0 and np.isnan(rows.loc[COMPLEXITY, "difference"])
+    assert rows.loc["contrastive-complexity-grad-cam-tl", "n_images"] == 30
+
+
+def test_histories_hold_every_epoch(smoke_run):
+    rows = results.histories(smoke_run)
+    assert rows[["loss_name", "seed", "epoch"]].to_numpy().tolist() == [["ce", 0, 1], ["scl", 0, 1], ["tl", 0, 1]]
+    assert rows.loc[1, "loss"] == train.trained(smoke_run, "scl", 0).history.loc[0, "loss"]
+
+
+def test_an_embedding_shows_the_same_images_of_every_loss(smoke_run):
+    points = results.embedding(smoke_run, seed=0)
+    for loss in settings.LOSSES:
+        rows = points[points["loss"] == loss]
+        assert rows["label"].tolist() == smoke_run.test_split().labels.tolist()
+        assert rows[["x", "y"]].std().min() > 0 and np.isfinite(rows[["x", "y"]].to_numpy()).all()
+
+
+def test_overlays_show_the_first_image_of_the_first_classes(smoke_run):
+    images, maps, names = results.overlays(smoke_run, n=3, seed=0)
+    split = smoke_run.scored_split()
+    assert names == list(split.classes[:3])
+    for label in range(3):
+        first = split.labels.tolist().index(label)
+        assert torch.equal(images[label] * 255, split.images[first].float())
+        for (loss, method), shown in maps.items():
+            raw = experiment.explained(smoke_run, loss, 0, method).maps[first : first + 1]
+            assert torch.equal(shown[label], experiment.scaled(raw, (32, 32))[0])
+    assert list(maps) == list(itertools.product(settings.LOSSES, settings.METHODS))
+
+
+def test_provenance_has_a_row_for_every_cell(smoke_run):
+    rows = provenance.provenance(workflow.of_run(smoke_run))
+    assert rows["key"].tolist() == [cell.key[:12] for cell in workflow.of_run(smoke_run)]
+    assert (rows["seconds"] > 0).all() and rows["ended"].str.startswith("20").all()
+    assert rows["libraries"].str.contains(f"torch {torch.__version__.split('+')[0]}").all()
+    assert rows["commit"].str.fullmatch(r"[0-9a-f]{12}( with changes)?").all()

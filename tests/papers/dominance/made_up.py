@@ -1,0 +1,159 @@
+"""Numbers of made-up networks in the place of a run's: noise, until a test plants a truth."""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from xai_lib.data.planted import CLASSES
+from xai_lib.papers.dominance import experiment
+from xai_lib.papers.dominance.experiment.dominance import Hierarchies, RankedNetwork
+from xai_lib.papers.dominance.method import detection
+from xai_lib.run import settings
+
+NETWORKS = (("tuned", 0), ("tuned", 1), ("ce", 0))  # kind, seed; not in the order of the alphabet
+LABELS = ("ship", "bird", "cat")
+SIZES = (9, 7, 5, 3)  # evaluation images of clusters 0 to 3: of every class and network, but not the same images
+CLUSTERINGS = ("k-means", "shuffled", "modes")
+VARIANTS = (
+    *(("grad-cam", False, scaling) for scaling in ("relu", "min-max")),
+    *(("eigen-cam", False, scaling) for scaling in ("relu", "min-max")),
+    *(("grad-cam", True, scaling) for scaling in ("relu", "min-max")),
+)
+PAIRED = 8  # images of a class that are compared one by one
+
+
+def frames(
+    networks=NETWORKS,
+    *,
+    labels=LABELS,
+    sizes=SIZES,
+    clusterings=CLUSTERINGS,
+    n_mosaics=6,
+    paired=PAIRED,
+    missing=0.1,
+    planted=True,
+):
+    """What cells return -> made-up rows; ``missing`` is the share of empty maps."""
+    rng = np.random.default_rng(0)
+    pairs = list(itertools.combinations(range(len(sizes)), 2))
+    parts = {name: [] for name in ("images", "shares", "choices", "mosaics", "variants", "pairs", "focus")}
+
+    def shares_of_energy(n):
+        return np.where(rng.random(n) < missing, np.nan, rng.beta(8, 8, n))
+
+    def of_mosaics():
+        rows = [{"first": a, "second": b, "mosaic": number} for a, b in pairs for number in range(n_mosaics)]
+        return pd.DataFrame(rows).assign(value=shares_of_energy(len(rows)))
+
+    for kind, seed in networks:
+        for place, label in enumerate(labels):
+            named = {"kind": kind, "seed": seed, "label": label}
+            n = sum(sizes)
+            images = pd.DataFrame(
+                {
+                    "index": 1000 * place + 3 * np.arange(n),
+                    "predicted": rng.choice(labels, n),
+                    "cluster": rng.permutation(np.repeat(range(len(sizes)), sizes)),
+                    "distance": rng.random(n),
+                    "logit": rng.normal(5, 2, n),
+                    "probability": rng.random(n),
+                    "training_distance": rng.random(n),
+                    **({"mode": rng.integers(0, 3, n)} if planted else {}),
+                }
+            )
+            parts["images"].append(images.assign(**named))
+            for clustering in ("k-means", "modes"):
+                training = rng.integers(1, 200, len(sizes))
+                found = pd.DataFrame({"cluster": range(len(sizes)), "training": training, "evaluation": sizes})
+                found["training_share"] = training / training.sum()
+                found["evaluation_share"] = np.array(sizes) / n
+                found["representation"] = found["training_share"] / found["evaluation_share"]
+                parts["shares"].append(found.assign(clustering=clustering, **named))
+            parts["mosaics"] += [of_mosaics().assign(clustering=name, **named) for name in clusterings]
+            if kind.startswith("tuned"):
+                parts["variants"] += [
+                    of_mosaics().assign(explainer=explainer, resized=resized, scaling=scaling, **named)
+                    for explainer, resized, scaling in VARIANTS
+                ]
+                numbers = range(2, 7)
+                parts["choices"].append(
+                    pd.DataFrame(
+                        {"n_clusters": numbers, "silhouette": rng.random(5), "gap": rng.random(5), "gap_error": 0.05}
+                    ).assign(**named)
+                )
+                of_pairs = pd.DataFrame(itertools.combinations(images["index"][:paired], 2), columns=["a", "b"])
+                of_pairs["value"] = shares_of_energy(len(of_pairs))
+                of_pairs["n_undefined"] = 6 * of_pairs["value"].isna()
+                parts["pairs"].append(of_pairs.assign(**named))
+        for explainer in ("grad-cam", "random"):
+            found = pd.DataFrame({"mosaic": range(8), "target": rng.choice(labels, 8), "value": shares_of_energy(8)})
+            parts["focus"].append(found.assign(explainer=explainer, kind=kind, seed=seed))
+    return {name: pd.concat(found, ignore_index=True) for name, found in parts.items() if found}
+
+
+def rare(trainings=6, *, n_clusters=5):
+    """Made-up rows of ``cells.rare_clusters``: cluster 2 of the modes, and another one of K-means, is the rare one."""
+    rng = np.random.default_rng(1)
+    frames = []
+    for seed, label, clustering in itertools.product(range(trainings), CLASSES, ("k-means", "modes")):
+        rows = {"cluster": range(n_clusters), "rare_mode_in": rng.dirichlet(np.ones(n_clusters))}
+        rows |= {name: rng.random(n_clusters) for name in ("dominance", "logit", "probability", "training_distance")}
+        rows |= {name: rng.random(n_clusters) for name in ("representation", "rare_share")}
+        rows |= {"training": rng.integers(1, 99, n_clusters), "evaluation": rng.integers(1, 99, n_clusters)}
+        if clustering == "modes":
+            rows["rare_mode_in"] = np.arange(n_clusters) == 2
+        rarity = detection.rarities_of(seed)[label]
+        frames.append(pd.DataFrame(rows).assign(seed=seed, label=label, clustering=clustering, rarity=rarity))
+    return pd.concat(frames, ignore_index=True)
+
+
+def run(**changes):
+    """Settings whose scale fits these numbers."""
+    values = {"n_clusters": len(SIZES), "n_mosaics": 6, "n_paired": PAIRED} | changes
+    overrides = ", ".join(f"{name}={value}" for name, value in values.items())
+    return settings.settings(scale="smoke", device="cpu", overrides=overrides)
+
+
+def hierarchies(networks=NETWORKS):
+    """Networks of which nothing but names is there."""
+    ranked = [RankedNetwork(SimpleNamespace(seed=seed), kind) for kind, seed in networks]
+    return Hierarchies(run(), tuple(ranked))
+
+
+def put_into(monkeypatch, frames):
+    """Let the cells give these frames."""
+    for name, part in (
+        ("cluster_images", "images"),
+        ("training_shares", "shares"),
+        ("choices", "choices"),
+        ("mosaic_shares", "mosaics"),
+        ("variant_shares", "variants"),
+        ("paired_images", "pairs"),
+        ("focus_values", "focus"),
+    ):
+        monkeypatch.setattr(experiment, name, lambda of, part=part: frames[part])
+
+
+def rows(frame, **where):
+    """Which rows have these values, as a mask; a tuple stands for any of its entries."""
+    chosen = np.ones(len(frame), dtype=bool)
+    for column, values in where.items():
+        chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
+    assert chosen.any(), where
+    return chosen
+
+
+def put(frame, column, value, **where):
+    """Replace numbers of the rows with these values."""
+    frame.loc[rows(frame, **where), column] = value
+
+
+def order(frames, strengths, column="mosaics", noise=0.0, **where):
+    """Let a cluster's share on mosaics follow from two strengths [P], whoever the network and the class."""
+    frame = frames[column]
+    chosen = rows(frame, **where)
+    strengths, jitter = np.asarray(strengths, float), np.random.default_rng(2).standard_normal(len(frame))
+    share = 1 / (1 + np.exp(strengths[frame["second"]] - strengths[frame["first"]])) + noise * jitter
+    frame.loc[chosen, "value"] = np.clip(share, 0, 1)[chosen]

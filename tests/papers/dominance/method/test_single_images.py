@@ -1,0 +1,72 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xai_lib.papers.dominance.method.mosaics import LAYOUTS, assemble
+from xai_lib.papers.dominance.method.single_images import all_pairs, relative
+
+N, SIZE = 5, 4
+
+
+@pytest.fixture
+def x():
+    return torch.rand(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def by_place(x, target, _index):
+    """A method that attends to bright pixels, to those further down the more."""
+    return x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]
+
+
+def test_equals_a_loop_over_pairs_and_layouts(x):
+    frame = all_pairs(x, 2, by_place)
+    expected = []
+    for a, b in itertools.combinations(range(N), 2):
+        found = []
+        for layout in LAYOUTS.tolist():
+            mosaic = assemble(torch.stack([x[a] if first else x[b] for first in layout])[None])
+            heat = by_place(mosaic, torch.tensor([2]), None)[0]
+            parts = [half.sum() for row in heat.tensor_split(2) for half in row.tensor_split(2, dim=1)]
+            found.append(sum(p for p, first in zip(parts, layout, strict=True) if first).item() / sum(parts).item())
+        expected.append((a, b, np.mean(found), 0))
+    pd.testing.assert_frame_equal(frame, pd.DataFrame(expected, columns=["a", "b", "value", "n_undefined"]), atol=1e-6)
+
+
+def test_equal_images_are_even_wherever_the_method_looks(x):
+    frame = all_pairs(x[:1].repeat(3, 1, 1, 1), 0, by_place)
+    np.testing.assert_allclose(frame["value"], 0.5, atol=1e-6)
+
+
+def test_relative_dominance_orders_images_by_what_the_method_sees():
+    brightness = torch.tensor([0.2, 0.9, 0.5, 0.4, 0.7])
+    x = brightness[:, None, None, None].expand(-1, 3, SIZE, SIZE)
+    found = relative(all_pairs(x, 0, lambda x, _target, _index: x[:, 0]), N)
+    assert np.array_equal(found.argsort(), brightness.argsort().numpy())
+    shares = brightness[:, None] / (brightness[:, None] + brightness)
+    np.testing.assert_allclose(found, (shares.sum(1) - 0.5) / (N - 1), rtol=1e-5)
+
+
+def test_layouts_without_energy_are_counted_and_left_out(x):
+    def explain(x, _target, index):
+        """Empty in each pair's first layout, and in all layouts of the first pair."""
+        return x[:, 0] * ((index % 6 > 0) & (index > 5))[:, None, None]
+
+    frame = all_pairs(x, 0, explain)
+    assert frame["n_undefined"].tolist() == [6] + [1] * 9
+    assert frame["value"].isna().tolist() == [True] + [False] * 9
+    others = relative(frame, N)
+    assert others[0] == pytest.approx(frame["value"][1:4].mean())
+    assert others[1] == pytest.approx(frame["value"][4:7].mean())
+
+
+def test_an_image_without_any_pair_has_no_dominance():
+    found = relative(pd.DataFrame({"a": [0, 0], "b": [1, 2], "value": [0.7, np.nan]}), 3)
+    np.testing.assert_allclose(found, [0.7, 0.3, np.nan])
+
+
+def test_one_image_cannot_be_compared(x):
+    with pytest.raises(ValueError, match=r"at least 2 images to compare. Got 1"):
+        all_pairs(x[:1], 0, by_place)

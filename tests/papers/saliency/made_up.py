@@ -1,0 +1,80 @@
+"""Scores of made-up networks in the place of a benchmark's: all alike but for noise, until a test plants a truth."""
+
+import numpy as np
+import pandas as pd
+
+from xai_lib.data.transforms import TRANSFORMS
+from xai_lib.papers.saliency.analysis.scores import FIDELITY, LOCALISATION, SANITY
+from xai_lib.papers.saliency.method import lineup
+from xai_lib.papers.saliency.method.fidelity import TARGETS
+
+READINGS = {
+    "absolute values": FIDELITY,
+    "black": FIDELITY,
+    "mean colour": ("insertion",),
+    "blur": ("deletion",),
+    "ranks": (*FIDELITY[:3], "local-accuracy"),
+}
+ALONE = ("completeness", "sparseness", "complexity", "effective-complexity", *LOCALISATION)
+REPEATED = (
+    "max-sensitivity",
+    "average-sensitivity",
+    "monotonicity",
+    "monotonicity-quantus",
+    "monotonicity-arya",
+    "effective-complexity-minimum",
+    *SANITY,
+)
+MASKED = ("probability", *FIDELITY, "local-accuracy", "local-accuracy-logit")
+N_READ = 5  # images scored in other readings
+
+
+def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
+    """Part of the benchmark -> its scores, 0.5 and a noise of 0.01."""
+    rng = np.random.default_rng(0)
+
+    def part(metrics, n, **columns):
+        names = {"seed": range(n_seeds), "method": methods, "index": range(n), "metric": metrics, **columns}
+        return pd.MultiIndex.from_product(names.values(), names=names).to_frame(index=False)
+
+    fidelity = [
+        part(MASKED, n_images, target=TARGETS, reading=["paper"]),
+        part(ALONE, n_images, target=TARGETS[:1], reading=["paper"]),
+        *(part(metrics, N_READ, target=TARGETS[:1], reading=[name]) for name, metrics in READINGS.items()),
+    ]
+    fidelity = pd.concat(fidelity, ignore_index=True)
+    beyond = fidelity["method"].isin(lineup.BEYOND) & (fidelity["reading"] != "paper")
+    transformed = [
+        part(("probability", *FIDELITY), n_images, transform=[name], setting=settings)
+        for name, settings in TRANSFORMS.items()
+    ]
+    transformed = pd.concat(transformed, ignore_index=True)
+    cost = pd.MultiIndex.from_product([range(n_seeds), methods], names=["seed", "method"]).to_frame(index=False)
+    found = {
+        "fidelity": fidelity[~beyond].reset_index(drop=True),
+        "repeated": part(REPEATED, n_images),
+        "transformed": transformed[~transformed["method"].isin(lineup.BEYOND)].reset_index(drop=True),
+    }
+    for frame in found.values():
+        frame["value"] = 0.5 + 0.01 * rng.standard_normal(len(frame))
+    cost = cost.assign(forwards=1000.0, seconds=0.002 + cost["seed"], megabytes=3.0)
+    return {**found, "cost": cost}
+
+
+def rows(frame, **where):
+    """Which rows have these values, as a mask; a tuple stands for any of its entries."""
+    chosen = np.ones(len(frame), dtype=bool)
+    for column, values in where.items():
+        chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
+    assert chosen.any(), where
+    return chosen
+
+
+def add(frame, amount, **where):
+    """Add to the scores of the rows with these values."""
+    frame.loc[rows(frame, **where), "value"] += amount
+
+
+def put(frame, value, **where):
+    """Replace the scores of the rows with these values."""
+    frame.loc[rows(frame, **where), "value"] = value

@@ -1,0 +1,98 @@
+import pytest
+import torch
+
+from xai_lib import explainers
+from xai_lib.explainers import normalise
+from xai_lib.explainers.subject import Subject
+
+
+def test_raw_maps_are_what_the_explainer_returns_for_what_its_paper_explains(subject, images, x):
+    labels, network, score = images.labels, subject.network, explainers.of_class
+    for method, settings, expected in (
+        ("gradient", {}, explainers.get("gradient")(network, x, score=score(labels, "logit"))),
+        (
+            "grad-cam",
+            {},
+            explainers.get("grad-cam")(network, x, score=score(labels, "logit"), layer="3", upsample=False),
+        ),
+        (
+            "rise",
+            {"n_masks": 5},
+            explainers.get("rise")(
+                network, x, score=score(labels, "probability"), seed=0, index=images.index, n_masks=5
+            ),
+        ),
+    ):
+        assert torch.equal(subject.raw_maps(method, settings, x, labels, images.index), expected)
+
+
+@pytest.mark.parametrize("method", ["gradient", "grad-cam", "score-cam", "rise", "iba", "random"])
+def test_several_targets_give_what_each_gives_alone(subject, images, x, method):
+    settings = {"rise": {"n_masks": 6}, "iba": {"steps": 2, "copies": 2}}.get(method, {})
+    target = torch.stack([images.labels, (images.labels + 3) % 10, (images.labels + 5) % 10], dim=1)
+    together = subject.raw_maps(method, settings, x, target, images.index)
+    for position in range(3):
+        alone = subject.raw_maps(method, settings, x, target[:, position], images.index)
+        torch.testing.assert_close(together[:, position], alone, rtol=1e-4, atol=1e-6)
+    assert torch.equal(together[:, 0], together[:, 1]) == (method == "random")
+
+
+def test_three_targets_cost_rise_no_more_forward_passes_than_one(subject, images, x):
+    passed = []
+    subject.network.register_forward_pre_hook(lambda _module, inputs: passed.append(len(inputs[0])))
+    subject.raw_maps("rise", {"n_masks": 6}, x, images.labels, images.index)
+    one = sum(passed)
+    passed.clear()
+    subject.raw_maps("rise", {"n_masks": 6}, x, images.labels[:, None].expand(-1, 3), images.index)
+    assert sum(passed) == one == 6 * len(x)
+
+
+def test_random_maps_belong_to_the_image_not_to_its_place(subject, images, x):
+    maps = subject.explain("random", {}, x, images.labels, images.index)
+    turned = subject.explain("random", {}, x.flip(0), images.labels.flip(0), images.index.flip(0))
+    assert torch.equal(turned.flip(0), maps)
+    assert not torch.equal(maps[0], maps[1])
+
+
+def test_the_network_is_loaded_once_and_only_when_it_is_needed(subject, images):
+    calls = []
+
+    def load():
+        calls.append("network")
+        return subject.load()
+
+    other = Subject(load, "key", (), "3", images, lambda: calls.append("reference") or images, subject.device)
+    assert calls == []
+    assert other.network is other.network
+    assert calls == ["network"]
+    assert other.statistics is other.statistics
+    assert calls == ["network", "reference"]
+
+
+def test_a_network_first_used_where_nothing_is_recorded_can_still_be_explained(subject, images, x):
+    with torch.inference_mode():
+        subject.network(x)
+    assert subject.raw_maps("gradient", {}, x, images.labels, images.index).any()
+
+
+def test_the_statistics_are_those_of_the_layer_over_the_reference_images(subject, x):
+    with torch.no_grad():
+        activations = subject.network[:4](x)
+    torch.testing.assert_close(subject.statistics.mean, activations.mean(0))
+    torch.testing.assert_close(subject.statistics.std, activations.std(0))
+
+
+def test_another_network_is_explained_in_this_ones_place(subject, images, x):
+    other = torch.nn.Sequential(*subject.network[:-1], torch.nn.Linear(8, 10)).eval()
+    arguments = ("gradient", {}, x, images.labels, images.index)
+    expected = explainers.get("gradient")(other, x, score=explainers.of_class(images.labels, "logit"))
+    assert torch.equal(subject.raw_maps_of(other, *arguments), expected)
+    assert not torch.allclose(expected, subject.raw_maps(*arguments))
+
+
+@pytest.mark.parametrize("how", normalise.NORMALISATIONS)
+def test_explain_is_raw_maps_normalised(subject, images, x, how):
+    raw = subject.raw_maps("grad-cam", {}, x, images.labels, images.index)
+    assert raw.shape == (5, 8, 8)
+    found = subject.explain("grad-cam", {}, x, images.labels, images.index, how)
+    assert torch.equal(found, normalise.unit_maps(raw, "grad-cam", (32, 32), how))

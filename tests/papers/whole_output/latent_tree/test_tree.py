@@ -1,0 +1,81 @@
+import pytest
+
+from xai_lib.papers.whole_output.latent_tree.tree import Tree, from_clusters
+
+LEVELS = [[[0, 3], [1], [2, 4]], [[0, 2], [1]]]
+
+
+def probabilities(*sizes):
+    return [[[0.25, 0.75]] * size for size in sizes]
+
+
+def test_clusters_of_each_level_nest_and_hold_every_label_once():
+    tree = Tree(5, LEVELS)
+    assert tree.n_levels == 2
+    assert tree.clusters() == tree.clusters(1) == [[0, 3], [1], [2, 4]]
+    assert tree.clusters(2) == [[0, 2, 3, 4], [1]]
+
+
+@pytest.mark.parametrize("level", [0, 3, -1])
+def test_a_level_that_is_not_there(level):
+    with pytest.raises(ValueError, match=f"level from 1 to 2. Got {level}"):
+        Tree(5, LEVELS).clusters(level)
+
+
+def test_lists_and_tuples_make_equal_trees_that_hash():
+    tuples = Tree(5, tuple(tuple(map(tuple, level)) for level in LEVELS), ((1, 0),))
+    assert Tree(5, LEVELS, [[1, 0]]) == tuples and hash(tuples) == hash(Tree(5, LEVELS, [[1, 0]]))
+    assert Tree(5, LEVELS, [[0, 1]]) != tuples
+
+
+def test_from_clusters_is_the_inverse_of_clusters_whatever_the_order():
+    partitions = [[[4, 2], [1], [3, 0]], [[1], [4, 0, 3, 2]]]
+    tree = from_clusters(5, partitions)
+    assert tree == Tree(5, LEVELS)
+    assert from_clusters(5, [tree.clusters(1), tree.clusters(2)]) == tree
+
+
+@pytest.mark.parametrize(
+    "partitions, message",
+    [
+        ([[[0, 1]]], "each of 3 labels once at level 1"),
+        ([[[0, 1], [1, 2]]], "each of 3 labels once at level 1"),
+        ([[[0, 1, 2, 3]]], "each of 3 labels once"),
+        ([[[0, 1], [2]], [[0], [1, 2]]], r"clusters of level 1 within those of level 2. Got \[0, 1\]"),
+        ([], "at least one level"),
+    ],
+)
+def test_from_clusters_refuses_what_does_not_nest(partitions, message):
+    with pytest.raises(ValueError, match=message):
+        from_clusters(3, partitions)
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"levels": []}, "at least one level"),
+        ({"levels": [[[0, 1], [2, 3]]]}, "5 labels as a child of exactly one node of level 1"),
+        ({"levels": [[[0, 1, 2], [2, 3, 4]]]}, "exactly one node of level 1"),
+        ({"levels": [[[0, 1, 2, 3, 4], []]]}, "no node without children"),
+        ({"levels": [*LEVELS, [[0]]]}, "2 nodes of level 2 as a child of exactly one node of level 3"),
+        ({"bridges": [(0, 2)]}, r"between the 2 top nodes.*Got \(0, 2\)"),
+        ({"bridges": [(0, 1), (1, 0)]}, "parents first"),
+        ({"bridges": [(0, 0)]}, "a forest"),
+        ({"bridges": [(0, 1), (0, 1)]}, r"a forest.*Got \(0, 1\)"),
+        ({"levels": [[[0], [1], [2, 3, 4]]], "bridges": [(0, 1), (0, 2), (1, 2)]}, r"a forest.*Got \(1, 2\)"),
+        ({"levels": [[[0], [1], [2, 3, 4]]], "bridges": [(1, 2), (0, 1)]}, r"parents first. Got \(1, 2\)"),
+        ({"probabilities": probabilities(5, 3)}, r"\[5, 3, 2\] labels and nodes. Got \[5, 3\]"),
+        ({"probabilities": probabilities(5, 3, 1)}, r"Got \[5, 3, 1\]"),
+        ({"probabilities": [[[0.5]] * n for n in (5, 3, 2)]}, "two probabilities for each"),
+        ({"probabilities": [*probabilities(5, 3), [[0.5, 1.5]] * 2]}, r"in \[0, 1\]. Got \(0.5, 1.5\) and 1 more"),
+        ({"probabilities": [*probabilities(5, 3), [[-0.5, 0.5]] * 2]}, r"in \[0, 1\]. Got \(-0.5, 0.5\)"),
+        ({"probabilities": [*probabilities(5, 3), [[0.5, float("nan")]] * 2]}, "nan"),
+    ],
+)
+def test_refuses_what_is_no_tree(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Tree(**{"n_labels": 5, "levels": LEVELS} | wrong)
+
+
+def test_bridges_and_probabilities_that_fit():
+    Tree(5, LEVELS, [(1, 0)], probabilities(5, 3, 2))

@@ -1,0 +1,117 @@
+"""Scores of made-up pairs in the place of a study's: all alike but for noise, until a test plants a truth."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+
+from xai_lib.papers.whole_output import experiment
+from xai_lib.papers.whole_output.method.base_maps import BASES
+from xai_lib.papers.whole_output.method.explanation import FINE, METHODS
+from xai_lib.run import settings
+
+SCORED = (*METHODS, FINE, "random")
+OURS = (("seed 0", 0, ""), ("seed 1", 1, ""))  # networks: name, seed, model
+PRINTED = (("googlenet", 0, "googlenet"), ("resnet50", 0, "resnet50"))
+CLUSTERINGS = ("latent tree", "spectral", "random, same sizes")
+_FACES = ((0, 1), (2, 3, 4))  # clusters of an image's top classes: every image has the first, every third the second
+LEVEL = {"cauc": 0.005, "cauc-bases": 0.003, "cdrop": 0.08, "salient-pixels": 200.0, "degenerate": 0.0}
+NOISE = 0.0001
+
+
+def clusters_of(index):
+    """The confusion clusters of a made-up image."""
+    return _FACES if index % 3 == 0 else _FACES[:1]
+
+
+def pairs_of(index):
+    """The pairs of an image: class, and its rivals as stored."""
+    return [
+        (label, " ".join(str(other) for other in cluster if other != label))
+        for cluster in clusters_of(index)
+        for label in cluster
+    ]
+
+
+def frames(networks=OURS, *, n_images=20, observed=True, planted=True):
+    """Part of the study -> its scores; scores of an image and of a pair lie far apart, those of methods do not."""
+    rng = np.random.default_rng(0)
+
+    def part(metrics, methods, pairs=pairs_of):
+        keys = [
+            {"index": index, "class": label, "rivals": others, "base": base, "method": method, "metric": metric}
+            for metric in metrics
+            for base in BASES
+            for method in methods
+            for index in range(n_images)
+            for label, others in pairs(index)
+        ]
+        rows = pd.DataFrame(keys)
+        level = rows["metric"].map(LEVEL).fillna(0.5)
+        apart = 1 + 0.01 * rows["index"] + 0.1 * rows["class"]
+        return rows.assign(value=level * apart + NOISE * level * rng.standard_normal(len(rows)))
+
+    def listed(found):
+        return pd.concat([found.assign(network=name, seed=seed) for name, seed, _ in networks], ignore_index=True)
+
+    def first_two(index):
+        return [(cluster[0], str(cluster[1])) for cluster in clusters_of(index)]
+
+    scores = [part(("cauc", "cdrop", "salient-pixels", "degenerate"), SCORED), part(("cauc-bases",), ("cwox-2s",))]
+    energy = [part(("part-energy",), SCORED)] if planted else []
+    matched = [part(("matching-accuracy", "matching-margin"), (*METHODS, FINE), first_two)] if observed else []
+    others = [
+        part(("cdrop", "same-map"), ("cwox-2s",)).query("base == 'grad-cam'").assign(clustering=name)
+        for name in CLUSTERINGS
+    ]
+    outputs = [
+        {
+            "index": index,
+            "label": index % 4,
+            "top": " ".join(str(label) for cluster in clusters_of(index) for label in cluster),
+            "clusters": " | ".join(" ".join(map(str, cluster)) for cluster in clusters_of(index)),
+            "probability": 0.96,
+        }
+        for index in range(n_images)
+    ]
+    return {
+        "paper": listed(pd.concat([*scores, *energy, *matched], ignore_index=True)),
+        "released": listed(pd.concat([*scores, *energy], ignore_index=True)),
+        "clusterings": listed(pd.concat(others, ignore_index=True).drop(columns=["rivals", "base", "method"])),
+        "outputs": listed(pd.DataFrame(outputs)),
+    }
+
+
+def study(networks=OURS, corpus=None):
+    """A study of these networks, of which nothing but names is there."""
+    explained = [
+        experiment.ExplainedNetwork(SimpleNamespace(seed=seed), model, {"grad-cam": ("coarse", "fine")}, corpus, None)
+        for _, seed, model in networks
+    ]
+    return experiment.Study(settings.settings(scale="smoke", device="cpu"), tuple(explained))
+
+
+def put_into(monkeypatch, frames):
+    """Let the cells give these frames."""
+    monkeypatch.setattr(experiment, "whole_output_scores", lambda study, part: frames[part])
+    monkeypatch.setattr(experiment, "whole_outputs", lambda study: frames["outputs"])
+
+
+def rows(frame, **where):
+    """Which rows have these values, as a mask; a tuple stands for any of its entries."""
+    chosen = np.ones(len(frame), dtype=bool)
+    for column, values in where.items():
+        column = {"class_": "class"}.get(column, column)
+        chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
+    assert chosen.any(), where
+    return chosen
+
+
+def scale(frame, factor, **where):
+    """Multiply the scores of the rows with these values."""
+    frame.loc[rows(frame, **where), "value"] *= factor
+
+
+def put(frame, value, **where):
+    """Replace the scores of the rows with these values."""
+    frame.loc[rows(frame, **where), "value"] = value

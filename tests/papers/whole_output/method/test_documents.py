@@ -1,0 +1,217 @@
+import gzip
+import json
+import random
+
+import pytest
+import torch
+from torch import nn
+
+from xai_lib.papers.whole_output.method.documents import informative, of_network, read, top_classes, write
+
+DOCUMENTS = {"b.JPEG": [3, 0, 7], "ä.JPEG": [2], "a.JPEG": [9, 1]}
+
+
+def plain_top(row, cumulative, at_most):
+    """One class at a time, the most probable one left, until there is enough."""
+    left, document, total = list(range(len(row))), [], 0.0
+    while left and not total > cumulative and (at_most is None or len(document) < at_most):
+        best = max(left, key=lambda label: (row[label], -label))
+        left.remove(best)
+        document.append(best)
+        total += row[best]
+    return document
+
+
+@pytest.mark.parametrize("at_most", [None, 1, 3, 99])
+@pytest.mark.parametrize("cumulative", [0.0, 0.5, 0.95, 0.999999])
+def test_equal_to_the_plain_loop(cumulative, at_most):
+    logits = 4 * torch.randn(60, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    logits[30:] = logits[30:].round()  # with ties
+    probabilities = logits.softmax(1)
+    expected = [plain_top(row, cumulative, at_most) for row in probabilities.tolist()]
+    assert top_classes(probabilities, cumulative=cumulative, at_most=at_most) == expected
+
+
+def test_more_than_the_share_is_needed_and_ties_go_by_number():
+    probabilities = torch.tensor([[0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
+    assert top_classes(probabilities, cumulative=0.75) == [[1, 0, 2], [2, 0, 1]]
+    assert top_classes(probabilities, cumulative=0.74) == [[1, 0], [2, 0]]
+    assert top_classes(probabilities, cumulative=0.5) == [[1, 0], [2, 0]]
+    assert top_classes(probabilities, cumulative=0.49) == [[1], [2]]
+
+
+def test_the_default_is_the_papers_and_has_no_limit():
+    probabilities = torch.full((1, 200), 0.5 / 200)
+    probabilities[0, 7] += 0.5
+    ((first, *rest),) = top_classes(probabilities)
+    assert first == 7 and rest == [label for label in range(181) if label != 7]
+
+
+def test_a_sum_rounded_to_too_little_gives_all_classes():
+    assert top_classes(torch.tensor([[0.5, 0.4995]]), cumulative=0.9999) == [[0, 1]]
+    assert top_classes(torch.zeros(0, 4)) == []
+
+
+def test_sums_are_exact_for_half_precision():
+    probabilities = torch.full((1, 1024), 1 / 1024).bfloat16()
+    (document,) = top_classes(probabilities, cumulative=0.9)
+    assert document == list(range(922))
+
+
+@pytest.mark.parametrize(
+    "wrong, error, message",
+    [
+        ({"probabilities": [[0.5, 0.5]]}, TypeError, r"float tensor \[B,C\]. Got list"),
+        ({"probabilities": torch.tensor([[1, 0]])}, TypeError, "Got torch.int64"),
+        ({"probabilities": torch.tensor([0.5, 0.5])}, ValueError, r"shape \[2\]"),
+        ({"probabilities": torch.zeros(2, 0)}, ValueError, r"shape \[2, 0\]"),
+        ({"probabilities": torch.tensor([[3.0, 1.0]])}, ValueError, "apply softmax"),
+        ({"probabilities": torch.tensor([[0.3, 0.3]])}, ValueError, "apply softmax"),
+        ({"probabilities": torch.tensor([[1.5, -0.5]])}, ValueError, "apply softmax"),
+        ({"probabilities": torch.tensor([[torch.nan, 1.0]])}, ValueError, "apply softmax"),
+        ({"cumulative": 1.0}, ValueError, r"cumulative in \[0, 1\). Got 1.0"),
+        ({"cumulative": -0.1}, ValueError, "Got -0.1"),
+        ({"at_most": 0}, ValueError, "at_most as a whole number .* Got 0"),
+        ({"at_most": 2.0}, ValueError, "Got 2.0"),
+    ],
+)
+def test_top_classes_refuses(wrong, error, message):
+    with pytest.raises(error, match=message):
+        top_classes(**{"probabilities": torch.tensor([[0.5, 0.5]])} | wrong)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten(), nn.Linear(64, 9))
+    model[-1].weight.data *= 4
+    return model
+
+
+@pytest.fixture
+def images():
+    return torch.randn(99, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+
+
+def test_documents_of_a_network_whatever_the_batches(model, images):
+    expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.9, at_most=4)
+    assert {len(document) for document in expected} == {2, 3, 4}
+    model.train()
+    model[1].eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for size in (99, 40):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = of_network(model, (batch for batch in images.split(size)), cumulative=0.9, at_most=4)
+        assert found == expected
+    assert model.training and model[2].training and not model[1].training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert of_network(model, []) == []
+
+
+def test_probabilities_of_a_network_in_half_precision_are_float32(model, images):
+    model, images = model.eval().bfloat16(), images.bfloat16()
+    expected = top_classes(model(images).detach().float().softmax(1), cumulative=0.99)
+    assert of_network(model, [images], cumulative=0.99) == expected
+
+
+def test_the_networks_documents_have_the_papers_share_by_default(model, images):
+    expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.95)
+    assert of_network(model, [images]) == expected
+
+
+def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model, images):
+    images = images[:10]
+    images[7] = torch.nan
+    with pytest.raises(ValueError, match=r"finite logits.*begins with image 5"):
+        of_network(model.train(), images.split(5))
+    assert model.training
+
+
+def test_documents_of_one_class_are_left_out():
+    assert informative([[1], (2, 3), [], [4, 5, 6]]) == [[2, 3], [4, 5, 6]]
+    with pytest.raises(TypeError, match=r"values\(\)"):
+        informative(DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", ["documents.json", "documents.json.gz"])
+def test_files_come_back_equal_and_have_the_authors_format(tmp_path, name):
+    path = tmp_path / name
+    write(path, DOCUMENTS)
+    assert read(path) == read(str(path)) == DOCUMENTS and list(read(path)) == list(DOCUMENTS)
+    content = path.read_bytes()
+    assert json.loads(gzip.decompress(content) if name.endswith(".gz") else content) == DOCUMENTS
+    assert list(tmp_path.iterdir()) == [path]
+    write(tmp_path / f"again-{name}", {image: tuple(document) for image, document in DOCUMENTS.items()})
+    assert (tmp_path / f"again-{name}").read_bytes() == content
+
+
+def test_the_time_is_not_in_a_compressed_file(tmp_path, monkeypatch):
+    contents = []
+    for now in (1e9, 1.5e9):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        write(tmp_path / "a.json.gz", DOCUMENTS)
+        contents.append((tmp_path / "a.json.gz").read_bytes())
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("a.json.gz", b'{"a": [1]}', "to be a gzip file"),
+        ("a.json.gz", gzip.compress(json.dumps({"a": list(range(99))}).encode(), mtime=0)[:-20], "to be a gzip file"),
+        ("a.json.gz", gzip.compress(b"{}", mtime=0)[:10] + b"\xff" * 20, "to be a gzip file"),
+        ("a.json", gzip.compress(b"{}", mtime=0), "JSON object. Got: .*codec"),
+        ("a.json", b'{"a": [1', "JSON object. Got: .*column"),
+        ("a.json", b"", "JSON object. Got: "),
+        ("a.json", b"[[1, 2]]", "image to ranked classes. Got a list"),
+        ("a.json", b'{"a": [1], "b": 3}', "Got 3 for 'b'"),
+        ("a.json", b'{"a": [1], "b": []}', r"Got \[\] for 'b'"),
+        ("a.json", b'{"a": [1, 2, 1]}', r"different class indices. Got \[1, 2, 1\] for 'a'"),
+        ("a.json", b'{"a": [1, "cat"]}', "for 'a'"),
+        ("a.json", b'{"a": [true, 2]}', "for 'a'"),
+        ("a.json", b'{"a": [1.0]}', "for 'a'"),
+        ("a.json", b'{"a": [-1]}', "for 'a'"),
+        ("a.json", b'{"a": "12"}', "for 'a'"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / name)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*none\.json\. Got no such file"):
+        read(tmp_path / "none.json")
+
+
+def test_text_of_any_kind_is_read(tmp_path):
+    (tmp_path / "a.json").write_bytes(json.dumps(DOCUMENTS, ensure_ascii=False, indent=1).encode())
+    assert read(tmp_path / "a.json") == DOCUMENTS
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.json"
+    write(path, DOCUMENTS)
+    (tmp_path / "a.json.part").symlink_to("/dev/full")
+    with pytest.raises(OSError):
+        write(path, {"a": list(range(9999))})
+    assert read(path) == DOCUMENTS
+
+
+def test_wrong_documents_are_not_written_and_leave_the_old_file(tmp_path):
+    path = tmp_path / "a.json.gz"
+    write(path, DOCUMENTS)
+    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
+        write(path, DOCUMENTS | {"c": [1, 1]})
+    assert read(path) == DOCUMENTS
+
+
+def test_a_file_cut_anywhere_is_never_read(tmp_path):
+    path = tmp_path / "a.json.gz"
+    write(path, DOCUMENTS)
+    content = path.read_bytes()
+    for length in random.Random(0).sample(range(len(content)), 20):
+        path.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="Expected"):
+            read(path)

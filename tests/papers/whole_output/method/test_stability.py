@@ -1,0 +1,193 @@
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from xai_lib.papers.whole_output.method.clusterings import average_linkage
+from xai_lib.papers.whole_output.method.confusion import confusion_clusters
+from xai_lib.papers.whole_output.method.partitions import clusters
+from xai_lib.papers.whole_output.method.stability import agreement, bootstrap, changed_outputs, halves, seeds
+
+N_LABELS = 12
+COLUMNS = ["what", "repeat", "ari", "n_labels", "n_clusters_a", "n_clusters_b"]
+STUDIES = {"halves": halves, "bootstrap": bootstrap, "seeds": seeds}
+
+
+def random_documents(n, n_labels=N_LABELS, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.permutation(n_labels)[: rng.integers(1, 5)].tolist() for _ in range(n)]
+
+
+def drawn_partition(seed, n_labels=N_LABELS, n_clusters=4):
+    return clusters(np.random.default_rng(seed).integers(n_clusters, size=n_labels))
+
+
+def together(partition, a, b):
+    return any(a in members and b in members for members in partition)
+
+
+def plain_ari(a, b, labels):
+    """Hubert and Arabie's index from the pairs that are together: (both - expected) / (mean - expected)."""
+    pairs = list(itertools.combinations(labels, 2))
+    in_a, in_b = (sum(together(p, *pair) for pair in pairs) for p in (a, b))
+    both = sum(together(a, *pair) and together(b, *pair) for pair in pairs)
+    expected = in_a * in_b / len(pairs)
+    return (both - expected) / ((in_a + in_b) / 2 - expected)
+
+
+class Recorder:
+    """Clusters by the documents' own numbers, and remembers what it was asked."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __call__(self, documents, n_labels, seed):
+        self.calls.append((list(map(tuple, documents)), seed))
+        n_clusters = n_labels - 3 - len(self.calls) % 3
+        return average_linkage(documents, n_labels, n_clusters, seed=seed)
+
+
+def test_agreement_is_the_adjusted_rand_index_over_the_labels():
+    for seed in range(5):
+        a, b = drawn_partition(seed), drawn_partition(seed + 50)
+        for labels in (range(N_LABELS), [0, 3, 4, 7, 9]):
+            assert agreement(a, b, labels) == pytest.approx(plain_ari(a, b, labels))
+    assert agreement(a, a[::-1], range(N_LABELS)) == 1
+
+
+def test_agreement_without_a_pair_is_undefined():
+    assert math.isnan(agreement([[0, 1]], [[0], [1]], [])) and math.isnan(agreement([[0, 1]], [[0], [1]], [1]))
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(ValueError, match="Got 2 and 3 labels"):
+        agreement([[0, 1]], [[0, 1, 2]], [0, 1])
+    with pytest.raises(ValueError, match="Got 2 and 3 labels"):
+        changed_outputs([[0, 1]], [[0, 1, 2]], [[0, 1]])
+    with pytest.raises(ValueError, match="in exactly one cluster"):
+        changed_outputs([[0, 1]], [[0, 2]], [[0, 1]])
+    for label in (-1, 2):
+        with pytest.raises(ValueError, match="labels in 0 to 1"):
+            changed_outputs([[0, 1]], [[0], [1]], [[0, label]])
+
+
+def test_halves_share_no_document_and_leave_none_out():
+    documents = [[i % N_LABELS, (i * i + 1) % N_LABELS, 0] for i in range(31)]
+    documents = [[*sorted(set(document)), 100 + i] for i, document in enumerate(documents)]  # each one once
+    cluster = Recorder()
+    frame = halves(documents, 140, cluster, repeats=3, seed=5)
+    assert len(frame) == 3 and len(cluster.calls) == 6
+    splits = set()
+    for (a, seed_a), (b, seed_b) in zip(cluster.calls[::2], cluster.calls[1::2]):
+        assert seed_a == seed_b == 5
+        assert (len(a), len(b)) == (16, 15) and sorted(a + b) == sorted(map(tuple, documents))
+        splits.add(frozenset(a))
+    assert len(splits) == 3
+
+
+def test_a_bootstrap_draws_as_many_with_replacement_and_fits_all_once():
+    documents = [[i] for i in range(200)]
+    cluster = Recorder()
+    bootstrap(documents, 200, lambda d, n, s: (cluster(d, 240, s), [[i] for i in range(n)])[1], repeats=4, seed=7)
+    (full, _), *resampled = cluster.calls
+    assert full == [(i,) for i in range(200)] and len(resampled) == 4
+    for drawn, seed in resampled:
+        assert len(drawn) == 200 and set(drawn) < set(full) and seed == 7
+        assert len(set(drawn)) == pytest.approx(200 * (1 - 1 / math.e), abs=20)
+    assert len({tuple(drawn) for drawn, _ in resampled}) == 4
+
+
+def test_seeds_are_different_ones_on_the_same_documents():
+    documents, cluster = random_documents(30), Recorder()
+    seeds(documents, N_LABELS, cluster, repeats=3, seed=5)
+    assert cluster.calls == [(list(map(tuple, documents)), seed) for seed in (5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize("what", STUDIES)
+def test_rows_hold_what_the_fits_say(what):
+    """Labels 12 and 13 are in one or two documents, so they are lacking at times; 14 is in none."""
+    documents, cluster = [*random_documents(40), [0, 12], [1, 13], [2, 13]], Recorder()
+    fits = []
+
+    def remember(*arguments):
+        fits.append(cluster(*arguments))
+        return fits[-1]
+
+    frame = STUDIES[what](documents, 15, remember, repeats=8, seed=1)
+    assert list(frame.columns) == COLUMNS and (frame["what"] == what).all() and frame["repeat"].tolist() == [*range(8)]
+    for r, row in enumerate(frame.itertuples()):
+        first, second = (2 * r, 2 * r + 1) if what == "halves" else (0, r + 1)
+        labels = [{label for d in cluster.calls[fit][0] for label in d} for fit in (first, second)]
+        assert row.n_labels == len(labels[0] & labels[1]) < 15
+        assert row.ari == pytest.approx(plain_ari(fits[first], fits[second], sorted(labels[0] & labels[1])))
+        counted = [sum(bool(own & set(c)) for c in fits[fit]) for fit, own in zip((first, second), labels)]
+        assert [row.n_clusters_a, row.n_clusters_b] == counted
+    assert what == "seeds" or frame["n_labels"].nunique() > 1
+
+
+@pytest.mark.parametrize("what", STUDIES)
+def test_the_first_repeats_do_not_depend_on_how_many_follow(what):
+    documents = random_documents(40)
+    few, many = (STUDIES[what](documents, N_LABELS, Recorder(), repeats=repeats, seed=3) for repeats in (2, 5))
+    pd.testing.assert_frame_equal(few, many[:2])
+
+
+@pytest.mark.parametrize("study", [halves, bootstrap])
+def test_the_seed_draws_the_documents(study):
+    drawn = []
+    for seed in (3, 3, 4):
+        cluster = Recorder()
+        study([[i] for i in range(40)], 50, cluster, repeats=2, seed=seed)
+        drawn.append([documents for documents, _ in cluster.calls])
+    assert drawn[0] == drawn[1] and not any(documents in drawn[0] for documents in drawn[2][-1:])
+
+
+def test_clusters_that_are_there_are_found_in_both_halves():
+    rng = np.random.default_rng(0)
+    planted = [[0, 1, 2], [3, 4, 5, 6], [7, 8], [9, 10, 11]]
+    documents = [rng.permutation(planted[rng.integers(4)])[:2].tolist() for _ in range(300)]
+    noise = [rng.permutation(12)[:2].tolist() for _ in range(300)]
+    cluster = lambda documents, n_labels, seed: average_linkage(documents, n_labels, 4, seed=seed)  # noqa: E731
+    for study in STUDIES.values():
+        assert (study(documents, N_LABELS, cluster, repeats=3, seed=0)["ari"] == 1).all()
+    assert (halves(noise, N_LABELS, cluster, repeats=5, seed=0)["ari"].abs() < 0.5).all()
+
+
+@pytest.mark.parametrize("study", STUDIES.values())
+def test_studies_refuse_what_has_no_meaning(study):
+    with pytest.raises(ValueError, match=r"two documents or more\. Got 1"):
+        study([[0, 1]], 2, Recorder(), repeats=1, seed=0)
+    for repeats in (0, 1.0):
+        with pytest.raises(ValueError, match="repeats as a whole number"):
+            study([[0, 1]] * 2, 2, Recorder(), repeats=repeats, seed=0)
+    with pytest.raises(ValueError, match="in exactly one cluster"):
+        study([[0, 1]] * 2, 2, lambda *_: [[0]] * 2, repeats=1, seed=0)
+
+
+def test_changed_outputs_equal_a_comparison_of_confusion_clusters():
+    documents = [*random_documents(50), [4]]
+    a, b = drawn_partition(1), drawn_partition(2)
+    changed, alike, n_pairs = 0, [], 0
+    for document in documents:
+        groups = [{frozenset(members) for members in confusion_clusters(p, document)} for p in (a, b)]
+        changed += groups[0] != groups[1]
+        pairs = list(itertools.combinations(document, 2))
+        n_pairs += len(pairs)
+        if pairs:
+            alike.append(np.mean([together(a, *pair) == together(b, *pair) for pair in pairs]))
+    found = changed_outputs(a, b, documents)
+    assert 0 < found.share < 1 and found.share == pytest.approx(changed / len(documents))
+    assert found.pair_agreement == pytest.approx(np.mean(alike))
+    assert (found.n_documents, found.n_pairs) == (51, n_pairs)
+
+
+def test_nothing_changes_between_equal_partitions_and_nothing_is_undefined():
+    a = drawn_partition(1)
+    same = changed_outputs(a, a[::-1], random_documents(50))
+    assert (same.share, same.pair_agreement) == (0, 1)
+    single = changed_outputs(a, drawn_partition(2), [[0], [1]])
+    assert single.share == 0 and math.isnan(single.pair_agreement) and single.n_pairs == 0
+    empty = changed_outputs(a, a, [])
+    assert math.isnan(empty.share) and math.isnan(empty.pair_agreement) and empty.n_documents == 0

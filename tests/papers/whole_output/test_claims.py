@@ -1,0 +1,185 @@
+import numpy as np
+import pytest
+
+from xai_lib import published, statistics
+from xai_lib.papers.whole_output import claims as verdicts
+
+NAN = float("nan")
+N = 12  # images: Wilcoxon's smallest p-value, 2 / 2^12, is below 0.05 after Holm's correction over 68 claims
+METHODS = ("swox", "cwox-1sa", "cwox-1sb")
+CORNERS = [(metric, base) for metric in ("cauc", "cdrop") for base in ("grad-cam", "rise")]
+ORDER = [  # §5.1: RISE outperforms others, Grad-CAM follows, then MWP, LIME has the weakest performance
+    ("rise", "grad-cam"),
+    ("rise", "excitation-backprop"),
+    ("rise", "lime"),
+    ("grad-cam", "excitation-backprop"),
+    ("excitation-backprop", "lime"),
+]
+BETTER = {"cauc": "lower", "cauc-bases": "lower"}
+# What each claim says, read off the paper: section, direction, a, b, and the column in which these differ.
+CLAIMS = {
+    **{
+        f"{metric}-{base}-cwox-2s-{other}": ("5.1, Tables 1-2", BETTER.get(metric, "higher"), "cwox-2s", other)
+        for metric, base in CORNERS
+        for other in METHODS
+    },
+    **{
+        f"{metric}-{base}-cwox-1sa-cwox-1sb": ("5, Tables 1-2", BETTER.get(metric, "higher"), "cwox-1sa", "cwox-1sb")
+        for metric, base in CORNERS
+    },
+    **{
+        f"{metric}-cwox-2s-{a}-{b}": ("5.1, Table 3", BETTER.get(metric, "higher"), a, b)
+        for metric in ("cauc-bases", "cdrop")
+        for a, b in ORDER
+    },
+    **{
+        f"matching-accuracy-rise-cwox-2s-{other}": ("5.2, Table 4", "higher", "cwox-2s", other)
+        for other in ("cwox-1sb", "swox")
+    },
+    **{
+        f"part-energy-{base}-cwox-2s-{other}": ("4.2", "higher", "cwox-2s", other)
+        for base in ("grad-cam", "rise")
+        for other in METHODS
+    },
+}
+
+
+def plant(made_up, frames, sign):
+    """Let every claim be true, or turned round: CWOX-2s before 1sA, that before 1sB and SWOX; and RISE before the rest.
+
+    Within a base, methods differ by more than 10 %; of one method, bases by more than 3 %.
+    """
+    steps = {"cwox-2s": 2, "cwox-1sa": 1, "cwox-1sb": 0, "swox": 0}
+    places = {"rise": 3, "grad-cam": 2, "excitation-backprop": 1, "lime": 0}
+    directions = {"cauc": -1, "cauc-bases": -1, "cdrop": 1, "part-energy": 1, "matching-accuracy": 1}
+    frame = frames["paper"]
+    step = frame["method"].map(steps).fillna(0) * 0.1 + frame["base"].map(places) * 0.03
+    frame["value"] *= 1 + sign * frame["metric"].map(directions).fillna(0) * step
+
+
+def check_print(rows, model):
+    """Every text about Tables 1 to 3 ends with the two printed values, and these say what is claimed but for MWP."""
+    for name, row in rows.iterrows():
+        if row["metric"] in ("matching-accuracy", "part-energy"):
+            assert "Printed" not in row["text"]
+            continue
+        metric, table_3 = row["metric"].removesuffix("-bases"), row["a"] in ("rise", "grad-cam", "excitation-backprop")
+        table = published.table("whole_output", 3 if table_3 else {"cauc": 1, "cdrop": 2}[metric])
+        table = table[(table["model"] == model) & (table["metric"] == metric)]
+        if not table_3:
+            table = table[table["base"] == ("grad-cam" if "grad-cam" in name else "rise")]
+        cells = table.set_index("base" if table_3 else "method")
+        a, b = cells.loc[row["a"]], cells.loc[row["b"]]
+        assert row["text"].endswith(f" Printed: {a['printed']} against {b['printed']}."), name
+        claimed = a["value"] < b["value"] if row["better"] == "lower" else a["value"] > b["value"]
+        assert claimed or (model, name) == ("googlenet", "cauc-bases-cwox-2s-grad-cam-excitation-backprop")
+
+
+@pytest.fixture
+def found(study_of, made_up):
+    """Function (frames, networks) -> verdicts by claim, without the beginning that all ids share."""
+
+    def decide(frames, networks=made_up.OURS):
+        rows = verdicts.verdicts(study_of(frames, networks))
+        return rows.set_index(rows["claim"].str.removeprefix("whole-output-"))
+
+    return decide
+
+
+def test_a_planted_truth_decides_every_claim(found, made_up):
+    frames = made_up.frames(n_images=N)
+    plant(made_up, frames, 1)
+    rows = found(frames)
+    assert set(rows["reason"]) == {"holds"}, rows["reason"]
+    assert rows.index.is_unique and (rows["difference"] > 0).all()
+    assert {name: tuple(row) for name, row in rows[["section", "better", "a", "b"]].iterrows()} == CLAIMS
+    assert set(rows["paper"]) == {"whole_output"} and set(rows["dataset"]) == {"planted"}
+    assert set(rows["unit"]) == {"image"} and (rows["n_images"] == N).all() and (rows["n_seeds"] == 2).all()
+
+
+def test_networks_of_torchvision_have_claims_and_print_of_their_own(found, made_up):
+    """GoogLeNet's scores bear the claims out, ResNet-50's turn them round."""
+    frames, other = (made_up.frames(made_up.PRINTED, n_images=N, planted=False) for _ in range(2))
+    plant(made_up, frames, 1)
+    plant(made_up, other, -1)
+    turned = frames["paper"]["network"] == "resnet50"
+    frames["paper"].loc[turned, "value"] = other["paper"].loc[turned, "value"]
+    rows = found(frames, made_up.PRINTED)
+    assert len(rows) == 2 * 28
+    for model, verdict, sign in (("googlenet", "holds", 1), ("resnet50", "reverses", -1)):
+        own = rows[rows.index.str.startswith(f"{model}-")]
+        own = own.set_index(own.index.str.removeprefix(f"{model}-"))
+        assert set(own.index) == {name for name in CLAIMS if "part-energy" not in name}
+        assert set(own["reason"]) == {verdict} and (np.sign(own["difference"]) == sign).all()
+        assert set(own["dataset"]) == {f"planted {model}"}
+        assert (own["n_seeds"] == 1).all() and (own["n_images"] == N).all()
+        check_print(own, model)
+    np.testing.assert_allclose(rows["p_holm"], statistics.holm(rows["p_value"]))  # over both networks
+
+
+def test_noise_decides_nothing_and_texts_say_what_is_printed(found, made_up):
+    rows = found(made_up.frames(n_images=N))
+    assert len(rows) == 34 and set(rows["verdict"]) == {"undecided"}
+    check_print(rows, "resnet50")  # for networks of our own
+    text = rows["text"]
+    assert text["cauc-grad-cam-cwox-2s-swox"] == (
+        "CWOX-2s has a lower CAUC than SWOX, with Grad-CAM. Printed: 5.78 × 10⁻³ against 7.54 × 10⁻³."
+    )
+    assert "CWOX-1sA has a higher CDROP than CWOX-1sB, with RISE (as both" in text["cdrop-rise-cwox-1sa-cwox-1sb"]
+    assert "the text of §5.1 says the opposite" in text["cdrop-rise-cwox-1sa-cwox-1sb"]
+    assert text["cauc-bases-cwox-2s-excitation-backprop-lime"] == (
+        "Under CWOX-2s, MWP has a lower CAUC than LIME. Printed: 3.12 × 10⁻³ against 3.40 × 10⁻³."
+    )
+    assert (
+        "by another network, not by people (0.83 against 0.57 among" in text["matching-accuracy-rise-cwox-2s-cwox-1sb"]
+    )
+    assert "(0.83 against 0.45 among experts)" in text["matching-accuracy-rise-cwox-2s-swox"]
+    assert "differing part than with CWOX-1sB, with Grad-CAM." in text["part-energy-grad-cam-cwox-2s-cwox-1sb"]
+
+
+def test_a_difference_is_of_the_right_two_on_the_same_pairs(found, made_up):
+    """All is equal but one image under one method and base, and what no claim is about."""
+    frames = made_up.frames(n_images=6)
+    paper = frames["paper"]
+    paper["value"] = 0.5
+    here = {"metric": "cdrop", "base": "rise", "index": 3}
+    for place, (label, _) in enumerate(made_up.pairs_of(3)):
+        made_up.put(paper, 0.5 + 0.1 * place, class_=label, method="cwox-2s", **here)
+    made_up.put(paper, NAN, class_=4, method="swox", network="seed 0", **here)
+    made_up.put(paper, NAN, class_=0, method="cwox-2s", network="seed 1", **here)
+    made_up.put(paper, 1e6, method=("cwox-1sa-fine", "random"))
+    made_up.put(paper, 1e6, metric=("salient-pixels", "degenerate", "matching-margin"))
+    made_up.put(paper, 1e6, metric=("cauc", "part-energy"), base=("lime", "excitation-backprop"), method=METHODS)
+    made_up.put(paper, 1e6, metric="matching-accuracy", base=("lime", "excitation-backprop", "grad-cam"))
+    made_up.put(paper, 1e6, metric="matching-accuracy", method="cwox-1sa")
+    made_up.put(frames["released"], 1e6)
+    rows = found(frames)
+    one, other = np.mean([0, 0.1, 0.2, 0.3]), np.mean([0.1, 0.2, 0.3, 0.4])
+    assert rows.loc["cdrop-rise-cwox-2s-swox", "difference"] == pytest.approx((one + other) / 2 / 6)
+    assert set(rows.index[rows["difference"].abs() > 1e-12]) == {
+        *(f"cdrop-rise-cwox-2s-{other}" for other in METHODS),
+        *(f"cdrop-cwox-2s-rise-{other}" for other in ("grad-cam", "excitation-backprop", "lime")),
+    }
+
+
+def test_without_observer_or_planted_part_their_claims_are_absent(found, made_up, study_of):
+    alone = made_up.OURS[:1]
+    rows = found(made_up.frames(alone, n_images=3, observed=False, planted=False), alone)
+    assert set(rows.index) == {name for name in CLAIMS if not name.startswith(("matching", "part"))}
+    frames = made_up.frames(alone, n_images=3)
+    made_up.put(frames["paper"], NAN, metric="part-energy")  # there, but never a class together with its look-alike
+    assert list(verdicts._planted_part(study_of(frames, alone), "")) == []
+
+
+def test_a_method_without_any_value_and_a_single_image_are_undecided(found, made_up):
+    frames = made_up.frames(n_images=N)
+    plant(made_up, frames, 1)
+    made_up.put(frames["paper"], NAN, metric="cauc", base="rise", method="cwox-1sb")
+    made_up.put(frames["paper"], NAN, metric="part-energy", base="rise", index=tuple(range(1, N)))
+    rows = found(frames)
+    empty = rows.loc[["cauc-rise-cwox-2s-cwox-1sb", "cauc-rise-cwox-1sa-cwox-1sb"]]
+    assert set(empty["reason"]) == {"undecided (no interval)"} and empty["difference"].isna().all()
+    assert (empty["n_images"] == 0).all()
+    single = rows[rows.index.str.startswith("part-energy-rise")]
+    assert set(single["reason"]) == {"undecided (no interval)"} and (single["n_images"] == 1).all()
+    assert (rows["verdict"] == "holds").sum() == 34 - 2 - 3

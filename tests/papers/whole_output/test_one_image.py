@@ -1,0 +1,265 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+from torchvision.transforms import functional
+
+from xai_lib import models, pretrained
+from xai_lib.papers.whole_output import figures, one_image
+from xai_lib.papers.whole_output import one_image as of_foreign
+from xai_lib.papers.whole_output.latent_tree.tree import from_clusters
+from xai_lib.papers.whole_output.method import base_maps
+from xai_lib.papers.whole_output.method.explanation import explain
+
+SIZE = 32
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+PARTITION = [[0, 3, 5], [1, 2], [4, 6, 7]]
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = models.build("resnet8", 8, width=4, seed=0).eval()
+    with torch.no_grad():
+        model.head.weight.mul_(6)  # else all eight classes are equally probable
+    return model
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return torch.randint(0, 256, (3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """RISE and LIME with few masks."""
+    monkeypatch.setattr(of_foreign, "_MASKS", 12)
+    monkeypatch.setattr(of_foreign, "_SAMPLES", 20)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """What is handed over to be drawn: picture, output, names."""
+    handed = []
+    monkeypatch.setattr(figures, "whole_output", lambda *parts: handed.append(parts))
+    return handed
+
+
+def tree_of(partition):
+    return from_clusters(sum(map(len, partition)), [partition])
+
+
+def expected(network, picture, partition, name, layers, *, mean=MEAN, std=STD, at_most=5, seed=0):
+    """The same without the call that is tested."""
+    x = (picture - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+    with torch.no_grad():
+        ranked = network(x[None])[0].softmax(0).tolist()
+    top, order = [], sorted(range(len(ranked)), key=lambda label: -ranked[label])
+    while len(top) < at_most and sum(ranked[label] for label in top) <= 0.95:
+        top.append(order[len(top)])
+    clusters = [[label for label in top if label in cluster] for cluster in partition]
+    clusters = sorted((cluster for cluster in clusters if cluster), key=lambda cluster: top.index(cluster[0]))
+    base = base_maps.base(name, layers, n_masks=12, n_samples=20)
+    index = torch.zeros(1, dtype=torch.int64)
+    (output,) = explain(network, x[None], [clusters], base=base, methods=("cwox-2s",), seed=seed, index=index)
+    return output
+
+
+def assert_same(output, other):
+    assert output.clusters == other.clusters and output.classes == other.classes
+    assert torch.equal(output.probabilities, other.probabilities)
+    assert torch.equal(output.cluster_maps, other.cluster_maps)
+    assert output.class_maps.keys() == other.class_maps.keys() == {"cwox-2s"}
+    assert torch.equal(output.class_maps["cwox-2s"], other.class_maps["cwox-2s"])
+
+
+@pytest.mark.parametrize("base", base_maps.BASES)
+def test_the_maps_are_those_of_the_explanation(network, picture, drawn, few, base):
+    layers = ("backbone.block3", "backbone.block2")
+    one_image.explain_output(network, picture, tree=tree_of(PARTITION), base=base, layers=layers, seed=3)
+    [(shown, output, names)] = drawn
+    assert torch.equal(shown, picture / 255) and names == list("01234567")
+    assert_same(output, expected(network, picture / 255, PARTITION, base, layers, seed=3))
+    assert len(output.classes) == 5 and 1 < len(output.clusters) < 5
+    assert (output.class_maps["cwox-2s"] > 0).any()
+
+
+def test_without_a_tree_all_top_classes_are_one_cluster_at_the_networks_own_layer(network, picture, drawn):
+    one_image.explain_output(network, picture)
+    own = "backbone.block3"
+    assert network.default_layer() is network.get_submodule(own)
+    assert_same(drawn[0][1], expected(network, picture / 255, [list(range(8))], "grad-cam", (own, own)))
+    assert len(drawn[0][1].clusters) == 1
+
+
+def test_fewer_classes_and_other_colour_statistics(network, picture, drawn):
+    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
+    own = ("backbone.block3",) * 2
+    one_image.explain_output(network, picture, at_most=2, mean=mean, std=std, tree=tree_of(PARTITION))
+    output = expected(network, picture / 255, PARTITION, "grad-cam", own, mean=mean, std=std, at_most=2)
+    assert len(drawn[0][1].classes) == 2
+    assert_same(drawn[0][1], output)
+
+
+def test_a_file_a_pil_image_and_a_tensor_are_one_picture(network, tmp_path, drawn):
+    """A file is resized to 8/7 of the side and cut to its middle, as torchvision prepares images."""
+    wide = torch.zeros(3, 28, 70, dtype=torch.uint8)
+    wide[0, :, 21:49], wide[1, 7:21] = 200, 100
+    image = functional.to_pil_image(wide)
+    image.save(tmp_path / "wide.png")
+    image.convert("RGBA").save(tmp_path / "transparent.png")
+    cut = functional.pil_to_tensor(functional.center_crop(image.resize((80, 32), Image.Resampling.BILINEAR), [28]))
+    sources = (image, tmp_path / "wide.png", str(tmp_path / "wide.png"), tmp_path / "transparent.png")
+    for source in (*sources, cut, cut / 255, (cut / 255).double()):
+        one_image.explain_output(network, source, size=28)
+    assert len(drawn) == 7
+    for shown, output, _ in drawn:
+        assert shown.dtype == torch.float32 and torch.equal(shown, cut / 255)
+        assert_same(output, drawn[0][1])
+
+
+def test_a_grey_picture_has_three_equal_colours(network, tmp_path, drawn):
+    Image.fromarray(np.arange(32 * 32, dtype=np.uint16).reshape(32, 32).astype(np.uint8)).save(tmp_path / "grey.png")
+    one_image.explain_output(network, tmp_path / "grey.png", size=SIZE)
+    shown = drawn[0][0]
+    assert shown.shape == (3, SIZE, SIZE) and torch.equal(shown[0], shown[1]) and torch.equal(shown[0], shown[2])
+
+
+def test_the_figure_names_the_classes(network, picture):
+    names = [f"class {letter}" for letter in "abcdefgh"]
+    figure = one_image.explain_output(network, picture, classes=names, tree=tree_of(PARTITION))
+    output = expected(network, picture / 255, PARTITION, "grad-cam", ("backbone.block3",) * 2)
+    titles = " ".join(axis.get_title() for axis in figure.axes)
+    assert all(names[label] in " ".join(titles.split()) for label in output.classes)
+    assert sum(name in " ".join(titles.split()) for name in names) == 5
+
+
+def test_a_network_of_torchvision(picture, drawn):
+    """Which names no layer of its own: the last one with more than one place is found."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision.models.resnet50(weights=None, num_classes=4).eval()
+    with torch.no_grad():
+        network.fc.weight.mul_(0.05)  # else one class has all the probability
+    large = functional.resize(picture, [64])
+    one_image.explain_output(network, large, tree=tree_of([[0, 2], [1, 3]]), at_most=3)
+    assert not network.training and all(parameter.grad is None for parameter in network.parameters())
+    output = expected(network, large / 255, [[0, 2], [1, 3]], "grad-cam", ("layer4", "layer4"), at_most=3)
+    assert len(output.classes) == 3 and len(output.clusters) == 2
+    assert_same(drawn[0][1], output)
+
+
+def test_lime_and_rise_need_no_layer(picture, drawn, few):
+    """A network without any spatial layer, as Grad-CAM says."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * SIZE * SIZE, 4)).eval()
+    for base in ("rise", "lime"):
+        one_image.explain_output(network, picture, base=base)
+    assert len(drawn) == 2
+    with pytest.raises(ValueError, match="Expected a layer that runs once"):
+        one_image.explain_output(network, picture)
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "message"),
+    [
+        ("nowhere.jpg", FileNotFoundError, r"Expected an image in .*nowhere.jpg. Got no such file"),
+        ("", FileNotFoundError, "Got no such file"),
+        (np.zeros((32, 32, 3), dtype=np.uint8), TypeError, "Expected a file, a PIL image or a tensor.* Got ndarray"),
+        (torch.zeros(1, 3, 8, 8), ValueError, r"Expected an image \[3,H,W\]. Got shape \[1, 3, 8, 8\]"),
+        (torch.zeros(8, 8, 3), ValueError, r"Got shape \[8, 8, 3\]"),
+        (torch.full((3, 8, 8), -1.5), ValueError, r"floats in \[0,1\] .* Got torch.float32 from -1.5 to -1.5"),
+        (torch.full((3, 8, 8), 255), ValueError, "Got torch.int64 from 255 to 255"),
+        (torch.full((3, 8, 8), float("nan")), ValueError, "not normalised yet"),
+    ],
+)
+def test_an_image_that_is_none_is_named(network, image, error, message):
+    with pytest.raises(error, match=message):
+        one_image.explain_output(network, image)
+
+
+@pytest.mark.parametrize("damage", ["rubbish", "empty", "cut", "chunk"])
+def test_a_damaged_file_is_named(network, tmp_path, damage):
+    file = tmp_path / "damaged.png"
+    functional.to_pil_image(torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)).save(file)
+    whole = file.read_bytes()
+    at = whole.index(b"IDAT")
+    file.write_bytes(
+        {
+            "rubbish": b"rubbish",
+            "empty": b"",
+            "cut": whole[: len(whole) // 2],
+            "chunk": whole[: at + 40] + b"\xff" * 40 + whole[at + 80 :],
+        }[damage]
+    )
+    with pytest.raises(ValueError, match=r"Expected an image in .*damaged.png. Got: "):
+        one_image.explain_output(network, file)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layers": ("backbone.block3", "backbone.block9")}, "backbone.block3.* Got 'backbone.block9'"),
+        ({"layers": ("nowhere", "backbone.block3")}, "Got 'nowhere'"),
+        ({"base": "saliency"}, "Expected a base explainer out of grad-cam, .* Got 'saliency'"),
+        ({"classes": ["a", "b"]}, "names and a tree of the network's 8 classes. Got 2 names[.]$"),
+        ({"classes": []}, "8 classes. Got 0 names"),
+        ({"tree": from_clusters(4, [[[0, 1], [2, 3]]])}, "8 classes. Got 8 names and a tree of 4[.]"),
+        ({"at_most": 0}, "Expected at_most .* Got 0"),
+        ({"std": (0.2, 0.0, 0.2)}, "Got NaN or infinity: look at the checkpoint and the normalisation"),
+    ],
+)
+def test_settings_that_do_not_fit_are_named(network, picture, settings, message):
+    with pytest.raises(ValueError, match=message):
+        one_image.explain_output(network, picture, **settings)
+
+
+class Answer(nn.Module):
+    """Says the same of every image."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        ((torch.zeros(1, 3),), TypeError, "one float tensor of logits. Got tuple"),
+        (torch.zeros(1, 3, dtype=torch.int64), TypeError, "Got torch.int64"),
+        (torch.zeros(3), ValueError, r"Expected logits \[1,C\], .* Got shape \[3\]"),
+        (torch.zeros(2, 3), ValueError, r"Got shape \[2, 3\]"),
+        (torch.zeros(1, 3, 2, 2), ValueError, r"Got shape \[1, 3, 2, 2\]"),
+        (torch.tensor(1.0), ValueError, r"Got shape \[\]"),
+        (torch.tensor([[0.5, 0.25, 0.25]]), ValueError, "leave out the softmax"),
+        (torch.tensor([[0.5, float("nan")]]), ValueError, "Got NaN or infinity"),
+    ],
+)
+def test_a_network_that_gives_no_logits_is_refused(picture, answer, error, message):
+    with pytest.raises(error, match=message):
+        one_image.explain_output(Answer(answer).eval(), picture)
+
+
+def test_a_network_in_training_mode_is_refused_before_it_runs(picture):
+    network = models.build("resnet8", 4, width=4, seed=0).train()
+    before = pretrained.state_digest(network)
+    with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
+        one_image.explain_output(network, picture)
+    assert pretrained.state_digest(network) == before  # statistics of batch normalisation as well
+
+
+def test_a_network_that_cannot_take_the_image_is_refused():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4)).eval()
+    with pytest.raises(ValueError, match=r"Expected the model to take images \[1, 3, 8, 8\]"):
+        one_image.explain_output(network, torch.zeros(3, 8, 8))

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from xai_lib import data as datasets
+from xai_lib import your_images
+from xai_lib.data.folder import FolderError
+
+MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 0.2)
+
+
+def draw(path, red):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wide = np.zeros((30, 60, 3), np.uint8)
+    wide[:, 20:40] = (red, 255, 0)
+    Image.fromarray(wide).save(path)
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """Two images of dogs and three of cats, wide, with a green stripe in the middle."""
+    for number in range(5):
+        draw(tmp_path / "plain" / ("cat" if number < 3 else "dog") / f"{number}.png", 10 * number)
+    return tmp_path / "plain"
+
+
+@pytest.fixture
+def parts(tmp_path):
+    for part, red in (("train", 0), ("test", 50)):
+        for number, name in enumerate(("cat", "dog")):
+            draw(tmp_path / "parts" / part / name / "1.png", red + 10 * number)
+    return tmp_path / "parts"
+
+
+def load(root, **arguments):
+    return your_images.load_images(root, **({"size": 20, "mean": MEAN, "std": STD} | arguments))
+
+
+def test_a_plain_folder_is_one_test_part_in_memory_at_any_size(plain):
+    split = load(plain)
+    assert isinstance(split, datasets.Split)
+    assert split.images.shape == (5, 3, 20, 20)
+    assert split.images[:, 0, 10, 10].tolist() == [0, 10, 20, 30, 40]
+    # the shorter side becomes 20 and the central 20 of 40 columns stay: the stripe is a third of 40, in their middle
+    assert (split.images[:, 1] > 127).sum(2).unique().tolist() == [14]
+    assert (split.classes, split.labels.tolist()) == (("cat", "dog"), [0, 0, 0, 1, 1])
+    assert (split.part, split.mean, split.std) == ("test", MEAN, STD)
+    assert load(plain, n=4).labels.tolist() == [0, 1, 0, 1]
+
+
+def test_of_train_and_test_the_test_part_is_taken(parts):
+    split = load(parts)
+    assert split.images[:, 0, 10, 10].tolist() == [50, 60]
+    assert (split.part, split.mean, split.std) == ("test", MEAN, STD)
+
+
+@pytest.mark.parametrize("layout", ["plain", "parts"])
+def test_labels_are_positions_among_the_networks_classes(layout, request):
+    root = request.getfixturevalue(layout)
+    split = load(root, classes=("dog", "bird", "cat"))
+    assert split.classes == ("dog", "bird", "cat")
+    assert split.labels.tolist() == [2, 2, 2, 0, 0][: len(split)] if layout == "plain" else [2, 0]
+    assert split.digest != load(root).digest
+    for classes in (("dog", "bird"), ("dog", "cat", "cat")):
+        with pytest.raises(ValueError, match=r"exactly one of the network's .* Got cat\."):
+            load(root, classes=classes)
+
+
+def test_an_unusable_folder_is_explained(plain, tmp_path):
+    (plain / "cat" / "notes.txt").write_text("x")
+    with pytest.raises(FolderError, match=r"notes.txt"):
+        load(plain)
+    with pytest.raises(FolderError, match="no such folder"):
+        load(tmp_path / "nowhere")
+
+
+def test_another_normalisation_is_another_digest(plain):
+    split = load(plain)
+    other = your_images.with_normalisation(split, (0.4, 0.4, 0.4), STD)
+    assert other.digest != split.digest
+    assert other.mean == (0.4, 0.4, 0.4)
+    assert torch.equal(other.images, split.images)
+    assert load(plain).digest == split.digest != load(plain, std=(0.5, 0.5, 0.5)).digest
+    for mean, std in ((MEAN, (0.1, 0.0, 0.1)), (MEAN, (0.1, 0.1)), ((124, 117, 104), STD)):
+        with pytest.raises(ValueError, match=r"Expected (deviations above 0|three numbers in \[0, 1\])"):
+            your_images.with_normalisation(split, mean, std)
+
+
+def test_statistics_are_three_numbers_between_0_and_1():
+    assert your_images.parse_statistics("0.485,0.456, 0.406") == (0.485, 0.456, 0.406)
+    assert your_images.parse_statistics("0, 1, .5") == (0.0, 1.0, 0.5)
+    for text in ("", "0.5", "0.1,0.2", "0.1,0.2,0.3,0.4", "124,117,104", "a,b,c", "0.1,nan,0.2", "-0.1,0,0"):
+        with pytest.raises(ValueError, match="Expected three numbers"):
+            your_images.parse_statistics(text)
+
+
+def test_class_names_come_from_a_file_or_a_text(tmp_path):
+    file = tmp_path / "names.txt"
+    file.write_text("tench, a fish\nWelsh corgi \n\n", encoding="utf-8")
+    assert your_images.class_names(file) == your_images.class_names(str(file)) == ("tench, a fish", "Welsh corgi")
+    assert your_images.class_names("cat, dog,bird") == ("cat", "dog", "bird")
+    with pytest.raises(FileNotFoundError, match=r"Got '.*nowhere.txt', which is neither"):
+        your_images.class_names(str(tmp_path / "nowhere.txt"))
+    file.write_text("cat\n\ndog")
+    for bad in (file, "cat,", "cat,,dog"):
+        with pytest.raises(ValueError, match="none of them empty"):
+            your_images.class_names(bad)
+    file.write_text("cat\n")
+    with pytest.raises(ValueError, match="at least two"):
+        your_images.class_names(file)

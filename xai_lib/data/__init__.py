@@ -1,0 +1,110 @@
+"""Data sets: generated, downloaded, or a user's own folder of images."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from xai_lib.data import cifar, folder, imagenet, planted
+from xai_lib.data.split import Batch, Split
+from xai_lib.data.streamed import StreamedSplit
+
+__all__ = ["Batch", "Split", "StreamedSplit", "check_name", "hold_out", "load", "names", "select"]
+
+_FOLDER = "folder:"
+_IMAGENET = "imagenet:"
+_PLANTED_SIZES = {"train": 5000, "test": 2000}  # where no number of images is named
+
+
+def names() -> list[str]:
+    """What :func:`load` takes as a name."""
+    return ["planted", "cifar10", "cifar100", f"{_FOLDER}<path>", f"{_IMAGENET}<path>"]
+
+
+def check_name(name: str) -> None:
+    """Raise a ValueError that lists the choices if ``name`` is not one of :func:`names`."""
+    has_path = isinstance(name, str) and any(
+        name.startswith(prefix) and len(name) > len(prefix) for prefix in (_FOLDER, _IMAGENET)
+    )
+    if not has_path and name not in ("planted", "cifar10", "cifar100"):
+        raise ValueError(f"Expected a data set out of {', '.join(names())}. Got {name!r}.")
+
+
+def load(
+    name: str,
+    part: str,
+    *,
+    n: int | None = None,
+    size: int | None = None,
+    seed: int = 0,
+    variant: str | None = None,
+    root: Path = Path("data"),
+    download: bool = False,
+) -> Split | StreamedSplit:
+    """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
+
+    Args:
+        name: planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>`` (see :func:`imagenet.load`).
+        part: "train" or "test"; ImageNet has test only.
+        n: number of images, balanced over classes; None for all (planted: 5,000 and 2,000). Fewer images than classes
+            means the first classes only.
+        size: image side in pixels; None is 32, and 224 for ImageNet; CIFAR has 32.
+        seed: of planted images.
+        variant: of planted images, see :func:`planted.generate`.
+        root: folder of downloaded data.
+        download: whether CIFAR may be fetched.
+
+    Raises:
+        ValueError: if a choice does not exist or does not fit the data set; the message lists the choices.
+        FileNotFoundError, RuntimeError, FolderError: as the data set's own loader.
+    """
+    check_name(name)
+    if part not in ("train", "test"):
+        raise ValueError(f"Expected the part train or test. Got {part!r}.")
+    if size is None:
+        size = 224 if name.startswith(_IMAGENET) else 32
+    if name == "planted":
+        return planted.generate(_PLANTED_SIZES[part] if n is None else n, part, size=size, seed=seed, variant=variant)
+    if variant is not None:
+        raise ValueError(f"Expected no variant: only planted images have them. Got {variant!r} for {name!r}.")
+    if name.startswith(_FOLDER):
+        return select(folder.load(Path(name.removeprefix(_FOLDER)), part, size=size), n)
+    if name.startswith(_IMAGENET):
+        return select(imagenet.load(Path(name.removeprefix(_IMAGENET)), part, size=size), n)
+    if size != 32:
+        raise ValueError(f"Expected size 32 for {name}. Got {size}.")
+    return select(cifar.load(name, part, root=root, download=download), n)
+
+
+def select(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+    """The first ``n`` images when classes take turns: as balanced as can be, and a prefix of any larger selection.
+
+    Raises:
+        ValueError: if the split has fewer images.
+    """
+    if n is None or n == len(split):
+        return split
+    if not 1 <= n <= len(split):
+        raise ValueError(f"Expected 1 to {len(split)} images of {split.name} {split.part}. Got {n}.")
+    return split.subset(_in_turns(split.labels)[:n])
+
+
+def hold_out(split: Split, n: int) -> tuple[Split, Split]:
+    """The split without ``n`` images, and these: the last when classes take turns. Settings are chosen on them.
+
+    Raises:
+        ValueError: if nothing would be left.
+    """
+    if not 1 <= n < len(split):
+        raise ValueError(f"Expected to hold out 1 to {len(split) - 1} images. Got {n}.")
+    order = _in_turns(split.labels)
+    return split.subset(order[:-n]), split.subset(order[-n:])
+
+
+def _in_turns(labels: Tensor) -> Tensor:
+    """Positions such that classes take turns while they last."""
+    rank = torch.zeros_like(labels)  # how many images of its class come before
+    for label in labels.unique():
+        members = labels == label
+        rank[members] = torch.arange(int(members.sum()), device=labels.device)
+    return torch.argsort(rank * (labels.max() + 1) + labels, stable=True)

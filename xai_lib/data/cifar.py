@@ -1,0 +1,65 @@
+"""CIFAR-10 and CIFAR-100 through torchvision, downloaded only when asked for and checked against its checksums."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torchvision.datasets import CIFAR10, CIFAR100
+
+from xai_lib.data.split import Split
+
+# Contrastive paper §4.2; CIFAR-100's are those of its training images.
+_STATISTICS = {
+    "cifar10": ((0.491, 0.482, 0.447), (0.247, 0.244, 0.262)),
+    "cifar100": ((0.507, 0.487, 0.441), (0.267, 0.256, 0.276)),
+}
+_SOURCES = {"cifar10": CIFAR10, "cifar100": CIFAR100}
+
+
+def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
+    """One part of CIFAR-10 or CIFAR-100, 32 × 32 pixels.
+
+    Args:
+        name: "cifar10" or "cifar100".
+        part: "train" (50,000 images) or "test" (10,000).
+        root: folder that holds, or will hold, the unpacked archive.
+        download: whether to fetch what is missing there.
+
+    Raises:
+        FileNotFoundError: if the data are not there, or not as published; the message says how to get them.
+        RuntimeError: if the download fails, or does not match its checksum.
+    """
+    source = _SOURCES[name]
+    if part not in ("train", "test"):
+        raise ValueError(f"Expected the part train or test. Got {part!r}.")
+    try:
+        data = source(root, train=part == "train", download=download)
+    except OSError as error:
+        raise RuntimeError(
+            f"Expected to download {source.url}. Got: {error}. "
+            f"Check the connection, or unpack {source.filename} in {Path(root)} by hand."
+        ) from error
+    except RuntimeError as error:
+        if download:
+            raise RuntimeError(
+                f"Expected {source.filename} from {source.url} to match its checksum. Got: {error}. "
+                f"Delete {Path(root) / source.filename} and try again."
+            ) from error
+        raise FileNotFoundError(
+            f"Expected {name} unpacked in {Path(root) / source.base_folder}. Got nothing whole there: "
+            f"set download (-p download True, --download True, or make book DOWNLOAD=True), "
+            f"or unpack {source.filename} there."
+        ) from error
+    images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
+    mean, std = _STATISTICS[name]
+    return Split(
+        images=images,
+        labels=torch.tensor(data.targets),
+        classes=tuple(data.classes),
+        index=torch.arange(len(images)),
+        mean=mean,
+        std=std,
+        name=name,
+        part=part,
+        digest=hashlib.sha256(images.numpy().tobytes() + bytes(data.targets)).hexdigest(),
+    )

@@ -1,0 +1,219 @@
+"""A user's own images: ``train/<class>/…`` and ``test/<class>/…``, with masks under ``masks/`` if there are any."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from xai_lib.data.split import Split
+
+PARTS = ("train", "test")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
+_IGNORED = (".ds_store", "thumbs.db", "desktop.ini")
+_NAMED = 20  # problems that an error lists before it only counts
+_THREADS = 8
+
+
+class FolderError(ValueError):
+    """A folder of images that cannot be used as it is; the message names every file and class at fault."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    images: Tensor
+    labels: Tensor
+    masks: dict[str, Tensor]
+    digest: str
+
+
+def load(root: Path, part: str, *, size: int = 32) -> Split:
+    """One part of a folder of images.
+
+    Images of another size are resized on their shorter side and cut to the central square. Colour statistics are those
+    of all training images. Masks, if there are any, are PNGs ``masks/<part>/<class>/<name>.png``, one for each image,
+    not black on the object.
+
+    Args:
+        root: folder with ``train/<class>/`` and ``test/<class>/``.
+        part: "train" or "test".
+        size: side of the images in pixels.
+
+    Raises:
+        FolderError: naming all at once: files that are no images or cannot be read, empty classes, classes that one
+            part lacks, masks that are missing or of another size.
+    """
+    if part not in PARTS:
+        raise ValueError(f"Expected the part train or test. Got {part!r}.")
+    root = Path(root).resolve()
+    classes, parts = _read(root, size, _stamp(root))
+    mean, std = _statistics(parts["train"].images)
+    chosen = parts[part]
+    return Split(
+        images=chosen.images,
+        labels=chosen.labels,
+        classes=classes,
+        index=torch.arange(len(chosen.labels)),
+        mean=mean,
+        std=std,
+        name="folder",
+        part=part,
+        digest=hashlib.sha256(f"{part}|{parts['train'].digest}|{chosen.digest}".encode()).hexdigest(),
+        masks=chosen.masks,
+    )
+
+
+@lru_cache(maxsize=1)
+def _read(root: Path, size: int, stamp: str) -> tuple[tuple[str, ...], dict[str, _Part]]:
+    """Both parts, since colour statistics and complaints concern both; remembered until ``stamp`` changes."""
+    problems: list[str] = []
+    files = {part: _listing(root, part, problems) for part in PARTS}
+    _compare_classes(files, problems)
+    parts = {part: _decoded(root, part, files[part], size, problems) for part in PARTS}
+    _raise(root, problems)
+    return tuple(sorted(files["train"])), parts
+
+
+def _stamp(root: Path) -> str:
+    """Hash of the names, sizes and times of all files."""
+    known = hashlib.sha256()
+    for folder, _, files in sorted(os.walk(root)):
+        for file in sorted(files):
+            state = os.stat(os.path.join(folder, file))  # noqa: PTH116, PTH118 (paths cost more than the rest)
+            known.update(f"{folder}/{file} {state.st_size} {state.st_mtime_ns}\0".encode())
+    return known.hexdigest()
+
+
+def _listing(root: Path, part: str, problems: list[str]) -> dict[str, list[Path]]:
+    """Class name -> its image files, sorted."""
+    folder = root / part
+    if not folder.is_dir():
+        problems.append(f"{part}/: there is no such folder")
+        return {}
+    found: dict[str, list[Path]] = {}
+    for entry in sorted(folder.iterdir()):
+        if _is_ignored(entry):
+            continue
+        if not entry.is_dir():
+            problems.append(f"{entry.relative_to(root)}: a file where only folders of classes are expected")
+            continue
+        found[entry.name] = []
+        for file in sorted(entry.iterdir()):
+            if _is_ignored(file):
+                continue
+            if file.is_file() and file.suffix.lower() in SUFFIXES:
+                found[entry.name].append(file)
+            else:
+                problems.append(f"{file.relative_to(root)}: not an image ({', '.join(SUFFIXES)})")
+        if not found[entry.name]:
+            problems.append(f"{part}/{entry.name}: a class without images")
+    if not found:
+        problems.append(f"{part}/: no classes in it")
+    return found
+
+
+def _compare_classes(files: dict[str, dict[str, list[Path]]], problems: list[str]) -> None:
+    if not all(files.values()):
+        return
+    for part, other in (PARTS, PARTS[::-1]):
+        problems += [
+            f"{part}/{name}: a class that {other}/ lacks" for name in sorted(set(files[part]) - set(files[other]))
+        ]
+    if len(files["train"]) == 1:
+        problems.append("train/: one class only, where a classifier needs at least two")
+
+
+def _decoded(root: Path, part: str, files: dict[str, list[Path]], size: int, problems: list[str]) -> _Part:
+    flat = [file for name in sorted(files) for file in files[name]]
+    labels = torch.tensor([label for label, name in enumerate(sorted(files)) for _ in files[name]])
+    images = torch.empty(len(flat), 3, size, size, dtype=torch.uint8)
+    digest = hashlib.sha256(f"size {size}".encode())
+    for position, result in enumerate(_in_threads(lambda file: _image(file, size), flat)):
+        if isinstance(result, Exception):
+            problems.append(f"{flat[position].relative_to(root)}: cannot be read ({result})")
+            continue
+        pixels, content = result
+        images[position] = pixels
+        digest.update(flat[position].relative_to(root).as_posix().encode() + b"\0" + content)
+    masks = {}
+    if (root / "masks" / part).is_dir():
+        masks["object"] = _masks(root, part, flat, size, problems, digest.update)
+    return _Part(images, labels, masks, digest.hexdigest())
+
+
+def _masks(
+    root: Path, part: str, images: list[Path], size: int, problems: list[str], note: Callable[[bytes], None]
+) -> Tensor:
+    files = [root / "masks" / part / image.parent.name / f"{image.stem}.png" for image in images]
+    masks = torch.zeros(len(images), size, size, dtype=torch.bool)
+    for position, result in enumerate(_in_threads(lambda file: _mask(file, size), files)):
+        if isinstance(result, Exception):
+            problems.append(f"{files[position].relative_to(root)}: a mask that cannot be read ({result})")
+            continue
+        masks[position], content = result
+        note(content)
+    return masks
+
+
+def _in_threads(read: Callable[[Path], tuple], files: list[Path]) -> list[tuple | Exception]:
+    def attempt(file: Path) -> tuple | Exception:
+        try:
+            return read(file)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return error
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return list(pool.map(attempt, files, chunksize=64))
+
+
+def _image(file: Path, size: int) -> tuple[Tensor, bytes]:
+    """Pixels uint8 [3,size,size], and the hash of the file."""
+    content = file.read_bytes()
+    with Image.open(file) as image:
+        picture = _square(ImageOps.exif_transpose(image).convert("RGB"), size, Image.Resampling.BILINEAR)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1), hashlib.sha256(content).digest()
+
+
+def _mask(file: Path, size: int) -> tuple[Tensor, bytes]:
+    content = file.read_bytes()
+    with Image.open(file) as image:
+        picture = _square(image.convert("L"), size, Image.Resampling.NEAREST)
+    return torch.from_numpy(np.array(picture) > 0), hashlib.sha256(content).digest()
+
+
+def _square(picture: Image.Image, size: int, filtering: Image.Resampling) -> Image.Image:
+    return picture if picture.size == (size, size) else ImageOps.fit(picture, (size, size), filtering)
+
+
+def _statistics(images: Tensor) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and standard deviation of each colour, in [0, 1], exact sums over counts of the 256 values."""
+    values = torch.arange(256, dtype=torch.float64) / 255
+    mean, std = [], []
+    for colour in images.unbind(dim=1):
+        share = torch.bincount(colour.flatten(), minlength=256).double() / colour.numel()
+        average = float((share * values).sum())
+        mean.append(average)
+        std.append(max(float((share * (values - average) ** 2).sum()) ** 0.5, 1e-6))
+    return tuple(mean), tuple(std)
+
+
+def _is_ignored(path: Path) -> bool:
+    return path.name.startswith(".") or path.name.lower() in _IGNORED
+
+
+def _raise(root: Path, problems: list[str]) -> None:
+    if not problems:
+        return
+    listed = "\n  ".join(problems[:_NAMED])
+    more = f"\n  … and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+    raise FolderError(
+        f"Expected {root} to hold train/<class>/ and test/<class>/ with images. "
+        f"Got {len(problems)} problem{'s' * (len(problems) > 1)}, and nothing was loaded:\n  {listed}{more}"
+    )

@@ -1,0 +1,98 @@
+"""The ImageNet validation set in its usual layout, one folder a class, streamed from its files."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import torch
+from torchvision.models import ResNet50_Weights
+
+from xai_lib.data.folder import FolderError
+from xai_lib.data.streamed import StreamedSplit, listed
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+CLASSES = tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])  # in the order of the sorted folder names
+
+_LIST = "classes.txt"
+_WNID = re.compile(r"n\d{8}")
+
+
+def load(root: Path, part: str = "test", *, size: int = 224) -> StreamedSplit:
+    """The validation images, prepared as for torchvision's first ImageNet weights.
+
+    The shorter side is resized to 256/224 of ``size`` (bilinear, antialiased) and the central square cut.
+
+    The folders, sorted by name, are the 1000 classes in the networks' order. Where some are missing, a file
+    ``classes.txt`` beside them says which: 1000 lines, sorted, each beginning with the name of a class folder
+    (n01440764, …; what follows it in the line is passed over). Without that file the folders that are there count as
+    all classes, numbered from 0, and go by their folders' names: fit only for a network trained on just these.
+
+    Args:
+        root: folder with ``<wnid>/*.JPEG``, or with ``val/<wnid>/*.JPEG``.
+        part: "test": nothing is trained on these images.
+        size: side of the images in pixels.
+
+    Raises:
+        ValueError: if another part is asked for.
+        FolderError: if the folder is not laid out so; the message says what was expected.
+    """
+    if part != "test":
+        raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
+    root = Path(root).resolve()
+    folder = root / "val" if (root / "val").is_dir() else root
+    found, digest = listed(folder, size)
+    strange = [name for name in found if not _WNID.fullmatch(name)]
+    if strange:
+        raise FolderError(
+            f"Expected {folder} to hold folders named like n01440764 only. Got {len(strange)} others, "
+            f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
+        )
+    numbers, classes = _numbered(folder, list(found))
+    labels = torch.tensor([numbers[name] for name, files in found.items() for _ in files])
+    return StreamedSplit(
+        files=tuple(file for files in found.values() for file in files),
+        labels=labels,
+        classes=classes,
+        index=torch.arange(len(labels)),
+        mean=MEAN,
+        std=STD,
+        name="imagenet",
+        part=part,
+        digest=hashlib.sha256(digest.encode() + labels.numpy().tobytes()).hexdigest(),
+        size=size,
+        shorter=round(size * 256 / 224),
+    )
+
+
+def _numbered(folder: Path, names: list[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Folder name -> label, and the names of all classes."""
+    if (folder / _LIST).is_file():
+        known = _read_list(folder / _LIST)
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise FolderError(
+                f"Expected every folder of {folder} in {_LIST}. Got {len(unknown)} that are not, "
+                f"the first {unknown[0]!r}."
+            )
+        return known, CLASSES
+    if len(names) > len(CLASSES):
+        raise FolderError(f"Expected at most {len(CLASSES)} class folders in {folder}. Got {len(names)}.")
+    return {name: label for label, name in enumerate(names)}, CLASSES if len(names) == len(CLASSES) else tuple(names)
+
+
+def _read_list(file: Path) -> dict[str, int]:
+    wnids = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    wrong = next((wnid for wnid in wnids if not _WNID.fullmatch(wnid)), None)
+    if wrong is not None:
+        got = f"a line that begins with {wrong!r}"
+    elif len(wnids) != len(CLASSES):
+        got = f"{len(wnids)} lines"
+    elif wnids != sorted(set(wnids)):
+        got = "names twice" if len(set(wnids)) < len(wnids) else "another order, which would give wrong labels"
+    else:
+        return {wnid: label for label, wnid in enumerate(wnids)}
+    raise FolderError(
+        f"Expected {file} to list the {len(CLASSES)} class folders of ImageNet, one a line (n01440764, …), each once "
+        f"and sorted. Got {got}."
+    )

@@ -1,0 +1,210 @@
+"""The planted data set: generated images in which everything an explanation should find is known.
+
+Ten classes of drawn objects on textured, cluttered surroundings. What is planted:
+
+1. objects with exact masks, small and away from the centre (``masks["object"]``);
+2. :data:`LOOK_ALIKE_PAIRS`, classes that differ in one part (``masks["part"]``, on both members), and
+   :data:`CO_OCCURRING_PAIR`, classes that appear together (the label is the larger object's; ``masks["second"]``);
+3. five modes in every class (pose, colour and surroundings go together), some of them rare in training and as
+   frequent as the others in evaluation (``Parameters.rarities``);
+4. a shortcut: :data:`SHORTCUT_CLASS` is nearly always shown above water (``masks["shortcut"]``), nothing else is;
+5. variants of the same images: :data:`VARIANTS`.
+
+An image is a function of (seed, part, index) and of the parameters: any order, subset or batch gives the same
+bytes, and a variant changes only what it is named for.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+
+import torch
+from torch import Tensor
+
+from xai_lib import randomness
+from xai_lib.data import corruptions, drawing, objects, surroundings
+from xai_lib.data.drawing import Patch, Pose
+from xai_lib.data.scenes import (
+    CLASSES,
+    CO_OCCURRING_PAIR,
+    LOOK_ALIKE_PAIRS,
+    MODES,
+    SHORTCUT_CLASS,
+    SWAPPED_CLASS,
+    UNSEEN_CLASSES,
+    VARIANTS,
+    Mode,
+    Parameters,
+    Scenes,
+    rare_mode,
+)
+from xai_lib.data.split import MASKS, Split
+
+__all__ = [
+    "CLASSES",
+    "CO_OCCURRING_PAIR",
+    "LOOK_ALIKE_PAIRS",
+    "MODES",
+    "SHORTCUT_CLASS",
+    "SWAPPED_CLASS",
+    "UNSEEN_CLASSES",
+    "VARIANTS",
+    "Mode",
+    "Parameters",
+    "generate",
+    "rare_mode",
+]
+
+VERSION = 1  # to be raised with every change of what is drawn
+
+# Colour statistics of the default training part; a test measures them.
+MEAN = (0.505, 0.475, 0.436)
+STD = (0.271, 0.254, 0.268)
+
+_PALETTE = torch.tensor([mode.rgb for mode in MODES])
+_CHUNK = 256
+_REACH = 1.4  # no object in any pose reaches further, in units
+
+
+def generate(
+    n: int,
+    part: str,
+    *,
+    size: int = 32,
+    seed: int = 0,
+    variant: str | None = None,
+    parameters: Parameters | None = None,
+) -> Split:
+    """Draw the first ``n`` images of a part.
+
+    Args:
+        n: number of images; classes take turns, so every prefix is balanced.
+        part: ``"train"`` or ``"test"``: independent images, and modes as in ``parameters`` or equally frequent.
+        size: image side in pixels, at least 16; the same scenes at every size.
+        seed: another seed, other images.
+        variant: one of :data:`VARIANTS` or None. The images are the same but for the named change:
+            ``shortcut-absent``: no water; ``shortcut-swapped``: water under :data:`SWAPPED_CLASS` instead;
+            ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
+            ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities.
+        parameters: what is planted how; the default is the frozen data set.
+
+    Returns:
+        A split with all four masks and these factors: mode, rare, pose, colour, surroundings, x, y, scale (half-width,
+        all as fractions of the image side), degrees, mirrored, second (class or ""), second_scale, shortcut,
+        corruption (name or ""), severity.
+
+    Raises:
+        ValueError: for a part, size, number or variant that does not exist.
+    """
+    parameters = parameters or Parameters()
+    if part not in ("train", "test"):
+        raise ValueError(f"Expected a part out of train, test. Got {part!r}.")
+    if variant is not None and variant not in VARIANTS:
+        raise ValueError(f"Expected a variant out of {', '.join(VARIANTS)}, or None. Got {variant!r}.")
+    if n < 1 or size < 16:
+        raise ValueError(f"Expected at least 1 image of at least 16 pixels. Got n = {n}, size = {size}.")
+    config = {
+        "version": VERSION,
+        "parameters": asdict(parameters),
+        "n": n,
+        "part": part,
+        "size": size,
+        "seed": seed,
+        "variant": variant,
+    }
+    scenes = Scenes(torch.arange(n), part, seed, variant, parameters)
+    images, masks = _render(scenes, size)
+    return Split(
+        images=images,
+        labels=scenes.label,
+        classes=scenes.classes,
+        index=scenes.index,
+        mean=MEAN,
+        std=STD,
+        name="planted",
+        part=part,
+        digest=hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest(),
+        masks=masks,
+        factors=scenes.factors(),
+    )
+
+
+def _render(scenes: Scenes, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw the scenes class by class: uint8 [N,3,size,size] and the masks, bool [N,size,size]."""
+    n = len(scenes.index)
+    images = torch.empty(n, 3, size, size, dtype=torch.uint8)
+    masks = {key: torch.zeros(n, size, size, dtype=torch.bool) for key in MASKS}
+    for label in range(len(scenes.classes)):
+        for rows in (scenes.label == label).nonzero()[:, 0].split(_CHUNK):
+            images[rows], found = _draw(scenes, rows, scenes.classes[label], size)
+            for key, mask in found.items():
+                masks[key][rows] = mask
+    return images, masks
+
+
+def _draw(scenes: Scenes, rows: Tensor, name: str, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Draw images that show one class, from back to front."""
+    canvas, masks = _background(scenes, rows, size)
+    colours = scenes.colours(rows)
+    flat = canvas.view(len(rows), 3, -1)
+    if scenes.has_second[rows].any():
+        here = scenes.has_second[rows].nonzero()[:, 0]
+        other = scenes.classes[int(scenes.second[rows[here[0]]])]
+        selected = flat[here]
+        covered, _, where = _object(
+            selected, scenes.second_pose[rows[here]], other, {k: c[here] for k, c in colours.items()}
+        )
+        flat[here] = selected
+        masks["second"] = torch.zeros_like(masks["shortcut"])
+        masks["second"][here] = drawing.to_mask(covered, where, size)
+    covered, part, where = _object(flat, scenes.pose[rows], name, colours)
+    masks["object"], masks["part"] = (drawing.to_mask(alpha, where, size) for alpha in (covered, part))
+    pieces = scenes.pieces(rows, "in front", scenes.parameters.pieces_in_front)
+    hidden = surroundings.clutter(flat, pieces, _PALETTE, scenes.parameters.presence, scenes.pose[rows]) >= 0.5
+    for key in ("second", "shortcut"):
+        if key in masks:
+            masks[key] &= ~masks["object"]
+    masks = {key: mask & ~hidden.view(mask.shape) for key, mask in masks.items()}
+    grain = randomness.uniform(scenes.seed, scenes.index[rows], f"{scenes.purpose}/grain", (1, size, size))
+    canvas = (canvas + (grain * 2 - 1) * scenes.parameters.grain).clamp_(0, 1)
+    return (_corrupted(scenes, rows, canvas) * 255 + 0.5).to(torch.uint8), masks
+
+
+def _object(canvas: Tensor, pose: Pose, name: str, colours: dict[str, Tensor]) -> tuple[Tensor, Tensor, Patch]:
+    where = drawing.patch(pose, math.isqrt(canvas.shape[2]), _REACH)
+    layers = getattr(objects, name)(where.u, where.v)
+    return *drawing.paint(canvas, where, layers, colours), where
+
+
+def _background(scenes: Scenes, rows: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """Surroundings, water and clutter: float32 [B,3,H,W], and the mask of the water."""
+    p = scenes.parameters
+    canvas = torch.empty(len(rows), 3, size, size)
+    for number, mode in enumerate(MODES):
+        here = (scenes.mode[rows] == number).nonzero()[:, 0]
+        canvas[here] = surroundings.texture(
+            mode.surroundings, scenes.seed, scenes.index[rows[here]], scenes.purpose, size
+        )
+    surroundings.clutter(canvas.view(len(rows), 3, -1), scenes.pieces(rows, "behind", p.pieces), _PALETTE, p.presence)
+    mask = torch.zeros(len(rows), size, size, dtype=torch.bool)
+    here = scenes.shortcut[rows].nonzero()[:, 0]
+    if len(here):
+        waves, alpha = surroundings.water(
+            scenes.seed, scenes.index[rows[here]], scenes.purpose, size, p.shortcut_height
+        )
+        canvas[here] += (waves - canvas[here]) * alpha
+        mask[here] = alpha[:, 0] >= 0.5
+    return canvas, {"shortcut": mask}
+
+
+def _corrupted(scenes: Scenes, rows: Tensor, canvas: Tensor) -> Tensor:
+    if scenes.variant != "corrupted":
+        return canvas
+    for number, name in enumerate(corruptions.NAMES):
+        for severity in corruptions.SEVERITIES:
+            here = ((scenes.corruption[rows] == number) & (scenes.severity[rows] == severity)).nonzero()[:, 0]
+            canvas[here] = corruptions.corrupt(
+                canvas[here], name, severity, scenes.seed, scenes.index[rows[here]], scenes.purpose
+            )
+    return canvas

@@ -1,0 +1,140 @@
+"""Images changed in four ways, for how explanations take it (saliency paper §5.3, Table 4).
+
+The paper names the ways and prints no settings: those of :data:`TRANSFORMS` are ours.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import rotate
+
+from xai_lib import randomness
+from xai_lib.data.split import Split
+
+TRANSFORMS: dict[str, tuple[float, ...]] = {
+    "mixup": (0.1, 0.2, 0.3, 0.4),  # share of the other image
+    "resize": (0.75, 0.5, 0.375, 0.25),  # of the side, down, and up again
+    "rotation": (15.0, 45.0, 90.0, 180.0),  # degrees, anticlockwise
+    "crop": (0.9, 0.8, 0.7, 0.6),  # share of the side that is kept, from the middle
+}
+_CHUNK = 128  # images in float32 at a time
+_RANGES = {  # name -> whether a setting makes sense, and how to say so
+    "mixup": (lambda share: 0 <= share <= 0.5, "a share in [0, 0.5]"),
+    "resize": (lambda factor: 0 < factor <= 1, "a factor in (0, 1]"),
+    "rotation": (math.isfinite, "an angle in degrees"),
+    "crop": (lambda share: 0 < share <= 1, "a share in (0, 1]"),
+}
+
+
+def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
+    """Every image of a split, changed; the same labels and index.
+
+    - mixup: a share of another image is mixed in (Zhang et al. 2017). The label is that of the image that dominates.
+      The other is drawn for each image, by (seed, index), among the split's images of other classes: it is the same
+      for every share, whatever the order of the split, but another split gives other partners. Masks stay: they mark
+      what the label stands for.
+    - resize: bilinear with antialiasing, down to a factor of each side and up again. Masks stay.
+    - rotation: about the middle, bilinear; what comes in from outside has the data set's mean colour. Masks turn
+      along (nearest), False outside.
+    - crop: the central share of each side, resized to the full side (bilinear). So are masks (nearest).
+
+    Args:
+        split: uint8 images [N,3,H,W] on any device.
+        name: one of :data:`TRANSFORMS`.
+        setting: see there; mixup 0, resize 1, rotation 0 and crop 1 change nothing.
+        seed: of mixup's partners; the others draw nothing.
+
+    Returns:
+        A split with images uint8 [N,3,H,W] and a digest of its own. It has no factors: they describe the images as
+        they were.
+
+    Raises:
+        ValueError: if there is no such transform, the setting makes no sense, or mixup has one class only.
+    """
+    if name not in TRANSFORMS:
+        raise ValueError(f"Expected a transform out of {', '.join(TRANSFORMS)}. Got {name!r}.")
+    makes_sense, expected = _RANGES[name]
+    if not isinstance(setting, int | float) or not makes_sense(setting):
+        raise ValueError(f"Expected {expected} as the setting of {name}. Got {setting!r}.")
+    images, masks = _APPLIED[name](split, float(setting), seed)
+    what = f"{split.digest}|{name}|{float(setting)!r}" + (f"|{seed}" if name == "mixup" else "")
+    return replace(split, images=images, masks=masks, factors=None, digest=hashlib.sha256(what.encode()).hexdigest())
+
+
+def partners(split: Split, seed: int) -> Tensor:
+    """For each image the position of another, int64 [N], uniform among those of other classes.
+
+    Raises:
+        ValueError: if the split has images of one class only.
+    """
+    counts = torch.bincount(split.labels, minlength=len(split.classes))
+    if int((counts > 0).sum()) < 2:
+        raise ValueError(f"Expected images of at least two classes to mix. Got {int((counts > 0).sum())}.")
+    by_index = torch.argsort(split.index, stable=True)
+    order = by_index[torch.argsort(split.labels[by_index], stable=True)]  # by class, then by index
+    first = (counts.cumsum(0) - counts)[split.labels]
+    own = counts[split.labels]
+    drawn = randomness.uniform(seed, split.index, "mixup partner").double() * (len(split) - own)
+    rank = drawn.long()  # among the images of other classes
+    return order[torch.where(rank < first, rank, rank + own)]
+
+
+def _mixup(split: Split, share: float, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+    other = partners(split, seed)
+    positions = torch.arange(len(split), device=split.images.device)
+
+    def mixed(chunk: Tensor) -> Tensor:
+        return split.images[chunk].float() * (1 - share) + split.images[other[chunk]].float() * share
+
+    return _in_chunks(positions, mixed), split.masks
+
+
+def _resize(split: Split, factor: float, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+    full = split.images.shape[-2:]
+    small = [max(1, round(side * factor)) for side in full]
+    return _in_chunks(split.images, lambda x: _bilinear(_bilinear(x.float(), small), full)), split.masks
+
+
+def _rotation(split: Split, degrees: float, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+    fill = [255 * value for value in split.mean]
+    images = _in_chunks(split.images, lambda x: rotate(x.float(), degrees, InterpolationMode.BILINEAR, fill=fill))
+    masks = {key: rotate(mask[:, None].float(), degrees)[:, 0] > 0.5 for key, mask in split.masks.items()}
+    return images, masks
+
+
+def _crop(split: Split, share: float, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
+    full = split.images.shape[-2:]
+    height, width = (max(1, round(side * share)) for side in full)
+    top, left = (full[0] - height) // 2, (full[1] - width) // 2
+
+    def middle(x: Tensor) -> Tensor:
+        return x[..., top : top + height, left : left + width].float()
+
+    masks = {
+        key: functional.interpolate(middle(mask[:, None]), size=full, mode="nearest-exact")[:, 0] > 0.5
+        for key, mask in split.masks.items()
+    }
+    return _in_chunks(split.images, lambda x: _bilinear(middle(x), full)), masks
+
+
+_APPLIED: dict[str, Callable[[Split, float, int], tuple[Tensor, dict[str, Tensor]]]] = {
+    "mixup": _mixup,
+    "resize": _resize,
+    "rotation": _rotation,
+    "crop": _crop,
+}
+
+
+def _bilinear(x: Tensor, size: list[int] | torch.Size) -> Tensor:
+    return functional.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _in_chunks(source: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change a few images at a time, and round: values in [0, 255], float -> uint8."""
+    return torch.cat([change(chunk).round_().clamp_(0, 255).to(torch.uint8) for chunk in source.split(_CHUNK)])

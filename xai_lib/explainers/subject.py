@@ -1,0 +1,101 @@
+"""What the benchmark is run on: a network, the layer that is explained, and images."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib import explainers
+from xai_lib.data.split import Split
+from xai_lib.explainers import normalise
+from xai_lib.explainers.bottleneck import FeatureStatistics, feature_statistics
+
+_BATCH = 64
+_SEED = 0  # of everything that is drawn: the same for every network and method, so that comparisons are paired
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network and the images on which its explanations are scored.
+
+    Attributes:
+        load: gives the network: images [B,3,H,W] -> logits [B,C], in evaluation mode, on ``device``. Called once.
+        key: what identifies the network's weights in the store.
+        parents: cells of the store that the network came from.
+        layer: the layer explained, a dotted name; None for the network's default.
+        images: what is explained; ``images.subset`` gives parts.
+        reference: images from which IBA takes the mean and spread of the layer's activations.
+        device: where it all runs.
+        seed: number of the training, for tables; 0 for a network not trained here.
+    """
+
+    load: Callable[[], nn.Module]
+    key: str
+    parents: tuple
+    layer: str | None
+    images: Split
+    reference: Callable[[], Split] = field(repr=False)
+    device: torch.device
+    seed: int = 0
+
+    @cached_property
+    def network(self) -> nn.Module:
+        """The network, loaded at first use, with parameters that gradients can go through wherever that is."""
+        with torch.inference_mode(False):
+            return self.load()
+
+    @cached_property
+    def statistics(self) -> FeatureStatistics:
+        """Mean and spread of the layer's activations over the reference images."""
+        split = self.reference()
+        batches = (split.normalise(batch.images.to(self.device)) for batch in split.batches(_BATCH))
+        return feature_statistics(self.network, batches, self.layer)
+
+    def raw_maps(self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        """Raw maps of a method, on the layer's own grid where it has one.
+
+        Args:
+            method: name of an explainer.
+            settings: its keywords beyond those that all explainers share.
+            x: normalised images, float [B,3,H,W].
+            target: classes that are explained, int64 [B] or [B,S].
+            index: image indices, int64 [B].
+
+        Returns:
+            As the explainer; maps that know no class are repeated for each of S targets.
+        """
+        return self.raw_maps_of(self.network, method, settings, x, target, index)
+
+    def raw_maps_of(
+        self, network: nn.Module, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor
+    ) -> Tensor:
+        """As :meth:`raw_maps`, for another network in this one's place, such as one with random weights."""
+        about = explainers.about(method)
+        keywords = dict(settings)
+        if about.random:
+            keywords |= {"seed": _SEED, "index": index}
+        if about.on_layer:
+            keywords["upsample"] = False
+        if "statistics" in about.needs:
+            keywords["statistics"] = self.statistics
+        raw = about.function(
+            network, x, score=explainers.of_class(target, about.explains), layer=self.layer, **keywords
+        )
+        if target.ndim == 2 and not about.class_specific:
+            raw = raw[:, None].expand(-1, target.shape[1], *raw.shape[1:])
+        return raw
+
+    def explain(
+        self,
+        method: str,
+        settings: dict,
+        x: Tensor,
+        target: Tensor,
+        index: Tensor,
+        how: normalise.Normalisation = "paper",
+    ) -> Tensor:
+        """Maps in [0, 1] of the images' size, [B,H,W] or [B,S,H,W]; arguments as :meth:`raw_maps`."""
+        raw = self.raw_maps(method, settings, x, target, index)
+        return normalise.unit_maps(raw, method, tuple(x.shape[-2:]), how)

@@ -1,0 +1,1 @@
+"""The four papers, a folder each: method, experiment, analysis, claims, figures, tables."""

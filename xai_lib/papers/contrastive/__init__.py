@@ -1,0 +1,1 @@
+"""Do contrastive losses give better class activation maps than cross-entropy?"""

@@ -1,0 +1,202 @@
+"""The contrastive paper's tables, computed from a run: plain numbers, one tidy frame a function."""
+
+import itertools
+
+import pandas as pd
+from sklearn.manifold import TSNE
+from torch import Tensor
+
+from xai_lib import published, statistics
+from xai_lib.papers.contrastive import claims, experiment
+from xai_lib.run import train
+from xai_lib.run.settings import LOSSES, METHODS, Settings
+
+# The paper's metrics, then ours, in the order of the page; those a data set cannot give are left out.
+METRICS = (
+    "pixel-flipping",
+    "pixel-flipping-normalised",
+    "continuity",
+    "continuity-released",
+    "contrastivity",
+    "contrastivity-empty-kept",
+    "complexity",
+    "sparseness",
+    "pointing-game",
+    "attribution-localisation",
+    "attribution-localisation-paper",
+)
+QUANTUS = " (quantus)"
+_T_SNE_IMAGES = 500
+
+
+def accuracy(run: Settings) -> pd.DataFrame:
+    """Table 3: one row a loss and quantity (accuracy, confidence), with the published accuracy.
+
+    Values are fractions; ``published`` and ``published_spread`` are the paper's for CIFAR-10, as fractions too.
+    """
+    outputs = experiment.predictions(run).assign(correct=lambda rows: rows["correct"].astype(float))
+    tidy = outputs.melt(
+        id_vars=["loss", "seed", "index"],
+        value_vars=["correct", "confidence"],
+        var_name="metric",
+    ).replace({"metric": {"correct": "accuracy"}})
+    summary = statistics.summarise(tidy, by=("metric", "loss"))
+    return _in_order(published.compare(_cifar10(3), summary))
+
+
+def results(run: Settings) -> pd.DataFrame:
+    """Table 4: one row a metric, method and loss, as :func:`statistics.summarise`, and CIFAR-10's published value."""
+    scores = experiment.scores(run)
+    summary = statistics.summarise(scores[scores["metric"].isin(METRICS)])
+    return _in_order(published.compare(_cifar10(4), summary))
+
+
+def orders(run: Settings) -> pd.DataFrame:
+    """The losses from best to worst, here and in print (CIFAR-10): metric, method, here, paper, pairs, agree.
+
+    ``pairs`` counts the pairs of losses that print tells apart, ``agree`` those that stand in the same order here.
+    """
+    rows = []
+    printed = results(run).dropna(subset="published")
+    for (metric, method), group in printed.groupby(["metric", "method"], sort=False):
+        sign = 1 if group["better"].iloc[0] == "lower" else -1
+        ours, theirs = (sign * group.set_index("loss")[column] for column in ("mean", "published"))
+        apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
+        rows.append(
+            {
+                "metric": metric,
+                "method": method,
+                "here": _best_first(ours),
+                "paper": _best_first(theirs),
+                "pairs": len(apart),
+                "agree": sum(bool(ours[a] < ours[b]) for a, b in apart),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def quantus(run: Settings) -> pd.DataFrame:
+    """Scores by quantus beside ours on the images it scored: metric, method, loss, ours, quantus, correlation."""
+    scores = experiment.scores(run)
+    theirs = scores[scores["metric"].str.endswith(QUANTUS)]
+    theirs = theirs.assign(metric=theirs["metric"].str.removesuffix(QUANTUS))
+    keys = ["metric", "method", "loss", "seed", "index"]
+    both = scores.merge(theirs, on=keys, suffixes=("_ours", "_quantus"))
+    grouped = both.groupby(["metric", "method", "loss"])
+    means = grouped[["value_ours", "value_quantus"]].mean().set_axis(["ours", "quantus"], axis=1)
+    means["correlation"] = [_rank_correlation(group["value_ours"], group["value_quantus"]) for _, group in grouped]
+    return _in_order(means.assign(n_images=grouped["index"].nunique()).reset_index())
+
+
+def empty_maps(run: Settings) -> pd.DataFrame:
+    """Share of empty maps, of the predicted and of the other class: method, loss, predicted, other."""
+    scores = experiment.scores(run)
+    shares = scores.groupby(["metric", "method", "loss"])["value"].mean()
+    rows = [
+        {
+            "method": method,
+            "loss": loss,
+            "predicted": shares.get(("empty-map", method, loss)),
+            "other": shares.get(("empty-map-of-other-class", method, loss)),
+        }
+        for method in METHODS
+        for loss in LOSSES
+    ]
+    return pd.DataFrame(rows)
+
+
+def verdicts(run: Settings) -> pd.DataFrame:
+    """A verdict for each claim, as :func:`statistics.verdict_table`.
+
+    Both networks of a comparison have to classify an image correctly, which adjusts for accuracy. Metrics of maps that
+    are scaled to [0, 1] do not change with a network's confidence; plain pixel flipping does.
+    """
+    scores, outputs = experiment.scores(run), experiment.predictions(run)
+    asked = claims.contrastive(run.label)
+    comparisons, matches = {}, {}
+    for claim in asked:
+        paired = statistics.both_correct(scores, outputs, a=claim.a, b=claim.b)
+        if paired.empty:  # two weak networks: a comparison without a value, hence undecided
+            paired = scores.assign(value=float("nan"))
+        adjusted = {"accuracy"} if claim.metric == "pixel-flipping" else {"accuracy", "confidence"}
+        comparisons[claim.id] = statistics.compare_claim(claim, paired, adjusted_for=adjusted)
+        matches[claim.id] = _matched(outputs, claim.a, claim.b)
+    return statistics.verdict_table(asked, comparisons, matches)
+
+
+def histories(run: Settings) -> pd.DataFrame:
+    """Every epoch of every training: loss_name, seed, and the columns of a training's history."""
+    parts = [
+        train.trained(run, loss, seed).history.assign(loss_name=loss, seed=seed)
+        for loss in LOSSES
+        for seed in run.seeds
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def embedding(run: Settings, seed: int) -> pd.DataFrame:
+    """Features of test images in two dimensions by t-SNE: loss, x, y, label."""
+    parts = []
+    for loss in LOSSES:
+        outputs = experiment.predicted(run, loss, seed)
+        chosen = slice(0, min(_T_SNE_IMAGES, len(outputs.index)))
+        flat = TSNE(perplexity=min(30, len(outputs.index) // 4), random_state=0).fit_transform(
+            outputs.features[chosen].numpy()
+        )
+        parts.append(
+            pd.DataFrame({"x": flat[:, 0], "y": flat[:, 1], "label": outputs.labels[chosen]}).assign(loss=loss)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, str], Tensor], list[str]]:
+    """Pictures [n,3,H,W] in [0,1], maps [n,H,W] in [0,1] by (loss, method), and the true class of each.
+
+    The first image of each of the first ``n`` classes, so that nobody chose them.
+    """
+    split = run.scored_split()
+    first = [int((split.labels == label).nonzero()[0, 0]) for label in split.labels.unique()[:n].tolist()]
+    size = split.images.shape[-2:]
+    maps = {
+        (loss, method): experiment.scaled(experiment.explained(run, loss, seed, method).maps[first], size)
+        for loss in LOSSES
+        for method in METHODS
+    }
+    names = [split.classes[int(split.labels[position])] for position in first]
+    return split.images[first].float() / 255, maps, names
+
+
+def _cifar10(number: int) -> pd.DataFrame:
+    """The paper's rows for CIFAR-10: other images than a run's, but the nearest in print."""
+    printed = published.table("contrastive", number)
+    return printed[printed["dataset"] == "cifar10"]
+
+
+def _rank_correlation(ours: pd.Series, theirs: pd.Series) -> float:
+    """Spearman's, over images that both score; NaN where either is constant."""
+    both = pd.concat([ours, theirs], axis=1).dropna().rank()
+    return both.iloc[:, 0].corr(both.iloc[:, 1]) if (both.nunique() > 1).all() else float("nan")
+
+
+def _best_first(values: pd.Series) -> str:
+    """Losses from the smallest value to the largest, "=" between equal ones."""
+    ordered = values.sort_values(kind="stable")
+    signs = [" = " if a == b else ", " for a, b in itertools.pairwise(ordered)]
+    return "".join(loss.upper() + sign for loss, sign in zip(ordered.index, [*signs, ""]))
+
+
+def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:
+    by_seed = outputs.groupby(["loss", "seed"])[["correct", "confidence"]].mean()
+    return statistics.matched(
+        by_seed.loc[a, "correct"].tolist(),
+        by_seed.loc[b, "correct"].tolist(),
+        by_seed.loc[a, "confidence"].tolist(),
+        by_seed.loc[b, "confidence"].tolist(),
+    )
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in the order of the page: metrics, then methods, then losses."""
+    ranks = {"metric": ("accuracy", "confidence", *METRICS), "method": METHODS, "loss": LOSSES}
+    order = [name for name in ranks if name in frame]
+    return frame.sort_values(order, key=lambda names: names.map(ranks[names.name].index)).reset_index(drop=True)

@@ -1,0 +1,224 @@
+"""Figures of the contrastive paper."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from torch import Tensor
+
+from xai_lib.page.images import bare, overlay, show
+from xai_lib.page.names import LOSS_COLOURS, LOSS_NAMES, METHOD_NAMES
+
+
+def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
+    """Heat maps over their images: a row an image, a column a (loss, method).
+
+    Args:
+        images: float [N,3,H,W] in [0,1].
+        maps: for each (loss, method) float [N,H,W] in [0,1].
+        captions: one text at the left of each row.
+    """
+    figure, axes = plt.subplots(
+        len(images), len(maps) + 1, figsize=(1.25 * (len(maps) + 1), 1.3 * len(images)), squeeze=False
+    )
+    for row, image in enumerate(images):
+        show(axes[row, 0], image)
+        axes[row, 0].set_ylabel(captions[row], fontsize=8)
+        for column, heat in enumerate(maps.values(), start=1):
+            overlay(axes[row, column], image, heat[row])
+    axes[0, 0].set_title("image", fontsize=9)
+    for column, (loss, method) in enumerate(maps, start=1):
+        axes[0, column].set_title(f"{LOSS_NAMES[loss]}\n{METHOD_NAMES[method]}", fontsize=9)
+    for axis in axes.flat:
+        bare(axis)
+    return figure
+
+
+def loss_curves(x: Tensor, curves: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
+    """One panel a loss: its value against ``x``.
+
+    Args:
+        x: [N].
+        curves: loss -> N values.
+        xlabel: what ``x`` is.
+    """
+    figure, axes = plt.subplots(1, len(curves), figsize=(3.8 * len(curves), 2.8), squeeze=False)
+    for axis, (loss, values) in zip(axes[0], curves.items()):
+        axis.plot(x, values, color=LOSS_COLOURS[loss])
+        axis.set(title=LOSS_NAMES[loss], xlabel=xlabel, ylabel="loss" if axis is axes[0, 0] else "")
+    return figure
+
+
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Loss and training speed against epochs, a line a seed.
+
+    Args:
+        history: rows with loss_name, seed, epoch, loss, images_per_second.
+    """
+    losses = [name for name in LOSS_NAMES if name in set(history["loss_name"])]
+    figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 2.8), squeeze=False)
+    for axis, name in zip(axes[0], losses):
+        rows = history[history["loss_name"] == name]
+        for _, seed in rows.groupby("seed"):
+            axis.plot(seed["epoch"], seed["loss"], color=LOSS_COLOURS[name], alpha=0.7, marker="o", markersize=3)
+        axis.set(title=LOSS_NAMES[name], xlabel="epoch", ylabel="training loss" if axis is axes[0, 0] else "")
+    return figure
+
+
+def flipping_curves(curves: pd.DataFrame) -> Figure:
+    """Pixel-flipping curves: mean over images and seeds, band of one standard deviation over seeds.
+
+    Args:
+        curves: rows with loss, method, seed, fraction (of pixels removed), probability (mean over images).
+    """
+    methods = [name for name in METHOD_NAMES if name in set(curves["method"])]
+    figure, axes = plt.subplots(1, len(methods), figsize=(4.6 * len(methods), 3.4), sharey=True, squeeze=False)
+    for axis, method in zip(axes[0], methods):
+        for loss, rows in curves[curves["method"] == method].groupby("loss"):
+            over_seeds = rows.groupby("fraction")["probability"].agg(["mean", "std"]).fillna(0.0)
+            axis.plot(over_seeds.index, over_seeds["mean"], color=LOSS_COLOURS[loss], label=LOSS_NAMES[loss])
+            axis.fill_between(
+                over_seeds.index,
+                over_seeds["mean"] - over_seeds["std"],
+                over_seeds["mean"] + over_seeds["std"],
+                color=LOSS_COLOURS[loss],
+                alpha=0.2,
+                linewidth=0,
+            )
+        axis.set(title=METHOD_NAMES[method], xlabel="fraction of pixels removed", xlim=(0, 1), ylim=(0, None))
+    axes[0, 0].set_ylabel("probability of the true class")
+    axes[0, -1].legend(title="loss")
+    return figure
+
+
+def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
+    """How each metric is spread over images, beside its mean.
+
+    Args:
+        scores: rows with loss, method, seed, index, metric, value.
+        metrics: registry name of a metric -> title of its panel, in the order of the panels.
+    """
+    columns = 2
+    rows = math.ceil(len(metrics) / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 2.7 * rows), squeeze=False)
+    for axis in axes.flat[len(metrics) :]:
+        axis.axis("off")
+    for axis, (metric, title) in zip(axes.flat, metrics.items()):
+        shown = scores[(scores["metric"] == metric) & scores["value"].notna()]
+        shown = shown.assign(loss=shown["loss"].map(LOSS_NAMES), method=shown["method"].map(METHOD_NAMES))
+        sns.boxplot(
+            shown,
+            x="method",
+            y="value",
+            hue="loss",
+            hue_order=[name for name in LOSS_NAMES.values() if name in set(shown["loss"])],
+            order=[name for name in METHOD_NAMES.values() if name in set(shown["method"])],
+            palette={LOSS_NAMES[loss]: colour for loss, colour in LOSS_COLOURS.items()},
+            width=0.7,
+            fliersize=0.8,
+            linewidth=0.8,
+            showmeans=True,
+            meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4},
+            legend=axis is axes.flat[0],
+            ax=axis,
+        )
+        axis.set(title=title, xlabel="", ylabel="")
+    return figure
+
+
+def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
+    """Two-dimensional pictures of the feature space, one a loss, coloured by class.
+
+    Args:
+        points: rows with loss, x, y, label.
+        classes: names of the labels.
+    """
+    losses = [name for name in LOSS_NAMES if name in set(points["loss"])]
+    figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 3.9), squeeze=False)
+    palette = sns.color_palette("tab10" if len(classes) <= 10 else "husl", len(classes))
+    for axis, name in zip(axes[0], losses):
+        rows = points[points["loss"] == name]
+        for label, label_rows in rows.groupby("label"):
+            axis.scatter(label_rows["x"], label_rows["y"], s=6, color=palette[label], label=classes[label], linewidth=0)
+        axis.set(title=LOSS_NAMES[name], xticks=[], yticks=[])
+    if len(classes) <= 20:
+        handles, labels = axes[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=5, markerscale=2, fontsize=8, frameon=False)
+    return figure
+
+
+def confusion(counts: Tensor, classes: Sequence[str], *, title: str = "") -> Figure:
+    """Confusion matrix as shares of each true class.
+
+    Args:
+        counts: int64 [C,C], rows true, columns predicted.
+        classes: names of the C classes.
+        title: text above the figure.
+    """
+    shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    figure, axis = plt.subplots(figsize=(5.2, 4.4))
+    sns.heatmap(
+        shares.numpy(), annot=len(classes) <= 12, fmt=".2f", annot_kws={"size": 7}, cmap="Blues", vmin=0, vmax=1,
+        xticklabels=classes, yticklabels=classes, cbar=False, ax=axis,
+    )  # fmt: skip
+    axis.set(xlabel="predicted", ylabel="true", title=title)
+    return figure
+
+
+def classifier_diagram(*, features: int, embedding_size: int, n_classes: int) -> Figure:
+    """The two networks of Figure 1: one trained by cross-entropy, one by a contrastive loss.
+
+    Args:
+        features: size of the pooled features.
+        embedding_size: output size of the projection head.
+        n_classes: number of classes.
+    """
+    figure, axes = plt.subplots(2, 1, figsize=(8.4, 3.9), height_ratios=(1.3, 2.05))
+    backbone = ["image", "backbone", f"pooling\n$\\mathbb{{R}}^{{{features}}}$"]
+    _chain(axes[0], [*backbone, f"linear head\n{n_classes} logits", "softmax"], [(3, r"trained by $\mathcal{L}_{CE}$")])
+    _chain(
+        axes[1],
+        [
+            *backbone,
+            f"projection head\n$\\mathbb{{R}}^{{{embedding_size}}}$, length 1",
+            f"linear head\n{n_classes} logits",
+        ],
+        [(3, r"trained by $\mathcal{L}_{SCL}$ or $\mathcal{L}_{TL}$, then dropped"), (4, "fitted on frozen features")],
+        bypass=(2, 4),
+    )
+    axes[0].set_title("(a) cross-entropy", loc="left", fontsize=10)
+    axes[1].set_title("(b) contrastive", loc="left", fontsize=10)
+    return figure
+
+
+def _chain(
+    axis: Axes, boxes: Sequence[str], notes: Sequence[tuple[int, str]], bypass: tuple[int, int] | None = None
+) -> None:
+    centres = np.arange(len(boxes)) * 2.1
+    for position, (centre, text) in enumerate(zip(centres, boxes)):
+        axis.add_patch(
+            FancyBboxPatch((centre - 0.75, -0.3), 1.5, 0.6, boxstyle="round,pad=0.05", fc="#eef3f8", ec="#446")
+        )
+        axis.text(centre, 0, text, ha="center", va="center", fontsize=8)
+        if position and not (bypass and position == bypass[1]):
+            _arrow(axis, (centres[position - 1] + 0.8, 0), (centre - 0.8, 0))
+    if bypass:
+        _arrow(axis, (centres[bypass[0]], 0.37), (centres[bypass[1]], 0.37), bend=-0.35)
+    for position, text in notes:
+        axis.text(centres[position], -0.62, text, ha="center", va="center", fontsize=7.5, style="italic")
+    axis.set(xlim=(-1, centres[-1] + 1), ylim=(-0.8, 1.25 if bypass else 0.5))
+    axis.axis("off")
+
+
+def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
+    axis.add_patch(
+        FancyArrowPatch(
+            start, end, arrowstyle="-|>", mutation_scale=10, color="#446", connectionstyle=f"arc3,rad={bend}"
+        )
+    )

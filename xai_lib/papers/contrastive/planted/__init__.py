@@ -1,0 +1,1 @@
+"""How the three losses do on what was planted in the drawn images."""

@@ -1,0 +1,108 @@
+"""How networks do on the planted data: by variant, by mode, and on what was planted to be mistaken."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from xai_lib import data as datasets
+from xai_lib import statistics, training
+from xai_lib.data import planted
+from xai_lib.run import train
+from xai_lib.run.settings import LOSSES, Settings
+
+# Variants with the same classes, so that accuracy means the same.
+ORIGINAL = "as in training"
+VARIANTS = (ORIGINAL, "shortcut-absent", "shortcut-swapped", "corrupted")
+
+
+def outcomes(run: Settings) -> pd.DataFrame:
+    """What every network says about every test image of every variant.
+
+    Returns:
+        Rows loss, seed, variant, index, label, predicted (class names), rare (bool), correct (bool), confidence.
+    """
+    parts = []
+    for variant in VARIANTS:
+        split = datasets.load(
+            "planted",
+            "test",
+            n=run.scale.n_test,
+            size=run.scale.size,
+            variant=None if variant == ORIGINAL else variant,
+        )
+        for loss in LOSSES:
+            for seed in run.seeds:
+                classifier = train.trained(run, loss, seed).classifier
+                logits = training.predict(classifier, split.to(run.device)).cpu()
+                names = np.array(split.classes)
+                rows = {
+                    "index": split.index,
+                    "label": names[split.labels.numpy()],
+                    "predicted": names[logits.argmax(dim=1).numpy()],
+                    "rare": split.factors["rare"].to_numpy(),
+                    "correct": (logits.argmax(dim=1) == split.labels).numpy(),
+                    "confidence": logits.softmax(dim=1).amax(dim=1),
+                }
+                parts.append(pd.DataFrame(rows).assign(loss=loss, seed=seed, variant=variant))
+    return pd.concat(parts, ignore_index=True)
+
+
+def questions(found: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy where each planting should show: question, loss, and :func:`statistics.summarise`'s columns."""
+    ours = found[found["variant"] == ORIGINAL]
+    in_pairs = {name for pair in planted.LOOK_ALIKE_PAIRS for name in pair}
+    has_rare = ours["label"].isin(set(ours.loc[ours["rare"], "label"]))
+    shortcut, swapped = planted.SHORTCUT_CLASS, planted.SWAPPED_CLASS
+
+    def of(rows: pd.DataFrame, question: str) -> pd.DataFrame:
+        return rows.assign(question=question, value=rows["correct"].astype(float))
+
+    def variant(name: str) -> pd.DataFrame:
+        return found[found["variant"] == name]
+
+    parts = [
+        of(ours, "all test images"),
+        of(ours[ours["label"].isin(in_pairs)], "look-alike classes"),
+        of(ours[has_rare & ~ours["rare"]], "common modes of classes with a rare one"),
+        of(ours[ours["rare"]], "modes that are rare in training"),
+        of(ours[ours["label"] == shortcut], f"{shortcut}, with the shortcut"),
+        of(variant("shortcut-absent").query("label == @shortcut"), f"{shortcut}, shortcut absent"),
+        of(variant("shortcut-swapped").query("label == @swapped"), f"{swapped}, with the shortcut of {shortcut}"),
+        of(variant("corrupted"), "corrupted images"),
+    ]
+    rows = pd.concat(parts, ignore_index=True)
+    summary = statistics.summarise(rows, by=("question", "loss"))
+    order = {part["question"].iloc[0]: place for place, part in enumerate(parts) if len(part)}
+    ranked = summary.assign(place=summary["question"].map(order), rank=summary["loss"].map(LOSSES.index))
+    return ranked.sort_values(["place", "rank"]).drop(columns=["place", "rank"]).reset_index(drop=True)
+
+
+def mistaken(found: pd.DataFrame) -> pd.DataFrame:
+    """The pairs of classes most often taken for each other: pair, share of all mistakes, planted (why, or "")."""
+    wrong = found[(found["variant"] == ORIGINAL) & ~found["correct"]]
+    pairs = [" – ".join(sorted(pair)) for pair in zip(wrong["label"], wrong["predicted"])]
+    shares = pd.Series(pairs, dtype=object).value_counts(normalize=True)
+    known = {" – ".join(sorted(pair)): "look-alikes" for pair in planted.LOOK_ALIKE_PAIRS}
+    known[" – ".join(sorted(planted.CO_OCCURRING_PAIR))] = "appear together"
+    return pd.DataFrame(
+        {"pair": shares.index, "share": shares.to_numpy(), "planted": [known.get(pair, "") for pair in shares.index]}
+    )
+
+
+def confidence(found: pd.DataFrame, run: Settings) -> pd.DataFrame:
+    """Mean confidence on known, corrupted and unseen objects: images, loss, mean over networks."""
+    unseen = datasets.load(
+        "planted", "test", n=run.scale.n_test, size=run.scale.size, variant="out-of-distribution"
+    ).to(run.device)
+    rows = []
+    for loss in LOSSES:
+        logits = torch.stack(
+            [training.predict(train.trained(run, loss, seed).classifier, unseen) for seed in run.seeds]
+        )
+        mine = found[found["loss"] == loss].groupby("variant")["confidence"].mean()
+        rows += [
+            {"images": "known objects", "loss": loss, "confidence": mine[ORIGINAL]},
+            {"images": "corrupted", "loss": loss, "confidence": mine["corrupted"]},
+            {"images": "unseen objects", "loss": loss, "confidence": float(logits.softmax(dim=2).amax(dim=2).mean())},
+        ]
+    return pd.DataFrame(rows)

@@ -1,0 +1,1 @@
+"""Matrices, hierarchies and training shares, computed from a run."""

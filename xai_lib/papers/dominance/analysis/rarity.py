@@ -1,0 +1,80 @@
+"""On planted images: does the least dominant cluster hold the mode that is rare in training?"""
+
+from dataclasses import replace
+from functools import cache
+
+import pandas as pd
+
+from xai_lib import statistics
+from xai_lib.papers.dominance import experiment
+from xai_lib.papers.dominance.method import detection
+from xai_lib.run.settings import Settings
+from xai_lib.statistics import Comparison
+
+RARE = tuple(rarity for rarity in detection.SHARES if rarity < 0.2)  # one of five modes with 0.2 is not rare
+
+
+@cache
+def hits(run: Settings, clustering: str) -> pd.DataFrame:
+    """Every trial: a class of a training. The columns of :func:`detection.suspects`, with rarity."""
+    rows = experiment.rare_clusters(run)
+    rows = rows[rows["clustering"] == clustering].rename(columns={"training_distance": "training distance"})
+    rarity = rows[["label", "seed", "rarity"]].drop_duplicates()
+    return detection.suspects(rows).merge(rarity, on=["label", "seed"])
+
+
+def power(run: Settings, clustering: str) -> pd.DataFrame:
+    """How often each score finds the rare cluster, by rarity: see :func:`detection.power`."""
+    return detection.power(hits(run, clustering))
+
+
+def purity(run: Settings) -> pd.DataFrame:
+    """How well K-means isolates the rare mode.
+
+    Returns:
+        rarity, held (share of the rare mode's images in the cluster that has most of them), pure (share of that
+        cluster's images that are of the rare mode), means over classes and trainings; trials.
+    """
+    rows = experiment.rare_clusters(run)
+    rows = rows[rows["clustering"] == "k-means"]
+    best = rows.loc[rows.groupby(["seed", "label"])["rare_mode_in"].idxmax()]
+    grouped = best.groupby("rarity")
+    return pd.DataFrame(
+        {"held": grouped["rare_mode_in"].mean(), "pure": grouped["rare_share"].mean(), "trials": grouped.size()}
+    ).reset_index()
+
+
+def suspected(run: Settings, clustering: str) -> pd.DataFrame:
+    """What one would find in the most suspect cluster, and how far down the list the rare cluster stands.
+
+    Returns:
+        score, rarity, share (of the rare mode among the most suspect cluster's images; for "random" the mean over
+        clusters), rank (of the rare cluster, 1 is the most suspect), means over classes and trainings; trials.
+    """
+    rows = experiment.rare_clusters(run)
+    rows = rows[rows["clustering"] == clustering]
+    found = hits(run, clustering).merge(
+        rows[["label", "seed", "cluster", "rare_share"]], on=["label", "seed", "cluster"]
+    )
+    of_any = rows.groupby(["label", "seed"])["rare_share"].mean().rename("of_any").reset_index()
+    found = found.merge(of_any, on=["label", "seed"])
+    found["share"] = found["rare_share"].where(found["score"] != "random", found["of_any"])
+    grouped = found.groupby(["score", "rarity"])
+    means = grouped[["share", "rank"]].mean().assign(trials=grouped.size()).reset_index()
+    return means.sort_values("score", key=lambda names: names.map(list(detection.SCORES).index), kind="stable")
+
+
+def against(run: Settings, clustering: str, other: str) -> Comparison:
+    """Hit rate of dominance minus that of another score of :data:`detection.SCORES`, over rare modes.
+
+    The unit is the training; the interval is over trainings and classes.
+    """
+    found = hits(run, clustering)
+    found = found[found["rarity"].isin(RARE)]
+    table = found.pivot(index=["seed", "label"], columns="score", values="hit")
+    difference = table["dominance"] - table[other]
+    by_training = difference.groupby("seed").mean().to_numpy()
+    compared = statistics.compare_differences(by_training[:, None], a="dominance", b=other, unit="seed")
+    interval = statistics.mean_interval(difference.unstack("label").to_numpy())  # [S,C], NaN where a mode is not rare
+    over = interval.interval_over.replace("images", "classes")
+    return replace(compared, low=interval.low, high=interval.high, interval_over=over, n_images=0)

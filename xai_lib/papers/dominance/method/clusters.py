@@ -1,0 +1,140 @@
+"""Part a class's images into kinds by k-means, and find the kind of other images (dominance paper §3.1, §4)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from xai_lib.papers.dominance.method.features import checked
+from xai_lib.randomness import uniform
+
+N_STARTS = 10  # of k-means; the best is kept
+_DISTANCES_AT_ONCE = 1 << 22  # 32 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """N images in P clusters; cluster 0 is the largest.
+
+    ``centres`` is float32 [P,D], ``assigned`` the cluster of each image, int64 [N], ``distance`` its Euclidean
+    distance to the centre of that cluster, float32 [N]. All are on the CPU.
+    """
+
+    centres: Tensor
+    assigned: Tensor
+    distance: Tensor
+
+
+def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
+    """The P clusters γ of least squared distance to their means (dominance paper §3.1), largest first.
+
+    Clusters of one size stand in the order of their centres, so that the same images always give the same numbers.
+
+    Args:
+        features: float [N,D], as :func:`xai_lib.papers.dominance.method.features.pooled` returns them.
+        n_clusters: P, at least 1 and at most the number of distinct images.
+        seed: of the starts.
+
+    Raises:
+        TypeError: if `features` is not a float tensor.
+        ValueError: if `features` is not finite [N,D], or there cannot be P clusters.
+    """
+    values = checked(features)
+    n_distinct = len(values.unique(dim=0))
+    if not 1 <= n_clusters <= n_distinct:
+        raise ValueError(
+            f"Expected n_clusters from 1 to {n_distinct}, the number of distinct images. Got {n_clusters}: "
+            "ask for fewer clusters or give more images."
+        )
+    found = best_of_starts(values.numpy(), n_clusters, seed)
+    sizes = np.bincount(found.labels_, minlength=n_clusters)
+    centres = found.cluster_centers_.astype(np.float32)
+    order = np.lexsort((*centres.T[::-1], -sizes))  # the last key comes first: size, then the centre's values
+    ordered = torch.from_numpy(centres[order])
+    return Clustering(ordered, *assign(features, ordered))
+
+
+def best_of_starts(values: np.ndarray, n_clusters: int, seed: int) -> KMeans:
+    """Scikit-learn's k-means of features [N,D], run until nothing moves; the best of ten starts."""
+    return KMeans(n_clusters, n_init=N_STARTS, tol=0, random_state=seed).fit(values)
+
+
+def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit images into a clustering: the nearest centre of each, the first of equally near ones (dominance paper §4).
+
+    Args:
+        features: float [M,D], of training images, say.
+        centres: float [P,D].
+
+    Returns:
+        The clusters int64 [M], and the Euclidean distances to their centres float32 [M].
+
+    Raises:
+        TypeError: if one is not a float tensor.
+        ValueError: if one is not finite [N,D], or the two differ in D.
+    """
+    distance, assigned = _distances(features, centres).min(dim=1)
+    return assigned, distance.float()
+
+
+def representatives(clustering: Clustering, n: int) -> list[Tensor]:
+    """The images that show best what a cluster has: the n nearest to its centre, nearest first.
+
+    Returns:
+        A list of P tensors of positions, int64 [up to n]; a cluster of fewer images gives all of them.
+
+    Raises:
+        ValueError: if `n` is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"Expected n of at least 1 image a cluster. Got {n}.")
+    nearest_first = clustering.distance.argsort(stable=True)
+    clusters = clustering.assigned[nearest_first]
+    return [nearest_first[clusters == cluster][:n] for cluster in range(len(clustering.centres))]
+
+
+def shuffled(assigned: Tensor, *, seed: int) -> Tensor:
+    """The control: clusters of the same sizes, to which the images are dealt at random and which thus mean nothing.
+
+    Args:
+        assigned: int64 [N].
+        seed: of the deal.
+
+    Returns:
+        int64 [N].
+    """
+    order = uniform(seed, torch.arange(len(assigned)), "shuffled clusters").argsort(stable=True)
+    return assigned[order]
+
+
+def nearest_distance(features: Tensor, reference: Tensor, k: int = 5) -> Tensor:
+    """How far an image is from what is known: the mean Euclidean distance to its k nearest reference images.
+
+    An image that is itself a reference is one of its own nearest, at distance 0.
+
+    Args:
+        features: float [M,D].
+        reference: float [R,D], of the training images of the class, say.
+        k: from 1 to R.
+
+    Returns:
+        float32 [M]; high is far.
+
+    Raises:
+        TypeError: if one is not a float tensor.
+        ValueError: if one is not finite [N,D], the two differ in D, or `k` is not in 1 to R.
+    """
+    if not 1 <= k <= len(reference):
+        raise ValueError(f"Expected k from 1 to {len(reference)}, the number of reference images. Got {k}.")
+    parts = features.split(max(1, _DISTANCES_AT_ONCE // len(reference)))
+    return torch.cat([_distances(part, reference).topk(k, largest=False).values.mean(1) for part in parts]).float()
+
+
+def _distances(features: Tensor, others: Tensor) -> Tensor:
+    """Euclidean distances, float64 [M,R]."""
+    a, b = checked(features), checked(others)
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"Expected features of the same layer, [M,D] and [R,D]. Got D {a.shape[1]} and {b.shape[1]}.")
+    return torch.cdist(a, b)

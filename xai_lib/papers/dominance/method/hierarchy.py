@@ -1,0 +1,180 @@
+"""The clusters of a class from most to least dominant, and how well one order describes all pairs (paper §3.4)."""
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse, special
+
+from xai_lib.papers.dominance.method.matrix import NO_DOMINANCE, matrix, oriented
+from xai_lib.statistics.intervals import RESAMPLES, percentile_interval
+
+_STEPS, _TOLERANCE = 200, 1e-12  # of Newton's method; 5 to 15 steps are common
+
+
+@dataclass(frozen=True)
+class Triples:
+    """How many triples of clusters have no order: i dominates j, j dominates k, and k dominates i.
+
+    ``n`` triples have a dominant cluster in each of their three pairs, ``cyclic`` of them go round; of tournaments
+    drawn at random a quarter does. ``decided`` are those whose three pairs all differ significantly from 0.5,
+    ``decided_cyclic`` of them go round; None where no p-values were given.
+    """
+
+    n: int
+    cyclic: int
+    decided: int | None
+    decided_cyclic: int | None
+
+
+def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
+    """The clusters of one class, each with its place in the hierarchy.
+
+    Args:
+        values: as :func:`xai_lib.papers.dominance.method.matrix.pairs` takes them.
+
+    Returns:
+        A row a cluster, in the order of their numbers, with the columns
+
+        - cluster, dominance: the mean of its D over the other clusters (relative dominance), in [0, 1];
+        - low, high: 95 % bootstrap interval, mosaics resampled within pairs; NaN where one of its pairs has one value;
+        - rank: 1 is the most dominant; equal ones in the order of their numbers, one without a value last;
+        - first, last: share of the resamples in which it has the highest (lowest) relative dominance, ties shared; NaN
+          where a cluster has no value or a pair only one;
+        - strength: of :func:`bradley_terry`, pairs weighted by their mosaics; mean 0; strength_rank: 1 is the highest.
+
+    Raises:
+        ValueError: as :func:`xai_lib.papers.dominance.method.matrix.pairs`.
+    """
+    frame = oriented(values)
+    of_pairs = frame.groupby(["first", "second"])["value"].agg(dominance="mean", n="count").reset_index()
+    dominance = matrix(of_pairs)
+    strengths = bradley_terry(dominance, matrix(of_pairs, "n"))
+    relative, draws = np.split(_relative(frame, len(dominance)), [1])  # [1,P], [R,P]
+    intervals = np.array([percentile_interval(of_cluster) for of_cluster in draws.T])
+    return pd.DataFrame(
+        {
+            "cluster": np.unique(of_pairs[["first", "second"]]),
+            "dominance": relative[0],
+            "low": intervals[:, 0],
+            "high": intervals[:, 1],
+            "rank": _ranks(relative[0]),
+            "first": _share_highest(draws),
+            "last": _share_highest(-draws),
+            "strength": strengths,
+            "strength_rank": _ranks(strengths),
+        }
+    )
+
+
+def triples(matrix: np.ndarray, p: np.ndarray | None = None, level: float = 0.05) -> Triples:
+    """Count intransitive triples.
+
+    Args:
+        matrix: dominance [P,P], entry i, j that of i over j; NaN and 0.5 have no dominant cluster.
+        p: p-values [P,P] of the pairs.
+        level: a pair differs from 0.5 if its p-value is below this.
+    """
+    wins = matrix > NO_DOMINANCE
+    has_winner = wins | wins.T
+    decided = np.zeros_like(wins) if p is None else has_winner & (p < level)
+    found = []  # a row a triple: has an order or a cycle, is decided, goes round
+    for i, j, k in itertools.combinations(range(len(matrix)), 3):
+        whole, sure = (bool(known[i, j] and known[j, k] and known[i, k]) for known in (has_winner, decided))
+        found.append((whole, sure, whole and wins[i, j] == wins[j, k] == wins[k, i]))
+    whole, sure, cyclic = np.array(found, dtype=bool).reshape(-1, 3).T
+    return Triples(
+        n=int(whole.sum()),
+        cyclic=int(cyclic.sum()),
+        decided=None if p is None else int(sure.sum()),
+        decided_cyclic=None if p is None else int((sure & cyclic).sum()),
+    )
+
+
+def bradley_terry(matrix: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Strengths s under which D_ij is close to sigma(s_i - s_j): maximum quasi-likelihood of fractional wins.
+
+    With equal weights of all pairs their order is that of the row means: at the maximum, the sum over j of
+    sigma(s_i - s_j) is that of D_ij, and it rises with s_i. What strengths add is distances, and :func:`misfit`.
+
+    Args:
+        matrix: dominance [P,P] in [0, 1], D_ji = 1 - D_ij; NaN is a pair without a value.
+        weights: how many mosaics each pair stands for, symmetric [P,P]; None is 1 each. The diagonal is not read.
+
+    Returns:
+        float64 [P] with mean 0; NaN for a cluster without any pair. Where some clusters have all the energy against
+        the others, or never met them, the maximum is at infinity: half a win is then added to either side of every
+        pair, as if it had one more mosaic that nobody dominates.
+    """
+    weight = np.where(np.isnan(matrix), 0, 1 if weights is None else weights).astype(float)
+    np.fill_diagonal(weight, 0)
+    met = weight.any(axis=1)
+    strengths = np.full(len(matrix), np.nan)
+    if met.any():
+        among = np.ix_(met, met)
+        strengths[met] = _fit(np.nan_to_num(weight * matrix)[among])
+    return strengths
+
+
+def misfit(matrix: np.ndarray, strengths: np.ndarray) -> float:
+    """The largest |D_ij - sigma(s_i - s_j)| over all pairs with a value, in [0, 1]: 0 if strengths say it all.
+
+    NaN if no pair has a value.
+    """
+    gaps = np.abs(matrix - special.expit(strengths[:, None] - strengths))
+    return float(np.nanmax(gaps)) if np.isfinite(gaps).any() else math.nan
+
+
+def _fit(wins: np.ndarray) -> np.ndarray:
+    """Strengths with mean 0 that maximise the quasi-likelihood of ``wins`` [P,P] (of row over column)."""
+    n_parts, _ = sparse.csgraph.connected_components(sparse.csr_array(wins), directed=True, connection="strong")
+    if n_parts > 1:
+        wins = wins + (1 - np.eye(len(wins))) / 2
+    met, strengths = wins + wins.T, np.zeros(len(wins))
+    for _ in range(_STEPS):
+        gaps = strengths[:, None] - strengths
+        gradient = (wins - met * special.expit(gaps)).sum(axis=1)
+        slopes = met * special.expit(gaps) * special.expit(-gaps)
+        curvature = np.diag(slopes.sum(axis=1)) - slopes
+        step = np.linalg.lstsq(curvature, gradient)[0]  # the shortest: its mean is 0
+        size = np.ptp(step)
+        if size < _TOLERANCE:
+            break
+        strengths += step * math.log1p(size) / size  # a step so damped always rises (Sun & Tran-Dinh 2019, nu = 2)
+    return strengths - strengths.mean()
+
+
+def _relative(values: pd.DataFrame, n_clusters: int) -> np.ndarray:
+    """Relative dominance [1 + R,P]: as it is, then of R resamples, mosaics drawn anew within each pair.
+
+    Draws of a pair are stretched by sqrt(n / (n - 1)), which makes their variance that of a mean of n values.
+    """
+    total, n_pairs = np.zeros((1 + RESAMPLES, n_clusters)), np.zeros(n_clusters)
+    for (i, j), (_, shares) in zip(
+        itertools.combinations(range(n_clusters), 2), values.groupby(["first", "second"])["value"]
+    ):
+        shares = shares.dropna().to_numpy()
+        n = len(shares)
+        if n == 0:
+            continue
+        drawn = np.random.default_rng([i, j, n, RESAMPLES]).integers(n, size=(RESAMPLES, n))
+        stretch = math.sqrt(n / (n - 1)) if n > 1 else math.nan
+        dominance = shares.mean() + np.r_[0, stretch * (shares[drawn].mean(axis=1) - shares.mean())]
+        total[:, i] += dominance
+        total[:, j] += 1 - dominance
+        n_pairs[[i, j]] += 1
+    with np.errstate(invalid="ignore"):
+        return total / n_pairs
+
+
+def _ranks(numbers: np.ndarray) -> np.ndarray:
+    """1 for the highest of ``numbers`` [P], equal ones (to 9 decimals) in their order, NaN last: int64 [P]."""
+    return np.argsort(np.argsort(-np.round(numbers, 9), kind="stable")) + 1
+
+
+def _share_highest(draws: np.ndarray) -> np.ndarray:
+    """How often each of P columns of ``draws`` [R,P] is the highest, ties shared; NaN where a draw is NaN."""
+    highest = np.where(np.isnan(draws).any(axis=1, keepdims=True), np.nan, draws == draws.max(axis=1, keepdims=True))
+    return (highest / highest.sum(axis=1, keepdims=True)).mean(axis=0)

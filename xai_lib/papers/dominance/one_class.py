@@ -1,0 +1,152 @@
+"""One call from a network and the images of a class to the hierarchy of their clusters."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from xai_lib import explainers
+from xai_lib.data import imagenet
+from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.normalise import min_max, relu
+from xai_lib.explainers.passes import images_at_once, logits_of
+from xai_lib.page.names import LETTERS
+from xai_lib.papers.dominance import figures
+from xai_lib.papers.dominance.method import clusters, energy, features, hierarchy, matrix, mosaics, pairwise, share
+from xai_lib.papers.dominance.ranking import ClusterRanking
+from xai_lib.your_model import check_model, default_layer
+from xai_lib.your_pictures import normalised, pictures
+
+_REPRESENTATIVES, _EXAMPLES = 8, 4
+
+
+def rank_clusters(
+    model: nn.Module,
+    images: Tensor | Path | str | Sequence[Path | str],
+    target: int,
+    *,
+    training: Tensor | Path | str | Sequence[Path | str] | None = None,
+    classes: Sequence[str] | None = None,
+    layer: str | None = None,
+    explainer: str = "grad-cam",
+    n_clusters: int = 5,
+    n_mosaics: int = 25,
+    resized: bool = False,
+    size: int = 224,
+    mean: Sequence[float] = imagenet.MEAN,
+    std: Sequence[float] = imagenet.STD,
+    seed: int = 0,
+) -> ClusterRanking:
+    """Part the images of a class into clusters and rank these by dominance (dominance paper §3).
+
+    Args:
+        model: images [B,3,H,W] -> logits [B,C], in evaluation mode; all is computed on its device.
+        images: of one class, which the network was not trained on: a folder, files, or a tensor [N,3,H,W], uint8 or
+            float in [0,1]. Files are resized so that the shorter side has 8/7 of ``size``, and cut to their middle.
+        target: number of the class among the network's.
+        training: images of the class that the network was trained on; None leaves the training shares out.
+        classes: names of the C classes; None for their numbers.
+        layer: dotted name of the layer of features and maps; None is the network's default, or its last spatial layer.
+        explainer: a registered one.
+        n_clusters: P, from 2 to 26; each needs an image.
+        n_mosaics: of each of P (P - 1) / 2 pairs.
+        resized: scale mosaics to the size of one image, for a network that takes no other.
+        size: side in pixels of what the network is shown, for files.
+        mean, std: colour statistics that the network was trained with; ImageNet's by default.
+        seed: of clusters and mosaics.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: if an image cannot be read, there are fewer images than clusters, the
+            network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
+    """
+    needs = explainers.about(explainer).needs
+    if needs:
+        raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {needs}.")
+    device = next(model.parameters()).device
+    shown, files = pictures(images, size)
+    if not 2 <= n_clusters <= min(len(shown), len(LETTERS)):
+        raise ValueError(f"Expected n_clusters from 2 to 26, at most one an image. Got {n_clusters} for {len(shown)}.")
+    x = normalised(shown.to(device), mean, std)
+    title = _checked(model, x, target, classes, resized)
+    layer = default_layer(model, _mosaic(x, resized)) if layer is None else find_layer(model, layer)[0]
+    found = clusters.kmeans(features.pooled(model, _batches(x), layer), n_clusters, seed=seed)
+    sizes = found.assigned.bincount(minlength=n_clusters)
+    shares = None
+    if training is not None:
+        seen = normalised(pictures(training, size)[0], mean, std)
+        of_training = features.pooled(model, (batch.to(device) for batch in _batches(seen)), layer)
+        fitted, _ = clusters.assign(of_training, found.centres)
+        shares = share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
+
+    explain = energy.of_explainer(model, explainer, layer)
+    draws = {"n": n_mosaics, "seed": seed, "purpose": "rank_clusters"}
+    values = pairwise.pairwise(x, target, found.assigned, explain, resized=resized, **draws)
+    if values["value"].isna().all():
+        raise ValueError(f"Expected maps with a positive value. Got none of {title}: look at the layer.")
+    of_pairs, order = matrix.pairs(values), hierarchy.hierarchy(values).sort_values("rank", ignore_index=True)
+    order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
+    order.insert(2, "images", sizes.numpy()[order["cluster"]])
+    nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
+    furthest = of_pairs.loc[(of_pairs["dominance"] - matrix.NO_DOMINANCE).abs().idxmax()]
+    chosen = values[(values["first"] == furthest["first"]) & (values["second"] == furthest["second"])][:_EXAMPLES]
+    _, drawn = pairwise.draw(found.assigned, **draws)
+    with torch.no_grad():
+        right = torch.cat([logits_of(model, batch).argmax(1) == target for batch in _batches(x)])
+    return ClusterRanking(
+        title=title,
+        hierarchy=order,
+        pairs=of_pairs,
+        matrix=matrix.matrix(of_pairs),
+        assigned=found.assigned,
+        representatives=[[files[n] if files else n for n in members] for members in nearest],
+        shares=shares,
+        recognised=right.float().mean().item(),
+        pictures={f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)},
+        examples=_examples(shown, x, target, chosen, drawn, explain, resized),
+    )
+
+
+def _checked(model: nn.Module, x: Tensor, target: int, classes: Sequence[str] | None, resized: bool) -> str:
+    """The name of the class, of a network and a class that can be explained on these images and their mosaics."""
+    check_model(model, x[:1], None if classes is None else len(classes))
+    try:
+        check_model(model, _mosaic(x, resized), None)
+    except ValueError as error:
+        raise ValueError(f"{error} Mosaics are four images: resized=True scales them to the size of one.") from error
+    with torch.no_grad():
+        n_classes = model(x[:1]).shape[1]
+    if type(target) is not int or not 0 <= target < n_classes:
+        raise ValueError(f"Expected target as the number of a class, 0 to {n_classes - 1}. Got {target!r}.")
+    return f"class {target}" if classes is None else classes[target]
+
+
+def _examples(
+    shown: Tensor,
+    x: Tensor,
+    target: int,
+    values: pd.DataFrame,
+    drawn: mosaics.Mosaics,
+    explain: energy.Explain,
+    resized: bool,
+) -> list[figures.Shown]:
+    """The mosaics of some rows of ``values``, with their maps and the share of the first cluster."""
+    places = torch.tensor(values.index.to_list())
+    images, index = drawn.images[places], places.to(x.device)
+    maps = explain(mosaics.assemble(x[images.to(x.device)], resized), torch.full_like(index, target), index)
+    names = LETTERS[values["first"].iloc[0]], LETTERS[values["second"].iloc[0]]
+    return [
+        figures.Shown(image, heat, first, f"{names[0]} has {100 * value:.0f} %", names)
+        for image, heat, first, value in zip(
+            mosaics.assemble(shown[images], resized), min_max(relu(maps)).cpu(), drawn.first[places], values["value"]
+        )
+    ]
+
+
+def _mosaic(x: Tensor, resized: bool) -> Tensor:
+    return mosaics.assemble(x[:1].expand(4, -1, -1, -1)[None], resized)
+
+
+def _batches(x: Tensor) -> tuple[Tensor, ...]:
+    return x.split(images_at_once(x, None))

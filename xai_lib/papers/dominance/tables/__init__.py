@@ -1,0 +1,1 @@
+"""Tables of the part. The paper prints no numbers."""

@@ -1,0 +1,1 @@
+"""Ten methods against the usual metrics: which metrics can be trusted?"""

@@ -1,0 +1,69 @@
+"""What a map costs: passes through the network, time and memory, measured on one batch."""
+
+import os
+import time
+from collections.abc import Callable
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from xai_lib.data.split import Split
+from xai_lib.explainers.subject import Subject
+
+
+def cost(subject: Subject, method: str, settings: dict, images: Split) -> dict[str, float]:
+    """Cost of explaining the true class of ``images`` in one batch, an image.
+
+    Returns:
+        ``forwards`` (images that went through the network, in whole or in part), ``seconds``, and ``megabytes`` (the
+        most that tensors held at a time, beyond what was there before; 10⁶ bytes). Seconds and megabytes depend on the
+        machine; on a processor, memory outside of tensors is not seen.
+    """
+    x = images.normalise(images.images.to(subject.device))
+    labels, index = images.labels.to(subject.device), images.index.to(subject.device)
+    passed = 0
+
+    def count(_module: object, inputs: tuple) -> None:
+        nonlocal passed
+        passed += len(inputs[0])
+
+    def explain() -> None:
+        subject.raw_maps(method, settings, x, labels, index)
+
+    explain()  # the first call also loads libraries, and takes statistics that serve all images
+    _wait(subject.device)
+    handle = subject.network.register_forward_pre_hook(count)
+    try:
+        started = time.perf_counter()
+        explain()
+        _wait(subject.device)
+        seconds = time.perf_counter() - started
+    finally:
+        handle.remove()
+    return {
+        "forwards": passed / len(x),
+        "seconds": seconds / len(x),
+        "megabytes": _peak_bytes(explain, subject.device) / 1e6 / len(x),
+    }
+
+
+def _peak_bytes(work: Callable[[], None], device: torch.device) -> int:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return torch.cuda.max_memory_allocated(device) - before
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler reports each start and stop on stderr
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
+        work()
+    held = peak = 0
+    for event in record.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

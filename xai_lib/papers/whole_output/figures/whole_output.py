@@ -1,0 +1,204 @@
+"""Figures of whole-output explanations: their maps, what deleting the maps' pixels does, and where the energy is."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from xai_lib.page.images import bare, overlay, show
+from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
+from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
+from xai_lib.papers.whole_output.method.explanation import WholeOutput
+
+_ABREAST = 3  # classes of a cluster, or panels of curves
+
+
+def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Figure:
+    """Figure 3 of the paper: the image, and for each confusion cluster its map, then the CWOX-2s maps of its classes.
+
+    Frames tell clusters apart. Every map is drawn from 0 to its own maximum: colours say where, not how much.
+
+    Args:
+        image: float [3,H,W] in [0,1].
+        output: with maps of "cwox-2s".
+        names: of the network's classes.
+    """
+    rows = [
+        (number, classes[start : start + _ABREAST])
+        for number, classes in enumerate(_ranked(output))
+        for start in range(0, len(classes), _ABREAST)
+    ]
+    width = 2 + max(len(classes) for _, classes in rows)
+    titles = _titles(output, names, width)
+    figure, axes = _pictures(len(rows), width, text=[[titles[label] for label in classes] for _, classes in rows])
+    _image(axes[0, 0], image)
+    drawn = set()
+    for line, (number, classes) in zip(axes, rows):
+        if number not in drawn:
+            drawn.add(number)
+            together = sum(
+                float(output.probabilities[output.classes.index(label)]) for label in output.clusters[number]
+            )
+            _map(line[1], image, output.cluster_maps[number], number, f"cluster {number + 1}\n{together:.3f}")
+        for axis, label in zip(line[2:], classes):
+            _map(axis, image, _of_class(output, "cwox-2s", label), number, titles[label])
+    _without_empty(axes)
+    return figure
+
+
+def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], methods: Sequence[str]) -> Figure:
+    """The maps of all top classes by several methods, a row a method (Figures 1, 2, 8 and 9 of the paper).
+
+    Frames say which classes are in one confusion cluster. Every map is drawn from 0 to its own maximum.
+
+    Args:
+        image: float [3,H,W] in [0,1].
+        output: with maps of all ``methods``.
+        names: of the network's classes.
+        methods: in the order of the rows.
+    """
+    shown = [(number, label) for number, classes in enumerate(_ranked(output)) for label in classes]
+    titles = _titles(output, names, 1 + len(shown))
+    figure, axes = _pictures(len(methods), 1 + len(shown), text=[list(titles.values())] + [[]] * (len(methods) - 1))
+    _image(axes[0, 0], image)
+    for row, (line, method) in enumerate(zip(axes, methods)):
+        for axis, (number, label) in zip(line[1:], shown):
+            _map(axis, image, _of_class(output, method, label), number, "" if row else titles[label])
+        line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=TEXT)
+    _without_empty(axes)
+    return figure
+
+
+def contrastive_curves(frame: pd.DataFrame) -> Figure:
+    """Figure 6 of the paper: probabilities of a class and of its rivals while a map's salient pixels are deleted.
+
+    A panel a method. Each curve ends at its map's own number of salient pixels; shaded is what lies beyond the
+    smallest of them, up to which CAUC compares the methods.
+
+    Args:
+        frame: rows with method, removed (share of the pixels), target and rivals (probabilities), score
+            (target · (1 − rivals)), and the names target_name and rival_names, the same in all rows.
+    """
+    methods = list(frame["method"].unique())
+    lines = {
+        "target": (f"P({frame['target_name'].iloc[0]})", {"color": "#0072B2", "linewidth": 1.8}),
+        "rivals": (f"P({frame['rival_names'].iloc[0]})", {"color": "#D55E00", "linewidth": 1.8, "linestyle": "--"}),
+        "score": ("contrastive score", {"color": "black", "linewidth": 2.2, "linestyle": ":"}),
+    }
+    width = min(_ABREAST, len(methods))
+    height = math.ceil(len(methods) / width)
+    size = (PAGE_WIDTH, 2.3 * height + 0.7)
+    figure, axes = plt.subplots(height, width, figsize=size, sharex=True, sharey=True, squeeze=False)
+    ends = frame.groupby("method")["removed"].max()
+    for axis, method in zip(axes.flat, methods):
+        rows = frame[frame["method"] == method]
+        for column, (label, look) in lines.items():
+            axis.plot(rows["removed"], rows[column], label=label, **look)
+            axis.plot(rows["removed"].iloc[-1:], rows[column].iloc[-1:], "o", color=look["color"], markersize=4)
+        axis.axvspan(ends.min(), 2, color="0.92", linewidth=0, zorder=0)
+        axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL, labelbottom=True)
+    for axis in axes.flat[len(methods) :]:
+        axis.axis("off")
+    axes[0, 0].set(xlim=(0, 1.04 * ends.max()), ylim=(-0.02, 1.02))
+    figure.supxlabel("share of the pixels deleted", fontsize=SMALL)
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False
+    )
+    return figure
+
+
+def part_energy(frame: pd.DataFrame) -> Figure:
+    """Share of a map's energy in the planted part that tells look-alikes apart; dotted, the share of a random map.
+
+    Args:
+        frame: rows with base, method, mean, low, high; a panel a base explainer, a line a method.
+    """
+    bases, methods = list(frame["base"].unique()), list(frame["method"].unique())
+    size = (PAGE_WIDTH, 0.3 * len(methods) + 1.0)
+    figure, axes = plt.subplots(1, len(bases), figsize=size, sharex=True, sharey=True, squeeze=False)
+    for axis, base in zip(axes[0], bases):
+        rows = frame[frame["base"] == base]
+        places = rows["method"].map(methods.index)
+        axis.errorbar(
+            rows["mean"],
+            places,
+            xerr=[rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
+            fmt="o",
+            color="#0072B2",
+            markersize=5,
+            linewidth=1.6,
+        )
+        for chance in rows.loc[rows["method"] == "random", "mean"]:
+            axis.axvline(chance, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
+        axis.set_title(METHOD_NAMES[base], fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL)
+    axes[0, 0].set_yticks(range(len(methods)), [textwrap.fill(WHOLE_OUTPUT_NAMES[method], 16) for method in methods])
+    axes[0, 0].set(xlim=(0, None), ylim=(len(methods) - 0.5, -0.5))
+    figure.supxlabel("share of the energy in the differing part, with 95 % interval", fontsize=SMALL)
+    return figure
+
+
+def _ranked(output: WholeOutput) -> list[list[int]]:
+    """Each cluster's classes, the most probable first."""
+    return [sorted(cluster, key=output.classes.index) for cluster in output.clusters]
+
+
+def _of_class(output: WholeOutput, method: str, label: int) -> Tensor:
+    return output.class_maps[method][output.classes.index(label)]
+
+
+def _titles(output: WholeOutput, names: Sequence[str], width: int) -> dict[int, str]:
+    """Name, broken to fit a panel of ``width`` abreast, and probability of each class."""
+    return {
+        label: f"{_broken(names[label], width)}\n{float(probability):.3f}"
+        for label, probability in zip(output.classes, output.probabilities)
+    }
+
+
+def _broken(name: str, width: int) -> str:
+    """A name in lines that fit a picture of ``width`` abreast."""
+    return textwrap.fill(name, int(_side(width) * 72 / (0.6 * TEXT)))
+
+
+def _side(width: int) -> float:
+    """Inches of a picture of so many abreast."""
+    return min(PAGE_WIDTH / 4, PAGE_WIDTH / width)
+
+
+def _pictures(height: int, width: int, *, text: Sequence[Sequence[str]]) -> tuple[Figure, np.ndarray]:
+    """A figure of bare square panels close together, with room for the longest text above each row."""
+    lines = [max((title.count("\n") + 1 for title in titles), default=0) for titles in text]
+    size = (_side(width) * width, _side(width) * height + 0.2 * sum(lines) + 0.08 * height)
+    figure, axes = plt.subplots(height, width, figsize=size, squeeze=False, layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
+    for axis in axes.flat:
+        bare(axis)
+    return figure, axes
+
+
+def _without_empty(axes: np.ndarray) -> None:
+    for axis in axes.flat:
+        if not axis.images:
+            axis.axis("off")
+
+
+def _image(axis: Axes, image: Tensor) -> None:
+    show(axis, image)
+    axis.set_title("image", fontsize=TEXT)
+
+
+def _map(axis: Axes, image: Tensor, heat: Tensor, cluster: int, title: str) -> None:
+    """Draw a map that is not negative, in the frame of its cluster; one without a positive value says so."""
+    highest = float(heat.max())
+    overlay(axis, image, heat / highest if highest > 0 else heat)
+    if highest <= 0:
+        axis.text(0.5, 0.5, "empty", color="white", ha="center", va="center", fontsize=SMALL, transform=axis.transAxes)
+    axis.set_title(title, fontsize=TEXT)
+    axis.spines[:].set(visible=True, edgecolor=COLOURS[cluster % len(COLOURS)], linewidth=2.5)

@@ -1,0 +1,1 @@
+"""Confusion clusters, contrastive maps in two stages, and how faithful they are."""

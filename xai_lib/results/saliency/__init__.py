@@ -1,1 +1,0 @@
-"""The saliency paper's tables and what it argues, computed from a run of the benchmark."""

@@ -1,1 +1,0 @@
-"""The whole-output paper's tables and what it claims, computed from a run."""

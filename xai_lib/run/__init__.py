@@ -1,0 +1,1 @@
+"""Run it: settings, stages and their store, the workflow, provenance, the notebooks."""

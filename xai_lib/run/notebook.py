@@ -1,0 +1,69 @@
+"""Run a notebook with parameters; what appears under the output's name is whole and free of errors."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from xai_lib.files import atomically
+
+_START_SECONDS = 300  # for a kernel to answer, on a machine with all its cores at work
+
+
+class NotebookError(RuntimeError):
+    """A notebook that did not run to its end."""
+
+
+def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> None:
+    """Run ``notebook`` from the current folder and write it, with its outputs, to ``output``.
+
+    If a cell raises, ``output`` is left as it was, and the notebook up to that cell is kept beside it as
+    ``<name>.failed.ipynb``.
+
+    Args:
+        notebook: the source; its cell tagged ``parameters`` declares what it takes.
+        output: where the executed notebook goes; folders are made.
+        parameters: name -> plain value.
+
+    Raises:
+        ValueError: if the notebook does not declare a parameter.
+        NotebookError: if a cell raises, one line with the cell's number as the kept notebook shows it, the error and
+            where to look; or if the kernel dies.
+    """
+    import papermill  # takes a second, which listing cells should not
+    from nbclient.exceptions import DeadKernelError
+
+    known = declared(notebook)
+    if unknown := sorted(set(parameters) - set(known)):
+        raise ValueError(
+            f"Expected parameters that {notebook} declares ({', '.join(known) or 'none'}). Got {', '.join(unknown)}."
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    # A folder of its own: the process of a killed workflow may still be writing the same notebook.
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / output.name
+        try:
+            papermill.execute_notebook(
+                notebook, draft, dict(parameters), progress_bar=False, start_timeout=_START_SECONDS
+            )
+        except papermill.PapermillExecutionError as error:
+            _publish(draft, failed)
+            raise NotebookError(
+                f"{notebook} failed in cell [{error.exec_count}]: {error.ename}: {error.evalue} (all of it: {failed})"
+            ) from error
+        except DeadKernelError as error:
+            raise NotebookError(f"{notebook} failed: its kernel died, most likely for want of memory.") from error
+        _publish(draft, output)
+    failed.unlink(missing_ok=True)
+
+
+def declared(notebook: Path) -> list[str]:
+    """Names of the parameters that a notebook declares."""
+    import papermill
+
+    return list(papermill.inspect_notebook(notebook))
+
+
+def _publish(draft: Path, output: Path) -> None:
+    with atomically(output) as file:
+        file.write(draft.read_bytes())

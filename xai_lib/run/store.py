@@ -1,0 +1,235 @@
+"""Content-addressed artefacts: a cell of work is computed once, under the hash of its configuration.
+
+``<root>/<stage>/<key>/`` holds a finished cell: what its work wrote, ``provenance.json``, and ``done.json`` (the list
+of files, written last). Beside it, ``<key>.work/`` is where unfinished work lives, kept across kills and errors so that
+it can be resumed, and ``<key>.lock`` lets one process at a time work on a key.
+"""
+
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xai_lib.files import PART_SUFFIX, read_json, sync_directory, write_json
+from xai_lib.run import provenance
+from xai_lib.run.cell import Cell, canonical_json
+
+_FULL_BYTES = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+class CorruptArtefactError(RuntimeError):
+    """A finished cell whose files are not those that were written."""
+
+
+class Store:
+    """A folder of finished and unfinished cells, shared by any number of processes of one machine or file system."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Use ``root``, else the environment variable ``XAI_STORE``, else ``.store``; made when first needed."""
+        self.root = Path(root or os.environ.get("XAI_STORE") or ".store")
+
+    def path(self, cell: Cell) -> Path:
+        """Where the finished cell lies, or will lie."""
+        return self.root / cell.stage / cell.key
+
+    def is_done(self, cell: Cell) -> bool:
+        """Whether the cell is finished; compares the files' names and sizes with those written.
+
+        Raises:
+            CorruptArtefactError: if a finished cell has lost a file or part of one.
+        """
+        if not self.path(cell).exists():
+            return False
+        for file, written in self._manifest(cell).items():
+            if not file.is_file() or file.stat().st_size != written["bytes"]:
+                raise _corrupt(self.path(cell), f"{file.name} is {'cut short' if file.is_file() else 'missing'}")
+        return True
+
+    def verify(self, cell: Cell) -> None:
+        """Compare every byte of a finished cell with the hashes taken when it was written.
+
+        Raises:
+            CorruptArtefactError: naming the first file that differs.
+        """
+        for file, written in self._manifest(cell).items():
+            if not file.is_file() or _sha256(file) != written["sha256"]:
+                raise _corrupt(self.path(cell), f"{file.name} is not what was written")
+
+    def compute(self, cell: Cell, work: Callable[[Path], None], *, parents: Sequence[Cell] = ()) -> Path:
+        """The folder of the finished cell, computed now if it is not there.
+
+        ``work(folder)`` writes its results into ``folder``. After a kill, an error or a full disk the same call runs it
+        again in the same folder, with all it had written: it may go on from a checkpoint of its own. A process that
+        asks for a key another one is working on waits for it.
+
+        Args:
+            cell: what to compute.
+            work: the computation; only called if the cell is not done.
+            parents: finished cells it reads; their keys must stand in ``cell.config``, or a change in them would go
+                unnoticed.
+
+        Raises:
+            ValueError: if a parent's key is not in the config.
+            FileNotFoundError: if a parent is not computed, or ``work`` wrote nothing.
+            CorruptArtefactError: as :meth:`is_done`.
+            OSError: ENOSPC, if the disk is full: nothing is lost.
+        """
+        if self.is_done(cell):
+            return self.path(cell)
+        self._check_parents(cell, parents)
+        folder = self.path(cell).with_name(cell.key + ".work")
+        with _clear_if_full(cell, folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(self.path(cell).with_name(cell.key + ".lock"), cell):
+                if self.is_done(cell):  # by the process this one waited for
+                    return self.path(cell)
+                folder.mkdir(exist_ok=True)
+                if not (folder / "done.json").exists():  # else killed between the last file and the rename
+                    _attempt(cell, work, folder, parents)
+                    _seal(folder)
+                folder.rename(self.path(cell))
+                sync_directory(folder.parent)
+        return self.path(cell)
+
+    def _manifest(self, cell: Cell) -> dict[Path, dict[str, Any]]:
+        folder = self.path(cell)
+        try:
+            return {folder / name: written for name, written in read_json(folder / "done.json")["files"].items()}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _corrupt(folder, "done.json cannot be read") from error
+
+    def _check_parents(self, cell: Cell, parents: Sequence[Cell]) -> None:
+        text = canonical_json(cell.config)
+        for parent in parents:
+            if parent.key not in text:
+                raise ValueError(
+                    f"Expected the key of each parent in the config of {cell.stage!r}. Got none of {parent.stage!r} "
+                    f"({parent.key[:12]}…): add it, or a change of {parent.stage!r} would go unnoticed."
+                )
+            if not self.is_done(parent):
+                raise FileNotFoundError(
+                    f"Expected {self.path(parent)} before {cell.stage!r} is computed. Got nothing there: "
+                    f"compute {parent.stage!r} first."
+                )
+
+
+def _attempt(cell: Cell, work: Callable[[Path], None], folder: Path, parents: Sequence[Cell]) -> None:
+    """Run ``work`` once, keeping account of this and earlier attempts in the folder's provenance."""
+    file = folder / "provenance.json"
+    attempts = _earlier_attempts(folder)
+    attempt = {"started": provenance.now(), "ended": None, "outcome": None, **provenance.software()}
+    attempts.append(attempt)
+
+    def record(ended: str | None, outcome: str | None) -> None:
+        attempt.update(ended=ended, outcome=outcome, **provenance.hardware())
+        seconds = sum(provenance.seconds_between(each["started"], each["ended"]) for each in attempts if each["ended"])
+        write_json(
+            file,
+            {
+                "stage": cell.stage,
+                "key": cell.key,
+                "config": cell.config,
+                "parents": {parent.key: parent.stage for parent in parents},
+                "seconds": round(seconds, 3),
+                "attempts": attempts,
+            },
+        )
+
+    record(None, None)
+    try:
+        work(folder)
+    except BaseException as error:
+        with suppress(OSError):  # the disk may be what failed
+            record(provenance.now(), f"failed: {type(error).__name__}")
+        raise
+    record(provenance.now(), "finished")
+    if all(path.name == file.name for path in _files(folder)):
+        raise FileNotFoundError(f"Expected the work of {cell.stage!r} ({cell.key[:12]}…) to write files. Got none.")
+
+
+def _earlier_attempts(folder: Path) -> list[dict[str, Any]]:
+    """Attempts on record; one that was killed ended, as far as anyone knows, when it last wrote a file."""
+    file = folder / "provenance.json"
+    if not file.exists():
+        return []
+    attempts = read_json(file)["attempts"]
+    if attempts[-1]["ended"] is None:
+        last_sign = max(path.stat().st_mtime for path in _files(folder))
+        ended = datetime.fromtimestamp(last_sign, UTC).isoformat(timespec="milliseconds")
+        attempts[-1].update(ended=max(ended, attempts[-1]["started"]), outcome="killed")
+    return attempts
+
+
+def _seal(folder: Path) -> None:
+    """Flush everything to disk, then list it in ``done.json``."""
+    for part in folder.rglob("*" + PART_SUFFIX):
+        part.unlink()
+    files = _files(folder)
+    for path in files:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    for directory in {path.parent for path in files} | {folder}:
+        sync_directory(directory)
+    listing = {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files
+    }
+    write_json(folder / "done.json", {"files": listing})
+
+
+@contextmanager
+def _locked(file: Path, cell: Cell) -> Iterator[None]:
+    """Hold the lock of one key; the system frees it when the process ends, however it ends."""
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.warning("Waiting for another process that computes %s %s…", cell.stage, cell.key[:12])
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _clear_if_full(cell: Cell, folder: Path) -> Iterator[None]:
+    """Turn a full disk, which torch reports as a RuntimeError, into one clear message."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        if not _says_full(error) and not (folder.exists() and shutil.disk_usage(folder).free < _FULL_BYTES):
+            raise
+        raise OSError(
+            errno.ENOSPC,
+            f"The disk is full. Computing {cell.stage!r} ({cell.key[:12]}…) stopped; what it had finished is kept. "
+            "Free some space and run the same command again",
+            str(folder),
+        ) from error
+
+
+def _says_full(error: BaseException | None) -> bool:
+    while error and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+def _corrupt(folder: Path, what: str) -> CorruptArtefactError:
+    return CorruptArtefactError(
+        f"Expected the finished {folder.parent.name!r} under key {folder.name} to be whole. Got: {what}. "
+        f"Delete {folder} and run the same command: it is computed again."
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
