@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 RUNS = Path(".store/same-numbers")
-TIMED = {"seconds", "megabytes", "forwards", "milliseconds", "peak memory (MB)", "computing time", "finished"}
+TIMED = {"seconds", "images_per_second", "megabytes", "forwards", "milliseconds", "peak memory (MB)", "computing time", "finished"}
 OF_THE_STORE = {"done.json", "provenance.json"}
 
 

@@ -1,4 +1,4 @@
-"""The command line: list the cells of a run, compute one, execute a notebook, record a run's tables.
+"""The command line: list the jobs of a run, do one, execute a notebook, record a part.
 
 python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
@@ -9,14 +9,16 @@ python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale dem
 python -m xai_lib dominance --network 0 --scale demo
 python -m xai_lib rarity --training 0 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
-python -m xai_lib record contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
+python -m xai_lib record notebooks/contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
 """
 
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 _SETTINGS = ("scale", "dataset", "label", "device", "overrides", "download")
 
@@ -39,126 +41,100 @@ def _cells(options: argparse.Namespace) -> None:
 
 
 def _compute(options: argparse.Namespace) -> None:
-    from xai_lib.run.workflow import compute
+    from xai_lib.run import workflow
 
-    compute(_run(options), options.command, options.loss, options.seed)
-
-
-def _tune(options: argparse.Namespace) -> None:
-    from xai_lib.run import tune
-
-    tune.tuned(_run(options), options.name, options.seed)
-
-
-def _saliency(options: argparse.Namespace) -> None:
-    from xai_lib.run.workflow import compute_saliency
-
-    compute_saliency(_run(options), options.seed, [name.strip() for name in options.methods.split(",")])
-
-
-def _whole_output(options: argparse.Namespace) -> None:
-    from xai_lib.run.workflow import compute_whole_output
-
-    compute_whole_output(_run(options), options.network, options.part, options.chunks)
-
-
-def _dominance(options: argparse.Namespace) -> None:
-    from xai_lib.run.workflow import compute_dominance
-
-    compute_dominance(_run(options), options.network)
-
-
-def _rarity(options: argparse.Namespace) -> None:
-    from xai_lib.run.workflow import compute_rarity
-
-    compute_rarity(_run(options), options.training)
+    workflow.compute(_run(options), options.command, **{name: getattr(options, name) for name in options.own})
 
 
 def _execute(options: argparse.Namespace) -> None:
     from xai_lib.run.notebook import declared, execute
 
     known = declared(options.notebook)  # a notebook about one data set does not ask for it
-    given = {name: getattr(options, name) for name in _SETTINGS if name in known and getattr(options, name) != ""}
-    execute(options.notebook, options.output, given)
+    execute(options.notebook, options.output, {name: v for name, v in _given(options).items() if name in known})
 
 
 def _record(options: argparse.Namespace) -> None:
-    from xai_lib import record
+    from xai_lib.page.record import record
 
-    getattr(record, options.part.replace("-", "_")).record(_run(options), options.folder)
+    with tempfile.TemporaryDirectory() as drafts:
+        record(options.notebooks, options.folder, _given(options), Path(drafts))
 
 
-def _record_documents(options: argparse.Namespace) -> None:
-    from xai_lib import record
-    from xai_lib.papers.whole_output import experiment
-
-    corpus = experiment.corpus_of_file(options.documents, experiment.class_names(options.class_index), options.label)
-    record.whole_output.record_documents(_run(options), corpus, options.folder)
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    more = dict(pair.split("=", 1) for pair in getattr(options, "parameter", []))
+    return {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) != ""} | more
 
 
 def _run(options: argparse.Namespace) -> "Settings":  # noqa: F821
-    from xai_lib.run import settings  # torch takes seconds to import: a wrong option should not
+    from xai_lib.run.settings import settings  # torch takes seconds to import: a wrong option should not
 
-    return settings.settings(**{name: getattr(options, name) for name in _SETTINGS})
+    return settings(**{name: getattr(options, name) for name in _SETTINGS})
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m xai_lib", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
+    shared = _shared_options()
 
+    def add(name: str, function: object, text: str, **own: dict[str, Any]) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, parents=[shared])
+        for option, details in own.items():
+            command.add_argument(f"--{option}", required=True, **details)
+        command.set_defaults(run=function, own=tuple(own))
+        return command
+
+    loss, seed = {"choices": ("ce", "scl", "tl")}, {"type": int}
+    network = {"type": int, "help": "its place in the list of networks, from 0"}
+    add("cells", _cells, "list the jobs of a run as JSON")
+    add("train", _compute, "train one network", loss=loss, seed=seed)
+    add("score", _compute, "explain and score one network", loss=loss, seed=seed)
+    tuned = {"help": "name of a fine-tuning of the scale's recipe, as tuned"}
+    add("tune", _compute, "fine-tune one network", name=tuned, seed=seed)
+    methods = {"type": _names, "help": "names, separated by commas"}
+    add("saliency", _compute, "score saliency methods on one network", seed=seed, methods=methods)
+    part = {"help": "paper, released or clusterings"}
+    chunks = {"type": _numbers, "help": "places of chunks of images, separated by commas"}
+    text = "score whole-output explanations of one network"
+    add("whole-output", _compute, text, network=network, part=part, chunks=chunks)
+    add("dominance", _compute, "rank the clusters of each class by one network", network=network)
+    training = {"type": int, "help": "its number, from 0"}
+    add("rarity", _compute, "train on planted images with rare modes, and look for them", training=training)
+    execute = add("execute", _execute, "run a notebook with parameters")
+    execute.add_argument("notebook", type=Path)
+    execute.add_argument("output", type=Path)
+    record = add("record", _record, "execute notebooks and keep what they show in a folder of the book")
+    record.add_argument("notebooks", type=_notebooks, help="a notebook, or a folder of them")
+    record.add_argument("folder", type=Path)
+    record.add_argument("--parameter", action="append", default=[], help="of the notebooks, as name=value")
+    return parser
+
+
+def _shared_options() -> argparse.ArgumentParser:
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--scale", default="demo", help="smoke, demo, laptop or paper")
-    shared.add_argument(
-        "--dataset",
-        default="",
-        help="planted, cifar10, cifar100, folder:<path> or imagenet:<path>; default: the scale's",
-    )
+    choices = "planted, cifar10, cifar100, folder:<path> or imagenet:<path>; default: the scale's"
+    shared.add_argument("--dataset", default="", help=choices)
     shared.add_argument("--label", default="", help="how pages call the data")
     shared.add_argument("--device", default="auto", help="auto, cpu or cuda")
     shared.add_argument("--overrides", default="", help='values of the scale, as "epochs_ce=1, n_scored=64"')
     shared.add_argument("--download", type=_truth, default=False, help="whether missing data may be downloaded")
+    return shared
 
-    one = argparse.ArgumentParser(add_help=False)
-    one.add_argument("--loss", required=True, choices=("ce", "scl", "tl"))
-    one.add_argument("--seed", required=True, type=int)
 
-    def add(name: str, function: object, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, parents=[*parents, shared])
-        command.set_defaults(run=function)
-        return command
-
-    add("cells", _cells, "list the jobs of a run as JSON")
-    add("train", _compute, "train one network", one)
-    add("score", _compute, "explain and score one network", one)
-    tune = add("tune", _tune, "fine-tune one network")
-    tune.add_argument("--name", required=True, help="name of a fine-tuning of the scale's recipe, as tuned")
-    tune.add_argument("--seed", required=True, type=int)
-    saliency = add("saliency", _saliency, "score saliency methods on one network")
-    saliency.add_argument("--seed", required=True, type=int)
-    saliency.add_argument("--methods", required=True, help="names, separated by commas")
-    whole = add("whole-output", _whole_output, "score whole-output explanations of one network")
-    whole.add_argument("--network", required=True, type=int, help="its place in the list of networks, from 0")
-    whole.add_argument("--part", required=True, help="paper, released or clusterings")
-    whole.add_argument("--chunks", required=True, type=_numbers, help="places of chunks of images, separated by commas")
-    dominance = add("dominance", _dominance, "rank the clusters of each class by one network")
-    dominance.add_argument("--network", required=True, type=int, help="its place in the list of networks, from 0")
-    rarity = add("rarity", _rarity, "train on planted images with rare modes, and look for them")
-    rarity.add_argument("--training", required=True, type=int, help="its number, from 0")
-    execute = add("execute", _execute, "run a notebook with parameters")
-    execute.add_argument("notebook", type=Path)
-    execute.add_argument("output", type=Path)
-    record = add("record", _record, "write a run's tables, figures and provenance into a folder of the book")
-    record.add_argument("part", choices=("contrastive", "saliency", "whole-output", "dominance", "rarity"))
-    record.add_argument("folder", type=Path)
-    record = add("record-documents", _record_documents, "write the latent tree of a file of documents into a folder")
-    record.add_argument("documents", type=Path, help="image -> ranked classes, JSON")
-    record.add_argument("class_index", type=Path, help="class number -> [WordNet id, name], JSON")
-    record.add_argument("folder", type=Path)
-    return parser
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
 
 
 def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split(",")]
+
+
+def _notebooks(text: str) -> list[Path]:
+    path = Path(text)
+    found = sorted(path.glob("*.ipynb")) if path.is_dir() else [path] if path.is_file() else []
+    if not found:
+        raise argparse.ArgumentTypeError(f"expected a notebook or a folder of notebooks, got {text!r}")
+    return found
 
 
 def _truth(text: str) -> bool:

@@ -75,7 +75,7 @@ def test_splits_have_the_images_of_the_budget_and_no_test_image_is_trained_on(sm
 
 def test_imagenet_comes_with_its_network_and_has_224_pixels_unless_another_size_is_named():
     run = settings.settings(scale="smoke", dataset="imagenet:/images")
-    assert run.pretrained and run.scale.size == 224
+    assert run.pretrained and run.networks.size == 224
     named = settings.settings(scale="smoke", dataset="imagenet:/images", overrides="size=64, n_saliency=5")
     assert named.pretrained and named.scale.size == 64
     planted = settings.settings(scale="smoke")

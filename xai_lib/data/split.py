@@ -78,6 +78,11 @@ class Split:
         """Return the number of images."""
         return len(self.images)
 
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What stands for these images in a key of the store."""
+        return {"digest": self.digest, "number": len(self)}
+
     def subset(self, positions: Tensor | list[int]) -> "Split":
         """The images at ``positions`` [M] (int64), in that order; they keep their index.
 

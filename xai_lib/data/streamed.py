@@ -60,6 +60,11 @@ class StreamedSplit:
         """Return the number of images."""
         return len(self.files)
 
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What stands for these images in a key of the store."""
+        return {"digest": self.digest, "number": len(self)}
+
     def subset(self, positions: Tensor | list[int]) -> "StreamedSplit":
         """The images at ``positions`` [M] (int64), in that order; index and digest as :meth:`Split.subset`."""
         positions = torch.as_tensor(positions, dtype=torch.int64, device=self.labels.device)

@@ -40,6 +40,11 @@ class Subject:
     device: torch.device
     seed: int = 0
 
+    @property
+    def identity(self) -> dict[str, str | None]:
+        """What stands for the network in a key of the store: its weights and the layer explained, no images."""
+        return {"network": self.key, "layer": self.layer}
+
     @cached_property
     def network(self) -> nn.Module:
         """The network, loaded at first use, with parameters that gradients can go through wherever that is."""

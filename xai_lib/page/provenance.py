@@ -1,30 +1,71 @@
-"""The table of provenance that every part shows."""
+"""Where a page's numbers come from: what made the cells of the store that it stands on."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib.page import made as results
-from xai_lib.page.table import show
+from xai_lib import files
+from xai_lib.page import record
+from xai_lib.page.table import Column, show, text
 from xai_lib.run.cell import Cell
+from xai_lib.run.stage import lineage
+from xai_lib.run.store import Store
 
 
-def provenance(made: Sequence[Cell]) -> HTML:
-    """What made these cells: time, code, machine and libraries, one row a stage."""
-    rows = results.provenance(made)
-    grouped = rows.groupby("stage", sort=False)
+def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTML:
+    """Time, code, machine and libraries behind some cells and all that they stand on, one row a stage.
+
+    Args:
+        cells: what a page shows numbers of; all computed.
+        head: what a record says of the run besides.
+    """
+    store = Store()
+    made = [files.read_json(store.path(cell) / "provenance.json") for cell in lineage(cells)]
+    made = record.write_provenance(made, head or {})
+    columns = [
+        text("stage", "stage"),
+        Column("cells", "cells"),
+        Column("computing time", "seconds", lambda seconds: f"{seconds / 60:.1f} min"),
+        text("commit", "commit"),
+        text("device", "device"),
+        Column("threads", "threads"),
+        Column("libraries", "libraries", kind="long"),
+        Column("finished", "ended", lambda end: end[:16].replace("T", " ")),
+    ]
+    shown = show(_by_stage(rows(made)), columns, "Provenance.")
+    record.write_table("provenance", rows(made), shown.data)
+    return shown
+
+
+def rows(made: Sequence[dict[str, Any]]) -> pd.DataFrame:
+    """One row a cell's record: stage, key, seconds, commit, device, threads, library versions, end."""
+    found = []
+    for one in made:
+        last = one["attempts"][-1]
+        libraries = ", ".join(f"{name} {version}" for name, version in last["libraries"].items() if version)
+        found.append(
+            {
+                "stage": one["stage"],
+                "key": one["key"][:12],
+                "seconds": one["seconds"],
+                "commit": last["commit"][:12] + (" with changes" if last["dirty"] else ""),
+                "device": last["device"],
+                "threads": last["threads"],
+                "libraries": libraries,
+                "ended": last["ended"],
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _by_stage(frame: pd.DataFrame) -> pd.DataFrame:
+    grouped = frame.groupby("stage", sort=False)
     joined = {
-        name: grouped[name].agg(lambda values: "; ".join(sorted({str(v) for v in values})))
+        name: grouped[name].agg(lambda values: "; ".join(sorted({str(value) for value in values})))
         for name in ("commit", "device", "threads", "libraries")
     }
-    frame = pd.DataFrame(
-        {
-            "stage": list(grouped.groups),
-            "cells": grouped.size().tolist(),
-            "computing time": [f"{seconds / 60:.1f} min" for seconds in grouped["seconds"].sum()],
-            **{name: values.tolist() for name, values in joined.items()},
-            "finished": grouped["ended"].max().str[:16].str.replace("T", " ").tolist(),
-        }
-    )
-    return show(frame, "Provenance.", text=["stage", "commit", "device"], long=["libraries"])
+    return pd.DataFrame(
+        {"cells": grouped.size(), "seconds": grouped["seconds"].sum(), **joined, "ended": grouped["ended"].max()}
+    ).reset_index()

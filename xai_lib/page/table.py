@@ -1,72 +1,139 @@
-"""Tables that notebooks show: tidy frames turned into what a reader compares, ours beside the published values."""
+"""Tables: a tidy frame, a few columns that say how a reader sees it, and one call that shows and records both."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from xai_lib.page import record
+
 MISSING = "–"
 
+Format = Callable[..., str]
 
-def show(frame: pd.DataFrame, caption: str, *, text: Sequence[str] = (), long: Sequence[str] = ()) -> HTML:
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes:
+        title: its head.
+        source: the frame's column that it shows, or several, whose values the format gets together.
+        format: what a reader sees of a row's values; a mapping looks it up; None prints the value as it is.
+        kind: "number" is aligned right, "text" left, "long" left with room for sentences to break.
+    """
+
+    title: str
+    source: str | tuple[str, ...]
+    format: Format | Mapping[Hashable, str] | None = None
+    kind: Literal["number", "text", "long"] = "number"
+
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The column's cells, a row of the frame each; a value that is missing is a dash."""
+        names = (self.source,) if isinstance(self.source, str) else self.source
+        return [self._cell(values) for values in zip(*(frame[name] for name in names), strict=True)]
+
+    def _cell(self, values: tuple[Any, ...]) -> str:
+        if callable(self.format):
+            return self.format(*values)
+        (value,) = values
+        return self.format[value] if self.format is not None else _plain(value)
+
+
+def text(title: str, source: str | tuple[str, ...], format: Format | Mapping | None = None) -> Column:
+    """A column of words, aligned left."""
+    return Column(title, source, format, "text")
+
+
+def show(
+    frame: pd.DataFrame, columns: Sequence[Column], caption: str, *, name: str = "", group: Sequence[str] = ()
+) -> HTML:
     """A table as accessible HTML that scrolls inside its own box on a narrow screen.
 
+    While a run is recorded, the frame is written beside it as ``<name>.csv``, and what is shown as ``<name>.html``.
+
     Args:
-        frame: one column a column of the page; cells are printed as they are, NaN as a dash.
+        frame: the numbers, one row a row of the table.
+        columns: what a reader sees of them.
         caption: one sentence above the table.
-        text: columns of words, aligned left.
-        long: columns of sentences, aligned left and given room to break.
+        name: of the files of a record; a table without a name is not recorded.
+        group: titles of columns whose entries are printed only where they change, as in printed tables.
     """
-    kinds = {name: "text long" if name in long else "text" if name in text else "" for name in frame}
-    head = "".join(f'<th scope="col" class="{kinds[name]}">{escape(str(name))}</th>' for name in frame)
-    rows = []
-    for values in frame.itertuples(index=False, name=None):
-        cells = (f'<td class="{kinds[name]}">{escape(_printed(value))}</td>' for name, value in zip(frame, values))
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return HTML(
+    titles = [column.title for column in columns]
+    cells = dict(zip(range(len(columns)), (column.cells(frame) for column in columns)))
+    _blank_repeats(cells, [titles.index(title) for title in group])
+    kinds = [{"number": "", "text": "text", "long": "text long"}[column.kind] for column in columns]
+    head = "".join(f'<th scope="col" class="{kind}">{escape(title)}</th>' for title, kind in zip(titles, kinds))
+    rows = "".join(
+        "<tr>" + "".join(f'<td class="{kind}">{escape(cell)}</td>' for cell, kind in zip(row, kinds)) + "</tr>"
+        for row in zip(*cells.values())
+    )
+    page = (
         f'<div class="companion-table" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
-        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+    if name:
+        record.write_table(name, frame, page)
+    return HTML(page)
+
+
+def number(digits: int = 3, *, times: float = 1) -> Format:
+    """Format: a number with a fixed number of digits, multiplied first (by 100 for per cent)."""
+    return lambda value: _number(value, digits, times)
+
+
+def plus_minus(digits: int = 3, *, times: float = 1) -> Format:
+    """Format of (mean, spread): mean ± standard deviation, or the mean alone where there is no spread."""
+    return lambda mean, spread: (
+        _number(mean, digits, times) + ("" if np.isnan(spread) else f" ± {_number(spread, digits, times)}")
     )
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number with a fixed number of digits; a dash for NaN."""
-    return MISSING if value is None or np.isnan(value) else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+def interval(digits: int = 3, *, times: float = 1) -> Format:
+    """Format of (low, high): an interval."""
+    return lambda low, high: (
+        MISSING if np.isnan(low) else f"[{_number(low, digits, times)}, {_number(high, digits, times)}]"
+    )
 
 
-def plus_minus(mean: float, spread: float, digits: int = 3) -> str:
-    """Mean ± standard deviation over seeds, or the mean alone."""
-    return number(mean, digits) if np.isnan(spread) else f"{number(mean, digits)} ± {number(spread, digits)}"
-
-
-def interval(low: float, high: float, digits: int = 3) -> str:
-    """A 95 % interval, or a dash."""
-    return MISSING if np.isnan(low) else f"[{number(low, digits)}, {number(high, digits)}]"
-
-
-def signed(value: float, digits: int = 3) -> str:
-    """A difference with its sign."""
-    return MISSING if np.isnan(value) else f"{'+' if value >= 0 else ''}{number(value, digits)}"
+def signed(digits: int = 3, *, times: float = 1) -> Format:
+    """Format: a difference with its sign."""
+    return lambda value: MISSING if np.isnan(value) else ("+" if value >= 0 else "") + _number(value, digits, times)
 
 
 def p_value(value: float) -> str:
-    """A p-value with three digits, or that it is below 0.001."""
+    """Format: a p-value with three digits, or that it is below 0.001."""
     return MISSING if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def blank_repeats(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Print a label only where it changes, as printed tables do."""
-    frame = frame.copy()
-    changed = pd.Series(False, index=frame.index)
-    for column in columns:
-        changed |= frame[column] != frame[column].shift()
-        frame[column] = frame[column].where(changed, "")
-    return frame
+def printed(value: str) -> str:
+    """Format: a value as a paper prints it; a dash where it prints none."""
+    return value or MISSING
 
 
-def _printed(value: object) -> str:
-    if value is None or (isinstance(value, float) and np.isnan(value)):
+def part_of(part: float, whole: float) -> str:
+    """Format of (part, whole): how many of how many."""
+    return MISSING if np.isnan(part) else f"{part:g} of {whole:g}"
+
+
+def _number(value: float, digits: int, times: float) -> str:
+    if value is None or np.isnan(value):
         return MISSING
-    return str(value)
+    return f"{value * times if times != 1 else value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _plain(value: Any) -> str:
+    return MISSING if value is None or (isinstance(value, float) and np.isnan(value)) else str(value)
+
+
+def _blank_repeats(cells: dict[int, list[str]], group: Sequence[int]) -> None:
+    """Blank entries of some columns where neither they nor those before them in the group change."""
+    keys = [tuple(cells[place][row] for place in group) for row in range(len(cells[0]))]
+    for row in range(len(keys) - 1, 0, -1):
+        for depth, place in enumerate(group):
+            if keys[row][: depth + 1] == keys[row - 1][: depth + 1]:
+                cells[place][row] = ""

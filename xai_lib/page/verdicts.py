@@ -1,10 +1,12 @@
-"""Verdicts: the rule, as every part shows it, and claims that are tested over different units."""
+"""Verdicts: the rule, and one table of claims that all parts show."""
 
 import pandas as pd
 from IPython.display import HTML, Markdown
 
 from xai_lib import statistics
-from xai_lib.page.table import interval, p_value, show, signed
+from xai_lib.page.table import Column, interval, number, p_value, show, signed, text
+
+_UNITS = {"seed": ("training", "trainings"), "image": ("image", "images"), "class": ("class", "classes")}
 
 
 def verdict_rule() -> Markdown:
@@ -12,37 +14,35 @@ def verdict_rule() -> Markdown:
     return Markdown(f"> {statistics.RULE}")
 
 
-def claims(rows: pd.DataFrame, label: str) -> HTML:
-    """Verdicts on claims that are tested over different units: the rows of :func:`statistics.verdict_table`.
+def verdicts(rows: pd.DataFrame, label: str, *, with_method: bool = False, name: str = "verdicts") -> HTML:
+    """Every claim with difference, interval, corrected p-value and verdict: rows of :func:`statistics.verdict_table`.
 
     Args:
-        rows: one a claim; ``method`` says with what, in a reader's words.
+        rows: one a claim.
         label: how the caption calls the data.
+        with_method: whether to show what the claim is tested with, where its text does not say it.
+        name: of the files of a record.
     """
-    frame = pd.DataFrame(
-        {
-            "claim": rows["text"],
-            "section": rows["section"],
-            "with": rows["method"],
-            "difference as claimed": [signed(value, 3) for value in rows["difference"]],
-            "95 % interval": [interval(low, high, 3) for low, high in zip(rows["low"], rows["high"])],
-            "p (Holm)": [p_value(value) for value in rows["p_holm"]],
-            "test": rows["test"],
-            "units": [_units(row) for row in rows.to_dict("records")],
-            "verdict": rows["reason"],
-        }
-    )
-    held, turned = ((rows["verdict"] == name).sum() for name in ("holds", "reverses"))
+    over_trainings = (rows["unit"] == "seed").any()
+    columns = [
+        Column("claim", "text", kind="long"),
+        text("section", "section"),
+        *([text("with", "method")] if with_method else []),
+        Column("difference as claimed", "difference", signed()),
+        Column("95 % interval", ("low", "high"), interval()),
+        Column("p (Holm)", "p_holm", p_value),
+        Column("images won (%)", "superiority", number(0, times=100)) if over_trainings else text("test", "test"),
+        text("units", ("unit", "n_seeds", "n_images", "n_classes"), _units),
+        text("verdict", "reason"),
+    ]
+    held, turned = ((rows["verdict"] == verdict).sum() for verdict in ("holds", "reverses"))
     caption = (
         f"Claims on {label}: {held} hold, {turned} reverse, {len(rows) - held - turned} are undecided. "
         "A difference above zero supports the claim."
     )
-    return show(frame, caption, text=["section", "with", "test", "units", "verdict"], long=["claim"])
+    return show(rows, columns, caption, name=name)
 
 
-def _units(row: dict[str, object]) -> str:
-    count = {"seed": row["n_seeds"], "image": row["n_images"], "class": row["n_classes"]}[row["unit"]]
-    names = {"seed": ("training", "trainings"), "image": ("image", "images"), "class": ("class", "classes")}[
-        row["unit"]
-    ]
-    return f"{count} {names[count != 1]}"
+def _units(unit: str, n_seeds: int, n_images: int, n_classes: int) -> str:
+    count = {"seed": n_seeds, "image": n_images, "class": n_classes}[unit]
+    return f"{count} {_UNITS[unit][count != 1]}"

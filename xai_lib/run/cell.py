@@ -4,9 +4,9 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 # What must not change a key: where something is computed, and where files lie.
@@ -55,6 +55,9 @@ class Cell:
         stage: lower case letters, digits and hyphens; names a folder of the store.
         config: copied through :func:`plain`; must hold ``version``, the code version of the stage (int, from 1).
             Precision, TF32 and compile mode belong here; devices and paths are refused.
+        arguments: what the stage's function is called with; empty for a cell that no stage made.
+        parents: cells that it reads; their keys must stand in ``config``.
+        work: writes the cell's files into the folder that it is given; None for a cell that no stage made.
         key: SHA-256 (64 hex digits) of the canonical JSON of stage and config.
 
     Raises:
@@ -63,6 +66,9 @@ class Cell:
 
     stage: str
     config: Mapping[str, Any] = field(compare=False)
+    arguments: Mapping[str, Any] = field(compare=False, default_factory=dict, repr=False)
+    parents: tuple["Cell", ...] = field(compare=False, default=(), repr=False)
+    work: Callable[[Path], None] | None = field(compare=False, default=None, repr=False)
     key: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,20 +1,19 @@
-"""What a run is: a scale, a data set, a device; and the images that follow from them."""
+"""What a run is: the budgets of a scale, a data set, a device; and the images and recipes that follow from them."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 
-from xai_lib import data as datasets
+from xai_lib import data
 from xai_lib.data.split import Split
-from xai_lib.run import scales
-from xai_lib.run.scales import Scale
+from xai_lib.run import budgets
 from xai_lib.training import recipes
 from xai_lib.training.recipes import FineTuning, Recipe
 
 LOSSES = ("ce", "scl", "tl")
-METHODS = ("grad-cam", "eigen-cam")
 
 _IMAGENET_SIZE = 224  # pixels, whatever the scale says, unless it is overridden
 
@@ -24,20 +23,29 @@ class Settings:
     """One run of the experiments, made by :func:`settings`.
 
     Attributes:
-        scale: budgets.
-        dataset: data set, as ``datasets.load`` takes it.
+        scale: smoke, demo, laptop or paper: where the budgets come from.
+        dataset: data set, as ``data.load`` takes it.
         label: how pages call the data.
-        device: device that computes; no number in the store's keys depends on it.
+        device: device that computes; its arithmetic, not its name, is in the store's keys.
         data_root: folder that holds data sets which were downloaded.
         download: whether a data set that is missing there may be downloaded.
+        networks, explainers, contrastive, saliency, whole_output, dominance: budgets.
+        parameters: what :func:`settings` was given, for whoever wants to run the same again.
     """
 
-    scale: Scale
+    scale: str
     dataset: str
     label: str
     device: torch.device
     data_root: Path
     download: bool
+    networks: budgets.Networks
+    explainers: budgets.Explainers
+    contrastive: budgets.Contrastive
+    saliency: budgets.Saliency
+    whole_output: budgets.WholeOutput
+    dominance: budgets.Dominance
+    parameters: Mapping[str, str | bool] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def pretrained(self) -> bool:
@@ -47,37 +55,42 @@ class Settings:
     @property
     def seeds(self) -> range:
         """Training seeds."""
-        return range(self.scale.seeds)
-
-    def recipe(self, loss: str) -> Recipe:
-        """Training recipe of ``loss`` with this scale's epochs and width."""
-        return replace(recipes.get(self.scale.recipe, loss), epochs=self.scale.epochs(loss), width=self.scale.width)
-
-    @property
-    def fine_tunings(self) -> dict[str, FineTuning]:
-        """Fine-tunings by name, with this scale's epochs and width; none where networks come with their weights."""
-        found = {} if self.pretrained else recipes.fine_tunings(self.scale.recipe)
-        own = {"ce": {"width": self.scale.width}, "imagenet": {}}  # published weights have one width
-        return {
-            name: replace(recipe, epochs=self.scale.epochs_tuned, **own[recipe.start]) for name, recipe in found.items()
-        }
+        return range(self.networks.seeds)
 
     @property
     def tuned_seeds(self) -> range:
         """Seeds of the fine-tunings."""
-        return range(min(self.scale.dominance_seeds, self.scale.seeds))
+        return range(min(self.networks.dominance_seeds, self.networks.seeds))
+
+    def recipe(self, loss: str) -> Recipe:
+        """Training recipe of ``loss`` ("ce", "scl" or "tl") with this scale's epochs and width."""
+        epochs = getattr(self.networks, f"epochs_{loss}")
+        return replace(recipes.get(self.networks.recipe, loss), epochs=epochs, width=self.networks.width)
+
+    @property
+    def fine_tunings(self) -> dict[str, FineTuning]:
+        """Fine-tunings by name, with this scale's epochs and width; none where networks come with their weights."""
+        found = {} if self.pretrained else recipes.fine_tunings(self.networks.recipe)
+        own = {"ce": {"width": self.networks.width}, "imagenet": {}}  # published weights have one width
+        return {
+            name: replace(recipe, epochs=self.networks.epochs_tuned, **own[recipe.start])
+            for name, recipe in found.items()
+        }
 
     def train_split(self) -> Split:
         """Images that networks are trained on."""
-        return _load(self.dataset, "train", self.scale.n_train, self.scale.size, self.data_root, self.download)
+        return self._split("train", self.networks.n_train)
 
     def test_split(self) -> Split:
         """Images on which accuracy is measured; touched by no choice of a setting."""
-        return _load(self.dataset, "test", self.scale.n_test, self.scale.size, self.data_root, self.download)
+        return self._split("test", self.networks.n_test)
 
     def scored_split(self) -> Split:
-        """The class-balanced part of the test images that is explained and scored."""
-        return datasets.select(self.test_split(), self.scale.n_scored)
+        """The class-balanced part of the test images that the contrastive part explains and scores."""
+        return data.select(self.test_split(), self.contrastive.n_scored)
+
+    def _split(self, part: str, n: int | None) -> Split:
+        return _load(self.dataset, part, n, self.networks.size, self.data_root, self.download)
 
 
 def settings(
@@ -103,15 +116,16 @@ def settings(
     Raises:
         ValueError: if a name, type or choice does not exist; the message lists the choices.
     """
+    parameters = dict(locals())
     if not isinstance(download, bool):
         raise ValueError(f"Expected true or false for download. Got {download!r} (papermill: -p download True).")
-    budgets = scales.load(scale, overrides)
-    recipes.get(budgets.recipe, LOSSES[0])  # raises if there is no such recipe
-    name = dataset or budgets.dataset
-    datasets.check_name(name)
-    run = Settings(budgets, name, label or name, _device(device), Path(data_root), download)
+    own, found = budgets.load(scale, overrides)
+    recipes.get(found["networks"].recipe, LOSSES[0])  # raises if there is no such recipe
+    name = dataset or own
+    data.check_name(name)
+    run = Settings(scale, name, label or name, _device(device), Path(data_root), download, **found, parameters=parameters)
     if run.pretrained and "size" not in overrides:
-        return replace(run, scale=replace(budgets, size=_IMAGENET_SIZE))
+        return replace(run, networks=replace(run.networks, size=_IMAGENET_SIZE))
     return run
 
 
@@ -127,4 +141,4 @@ def _device(name: str) -> torch.device:
 
 @lru_cache(maxsize=8)
 def _load(name: str, part: str, n: int | None, size: int, root: Path, download: bool) -> Split:
-    return datasets.load(name, part, n=n, size=size, root=root, download=download)
+    return data.load(name, part, n=n, size=size, root=root, download=download)

@@ -305,7 +305,7 @@ def test_the_effect_of_clusters_keeps_the_order_of_the_clusterings(study_of, fra
 def test_settings_of_bases_are_those_of_the_run(study_of, frames):
     study = study_of(frames)
     rows = filled(read(tables.bases(study)), "variant").set_index("base", append=True)
-    masks, samples = study.run.scale.rise_masks, study.run.scale.lime_samples
+    masks, samples = study.run.explainers.rise_masks, study.run.explainers.lime_samples
     assert rows.index.tolist() == [(variant, base) for variant in ("paper", "released") for base in BASES]
     assert rows.loc[("paper", "RISE")].tolist() == [
         *(f"n_masks {masks}, grid 7, p 0.5", f"n_masks {masks}, grid 10, p 0.3", "min-max"),

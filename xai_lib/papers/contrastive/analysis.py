@@ -7,9 +7,10 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from xai_lib import published, statistics
-from xai_lib.papers.contrastive import claims, experiment
-from xai_lib.run import train
-from xai_lib.run.settings import LOSSES, METHODS, Settings
+from xai_lib.papers.contrastive import experiment, method
+from xai_lib.papers.contrastive.method import METHODS
+from xai_lib.run.networks import trained
+from xai_lib.run.settings import LOSSES, Settings
 
 # The paper's metrics, then ours, in the order of the page; those a data set cannot give are left out.
 METRICS = (
@@ -105,29 +106,10 @@ def empty_maps(run: Settings) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def verdicts(run: Settings) -> pd.DataFrame:
-    """A verdict for each claim, as :func:`statistics.verdict_table`.
-
-    Both networks of a comparison have to classify an image correctly, which adjusts for accuracy. Metrics of maps that
-    are scaled to [0, 1] do not change with a network's confidence; plain pixel flipping does.
-    """
-    scores, outputs = experiment.scores(run), experiment.predictions(run)
-    asked = claims.contrastive(run.label)
-    comparisons, matches = {}, {}
-    for claim in asked:
-        paired = statistics.both_correct(scores, outputs, a=claim.a, b=claim.b)
-        if paired.empty:  # two weak networks: a comparison without a value, hence undecided
-            paired = scores.assign(value=float("nan"))
-        adjusted = {"accuracy"} if claim.metric == "pixel-flipping" else {"accuracy", "confidence"}
-        comparisons[claim.id] = statistics.compare_claim(claim, paired, adjusted_for=adjusted)
-        matches[claim.id] = _matched(outputs, claim.a, claim.b)
-    return statistics.verdict_table(asked, comparisons, matches)
-
-
 def histories(run: Settings) -> pd.DataFrame:
     """Every epoch of every training: loss_name, seed, and the columns of a training's history."""
     parts = [
-        train.trained(run, loss, seed).history.assign(loss_name=loss, seed=seed)
+        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed)
         for loss in LOSSES
         for seed in run.seeds
     ]
@@ -158,9 +140,9 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     first = [int((split.labels == label).nonzero()[0, 0]) for label in split.labels.unique()[:n].tolist()]
     size = split.images.shape[-2:]
     maps = {
-        (loss, method): experiment.scaled(experiment.explained(run, loss, seed, method).maps[first], size)
+        (loss, name): method.scaled(experiment.explained(run, loss, seed, name)["maps"][first], size)
         for loss in LOSSES
-        for method in METHODS
+        for name in METHODS
     }
     names = [split.classes[int(split.labels[position])] for position in first]
     return split.images[first].float() / 255, maps, names
@@ -183,16 +165,6 @@ def _best_first(values: pd.Series) -> str:
     ordered = values.sort_values(kind="stable")
     signs = [" = " if a == b else ", " for a, b in itertools.pairwise(ordered)]
     return "".join(loss.upper() + sign for loss, sign in zip(ordered.index, [*signs, ""]))
-
-
-def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:
-    by_seed = outputs.groupby(["loss", "seed"])[["correct", "confidence"]].mean()
-    return statistics.matched(
-        by_seed.loc[a, "correct"].tolist(),
-        by_seed.loc[b, "correct"].tolist(),
-        by_seed.loc[a, "confidence"].tolist(),
-        by_seed.loc[b, "confidence"].tolist(),
-    )
 
 
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from xai_lib import published
+import pandas as pd
+
+from xai_lib import published, statistics
+from xai_lib.papers.contrastive import experiment
+from xai_lib.run.settings import Settings
 from xai_lib.statistics import Claim
 
 _LOSSES = {"scl": "SCL", "tl": "TL"}
@@ -71,6 +75,25 @@ def contrastive(dataset: str) -> list[Claim]:
     ]
 
 
+def verdicts(run: Settings) -> pd.DataFrame:
+    """A verdict for each claim, as :func:`statistics.verdict_table`.
+
+    Both networks of a comparison have to classify an image correctly, which adjusts for accuracy. Metrics of maps that
+    are scaled to [0, 1] do not change with a network's confidence; plain pixel flipping does.
+    """
+    scores, outputs = experiment.scores(run), experiment.predictions(run)
+    asked = contrastive(run.label)
+    comparisons, matches = {}, {}
+    for claim in asked:
+        paired = statistics.both_correct(scores, outputs, a=claim.a, b=claim.b)
+        if paired.empty:  # two weak networks: a comparison without a value, hence undecided
+            paired = scores.assign(value=float("nan"))
+        adjusted = {"accuracy"} if claim.metric == "pixel-flipping" else {"accuracy", "confidence"}
+        comparisons[claim.id] = statistics.compare_claim(claim, paired, adjusted_for=adjusted)
+        matches[claim.id] = _matched(outputs, claim.a, claim.b)
+    return statistics.verdict_table(asked, comparisons, matches)
+
+
 def _in_print(claimed: _Property, method: str, loss: str) -> str:
     cells = published.table("contrastive", 4)
     cells = cells[(cells["metric"] == claimed.metric) & (cells["method"] == method)].set_index(["dataset", "loss"])
@@ -87,3 +110,13 @@ def _in_print(claimed: _Property, method: str, loss: str) -> str:
 
 def _number(printed: str) -> str:
     return printed.split(" ± ")[0]
+
+
+def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:
+    by_seed = outputs.groupby(["loss", "seed"])[["correct", "confidence"]].mean()
+    return statistics.matched(
+        by_seed.loc[a, "correct"].tolist(),
+        by_seed.loc[b, "correct"].tolist(),
+        by_seed.loc[a, "confidence"].tolist(),
+        by_seed.loc[b, "confidence"].tolist(),
+    )

@@ -1,24 +1,20 @@
 """Tables of the contrastive paper's notebooks."""
 
-import math
-
 import pandas as pd
 import torch
 from IPython.display import HTML, Markdown
 
-from xai_lib import metrics as registry
 from xai_lib.explainers.passes import layer_activations
 from xai_lib.models import Classifier
 from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
-from xai_lib.page.table import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
-from xai_lib.page.verdicts import verdict_rule as verdict_rule
+from xai_lib.page.registered import metric_table
+from xai_lib.page.table import MISSING, Column, interval, number, part_of, plus_minus, printed, show, signed, text
 from xai_lib.papers.contrastive import analysis as results_of
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
 from xai_lib.training import recipes
 
 NAMES = LOSS_NAMES | METHOD_NAMES
-ARROWS = {"higher": "↑", "lower": "↓"}
 # Panels of the figure of distributions: metric -> title.
 PANELS = {
     "pixel-flipping": "pixel flipping ↓",
@@ -73,7 +69,8 @@ def splits(run: Settings) -> HTML:
         classes = f"{len(split.classes)} ({counts.min()} to {counts.max()} images each)"
         size = f"{split.images.shape[-2]} × {split.images.shape[-1]}"
         rows.append({"part": name, "images": f"{len(split):,}", "classes": classes, "size": size})
-    return show(pd.DataFrame(rows), f"Images: {run.label}.", text=["part", "classes"])
+    columns = [text("part", "part"), Column("images", "images"), text("classes", "classes"), Column("size", "size")]
+    return show(pd.DataFrame(rows), columns, f"Images: {run.label}.", name="images")
 
 
 def layers(classifier: Classifier, size: int) -> HTML:
@@ -83,41 +80,39 @@ def layers(classifier: Classifier, size: int) -> HTML:
     for name, layer in classifier.layers().items():
         _, channels, height, width = layer_activations(classifier, x, layer).shape
         explained = "explained" if layer is classifier.default_layer() else ""
-        rows.append({"layer": name, "channels": channels, "grid": f"{height} × {width}", "": explained})
-    return show(pd.DataFrame(rows), "Layers of the backbone.", text=["layer", ""])
+        rows.append({"layer": name, "channels": channels, "grid": f"{height} × {width}", "explained": explained})
+    columns = [text("layer", "layer"), Column("channels", "channels"), Column("grid", "grid"), text("", "explained")]
+    return show(pd.DataFrame(rows), columns, "Layers of the backbone.")
 
 
 def recipe_settings(run: Settings) -> HTML:
     """Table 2: the paper's settings beside this run's; a star marks what differs."""
     rows = []
     for setting, label in _SETTINGS.items():
-        row = {"setting": label}
-        ours = {}
+        row, ours = {"setting": label}, {}
         for loss in LOSSES:
-            paper = getattr(recipes.get("paper/cifar10", loss), setting)
+            paper, mine = (getattr(recipe, setting) for recipe in (recipes.get("paper/cifar10", loss), run.recipe(loss)))
             row[f"{NAMES[loss]}, paper"] = _value(setting, paper)
-            mine = getattr(run.recipe(loss), setting)
             ours[f"{NAMES[loss]}, here"] = _value(setting, mine) + (" *" if mine != paper else "")
         rows.append(row | ours)
+    frame = pd.DataFrame(rows)
+    columns = [Column(name, name, kind="text" if name == "setting" else "number") for name in frame]
     caption = "Settings of training, after Table 2 (CIFAR-10). A star marks what differs from the paper."
-    return show(pd.DataFrame(rows), caption, text=["setting"])
+    return show(frame, columns, caption, name="settings")
 
 
 def accuracy(run: Settings) -> HTML:
     """Table 3: accuracy and mean confidence in per cent, ours beside the published accuracy."""
-    rows = results_of.accuracy(run)
-    percent = {name: 100 * rows[name] for name in ("mean", "spread", "low", "high", "difference")}
-    frame = pd.DataFrame(
-        {
-            "quantity": rows["metric"].map(_METRIC_NAMES),
-            "loss": rows["loss"].map(NAMES),
-            "here (%)": [plus_minus(*pair, 2) for pair in zip(percent["mean"], percent["spread"])],
-            "95 % interval": [interval(*pair, 2) for pair in zip(percent["low"], percent["high"])],
-            "paper, CIFAR-10 (%)": rows["printed"].replace("", MISSING),
-            "difference": [signed(value, 2) for value in percent["difference"]],
-        }
-    )
-    return show(frame, f"Accuracy and mean confidence on test images: {run.label}.", text=["quantity", "loss"])
+    columns = [
+        text("quantity", "metric", _METRIC_NAMES),
+        text("loss", "loss", NAMES),
+        Column("here (%)", ("mean", "spread"), plus_minus(2, times=100)),
+        Column("95 % interval", ("low", "high"), interval(2, times=100)),
+        Column("paper, CIFAR-10 (%)", "printed", printed),
+        Column("difference", "difference", signed(2, times=100)),
+    ]
+    caption = f"Accuracy and mean confidence on test images: {run.label}."
+    return show(results_of.accuracy(run), columns, caption, name="accuracy")
 
 
 def sentences_on_accuracy(run: Settings) -> Markdown:
@@ -127,8 +122,8 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
     for loss in ("scl", "tl"):
         gap = {name: rows[name, loss] - rows[name, "ce"] for name in ("accuracy", "confidence")}
         parts.append(
-            f"{NAMES[loss]} differs from CE by {signed(100 * gap['accuracy'], 1)} percentage points of accuracy and by "
-            f"{signed(gap['confidence'])} in mean confidence."
+            f"{NAMES[loss]} differs from CE by {signed(1, times=100)(gap['accuracy'])} percentage points of accuracy "
+            f"and by {signed()(gap['confidence'])} in mean confidence."
         )
     return Markdown(
         f"{' '.join(parts)} Up to {100 * ACCURACY_TOLERANCE:.0f} point and {CONFIDENCE_TOLERANCE} count as matched; "
@@ -138,103 +133,70 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
 
 def empty_maps(run: Settings) -> HTML:
     """Share of empty maps by method and loss, in per cent."""
-    rows = results_of.empty_maps(run)
-    frame = pd.DataFrame(
-        {
-            "method": rows["method"].map(NAMES),
-            "loss": rows["loss"].map(NAMES),
-            "of the predicted class (%)": [number(100 * value, 2) for value in rows["predicted"]],
-            "of a random other class (%)": [number(100 * value, 2) for value in rows["other"].astype(float)],
-        }
+    columns = [
+        text("method", "method", NAMES),
+        text("loss", "loss", NAMES),
+        Column("of the predicted class (%)", "predicted", number(2, times=100)),
+        Column("of a random other class (%)", "other", number(2, times=100)),
+    ]
+    return show(
+        results_of.empty_maps(run), columns, f"Empty maps, over all seeds: {run.label}.", name="empty-maps"
     )
-    return show(frame, f"Empty maps, over all seeds: {run.label}.", text=["method", "loss"])
 
 
 def metrics() -> HTML:
     """What the library computes for each property: direction, range, equation."""
-    rows = []
-    for name in results_of.METRICS:
-        if name in registry.names():
-            about = registry.about(name)
-            low, high = about.range
-            limits = f"{low:g} to {'∞' if math.isinf(high) else f'{high:g}'}"
-            rows.append({"metric": _METRIC_NAMES[name], "name in the library": name, "better": about.better,
-                         "range": limits, "where": about.equation})  # fmt: skip
-    return show(pd.DataFrame(rows), "Metrics of the paper.", text=["metric", "name in the library", "better", "where"])
+    return metric_table(results_of.METRICS, _METRIC_NAMES, "Metrics of the paper.")
 
 
 def results(run: Settings) -> HTML:
     """Table 4: ours, interval, published value, difference."""
+    columns = [
+        text("metric", "metric", _METRIC_NAMES),
+        text("method", "method", NAMES),
+        text("loss", "loss", NAMES),
+        Column("here", ("mean", "spread"), plus_minus()),
+        Column("95 % interval", ("low", "high"), interval()),
+        Column("paper, CIFAR-10", "printed", printed),
+        Column("difference", "difference", signed()),
+        Column("undefined", "n_undefined"),
+    ]
     rows = results_of.results(run)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(_METRIC_NAMES),
-            "method": rows["method"].map(NAMES),
-            "loss": rows["loss"].map(NAMES),
-            "here": [plus_minus(*pair) for pair in zip(rows["mean"], rows["spread"])],
-            "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
-            "paper, CIFAR-10": rows["printed"].replace("", MISSING),
-            "difference": [signed(value) for value in rows["difference"]],
-            "undefined": rows["n_undefined"],
-        }
-    )
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
     caption = f"Explanations scored: {run.label}, {seeds} seed{'s' if seeds > 1 else ''}, up to {images} images each."
-    return show(blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
+    return show(rows, columns, caption, name="results", group=["metric", "method"])
 
 
 def orders(run: Settings) -> HTML:
     """From best to worst: the losses here and in print."""
     rows = results_of.orders(run)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(_METRIC_NAMES),
-            "method": rows["method"].map(NAMES),
-            "here, best first": rows["here"],
-            "paper, best first": rows["paper"],
-            "pairs in the same order": [f"{agree} of {pairs}" for agree, pairs in zip(rows["agree"], rows["pairs"])],
-        }
-    )
+    columns = [
+        text("metric", "metric", _METRIC_NAMES),
+        text("method", "method", NAMES),
+        text("here, best first", "here"),
+        text("paper, best first", "paper"),
+        Column("pairs in the same order", ("agree", "pairs"), part_of),
+    ]
     caption = (
         f"Order of the losses: {rows['agree'].sum()} of the {rows['pairs'].sum()} pairs that print tells apart "
         f"stand in the same order here ({run.label})."
     )
-    return show(frame, caption, text=["metric", "method", "here, best first", "paper, best first"])
+    return show(rows, columns, caption, name="orders")
 
 
 def quantus(run: Settings) -> HTML:
     """The same maps scored by quantus, beside ours."""
     rows = results_of.quantus(run)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(_METRIC_NAMES),
-            "method": rows["method"].map(NAMES),
-            "loss": rows["loss"].map(NAMES),
-            "here": [number(value) for value in rows["ours"]],
-            "quantus": [number(value) for value in rows["quantus"]],
-            "rank correlation over images": [number(value) for value in rows["correlation"]],
-        }
-    )
+    columns = [
+        text("metric", "metric", _METRIC_NAMES),
+        text("method", "method", NAMES),
+        text("loss", "loss", NAMES),
+        Column("here", "ours", number()),
+        Column("quantus", "quantus", number()),
+        Column("rank correlation over images", "correlation", number()),
+    ]
     caption = f"The same maps scored by quantus ({rows['n_images'].max()} images a network)."
-    return show(blank_repeats(frame, ["metric", "method"]), caption, text=["metric", "method", "loss"])
-
-
-def verdicts(run: Settings) -> HTML:
-    """Every claim with difference, interval, corrected p-value and verdict."""
-    rows = results_of.verdicts(run)
-    frame = pd.DataFrame(
-        {
-            "claim": rows["text"],
-            "section": rows["section"],
-            "difference as claimed": [signed(value) for value in rows["difference"]],
-            "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
-            "p (Holm)": [p_value(value) for value in rows["p_holm"]],
-            "images won (%)": [number(100 * value, 0) for value in rows["superiority"]],
-            "verdict": rows["reason"],
-        }
-    )
-    caption = f"Verdicts: {run.label}. A difference above zero supports the claim."
-    return show(frame, caption, text=["section", "verdict"], long=["claim"])
+    return show(rows, columns, caption, name="quantus", group=["metric", "method"])
 
 
 def _value(setting: str, value: object) -> str:

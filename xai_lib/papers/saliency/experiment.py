@@ -53,8 +53,8 @@ def bench(run: Settings) -> Bench:
         FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
     """
     if run.pretrained:
-        return Bench(run, (subjects.from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, run.scale.n_saliency),))
-    return Bench(run, tuple(subjects.trained_here(run, seed, run.scale.n_saliency) for seed in subjects.seeds(run)))
+        return Bench(run, (subjects.from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, run.saliency.n_saliency),))
+    return Bench(run, tuple(subjects.trained_here(run, seed, run.saliency.n_saliency) for seed in subjects.seeds(run)))
 
 
 def bench_of(
@@ -82,7 +82,7 @@ def bench_of(
     if strangers := [method for method in methods if method not in lineup.ALL]:
         raise ValueError(f"Expected methods out of {', '.join(lineup.ALL)}. Got {', '.join(strangers)}.")
     network = network.to(run.device, memory_format=torch.channels_last)
-    images = subjects.some(images, run.scale.n_saliency)
+    images = subjects.some(images, run.saliency.n_saliency)
     weights = pretrained.state_digest(network)
     subject = Subject(
         load=lambda: network,
@@ -148,8 +148,8 @@ def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split
     """Start and images of each chunk of a part."""
     budget = {
         "fidelity": len(subject.images),
-        "repeated": run.scale.n_sensitivity,
-        "transformed": run.scale.n_transformed,
+        "repeated": run.saliency.n_sensitivity,
+        "transformed": run.saliency.n_transformed,
         "cost": _COSTED,
     }[part]
     n = min(budget, len(subject.images))
@@ -159,9 +159,9 @@ def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split
 def _cell(run: Settings, subject: Subject, method: str, part: str, images: Split) -> Cell:
     scale = run.scale
     budgets = {
-        "fidelity": {"causal_steps": scale.causal_steps, "n_readings": scale.n_sensitivity},
-        "repeated": {"causal_steps": scale.causal_steps, "draws": scale.sensitivity_draws},
-        "transformed": {"causal_steps": scale.causal_steps},
+        "fidelity": {"causal_steps": run.saliency.causal_steps, "n_readings": run.saliency.n_sensitivity},
+        "repeated": {"causal_steps": run.saliency.causal_steps, "draws": run.saliency.sensitivity_draws},
+        "transformed": {"causal_steps": run.saliency.causal_steps},
         "cost": {},
     }[part]
     return Cell(
@@ -186,14 +186,14 @@ def _compute(
     scale = run.scale
     settings = lineup.settings(method, scale)
     if part == "fidelity":
-        n_readings = 0 if method in lineup.BEYOND else min(max(scale.n_sensitivity - start, 0), len(images))
+        n_readings = 0 if method in lineup.BEYOND else min(max(run.saliency.n_sensitivity - start, 0), len(images))
         return benchmark.fidelity(
-            subject, method, settings, images, causal_steps=scale.causal_steps, n_readings=n_readings
+            subject, method, settings, images, causal_steps=run.saliency.causal_steps, n_readings=n_readings
         )
     if part == "repeated":
         return benchmark.repeated(
-            subject, method, settings, images, causal_steps=scale.causal_steps, draws=scale.sensitivity_draws
+            subject, method, settings, images, causal_steps=run.saliency.causal_steps, draws=run.saliency.sensitivity_draws
         )
     if part == "transformed":
-        return benchmark.transformed(subject, method, settings, images, causal_steps=scale.causal_steps)
+        return benchmark.transformed(subject, method, settings, images, causal_steps=run.saliency.causal_steps)
     return pd.DataFrame([benchmark.cost(subject, method, settings, images)])

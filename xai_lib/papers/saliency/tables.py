@@ -49,7 +49,7 @@ def methods(bench: Bench) -> HTML:
     rows = []
     for name in bench.methods:
         about = explainers.about(name)
-        settings = lineup.settings(name, bench.run.scale)
+        settings = lineup.settings(name, bench.run.explainers)
         rows.append(
             {
                 "method": METHOD_NAMES[name],

@@ -104,7 +104,7 @@ def test_clusterings_are_held_against_the_planted_truth(made_up, corpus_of, monk
     monkeypatch.setattr(experiment, "clusterings_of", lambda corpus, repeats: asked.append((corpus, repeats)) or found)
     study = made_up.study(corpus=corpus)
     rows = evidence.against_truth(study)
-    assert asked == [(corpus, study.run.scale.stability_repeats)] * 2
+    assert asked == [(corpus, study.run.whole_output.stability_repeats)] * 2
     assert rows["network"].tolist() == ["seed 0"] * 6 + ["seed 1"] * 6
     rows = rows[rows["network"] == "seed 0"].set_index("clustering")
     assert rows["pairs"].to_dict() == {
@@ -254,7 +254,7 @@ def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
     assert network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
     assert images.index.tolist() == [20, 21, 22]
     assert images.clusters == [[[1, 0], [4]], [[2], [0]], [[3, 2]]]
-    assert settings == {"n_classes": 5, "steps": study.run.scale.contrast_steps}
+    assert settings == {"n_classes": 5, "steps": study.run.whole_output.contrast_steps}
 
 
 def test_epsilon_has_no_rows_where_no_image_has_rivals(epsilons_of):

@@ -7,7 +7,7 @@ import torch
 from xai_lib import data as datasets
 from xai_lib import statistics, training
 from xai_lib.data import planted
-from xai_lib.run import train
+from xai_lib.run import networks
 from xai_lib.run.settings import LOSSES, Settings
 
 # Variants with the same classes, so that accuracy means the same.
@@ -26,13 +26,13 @@ def outcomes(run: Settings) -> pd.DataFrame:
         split = datasets.load(
             "planted",
             "test",
-            n=run.scale.n_test,
-            size=run.scale.size,
+            n=run.networks.n_test,
+            size=run.networks.size,
             variant=None if variant == ORIGINAL else variant,
         )
         for loss in LOSSES:
             for seed in run.seeds:
-                classifier = train.trained(run, loss, seed).classifier
+                classifier = networks.trained(run, loss, seed).classifier
                 logits = training.predict(classifier, split.to(run.device)).cpu()
                 names = np.array(split.classes)
                 rows = {
@@ -92,12 +92,12 @@ def mistaken(found: pd.DataFrame) -> pd.DataFrame:
 def confidence(found: pd.DataFrame, run: Settings) -> pd.DataFrame:
     """Mean confidence on known, corrupted and unseen objects: images, loss, mean over networks."""
     unseen = datasets.load(
-        "planted", "test", n=run.scale.n_test, size=run.scale.size, variant="out-of-distribution"
+        "planted", "test", n=run.networks.n_test, size=run.networks.size, variant="out-of-distribution"
     ).to(run.device)
     rows = []
     for loss in LOSSES:
         logits = torch.stack(
-            [training.predict(train.trained(run, loss, seed).classifier, unseen) for seed in run.seeds]
+            [training.predict(networks.trained(run, loss, seed).classifier, unseen) for seed in run.seeds]
         )
         mine = found[found["loss"] == loss].groupby("variant")["confidence"].mean()
         rows += [

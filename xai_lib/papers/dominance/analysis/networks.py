@@ -49,7 +49,7 @@ def chosen(of: Hierarchies) -> pd.DataFrame:
         rows.append(
             dict(zip(("kind", "seed", "label"), key))
             | {
-                "silhouette": at.get(of.run.scale.n_clusters, np.nan),
+                "silhouette": at.get(of.run.dominance.n_clusters, np.nan),
                 "best_silhouette": at.max(),
                 "by_silhouette": choice.by_silhouette(here),
                 "by_gap": choice.by_gap(here) or np.nan,

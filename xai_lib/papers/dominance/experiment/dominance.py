@@ -117,14 +117,14 @@ def dominance_cell(of: Hierarchies, ranked: RankedNetwork, part: str) -> Cell:
     }
     config |= {
         "clusters": {
-            "n_clusters": scale.n_clusters,
+            "n_clusters": of.run.dominance.n_clusters,
             "training": {"digest": training.digest, "number": len(training)},
         },
         "choice": {},
-        "mosaics": {"n_mosaics": scale.n_mosaics},
-        "variants": {"n_mosaics": scale.n_mosaics, "explainers": list(EXPLAINERS)},
-        "pairs": {"n_paired": scale.n_paired, "classes": scale.paired_classes},
-        "focus": {"n_focus": scale.n_focus, "explainers": list(EXPLAINERS)},
+        "mosaics": {"n_mosaics": of.run.dominance.n_mosaics},
+        "variants": {"n_mosaics": of.run.dominance.n_mosaics, "explainers": list(EXPLAINERS)},
+        "pairs": {"n_paired": of.run.dominance.n_paired, "classes": of.run.dominance.paired_classes},
+        "focus": {"n_focus": of.run.dominance.n_focus, "explainers": list(EXPLAINERS)},
     }[part]
     if part in ("mosaics", "variants"):
         config["clustering"] = dominance_cell(of, ranked, "clusters").key
@@ -213,7 +213,7 @@ def class_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tupl
     images, split = _read(computed(of, ranked, "clusters") / "images.csv"), ranked.subject.images
     members = dict(_classes(split))[split.classes.index(label)]
     assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
-    which, drawn = pairwise.draw(assigned, of.run.scale.n_mosaics, seed=_SEED, purpose=_purpose(K_MEANS, label))
+    which, drawn = pairwise.draw(assigned, of.run.dominance.n_mosaics, seed=_SEED, purpose=_purpose(K_MEANS, label))
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
     if not chosen.any():
         raise ValueError(f"Expected two of the clusters 0 to {assigned.max()}, the smaller number first. Got {pair}.")
@@ -238,7 +238,7 @@ def _clusters(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]
     images, shares = [], []
     for label, members in _classes(split):
         seen = (training.labels.cpu() == label).nonzero()[:, 0]
-        found = clusters.kmeans(here[members], of.run.scale.n_clusters, seed=_SEED)
+        found = clusters.kmeans(here[members], of.run.dominance.n_clusters, seed=_SEED)
         trained, _ = clusters.assign(there[seen], found.centres)
         assigned = {K_MEANS: (trained, found.assigned)} | _modes(training, seen, split, members)
         images.append(
@@ -280,7 +280,7 @@ def _mosaics(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]:
             clusterings[MODES] = torch.tensor(images["mode"].to_numpy())
         frames += [
             pairwise.pairwise(
-                x, label, of_images, explain, n=of.run.scale.n_mosaics, seed=_SEED, purpose=_purpose(clustering, name)
+                x, label, of_images, explain, n=of.run.dominance.n_mosaics, seed=_SEED, purpose=_purpose(clustering, name)
             ).assign(clustering=clustering, label=name)
             for clustering, of_images in clusterings.items()
         ]
@@ -296,7 +296,7 @@ def _variants(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]
                 label,
                 torch.tensor(images["cluster"].to_numpy()),
                 _explain(ranked.subject, explainer),
-                n=of.run.scale.n_mosaics,
+                n=of.run.dominance.n_mosaics,
                 seed=_SEED,
                 purpose=_purpose(K_MEANS, name),
                 resized=resized,
@@ -310,8 +310,8 @@ def _pairs(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]:
     split, scale = ranked.subject.images, of.run.scale
     explain = energy.by_grad_cam(ranked.subject.network, ranked.subject.layer)
     frames = []
-    for label, members in itertools.islice(_classes(split), scale.paired_classes):
-        chosen = split.subset(members[: scale.n_paired])
+    for label, members in itertools.islice(_classes(split), of.run.dominance.paired_classes):
+        chosen = split.subset(members[: of.run.dominance.n_paired])
         index = chosen.index.cpu().numpy()
         frame = single_images.all_pairs(_normalised(ranked.subject, chosen), label, explain)
         frames.append(
@@ -322,7 +322,7 @@ def _pairs(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]:
 
 def _focus(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]:
     subject, split = ranked.subject, ranked.subject.images
-    drawn, target = mosaics.of_classes(split.labels.cpu(), of.run.scale.n_focus, seed=_SEED)
+    drawn, target = mosaics.of_classes(split.labels.cpu(), of.run.dominance.n_focus, seed=_SEED)
     names = [split.classes[label] for label in target.tolist()]
     x = _normalised(subject, split)
     frames = []

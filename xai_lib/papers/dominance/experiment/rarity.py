@@ -37,11 +37,11 @@ def rarity_cell(run: Settings, number: int) -> Cell:
         {
             "version": STAGES["rarity"].version,
             "recipe": asdict(_recipe(run)),
-            "images": {"version": planted.VERSION, "training": n_train, "test": n_test, "size": scale.size},
+            "images": {"version": planted.VERSION, "training": n_train, "test": n_test, "size": run.networks.size},
             "rarities": dict(detection.rarities_of(number)),
             "seed": number,
-            "n_clusters": scale.n_clusters,
-            "n_mosaics": scale.n_mosaics,
+            "n_clusters": run.dominance.n_clusters,
+            "n_mosaics": run.dominance.n_mosaics,
             "numerics": asdict(training.numerics(run.device)),
         },
     )
@@ -71,7 +71,7 @@ def rare_clusters(run: Settings) -> pd.DataFrame:
     """
     frames = [
         artefacts.read_frame(rarity_scores(run, number) / "clusters.csv").assign(seed=number)
-        for number in tqdm(range(run.scale.rarity_trainings), desc="rarity", leave=False, disable=None)
+        for number in tqdm(range(run.dominance.rarity_trainings), desc="rarity", leave=False, disable=None)
     ]
     return pd.concat(frames, ignore_index=True)
 
@@ -83,7 +83,7 @@ def _scores(run: Settings, network: models.Classifier, train: Split, test: Split
     frames = []
     for label, name in enumerate(test.classes):
         members, seen = ((split.labels.cpu() == label).nonzero()[:, 0] for split in (test, train))
-        found = clusters.kmeans(here[members], run.scale.n_clusters, seed=_SEED)
+        found = clusters.kmeans(here[members], run.dominance.n_clusters, seed=_SEED)
         modes, trained_modes = (_modes(split)[rows] for split, rows in ((test, members), (train, seen)))
         clusterings = {
             "k-means": (found.assigned, clusters.assign(there[seen], found.centres)[0]),
@@ -111,7 +111,7 @@ def _of_clusters(
     """One row a cluster of one class: what each score says of it, and how much of the rare mode it holds."""
     explain = energy.by_grad_cam(network)
     values = pairwise.pairwise(
-        x, label, assigned, explain, n=run.scale.n_mosaics, seed=_SEED, purpose=f"rarity/{label}"
+        x, label, assigned, explain, n=run.dominance.n_mosaics, seed=_SEED, purpose=f"rarity/{label}"
     )
     counted = share.shares(trained.numpy(), assigned.numpy(), 1 + int(torch.cat([trained, assigned]).max()))
     means = said.assign(cluster=assigned.numpy(), rare_share=rare.float().numpy()).groupby("cluster").mean()
@@ -137,15 +137,15 @@ def _splits(run: Settings, number: int) -> tuple[Split, Split]:
     """Training images with rare modes, and test images in which all modes are equally frequent."""
     parameters = planted.Parameters(rarities=detection.rarities_of(number))
     train, test = (
-        planted.generate(n, part, size=run.scale.size, seed=number, parameters=parameters)
+        planted.generate(n, part, size=run.networks.size, seed=number, parameters=parameters)
         for n, part in zip(_numbers(run), ("train", "test"))
     )
     return train, test
 
 
 def _numbers(run: Settings) -> tuple[int, int]:
-    return run.scale.n_train or _N_TRAIN, run.scale.n_test or _N_TEST
+    return run.networks.n_train or _N_TRAIN, run.networks.n_test or _N_TEST
 
 
 def _recipe(run: Settings) -> Recipe:
-    return replace(recipes.get(_RECIPE, _LOSS), epochs=run.scale.epochs(_LOSS), width=run.scale.width)
+    return replace(recipes.get(_RECIPE, _LOSS), epochs=run.scale.epochs(_LOSS), width=run.networks.width)

@@ -112,14 +112,14 @@ def sizes(of: Hierarchies) -> HTML:
             "fewest training images": rows["fewest"],
         }
     )
-    caption = f"Evaluation images in a cluster, {of.run.scale.n_clusters} clusters a class: {of.run.label}."
+    caption = f"Evaluation images in a cluster, {of.run.dominance.n_clusters} clusters a class: {of.run.label}."
     return show(blank_repeats(frame, ["network"]), caption, text=["network"])
 
 
 def chosen(of: Hierarchies, kind: str) -> HTML:
     """How many clusters each class would have."""
     rows = networks.of_first(networks.chosen(of), kind)
-    n = of.run.scale.n_clusters
+    n = of.run.dominance.n_clusters
     frame = pd.DataFrame(
         {
             "class": rows["label"],
@@ -196,7 +196,7 @@ def null(of: Hierarchies) -> HTML:
         ]
     )
     caption = (
-        f"Dominance between the clusters of a class, {of.run.scale.n_mosaics} mosaics a pair: {of.run.label}. Mean: "
+        f"Dominance between the clusters of a class, {of.run.dominance.n_mosaics} mosaics a pair: {of.run.label}. Mean: "
         "of the larger cluster of each pair. Spread: root mean square of D − 0.5 over pairs, mean over classes. p: of "
         "the t test, share of the pairs."
     )

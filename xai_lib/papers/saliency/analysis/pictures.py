@@ -72,7 +72,7 @@ def causal_curves(bench: Bench, methods: Sequence[str], n: int) -> pd.DataFrame:
     images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised()
     x = images.normalise(images.images.to(subject.device))
     labels, index = images.labels.to(subject.device), images.index.to(subject.device)
-    step = step_size(x, bench.run.scale.causal_steps)
+    step = step_size(x, bench.run.saliency.causal_steps)
     parts = []
     for method in methods:
         attribution = _explained(bench, method, images).to(subject.device)
@@ -87,7 +87,7 @@ def _explained(bench: Bench, method: str, images: Split) -> Tensor:
     """Maps [N,H,W] in [0,1] for the true class, by the first network."""
     subject = bench.subjects[0]
     x = images.normalise(images.images.to(subject.device))
-    settings = lineup.settings(method, bench.run.scale)
+    settings = lineup.settings(method, bench.run.explainers)
     maps = subject.explain(method, settings, x, images.labels.to(subject.device), images.index.to(subject.device))
     return maps.detach().cpu()
 

@@ -125,7 +125,7 @@ def against_truth(study: Study) -> pd.DataFrame:
     rows = []
     for explained in study.networks:
         classes = explained.corpus.classes
-        found = experiment.clusterings_of(explained.corpus, study.run.scale.stability_repeats)
+        found = experiment.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
         for name, partition in found.items():
             place = {classes[label]: number for number, cluster in enumerate(partition) for label in cluster}
             sets = [{classes[label] for label in cluster} for cluster in partition]
@@ -206,7 +206,7 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
         settings,
         EPSILONS,
         n_classes=outputs.probabilities.shape[1],
-        steps=study.run.scale.contrast_steps,
+        steps=study.run.whole_output.contrast_steps,
     )
     empty = found[found["metric"] == "degenerate"].groupby("epsilon")["value"].agg(degenerate="sum", maps="size")
     means = found[found["metric"] == "cdrop"].groupby(["epsilon", "index"], as_index=False)["value"].mean()

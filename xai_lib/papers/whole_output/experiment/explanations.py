@@ -132,8 +132,8 @@ def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str =
         name,
         explained.layers.get(name, explained.layers["grad-cam"]),
         variant=variant,
-        n_masks=scale.rise_masks,
-        n_samples=scale.lime_samples,
+        n_masks=study.run.explainers.rise_masks,
+        n_samples=study.run.explainers.lime_samples,
     )
 
 
@@ -153,12 +153,12 @@ def whole_output_cell(study: Study, explained: ExplainedNetwork, part: str, imag
         "images": {"digest": images.digest, "number": len(images)},
         "tree": documents.tree_cell(corpus).key,
         "part": part,
-        "steps": scale.contrast_steps,
+        "steps": study.run.whole_output.contrast_steps,
     }
     if part == "clusterings":
         config["clusterings"] = _stability_cell(study, explained).key
     else:
-        config |= {"rise_masks": scale.rise_masks, "lime_samples": scale.lime_samples}
+        config |= {"rise_masks": study.run.explainers.rise_masks, "lime_samples": study.run.explainers.lime_samples}
         observer = _observer(explained, part)
         config["observer"] = observer.key if observer is not None else None
     return Cell("whole-output", {"version": STAGES["whole-output"].version, **config})
@@ -175,7 +175,7 @@ def scored_chunk(study: Study, explained: ExplainedNetwork, part: str, images: S
     if not store.is_done(cell):  # what it stands on first, outside this cell's time
         documents.partition(explained.corpus)
         if part == "clusterings":
-            documents.clusterings_of(explained.corpus, study.run.scale.stability_repeats)
+            documents.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
         observer = _observer(explained, part)
         _ = explained.subject.network, observer and observer.network
 
@@ -244,7 +244,7 @@ def _observer(explained: ExplainedNetwork, part: str) -> Subject | None:
 
 
 def _stability_cell(study: Study, explained: ExplainedNetwork) -> Cell:
-    return documents.stability_cell(explained.corpus, study.run.scale.stability_repeats)
+    return documents.stability_cell(explained.corpus, study.run.whole_output.stability_repeats)
 
 
 def _scores(
@@ -265,7 +265,7 @@ def _scores(
                     _confusing(outputs, clusters, confusing),
                     bases_of(study, explained, part),
                     n_classes=outputs.probabilities.shape[1],
-                    steps=study.run.scale.contrast_steps,
+                    steps=study.run.whole_output.contrast_steps,
                     variant=part,
                     observed_by=observer.network if observer is not None else None,
                 )
@@ -274,7 +274,7 @@ def _scores(
 
 
 def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | StreamedSplit) -> dict[str, pd.DataFrame]:
-    partitions = documents.clusterings_of(explained.corpus, study.run.scale.stability_repeats)
+    partitions = documents.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
     base = base_of(study, explained, "grad-cam")
     scores = []
     for batch in _batches(images):
@@ -293,7 +293,7 @@ def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | Stre
                     clusters,
                     base,
                     n_classes=outputs.probabilities.shape[1],
-                    steps=study.run.scale.contrast_steps,
+                    steps=study.run.whole_output.contrast_steps,
                 )
             )
     return {"scores": _all(scores, evaluation.CLUSTERING_COLUMNS)}
@@ -345,13 +345,13 @@ def _all(frames: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
-    subject = subjects.trained_here(run, seed, run.scale.n_outputs)
+    subject = subjects.trained_here(run, seed, run.whole_output.n_outputs)
     seeds = list(run.seeds)
     other = seeds[(seeds.index(seed) + 1) % len(seeds)]
     corpus = documents.corpus_of_network(
         lambda: subject.network, subject.key, subject.parents, run.train_split, f"{run.label}, seed {seed}"
     )
-    observer = subjects.trained_here(run, other, run.scale.n_outputs) if other != seed else None
+    observer = subjects.trained_here(run, other, run.whole_output.n_outputs) if other != seed else None
     return ExplainedNetwork(subject, "", {"grad-cam": _coarse_and_fine(run, seed)}, corpus, observer)
 
 
@@ -365,7 +365,7 @@ def _coarse_and_fine(run: Settings, seed: int) -> tuple[str, str]:
 
 def _from_torchvision(run: Settings) -> tuple[ExplainedNetwork, ...]:
     found = {
-        name: subjects.from_torchvision(run, name, layers["grad-cam"][0], run.scale.n_outputs)
+        name: subjects.from_torchvision(run, name, layers["grad-cam"][0], run.whole_output.n_outputs)
         for name, layers in _TORCHVISION.items()
     }
     explained = []

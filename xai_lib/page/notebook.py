@@ -1,0 +1,53 @@
+"""How every notebook begins and ends: one call that says what runs, one that says what ran and how to run it again."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+from IPython.display import HTML
+
+from xai_lib.page import style
+from xai_lib.page.provenance import provenance
+from xai_lib.run import provenance as this_process
+from xai_lib.run.budgets import BUDGETS
+from xai_lib.run.cell import Cell
+from xai_lib.run.settings import Settings, settings
+
+
+def begin(**parameters: Any) -> Settings:
+    """What a notebook runs, from its parameters, and the look of its figures.
+
+    Args:
+        parameters: as :func:`xai_lib.run.settings.settings` takes them.
+
+    Raises:
+        ValueError: if a name, type or choice does not exist; the message lists the choices.
+    """
+    style.use_style()
+    return settings(**parameters)
+
+
+def end(notebook: str, run: Settings, cells: Sequence[Cell], **parameters: Any) -> HTML:
+    """What a page's numbers stand on, with which parameters it ran, and the command that runs it again.
+
+    Args:
+        notebook: its path below ``notebooks/``, without the suffix.
+        run: what :func:`begin` returned.
+        cells: of the store, on which the page stands; none for a page that keeps nothing.
+        parameters: the notebook's own, beyond those of ``run``.
+    """
+    given = {name: value for name, value in (dict(run.parameters) | parameters).items() if value not in ("", False)}
+    given.pop("data_root", None)
+    options = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given.items())
+    command = f".venv/bin/papermill notebooks/{notebook}.ipynb out.ipynb {options}"
+    said = ", ".join(f"{name} = {value}" for name, value in given.items())
+    again = (
+        f'<p class="companion-rerun">This page ran with {escape(said)}. To run it again:</p>'
+        f'<div class="highlight"><pre>{escape(command)}</pre></div>'
+    )
+    budgets = {name: asdict(getattr(run, name)) for name in BUDGETS}
+    head = {"label": run.label, "scale": {"name": run.scale, **budgets}, "tables": this_process.software()}
+    table = provenance(cells, head).data if cells else ""
+    return HTML(table + again)

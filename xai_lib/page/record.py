@@ -1,0 +1,93 @@
+"""Recording a run: its notebooks are executed, and what they show is kept in a folder of the book.
+
+A run that takes too long for every build is recorded once. While ``XAI_RECORD`` names a folder, every table that a
+notebook shows under a name is written there, numbers as CSV and the page's view as HTML; figures are taken from the
+executed notebooks, by the ``recorded`` name in the metadata of their cells.
+"""
+
+import base64
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from xai_lib import files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VARIABLE = "XAI_RECORD"
+RECORDED = "book/recorded"
+
+
+def write_table(name: str, frame: "pd.DataFrame", page: str) -> None:
+    """Write a table that is shown, if a run is being recorded."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        files.write_frame(Path(folder) / f"{name}.csv", frame)
+        write_text(name, page)
+
+
+def write_text(name: str, page: str) -> None:
+    """Write what a page shows that is no table (a drawing in HTML, say), if a run is being recorded."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        with files.atomically(Path(folder) / f"{name}.html") as file:
+            file.write(page.encode() + b"\n")
+
+
+def write_provenance(made: list[dict[str, Any]], head: dict[str, Any]) -> list[dict[str, Any]]:
+    """Add the records of some cells to those of the notebooks before, if a run is being recorded; returns them all."""
+    folder = os.environ.get(VARIABLE)
+    if not folder:
+        return made
+    file = Path(folder) / "provenance.json"
+    before = files.read_json(file)["cells"] if file.exists() else []
+    both = list({one["key"]: one for one in [*before, *made]}.values())
+    files.write_json(file, {**head, "cells": both})
+    return both
+
+
+def write_figures(notebook: Path, folder: Path) -> None:
+    """Write the figures of an executed notebook whose cells say under which name: metadata ``recorded``."""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        name = cell["metadata"].get("recorded")
+        pictures = [output["data"]["image/png"] for output in cell.get("outputs", []) if "image/png" in _data(output)]
+        if name and pictures:
+            with files.atomically(folder / f"{name}.png") as file:
+                file.write(base64.b64decode("".join(pictures[-1])))
+
+
+def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object], drafts: Path) -> None:
+    """Execute notebooks and keep in ``folder`` what they show.
+
+    Args:
+        notebooks: the sources, in the order in which they run.
+        folder: where the record goes; made if need be.
+        parameters: of the notebooks; each gets those that it declares.
+        drafts: where the executed notebooks go.
+
+    Raises:
+        RuntimeError: if the tree differs from its commit (other than in recorded folders), so that no number could
+            name the code that made it.
+        NotebookError: if a notebook fails.
+    """
+    from xai_lib.run import notebook as run
+    from xai_lib.run import provenance
+
+    provenance.require_clean_tree(outputs=(RECORDED,))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "provenance.json").unlink(missing_ok=True)
+    os.environ[VARIABLE] = str(folder.resolve())
+    try:
+        for source in notebooks:
+            known = run.declared(source)
+            run.execute(source, drafts / source.name, {name: v for name, v in parameters.items() if name in known})
+            write_figures(drafts / source.name, folder)
+    finally:
+        del os.environ[VARIABLE]
+
+
+def _data(output: dict) -> dict:
+    return output.get("data", {})

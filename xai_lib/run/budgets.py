@@ -1,0 +1,186 @@
+"""Budgets: how much of each part of an experiment is run. A scale gives all of them; one file each in ``scales/``.
+
+``smoke`` is for tests, ``demo`` builds the book on drawn images in minutes, ``laptop`` takes real images in about an
+hour a part on two cores, ``paper`` has the papers' own settings.
+"""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SCALES = ("smoke", "demo", "laptop", "paper")  # smallest first
+
+_FOLDER = Path(__file__).with_name("scales")
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Budgets of data and training. ``None`` for a number of images means: all there are.
+
+    Attributes:
+        recipe: training recipe, a name in ``training.recipes``.
+        size: image side in pixels.
+        n_train: training images, class-balanced.
+        n_test: test images on which accuracy is measured, class-balanced.
+        epochs_ce, epochs_scl, epochs_tl: training epochs of each loss.
+        epochs_tuned: epochs of fine-tuning.
+        width: width of the network's first stage; ``None`` is the architecture's own.
+        seeds: number of trainings of each loss (seeds 0, 1, …).
+        saliency_seeds: number of cross-entropy networks in the saliency and whole-output parts (at most ``seeds``).
+        dominance_seeds: trainings of each kind whose hierarchies are compared (at most ``seeds``).
+    """
+
+    recipe: str
+    size: int
+    n_train: int | None
+    n_test: int | None
+    epochs_ce: int
+    epochs_scl: int
+    epochs_tl: int
+    epochs_tuned: int
+    width: int | None
+    seeds: int
+    saliency_seeds: int
+    dominance_seeds: int
+
+
+@dataclass(frozen=True)
+class Explainers:
+    """Budgets of explainers that look at many versions of an image.
+
+    Attributes:
+        rise_masks: random masks of RISE.
+        lime_samples: perturbed images of LIME.
+    """
+
+    rise_masks: int
+    lime_samples: int
+
+
+@dataclass(frozen=True)
+class Contrastive:
+    """Budgets of the contrastive part.
+
+    Attributes:
+        n_scored: test images that are explained and scored.
+        n_quantus: of these, the images also scored by quantus, beside ours.
+        flipping_step: pixels removed at each step of pixel flipping.
+    """
+
+    n_scored: int
+    n_quantus: int
+    flipping_step: int
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Budgets of the saliency part.
+
+    Attributes:
+        n_saliency: images on which methods are scored (Tables 1 to 3); None for all.
+        n_transformed: of these, the images that are also mixed, resized, turned and cropped (Table 4).
+        n_sensitivity: of these, the images for metrics that explain or perturb an image many times, and for other
+            readings of the metrics (normalisation, ties, baseline).
+        sensitivity_draws: noisy copies of an image for sensitivity, and of a set of pixels for monotonicity as quantus
+            has it (whose own default is 100).
+        causal_steps: steps of insertion and deletion; RISE takes as many as the image's side has pixels.
+    """
+
+    n_saliency: int | None
+    n_transformed: int
+    n_sensitivity: int
+    sensitivity_draws: int
+    causal_steps: int
+
+
+@dataclass(frozen=True)
+class WholeOutput:
+    """Budgets of the whole-output part.
+
+    Attributes:
+        n_outputs: test images whose whole output is explained, where it has confusing top classes; None for all.
+        contrast_steps: counts of removed pixels along a contrastive curve, at most.
+        stability_repeats: halves and bootstrap samples of the documents that are clustered again.
+    """
+
+    n_outputs: int | None
+    contrast_steps: int
+    stability_repeats: int
+
+
+@dataclass(frozen=True)
+class Dominance:
+    """Budgets of the dominance part.
+
+    Attributes:
+        n_clusters: clusters of each class, P in the paper.
+        n_mosaics: mosaics of each pair of clusters, its J.
+        n_paired: images of a class that are compared one by one (its Figure 3).
+        paired_classes: classes in which that is done; None for all.
+        n_focus: mosaics of two classes or more, for Focus.
+        rarity_trainings: trainings on planted images in which each mode is rare to a known degree.
+    """
+
+    n_clusters: int
+    n_mosaics: int
+    n_paired: int
+    paired_classes: int | None
+    n_focus: int
+    rarity_trainings: int
+
+
+BUDGETS = {
+    "networks": Networks,
+    "explainers": Explainers,
+    "contrastive": Contrastive,
+    "saliency": Saliency,
+    "whole_output": WholeOutput,
+    "dominance": Dominance,
+}
+
+
+def load(scale: str, overrides: str = "") -> tuple[str, dict[str, Any]]:
+    """The data set and the budgets of a scale, by the names of :data:`BUDGETS`.
+
+    Args:
+        scale: smoke, demo, laptop or paper.
+        overrides: single values, for example ``"epochs_ce=1, n_scored=64"``.
+
+    Raises:
+        ValueError: if a scale or a name does not exist, or a value does not fit; the message lists the choices.
+    """
+    if scale not in SCALES:
+        raise ValueError(f"Expected a scale out of {', '.join(SCALES)}. Got {scale!r}.")
+    written = _overridden(yaml.safe_load((_FOLDER / f"{scale}.yaml").read_text()), overrides)
+    return written["dataset"], {name: kind(**written[name]) for name, kind in BUDGETS.items()}
+
+
+def _overridden(found: dict[str, Any], overrides: str) -> dict[str, Any]:
+    if not isinstance(overrides, str):
+        raise ValueError(f'Expected overrides as text like "epochs_ce=1, n_scored=64". Got {overrides!r}.')
+    room_of = {field.name: (room, field.type) for room, kind in BUDGETS.items() for field in fields(kind)}
+    for item in filter(None, (part.strip() for part in overrides.split(","))):
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not equals:
+            raise ValueError(f"Expected overrides as name=value pairs separated by commas. Got {item!r}.")
+        if name == "dataset":
+            found[name] = _fitting(name, str, value)
+        elif name not in room_of:
+            raise ValueError(f"Unknown setting {name}. A scale has: dataset, {', '.join(room_of)}.")
+        else:
+            room, kind = room_of[name]
+            found[room][name] = _fitting(name, kind, yaml.safe_load(value))
+    return found
+
+
+def _fitting(name: str, kind: object, value: Any) -> Any:
+    if kind is str:
+        fits, expected = isinstance(value, str), "text"
+    else:
+        fits = (value is None and kind is not int) or (type(value) is int and value >= 1)
+        expected = "a whole number of at least 1" + ("" if kind is int else " or null")
+    if not fits:
+        raise ValueError(f"Expected {expected} for {name}. Got {value!r}.")
+    return value

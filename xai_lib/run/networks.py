@@ -1,0 +1,193 @@
+"""The networks of a run: trained here by each loss, fine-tuned from another, or torchvision's; each with its images."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from xai_lib import files, models, pretrained, training
+from xai_lib.data import Split, StreamedSplit, select
+from xai_lib.explainers.subject import Subject
+from xai_lib.models import Classifier
+from xai_lib.run.cell import Cell
+from xai_lib.run.settings import LOSSES, Settings
+from xai_lib.run.stage import computed, stage
+from xai_lib.training.recipes import FineTuning, Recipe
+
+LOSS = "ce"  # the papers' networks are ordinary classifiers
+REFERENCE = 2000  # training images from which IBA takes the layer's statistics
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network.
+
+    Attributes:
+        classifier: backbone and linear head in evaluation mode, on the run's device.
+        recipe: how it was trained.
+        history: one row an epoch, as ``training.train`` returns it.
+        cell: its place in the store.
+    """
+
+    classifier: Classifier
+    recipe: Recipe | FineTuning
+    history: pd.DataFrame
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Published:
+    """A network with published ImageNet weights from which a fine-tuning starts."""
+
+    architecture: str
+    n_classes: int
+    seed: int
+    download: bool
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """The weights, and what the new head depends on."""
+        return {"published": pretrained.start_file(self.architecture), "classes": self.n_classes, "seed": self.seed}
+
+
+@stage("train", version=1)
+def train(folder: Path, *, images: Split, recipe: Recipe, seed: int, device: torch.device) -> None:
+    """One network, one loss, one seed; a stopped training goes on."""
+    _write(folder, training.fit(recipe, images, seed=seed, directory=folder, device=device))
+
+
+@stage("tune", version=1)
+def tune(
+    folder: Path, *, start: Cell | Published, images: Split, recipe: FineTuning, seed: int, device: torch.device
+) -> None:
+    """One network, fine-tuned from another: the dominance paper's kind of network."""
+    if isinstance(start, Published):
+        network = pretrained.imagenet_start(
+            start.architecture, start.n_classes, seed=start.seed, download=start.download
+        )
+    else:
+        network = load(start).classifier
+    _write(folder, training.fit(recipe, images, seed=seed, directory=folder, device=device, network=network))
+
+
+def load(cell: Cell) -> Trained:
+    """The network of a cell of :data:`train` or :data:`tune`, computed now if the store lacks it."""
+    folder, given = computed(cell), cell.arguments
+    recipe, n_classes = given["recipe"], len(given["images"].classes)
+    classifier = models.build(recipe.architecture, n_classes, width=recipe.width, seed=given["seed"])
+    classifier.load_state_dict(files.read_tensors(folder / "classifier.pt"))
+    history = files.read_frame(folder / "history.csv")
+    return Trained(classifier.to(given["device"]).eval(), recipe, history, cell)
+
+
+def train_cell(run: Settings, loss: str, seed: int) -> Cell:
+    """What a training depends on: images, recipe, seed and arithmetic."""
+    return train.cell(images=run.train_split(), recipe=run.recipe(loss), seed=seed, device=run.device)
+
+
+def tune_cell(run: Settings, name: str, seed: int) -> Cell:
+    """What a fine-tuning depends on: the network it starts from, images, recipe, seed and arithmetic.
+
+    Raises:
+        ValueError: if the run has no such fine-tuning; the message lists those that it has.
+        FileNotFoundError: if published weights are missing; the message says which file goes where.
+    """
+    if name not in run.fine_tunings:
+        choices = ", ".join(run.fine_tunings) or "none, which is what this run has"
+        raise ValueError(f"Expected a fine-tuning out of {choices}. Got {name!r}.")
+    recipe, images = run.fine_tunings[name], run.train_split()
+    if recipe.start == "ce":
+        start = train_cell(run, "ce", seed)
+    else:
+        start = Published(recipe.architecture, len(images.classes), seed, run.download)
+    return tune.cell(start=start, images=images, recipe=recipe, seed=seed, device=run.device)
+
+
+def trained(run: Settings, loss: str, seed: int) -> Trained:
+    """The network of ``loss`` and ``seed``, trained now if the store lacks it."""
+    return load(train_cell(run, loss, seed))
+
+
+def tuned(run: Settings, name: str, seed: int) -> Trained:
+    """The network fine-tuned by ``name`` and ``seed``, now if the store lacks it; raises as :func:`tune_cell`."""
+    return load(tune_cell(run, name, seed))
+
+
+def train_cells(run: Settings, loss: str, seed: int) -> list[Cell]:
+    """What the command ``train`` computes."""
+    return [train_cell(run, loss, seed)]
+
+
+def tune_cells(run: Settings, name: str, seed: int) -> list[Cell]:
+    """What the command ``tune`` computes."""
+    return [tune_cell(run, name, seed)]
+
+
+def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The trainings of a run, as commands and their options: none where networks come with their weights."""
+    if run.pretrained:
+        return
+    for loss in LOSSES:
+        yield from (("train", {"loss": loss, "seed": seed}) for seed in run.seeds)
+    for name in run.fine_tunings:
+        yield from (("tune", {"name": name, "seed": seed}) for seed in run.tuned_seeds)
+
+
+def explained_seeds(run: Settings) -> range:
+    """Seeds of the cross-entropy trainings whose networks the saliency and whole-output parts explain."""
+    return range(min(run.networks.saliency_seeds, run.networks.seeds))
+
+
+def with_images(run: Settings, cell: Cell, n: int | None) -> Subject:
+    """The network of a cell of :data:`train` or :data:`tune`, with ``n`` test images, class-balanced (None: all).
+
+    Its normalisations are folded into its convolutions.
+    """
+
+    def network() -> nn.Module:
+        return models.fold_batchnorm(load(cell).classifier).to(memory_format=torch.channels_last)
+
+    return Subject(
+        load=network,
+        key=cell.key,
+        parents=(cell,),
+        layer=None,
+        images=some(run.test_split(), n),
+        reference=lambda: some(run.train_split(), REFERENCE),
+        device=run.device,
+        seed=cell.arguments["seed"],
+    )
+
+
+def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Subject:
+    """One of torchvision's networks, explained at a layer, with ``n`` images of ImageNet.
+
+    Raises:
+        FileNotFoundError: if its weights are missing; the message says which file goes where.
+    """
+    network = pretrained.pretrained(name, download=run.download)
+    images = some(run.test_split(), n)
+    return Subject(
+        load=lambda: network.to(run.device, memory_format=torch.channels_last),
+        key=pretrained.state_digest(network),
+        parents=(),
+        layer=layer,
+        images=images,
+        reference=lambda: some(images, REFERENCE),
+        device=run.device,
+    )
+
+
+def some(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+    """At most ``n`` images, class-balanced; all for None."""
+    return select(split, None if n is None else min(n, len(split)))
+
+
+def _write(folder: Path, fitted: training.Fitted) -> None:
+    files.write_tensors(folder / "classifier.pt", fitted.classifier.state_dict())
+    files.write_frame(folder / "history.csv", fitted.history)
+    training.remove_checkpoint(folder)
