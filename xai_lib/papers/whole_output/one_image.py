@@ -12,9 +12,9 @@ from xai_lib.data import imagenet
 from xai_lib.papers.whole_output import figures
 from xai_lib.papers.whole_output.latent_tree import Tree
 from xai_lib.papers.whole_output.method import base_maps
-from xai_lib.papers.whole_output.method.confusion import confusion_clusters
+from xai_lib.papers.whole_output.method.clusters import confusion_clusters
+from xai_lib.papers.whole_output.method.contrastive_maps import explain
 from xai_lib.papers.whole_output.method.documents import top_classes
-from xai_lib.papers.whole_output.method.explanation import explain
 from xai_lib.your_model import check_model, default_layer
 from xai_lib.your_pictures import normalised, picture
 

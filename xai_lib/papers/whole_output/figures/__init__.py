@@ -1,7 +1,7 @@
 """Figures, the zoomable tree and the matching game."""
 
 from xai_lib.papers.whole_output.figures.clusters import co_occurrence, island_sizes, stability
-from xai_lib.papers.whole_output.figures.matching_game import Round, matching_game
+from xai_lib.papers.whole_output.figures.matching_game import matching_game
 from xai_lib.papers.whole_output.figures.tree import zoomable_tree
 from xai_lib.papers.whole_output.figures.whole_output import (
     compared_methods,
@@ -11,7 +11,6 @@ from xai_lib.papers.whole_output.figures.whole_output import (
 )
 
 __all__ = [
-    "Round",
     "co_occurrence",
     "compared_methods",
     "contrastive_curves",

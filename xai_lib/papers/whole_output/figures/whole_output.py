@@ -14,7 +14,7 @@ from torch import Tensor
 from xai_lib.page.images import bare, overlay, show
 from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
-from xai_lib.papers.whole_output.method.explanation import WholeOutput
+from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput
 
 _ABREAST = 3  # classes of a cluster, or panels of curves
 
@@ -47,7 +47,7 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
             )
             _map(line[1], image, output.cluster_maps[number], number, f"cluster {number + 1}\n{together:.3f}")
         for axis, label in zip(line[2:], classes):
-            _map(axis, image, _of_class(output, "cwox-2s", label), number, titles[label])
+            _map(axis, image, output.class_map("cwox-2s", label), number, titles[label])
     _without_empty(axes)
     return figure
 
@@ -69,7 +69,7 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
     _image(axes[0, 0], image)
     for row, (line, method) in enumerate(zip(axes, methods)):
         for axis, (number, label) in zip(line[1:], shown):
-            _map(axis, image, _of_class(output, method, label), number, "" if row else titles[label])
+            _map(axis, image, output.class_map(method, label), number, "" if row else titles[label])
         line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=TEXT)
     _without_empty(axes)
     return figure
@@ -148,10 +148,6 @@ def part_energy(frame: pd.DataFrame) -> Figure:
 def _ranked(output: WholeOutput) -> list[list[int]]:
     """Each cluster's classes, the most probable first."""
     return [sorted(cluster, key=output.classes.index) for cluster in output.clusters]
-
-
-def _of_class(output: WholeOutput, method: str, label: int) -> Tensor:
-    return output.class_maps[method][output.classes.index(label)]
 
 
 def _titles(output: WholeOutput, names: Sequence[str], width: int) -> dict[int, str]:

@@ -1,23 +1,117 @@
-"""Other ways than a latent tree to cluster the labels of documents, from the Jaccard similarity of co-occurrence.
+"""Clusters of classes: those of an image (whole-output paper §4), and other ways than a latent tree to find them.
 
-(The whole-output paper, §3, leaves them to future work; these are ours.) All return a partition of the labels in order
-(see ``partitions``), in which a label in no document is a cluster of its own, and give the same for the same seed.
+A partition of the labels 0 … n-1 is a list of clusters that hold every label once. Those made here are in order:
+members ascend within a cluster, clusters by their first members. A label in no document is a cluster of its own. The
+paper (§3) leaves other clusterings to future work; these, from the Jaccard similarity of co-occurrence, are ours.
 """
 
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import networkx
 import numpy as np
+from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering, SpectralClustering
 
-from xai_lib.papers.whole_output.method.co_occurrence import jaccard, occurring
-from xai_lib.papers.whole_output.method.partitions import clusters
+Documents = Sequence[Sequence[int]]
+Partition = list[list[int]]
 
 
-def average_linkage(
-    documents: Sequence[Sequence[int]], n_labels: int, n_clusters: int, *, seed: int = 0
-) -> list[list[int]]:
+def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -> Partition:
+    """The clusters of a partition that an image's top classes fall into, without all other classes (§4).
+
+    With the level-1 clusters of a latent tree this is the paper's way: restrict the tree to the top classes, cut what
+    is left at level 1. Any other partition of the labels does as well.
+
+    Args:
+        partition: disjoint clusters of labels.
+        top: the image's top classes, ranked.
+
+    Returns:
+        Clusters in the order of their first members, members in the order of ``top``.
+
+    Raises:
+        ValueError: if a label is in two clusters, or a top class is in none or named twice.
+
+    Example:
+        >>> confusion_clusters([[0, 3, 5], [1], [2, 4]], [5, 1, 0])
+        [[5, 0], [1]]
+    """
+    cluster_of = {label: number for number, cluster in enumerate(partition) for label in cluster}
+    if len(cluster_of) != sum(map(len, partition)):
+        raise ValueError("Expected disjoint clusters. Got a label in two of them.")
+    unknown = [label for label in top if label not in cluster_of]
+    if unknown:
+        raise ValueError(
+            f"Expected every top class in a cluster of the partition. Got {unknown[:5]} in none: "
+            "the partition must be of the same classes as the network's."
+        )
+    if len(set(top)) != len(top):
+        raise ValueError(f"Expected different top classes. Got {list(top)}.")
+    members = defaultdict(list)
+    for label in top:
+        members[cluster_of[label]].append(label)
+    return list(members.values())
+
+
+def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
+    """The position in ``partition`` of each label's cluster, int64 [n_labels].
+
+    Raises:
+        ValueError: if the clusters do not hold every label of 0 … n-1 once.
+
+    Example:
+        >>> numbers([[2, 0], [1]]).tolist()
+        [0, 1, 0]
+    """
+    labels = np.array([label for cluster in partition for label in cluster], dtype=np.int64)
+    if not np.array_equal(np.sort(labels), np.arange(len(labels))):
+        raise ValueError(
+            f"Expected a partition: every label from 0 on in exactly one cluster. Got {len(labels)} members, "
+            f"{len(np.unique(labels))} different ones, the largest {labels.max()}."
+        )
+    found = np.empty(len(labels), dtype=np.int64)
+    found[labels] = np.repeat(np.arange(len(partition)), [len(cluster) for cluster in partition])
+    return found
+
+
+def occurring(documents: Documents, n_labels: int) -> np.ndarray:
+    """The labels that some document has, ascending, int64 [≤ n_labels].
+
+    Raises:
+        ValueError: if a document has something else than labels of 0 … n_labels-1.
+    """
+    labels = np.unique(np.array([label for document in documents for label in document], dtype=np.int64))
+    if len(labels) and not 0 <= labels[0] <= labels[-1] < n_labels:
+        raise ValueError(f"Expected labels in 0 to {n_labels - 1}. Got labels from {labels[0]} to {labels[-1]}.")
+    return labels
+
+
+def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
+    """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels].
+
+    In [0, 1], symmetric, 1 on the diagonal. A label in no document has 0 with all, itself included.
+
+    Raises:
+        ValueError: as :func:`occurring`.
+
+    Example:
+        >>> jaccard([[0, 1], [0]], 2).tolist()
+        [[1.0, 0.5], [0.5, 1.0]]
+    """
+    occurring(documents, n_labels)
+    labels = np.array([label for document in documents for label in document], dtype=np.int64)
+    rows = np.repeat(np.arange(len(documents)), [len(document) for document in documents])
+    present = csr_array((np.ones(len(labels), dtype=bool), (rows, labels)), shape=(len(documents), n_labels))
+    present = present.astype(np.int64)
+    both = (present.T @ present).toarray()
+    each = both.diagonal()
+    either = each[:, None] + each[None, :] - both
+    return both / np.maximum(either, 1)
+
+
+def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
     """Clusters merged, the two of least mean Jaccard distance first, until ``n_clusters`` are left.
 
     Args:
@@ -28,6 +122,10 @@ def average_linkage(
 
     Raises:
         ValueError: if a label is out of range, or there cannot be ``n_clusters`` clusters.
+
+    Example:
+        >>> average_linkage([[0, 2], [1, 3], [0, 2]], 4, 2)
+        [[0, 2], [1, 3]]
     """
 
     def assign(similarity: np.ndarray, n: int) -> np.ndarray:
@@ -39,18 +137,12 @@ def average_linkage(
     return _partition(documents, n_labels, n_clusters, assign)
 
 
-def spectral(documents: Sequence[Sequence[int]], n_labels: int, n_clusters: int, *, seed: int = 0) -> list[list[int]]:
+def spectral(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
     """Spectral clustering by Jaccard similarity: the normalised cut, with the leading eigenvectors' pivoted QR.
 
     QR instead of the usual k-means, which in hundreds of dimensions leaves dozens of unlike labels in one cluster and
-    depends on its start.
-
-    Args:
-        documents, n_labels, n_clusters: see :func:`average_linkage`.
-        seed: of the eigenvectors' iteration; it moves labels in ties at most.
-
-    Raises:
-        ValueError: as :func:`average_linkage`.
+    depends on its start. ``seed`` is of the eigenvectors' iteration; it moves labels in ties at most. Otherwise as
+    :func:`average_linkage`.
     """
 
     def assign(similarity: np.ndarray, n: int) -> np.ndarray:
@@ -62,9 +154,7 @@ def spectral(documents: Sequence[Sequence[int]], n_labels: int, n_clusters: int,
     return _partition(documents, n_labels, n_clusters, assign)
 
 
-def louvain(
-    documents: Sequence[Sequence[int]], n_labels: int, *, resolution: float = 1.0, seed: int = 0
-) -> list[list[int]]:
+def louvain(documents: Documents, n_labels: int, *, resolution: float = 1.0, seed: int = 0) -> Partition:
     """Communities of the graph of labels, weighted by Jaccard similarity: Louvain's search for high modularity.
 
     Args:
@@ -84,7 +174,7 @@ def louvain(
     return sorted(sorted(community) for community in communities)
 
 
-def random_partition(sizes: Sequence[int], *, seed: int = 0) -> list[list[int]]:
+def random_partition(sizes: Sequence[int], *, seed: int = 0) -> Partition:
     """The null: labels 0 … sum(sizes)-1 in random clusters of these sizes, whatever the documents say.
 
     Raises:
@@ -92,15 +182,12 @@ def random_partition(sizes: Sequence[int], *, seed: int = 0) -> list[list[int]]:
     """
     if any(size < 1 for size in sizes):
         raise ValueError(f"Expected sizes of at least 1. Got {list(sizes)}.")
-    return clusters(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)))
+    return _by_number(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)))
 
 
 def _partition(
-    documents: Sequence[Sequence[int]],
-    n_labels: int,
-    n_clusters: int,
-    assign: Callable[[np.ndarray, int], np.ndarray],
-) -> list[list[int]]:
+    documents: Documents, n_labels: int, n_clusters: int, assign: Callable[[np.ndarray, int], np.ndarray]
+) -> Partition:
     """The partition by ``assign``: similarity [P,P] of the labels that occur, how many clusters -> numbers [P]."""
     present = occurring(documents, n_labels)
     n_absent = n_labels - len(present)
@@ -110,7 +197,15 @@ def _partition(
             f"Expected n_clusters from {n_absent + min(1, len(present))} to {n_labels}: {n_absent} of the {n_labels} "
             f"labels are in no document, each a cluster of its own. Got {n_clusters}."
         )
-    numbers = n_labels + np.arange(n_labels)
+    found = n_labels + np.arange(n_labels)
     if wanted < len(present):
-        numbers[present] = assign(jaccard(documents, n_labels)[np.ix_(present, present)], wanted)
-    return clusters(numbers)
+        found[present] = assign(jaccard(documents, n_labels)[np.ix_(present, present)], wanted)
+    return _by_number(found)
+
+
+def _by_number(numbers: np.ndarray) -> Partition:
+    """The partition in which two labels are together if they have the same number, int [n_labels]."""
+    members = defaultdict(list)
+    for label, number in enumerate(numbers.tolist()):
+        members[number].append(label)
+    return list(members.values())

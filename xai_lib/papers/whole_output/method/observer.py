@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from xai_lib.metrics import perturbation
-from xai_lib.papers.whole_output.method.curve import check_rows
-from xai_lib.papers.whole_output.method.faithfulness import salient
+from xai_lib.papers.whole_output.method.faithfulness import check_rows, salient
 
 
 def matched(
-    observer: perturbation.Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor, *, delta: float = 0.5
+    observer: perturbation.Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Let a network match two maps with two classes.
 
@@ -28,7 +27,6 @@ def matched(
         image: which row of x each pair is of, int64 [P].
         maps: of class a and of class b, float [P,2,H,W].
         labels: classes a and b, int64 [P,2].
-        delta: share of a map's highest value from which a pixel stays, in (0, 1].
 
     Returns:
         accuracy, float32 [P]: 1 if the right map is matched with a, 0 if the other one is, 0.5 (a guess) if they say
@@ -46,7 +44,7 @@ def matched(
         )
     check_rows(x, image.repeat_interleave(2), maps.flatten(0, 1), labels.flatten())
     image, labels = image.to(x.device), labels.to(x.device)
-    stay = salient(maps.to(x.device).flatten(0, 1), delta=delta).unflatten(0, (-1, 2))  # [P,2,H,W]
+    stay = salient(maps.to(x.device).flatten(0, 1)).unflatten(0, (-1, 2))  # [P,2,H,W]
 
     def make(pair: Tensor, which: Tensor) -> Tensor:
         return x[image[pair]].masked_fill(~stay[pair, which][:, None], 0)
