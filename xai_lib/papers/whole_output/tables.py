@@ -28,15 +28,17 @@ def _plain(*names: str) -> list[Column]:
     return [Column(name, name) for name in names]
 
 
+def _mean(title: str) -> list[Column]:
+    """Columns of a mean over images."""
+    return [Column(title, "mean", number()), Column("95 % interval", ("low", "high"), interval()), _IMAGES]
+
+
 _METRIC = text("metric", "metric", CONTRASTIVE_NAMES)
 _NETWORK = text("network", "model", {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"})
 _BASE = text("base", "base", METHOD_NAMES)
 _METHOD = text("method", "method", WHOLE_OUTPUT_NAMES)
 _CLUSTERING = text("clustering", "clustering")
-_INTERVAL = Column("95 % interval", ("low", "high"), interval())
 _IMAGES = Column("images", "n_images")
-
-
 _CORPORA = [
     text("documents of", "network"),
     Column("images", "documents"),
@@ -153,7 +155,7 @@ def clusterings(one: Corpus, repeats: int) -> HTML:
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
     names = {"cdrop": CONTRASTIVE_NAMES["cdrop"], "same-map": "correlation with the latent tree's map"}
-    columns = [text("measured", "metric", names), _CLUSTERING, Column("mean", "mean", number()), _INTERVAL, _IMAGES]
+    columns = [text("measured", "metric", names), _CLUSTERING, *_mean("mean")]
     caption = f"CWOX-2s with Grad-CAM under other clusters: {study.run.label}."
     return show(clusters.effect_of_clusters(study), columns, caption, name="effect", group=["measured"])
 
@@ -172,14 +174,15 @@ def bases(study: Study) -> HTML:
     return show(pd.DataFrame(rows), columns, caption, name="bases", group=["variant"])
 
 
-def table_1(study: Study) -> HTML:
-    """CAUC of the methods beside print."""
-    return _methods(study, "cauc", "CAUC, lower is better")
-
-
-def table_2(study: Study) -> HTML:
-    """CDROP of the methods beside print."""
-    return _methods(study, "cdrop", "CDROP, higher is better")
+def methods(study: Study, metric: str) -> HTML:
+    """Tables 1 ("cauc") and 2 ("cdrop"): the methods beside print."""
+    rows, table = scores.methods(study, metric), scores.TABLES[metric]
+    caption = (
+        f"Table {table}: {metric.upper()}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
+        f"variant “paper”. The last two rows of a base are ours. Paper: {_paper(rows)}."
+    )
+    columns = [_NETWORK, _BASE, _METHOD, *_BESIDE]
+    return show(rows, columns, caption, name=f"table-{table}", group=["network", "base"])
 
 
 def table_3(study: Study) -> HTML:
@@ -207,15 +210,8 @@ def degenerate(study: Study, variant: Variant = "paper") -> HTML:
 
 def shares_of_the_gain(study: Study) -> HTML:
     """Two stages, or finer maps?"""
-    columns = [
-        _METRIC,
-        _NETWORK,
-        _BASE,
-        text("step", "step"),
-        Column("gain", "difference", signed(4)),
-        Column("95 % interval", ("low", "high"), interval(4)),
-        _IMAGES,
-    ]
+    gain = [Column("gain", "difference", signed(4)), Column("95 % interval", ("low", "high"), interval(4)), _IMAGES]
+    columns = [_METRIC, _NETWORK, _BASE, text("step", "step"), *gain]
     caption = f"From CWOX-1sA to CWOX-2s in two steps, above zero is better: {study.run.label}."
     rows = scores.shares_of_the_gain(study)
     return show(rows, columns, caption, name="gain", group=["metric", "network", "base"])
@@ -223,27 +219,17 @@ def shares_of_the_gain(study: Study) -> HTML:
 
 def variants(study: Study) -> HTML:
     """The paper's equations beside the released code's."""
-    columns = [
-        _METRIC,
-        _NETWORK,
-        _BASE,
-        _METHOD,
-        Column("paper's equations", ("metric", "paper"), _with_digits(number)),
-        Column("released code's", ("metric", "released"), _with_digits(number)),
-    ]
+    titles = {"paper": "paper's equations", "released": "released code's"}
+    both = [Column(title, ("metric", variant), _with_digits(number)) for variant, title in titles.items()]
+    columns = [_METRIC, _NETWORK, _BASE, _METHOD, *both]
     caption = f"The same images by the paper's equations and as the released code has them: {study.run.label}."
     return show(scores.variants(study), columns, caption, name="variants", group=["metric", "network", "base"])
 
 
 def epsilons(study: Study) -> HTML:
     """What ε in Equation 2 does."""
-    columns = [
-        Column("ε, share of the cluster map's maximum", "epsilon"),
-        Column("CDROP ↑", "mean", number()),
-        _INTERVAL,
-        _IMAGES,
-        Column("empty maps", ("degenerate", "maps"), part_of),
-    ]
+    share, empty = Column("ε, share of the cluster map's maximum", "epsilon"), ("degenerate", "maps")
+    columns = [share, *_mean("CDROP ↑"), Column("empty maps", empty, part_of)]
     caption = f"ε in Equation 2, CWOX-2s with Grad-CAM: {study.run.label}, one network."
     return show(scores.epsilons(study, "grad-cam", 100), columns, caption)
 
@@ -254,21 +240,14 @@ def part_energy(study: Study) -> HTML:
         "Energy of the maps of look-alike classes in the one part in which they differ: pairs of the image's own class "
         f"and its look-alike, {study.run.label}. Random: the part's share of the image."
     )
-    columns = [_BASE, _METHOD, Column("share of the energy", "mean", number()), _INTERVAL, _IMAGES]
+    columns = [_BASE, _METHOD, *_mean("share of the energy")]
     return show(scores.part_energy(study), columns, caption, group=["base"])
 
 
 def matching(study: Study) -> HTML:
     """The simulated observer; what people scored is in :func:`people`."""
-    columns = [
-        _NETWORK,
-        _BASE,
-        text("maps", "method", WHOLE_OUTPUT_NAMES),
-        Column("matched by another network", "mean", number()),
-        _INTERVAL,
-        _IMAGES,
-        Column("undefined", "n_undefined"),
-    ]
+    maps, undefined = text("maps", "method", WHOLE_OUTPUT_NAMES), Column("undefined", "n_undefined")
+    columns = [_NETWORK, _BASE, maps, *_mean("matched by another network"), undefined]
     caption = f"A simulated observer matches maps with classes; 0.5 is guessing: {study.run.label}."
     return show(scores.matching(study), columns, caption, name="matching", group=["network", "base"])
 
@@ -277,23 +256,10 @@ def people() -> HTML:
     """Tables 4 and 5 as printed."""
     wide = scores.people().pivot(index=["group", "metric"], columns="method", values="printed").reset_index()
     measures = {"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"}
-    columns = [
-        text("group", "group"),
-        text("measure", "metric", measures),
-        *(Column(WHOLE_OUTPUT_NAMES[method], method) for method in ("swox", "cwox-1sb", "cwox-2s")),
-    ]
+    methods = [Column(WHOLE_OUTPUT_NAMES[method], method) for method in ("swox", "cwox-1sb", "cwox-2s")]
+    columns = [text("group", "group"), text("measure", "metric", measures), *methods]
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
     return show(wide, columns, caption, group=["group"])
-
-
-def _methods(study: Study, metric: str, title: str) -> HTML:
-    rows, table = scores.methods(study, metric), scores.TABLES[metric]
-    caption = (
-        f"Table {table}: {title}: {_counted(rows, study)}, variant “paper”. The last two rows of a base are ours. "
-        f"Paper: {_paper(rows)}."
-    )
-    columns = [_NETWORK, _BASE, _METHOD, *_BESIDE]
-    return show(rows, columns, caption, name=f"table-{table}", group=["network", "base"])
 
 
 def _counted(rows: pd.DataFrame, study: Study) -> str:

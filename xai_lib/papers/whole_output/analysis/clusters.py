@@ -28,9 +28,8 @@ _EXAMPLES = (
 def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
     """Counts of documents and clusters, one row a collection.
 
-    Returns:
-        Rows documents, of_one (of one label), mean_length (of the others), longest, clusters, largest, alone (classes
-        in a cluster of their own), network (the name that the collection is given under).
+    Rows have documents, of_one (of one label), mean_length (of the others), longest, clusters, largest, alone (classes
+    in a cluster of their own), network (the name that the collection is given under).
     """
     rows = []
     for name, corpus in found.items():
@@ -52,8 +51,7 @@ def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
 def co_occurrence(corpus: Corpus) -> pd.DataFrame:
     """How often two classes are top classes of the same image: the share of either's documents that has both.
 
-    Returns:
-        A square frame with class names, in the order of the clusters; NaN on the diagonal.
+    A square frame with class names, in the order of the clusters; NaN on the diagonal.
     """
     shares = jaccard(corpus.informative, len(corpus.classes))
     np.fill_diagonal(shares, np.nan)
@@ -65,8 +63,7 @@ def co_occurrence(corpus: Corpus) -> pd.DataFrame:
 def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
     """The clusters of at least two classes that hold most documents together.
 
-    Returns:
-        Rows classes (names, joined by commas), size, documents (that have at least two of them).
+    Rows have classes (names, joined by commas), size, documents (that have at least two of them).
     """
     clusters = experiment.partition(corpus)
     place, held = numbers(clusters), np.zeros(len(clusters), dtype=int)
@@ -84,9 +81,8 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
 def paper_examples(corpus: Corpus) -> pd.DataFrame:
     """Are the paper's examples of confusing classes in one cluster? For documents of ImageNet's classes.
 
-    Returns:
-        Rows classes (joined by commas), section, together (of the classes, how many are in the cluster of most),
-        size (number of the classes).
+    Rows have classes (joined by commas), section, together (of the classes, how many are in the cluster of most), size
+    (number of the classes).
     """
     place, rows = numbers(experiment.partition(corpus)), []
     for names, section in _EXAMPLES:
@@ -106,9 +102,8 @@ def planted_truth() -> list[list[str]]:
 def against_truth(study: Study) -> pd.DataFrame:
     """Are the planted clusters found? Network by network and clustering by clustering.
 
-    Returns:
-        Rows network, clustering, ari (with the truth, 1 is the same, 0 what chance gives), pairs (of the four planted
-        pairs, how many are in one cluster), exact (how many are a cluster by themselves), clusters.
+    Rows have network, clustering, ari (with the truth, 1 is the same, 0 what chance gives), pairs (of the four planted
+    pairs, how many are in one cluster), exact (how many are a cluster by themselves), clusters.
     """
     rows = []
     for explained in study.networks:
@@ -117,14 +112,11 @@ def against_truth(study: Study) -> pd.DataFrame:
         pairs = [set(cluster) for cluster in truth if len(cluster) == 2]
         found = experiment.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
         for name, partition in found.items():
-            sets = list(map(set, partition))
-            counts = {
-                "pairs": sum(any(pair <= cluster for cluster in sets) for pair in pairs),
-                "exact": sum(pair in sets for pair in pairs),
-                "clusters": len(partition),
-            }
-            ari = agreement(truth, partition, range(len(classes)))
-            rows.append({"network": explained.name, "clustering": name, "ari": ari, **counts})
+            sets, row = list(map(set, partition)), {"network": explained.name, "clustering": name}
+            row |= {"ari": agreement(truth, partition, range(len(classes)))}
+            row |= {"pairs": sum(any(pair <= cluster for cluster in sets) for pair in pairs)}
+            row |= {"exact": sum(pair in sets for pair in pairs), "clusters": len(partition)}
+            rows.append(row)
     return pd.DataFrame(rows)
 
 

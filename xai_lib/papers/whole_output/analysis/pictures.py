@@ -39,14 +39,9 @@ class Round:
     """One image, and two heat maps of it for two classes that a network confuses, as in Figure 7.
 
     Attributes:
-        picture: float [3,H,W] in [0,1].
-        label: the image's class.
-        maps: of both classes, float [H,W], not negative: ``maps[0]`` is of ``labels[0]``.
-        labels: two different names.
-        method: name of the method that drew both maps.
-
-    Raises:
-        ValueError: when the labels are alike.
+        picture, label: float [3,H,W] in [0,1], and the image's class.
+        maps, labels: of two classes of different names, float [H,W], not negative.
+        method: that drew both maps.
     """
 
     picture: Tensor
@@ -64,10 +59,8 @@ def example(study: Study, base: str) -> Example:
     """The image on which the first network wavers most between two clusters, one of them of two or more classes.
 
     Of the first 200 images with a pair, that whose second cluster has the highest probability: a stated choice, of an
-    image on which two stages have something to tell. If all have one cluster, the first of them.
-
-    Raises:
-        ValueError: if no output of the run has two classes of a cluster at its top.
+    image on which two stages have something to tell. If all have one cluster, the first of them; ValueError if no
+    output of the run has two classes of a cluster at its top.
     """
     best, chosen = -1.0, None
     for images, outputs in itertools.islice(_with_a_pair(study), _CANDIDATES):
@@ -98,11 +91,10 @@ def curves(study: Study, example: Example) -> pd.DataFrame:
             continue
         last = int(faithfulness.salient_pixels(heat)[0])
         removed = torch.linspace(0, last, min(last, _MOST_POINTS) + 1, device=x.device).round().long()[None]
-        curve = faithfulness.contrastive_curve(
-            study.networks[0].subject.network, x, one, heat, one + label, rivals, removed, index=one
-        )
-        columns = {"removed": removed.double() / heat.numel(), "target": curve.probability}
-        columns |= {"rivals": curve.rivals, "score": curve.score}
+        network = study.networks[0].subject.network
+        curve = faithfulness.contrastive_curve(network, x, one, heat, one + label, rivals, removed, index=one)
+        columns = {"removed": removed.double() / heat.numel(), **dict(zip(("target", "rivals"), curve))}
+        columns["score"] = faithfulness.contrastive_score(*curve)
         parts.append(pd.DataFrame({name: value[0].cpu().numpy() for name, value in columns.items()}))
         parts[-1]["method"] = method
     names = ", ".join(example.classes[other] for other in others)
@@ -112,10 +104,8 @@ def curves(study: Study, example: Example) -> pd.DataFrame:
 def rounds(study: Study, n: int) -> list[Round]:
     """Rounds of the matching game, RISE as in the user study: ``n`` images a method, each image for one method alone.
 
-    The first images on which both maps of the two most probable classes of a cluster have a salient pixel, and differ.
-
-    Raises:
-        ValueError: if there is no such image.
+    The first images on which both maps of the two most probable classes of a cluster have a salient pixel, and differ;
+    ValueError if there is none.
     """
     found: list[Round] = []
     for images, outputs in _with_a_pair(study):

@@ -14,35 +14,22 @@ from xai_lib.run.study import Study
 from xai_lib.statistics import paired_comparison
 from xai_lib.statistics.over_images import summary
 
-BETTER = {
-    "cauc": "lower",
-    "cauc-bases": "lower",
-    "cdrop": "higher",
-    "part-energy": "higher",
-    "matching-accuracy": "higher",
-    "matching-margin": "higher",
-}
+BETTER = dict.fromkeys(("cauc", "cauc-bases"), "lower")
+BETTER |= dict.fromkeys(("cdrop", "part-energy", "matching-accuracy", "matching-margin"), "higher")
 EPSILONS = (0.0, 0.1, 0.25, 0.5)  # shares of the cluster map's maximum
 TABLES = {"cauc": 1, "cdrop": 2}  # of the paper
 _TABLE_3 = {"cauc-bases": "cauc", "cdrop": "cdrop", "salient-pixels": "salient-pixels"}
-_PAIR = ["model", "seed", "index", "class", "rivals", "base"]
+_IMAGE = ["model", "seed", "index"]
 _GROUP = ["metric", "model", "base", "method"]
-_ORDER = {
-    "metric": ("salient-pixels", *BETTER),
-    "model": ("", "resnet50", "googlenet"),
-    "base": BASES,
-    "method": SCORED,
-}
+_ORDER = dict(zip(_GROUP, (("salient-pixels", *BETTER), ("", "resnet50", "googlenet"), BASES, SCORED)))
 
 
 @cache
 def of_pairs(study: Study, variant: Variant = "paper") -> pd.DataFrame:
     """One row a pair, base, method and metric: model, seed, index, class, rivals, base, method, metric, value.
 
-    ``model`` is "" for networks of our own, which differ in the seed.
-
-    Raises:
-        ValueError: if no output of the run has two classes of a cluster at its top.
+    ``model`` is "" for networks of our own, which differ in the seed. ValueError if no output of the run has two
+    classes of a cluster at its top.
     """
     models = {explained.name: explained.model for explained in study.networks}
     found = experiment.whole_output_scores(study, variant)
@@ -53,30 +40,27 @@ def of_pairs(study: Study, variant: Variant = "paper") -> pd.DataFrame:
 
 def of_images(found: pd.DataFrame) -> pd.DataFrame:
     """The mean over an image's pairs, as far as they have a value: model, seed, index, base, method, metric, value."""
-    keys = ["model", "seed", "index", "base", "method", "metric"]
-    return found.groupby(keys, as_index=False, sort=False)["value"].mean()
+    return found.groupby([*_IMAGE, "base", "method", "metric"], as_index=False, sort=False)["value"].mean()
 
 
 def paired(found: pd.DataFrame, metric: str, between: str, a: str, b: str) -> pd.DataFrame:
     """Two methods (or bases) on the same pairs, those left out where one has no value, averaged image by image.
 
-    Returns:
-        Rows model, seed, index, ``between``, metric, value: NaN for both where an image has no pair left.
+    Rows have model, seed, index, ``between``, metric, value: NaN for both where an image has no pair left.
     """
     rows = found[(found["metric"] == metric) & found[between].isin((a, b))]
-    keys = [name for name in (*_PAIR, "method") if name != between]
+    keys = [name for name in (*_IMAGE, "class", "rivals", "base", "method") if name != between]
     table = rows.pivot(index=keys, columns=between, values="value")
     table.loc[table.isna().any(axis=1)] = float("nan")
-    means = table.groupby(level=["model", "seed", "index"])[[a, b]].mean()
+    means = table.groupby(level=_IMAGE)[[a, b]].mean()
     return means.melt(var_name=between, ignore_index=False).reset_index().assign(metric=metric)
 
 
 def outputs(study: Study) -> pd.DataFrame:
     """How many classes outputs have at the top, network by network.
 
-    Returns:
-        Rows network, images, accuracy, top_classes (mean number), one (share of images with a single top class),
-        several_clusters (share whose top classes are in more than one cluster), explained (images with a pair), pairs.
+    Rows have network, images, accuracy, top_classes (mean number), one (share of images with a single top class),
+    several_clusters (share whose top classes are in more than one cluster), explained (images with a pair), pairs.
     """
     rows = []
     for network, found in experiment.whole_outputs(study).groupby("network", sort=False):
@@ -84,27 +68,23 @@ def outputs(study: Study) -> pd.DataFrame:
         clusters = found["clusters"].astype(str).str.split(" | ", regex=False)
         sizes = clusters.map(lambda of_image: [len(cluster.split(" ")) for cluster in of_image])
         confusing = sizes.map(lambda of_image: sum(size for size in of_image if size > 1))
-        rows.append(
-            {
-                "network": network,
-                "images": len(found),
-                "accuracy": (tops.str[0].astype(int) == found["label"]).mean(),
-                "top_classes": tops.map(len).mean(),
-                "one": (tops.map(len) == 1).mean(),
-                "several_clusters": (clusters.map(len) > 1).mean(),
-                "explained": int((confusing > 0).sum()),
-                "pairs": int(confusing.sum()),
-            }
-        )
+        row = {
+            "network": network,
+            "images": len(found),
+            "accuracy": (tops.str[0].astype(int) == found["label"]).mean(),
+            "top_classes": tops.map(len).mean(),
+            "one": (tops.map(len) == 1).mean(),
+            "several_clusters": (clusters.map(len) > 1).mean(),
+        }
+        rows.append(row | {"explained": int((confusing > 0).sum()), "pairs": int(confusing.sum())})
     return pd.DataFrame(rows)
 
 
 def methods(study: Study, metric: str) -> pd.DataFrame:
     """Tables 1 ("cauc") and 2 ("cdrop"), for all four base explainers and with our two further rows.
 
-    Returns:
-        One row a model, base and method, as :func:`published.compare` gives; print has values for Grad-CAM and RISE.
-        ``n_undefined`` counts images whose every pair has a degenerate map.
+    One row a model, base and method, as :func:`published.compare` gives; print has values for Grad-CAM and RISE.
+    ``n_undefined`` counts images whose every pair has a degenerate map.
     """
     found = of_pairs(study)
     return _beside(TABLES[metric], summary(of_images(found[found["metric"] == metric]), by=_GROUP))
@@ -145,9 +125,8 @@ def degenerate(study: Study, variant: Variant = "paper") -> pd.DataFrame:
 def shares_of_the_gain(study: Study) -> pd.DataFrame:
     """Is it two stages, or finer maps? CWOX-2s against 1sA, and what 1sA gains by the second stage's maps alone.
 
-    Returns:
-        Rows metric, model, base, step ("finer maps": 1sA-fine less 1sA; "own rivals and region": 2s less 1sA-fine),
-        and difference, low, high (95 %, over images; above 0 is better), n_images.
+    Rows have metric, model, base, step ("finer maps": 1sA-fine less 1sA; "own rivals and region": 2s less 1sA-fine),
+    and difference, low, high (95 %, over images; above 0 is better), n_images.
     """
     steps = (("finer maps", FINE, "cwox-1sa"), ("own rivals and region", CONTRASTIVE, FINE))
     rows = []
@@ -175,14 +154,13 @@ def variants(study: Study) -> pd.DataFrame:
 def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
     """What ε in Equation 2 does to CWOX-2s, on the first ``n`` images of the first network; computed when asked for.
 
-    Returns:
-        Rows epsilon, degenerate (maps without a positive value), maps, and means of CDROP over images.
+    Rows have epsilon, degenerate (maps without a positive value), maps, and means of CDROP over images.
     """
     explained, run = study.networks[0], study.run
     subject, settings = explained.subject, experiment.base_of(study, explained, base)
     images = subject.images.subset(list(range(min(n, len(subject.images)))))
     outputs = outputs_of(subject.network, images, experiment.partition(explained.corpus), run.device)
-    found = compare_epsilons(subject.network, outputs, settings, EPSILONS, steps=run.whole_output.contrast_steps)
+    found = compare_epsilons(outputs, settings, EPSILONS, steps=run.whole_output.contrast_steps)
     empty = found[found["metric"] == "degenerate"].groupby("epsilon")["value"].agg(degenerate="sum", maps="size")
     means = found[found["metric"] == "cdrop"].groupby(["epsilon", "index"], as_index=False)["value"].mean()
     return summary(means.assign(seed=0), by=["epsilon"]).merge(empty.astype(int).reset_index(), on="epsilon")
@@ -204,8 +182,7 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of the pages: metrics, models, bases, methods."""
     places = {column: {name: place for place, name in enumerate(names)} for column, names in _ORDER.items()}
     keys = [name for name in _GROUP if name in frame]
-    ordered = frame.sort_values(keys, key=lambda names: names.map(places[names.name]), kind="stable")
-    return ordered.reset_index(drop=True)
+    return frame.sort_values(keys, key=lambda names: names.map(places[names.name]), kind="stable", ignore_index=True)
 
 
 def _beside(number: int, ours: pd.DataFrame) -> pd.DataFrame:

@@ -92,7 +92,7 @@ def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, see
     islands = latent_tree.load(computed(tree) / "tree.json").clusters(1)
     methods = _methods(len(islands), n_labels)
     partitions = {LATENT_TREE: islands}
-    partitions |= {name: method(found, n_labels, seed) for name, method in methods.items() if name != LATENT_TREE}
+    partitions |= {name: method(found, n_labels, seed=seed) for name, method in methods.items() if name != LATENT_TREE}
     partitions[RANDOM] = clusters.random_partition([len(island) for island in islands], seed=seed)
     frames = [
         stability.made_again(what, found, n_labels, method, repeats=repeats, seed=seed).assign(clustering=name)
@@ -114,11 +114,7 @@ def corpus_of_network(run: Settings, network: Subject, images: Split | StreamedS
 
 
 def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
-    """Documents in the authors' format, read now: see :func:`documents.read`.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`documents.read`, or if the file has a class that has no name.
-    """
+    """Documents in the authors' format, read now; raises as :func:`documents.read`, or if a class has no name."""
     path = Path(path)
     found = list(documents.read(path).values())
     highest = max((number for document in found for number in document), default=-1)
@@ -131,11 +127,9 @@ def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
 
 
 def class_names(path: Path) -> tuple[str, ...]:
-    """Names of classes from a file as ImageNet's class index: class number -> [WordNet id, name].
+    """Names of classes from a file as ImageNet's class index, class number -> [WordNet id, name].
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it holds something else.
+    FileNotFoundError if there is no such file, ValueError if it holds something else.
     """
     try:
         index = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -160,8 +154,7 @@ def stability_cell(corpus: Corpus, repeats: int) -> Cell:
 def tree(corpus: Corpus) -> latent_tree.Tree:
     """The latent tree of the documents, fitted now if the store lacks it.
 
-    Raises:
-        ValueError: if fewer than two documents have several classes: there is nothing to cluster.
+    ValueError if fewer than two documents have several classes: there is nothing to cluster.
     """
     return latent_tree.load(computed(tree_cell(corpus)) / "tree.json")
 
@@ -187,17 +180,16 @@ def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
     A part of the documents may lack so many classes, each then a cluster of its own, that there are more.
     """
 
-    def as_many(method: Callable[..., Partition], found: clusters.Documents, n: int, seed: int) -> Partition:
+    def as_many(method: stability.Cluster, found: clusters.Documents, n: int, *, seed: int) -> Partition:
         n_found = len({label for document in found for label in document})
         return method(found, n, max(n_clusters, n - n_found + min(n_found, 1)), seed=seed)
 
     methods = {
-        LATENT_TREE: lambda found, n, seed: latent_tree.fit_islands(found, n, seed=seed),
+        LATENT_TREE: latent_tree.fit_islands,
         "average linkage": partial(as_many, clusters.average_linkage),
         "spectral": partial(as_many, clusters.spectral),
-        "Louvain": lambda found, n, seed: clusters.louvain(found, n, seed=seed),
+        "Louvain": clusters.louvain,
     }
     if n_labels > _MANY_LABELS:  # Louvain's own resolution finds a handful of communities among so many
-        finer = partial(clusters.louvain, resolution=_RESOLUTION)
-        methods[f"Louvain, resolution {_RESOLUTION}"] = lambda found, n, seed: finer(found, n, seed=seed)
+        methods[f"Louvain, resolution {_RESOLUTION}"] = partial(clusters.louvain, resolution=_RESOLUTION)
     return methods

@@ -15,16 +15,10 @@ from xai_lib import files, models
 from xai_lib.data import Split, StreamedSplit
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import latent_tree
-from xai_lib.papers.whole_output.experiment.documents import (
-    LATENT_TREE,
-    Corpus,
-    corpus_of_network,
-    stability_cell,
-    tree_cell,
-)
+from xai_lib.papers.whole_output.experiment import documents
+from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE, Corpus
 from xai_lib.papers.whole_output.method import base_maps, evaluation
 from xai_lib.papers.whole_output.method.base_maps import Base
-from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
@@ -90,7 +84,7 @@ def score(
     device: torch.device,
 ) -> None:
     """Scores of one part; and, in "paper" and "released", every image's output."""
-    compared, model = part == "clusterings", network.network
+    compared = part == "clusterings"
     if compared:
         partitions = files.read_json(computed(clusters) / "clusterings.json")
     else:
@@ -98,17 +92,14 @@ def score(
     how = {} if compared else {"variant": part, "observed_by": observer.network if observer is not None else None}
     scores, listed = [], []
     for batch in _batches(images):
-        outputs = outputs_of(model, batch, partitions[LATENT_TREE], device)
+        outputs = outputs_of(network.network, batch, partitions[LATENT_TREE], device)
         listed.append(_listed(outputs, batch))
         together = [[top] for top in outputs.top] if compared else outputs.clusters
         several = outputs.part([b for b, groups in enumerate(together) if any(len(group) > 1 for group in groups)])
         if several.top and compared:
-            of_images = {
-                name: [confusion_clusters(own, top) for top in several.top] for name, own in partitions.items()
-            }
-            scores.append(evaluation.compare_clusterings(model, several, of_images, bases[0], steps=steps))
+            scores.append(evaluation.compare_clusterings(several, partitions, bases[0], steps=steps))
         elif several.top:
-            scores.append(evaluation.evaluate(model, several, bases, steps=steps, **how))
+            scores.append(evaluation.evaluate(several, bases, steps=steps, **how))
     columns = evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS
     found = pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(columns=columns)
     files.write_frame(folder / "scores.csv", found)
@@ -120,10 +111,8 @@ def study(run: Settings) -> Study:
     """The part on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's GoogLeNet and ResNet-50.
 
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
-    is the training with the next seed; on ImageNet the other network.
-
-    Raises:
-        FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
+    is the training with the next seed; on ImageNet the other network. FileNotFoundError if torchvision's weights are
+    missing; the message says which file goes where.
     """
     if run.pretrained:
         return Study(run, _from_torchvision(run))
@@ -142,8 +131,7 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def whole_output_cells(run: Settings, network: int, part: str, chunks: Sequence[int]) -> list[Cell]:
     """What the command ``whole-output`` computes: some chunks of one network and part.
 
-    Raises:
-        ValueError: if there is no such network, part or chunk; the message lists those that exist.
+    ValueError if there is no such network, part or chunk; the message lists those that exist.
     """
     of_run = study(run)
     explained = of_run.networks[_checked("network", network, len(of_run.networks))]
@@ -165,12 +153,12 @@ def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
 def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split | StreamedSplit) -> Cell:
     """The scores of a chunk of images."""
     run, compared = study.run, part == "clusterings"
-    again = stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
+    again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
     return score.cell(
         network=explained.subject,
         images=images,
         part=part,
-        clusters=again or tree_cell(explained.corpus),
+        clusters=again or documents.tree_cell(explained.corpus),
         bases=[base_of(study, explained, "grad-cam")] if compared else bases_of(study, explained, part),
         steps=run.whole_output.contrast_steps,
         observer=explained.observer if part == "paper" else None,
@@ -192,12 +180,7 @@ def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str =
 
 @cache
 def whole_output_scores(study: Study, part: str) -> pd.DataFrame:
-    """Scores of all networks for a part of :data:`PARTS`.
-
-    Returns:
-        Columns network, seed, and those of :func:`evaluation.evaluate`, or of :func:`evaluation.compare_clusterings`
-        for "clusterings".
-    """
+    """Scores of all networks for a part of :data:`PARTS`: network, seed, and the columns of :mod:`evaluation`."""
     return _gathered(study, part, "scores")
 
 
@@ -257,7 +240,7 @@ def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
         networks.with_images(run, networks.train_cell(run, networks.LOSS, number), run.whole_output.n_outputs)
         for number in (seed, other)
     )
-    corpus = corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
+    corpus = documents.corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
     layers = {"grad-cam": _coarse_and_fine(run, seed)}
     return ExplainedNetwork(subject, "", layers, corpus, observer if other != seed else None)
 
@@ -278,6 +261,6 @@ def _from_torchvision(run: Settings) -> tuple[ExplainedNetwork, ...]:
     explained = []
     for (name, layers), subject, other in zip(_TORCHVISION.items(), subjects, subjects[::-1]):
         model = name.removeprefix("torchvision:")
-        corpus = corpus_of_network(run, subject, run.test_split(), f"{run.label}, {model}, validation images")
+        corpus = documents.corpus_of_network(run, subject, run.test_split(), f"{run.label}, {model}, validation images")
         explained.append(ExplainedNetwork(subject, model, layers, corpus, other))
     return tuple(explained)

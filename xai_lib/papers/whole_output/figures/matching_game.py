@@ -31,13 +31,7 @@ def matching_game(rounds: Sequence["Round"], *, title: str) -> HTML:
 
     Args:
         rounds: one or more, in any order; the table at the end lists methods in the order given here.
-        title: one line above the game.
-
-    Returns:
-        One piece of HTML that holds its pictures, style and script. Several fit on one page.
-
-    Raises:
-        ValueError: when there are no rounds.
+        title: one line above the game. Several games fit on one page.
     """
     if not rounds:
         raise ValueError("Expected one round or more. Got none.")

@@ -32,13 +32,9 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     the tree's bridges. Any number of drawings can share a page.
 
     Args:
-        tree: of any number of labels.
-        names: of the labels.
+        tree, names: of any number of labels; a name for each.
         title: one line above the drawing.
         images: label -> a picture shown before its name, float [3,H,W] in [0,1]; each is written into the page.
-
-    Raises:
-        ValueError: if there is not one name for each label, or an image is of no label.
     """
     images = images or {}
     if len(names) != tree.n_labels or not set(images) <= set(range(tree.n_labels)):
@@ -49,11 +45,8 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     row, picture = (_PICTURE + 2, _PICTURE + 6) if images else (_ROW, 0)
     tops, size = arrange(tree, names, row=row, picture=picture)
     width, height = (side + 2 * _MARGIN for side in size)
-    drawing = [
-        *_bridges(tree, tops),
-        *(_subtree(node, names, images, picture) for node in tops),
-        *(_caption(node, names, size[0]) for node in tops),
-    ]
+    drawing = _bridges(tree, tops) + [_subtree(node, names, images, picture) for node in tops]
+    drawing += [_caption(node, names, size[0]) for node in tops]
     digest = hashlib.sha256(repr((tree, names, title)).encode()).hexdigest()
     page = Template(_file("tree.html")).substitute(
         here=f"tree-{digest[:8]}-{next(_numbers)}",

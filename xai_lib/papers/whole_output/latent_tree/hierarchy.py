@@ -31,10 +31,7 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
 
     Returns:
         The tree, nodes in the order of their smallest child, with probabilities: those of the islands' models, and
-        shares of documents for the top latents.
-
-    Raises:
-        ValueError: if there is no document, no label, or a label out of range.
+        shares of documents for the top latents. ValueError if there is no document, no label, or one out of range.
 
     Example:
         >>> fit_tree([[0, 1], [2, 3], [4, 5]] * 10, 6).clusters(1)

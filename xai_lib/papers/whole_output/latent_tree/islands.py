@@ -42,10 +42,7 @@ def fit_islands(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int 
 
     Returns:
         A partition of all labels: members ascending, islands by their first member. A label in no document, or
-        in all, is alone. See :func:`find_islands` for how.
-
-    Raises:
-        ValueError: if there is no document, or a label out of range.
+        in all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
 
     Example:
         >>> fit_islands([[0, 1], [2, 3], [4, 5]] * 10, 6)

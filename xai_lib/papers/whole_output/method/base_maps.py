@@ -26,8 +26,8 @@ class Base:
 
     Attributes:
         name: one of :data:`BASES`.
-        first: keywords of the explainer in the first stage, which looks for the object.
-        second: those of the second stage, which tells classes apart and wants finer maps.
+        first, second: keywords of the explainer in the first stage, which looks for the object, and in the second,
+            which tells classes apart and wants finer maps.
         scale: what is done to each map before maps are contrasted: "none"; "min-max" to [0,1]; "positive share" sets
             negative values to 0 and divides by the maximum.
     """
@@ -47,9 +47,7 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
 
     Nor does the paper say on which scale maps are subtracted. As in the released code, each map of RISE is stretched
     to [0,1], each map of LIME cut at 0 and divided by its maximum, and the other two are taken as they come. Without
-    it, the heat maps of RISE, which are probabilities, are often empty: of a class and a more probable one, the second
-    has the higher value at every pixel.
-
+    it, the maps of RISE, which are probabilities, are often empty: a more probable rival's is higher at every pixel.
     LIME's segments are those of :mod:`xai_lib.explainers.lime` in both variants; the released ones are others.
 
     Args:
@@ -57,8 +55,7 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
         layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. Released for
             ResNet-50: "layer4", then "layer3" (Grad-CAM) or "layer4.0" (excitation backprop).
         variant: "paper" or "released".
-        n_masks: RISE's masks, in the first stage.
-        n_samples: LIME's samples, in each stage.
+        n_masks, n_samples: RISE's masks in the first stage, LIME's samples in each.
 
     Raises:
         ValueError: if `name` or `variant` is another word.
@@ -86,13 +83,10 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     negative values, and for excitation backprop.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        base: the explainer and its settings.
-        stage: which of its settings.
+        model, x: the network, and normalised images, float [B,3,H,W].
+        base, stage: the explainer, and which of its settings.
         groups: bool [B,S,C], each with at least one class.
-        seed: the run's seed, for RISE and LIME.
-        index: image indices, int64 [B].
+        seed, index: the run's seed and image indices, int64 [B], for RISE and LIME.
 
     Returns:
         float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says.
@@ -100,8 +94,7 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     Raises:
         TypeError, ValueError: as the explainer and :func:`of_groups`.
     """
-    explainer = about(base.name)
-    settings = {"first": base.first, "second": base.second}[stage]
+    explainer, settings = about(base.name), getattr(base, stage)
     drawn = {"seed": seed, "index": index} if explainer.random else {}
     score = of_groups(groups, explainer.explains)
     return _SCALES[base.scale](explainer.function(model, x, score=score, **settings, **drawn))
@@ -148,7 +141,7 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
 
 
 def check_variant(variant: str) -> None:
-    """Refuse another word than "paper" and "released" with a ValueError."""
+    """ValueError on another word than "paper" and "released"."""
     if variant not in get_args(Variant):
         raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
 

@@ -19,14 +19,10 @@ Partition = list[list[int]]
 
 
 def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -> Partition:
-    """The clusters of a partition that an image's top classes fall into, without all other classes (§4).
+    """The clusters of a partition that an image's top classes, ranked, fall into, without all other classes (§4).
 
     With the level-1 clusters of a latent tree this is the paper's way: restrict the tree to the top classes, cut what
-    is left at level 1. Any other partition of the labels does as well.
-
-    Args:
-        partition: disjoint clusters of labels.
-        top: the image's top classes, ranked.
+    is left at level 1. Any other disjoint clusters of the labels do as well.
 
     Returns:
         Clusters in the order of their first members, members in the order of ``top``.
@@ -77,11 +73,7 @@ def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
 
 
 def occurring(documents: Documents, n_labels: int) -> np.ndarray:
-    """The labels that some document has, ascending, int64 [≤ n_labels].
-
-    Raises:
-        ValueError: if a document has something else than labels of 0 … n_labels-1.
-    """
+    """The labels that some document has, ascending, int64; ValueError if one is not of 0 … n_labels-1."""
     labels = np.unique(np.array([label for document in documents for label in document], dtype=np.int64))
     if len(labels) and not 0 <= labels[0] <= labels[-1] < n_labels:
         raise ValueError(f"Expected labels in 0 to {n_labels - 1}. Got labels from {labels[0]} to {labels[-1]}.")
@@ -91,10 +83,8 @@ def occurring(documents: Documents, n_labels: int) -> np.ndarray:
 def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
     """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels].
 
-    In [0, 1], symmetric, 1 on the diagonal. A label in no document has 0 with all, itself included.
-
-    Raises:
-        ValueError: as :func:`occurring`.
+    In [0, 1], symmetric, 1 on the diagonal. A label in no document has 0 with all, itself included. ValueError as
+    :func:`occurring`.
 
     Example:
         >>> jaccard([[0, 1], [0]], 2).tolist()
@@ -157,13 +147,8 @@ def spectral(documents: Documents, n_labels: int, n_clusters: int, *, seed: int 
 def louvain(documents: Documents, n_labels: int, *, resolution: float = 1.0, seed: int = 0) -> Partition:
     """Communities of the graph of labels, weighted by Jaccard similarity: Louvain's search for high modularity.
 
-    Args:
-        documents, n_labels: see :func:`average_linkage`.
-        resolution: above 0; a higher one gives more, smaller clusters. Their number cannot be set.
-        seed: of the order in which labels are visited.
-
-    Raises:
-        ValueError: if a label is out of range or ``resolution`` is not above 0.
+    A higher ``resolution``, above 0, gives more, smaller clusters; their number cannot be set. ``seed`` is of the order
+    in which labels are visited. ValueError if a label or the resolution is out of range.
     """
     if not resolution > 0:
         raise ValueError(f"Expected resolution above 0. Got {resolution!r}.")
@@ -175,11 +160,7 @@ def louvain(documents: Documents, n_labels: int, *, resolution: float = 1.0, see
 
 
 def random_partition(sizes: Sequence[int], *, seed: int = 0) -> Partition:
-    """The null: labels 0 … sum(sizes)-1 in random clusters of these sizes, whatever the documents say.
-
-    Raises:
-        ValueError: if a size is below 1.
-    """
+    """The null: labels 0 … sum(sizes)-1 in random clusters of these sizes, at least 1, whatever the documents say."""
     if any(size < 1 for size in sizes):
         raise ValueError(f"Expected sizes of at least 1. Got {list(sizes)}.")
     return _by_number(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)))

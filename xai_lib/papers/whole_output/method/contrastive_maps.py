@@ -22,8 +22,7 @@ def subtracted(own: Tensor, rest: Tensor) -> Tensor:
     """Evidence for one group rather than another: Ĥ = ReLU(H_own - H_rest) (Equation 1).
 
     Args:
-        own: maps, float [...,H,W].
-        rest: maps of the union of all rivals, of the same shape.
+        own, rest: maps of the group, and of the union of all its rivals, float [...,H,W].
 
     Example:
         >>> subtracted(torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
@@ -36,12 +35,7 @@ def released_subtracted(own: Tensor, rivals: Tensor) -> Tensor:
     """The released code's contrast: ReLU(R · H_own - Σ H_rival), each of the R rivals with the same weight.
 
     Args:
-        own: maps, float [...,H,W].
-        rivals: a map of each rival, float [...,R,H,W], R at least 1.
-
-    Example:
-        >>> released_subtracted(torch.tensor([[3.0, 1.0]]), torch.tensor([[[1.0, 2.0]], [[2.0, 2.0]]]))
-        tensor([[3., 0.]])
+        own, rivals: maps, float [...,H,W], and those of each rival, float [...,R,H,W], R at least 1.
     """
     return (rivals.shape[-3] * own - rivals.sum(-3)).relu()
 
@@ -50,11 +44,8 @@ def scout(own: Tensor, rest: Tensor) -> Tensor:
     """Evidence for one group where there is little for another (CWOX-1sB; Wang & Vasconcelos 2020, SCOUT).
 
     ReLU(H_own) ⊙ (max ReLU(H_rest) - ReLU(H_rest)). Negative values become 0 first, ours where maps are signed: a
-    product of two negative values would count as evidence.
-
-    Args:
-        own: maps, float [...,H,W].
-        rest: maps of the union of all rivals, of the same shape; the maximum is over the pixels of each.
+    product of two negative values would count as evidence. The maximum is over the pixels of each map. Arguments as
+    :func:`subtracted`.
 
     Example:
         >>> scout(torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
@@ -76,10 +67,7 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
         epsilon: ε, from 0 to below 1; for "paper" alone.
 
     Returns:
-        bool [...,H,W].
-
-    Raises:
-        ValueError: if `variant` or `base` is another word, or `epsilon` is out of its range.
+        bool [...,H,W]. ValueError on another word or an `epsilon` out of its range.
 
     Example:
         >>> support(torch.tensor([[2.0, 1.0, 0.0]]), "paper", "rise")
@@ -142,13 +130,11 @@ def explain(
     - :data:`FINE`, "cwox-1sa-fine", is ours: 1sA with the maps of the second stage, so that a gain of two stages can
       be told from a gain of finer maps.
 
-    The cluster maps, SWOX, 1sA and 1sB have the maps of the first stage, the classes in 2s those of the second. Where
-    both stages have the same settings they have the same maps.
-
-    What the paper leaves open, and how it is read here: SWOX and whatever has no rival, for which the paper writes H,
-    is cut at 0 (the only cluster in Equation 1, the only class of a cluster in Equation 2, whose map is that of the
-    second stage); the baselines of §5 have the maps of the first stage; one top class alone has nothing to be
-    contrasted with, and all methods give its SWOX map.
+    The cluster maps, SWOX, 1sA and 1sB have the maps of the first stage, the classes in 2s those of the second; stages
+    of the same settings share their maps. What the paper leaves open, and how it is read here: SWOX and whatever has no
+    rival, for which the paper writes H, is cut at 0 (the only cluster in Equation 1, the only class of a cluster in
+    Equation 2, whose map is that of the second stage); the baselines of §5 have the maps of the first stage; one top
+    class alone has nothing to be contrasted with, and all methods give its SWOX map.
 
     "released" contrasts as :func:`released_subtracted`, not against the union of the rivals: the other clusters in the
     first stage, the other classes of the cluster in the second, all other classes in 1sA, which is what the released
@@ -156,23 +142,21 @@ def explain(
     is the paper's.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
+        model, x: the network, and normalised images, float [B,3,H,W].
         clusters: for each image its confusion clusters: its top classes, each in one of them.
         base: the base explainer; its settings come in the two variants as well.
         variant: how maps are contrasted, "paper" or "released".
         methods: out of :data:`METHODS` and :data:`FINE`. The second stage is computed only if one needs it.
         epsilon: ε in Equation 2, see :func:`support`.
-        seed: the run's seed.
-        index: image indices, int64 [B]; an image's maps do not depend on the other images of the batch.
+        seed, index: the run's seed, and image indices, int64 [B]; an image's maps do not depend on the other images.
 
     Returns:
         One explanation for each image, on x's device.
 
     Raises:
-        TypeError, ValueError: as :func:`base_maps.maps`.
-        ValueError: if there are not clusters for each image, a cluster is empty, a class is in two of them or does
-            not exist, a method or the variant is another word, or `epsilon` is out of its range.
+        TypeError, ValueError: as :func:`base_maps.maps`; or if there are not clusters for each image, a cluster is
+            empty, a class is in two of them or does not exist, a method or the variant is another word, or `epsilon`
+            is out of its range.
     """
     check_variant(variant)
     with undisturbed(model, x) as images:
@@ -182,8 +166,7 @@ def explain(
     first, second = zip(*(_needed([Group(cluster) for cluster in image]) for image in clusters))
 
     def maps_of(stage: Stage, needed: Sequence[Sequence[Group]]) -> list[_Maps]:
-        members = _members(needed, n_classes).to(x.device)
-        found = maps(model, x, base, stage, members, seed=seed, index=index)
+        found = maps(model, x, base, stage, _members(needed, n_classes).to(x.device), seed=seed, index=index)
         return [dict(zip(own, image, strict=False)) for own, image in zip(needed, found)]
 
     if {"cwox-2s", FINE}.isdisjoint(methods):
@@ -192,10 +175,8 @@ def explain(
         coarse = fine = maps_of("first", [_distinct([*one, *other]) for one, other in zip(first, second)])
     else:
         coarse, fine = maps_of("first", first), maps_of("second", second)
-    return [
-        _explained(*parts, base.name, variant, methods, epsilon)
-        for parts in zip(clusters, probabilities, coarse, fine, strict=True)
-    ]
+    parts = zip(clusters, probabilities, coarse, fine, strict=True)
+    return [_explained(*part, base.name, variant, methods, epsilon) for part in parts]
 
 
 def _explained(
@@ -227,12 +208,9 @@ def _explained(
         region = support(cluster_maps[i], variant, base, epsilon=epsilon)
         return region * _contrasted(fine, one, _singles(groups[i]), variant)
 
+    class_maps = {method: torch.stack([class_map(method, one) for one in everyone]) for method in methods}
     return WholeOutput(
-        clusters=[list(cluster) for cluster in clusters],
-        classes=classes,
-        probabilities=probabilities[classes],
-        cluster_maps=cluster_maps,
-        class_maps={method: torch.stack([class_map(method, one) for one in everyone]) for method in methods},
+        [list(cluster) for cluster in clusters], classes, probabilities[classes], cluster_maps, class_maps
     )
 
 

@@ -32,11 +32,8 @@ def top_classes(
         at_most: the longest document, at least 1; None for no limit. The paper's evaluation has 5.
 
     Returns:
-        B documents of 1 to C classes, the most probable first.
-
-    Raises:
-        TypeError: if ``probabilities`` is not a float tensor.
-        ValueError: if it does not hold probabilities [B,C], or a setting is out of range.
+        B documents of 1 to C classes, the most probable first. TypeError or ValueError if these are no probabilities
+        [B,C], or a setting is out of range.
 
     Example:
         >>> top_classes(torch.tensor([[0.1, 0.6, 0.3], [0.0, 0.03, 0.97]]))
@@ -62,31 +59,22 @@ def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float
         cumulative: see :func:`top_classes`.
 
     Returns:
-        One document an image, in the order of the batches.
-
-    Raises:
-        TypeError: if a batch is not a float tensor.
-        ValueError: if a batch is not [B,c,H,W], the model did not return [B,C], a logit is not finite, or a setting is
-            out of range.
+        One document an image, in the order of the batches. TypeError or ValueError if a batch is not float [B,c,H,W],
+        the model did not return [B,C], a logit is not finite, or a setting is out of range.
     """
     documents: list[list[int]] = []
     for x in batches:
         with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
             logits = logits_of(model, images).float()
         if not logits.isfinite().all():
-            raise ValueError(
-                "Expected finite logits. Got NaN or infinity in the batch that begins with image "
-                f"{len(documents)}: check the model's weights and its input."
-            )
+            where = f"in the batch that begins with image {len(documents)}: check the model's weights and its input"
+            raise ValueError(f"Expected finite logits. Got NaN or infinity {where}.")
         documents += top_classes(logits.softmax(1), cumulative=cumulative)
     return documents
 
 
 def read(path: Path | str) -> dict[str, list[int]]:
-    """Read documents by image from a JSON object, ``.json`` or, compressed by gzip, ``.json.gz``.
-
-    Returns:
-        Image -> ranked classes, in the file's order.
+    """Read documents from a JSON object, ``.json`` or, by gzip, ``.json.gz``: image -> ranked classes, in its order.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -102,9 +90,6 @@ def read(path: Path | str) -> dict[str, list[int]]:
         raise ValueError(f"Expected {path} to be a gzip file. Got a damaged or another one: {error}.") from error
     except ValueError as error:  # broken JSON, or bytes that are no text
         raise ValueError(f"Expected {path} to hold a JSON object. Got: {error}.") from error
-    if not isinstance(documents, dict):
-        got = type(documents).__name__
-        raise ValueError(f"Expected {path} to hold a JSON object from image to ranked classes. Got a {got}.")
     _check(documents, path)
     return documents
 
@@ -120,7 +105,10 @@ def write(path: Path, documents: Mapping[str, Sequence[int]]) -> None:
         file.write(json.dumps({image: list(document) for image, document in documents.items()}).encode())
 
 
-def _check(documents: Mapping[str, object], path: Path) -> None:
+def _check(documents: object, path: Path) -> None:
+    if not isinstance(documents, Mapping):
+        got = type(documents).__name__
+        raise ValueError(f"Expected {path} to hold a JSON object from image to ranked classes. Got a {got}.")
     for image, document in documents.items():
         classes = document if isinstance(document, list | tuple) else [None]
         if not all(type(label) is int and label >= 0 for label in classes) or not 0 < len(classes) == len(set(classes)):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -11,7 +12,7 @@ from xai_lib import randomness
 from xai_lib.metrics.localisation import attribution_localisation
 from xai_lib.papers.whole_output.method import faithfulness, observer
 from xai_lib.papers.whole_output.method.base_maps import Base, Variant
-from xai_lib.papers.whole_output.method.clusters import Partition
+from xai_lib.papers.whole_output.method.clusters import Partition, confusion_clusters
 from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, WholeOutput, explain
 from xai_lib.papers.whole_output.method.outputs import Outputs
 
@@ -27,6 +28,7 @@ _SEED = 0  # of everything that is drawn: the same for every network and method,
 class _Pairs:
     """P classes that have rivals: row of the image int64 [P], class int64 [P], rivals by number and as bool [P,C]."""
 
+    outputs: Outputs
     image: Tensor
     target: Tensor
     others: list[list[int]]
@@ -34,13 +36,7 @@ class _Pairs:
 
 
 def evaluate(
-    network: nn.Module,
-    outputs: Outputs,
-    bases: Sequence[Base],
-    *,
-    steps: int,
-    variant: Variant,
-    observed_by: nn.Module | None,
+    outputs: Outputs, bases: Sequence[Base], *, steps: int, variant: Variant, observed_by: nn.Module | None
 ) -> pd.DataFrame:
     """Score all methods with all base explainers on some images.
 
@@ -49,9 +45,7 @@ def evaluate(
     up to the smallest among them ("cauc-bases"), as Tables 1 and 3 do.
 
     Args:
-        network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        outputs: what is explained.
-        bases: base explainers with the settings of both stages.
+        outputs, bases: what is explained, and the base explainers with the settings of both stages.
         steps: counts of removed pixels along a curve, at most.
         variant: "paper" or "released", of heat maps and of scores.
         observed_by: the network that plays the observer; None leaves the matching task out.
@@ -65,97 +59,75 @@ def evaluate(
     pairs = _pairs(outputs)
     if not pairs.others:
         return pd.DataFrame(columns=COLUMNS)
-    control = _control(pairs, outputs)[:, None]
+    control = _control(pairs)[:, None]
     parts, contrastive = [], []
     for base in bases:
-        found = _explained(network, outputs, base, (*METHODS, FINE), variant=variant)
+        found = _explained(outputs, base, (*METHODS, FINE), variant=variant)
         maps = torch.cat([_maps(found, pairs, (*METHODS, FINE)), control], dim=1)  # [P,M,H,W]
         contrastive.append(maps[:, SCORED.index(CONTRASTIVE)])
-        scored = _scored(network, outputs, pairs, maps, range(len(METHODS)), steps, variant)
-        values = {
-            "cauc": scored.cauc,
-            "cdrop": scored.cdrop,
-            "salient-pixels": scored.n_salient.double(),
-            "degenerate": scored.degenerate.double(),
-        }
+        scored = _scored(pairs, maps, compared=range(len(METHODS)), steps=steps, variant=variant)
+        values = {"cauc": scored.cauc, "cdrop": scored.cdrop}
+        values |= {"salient-pixels": scored.n_salient.double(), "degenerate": scored.degenerate.double()}
         if outputs.differing is not None:
-            values["part-energy"] = _part_energy(maps, pairs, outputs)
-        parts.append(_rows(pairs, outputs, values, base, SCORED))
+            values["part-energy"] = _part_energy(maps, pairs)
+        parts.append(_rows(pairs, values, base, SCORED))
         if observed_by is not None:
             parts += _matched(observed_by, found, outputs, base)
-    between = _scored(network, outputs, pairs, torch.stack(contrastive, 1), range(len(bases)), steps, variant).cauc
+    scored = _scored(pairs, torch.stack(contrastive, 1), compared=range(len(bases)), steps=steps, variant=variant)
     for place, base in enumerate(bases):
-        parts.append(_rows(pairs, outputs, {"cauc-bases": between[:, [place]]}, base, (CONTRASTIVE,)))
+        parts.append(_rows(pairs, {"cauc-bases": scored.cauc[:, [place]]}, base, (CONTRASTIVE,)))
     return pd.concat(parts, ignore_index=True)
 
 
 def compare_clusterings(
-    network: nn.Module, outputs: Outputs, clusters: Mapping[str, Sequence[Partition]], base: Base, *, steps: int
+    outputs: Outputs, partitions: Mapping[str, Partition], base: Base, *, steps: int
 ) -> pd.DataFrame:
-    """What other clusters do to CWOX-2s: its CDROP, and how much its maps are those of the first clustering.
+    """What other clusters do to CWOX-2s: its CDROP, and how much its maps are those of the first of the clusterings.
 
-    Args:
-        network, outputs, base, steps: as :func:`evaluate`.
-        clusters: clustering -> the confusion clusters of each image; the first is what the others are held against.
-
-    Returns:
-        Rows index, class, clustering, metric, value: "cdrop" for classes with rivals there, "same-map" (Pearson's
-        correlation with the first clustering's map of that class, over pixels; NaN where a map is constant).
+    Rows have index, class, clustering, metric, value: "cdrop" for classes with rivals there, "same-map" (Pearson's
+    correlation with the first clustering's map of that class, over pixels; NaN where a map is constant).
     """
-    parts, reference = [], None
-    for name, of_images in clusters.items():
-        found, rows = _of_two_stages(network, replace(outputs, clusters=of_images), base, steps)
+    columns, parts, reference = ["index", "class", "metric", "value"], [], None
+    for name, partition in partitions.items():
+        clusters = [confusion_clusters(partition, top) for top in outputs.top]
+        found, rows = _of_two_stages(replace(outputs, clusters=clusters), base, steps)
         reference = reference or found
         alike = [
-            (
-                number,
-                label,
-                "same-map",
-                _correlation(own.class_map(CONTRASTIVE, label), first.class_map(CONTRASTIVE, label)),
-            )
-            for number, own, first in zip(outputs.index.tolist(), found, reference)
-            for label in own.classes
+            (number, label, "same-map", _correlation(*(one.class_map(CONTRASTIVE, label) for one in both)))
+            for number, *both in zip(outputs.index.tolist(), found, reference)
+            for label in both[0].classes
         ]
-        columns = ["index", "class", "metric", "value"]
         drops = rows.loc[rows["metric"] == "cdrop", columns]
-        both = [pd.DataFrame(alike, columns=columns), *([drops] if len(drops) else [])]
-        parts += [part.assign(clustering=name) for part in both]
+        kept = [pd.DataFrame(alike, columns=columns), *([drops] if len(drops) else [])]
+        parts += [part.assign(clustering=name) for part in kept]
     return pd.concat(parts, ignore_index=True)
 
 
-def compare_epsilons(
-    network: nn.Module, outputs: Outputs, base: Base, epsilons: Sequence[float], *, steps: int
-) -> pd.DataFrame:
+def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float], *, steps: int) -> pd.DataFrame:
     """What ε in Equation 2, which the paper does not give, does to CWOX-2s.
 
-    Args:
-        network, outputs, base, steps: as :func:`evaluate`.
-        epsilons: shares of the cluster map's maximum, see :func:`contrastive_maps.support`.
-
-    Returns:
-        Rows index, class, rivals, base, method, metric ("cdrop", "degenerate"), value, epsilon.
+    Rows have index, class, rivals, base, method, metric ("cdrop", "degenerate"), value, epsilon: a share of the cluster
+    map's maximum, see :func:`contrastive_maps.support`.
     """
-    rows = [_of_two_stages(network, outputs, base, steps, one)[1].assign(epsilon=one) for one in epsilons]
+    rows = [_of_two_stages(outputs, base, steps, epsilon)[1].assign(epsilon=epsilon) for epsilon in epsilons]
     return pd.concat(rows, ignore_index=True)
 
 
 def _of_two_stages(
-    network: nn.Module, outputs: Outputs, base: Base, steps: int, epsilon: float = 0.0
+    outputs: Outputs, base: Base, steps: int, epsilon: float = 0.0
 ) -> tuple[list[WholeOutput], pd.DataFrame]:
     """CWOX-2s of each image, and the rows of its CDROP and of maps without a salient pixel."""
-    found, pairs = _explained(network, outputs, base, (CONTRASTIVE,), epsilon=epsilon), _pairs(outputs)
+    found, pairs = _explained(outputs, base, (CONTRASTIVE,), epsilon=epsilon), _pairs(outputs)
     if not pairs.others:
         return found, pd.DataFrame(columns=COLUMNS)
-    scored = _scored(network, outputs, pairs, _maps(found, pairs, (CONTRASTIVE,)), (0,), steps, "paper")
+    scored = _scored(pairs, _maps(found, pairs, (CONTRASTIVE,)), compared=(0,), steps=steps, variant="paper")
     values = {"cdrop": scored.cdrop, "degenerate": scored.degenerate.double()}
-    return found, _rows(pairs, outputs, values, base, (CONTRASTIVE,))
+    return found, _rows(pairs, values, base, (CONTRASTIVE,))
 
 
-def _explained(
-    network: nn.Module, outputs: Outputs, base: Base, methods: Sequence[str], **how: object
-) -> list[WholeOutput]:
+def _explained(outputs: Outputs, base: Base, methods: Sequence[str], **how: Any) -> list[WholeOutput]:
     given = {"base": base, "methods": methods, "seed": _SEED, "index": outputs.index}
-    return explain(network, outputs.x, outputs.clusters, **given, **how)
+    return explain(outputs.network, outputs.x, outputs.clusters, **given, **how)
 
 
 def _pairs(outputs: Outputs, two_most_probable: bool = False) -> _Pairs:
@@ -172,7 +144,7 @@ def _pairs(outputs: Outputs, two_most_probable: bool = False) -> _Pairs:
     for row, (_, _, others) in zip(rivals, listed):
         row[others] = True
     image, target = (torch.tensor([pair[k] for pair in listed], dtype=torch.int64, device=device) for k in (0, 1))
-    return _Pairs(image, target, [others for _, _, others in listed], rivals)
+    return _Pairs(outputs, image, target, [others for _, _, others in listed], rivals)
 
 
 def _maps(found: Sequence[WholeOutput], pairs: _Pairs, methods: Sequence[str]) -> Tensor:
@@ -181,33 +153,22 @@ def _maps(found: Sequence[WholeOutput], pairs: _Pairs, methods: Sequence[str]) -
     return torch.stack([torch.stack([found[b].class_map(name, label) for name in methods]) for b, label in places])
 
 
-def _control(pairs: _Pairs, outputs: Outputs) -> Tensor:
+def _control(pairs: _Pairs) -> Tensor:
     """Noise drawn for each image and class, the same for every base: [P,H,W] in [0,1]."""
-    drawn_by = outputs.index[pairs.image] * pairs.rivals.shape[1] + pairs.target
-    return randomness.uniform(_SEED, drawn_by, "whole output/control", tuple(outputs.x.shape[-2:]))
+    drawn_by = pairs.outputs.index[pairs.image] * pairs.rivals.shape[1] + pairs.target
+    return randomness.uniform(_SEED, drawn_by, "whole output/control", tuple(pairs.outputs.x.shape[-2:]))
 
 
-def _scored(
-    network: nn.Module,
-    outputs: Outputs,
-    pairs: _Pairs,
-    maps: Tensor,
-    compared: Sequence[int],
-    steps: int,
-    variant: Variant,
-) -> faithfulness.Scores:
+def _scored(pairs: _Pairs, maps: Tensor, **how: Any) -> faithfulness.Scores:
     """CAUC and CDROP of maps [P,M,H,W] of the pairs."""
-    how = {"index": outputs.index, "compared": compared, "steps": steps, "variant": variant, "seed": _SEED}
-    return faithfulness.scores(network, outputs.x, pairs.image, maps, pairs.target, pairs.rivals, **how)
+    of, given = pairs.outputs, (pairs.image, maps, pairs.target, pairs.rivals)
+    return faithfulness.scores(of.network, of.x, *given, index=of.index, seed=_SEED, **how)
 
 
-def _rows(
-    pairs: _Pairs, outputs: Outputs, values: Mapping[str, Tensor], base: Base, methods: Sequence[str]
-) -> pd.DataFrame:
+def _rows(pairs: _Pairs, values: Mapping[str, Tensor], base: Base, methods: Sequence[str]) -> pd.DataFrame:
     """Tidy rows from values [P,M]."""
-    index = outputs.index[pairs.image].tolist()
     rivals = [" ".join(map(str, others)) for others in pairs.others]
-    named = {"index": index, "class": pairs.target.tolist(), "rivals": rivals}
+    named = {"index": pairs.outputs.index[pairs.image].tolist(), "class": pairs.target.tolist(), "rivals": rivals}
     parts = [
         pd.DataFrame({**named, "value": column}).assign(base=base.name, method=method, metric=metric)
         for metric, found in values.items()
@@ -216,28 +177,26 @@ def _rows(
     return pd.concat(parts, ignore_index=True)
 
 
-def _part_energy(maps: Tensor, pairs: _Pairs, outputs: Outputs) -> Tensor:
+def _part_energy(maps: Tensor, pairs: _Pairs) -> Tensor:
     """Share of a map's energy in the differing part, [P,M]; NaN where class and rival do not differ in just that."""
-    told_apart = []
-    for b, label, others in zip(pairs.image.tolist(), pairs.target.tolist(), pairs.others):
-        both = outputs.look_alike[b] or ()
-        told_apart.append(label in both and not set(both).isdisjoint(others))
-    n_methods = maps.shape[1]
-    masks = outputs.differing[pairs.image].repeat_interleave(n_methods, dim=0)
-    shares = attribution_localisation(maps.flatten(0, 1), masks).unflatten(0, (-1, n_methods))
-    return torch.where(torch.tensor(told_apart, device=maps.device)[:, None], shares, float("nan"))
+    places = zip(pairs.image.tolist(), pairs.target.tolist(), pairs.others)
+    alike = [(label, others, pairs.outputs.look_alike[b]) for b, label, others in places]
+    told_apart = torch.tensor([label in both and not {*both}.isdisjoint(others) for label, others, both in alike])
+    masks = pairs.outputs.differing[pairs.image].repeat_interleave(maps.shape[1], dim=0)
+    shares = attribution_localisation(maps.flatten(0, 1), masks).unflatten(0, maps.shape[:2])
+    return torch.where(told_apart.to(maps.device)[:, None], shares, float("nan"))
 
 
 def _matched(observed_by: nn.Module, found: Sequence[WholeOutput], outputs: Outputs, base: Base) -> list[pd.DataFrame]:
     """The matching task on the two most probable classes of every cluster that has two: rows as :func:`evaluate`."""
-    pairs = _pairs(outputs, two_most_probable=True)
-    labels = torch.stack([pairs.target, torch.tensor(pairs.others, device=pairs.target.device)[:, 0]], dim=1)
-    second, parts = replace(pairs, target=labels[:, 1]), []
+    pairs, parts = _pairs(outputs, two_most_probable=True), []
+    rivals = replace(pairs, target=pairs.target.new_tensor(pairs.others)[:, 0])
+    labels = torch.stack([pairs.target, rivals.target], dim=1)
     for method in (*METHODS, FINE):
-        maps = torch.cat([_maps(found, both, (method,)) for both in (pairs, second)], dim=1)  # [P,2,H,W]
-        said = observer.matched(observed_by, outputs.x, pairs.image, maps, labels)
-        values = dict(zip(("matching-accuracy", "matching-margin"), (value[:, None] for value in said)))
-        parts.append(_rows(pairs, outputs, values, base, (method,)))
+        maps = torch.cat([_maps(found, classes, (method,)) for classes in (pairs, rivals)], dim=1)  # [P,2,H,W]
+        accuracy, margin = observer.matched(observed_by, outputs.x, pairs.image, maps, labels)
+        values = {"matching-accuracy": accuracy[:, None], "matching-margin": margin[:, None]}
+        parts.append(_rows(pairs, values, base, (method,)))
     return parts
 
 

@@ -21,15 +21,6 @@ _RELEASED_STEP, _RELEASED_PIXELS = 16, 224 * 224
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Probabilities while pixels go, float32 [N,S]: of the class, of its rivals together, and the score (Eq. 3)."""
-
-    probability: Tensor
-    rivals: Tensor
-    score: Tensor
-
-
-@dataclass(frozen=True)
 class Scores:
     """Of P pairs of a class and its rivals and M maps for each.
 
@@ -57,10 +48,8 @@ def salient(maps: Tensor, variant: Variant = "paper") -> Tensor:
             highest value, negative values counting as 0. A constant map then has none.
 
     Returns:
-        bool [N,H,W]; all False for a map without a positive value or with one that is not finite.
-
-    Raises:
-        TypeError, ValueError: if maps are not float [N,H,W] or variant is another word.
+        bool [N,H,W]; all False for a map without a positive value or with one that is not finite. TypeError or
+        ValueError if maps are not float [N,H,W] or variant is another word.
 
     Example:
         >>> salient(torch.tensor([[[4.0, 2.0, 1.0]]]))
@@ -82,6 +71,16 @@ def salient_pixels(maps: Tensor, variant: Variant = "paper") -> Tensor:
     return salient(maps, variant).flatten(1).sum(1)
 
 
+def contrastive_score(probability: Tensor, rivals: Tensor) -> Tensor:
+    """s = P(c) · (1 - P(C')), of the probabilities of a class and of its rivals together (Equation 3).
+
+    Example:
+        >>> contrastive_score(torch.tensor(0.5), torch.tensor(0.25))
+        tensor(0.3750)
+    """
+    return probability * (1 - rivals)
+
+
 def contrastive_curve(
     model: perturbation.Model,
     x: Tensor,
@@ -93,11 +92,10 @@ def contrastive_curve(
     *,
     index: Tensor,
     seed: int = 0,
-) -> Curve:
-    """Follow a class c and its rivals C' while the pixels that a map ranks highest become 0, the mean colour.
+) -> tuple[Tensor, Tensor]:
+    """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour.
 
-    s(r) = P(c | x_r) · (1 - P(C' | x_r)), with x_r the image without its r - 1 highest pixels (Equation 3). The maps of
-    all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
+    The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
 
     Args:
         model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32.
@@ -111,17 +109,12 @@ def contrastive_curve(
         index: image indices, int64 [B].
         seed: of the order of equal values.
 
+    Returns:
+        Probabilities of the class, and of its rivals together, float32 [N,S].
+
     Raises:
         TypeError, ValueError: if types, shapes or ranges are not these, the model is in training mode, or a logit is
             not finite.
-
-    Example:
-        >>> one, pair = torch.zeros(1, dtype=torch.int64), torch.tensor([[False, True]])
-        >>> brighter = lambda x: torch.stack([x.mean((1, 2, 3)), 0 * x.mean((1, 2, 3))], 1)
-        >>> removed = torch.tensor([[0, 4]])
-        >>> image = torch.ones(1, 3, 2, 2)
-        >>> contrastive_curve(brighter, image, one, torch.ones(1, 2, 2), one, pair, removed, index=one).score
-        tensor([[0.5344, 0.2500]])
     """
     image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
     check_rows(x, image, maps, target)
@@ -141,8 +134,7 @@ def contrastive_curve(
     space = x[:1].expand(len(points), -1, -1, -1)
     classes = _columns(target, rivals)[row]
     found = perturbation.outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
-    probability, together = found.reshape(len(points), 2)[place].unbind(-1)
-    return Curve(probability, together, probability * (1 - together))
+    return found.reshape(len(points), 2)[place].unbind(-1)
 
 
 def scores(
@@ -169,10 +161,8 @@ def scores(
 
     Args:
         model, x, index, seed: as for :func:`contrastive_curve`.
-        image: which row of x each pair is of, int64 [P].
+        image, target, rivals: which row of x each pair is of, int64 [P], its class, int64 [P], its rivals, bool [P,C].
         maps: float [P,M,H,W].
-        target: int64 [P].
-        rivals: bool [P,C].
         compared: positions among the M maps whose smallest n_δ is the common one. The other maps are followed as far.
         steps: at most so many points, evenly spaced, of the curve under which CAUC is the area, at least 2; the curve
             is straight between them. Exact from `common` on (released: from the number of its chunks on).
@@ -183,8 +173,7 @@ def scores(
     """
     _check_choices(maps, compared, steps)
     check_rows(x, image, maps[:, 0], target)
-    n_pairs, n_maps, height, width = maps.shape
-    n_pixels = height * width
+    n_pairs, n_maps, n_pixels = *maps.shape[:2], maps.shape[2] * maps.shape[3]
     if len(rivals) != n_pairs:
         raise ValueError(f"Expected rivals as bool [{n_pairs},C]. Got {_described(rivals)}.")
     every_map = maps.to(x.device).flatten(0, 1)
@@ -200,7 +189,7 @@ def scores(
     pair = torch.arange(n_pairs, device=x.device).repeat_interleave(n_maps)
     image, target, rivals = (tensor.to(x.device)[pair] for tensor in (image, target, rivals))
     curve = contrastive_curve(model, x, image, every_map, target, rivals, removed.flatten(0, 1), index=index, seed=seed)
-    s = curve.score.double().reshape(removed.shape)
+    s = contrastive_score(*curve).double().reshape(removed.shape)
     followed = s[..., :steps]
     area = torch.trapezoid(followed, area_at.double() / step, dim=2)
     if variant == "paper":
@@ -214,12 +203,7 @@ def scores(
 
 
 def check_rows(x: Tensor, image: Tensor, maps: Tensor, target: Tensor) -> None:
-    """Refuse what are not images and, for some rows of them (a row may come twice), a map and a class.
-
-    Raises:
-        TypeError, ValueError: if x is not float [B,c,H,W], maps float [N,H,W], image int64 [N] in 0 to B-1, or target
-            int64 [N].
-    """
+    """Refuse what are not images, float [B,c,H,W], and, for some rows of them, int64 [N], maps [N,H,W] and classes."""
     check_maps(maps, "maps")
     if image.dtype != torch.int64 or image.shape != (len(maps),):
         raise ValueError(f"Expected the row of x of each map, int64 [{len(maps)}]. Got {_described(image)}.")
@@ -229,7 +213,7 @@ def check_rows(x: Tensor, image: Tensor, maps: Tensor, target: Tensor) -> None:
 
 
 def _of_class_and_rivals(logits: Tensor, classes: Tensor) -> Tensor:
-    """Probability of the first class and of the others together, float32 [n,2]; see :func:`_columns`."""
+    """Probability of the first class and of the others together, float32 [n,2]."""
     probabilities = logits.softmax(1).gather(1, classes)
     others = (probabilities * (classes != classes[:, :1])).sum(1)
     return torch.stack([probabilities[:, 0], others], dim=1)

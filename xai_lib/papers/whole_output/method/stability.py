@@ -14,15 +14,14 @@ from sklearn.metrics import adjusted_rand_score
 
 from xai_lib.papers.whole_output.method.clusters import Documents, Partition, numbers, occurring
 
-Cluster = Callable[[Documents, int, int], Partition]  # documents, n_labels, seed -> a partition of the labels
+Cluster = Callable[..., Partition]  # documents, n_labels, seed=… -> a partition of the labels
 What = Literal["halves", "bootstrap", "seeds"]
 
 
 def agreement(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], labels: Iterable[int]) -> float:
     """The adjusted Rand index of two partitions over ``labels``: at most 1; NaN for fewer than two labels.
 
-    Raises:
-        ValueError: if one is not a partition, or they are not of the same labels.
+    ValueError if one is not a partition, or they are not of the same labels.
 
     Example:
         >>> agreement([[0, 1], [2, 3]], [[2, 3], [0, 1]], range(4))
@@ -42,19 +41,15 @@ def made_again(
         what: "halves" has a of one random half of the documents and b of the other; "bootstrap" a of all documents and
             b of as many drawn from them with replacement, which is kinder, for the two share documents; "seeds" a of
             all documents by ``seed`` and b by seed + 1, seed + 2, …
-        documents: lists of labels in 0 … n_labels-1; at least two.
-        n_labels: how many labels are clustered.
-        cluster: (documents, n_labels, seed) -> partition.
+        documents, n_labels: at least two lists of labels in 0 … n_labels-1.
+        cluster: (documents, n_labels, seed=…) -> partition.
         repeats: how often, at least 1. The first ones do not depend on how many follow.
         seed: of what is drawn, and of the clusterings.
 
     Returns:
         One row a repeat: what, repeat, ari, n_labels (that both have, over which the ARI is), n_clusters_a and
-        n_clusters_b (of all labels that the documents have).
-
-    Raises:
-        ValueError: if there are too few documents or repeats, a label is out of range, or ``cluster`` does not return a
-            partition of the labels.
+        n_clusters_b (of all labels that the documents have). ValueError if something is out of range, or ``cluster``
+        does not return a partition of the labels.
     """
     if len(documents) < 2:
         raise ValueError(f"Expected two documents or more. Got {len(documents)}.")
@@ -64,7 +59,7 @@ def made_again(
     def fit(places: Iterable[int], seed: int) -> tuple[np.ndarray, Partition, int]:
         """Labels that the documents at these places have, their partition, how many clusters hold these labels."""
         own = [documents[place] for place in places]
-        labels, partition = occurring(own, n_labels), cluster(own, n_labels, seed)
+        labels, partition = occurring(own, n_labels), cluster(own, n_labels, seed=seed)
         return labels, partition, len(np.unique(numbers(partition)[labels]))
 
     rows = []
@@ -80,14 +75,11 @@ def changed_outputs(
 ) -> tuple[float, float]:
     """How many images get other confusion clusters by partition ``b`` than by ``a``.
 
-    Args:
-        a, b: partitions of the same labels.
-        documents: the images' top classes. One of a single class cannot change, and counts in the share all the same.
-
     Returns:
-        The share of the documents whose confusion clusters differ, in [0, 1]; and the share of a document's pairs of
-        classes that both put together or both put apart, in [0, 1], not corrected for chance, as a mean over documents
-        of two or more classes. NaN without any.
+        The share of the documents, the images' top classes, whose confusion clusters differ, in [0, 1]; one of a single
+        class cannot change, and counts all the same. And the share of a document's pairs of classes that both put
+        together or both put apart, in [0, 1], not corrected for chance, as a mean over documents of two or more
+        classes. NaN without any.
 
     Raises:
         ValueError: if one is not a partition, they are not of the same labels, or a document has others.
