@@ -132,7 +132,7 @@ def test_a_change_reruns_what_stands_on_it_and_no_cell(project):
     for changed, expected in {
         "notebooks/contrastive/a.ipynb": NOTEBOOKS[:1],
         "xai_lib/new.py": NOTEBOOKS,
-        "xai_lib/scales/demo.yaml": NOTEBOOKS,
+        "xai_lib/run/scales/demo.yaml": NOTEBOOKS,
         "book/recorded/table.csv": NOTEBOOKS,
         "book/index.md": [],
     }.items():

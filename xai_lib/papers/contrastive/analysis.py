@@ -59,14 +59,14 @@ def orders(run: Settings) -> pd.DataFrame:
     """
     rows = []
     printed = results(run).dropna(subset="published")
-    for (metric, method), group in printed.groupby(["metric", "method"], sort=False):
+    for (metric, name), group in printed.groupby(["metric", "method"], sort=False):
         sign = 1 if group["better"].iloc[0] == "lower" else -1
         ours, theirs = (sign * group.set_index("loss")[column] for column in ("mean", "published"))
         apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
         rows.append(
             {
                 "metric": metric,
-                "method": method,
+                "method": name,
                 "here": _best_first(ours),
                 "paper": _best_first(theirs),
                 "pairs": len(apart),
@@ -109,9 +109,7 @@ def empty_maps(run: Settings) -> pd.DataFrame:
 def histories(run: Settings) -> pd.DataFrame:
     """Every epoch of every training: loss_name, seed, and the columns of a training's history."""
     parts = [
-        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed)
-        for loss in LOSSES
-        for seed in run.seeds
+        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed) for loss in LOSSES for seed in run.seeds
     ]
     return pd.concat(parts, ignore_index=True)
 
