@@ -92,10 +92,10 @@ def written(found):
     """The registry's text: a line a module, a line a stage with the places of its modules in the list."""
     places = {module: place for place, module in enumerate(found["modules"])}
     modules = ",\n".join(f"  {json.dumps(module)}: {json.dumps(sha)}" for module, sha in found["modules"].items())
-    stages = ",\n".join(
-        f"  {json.dumps(name)}: {json.dumps({'version': one['version'], 'reaches': [places[m] for m in one['reaches']]})}"
-        for name, one in found["stages"].items()
-    )
+    short = {
+        name: one | {"reaches": [places[module] for module in one["reaches"]]} for name, one in found["stages"].items()
+    }
+    stages = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in short.items())
     return f'{{\n"modules": {{\n{modules}\n}},\n"stages": {{\n{stages}\n}}\n}}\n'
 
 

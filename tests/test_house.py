@@ -68,7 +68,8 @@ def test_every_paper_has_the_same_rooms(paper):
 def test_a_method_is_imported_alone():
     names = [f"xai_lib.papers.{paper}.method" for paper in PAPERS]
     names += ["xai_lib.papers.whole_output.latent_tree", "xai_lib.explainers", "xai_lib.metrics", "xai_lib.losses"]
-    code = f"import sys, {', '.join(names)}\nprint(*(n for n in sys.modules if n.startswith(('xai_lib.run', 'xai_lib.page'))))"
+    look = "print(*(name for name in sys.modules if name.startswith(('xai_lib.run', 'xai_lib.page'))))"
+    code = f"import sys, {', '.join(names)}\n{look}"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, cwd=ROOT)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split() == []

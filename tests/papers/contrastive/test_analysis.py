@@ -26,10 +26,10 @@ def synthetic(n_seeds, n_images=30, *, accuracy=None, confidence=None):
     shift = {("complexity", "scl"): -1.0}
     scores, outputs = [], []
     for loss, seed in itertools.product(settings.LOSSES, range(n_seeds)):
-        for method, metric in itertools.product(METHODS, results.METRICS):
+        for name, metric in itertools.product(METHODS, results.METRICS):
             values = 5 + shift.get((metric, loss), 0) + 0.1 * rng.standard_normal(n_images)
             columns = {"index": range(n_images), "metric": metric, "value": values}
-            scores.append(pd.DataFrame(columns).assign(loss=loss, seed=seed, method=method))
+            scores.append(pd.DataFrame(columns).assign(loss=loss, seed=seed, method=name))
         correct = np.arange(n_images) < (accuracy or {}).get(loss, n_images)
         sure = 0.8 + (confidence or {}).get(loss, 0.0) + 0.001 * seed
         columns = {"index": range(n_images), "correct": correct, "confidence": sure}
