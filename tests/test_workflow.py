@@ -137,7 +137,7 @@ def test_a_change_reruns_what_stands_on_it_and_no_cell(project):
         "book/index.md": [],
     }.items():
         time.sleep(0.02)
-        (project / changed).parent.mkdir(exist_ok=True)
+        (project / changed).parent.mkdir(parents=True, exist_ok=True)
         (project / changed).write_text("[]")
         snakemake(project, "notebooks")
         assert names(project) == expected, changed
