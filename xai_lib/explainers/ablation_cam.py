@@ -14,7 +14,7 @@ from xai_lib.explainers.score_cam import gathered, weighted_channels
 from xai_lib.explainers.scores import Score, checked_scores
 
 
-@register("ablation-cam", paper="Desai & Ramaswamy 2020", family="cam")
+@register("ablation-cam", title="Ablation-CAM", paper="Desai & Ramaswamy 2020", family="cam")
 def ablation_cam(
     model: nn.Module,
     x: Tensor,

@@ -71,7 +71,7 @@ def feature_statistics(
     return FeatureStatistics(mean.float(), (squares / (count - 1)).sqrt().float())
 
 
-@register("iba", paper="Schulz et al. 2020", family="learning", explains="log-probability")
+@register("iba", title="IBA", paper="Schulz et al. 2020", family="learning", explains="log-probability")
 def iba(
     model: nn.Module,
     x: Tensor,

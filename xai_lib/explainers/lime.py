@@ -16,7 +16,7 @@ _SMALL_DISTANCE = 1 / 8  # of the side, as max_dist where the kernel is 1 pixel:
 _SLIC_SEGMENTS = 40
 
 
-@register("lime", paper="Ribeiro et al. 2016", family="occlusion", explains="probability")
+@register("lime", title="LIME", paper="Ribeiro et al. 2016", family="occlusion", explains="probability")
 def lime(
     model: nn.Module,
     x: Tensor,

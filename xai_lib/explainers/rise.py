@@ -13,7 +13,7 @@ from xai_lib.explainers.scores import Score
 _MASKS_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other masks
 
 
-@register("rise", paper="Petsiuk et al. 2018", family="occlusion", explains="probability")
+@register("rise", title="RISE", paper="Petsiuk et al. 2018", family="occlusion", explains="probability")
 def rise(
     model: nn.Module,
     x: Tensor,

@@ -12,7 +12,7 @@ from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
 
 
-@register("score-cam", paper="Wang et al. 2020", family="cam")
+@register("score-cam", title="Score-CAM", paper="Wang et al. 2020", family="cam")
 def score_cam(
     model: nn.Module,
     x: Tensor,

@@ -98,6 +98,7 @@ def insertion_curve(
 
 @register(
     "deletion",
+    title="D",
     better="lower",
     range=(0.0, 1.0),
     paper="Petsiuk et al. 2018",
@@ -146,6 +147,7 @@ def deletion(
 
 @register(
     "insertion",
+    title="I",
     better="higher",
     range=(0.0, 1.0),
     paper="Petsiuk et al. 2018",

@@ -36,6 +36,7 @@ def logit_difference(
 
 @register(
     "completeness",
+    title="Completeness gap",
     better="lower",
     range=(0.0, math.inf),
     paper="Sundararajan et al. 2017",
@@ -77,6 +78,7 @@ def completeness(
 
 @register(
     "completeness-quantus",
+    title="Completeness, Quantus",
     better="higher",
     range=(0.0, 1.0),
     paper="Sundararajan et al. 2017",

@@ -19,6 +19,7 @@ from xai_lib.metrics.registry import register
 
 @register(
     "effective-complexity",
+    title="EC, as computed",
     better="lower",
     range=(0.0, math.inf),
     paper="Nguyen & Martínez 2020",
@@ -107,6 +108,7 @@ def pixels_kept(n_pixels: int, step: int) -> Tensor:
 
 @register(
     "effective-complexity-minimum",
+    title="EC, as printed",
     better="lower",
     range=(0.0, math.inf),
     paper="Nguyen & Martínez 2020",

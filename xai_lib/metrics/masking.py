@@ -111,6 +111,7 @@ def local_accuracy_logit_of(outputs: MaskedOutputs) -> Tensor:
 
 @register(
     "average-drop",
+    title="AD",
     better="lower",
     range=(0.0, 1.0),
     paper="Chattopadhay et al. 2018",
@@ -137,6 +138,7 @@ def average_drop(
 
 @register(
     "average-increase",
+    title="AI",
     better="higher",
     range=(0.0, 1.0),
     paper="Chattopadhay et al. 2018",
@@ -165,6 +167,7 @@ def average_increase(
 
 @register(
     "average-gain",
+    title="AG",
     better="higher",
     range=(0.0, 1.0),
     paper="Zhang et al. 2023",
@@ -191,6 +194,7 @@ def average_gain(
 
 @register(
     "local-accuracy",
+    title="LA",
     better="lower",
     range=(0.0, 1.0),
     paper="Lundberg and Lee 2017",
@@ -217,6 +221,7 @@ def local_accuracy(
 
 @register(
     "local-accuracy-logit",
+    title="LA, of logits",
     better="lower",
     range=(0.0, math.inf),
     paper="Lundberg and Lee 2017",

@@ -90,6 +90,7 @@ def never_falls(curve: Tensor) -> Tensor:
 
 @register(
     "monotonicity",
+    title="Monotonicity",
     better="higher",
     range=(-1.0, 1.0),
     paper="Arya et al. 2019",
@@ -127,6 +128,7 @@ def monotonicity(
 
 @register(
     "monotonicity-arya",
+    title="Monotonicity, Arya",
     better="higher",
     range=(0.0, 1.0),
     paper="Arya et al. 2019",
@@ -164,6 +166,7 @@ def monotonicity_arya(
 
 @register(
     "monotonicity-quantus",
+    title="Monotonicity, Quantus",
     better="higher",
     range=(-1.0, 1.0),
     paper="Nguyen and Martínez 2020",

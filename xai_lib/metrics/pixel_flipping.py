@@ -85,6 +85,7 @@ def normalised(curve: Tensor) -> Tensor:
 
 @register(
     "pixel-flipping",
+    title="PF",
     better="lower",
     range=(0.0, 1.0),
     paper="Bach et al. 2015",
@@ -121,6 +122,7 @@ def pixel_flipping(
 
 @register(
     "pixel-flipping-normalised",
+    title="PF, normalised",
     better="lower",
     range=(0.0, math.inf),
     paper="this companion, after Bach et al. 2015",
@@ -192,6 +194,7 @@ def released_curve(
 
 @register(
     "pixel-flipping-released",
+    title="PF, released",
     better="lower",
     range=(0.0, 1.0),
     paper="Bach et al. 2015",

@@ -120,6 +120,7 @@ def max_and_average_sensitivity(
 
 @register(
     "max-sensitivity",
+    title="MS",
     better="lower",
     range=(0.0, math.inf),
     paper="Yeh et al. 2019",
@@ -162,6 +163,7 @@ def max_sensitivity(
 
 @register(
     "average-sensitivity",
+    title="AS",
     better="lower",
     range=(0.0, math.inf),
     paper="Bhatt et al. 2020",

@@ -1,6 +1,7 @@
 """Tables of the contrastive paper's notebooks."""
 
 import math
+from collections import ChainMap
 
 import pandas as pd
 import torch
@@ -17,7 +18,7 @@ from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
 from xai_lib.training import recipes
 
-NAMES = LOSS_NAMES | METHOD_NAMES
+NAMES = ChainMap(LOSS_NAMES, METHOD_NAMES)
 ARROWS = {"higher": "↑", "lower": "↓"}
 # Panels of the figure of distributions: metric -> title.
 PANELS = {
