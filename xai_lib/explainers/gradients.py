@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from xai_lib import randomness
-from xai_lib.explainers.passes import images_at_once, layer_maps, undisturbed
+from xai_lib.explainers.passes import layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import images_at_once, undisturbed
 
 _RELUS = ("relu", "relu_")
 

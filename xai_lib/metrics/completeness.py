@@ -8,8 +8,9 @@ import math
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics.maps import defined, is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, check_inputs, outputs, replacement
+from xai_lib.metrics.perturbation import Baseline, check_inputs, replacement
 from xai_lib.metrics.registry import register
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics.maps import is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, check_inputs, outputs, replacement
+from xai_lib.metrics.perturbation import Baseline, check_inputs, replacement
 from xai_lib.metrics.registry import register
 
 _ROUNDING = 1e-6  # by which a map in [0,1] may leave it when it is interpolated

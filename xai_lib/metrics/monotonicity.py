@@ -10,19 +10,9 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
+from xai_lib.forward import Model, class_probability, outputs
 from xai_lib.metrics.maps import defined, is_finite
-from xai_lib.metrics.perturbation import (
-    Baseline,
-    Model,
-    Ties,
-    check_inputs,
-    class_probabilities,
-    class_probability,
-    inverse,
-    outputs,
-    ranks,
-    replacement,
-)
+from xai_lib.metrics.perturbation import Baseline, Ties, check_inputs, class_probabilities, inverse, ranks, replacement
 from xai_lib.metrics.registry import register
 
 

@@ -9,17 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model
 from xai_lib.metrics.maps import is_empty, is_finite
-from xai_lib.metrics.perturbation import (
-    Baseline,
-    Model,
-    Ties,
-    check_inputs,
-    class_probabilities,
-    inverse,
-    ranks,
-    replacement,
-)
+from xai_lib.metrics.perturbation import Baseline, Ties, check_inputs, class_probabilities, inverse, ranks, replacement
 from xai_lib.metrics.registry import register
 
 
