@@ -9,7 +9,7 @@ from torch import Tensor
 from xai_lib import explainers, models
 from xai_lib import files as artefacts
 from xai_lib.data.split import Batch
-from xai_lib.explainers import class_score
+from xai_lib.explainers.adapter import raw_maps
 from xai_lib.metrics import similarity
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
@@ -78,7 +78,6 @@ def explained(run: Settings, loss: str, seed: int, method: str) -> Explained:
 
 
 def _explain(network: models.Classifier, run: Settings, method: str, batch: Batch) -> dict[str, Tensor]:
-    about = explainers.about(method)
     x = run.scored_split().normalise(batch.images.to(run.device))
     index = batch.index.to(run.device)
     with torch.inference_mode():
@@ -86,7 +85,7 @@ def _explain(network: models.Classifier, run: Settings, method: str, batch: Batc
     predicted = logits.argmax(dim=1).clone()
 
     def maps(images: Tensor, target: Tensor) -> Tensor:
-        return about.function(network, images, score=class_score(target), upsample=False)
+        return raw_maps(network, method, images, target, index)
 
     results = {
         "index": index,
@@ -96,6 +95,6 @@ def _explain(network: models.Classifier, run: Settings, method: str, batch: Batc
         "noisy": maps(similarity.noisy(x, seed=_SEED, index=index), predicted),
         "noisy_released": maps(similarity.noisy(x, seed=_SEED, index=index, clamp=True), predicted),
     }
-    if about.class_specific:
+    if explainers.about(method).class_specific:
         results["other"] = maps(x, similarity.other_class(predicted, logits.shape[1], seed=_SEED, index=index))
     return {name: tensor.cpu() for name, tensor in results.items()}

@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from xai_lib import explainers
-from xai_lib.explainers import cams, normalise
+from xai_lib.explainers import about, cams, normalise
+from xai_lib.explainers.adapter import raw_maps
 from xai_lib.forward import images_at_once
 from xai_lib.metrics.mosaics import focus
 from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
@@ -92,18 +92,13 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
     Raises:
         ValueError: if no explainer has that name.
     """
-    about = explainers.about(name)
+    on_layer = about(name).on_layer
 
     def explain(x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        keywords = dict(settings)
-        if about.random:
-            keywords |= {"seed": 0, "index": index}
-        if about.on_layer:
-            keywords["upsample"] = False
-        maps = about.function(model, x, score=explainers.of_class(target, about.explains), layer=layer, **keywords)
+        maps = raw_maps(model, name, x, target, index, layer=layer, settings=settings)
         if maps.ndim == x.ndim:
             maps = normalise.reduce_colours(maps)
-        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if about.on_layer else maps
+        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if on_layer else maps
 
     return explain
 
