@@ -237,7 +237,7 @@ def test_grad_cam_of_a_network(images):
         ({"target": TARGET[:3]}, r"one class per image, int64 \[6\]"),
         ({"reference": torch.ones(3, SIZE, SIZE)}, "one map per image, 6 in all. Got 3"),
         ({"reference": torch.ones(6, 4, 4)}, "maps of noisy images in the shape of the others"),
-        ({"x": torch.ones(6, 3, SIZE)}, r"images \[B,C,H,W\]"),
+        ({"x": torch.ones(6, 3, SIZE)}, r"images \[B,c,H,W\]"),
     ],
 )
 def test_refuses_wrong_settings(change, message, images):

@@ -10,8 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model
 from xai_lib.metrics.maps import is_empty, is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, Ties, check_inputs, class_probabilities, ranks, replacement
+from xai_lib.metrics.perturbation import Baseline, Ties, check_inputs, class_probabilities, ranks, replacement
 from xai_lib.metrics.pixel_flipping import area, fractions_removed
 from xai_lib.metrics.registry import register
 
@@ -98,6 +99,7 @@ def insertion_curve(
 
 @register(
     "deletion",
+    title="D",
     better="lower",
     range=(0.0, 1.0),
     paper="Petsiuk et al. 2018",
@@ -146,6 +148,7 @@ def deletion(
 
 @register(
     "insertion",
+    title="I",
     better="higher",
     range=(0.0, 1.0),
     paper="Petsiuk et al. 2018",

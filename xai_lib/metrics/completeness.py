@@ -8,8 +8,9 @@ import math
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics.maps import defined, is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, check_inputs, outputs, replacement
+from xai_lib.metrics.perturbation import Baseline, check_inputs, replacement
 from xai_lib.metrics.registry import register
 
 
@@ -36,6 +37,7 @@ def logit_difference(
 
 @register(
     "completeness",
+    title="Completeness gap",
     better="lower",
     range=(0.0, math.inf),
     paper="Sundararajan et al. 2017",
@@ -77,6 +79,7 @@ def completeness(
 
 @register(
     "completeness-quantus",
+    title="Completeness, Quantus",
     better="higher",
     range=(0.0, 1.0),
     paper="Sundararajan et al. 2017",

@@ -16,6 +16,7 @@ from xai_lib.metrics.registry import register
 
 @register(
     "complexity",
+    title="Complexity",
     better="lower",
     range=(0.0, math.inf),
     paper="Bhatt et al. 2020",
@@ -44,6 +45,7 @@ def complexity(attribution: Tensor) -> Tensor:
 
 @register(
     "sparseness",
+    title="Sparseness",
     better="higher",
     range=(0.0, 1.0),
     paper="Chalasani et al. 2020",

@@ -12,13 +12,15 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
+from xai_lib.forward import Model
 from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
-from xai_lib.metrics.perturbation import Model, class_probabilities, ranks
+from xai_lib.metrics.perturbation import check_inputs, class_probabilities, ranks
 from xai_lib.metrics.registry import register
 
 
 @register(
     "effective-complexity",
+    title="EC, as computed",
     better="lower",
     range=(0.0, math.inf),
     paper="Nguyen & Martínez 2020",
@@ -107,6 +109,7 @@ def pixels_kept(n_pixels: int, step: int) -> Tensor:
 
 @register(
     "effective-complexity-minimum",
+    title="EC, as printed",
     better="lower",
     range=(0.0, math.inf),
     paper="Nguyen & Martínez 2020",
@@ -181,20 +184,7 @@ def _filling(x: Tensor, baseline: Literal["zero", "uniform"] | Tensor, seed: int
 
 
 def _check(x: Tensor, attribution: Tensor, target: Tensor, step: int, samples: int) -> None:
-    check_maps(attribution)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
-        raise ValueError(
-            f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
-            f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
-        )
-    if target.dtype != torch.int64 or target.shape != (len(x),):
-        raise ValueError(
-            f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
-        )
+    check_inputs(x, attribution, target)
     for what, number in (("step", step), ("samples", samples)):
         if type(number) is not int or number < 1:
             raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")

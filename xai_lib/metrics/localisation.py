@@ -12,6 +12,7 @@ from xai_lib.metrics.registry import register
 
 @register(
     "pointing-game",
+    title="Pointing game",
     better="higher",
     range=(0.0, 1.0),
     paper="Zhang et al. 2018",
@@ -40,6 +41,7 @@ def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
 
 @register(
     "attribution-localisation",
+    title="Localisation",
     better="higher",
     range=(0.0, 1.0),
     paper="Kohlbrenner et al. 2020",
@@ -69,6 +71,7 @@ def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
 
 @register(
     "attribution-localisation-paper",
+    title="Localisation, as printed",
     better="higher",
     range=(0.0, 1.0),
     paper="Kohlbrenner et al. 2020",

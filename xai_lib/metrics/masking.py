@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics.maps import is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, check_inputs, outputs, replacement
+from xai_lib.metrics.perturbation import Baseline, check_inputs, replacement
 from xai_lib.metrics.registry import register
 
 _ROUNDING = 1e-6  # by which a map in [0,1] may leave it when it is interpolated
@@ -111,6 +112,7 @@ def local_accuracy_logit_of(outputs: MaskedOutputs) -> Tensor:
 
 @register(
     "average-drop",
+    title="AD",
     better="lower",
     range=(0.0, 1.0),
     paper="Chattopadhay et al. 2018",
@@ -137,6 +139,7 @@ def average_drop(
 
 @register(
     "average-increase",
+    title="AI",
     better="higher",
     range=(0.0, 1.0),
     paper="Chattopadhay et al. 2018",
@@ -165,6 +168,7 @@ def average_increase(
 
 @register(
     "average-gain",
+    title="AG",
     better="higher",
     range=(0.0, 1.0),
     paper="Zhang et al. 2023",
@@ -191,6 +195,7 @@ def average_gain(
 
 @register(
     "local-accuracy",
+    title="LA",
     better="lower",
     range=(0.0, 1.0),
     paper="Lundberg and Lee 2017",
@@ -217,6 +222,7 @@ def local_accuracy(
 
 @register(
     "local-accuracy-logit",
+    title="LA, of logits",
     better="lower",
     range=(0.0, math.inf),
     paper="Lundberg and Lee 2017",

@@ -10,19 +10,9 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
+from xai_lib.forward import Model, class_probability, outputs
 from xai_lib.metrics.maps import defined, is_finite
-from xai_lib.metrics.perturbation import (
-    Baseline,
-    Model,
-    Ties,
-    check_inputs,
-    class_probabilities,
-    class_probability,
-    inverse,
-    outputs,
-    ranks,
-    replacement,
-)
+from xai_lib.metrics.perturbation import Baseline, Ties, check_inputs, class_probabilities, inverse, ranks, replacement
 from xai_lib.metrics.registry import register
 
 
@@ -90,6 +80,7 @@ def never_falls(curve: Tensor) -> Tensor:
 
 @register(
     "monotonicity",
+    title="Monotonicity",
     better="higher",
     range=(-1.0, 1.0),
     paper="Arya et al. 2019",
@@ -127,6 +118,7 @@ def monotonicity(
 
 @register(
     "monotonicity-arya",
+    title="Monotonicity, Arya",
     better="higher",
     range=(0.0, 1.0),
     paper="Arya et al. 2019",
@@ -164,6 +156,7 @@ def monotonicity_arya(
 
 @register(
     "monotonicity-quantus",
+    title="Monotonicity, Quantus",
     better="higher",
     range=(-1.0, 1.0),
     paper="Nguyen and Martínez 2020",

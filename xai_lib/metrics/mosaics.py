@@ -35,6 +35,7 @@ def quadrant_energy(attribution: Tensor) -> Tensor:
 
 @register(
     "focus",
+    title="Focus",
     better="higher",
     range=(0.0, 1.0),
     paper="Arias-Duart et al. 2022",

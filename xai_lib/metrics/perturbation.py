@@ -3,21 +3,17 @@
 Removing pixels in favour of a baseline, or inserting them into one, is the same walk with other end points.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xai_lib import randomness
+from xai_lib.forward import Model, check_images, class_probability, outputs
 from xai_lib.metrics.maps import check_maps
 
-Model = Callable[[Tensor], Tensor]
 Ties = Literal["random", "stable", "reversed"]
 Baseline = Literal["minimum", "zero"] | Tensor
-
-_PIXELS_AT_ONCE = 1 << 16  # of perturbed images in one forward pass: 64 at 32 pixels, the fastest on a processor
-_PIXELS_AT_ONCE_GPU = 1 << 22
 
 
 def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tensor:
@@ -88,63 +84,6 @@ def class_probabilities(
     return outputs(model, make, class_probability, start, target, len(replaced), chunk)
 
 
-def outputs(
-    model: Model,
-    make: Callable[[Tensor, Tensor], Tensor],
-    read: Callable[[Tensor, Tensor], Tensor],
-    x: Tensor,
-    target: Tensor,
-    points: int,
-    chunk: int | None,
-) -> Tensor:
-    """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
-
-    Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32 also under autocast.
-        make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,C,H,W].
-        read: (logits float32 [n,K], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
-        x: the images, float [B,C,H,W]; says how many there are, their size and their device.
-        target: class, int64 [B].
-        points: variants of each image.
-        chunk: variants in one forward pass; None is a number that suits the device and bounds the memory.
-
-    Returns:
-        [B,points] or [B,points,Q] on x's device, of the type that `read` gives.
-
-    Raises:
-        ValueError: if a module of the model is in training mode, a target is not a class, what is read is not finite,
-            or `chunk` is below 1.
-    """
-    _check_mode(model)
-    on_gpu = x.device.type != "cpu"
-    if chunk is None:
-        chunk = max(8, (_PIXELS_AT_ONCE_GPU if on_gpu else _PIXELS_AT_ONCE) // (x.shape[2] * x.shape[3]))
-    if chunk < 1:
-        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
-    found = None
-    with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
-        for first in range(0, len(x) * points, chunk):
-            row = torch.arange(first, min(first + chunk, len(x) * points), device=x.device)
-            image = row // points
-            logits = model(make(image, row % points).contiguous(memory_format=torch.channels_last))
-            if first == 0:
-                _check_target(target, logits)
-            values = read(logits.float(), target[image])
-            if found is None:
-                found = _room(len(x) * points, values)
-            found[row] = values
-    if found is None:
-        return torch.empty(len(x), points, device=x.device)
-    if not found.isfinite().all():
-        raise ValueError("Expected finite logits. Got NaN or infinity: check the model's weights and the images.")
-    return found.reshape(len(x), points, *found.shape[1:])
-
-
-def class_probability(logits: Tensor, target: Tensor) -> Tensor:
-    """Softmax probability of a class, float32 [B], from float32 logits [B,K] and target int64 [B]."""
-    return logits.softmax(1).gather(1, target[:, None])[:, 0]
-
-
 def replacement(x: Tensor, baseline: Baseline) -> Tensor:
     """What removed values become, expanded to the shape [B,C,H,W] of the images.
 
@@ -179,11 +118,8 @@ def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
         ValueError: if the shapes are not [B,C,H,W], [B,H,W] and [B], or the classes not int64.
     """
     check_maps(attribution)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
+    check_images(x)
+    if attribution.shape != (len(x), *x.shape[2:]):
         raise ValueError(
             f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
             f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
@@ -192,18 +128,3 @@ def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
         raise ValueError(
             f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
         )
-
-
-def _room(rows: int, values: Tensor) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.empty(rows, *values.shape[1:], dtype=values.dtype, device=values.device)
-
-
-def _check_mode(model: Model) -> None:
-    if isinstance(model, nn.Module) and any(getattr(m, "training", False) for m in model.modules()):
-        raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
-
-
-def _check_target(target: Tensor, logits: Tensor) -> None:
-    if ((target < 0) | (target >= logits.shape[1])).any():
-        raise ValueError(f"Expected targets in 0 to {logits.shape[1] - 1}. Got {target.min()} to {target.max()}.")

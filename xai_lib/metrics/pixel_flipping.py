@@ -9,17 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model
 from xai_lib.metrics.maps import is_empty, is_finite
-from xai_lib.metrics.perturbation import (
-    Baseline,
-    Model,
-    Ties,
-    check_inputs,
-    class_probabilities,
-    inverse,
-    ranks,
-    replacement,
-)
+from xai_lib.metrics.perturbation import Baseline, Ties, check_inputs, class_probabilities, inverse, ranks, replacement
 from xai_lib.metrics.registry import register
 
 
@@ -85,6 +77,7 @@ def normalised(curve: Tensor) -> Tensor:
 
 @register(
     "pixel-flipping",
+    title="PF",
     better="lower",
     range=(0.0, 1.0),
     paper="Bach et al. 2015",
@@ -121,6 +114,7 @@ def pixel_flipping(
 
 @register(
     "pixel-flipping-normalised",
+    title="PF, normalised",
     better="lower",
     range=(0.0, math.inf),
     paper="this companion, after Bach et al. 2015",
@@ -192,6 +186,7 @@ def released_curve(
 
 @register(
     "pixel-flipping-released",
+    title="PF, released",
     better="lower",
     range=(0.0, 1.0),
     paper="Bach et al. 2015",

@@ -132,6 +132,7 @@ def parameter_randomisation(
 
 @register(
     "parameter-randomisation",
+    title="MPRT",
     better="lower",
     range=(-1.0, 1.0),
     paper="Adebayo et al. 2018; Hedström et al. 2024",
@@ -160,6 +161,7 @@ def cascading(
 
 @register(
     "parameter-randomisation-independent",
+    title="MPRT, independent",
     better="lower",
     range=(-1.0, 1.0),
     paper="Adebayo et al. 2018; Hedström et al. 2024",

@@ -16,6 +16,7 @@ Explain = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x [B,C,H,W], target [B]
 
 @register(
     "continuity",
+    title="Continuity",
     better="higher",
     range=(-1.0, 1.0),
     paper="Nauta et al. 2023",
@@ -60,6 +61,7 @@ def continuity_of_explainer(
 
 @register(
     "contrastivity",
+    title="Contrastivity",
     better="lower",
     range=(-1.0, 1.0),
     paper="Nauta et al. 2023",

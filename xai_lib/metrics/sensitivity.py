@@ -17,14 +17,12 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
+from xai_lib.forward import check_images, images_at_once
 from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
 from xai_lib.metrics.registry import register
 from xai_lib.metrics.robustness import Explain
 
 Variant = Literal["paper", "released"]
-
-_PIXELS_AT_ONCE = 1 << 16  # of noisy images in one call of the explainer: 64 at 32 pixels
-_PIXELS_AT_ONCE_GPU = 1 << 21
 
 
 def sensitivities(
@@ -74,7 +72,7 @@ def sensitivities(
     if len(maps) != len(x):
         raise ValueError(f"Expected one map per image, {len(x)} in all. Got {len(maps)}.")
     maps = maps.detach()
-    chunk = chunk or max(1, (_PIXELS_AT_ONCE_GPU if x.is_cuda else _PIXELS_AT_ONCE) // x[0, 0].numel())
+    chunk = images_at_once(x, chunk, gpu=1 << 21, least=1)
     moved = torch.empty(draws * len(x), dtype=torch.float64, device=x.device)
     for rows in torch.arange(len(moved), device=x.device).split(chunk):
         image = rows % len(x)
@@ -120,6 +118,7 @@ def max_and_average_sensitivity(
 
 @register(
     "max-sensitivity",
+    title="MS",
     better="lower",
     range=(0.0, math.inf),
     paper="Yeh et al. 2019",
@@ -162,6 +161,7 @@ def max_sensitivity(
 
 @register(
     "average-sensitivity",
+    title="AS",
     better="lower",
     range=(0.0, math.inf),
     paper="Bhatt et al. 2020",
@@ -231,12 +231,7 @@ def _norms(maps: Tensor) -> Tensor:
 def _check(
     x: Tensor, target: Tensor, index: Tensor, draws: int, radius: float, variant: Variant, chunk: int | None
 ) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4:
-        raise ValueError(f"Expected x as images [B,C,H,W]. Got shape {list(x.shape)}.")
+    check_images(x)
     for what, values in (("class", target), ("index", index)):
         if values.dtype != torch.int64 or values.shape != (len(x),):
             raise ValueError(
@@ -248,5 +243,3 @@ def _check(
         raise ValueError(f"Expected radius of at least 0. Got {radius!r}.")
     if variant not in ("paper", "released"):
         raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")

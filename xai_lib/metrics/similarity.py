@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
+from xai_lib.forward import images_at_once
 from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
 
 _PIXELS_AT_ONCE = 1 << 15  # keeps the intermediate results of SSIM in a processor's cache
-_PIXELS_AT_ONCE_GPU = 1 << 24
 
 
 def ssim(a: Tensor, b: Tensor, *, window: int = 7, data_range: float = 1.0) -> Tensor:
@@ -163,8 +163,7 @@ def _ssim(a: Tensor, b: Tensor, weights: list[float], *, covariance_scale: float
         )
     if not data_range > 0:
         raise ValueError(f"Expected a positive data_range. Got {data_range!r}.")
-    pixels_at_once = _PIXELS_AT_ONCE if a.device.type == "cpu" else _PIXELS_AT_ONCE_GPU
-    images = max(1, pixels_at_once // (a.shape[1] * a.shape[2]))
+    images = images_at_once(a, cpu=_PIXELS_AT_ONCE, gpu=1 << 24, least=1)
     similarity = a.new_empty(len(a), dtype=torch.float64)
     with torch.no_grad():
         for start in range(0, len(a), images):

@@ -1,5 +1,7 @@
 """Tables of the contrastive paper's notebooks."""
 
+from collections import ChainMap
+
 import pandas as pd
 import torch
 from IPython.display import HTML, Markdown
@@ -14,7 +16,7 @@ from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
 from xai_lib.training import recipes
 
-NAMES = LOSS_NAMES | METHOD_NAMES
+NAMES = ChainMap(LOSS_NAMES, METHOD_NAMES)
 # Panels of the figure of distributions: metric -> title.
 PANELS = {
     "pixel-flipping": "pixel flipping ↓",

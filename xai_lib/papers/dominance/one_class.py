@@ -11,7 +11,7 @@ from xai_lib import explainers
 from xai_lib.data import imagenet
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.normalise import min_max, relu
-from xai_lib.explainers.passes import images_at_once, logits_of
+from xai_lib.forward import images_at_once, logits_of
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import figures
 from xai_lib.papers.dominance.method import clusters, energy, features, hierarchy, matrix, mosaics, pairwise, share
