@@ -7,7 +7,7 @@ from xai_lib.statistics.intervals import Interval, mean_interval, mean_intervals
 from xai_lib.statistics.leaderboard import MEAN_RANK, discrimination, fooled, mean_ranks, overall_ranks
 from xai_lib.statistics.matching import Matched, both_correct, matched
 from xai_lib.statistics.rankings import metric_agreement, rank_stability, w_draws
-from xai_lib.statistics.verdicts import RULE, Claim, Verdict, compare_claim, verdict, verdict_table
+from xai_lib.statistics.verdicts import RULE, Claim, Decided, Verdict, decide, decide_by, verdict, verdict_table
 
 __all__ = [
     "MEAN_RANK",
@@ -15,16 +15,18 @@ __all__ = [
     "Agreement",
     "Claim",
     "Comparison",
+    "Decided",
     "Interval",
     "Matched",
     "Ranking",
     "Verdict",
     "both_correct",
-    "compare_claim",
     "compare_correlation",
     "compare_differences",
     "compare_over_classes",
     "compare_statistic",
+    "decide",
+    "decide_by",
     "discrimination",
     "fooled",
     "holm",
