@@ -19,6 +19,12 @@ RULE = (
     "be matched or adjusted for: without that the interval is shown and the claim is undecided, whatever it says."
 )
 
+COLUMNS = (
+    *("claim", "paper", "section", "text", "dataset", "metric", "method", "better", "a", "b"),
+    *("difference", "low", "high", "interval_over", "test", "p_value", "p_holm", "d_images", "d_seeds", "superiority"),
+    *("unit", "n_seeds", "n_images", "n_classes", "n_undefined", "accuracy_difference", "confidence_difference"),
+    *("adjusted_for", "verdict", "reason"),
+)
 _TRAINED_APART = ("loss", "model")  # conditions that are different networks
 
 
@@ -125,6 +131,13 @@ def verdict(decided: Decided, *, p_holm: float | None = None) -> Verdict:
     Args:
         decided: the claim and its comparison.
         p_holm: the corrected p-value; None for a family of this one claim.
+
+    Example:
+        >>> claim = Claim("rise", "5", "RISE is better.", "m", "higher", "rise", "lime", paper="p", dataset="d",
+        ...               between="method")
+        >>> compared = Comparison("rise", "lime", 0.3, 0.1, 0.5, "images", "image", "Wilcoxon", 0.01, n_images=50)
+        >>> verdict(Decided(claim, compared)).reason
+        'holds'
     """
     claim, comparison = decided.claim, decided.comparison
     p = comparison.p_value if p_holm is None else p_holm
@@ -141,11 +154,9 @@ def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
         decided: the family, in the order of the rows.
 
     Returns:
-        Columns ``claim, paper, section, text, dataset, metric, method, better, a, b, difference, low, high,
-        interval_over, test, p_value, p_holm, d_images, d_seeds, superiority, unit, n_seeds, n_images, n_classes,
-        n_undefined, accuracy_difference, confidence_difference, adjusted_for, verdict, reason``. Differences and effect
-        sizes point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
-        minus ``b``.
+        The columns :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
+        Differences and effect sizes point in the claimed direction; ``accuracy_difference`` and
+        ``confidence_difference`` are plain ``a`` minus ``b``.
 
     Raises:
         ValueError: where two claims share an id.
@@ -181,25 +192,10 @@ def _unmatched(decided: Decided) -> list[str]:
 
 def _row(decided: Decided, found: Verdict) -> dict[str, object]:
     claim, comparison, match = decided.claim, decided.comparison, decided.matched
-    named = ("paper", "section", "text", "dataset", "metric", "method", "better", "a", "b")
-    counts = ("unit", "n_seeds", "n_images", "n_classes", "n_undefined")
-    return {
-        "claim": claim.id,
-        **{name: getattr(claim, name) for name in named},
-        "difference": found.difference,
-        "low": found.low,
-        "high": found.high,
-        "interval_over": comparison.interval_over,
-        "test": comparison.test,
-        "p_value": comparison.p_value,
-        "p_holm": found.p_holm,
-        "d_images": claim.sign * comparison.d_images,
-        "d_seeds": claim.sign * comparison.d_seeds,
-        "superiority": comparison.superiority if claim.sign > 0 else 1 - comparison.superiority,
-        **{name: getattr(comparison, name) for name in counts},
-        "accuracy_difference": match.accuracy_difference if match else float("nan"),
-        "confidence_difference": match.confidence_difference if match else float("nan"),
-        "adjusted_for": ", ".join(sorted(comparison.adjusted_for)),
-        "verdict": found.verdict,
-        "reason": found.reason,
-    }
+    known = vars(comparison) | vars(claim) | vars(found)  # the verdict's difference and interval, not the comparison's
+    known["d_images"], known["d_seeds"] = claim.sign * comparison.d_images, claim.sign * comparison.d_seeds
+    known["superiority"] = comparison.superiority if claim.sign > 0 else 1 - comparison.superiority
+    known["adjusted_for"] = ", ".join(sorted(comparison.adjusted_for))
+    for name in ("accuracy_difference", "confidence_difference"):
+        known[name] = getattr(match, name) if match else float("nan")
+    return {name: known[name] for name in COLUMNS}
