@@ -38,8 +38,10 @@ RANKED = (  # of all planted modes, test images in every class
 @pytest.fixture(autouse=True)
 def pyplot(request):
     """In tests of figures every function draws exactly one figure and the test closes it."""
-    name = request.path.name
-    if request.path.parent.name != "figures" and name not in ("test_figures.py", "test_images.py", "test_style.py"):
+    place = f"{request.path.parent.name}/{request.path.name}"
+    if not place.startswith("figures/") and not place.endswith(
+        ("test_figures.py", "page/test_images.py", "test_style.py")
+    ):
         yield
         return
     matplotlib.use("Agg")

@@ -7,6 +7,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from xai_lib import published, statistics
+from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.contrastive import experiment, method
 from xai_lib.papers.contrastive.method import METHODS
 from xai_lib.run.networks import trained
@@ -135,7 +136,7 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     The first image of each of the first ``n`` classes, so that nobody chose them.
     """
     split = run.scored_split()
-    first = [int((split.labels == label).nonzero()[0, 0]) for label in split.labels.unique()[:n].tolist()]
+    first = first_of_each_class(split.labels, n)
     size = split.images.shape[-2:]
     maps = {
         (loss, name): method.scaled(experiment.explained(run, loss, seed, name)["maps"][first], size)
