@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from xai_lib.checks import check_images
+
 Model = Callable[[Tensor], Tensor]
 
 
@@ -131,7 +133,7 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     changed in place by the network.
 
     Raises:
-        TypeError, ValueError: as :func:`check_images`, or if gradients cannot be taken through the model's parameters.
+        TypeError, ValueError: as :func:`xai_lib.checks.check_images`, or if no gradient can be taken through the model.
     """
     check_images(x)
     if any(parameter.is_inference() for parameter in model.parameters()):
@@ -147,20 +149,6 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def check_images(x: Tensor) -> None:
-    """Refuse what is not a batch of normalised images.
-
-    Raises:
-        TypeError: if `x` is not a float tensor.
-        ValueError: if it is not [B,c,H,W].
-    """
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {got}.")
-    if x.ndim != 4:
-        raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
 
 
 def _room(rows: int, values: Tensor) -> Tensor:

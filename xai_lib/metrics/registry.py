@@ -1,9 +1,10 @@
 """The metrics by name, and what a reader of a score has to know about each."""
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -66,3 +67,42 @@ def register(
         return function
 
     return enter
+
+
+def score_of(measure: Callable[..., Any], **fixed: object) -> Callable[[Score], Score]:
+    """Decorator: from a function of what `measure` finds to a metric with the arguments of `measure`.
+
+    The decorated function takes what `measure` returned, and by name those of its arguments that it needs too. Other
+    keywords of its own become keywords of the metric.
+
+    Args:
+        measure: any function whose arguments can be given by name.
+        **fixed: arguments of `measure` that are set and that the metric does not take.
+
+    Example:
+        >>> def curve(x, *, step=2):
+        ...     return x[::step]
+        >>> @score_of(curve)
+        ... def highest(found, *, step, least=0):
+        ...     return max([least, *found]), step
+        >>> highest([1, 9, 3]), highest([1, 9, 3], step=1, least=10)
+        ((3, 2), (10, 1))
+    """
+    taken = {name: p for name, p in inspect.signature(measure).parameters.items() if name not in fixed}
+
+    def decorate(score: Score) -> Score:
+        own = list(inspect.signature(score).parameters.values())[1:]
+        further = [parameter for parameter in own if parameter.name not in taken]
+        signature = inspect.Signature([*taken.values(), *further], return_annotation=Tensor)
+
+        @functools.wraps(score)
+        def scored(*args: Any, **kwargs: Any) -> Tensor:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            found = measure(**{name: given.arguments[name] for name in taken}, **fixed)
+            return score(found, **{parameter.name: given.arguments[parameter.name] for parameter in own})
+
+        scored.__signature__ = signature
+        return scored
+
+    return decorate
