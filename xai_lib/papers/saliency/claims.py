@@ -15,7 +15,7 @@ from xai_lib.papers.saliency.analysis.scores import FIDELITY, INFORMED, TABLE_1,
 from xai_lib.papers.saliency.experiment import Bench
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.fidelity import TARGETS
-from xai_lib.statistics import Claim, Comparison
+from xai_lib.statistics import Claim, Decided, compare_correlation, compare_statistic, decide, decide_by
 
 NAMES = {
     "average-increase": "AI",
@@ -33,12 +33,10 @@ NAMES = {
 _OPPOSITE = {"higher": "lower", "lower": "higher"}
 _HALF = 0.5
 
-Decided = tuple[Claim, Comparison]
-
 
 def verdicts(bench: Bench) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
-    decided = [
+    decided = (
         *_gradients_do_badly(bench),
         *_cams_do_best(bench),
         *_fake_cam(bench),
@@ -49,8 +47,8 @@ def verdicts(bench: Bench) -> pd.DataFrame:
         *_cannot_tell_apart(bench, TABLE_3, "5.3 (1)"),
         *_gradients_move_most(bench),
         *_gain_moves_least(bench),
-    ]
-    return statistics.verdict_table([claim for claim, _ in decided], {claim.id: found for claim, found in decided})
+    )
+    return statistics.verdict_table(decided)
 
 
 def _gradients_do_badly(bench: Bench) -> Iterator[Decided]:
@@ -69,7 +67,7 @@ def _gradients_do_badly(bench: Bench) -> Iterator[Decided]:
             "cam",
         )
         rows = [_mean_of(found, metric, _family(name), name) for name in ("gradient", "cam")]
-        yield claim, _images(claim, pd.concat(rows))
+        yield decide(claim, pd.concat(rows), unit="image")
 
 
 def _cams_do_best(bench: Bench) -> Iterator[Decided]:
@@ -86,7 +84,7 @@ def _cams_do_best(bench: Bench) -> Iterator[Decided]:
             other,
         )
         rows = [_mean_of(ranks, "mean rank", _family(name), name) for name in ("cam", other)]
-        yield claim, _images(claim, pd.concat(rows))
+        yield decide(claim, pd.concat(rows), unit="image")
 
 
 def _fake_cam(bench: Bench) -> Iterator[Decided]:
@@ -113,7 +111,7 @@ def _fake_cam(bench: Bench) -> Iterator[Decided]:
             "informed",
         )
         rows = [_mean_of(found, metric, ("fake-cam",), "fake-cam"), _mean_of(found, metric, INFORMED, "informed")]
-        yield claim, _images(claim, pd.concat(rows))
+        yield decide(claim, pd.concat(rows), unit="image")
 
 
 def _follows_the_probability(bench: Bench) -> Iterator[Decided]:
@@ -140,12 +138,7 @@ def _follows_the_probability(bench: Bench) -> Iterator[Decided]:
             _mean_of(found, name, methods, "").groupby("index")["value"].mean() for name in (metric, "probability")
         )
         both = pd.concat([value, probability], axis=1, keys=["value", "probability"])
-        yield (
-            claim,
-            statistics.compare_correlation(
-                both["probability"].to_numpy(), both["value"].to_numpy(), a=claim.a, b=claim.b
-            ),
-        )
+        yield decide_by(compare_correlation, claim, both["probability"].to_numpy(), both["value"].to_numpy())
 
 
 def _cannot_tell_apart(bench: Bench, metrics: Sequence[str], section: str) -> Iterator[Decided]:
@@ -164,17 +157,8 @@ def _cannot_tell_apart(bench: Bench, metrics: Sequence[str], section: str) -> It
         )
         rows = found[(found["metric"] == metric) & found["method"].isin(INFORMED)]
         value, draws = statistics.w_draws(rows, metric, INFORMED)
-        yield (
-            claim,
-            statistics.compare_statistic(
-                _HALF - value,
-                _HALF - draws,
-                a=claim.a,
-                b=claim.b,
-                n_images=_complete(rows),
-                test="bootstrap over images",
-            ),
-        )
+        test = {"n_images": _complete(rows), "test": "bootstrap over images"}
+        yield decide_by(compare_statistic, claim, _HALF - value, _HALF - draws, **test)
 
 
 def _true_class_is_best(bench: Bench) -> Iterator[Decided]:
@@ -189,7 +173,7 @@ def _true_class_is_best(bench: Bench) -> Iterator[Decided]:
             TARGETS[0],
             TARGETS[1],
         )
-        yield claim, _images(claim, _by_target(bench, metric))
+        yield decide(claim, _by_target(bench, metric), unit="image")
 
 
 def _least_probable(bench: Bench) -> Iterator[Decided]:
@@ -210,7 +194,7 @@ def _least_probable(bench: Bench) -> Iterator[Decided]:
             TARGETS[2],
             TARGETS[0],
         )
-        yield claim, _images(claim, _by_target(bench, metric))
+        yield decide(claim, _by_target(bench, metric), unit="image")
 
 
 def _gradients_move_most(bench: Bench) -> Iterator[Decided]:
@@ -230,7 +214,7 @@ def _gradients_move_most(bench: Bench) -> Iterator[Decided]:
             "cam",
         )
         parts = [_mean_of(rows, "change", _family(name), name) for name in ("gradient", "cam")]
-        yield claim, _images(claim, pd.concat(parts))
+        yield decide(claim, pd.concat(parts), unit="image")
 
 
 def _gain_moves_least(bench: Bench) -> Iterator[Decided]:
@@ -251,7 +235,7 @@ def _gain_moves_least(bench: Bench) -> Iterator[Decided]:
             "average-gain",
             other,
         )
-        yield claim, _images(claim, rows)
+        yield decide(claim, rows, unit="image")
 
 
 def _change(bench: Bench) -> pd.DataFrame:
@@ -288,24 +272,8 @@ def _family(name: str) -> tuple[str, ...]:
     return tuple(method for method in lineup.PAPER if explainers.about(method).family == name)
 
 
-def _images(claim: Claim, rows: pd.DataFrame) -> Comparison:
-    return statistics.compare_claim(claim, rows, unit="image")
-
-
-def _claim(bench: Bench, name: str, section: str, text: str, metric: str, better: str, a: str, b: str) -> Claim:
-    return Claim(
-        id=f"saliency-{name}",
-        paper="saliency",
-        section=section,
-        text=text,
-        metric=metric,
-        method=None,
-        better=better,
-        a=a,
-        b=b,
-        dataset=bench.run.label,
-        between="method",
-    )
+def _claim(bench: Bench, name: str, *fields: str) -> Claim:
+    return Claim(f"saliency-{name}", *fields, paper="saliency", dataset=bench.run.label, between="method")
 
 
 def _printed(number: int, metric: str, a: Sequence[str], b: Sequence[str]) -> str:

@@ -192,7 +192,12 @@ def _compute(
         )
     if part == "repeated":
         return benchmark.repeated(
-            subject, method, settings, images, causal_steps=run.saliency.causal_steps, draws=run.saliency.sensitivity_draws
+            subject,
+            method,
+            settings,
+            images,
+            causal_steps=run.saliency.causal_steps,
+            draws=run.saliency.sensitivity_draws,
         )
     if part == "transformed":
         return benchmark.transformed(subject, method, settings, images, causal_steps=run.saliency.causal_steps)

@@ -14,9 +14,7 @@ from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output.analysis.scores import BETTER, TABLES, of_pairs, paired
 from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
 from xai_lib.run.study import Study
-from xai_lib.statistics import Claim, Comparison
-
-Decided = tuple[Claim, Comparison]
+from xai_lib.statistics import Claim, Decided, decide
 
 _NAMES = {"cauc": "CAUC", "cdrop": "CDROP", "cauc-bases": "CAUC"}
 _BASELINES = ("swox", "cwox-1sa", "cwox-1sb")
@@ -34,8 +32,7 @@ def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
     parts = (_methods, _bases, _observer, _planted_part)
     models = dict.fromkeys(explained.model for explained in study.networks)
-    decided = [pair for model in models for part in parts for pair in part(study, model)]
-    return statistics.verdict_table([claim for claim, _ in decided], {claim.id: found for claim, found in decided})
+    return statistics.verdict_table(found for model in models for part in parts for found in part(study, model))
 
 
 def _methods(study: Study, model: str) -> Iterator[Decided]:
@@ -98,7 +95,6 @@ def _decided(
         section=section,
         text=text,
         metric=metric,
-        method=None,
         better=BETTER[metric],
         a=a,
         b=b,
@@ -107,7 +103,7 @@ def _decided(
     )
     found = of_pairs(study)
     found = found[(found["model"] == model) & (found["base" if base else "method"] == (base or method))]
-    return claim, statistics.compare_claim(claim, paired(found, metric, between, a, b), unit="image")
+    return decide(claim, paired(found, metric, between, a, b), unit="image")
 
 
 def _better(metric: str) -> str:

@@ -63,7 +63,7 @@ def _scores(
         return subject.explain(method, settings, images, target, which)
 
     def explain_by(other: nn.Module, images: Tensor, target: Tensor, which: Tensor) -> Tensor:
-        raw = subject.raw_maps_of(other, method, settings, images, target, which)
+        raw = subject.raw_maps(method, settings, images, target, which, network=other)
         return normalise.unit_maps(raw, method, size)
 
     maps = explain(x, labels, index)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xai_lib.data import Split
+from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method import faithfulness
 from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, WholeOutput, explain
@@ -126,10 +127,8 @@ def rounds(study: Study, n: int) -> list[Round]:
 def thumbnails(study: Study) -> dict[int, Tensor]:
     """A picture of each class for the tree: the first test image of it, float [3,H,W] in [0,1]."""
     images = study.networks[0].subject.images
-    labels = images.labels.cpu()
-    first = {int(label): int((labels == label).nonzero()[0, 0]) for label in labels.unique()}
-    shown = images.subset(list(first.values())).materialised().images
-    return {label: picture.float().cpu() / 255 for label, picture in zip(first, shown)}
+    shown = images.subset(first_of_each_class(images.labels)).materialised()
+    return {label: picture.float().cpu() / 255 for label, picture in zip(shown.labels.tolist(), shown.images)}
 
 
 def _with_a_pair(study: Study) -> Iterator[tuple[Split, Outputs]]:

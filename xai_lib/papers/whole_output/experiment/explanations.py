@@ -14,6 +14,7 @@ from tqdm import tqdm
 from xai_lib import files, models
 from xai_lib.data import Split, StreamedSplit
 from xai_lib.explainers.subject import Subject
+from xai_lib.forward import images_at_once
 from xai_lib.papers.whole_output import latent_tree
 from xai_lib.papers.whole_output.experiment import documents
 from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE, Corpus
@@ -206,7 +207,7 @@ def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
 
 def _batches(images: Split | StreamedSplit) -> list[Split | StreamedSplit]:
     first = images.subset([0]).materialised()
-    at_once = max(1, _PIXELS_AT_ONCE // (first.images.shape[2] * first.images.shape[3]))
+    at_once = images_at_once(first.images, cpu=_PIXELS_AT_ONCE, gpu=_PIXELS_AT_ONCE, least=1)
     return _pieces(images, at_once)
 
 

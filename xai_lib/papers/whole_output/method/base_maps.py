@@ -7,8 +7,10 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from xai_lib.checks import check_choice
 from xai_lib.explainers import about
-from xai_lib.explainers.normalise import min_max
+from xai_lib.explainers.adapter import raw_maps
+from xai_lib.explainers.normalise import min_max, positive_share
 from xai_lib.explainers.scores import Score
 
 BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
@@ -66,7 +68,7 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
     """
     if name not in BASES:
         raise ValueError(f"Expected a base explainer out of {', '.join(BASES)}. Got {name!r}.")
-    check_variant(variant)
+    check_choice("variant", variant, get_args(Variant))
     if name == "lime":
         return Base(name, {"n_samples": n_samples}, {"n_samples": n_samples}, "positive share")
     if name == "rise":
@@ -94,10 +96,10 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     Raises:
         TypeError, ValueError: as the explainer and :func:`of_groups`.
     """
-    explainer, settings = about(base.name), getattr(base, stage)
-    drawn = {"seed": seed, "index": index} if explainer.random else {}
-    score = of_groups(groups, explainer.explains)
-    return _SCALES[base.scale](explainer.function(model, x, score=score, **settings, **drawn))
+    settings = dict(getattr(base, stage))
+    layer, score = settings.pop("layer", None), of_groups(groups, about(base.name).explains)
+    raw = raw_maps(model, base.name, x, score, index, layer=layer, settings=settings, seed=seed, upsample=True)
+    return _SCALES[base.scale](raw)
 
 
 def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
@@ -140,20 +142,8 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
     return score
 
 
-def check_variant(variant: str) -> None:
-    """ValueError on another word than "paper" and "released"."""
-    if variant not in get_args(Variant):
-        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
-
-
-def _positive_share(maps: Tensor) -> Tensor:
-    positive = maps.relu()
-    highest = positive.amax((-2, -1), keepdim=True)
-    return positive / torch.where(highest == 0, 1, highest)
-
-
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda maps: maps,
     "min-max": min_max,
-    "positive share": _positive_share,
+    "positive share": positive_share,
 }

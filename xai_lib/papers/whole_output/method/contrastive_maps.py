@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.passes import logits_of, undisturbed
-from xai_lib.papers.whole_output.method.base_maps import BASES, Base, Stage, Variant, check_variant, maps
+from xai_lib.checks import check_choice
+from xai_lib.forward import logits_of, undisturbed
+from xai_lib.papers.whole_output.method.base_maps import BASES, Base, Stage, Variant, maps
 
 METHODS = ("swox", "cwox-1sa", "cwox-1sb", "cwox-2s")
 FINE = "cwox-1sa-fine"
@@ -73,7 +75,7 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
         >>> support(torch.tensor([[2.0, 1.0, 0.0]]), "paper", "rise")
         tensor([[ True,  True, False]])
     """
-    check_variant(variant)
+    check_choice("variant", variant, get_args(Variant))
     if base not in PERCENTILES:
         raise ValueError(f"Expected base as one of {', '.join(BASES)}. Got {base!r}.")
     if not 0 <= epsilon < 1:
@@ -158,7 +160,7 @@ def explain(
             empty, a class is in two of them or does not exist, a method or the variant is another word, or `epsilon`
             is out of its range.
     """
-    check_variant(variant)
+    check_choice("variant", variant, get_args(Variant))
     with undisturbed(model, x) as images:
         probabilities = logits_of(model, images).float().softmax(1)
     n_classes = probabilities.shape[1]

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.passes import logits_of, undisturbed
 from xai_lib.files import atomically
+from xai_lib.forward import logits_of, undisturbed
 
 CUMULATIVE = 0.95  # probability that a document covers (§5)
 

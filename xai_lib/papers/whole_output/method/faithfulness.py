@@ -6,13 +6,16 @@ fall fast: CAUC is the area under it, lower is better, and CDROP its weighted fa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from xai_lib.checks import check_choice, check_index
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics import perturbation
 from xai_lib.metrics.maps import check_maps, is_finite
-from xai_lib.papers.whole_output.method.base_maps import Variant, check_variant
+from xai_lib.papers.whole_output.method.base_maps import Variant
 
 DELTA = 0.5  # share of a map's highest value from which a pixel is salient
 TAU = 0.05  # share of all pixels up to which CDROP asks no price
@@ -56,7 +59,7 @@ def salient(maps: Tensor, variant: Variant = "paper") -> Tensor:
         tensor([[[ True,  True, False]]])
     """
     check_maps(maps, "maps")
-    check_variant(variant)
+    check_choice("variant", variant, get_args(Variant))
     highest = maps.amax((1, 2), keepdim=True)
     if variant == "paper":
         found = maps >= DELTA * highest
@@ -82,7 +85,7 @@ def contrastive_score(probability: Tensor, rivals: Tensor) -> Tensor:
 
 
 def contrastive_curve(
-    model: perturbation.Model,
+    model: Model,
     x: Tensor,
     image: Tensor,
     maps: Tensor,
@@ -119,8 +122,7 @@ def contrastive_curve(
     image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
     check_rows(x, image, maps, target)
     _check_contrast(target, rivals, removed, maps[0].numel() if len(maps) else 0)
-    if len(index) != len(x):
-        raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
+    check_index(index, x)
     rank = perturbation.ranks(maps.to(x.device), ties="random", seed=seed, index=index.to(x.device)[image])
     counts = x.shape[2] * x.shape[3] + 1
     row = torch.arange(len(maps), device=x.device)[:, None]
@@ -133,12 +135,12 @@ def contrastive_curve(
 
     space = x[:1].expand(len(points), -1, -1, -1)
     classes = _columns(target, rivals)[row]
-    found = perturbation.outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
+    found = outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
     return found.reshape(len(points), 2)[place].unbind(-1)
 
 
 def scores(
-    model: perturbation.Model,
+    model: Model,
     x: Tensor,
     image: Tensor,
     maps: Tensor,

@@ -7,13 +7,11 @@ one, with a stated rule. What it scores is no measurement of people and stands b
 import torch
 from torch import Tensor
 
-from xai_lib.metrics import perturbation
+from xai_lib.forward import Model, outputs
 from xai_lib.papers.whole_output.method.faithfulness import check_rows, salient
 
 
-def matched(
-    observer: perturbation.Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor]:
+def matched(observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Let a network match two maps with two classes.
 
     Of each map its salient pixels (the paper's, see :func:`faithfulness.salient`) stay and the rest becomes 0, the mean
@@ -46,7 +44,7 @@ def matched(
         return x[image[pair]].masked_fill(~stay[pair, which][:, None], 0)
 
     space = x[:1].expand(len(maps), -1, -1, -1)
-    evidence = perturbation.outputs(observer, make, _log_odds, space, labels, 2, None)
+    evidence = outputs(observer, make, _log_odds, space, labels, 2, None)
     same = (stay[:, 0] == stay[:, 1]).flatten(1).all(1)
     margin = (evidence[:, 0] - evidence[:, 1]).masked_fill(same, 0)
     undefined = ~stay.flatten(2).any(2).all(1)

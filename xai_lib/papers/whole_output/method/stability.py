@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
+from xai_lib.checks import check_counts
 from xai_lib.papers.whole_output.method.clusters import Documents, Partition, numbers, occurring
 
 Cluster = Callable[..., Partition]  # documents, n_labels, seed=… -> a partition of the labels
@@ -53,8 +54,7 @@ def made_again(
     """
     if len(documents) < 2:
         raise ValueError(f"Expected two documents or more. Got {len(documents)}.")
-    if type(repeats) is not int or repeats < 1:
-        raise ValueError(f"Expected repeats as a whole number of at least 1. Got {repeats!r}.")
+    check_counts(repeats=repeats)
 
     def fit(places: Iterable[int], seed: int) -> tuple[np.ndarray, Partition, int]:
         """Labels that the documents at these places have, their partition, how many clusters hold these labels."""
