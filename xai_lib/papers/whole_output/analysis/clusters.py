@@ -79,16 +79,17 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
 
 
 def paper_examples(corpus: Corpus) -> pd.DataFrame:
-    """Are the paper's examples of confusing classes in one cluster? For documents of ImageNet's classes.
+    """Are the paper's examples of confusing classes in one cluster? Those of which the documents have all classes.
 
     Rows have classes (joined by commas), section, together (of the classes, how many are in the cluster of most), size
     (number of the classes).
     """
     place, rows = numbers(experiment.partition(corpus)), []
     for names, section in _EXAMPLES:
-        where = [place[corpus.classes.index(name)] for name in names]
-        together = max(where.count(number) for number in where)
-        rows.append({"classes": ", ".join(names), "section": section, "together": together, "size": len(names)})
+        where = [place[corpus.classes.index(name)] for name in names if name in corpus.classes]
+        if len(where) == len(names):
+            together = max(where.count(number) for number in where)
+            rows.append({"classes": ", ".join(names), "section": section, "together": together, "size": len(names)})
     return pd.DataFrame(rows)
 
 

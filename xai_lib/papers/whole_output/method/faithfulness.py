@@ -192,12 +192,7 @@ def scores(
     image, target, rivals = (tensor.to(x.device)[pair] for tensor in (image, target, rivals))
     curve = contrastive_curve(model, x, image, every_map, target, rivals, removed.flatten(0, 1), index=index, seed=seed)
     s = contrastive_score(*curve).double().reshape(removed.shape)
-    followed = s[..., :steps]
-    area = torch.trapezoid(followed, area_at.double() / step, dim=2)
-    if variant == "paper":
-        cauc = (area + (followed[..., 0] + followed[..., -1]) / 2) / n_pixels
-    else:
-        cauc = area / (_up(n_pixels, step) + 1)
+    cauc = _area(s[..., :steps], area_at.double() / step, n_pixels, _up(n_pixels, step), variant)
     price = torch.log2(1 + (n_salient.double() / (TAU * n_pixels)).clamp(min=1))
     cdrop = (s[..., 0] - s[..., steps:].mean(2)) / price
     cauc = cauc.masked_fill(degenerate | (common == 0)[:, None], torch.nan).float()
@@ -226,6 +221,12 @@ def _columns(target: Tensor, rivals: Tensor) -> Tensor:
     most = int(rivals.sum(1).max()) if len(rivals) else 0
     first = rivals.int().argsort(dim=1, descending=True, stable=True)[:, :most]
     return torch.cat([target[:, None], torch.where(rivals.gather(1, first), first, target[:, None])], dim=1)
+
+
+def _area(s: Tensor, at: Tensor, n_pixels: int, n_steps: int, variant: Variant) -> Tensor:
+    """The area under points [P,M,S] of curves: the sum at every place between, or, as released, by trapezoids."""
+    area = torch.trapezoid(s, at, dim=2)
+    return (area + (s[..., 0] + s[..., -1]) / 2) / n_pixels if variant == "paper" else area / (n_steps + 1)
 
 
 def _smallest(n_salient: Tensor) -> Tensor:
