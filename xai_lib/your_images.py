@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from xai_lib.data import Split, StreamedSplit, folder, select, streamed
+from xai_lib.data import Split, folder, select
 from xai_lib.data.images import UNREADABLE, FolderError, decoded, files_in, in_threads
 
 
@@ -78,13 +78,11 @@ def load_images(
     if (root / "train").is_dir() and (root / "test").is_dir():
         split = select(folder.load(root, "test", size=size), n)
     else:
-        split = select(streamed.load(root, size=size, shorter=size), n).materialised()
+        split = select(folder.in_files(root, size=size, shorter=size), n).materialised()
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
 
 
-def with_normalisation(
-    split: Split | StreamedSplit, mean: tuple[float, ...], std: tuple[float, ...]
-) -> Split | StreamedSplit:
+def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
     """The same images for a network that was trained with other colour statistics; the digest changes with them.
 
     Raises:

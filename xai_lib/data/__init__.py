@@ -7,9 +7,8 @@ from torch import Tensor
 
 from xai_lib.data import cifar, folder, imagenet, planted
 from xai_lib.data.split import Batch, Split
-from xai_lib.data.streamed import StreamedSplit
 
-__all__ = ["Batch", "Split", "StreamedSplit", "check_name", "hold_out", "load", "names", "select"]
+__all__ = ["Batch", "Split", "check_name", "hold_out", "load", "names", "select"]
 
 _FOLDER = "folder:"
 _IMAGENET = "imagenet:"
@@ -40,7 +39,7 @@ def load(
     variant: str | None = None,
     root: Path = Path("data"),
     download: bool = False,
-) -> Split | StreamedSplit:
+) -> Split:
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
     Args:
@@ -76,7 +75,7 @@ def load(
     return select(cifar.load(name, part, root=root, download=download), n)
 
 
-def select(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+def select(split: Split, n: int | None) -> Split:
     """The first ``n`` images when classes take turns: as balanced as can be, and a prefix of any larger selection.
 
     Raises:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xai_lib import randomness
 
@@ -34,22 +35,11 @@ def _blur(images: Tensor, severity: int, draw: Draw) -> Tensor:
     side = images.shape[-1]
     reach = max(1, side // 32)
     for _ in range(severity):
-        for dimension in (2, 3):
-            padded = torch.cat(
-                [
-                    images.narrow(dimension, 0, 1).expand(*_resized(images, dimension, reach)),
-                    images,
-                    images.narrow(dimension, side - 1, 1).expand(*_resized(images, dimension, reach)),
-                ],
-                dimension,
-            )
+        for dimension, borders in ((2, (0, 0, reach, reach)), (3, (reach, reach, 0, 0))):
+            padded = functional.pad(images, borders, mode="replicate")
             total = sum(padded.narrow(dimension, shift, side) for shift in range(2 * reach + 1))
             images = total * (1 / (2 * reach + 1))
     return images
-
-
-def _resized(images: Tensor, dimension: int, length: int) -> list[int]:
-    return [length if axis == dimension else count for axis, count in enumerate(images.shape)]
 
 
 def _contrast(images: Tensor, severity: int, draw: Draw) -> Tensor:

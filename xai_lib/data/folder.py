@@ -1,4 +1,4 @@
-"""A user's own images: ``train/<class>/…`` and ``test/<class>/…``, with masks under ``masks/`` if there are any."""
+"""Folders of images: ``train/<class>/…`` and ``test/<class>/…`` with masks if there are any, or only ``<class>/…``."""
 
 import hashlib
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from xai_lib.data.images import SUFFIXES, UNREADABLE, FolderError, decoded, in_threads
+from xai_lib.data.images import SUFFIXES, UNREADABLE, Files, FolderError, decoded, files_in, in_threads
 from xai_lib.data.split import Split
 
 PARTS = ("train", "test")
@@ -59,6 +59,46 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
         part=part,
         digest=hashlib.sha256(f"{part}|{parts['train'].digest}|{chosen.digest}".encode()).hexdigest(),
         masks=chosen.masks,
+    )
+
+
+def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> Split:
+    """The images of ``<folder>/<class>/``, as a test part, without opening any of them.
+
+    Args:
+        folder: holds one folder a class, whose names sorted are the classes. Files beside these, and hidden files, are
+            passed over.
+        size, shorter: as of :func:`xai_lib.data.images.decoded`.
+        name: of the split. The colours are not changed: mean 0, deviation 1.
+
+    Raises:
+        ValueError: if the size is no whole number of pixels.
+        FolderError: if there is no such folder, no class in it, or a class holds no images, other files or folders.
+    """
+    if type(size) is not int or size < 1:
+        raise ValueError(f"Expected the side of the images as a whole number of pixels. Got {size!r}.")
+    if not folder.is_dir():
+        raise FolderError(f"Expected a folder of class folders at {folder}. Got no such folder.")
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
+        loose = sum(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
+        raise FolderError(
+            f"Expected {folder} to hold one folder a class, with its images in it. Got no folders"
+            + (f" but {loose} loose images: sort them into folders by class." if loose else ".")
+        )
+    found = [files_in(folder / name) for name in classes]
+    files = tuple(file for of_class in found for file in of_class)
+    seen = [f"size {size}", *(f"{file.parent.name}/{file.name} {file.stat().st_size}\0" for file in files)]
+    return Split(
+        images=Files(files, size, shorter),
+        labels=torch.tensor([label for label, of_class in enumerate(found) for _ in of_class]),
+        classes=tuple(classes),
+        index=torch.arange(len(files)),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        name=name,
+        part="test",
+        digest=hashlib.sha256("".join(seen).encode()).hexdigest(),
     )
 
 

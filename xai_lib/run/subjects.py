@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from xai_lib import models, pretrained
-from xai_lib.data import Split, StreamedSplit, select
+from xai_lib.data import Split, select
 from xai_lib.explainers.subject import Subject
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
@@ -69,6 +69,6 @@ def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Sub
     )
 
 
-def some(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+def some(split: Split, n: int | None) -> Split:
     """At most ``n`` images, class-balanced; all for None."""
     return select(split, None if n is None else min(n, len(split)))
