@@ -80,6 +80,10 @@ def select(split: Split, n: int | None) -> Split:
 
     Raises:
         ValueError: if the split has fewer images.
+
+    Example:
+        >>> select(load("planted", "test", n=40, size=16), 12).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     """
     if n is None or n == len(split):
         return split

@@ -1,6 +1,7 @@
 """Corruptions of a finished image, at three severities. Correctly rounded operations only, as in ``drawing``."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,13 +17,9 @@ Draw = Callable[[tuple[int, ...]], Tensor]  # a shape -> uniform numbers [B, *sh
 
 def corrupt(images: Tensor, name: str, severity: int, seed: int, index: Tensor, purpose: str) -> Tensor:
     """Corrupt images float32 [B,3,H,W] in [0,1] by one of :data:`NAMES`; float32 in [0,1] of the same shape."""
-    return {
-        "noise": _noise,
-        "blur": _blur,
-        "contrast": _contrast,
-        "brightness": _brightness,
-        "pixelation": _pixelation,
-    }[name](images, severity, lambda shape: randomness.uniform(seed, index, f"{purpose}/{name}", shape)).clamp(0, 1)
+    ways = dict(zip(NAMES, (_noise, _blur, _contrast, _brightness, _pixelation)))
+    draw = partial(randomness.uniform, seed, index, f"{purpose}/{name}")
+    return ways[name](images, severity, draw).clamp(0, 1)
 
 
 def _noise(images: Tensor, severity: int, draw: Draw) -> Tensor:
