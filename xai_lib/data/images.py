@@ -124,8 +124,11 @@ def files_in(folder: Path) -> list[Path]:
     """The images of a folder, sorted by name; hidden files are passed over.
 
     Raises:
-        FolderError: if anything else is in it, or nothing.
+        FolderError: if there is no such folder, or anything else is in it, or nothing.
     """
+    if not folder.is_dir():
+        got = "a file: put it in a list." if folder.exists() else "no such folder."
+        raise FolderError(f"Expected a folder of images at {folder}. Got {got}")
     files = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     strange = [file.name for file in files if file.suffix.lower() not in SUFFIXES or not file.is_file()]
     if strange or not files:
