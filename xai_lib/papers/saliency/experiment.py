@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from xai_lib import files as artefacts
 from xai_lib import pretrained
-from xai_lib.data import Split, StreamedSplit
+from xai_lib.data import Split
 from xai_lib.explainers.last_layer import last_spatial_layer
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
@@ -60,7 +60,7 @@ def bench(run: Settings) -> Bench:
 def bench_of(
     run: Settings,
     network: nn.Module,
-    images: Split | StreamedSplit,
+    images: Split,
     *,
     name: str,
     layer: str | None = None,
@@ -137,7 +137,7 @@ def saliency_scores(bench: Bench, part: str) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | None, device: torch.device) -> str:
+def _layer_of(network: nn.Module, images: Split, layer: str | None, device: torch.device) -> str:
     if layer is not None or hasattr(network, "default_layer"):
         return find_layer(network, layer)[0]
     batch = next(iter(images.subset([0]).batches(1)))
@@ -179,9 +179,7 @@ def _cell(run: Settings, subject: Subject, method: str, part: str, images: Split
     )
 
 
-def _compute(
-    run: Settings, subject: Subject, method: str, part: str, start: int, images: Split | StreamedSplit
-) -> pd.DataFrame:
+def _compute(run: Settings, subject: Subject, method: str, part: str, start: int, images: Split) -> pd.DataFrame:
     images = images.materialised()
     scale = run.scale
     settings = lineup.settings(method, scale)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from xai_lib.data import Split, StreamedSplit
+from xai_lib.data import Split
 from xai_lib.data.split import first_of_each_class
 from xai_lib.explainers.normalise import min_max
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
@@ -136,7 +136,7 @@ def _explained(
     return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)
 
 
-def _one_by_one(study: Study, explained: ExplainedNetwork) -> Iterator[Split | StreamedSplit]:
+def _one_by_one(study: Study, explained: ExplainedNetwork) -> Iterator[Split]:
     """Images that have a pair, by the stored outputs."""
     listed = experiment.whole_outputs(study)
     listed = listed[listed["network"] == explained.name]
