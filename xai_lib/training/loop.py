@@ -15,7 +15,7 @@ from xai_lib import randomness
 from xai_lib.data.augmentation import augment
 from xai_lib.data.split import Split
 from xai_lib.pretrained import state_digest
-from xai_lib.training import checkpoint, optimisation
+from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.objective import accuracy, initial_network, objective
 from xai_lib.training.recipes import Recipe
@@ -85,13 +85,14 @@ def train(
     run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), path, start)
     network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
     network = network.to(device, memory_format=torch.channels_last)
+    network = distributed.synchronise_norms(network)
     optimizer = optimisation.optimizer(recipe, network)
     history = _resume(run, network, optimizer)
-    forward = network
+    forward = distributed.wrap(network)
     if run.numerics.compiled != "no":
-        forward = torch.compile(network, mode=run.numerics.compiled)
+        forward = torch.compile(forward, mode=run.numerics.compiled)
 
-    with _progress_bar(run, len(history), progress) as bar:
+    with _progress_bar(run, len(history), progress and distributed.rank() == 0) as bar:
         for epoch in range(len(history), recipe.epochs):
             network.train()
             history.append(_train_epoch(run, epoch, forward, optimizer, bar))
@@ -143,15 +144,15 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
         rate = optimisation.learning_rate(recipe, epoch, step, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        positions = order[step * run.batch_size : (step + 1) * run.batch_size]
+        positions = distributed.share(order[step * run.batch_size : (step + 1) * run.batch_size])
         x = augmented_views(split, positions, recipe, run.seed, epoch)  # [B·V,3,H,W]
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.numerics.precision == "bfloat16"):
             outputs = forward(x)
-        outputs = outputs.float().unflatten(0, (-1, recipe.views))  # [B,V,k]
-        labels = split.labels[positions]
+        outputs = distributed.gather(outputs.float().unflatten(0, (-1, recipe.views)))  # [B,V,k]
+        labels = distributed.gather(split.labels[positions])
         loss = objective(recipe, outputs, labels)
         optimizer.zero_grad()
-        loss.backward()
+        (loss * distributed.size()).backward()
         optimizer.step()
 
         losses_so_far[step] = loss.detach()
@@ -211,8 +212,10 @@ def _save(run: _Run, network: nn.Module, optimizer: Optimizer, history: list[dic
             raise TrainingDivergedError(
                 f"The weights in {name} are not finite after epoch {history[-1]['epoch']}. {_advice(run)}"
             )
-    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-    checkpoint.save(run.path, {"settings": run.settings, **state})
+    if distributed.rank() == 0:
+        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
+        checkpoint.save(run.path, {"settings": run.settings, **state})
+    distributed.wait()
 
 
 def _stop_unless_finite(step_losses: Tensor, run: _Run, epoch: int) -> None:

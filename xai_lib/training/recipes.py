@@ -26,7 +26,7 @@ class Recipe:
         architecture: a name that ``models.build`` knows.
         width: channels of the network's first stage; ``None`` is the architecture's own.
         epochs: passes over the training images.
-        batch_size: images a step; every image gives ``views`` augmented views.
+        batch_size: images a step, over all processes; every image gives ``views`` augmented views.
         optimizer: "sgd", "adamw" or "radam".
         learning_rate: its peak.
         momentum, nesterov: of SGD; the other optimizers leave them out.
