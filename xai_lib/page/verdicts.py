@@ -23,7 +23,7 @@ def verdicts(rows: pd.DataFrame, label: str, *, with_method: bool = False, name:
         with_method: whether to show what the claim is tested with, where its text does not say it.
         name: of the files of a record.
     """
-    over_trainings = (rows["unit"] == "seed").any()
+    on_images = ((rows["unit"] == "seed") & (rows["n_images"] > 0)).any()  # trainings, on the same images
     columns = [
         Column("claim", "text", kind="long"),
         text("section", "section"),
@@ -31,7 +31,7 @@ def verdicts(rows: pd.DataFrame, label: str, *, with_method: bool = False, name:
         Column("difference as claimed", "difference", signed()),
         Column("95 % interval", ("low", "high"), interval()),
         Column("p (Holm)", "p_holm", p_value),
-        Column("images won (%)", "superiority", number(0, times=100)) if over_trainings else text("test", "test"),
+        Column("images won (%)", "superiority", number(0, times=100)) if on_images else text("test", "test"),
         text("units", ("unit", "n_seeds", "n_images", "n_classes"), _units),
         text("verdict", "reason"),
     ]

@@ -1,7 +1,7 @@
-"""How a map's energy in a mosaic is shared between two clusters (dominance paper §3.3-3.4)."""
+"""How a map's energy in a mosaic is shared between two clusters: d of a mosaic (dominance paper §3.3-3.4, Eq. 3-7)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -27,22 +27,21 @@ def shares(
     *,
     resized: bool = False,
     scalings: Sequence[Scaling] = ("relu",),
-    index: Tensor | None = None,
-    batch_size: int | None = None,
 ) -> dict[Scaling, Tensor]:
-    """Dominance d of each mosaic's first cluster over its second (Eq. 6), or Focus if the first group is the target's.
+    """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d.
+
+    If the first group is the target's images and the second is of other classes, it is Focus.
 
     Args:
         mosaics: M mosaics of the images in x.
         x: normalised images, float [N,3,H,W]; all is computed on their device.
         target: class explained in each mosaic, int64 [M].
-        explain: gives the maps of mosaics, of the mosaics' size; see :func:`by_grad_cam`.
+        explain: gives the maps of mosaics, of the mosaics' size, and is told their numbers from 0; see
+            :func:`by_grad_cam`.
         resized: scale the mosaics to the size of one image first.
         scalings: how maps are scaled first. "relu" leaves them as they are but for negative values, which count as 0:
             raw energy. "min-max" scales what is left of each map to [0, 1], pytorch-grad-cam's default; a share then
             changes only where a map's lowest value lies above 0.
-        index: number of each mosaic for explainers that draw random numbers, int64 [M]; None counts from 0.
-        batch_size: mosaics explained at once; None suits x's device. Shares do not depend on it.
 
     Returns:
         For each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value.
@@ -50,13 +49,18 @@ def shares(
     Raises:
         TypeError, ValueError: if a type, shape or length is not this, a scaling is another word, or a map has an odd
             size.
+
+    Example:
+        >>> from xai_lib.papers.dominance.method.mosaics import of_pairs
+        >>> bright_and_dark = torch.tensor([3.0, 1.0])[:, None, None, None].expand(2, 3, 8, 8)
+        >>> six = of_pairs(torch.tensor([0]), torch.tensor([1]))
+        >>> shares(six, bright_and_dark, torch.zeros(6, dtype=torch.int64), lambda x, target, index: x.mean(1))["relu"]
+        tensor([0.7500, 0.7500, 0.7500, 0.7500, 0.7500, 0.7500])
     """
-    _check(mosaics, x, target, scalings, index)
-    index = torch.arange(len(mosaics)) if index is None else index
-    batch_size = _at_once(x, resized) if batch_size is None else batch_size
+    _check(mosaics, x, target, scalings)
     found: dict[Scaling, list[Tensor]] = {scaling: [] for scaling in scalings}
-    rows = [part.split(batch_size) for part in (mosaics.images, mosaics.first, target.to(x.device), index.to(x.device))]
-    for images, first, classes, numbers in zip(*rows, strict=True):
+    whole = (mosaics.images, mosaics.first, target.to(x.device), torch.arange(len(mosaics), device=x.device))
+    for images, first, classes, numbers in zip(*(part.split(_at_once(x, resized)) for part in whole), strict=True):
         shown = assemble(x[images.to(x.device)], resized)
         maps = explain(shown, classes, numbers)
         if maps.shape != (len(shown), *shown.shape[2:]):
@@ -78,7 +82,7 @@ def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Expla
     return of_explainer(model, "grad-cam", layer)
 
 
-def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = None, **settings: Any) -> Explain:
+def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = None) -> Explain:
     """An explainer by name as :func:`shares` wants it: what of the target the method's own paper explains.
 
     Maps on a layer's grid lose their negative values there and are then upsampled; gradients of colours become the
@@ -86,9 +90,8 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
 
     Args:
         model: the network, images [B,3,H,W] of any size -> logits [B,C].
-        name: of a registered explainer.
+        name: of a registered explainer that needs no settings.
         layer: a module, its dotted name, or None for the model's default layer.
-        **settings: the explainer's own keywords.
 
     Raises:
         ValueError: if no explainer has that name.
@@ -96,9 +99,7 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
     about = explainers.about(name)
 
     def explain(x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        keywords = dict(settings)
-        if about.random:
-            keywords |= {"seed": 0, "index": index}
+        keywords = {"seed": 0, "index": index} if about.random else {}
         if about.on_layer:
             keywords["upsample"] = False
         maps = about.function(model, x, score=explainers.of_class(target, about.explains), layer=layer, **keywords)
@@ -114,7 +115,7 @@ def _at_once(x: Tensor, resized: bool) -> int:
     return max(8, (_PIXELS_AT_ONCE if x.device.type == "cpu" else _PIXELS_AT_ONCE_GPU) // pixels)
 
 
-def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str], index: Tensor | None) -> None:
+def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str]) -> None:
     if len(mosaics) == 0:
         raise ValueError("Expected at least 1 mosaic. Got none.")
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
@@ -125,11 +126,10 @@ def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str],
             f"Expected mosaics of positions 0 to {len(x) - 1}, those of x. "
             f"Got {int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x."
         )
-    for what, numbers in (("target", target), ("index", index)):
-        if numbers is not None and (numbers.dtype != torch.int64 or numbers.shape != (len(mosaics),)):
-            raise ValueError(
-                f"Expected {what} as int64 [{len(mosaics)}], one a mosaic. "
-                f"Got {numbers.dtype} with shape {list(numbers.shape)}."
-            )
+    if target.dtype != torch.int64 or target.shape != (len(mosaics),):
+        raise ValueError(
+            f"Expected target as int64 [{len(mosaics)}], one a mosaic. "
+            f"Got {target.dtype} with shape {list(target.shape)}."
+        )
     if not scalings or not set(scalings) <= set(get_args(Scaling)):
         raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")
