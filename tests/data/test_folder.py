@@ -5,7 +5,7 @@ from PIL import Image
 
 from xai_lib import data as datasets
 from xai_lib.data import folder
-from xai_lib.data.folder import FolderError
+from xai_lib.data.images import FolderError
 
 
 def draw(path, colour=(200, 40, 90), size=(32, 32), mode="RGB"):

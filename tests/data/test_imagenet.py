@@ -6,7 +6,7 @@ from torchvision.models import GoogLeNet_Weights, ResNet50_Weights
 
 from xai_lib import data as datasets
 from xai_lib.data import imagenet
-from xai_lib.data.folder import FolderError
+from xai_lib.data.images import FolderError
 
 WNIDS = [f"n{number:08}" for number in range(1000, 3000, 2)]
 

@@ -6,8 +6,8 @@ import torch
 from PIL import Image
 
 from xai_lib.data import streamed
-from xai_lib.data.folder import FolderError
-from xai_lib.data.streamed import StreamedSplit, listed
+from xai_lib.data.images import FolderError
+from xai_lib.data.streamed import StreamedSplit
 
 
 def picture(path, number, size=(40, 32)):
@@ -91,7 +91,7 @@ def test_few_batches_are_decoded_ahead_and_none_after_the_reader_stops(split, mo
     next(batches)
     time.sleep(0.05)
     assert len(opened) == 1 + streamed._AHEAD
-    monkeypatch.setattr(streamed, "_THREADS", 1)
+    monkeypatch.setattr(streamed, "THREADS", 1)
     monkeypatch.setattr(streamed, "_AHEAD", 5)
     batches = split.batches(1)
     next(batches)
@@ -114,22 +114,25 @@ def test_grey_images_become_rgb(split):
     assert (split.subset([0]).materialised().images == 9).all()
 
 
+def listed(folder, size=32):
+    return streamed.load(folder, size=size, shorter=40)
+
+
 def test_a_listing_is_sorted_and_its_digest_sees_names_sizes_and_resolution(tmp_path):
     for name in ("b/2.png", "b/1.JPEG", "a/9.jpg", ".hidden/1.png", "b/.DS_Store"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"four")
     (tmp_path / "classes.txt").write_text("a")
-    found, digest = listed(tmp_path, 32)
-    assert {name: [file.name for file in files] for name, files in found.items()} == {
-        "a": ["9.jpg"],
-        "b": ["1.JPEG", "2.png"],
-    }
-    assert list(found) == ["a", "b"]
-    assert listed(tmp_path, 32)[1] == digest != listed(tmp_path, 33)[1]
+    found = listed(tmp_path)
+    assert [file.relative_to(tmp_path).as_posix() for file in found.files] == ["a/9.jpg", "b/1.JPEG", "b/2.png"]
+    assert (found.classes, found.labels.tolist()) == (("a", "b"), [0, 1, 1])
+    digests = [found.digest, listed(tmp_path, 33).digest]
+    assert listed(tmp_path).digest == found.digest
     (tmp_path / "b" / "2.png").write_bytes(b"fives")
-    changed = listed(tmp_path, 32)[1]
+    digests.append(listed(tmp_path).digest)
     (tmp_path / "b" / "2.png").rename(tmp_path / "b" / "3.png")
-    assert len({digest, changed, listed(tmp_path, 32)[1]}) == 3
+    digests.append(listed(tmp_path).digest)
+    assert len(set(digests)) == 4
 
 
 @pytest.mark.parametrize(
@@ -148,12 +151,12 @@ def test_a_folder_laid_out_otherwise_is_explained(tmp_path, names, message):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir() if name.endswith("/") else path.write_bytes(b"x")
     with pytest.raises(FolderError, match=message):
-        listed(tmp_path, 32)
+        listed(tmp_path)
 
 
 def test_a_missing_folder_and_a_wrong_size_are_refused(tmp_path):
     with pytest.raises(FolderError, match="Got no such folder"):
-        listed(tmp_path / "nowhere", 32)
+        listed(tmp_path / "nowhere")
     for size in (0, 2.5, None):
         with pytest.raises(ValueError, match=f"whole number of pixels. Got {size}"):
             listed(tmp_path, size)

@@ -3,27 +3,19 @@
 import hashlib
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
+from xai_lib.data.images import SUFFIXES, UNREADABLE, FolderError, decoded, in_threads
 from xai_lib.data.split import Split
 
 PARTS = ("train", "test")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
 _IGNORED = (".ds_store", "thumbs.db", "desktop.ini")
 _NAMED = 20  # problems that an error lists before it only counts
-_THREADS = 8
-
-
-class FolderError(ValueError):
-    """A folder of images that cannot be used as it is; the message names every file and class at fault."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,61 +127,37 @@ def _decoded(root: Path, part: str, files: dict[str, list[Path]], size: int, pro
     labels = torch.tensor([label for label, name in enumerate(sorted(files)) for _ in files[name]])
     images = torch.empty(len(flat), 3, size, size, dtype=torch.uint8)
     digest = hashlib.sha256(f"size {size}".encode())
-    for position, result in enumerate(_in_threads(lambda file: _image(file, size), flat)):
+    for position, result in enumerate(in_threads(_attempt(size, upright=True), flat)):
+        name = flat[position].relative_to(root).as_posix()
         if isinstance(result, Exception):
-            problems.append(f"{flat[position].relative_to(root)}: cannot be read ({result})")
+            problems.append(f"{name}: cannot be read ({result})")
             continue
-        pixels, content = result
-        images[position] = pixels
-        digest.update(flat[position].relative_to(root).as_posix().encode() + b"\0" + content)
+        images[position], content = result
+        digest.update(name.encode() + b"\0" + content)
     masks = {}
     if (root / "masks" / part).is_dir():
-        masks["object"] = _masks(root, part, flat, size, problems, digest.update)
+        wanted = [root / "masks" / part / file.parent.name / f"{file.stem}.png" for file in flat]
+        masks["object"] = torch.zeros(len(flat), size, size, dtype=torch.bool)
+        for position, result in enumerate(in_threads(_attempt(size, mode="L"), wanted)):
+            if isinstance(result, Exception):
+                problems.append(f"{wanted[position].relative_to(root)}: a mask that cannot be read ({result})")
+                continue
+            masks["object"][position] = result[0][0] > 0
+            digest.update(result[1])
     return _Part(images, labels, masks, digest.hexdigest())
 
 
-def _masks(
-    root: Path, part: str, images: list[Path], size: int, problems: list[str], note: Callable[[bytes], None]
-) -> Tensor:
-    files = [root / "masks" / part / image.parent.name / f"{image.stem}.png" for image in images]
-    masks = torch.zeros(len(images), size, size, dtype=torch.bool)
-    for position, result in enumerate(_in_threads(lambda file: _mask(file, size), files)):
-        if isinstance(result, Exception):
-            problems.append(f"{files[position].relative_to(root)}: a mask that cannot be read ({result})")
-            continue
-        masks[position], content = result
-        note(content)
-    return masks
+def _attempt(size: int, **how: object) -> Callable[[Path], tuple[Tensor, bytes] | Exception]:
+    """What reads a file: its pixels and the hash of its bytes, or what is wrong with it."""
 
-
-def _in_threads(read: Callable[[Path], tuple], files: list[Path]) -> list[tuple | Exception]:
-    def attempt(file: Path) -> tuple | Exception:
+    def attempt(file: Path) -> tuple[Tensor, bytes] | Exception:
         try:
-            return read(file)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            content = file.read_bytes()
+            return decoded(file, size, **how), hashlib.sha256(content).digest()
+        except UNREADABLE as error:
             return error
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(attempt, files, chunksize=64))
-
-
-def _image(file: Path, size: int) -> tuple[Tensor, bytes]:
-    """Pixels uint8 [3,size,size], and the hash of the file."""
-    content = file.read_bytes()
-    with Image.open(file) as image:
-        picture = _square(ImageOps.exif_transpose(image).convert("RGB"), size, Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1), hashlib.sha256(content).digest()
-
-
-def _mask(file: Path, size: int) -> tuple[Tensor, bytes]:
-    content = file.read_bytes()
-    with Image.open(file) as image:
-        picture = _square(image.convert("L"), size, Image.Resampling.NEAREST)
-    return torch.from_numpy(np.array(picture) > 0), hashlib.sha256(content).digest()
-
-
-def _square(picture: Image.Image, size: int, filtering: Image.Resampling) -> Image.Image:
-    return picture if picture.size == (size, size) else ImageOps.fit(picture, (size, size), filtering)
+    return attempt
 
 
 def _statistics(images: Tensor) -> tuple[tuple[float, float, float], tuple[float, float, float]]:

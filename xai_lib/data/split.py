@@ -143,5 +143,19 @@ class Split:
         return mean, std
 
 
+def first_of_each_class(labels: Tensor, n: int | None = None) -> list[int]:
+    """Positions of the first image of each class, of the first ``n`` classes: nobody chose them.
+
+    Args:
+        labels: int64 [N].
+        n: None for all classes that have images.
+
+    Example:
+        >>> first_of_each_class(torch.tensor([2, 0, 0, 2, 1]))
+        [1, 4, 0]
+    """
+    return [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n]]
+
+
 def _describe(tensor: Tensor) -> str:
     return f"{tensor.dtype} {list(tensor.shape)}"

@@ -7,16 +7,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
-from torchvision.transforms import functional
 
-from xai_lib.data.folder import SUFFIXES, FolderError
+from xai_lib.data.images import SUFFIXES, THREADS, UNREADABLE, FolderError, decoded, files_in
 from xai_lib.data.split import Batch, Split
 
-_THREADS = 8  # decoding and resizing release Python's lock
 _AHEAD = 2  # batches decoded before they are asked for
 
 
@@ -32,8 +28,7 @@ class StreamedSplit:
         mean, std: three numbers each, for images in [0, 1].
         name: of the data set.
         part: "train" or "test".
-        digest: sha256 (hexadecimal) of what :func:`listed` saw: names, sizes in bytes, labels and the image size. The
-            pixels are not read for it.
+        digest: sha256 (hexadecimal) of names, sizes in bytes, labels and the image size, not of the pixels.
         size: side of the images in pixels.
         shorter: the shorter side is resized to this many pixels before the central square of ``size`` is cut.
     """
@@ -91,7 +86,7 @@ class StreamedSplit:
         """
         if batch_size < 1:
             raise ValueError(f"Expected a batch size of at least 1. Got {batch_size}.")
-        pool = ThreadPoolExecutor(_THREADS)
+        pool = ThreadPoolExecutor(THREADS)
         waiting: deque[tuple[slice, list[Future]]] = deque()
         try:
             for first in range(0, len(self), batch_size):
@@ -132,52 +127,50 @@ class StreamedSplit:
         return Batch(images, self.labels[chunk], self.index[chunk])
 
     def _decoded(self, file: Path) -> Tensor:
-        """Pixels uint8 [3,size,size], by the operations of torchvision's own preparation."""
         try:
-            with Image.open(file) as image:
-                picture = functional.resize(image.convert("RGB"), [self.shorter])
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            return decoded(file, self.size, shorter=self.shorter)
+        except UNREADABLE as error:
             raise FolderError(
                 f"Expected an image in {file}. Got: {error}. Put a whole file there, or take it away."
             ) from error
-        square = functional.center_crop(picture, [self.size])
-        return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 
-def listed(folder: Path, size: int) -> tuple[dict[str, list[Path]], str]:
-    """The images of ``<folder>/<class>/``, and a digest, without opening any of them.
+def load(folder: Path, *, size: int, shorter: int, name: str = "folder") -> StreamedSplit:
+    """The images of ``<folder>/<class>/``, as a test part, without opening any of them.
 
     Args:
-        folder: holds one folder a class. Files beside these, and hidden files, are passed over.
-        size: side of the images in pixels, part of the digest.
-
-    Returns:
-        class -> its image files, both sorted by name; and the sha256 of names, sizes in bytes and ``size``.
+        folder: holds one folder a class, whose names sorted are the classes. Files beside these, and hidden files, are
+            passed over.
+        size, shorter, name: of the split. The colours are not changed: mean 0, deviation 1.
 
     Raises:
+        ValueError: if the size is no whole number of pixels.
         FolderError: if there is no such folder, no class in it, or a class holds no images, other files or folders.
     """
     if type(size) is not int or size < 1:
         raise ValueError(f"Expected the side of the images as a whole number of pixels. Got {size!r}.")
     if not folder.is_dir():
         raise FolderError(f"Expected a folder of class folders at {folder}. Got no such folder.")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not names:
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
         loose = sum(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
         raise FolderError(
             f"Expected {folder} to hold one folder a class, with its images in it. Got no folders"
             + (f" but {loose} loose images: sort them into folders by class." if loose else ".")
         )
-    digest = hashlib.sha256(f"size {size}".encode())
-    return {name: _images(folder / name, digest) for name in names}, digest.hexdigest()
-
-
-def _images(folder: Path, digest: "hashlib._Hash") -> list[Path]:
-    files = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    strange = [file.name for file in files if file.suffix.lower() not in SUFFIXES or not file.is_file()]
-    if strange or not files:
-        got = f"{len(strange)} other things, the first {strange[0]!r}" if strange else "an empty folder"
-        raise FolderError(f"Expected only images ({', '.join(SUFFIXES)}), at least one, in {folder}. Got {got}.")
-    for file in files:
-        digest.update(f"{folder.name}/{file.name} {file.stat().st_size}\0".encode())
-    return files
+    found = [files_in(folder / name) for name in classes]
+    files = tuple(file for of_class in found for file in of_class)
+    seen = [f"size {size}", *(f"{file.parent.name}/{file.name} {file.stat().st_size}\0" for file in files)]
+    return StreamedSplit(
+        files=files,
+        labels=torch.tensor([label for label, of_class in enumerate(found) for _ in of_class]),
+        classes=tuple(classes),
+        index=torch.arange(len(files)),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        name=name,
+        part="test",
+        digest=hashlib.sha256("".join(seen).encode()).hexdigest(),
+        size=size,
+        shorter=shorter,
+    )

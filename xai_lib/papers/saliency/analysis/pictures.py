@@ -9,6 +9,7 @@ from torch import Tensor
 
 from xai_lib import metrics
 from xai_lib.data import Split
+from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import directions, scores
 from xai_lib.papers.saliency.method import lineup, step_size
@@ -24,9 +25,7 @@ def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str
     The first image of each of the first ``n`` classes, so that nobody chose them; explained for the true class.
     """
     split = study.networks[0].images
-    labels = split.labels.cpu()
-    first = [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n].tolist()]
-    images = split.subset(first).materialised()
+    images = split.subset(first_of_each_class(split.labels, n)).materialised()
     found = {method: _explained(study, method, images) for method in methods}
     return images.images.cpu().float() / 255, found, [images.classes[label] for label in images.labels.tolist()]
 

@@ -13,6 +13,7 @@ from xai_lib import files as artefacts
 from xai_lib import models
 from xai_lib.data import Split, StreamedSplit, planted
 from xai_lib.explainers.subject import Subject
+from xai_lib.forward import images_at_once
 from xai_lib.papers.whole_output.experiment import documents
 from xai_lib.papers.whole_output.experiment.documents import Corpus
 from xai_lib.papers.whole_output.method import base_maps, evaluation
@@ -301,7 +302,7 @@ def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | Stre
 
 def _batches(images: Split | StreamedSplit) -> list[Split | StreamedSplit]:
     first = images.subset([0]).materialised()
-    at_once = max(1, _PIXELS_AT_ONCE // (first.images.shape[2] * first.images.shape[3]))
+    at_once = images_at_once(first.images, cpu=_PIXELS_AT_ONCE, gpu=_PIXELS_AT_ONCE, least=1)
     return [
         images.subset(list(range(start, min(start + at_once, len(images))))) for start in range(0, len(images), at_once)
     ]
