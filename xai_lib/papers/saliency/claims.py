@@ -15,7 +15,7 @@ from xai_lib.papers.saliency.analysis.scores import directions, scores
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER, TABLE_1, TABLE_3
 from xai_lib.run.study import Study
-from xai_lib.statistics import Claim, Comparison
+from xai_lib.statistics import Claim, Decided, compare_correlation, compare_statistic, decide, decide_by
 
 NAMES = {
     "average-increase": "AI",
@@ -38,12 +38,10 @@ _FAMILIES = {
 }
 _GROUPS = {**_FAMILIES, "fake-cam": ("fake-cam",), "informed": INFORMED}
 
-Decided = tuple[Claim, Comparison]
-
 
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
-    decided = [
+    decided = (
         *_gradients_do_badly(study),
         *_cams_do_best(study),
         *_fake_cam(study),
@@ -53,21 +51,15 @@ def verdicts(study: Study) -> pd.DataFrame:
         *_cannot_tell_apart(study, TABLE_3, "5.3 (1)"),
         *_gradients_move_most(study),
         *_gain_moves_least(study),
-    ]
-    return statistics.verdict_table([claim for claim, _ in decided], {claim.id: found for claim, found in decided})
+    )
+    return statistics.verdict_table(decided)
 
 
 def _gradients_do_badly(study: Study) -> Iterator[Decided]:
     for metric in TABLE_1:
         text = f"Gradient-based methods score worse in {NAMES[metric]} than class activation maps. "
-        claim = _claim(
-            study,
-            f"gradients-{metric}",
-            "5.2 (1)",
-            text + _printed(metric, "gradient", "cam"),
-            (metric, _OPPOSITE[_better(metric)]),
-            ("gradient", "cam"),
-        )
+        text, worse = text + _printed(metric, "gradient", "cam"), _OPPOSITE[_better(metric)]
+        claim = _claim(study, f"gradients-{metric}", "5.2 (1)", text, metric, worse, "gradient", "cam")
         yield _between_groups(claim, scores(study))
 
 
@@ -75,7 +67,7 @@ def _cams_do_best(study: Study) -> Iterator[Decided]:
     ranks = statistics.overall_ranks(scores(study), directions(FIDELITY), PAPER, FIDELITY)
     for other in ("occlusion", "learning"):
         text = f"Class activation maps rank above {other}-based methods, on average over the five fidelity metrics."
-        claim = _claim(study, f"cams-{other}", "5.2 (2)", text, ("mean rank", "lower"), ("cam", other))
+        claim = _claim(study, f"cams-{other}", "5.2 (2)", text, "mean rank", "lower", "cam", other)
         yield _between_groups(claim, ranks)
 
 
@@ -86,45 +78,29 @@ def _fake_cam(study: Study) -> Iterator[Decided]:
     ):
         for metric in metrics:
             text = f"Fake-CAM {verb} {NAMES[metric]}: it scores {how} than the nine methods do on average. "
-            claim = _claim(
-                study,
-                f"fake-cam-{metric}",
-                "5.2 (3)",
-                text + _printed(metric, "fake-cam", "informed"),
-                (metric, turn.get(_better(metric), _better(metric))),
-                ("fake-cam", "informed"),
-            )
+            text += _printed(metric, "fake-cam", "informed")
+            better = turn.get(_better(metric), _better(metric))
+            claim = _claim(study, f"fake-cam-{metric}", "5.2 (3)", text, metric, better, "fake-cam", "informed")
             yield _between_groups(claim, scores(study))
 
 
 def _follows_the_probability(study: Study) -> Iterator[Decided]:
-    for metric, who, better in (
-        ("insertion", "informed", "higher"),
-        ("deletion", "informed", "higher"),
-        ("average-gain", "cam", "higher"),
-        ("average-drop", "cam", "lower"),
+    informed, cam = ("informed", "the nine methods", "5.2 (4)"), ("cam", "class activation maps", "5.2, Figure 2")
+    for metric, (who, named, section), better, verb in (
+        ("insertion", informed, "higher", "rises"),
+        ("deletion", informed, "higher", "rises"),
+        ("average-gain", cam, "higher", "rises"),
+        ("average-drop", cam, "lower", "falls"),
     ):
-        named, section = {
-            "informed": ("the nine methods", "5.2 (4)"),
-            "cam": ("class activation maps", "5.2, Figure 2"),
-        }[who]
-        verb = {"higher": "rises", "lower": "falls"}[better]
         text = f"{NAMES[metric]} of {named} {verb} with the probability of the true class, over images"
-        claim = _claim(
-            study,
-            f"probability-{metric}",
-            section,
-            f"{text} (rank correlation).",
-            (metric, better),
-            ("probability", "none"),
-        )
+        text = f"{text} (rank correlation)."
+        claim = _claim(study, f"probability-{metric}", section, text, metric, better, "probability", "none")
         value, probability = (
             _mean_of(scores(study), name, _GROUPS[who], "").groupby("index")["value"].mean()
             for name in (metric, "probability")
         )
         both = pd.concat([value, probability], axis=1, keys=["value", "probability"])
-        pair = both["probability"].to_numpy(), both["value"].to_numpy()
-        yield claim, statistics.compare_correlation(*pair, a=claim.a, b=claim.b)
+        yield decide_by(compare_correlation, claim, both["probability"].to_numpy(), both["value"].to_numpy())
 
 
 def _cannot_tell_apart(study: Study, metrics: Sequence[str], section: str) -> Iterator[Decided]:
@@ -134,12 +110,12 @@ def _cannot_tell_apart(study: Study, metrics: Sequence[str], section: str) -> It
             f"{NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
             "half (Kendall's W below 0.5)."
         )
-        sides = ("one half", "Kendall's W")
-        claim = _claim(study, f"discrimination-{metric}", section, text, (metric, "higher"), sides)
+        sides = ("higher", "one half", "Kendall's W")
+        claim = _claim(study, f"discrimination-{metric}", section, text, metric, *sides)
         rows = found[(found["metric"] == metric) & found["method"].isin(INFORMED)]
         value, draws = statistics.w_draws(rows, metric, INFORMED)
-        given = {"a": claim.a, "b": claim.b, "n_images": _complete(rows), "test": "bootstrap over images"}
-        yield claim, statistics.compare_statistic(_HALF - value, _HALF - draws, **given)
+        test = {"n_images": _complete(rows), "test": "bootstrap over images"}
+        yield decide_by(compare_statistic, claim, _HALF - value, _HALF - draws, **test)
 
 
 def _by_target(study: Study) -> Iterator[Decided]:
@@ -157,9 +133,10 @@ def _by_target(study: Study) -> Iterator[Decided]:
     found = experiment.scores(study, "fidelity")
     found = found[found["reading"] == "paper"]
     for name, metric, better, sides, says in asked:
-        claim = _claim(study, f"{name}-{metric}", "5.2, Table 2", f"{NAMES[metric]} {says}.", (metric, better), sides)
+        text = f"{NAMES[metric]} {says}."
+        claim = _claim(study, f"{name}-{metric}", "5.2, Table 2", text, metric, better, *sides)
         rows = [_mean_of(found[found["target"] == target], metric, INFORMED, target) for target in sides]
-        yield claim, _images(claim, pd.concat(rows))
+        yield decide(claim, pd.concat(rows), unit="image")
 
 
 def _gradients_move_most(study: Study) -> Iterator[Decided]:
@@ -169,7 +146,7 @@ def _gradients_move_most(study: Study) -> Iterator[Decided]:
             f"Under {title}, the fidelity of gradient-based methods changes more than that of class activation "
             "maps (absolute change, over five metrics and four settings)."
         )
-        claim = _claim(study, f"moves-{transform}", "5.3 (2)", text, ("change", "higher"), ("gradient", "cam"))
+        claim = _claim(study, f"moves-{transform}", "5.3 (2)", text, "change", "higher", "gradient", "cam")
         rows = change[change["transform"] == transform]
         rows = rows.groupby(["seed", "index", "method"], as_index=False)["value"].mean().assign(metric="change")
         yield _between_groups(claim, rows)
@@ -183,9 +160,8 @@ def _gain_moves_least(study: Study) -> Iterator[Decided]:
     for other in FIDELITY:
         if other != "average-gain":
             text = f"Under the transformations AG changes less than {NAMES[other]} (absolute change, nine methods)."
-            sides = ("average-gain", other)
-            claim = _claim(study, f"stable-{other}", "5.3 (3)", text, ("change", "lower"), sides)
-            yield claim, _images(claim, rows)
+            claim = _claim(study, f"stable-{other}", "5.3 (3)", text, "change", "lower", "average-gain", other)
+            yield decide(claim, rows, unit="image")
 
 
 def _change(study: Study) -> pd.DataFrame:
@@ -201,7 +177,7 @@ def _change(study: Study) -> pd.DataFrame:
 def _between_groups(claim: Claim, found: pd.DataFrame) -> Decided:
     """The claim's two groups of methods against each other, image by image."""
     rows = [_mean_of(found, claim.metric, _GROUPS[name], name) for name in (claim.a, claim.b)]
-    return claim, _images(claim, pd.concat(rows))
+    return decide(claim, pd.concat(rows), unit="image")
 
 
 def _mean_of(found: pd.DataFrame, metric: str, methods: Sequence[str], name: str) -> pd.DataFrame:
@@ -216,29 +192,13 @@ def _complete(rows: pd.DataFrame) -> int:
     return int(table.notna().all(axis=1).sum()) if len(table.columns) else 0
 
 
-def _images(claim: Claim, rows: pd.DataFrame) -> Comparison:
-    return statistics.compare_claim(claim, rows, unit="image")
-
-
 def _better(metric: str) -> str:
     return directions((metric,))[metric]
 
 
-def _claim(study: Study, name: str, section: str, text: str, metric: tuple[str, str], sides: tuple[str, str]) -> Claim:
-    """A claim about a metric and the direction that is claimed, of one side against the other."""
-    return Claim(
-        id=f"saliency-{name}",
-        paper="saliency",
-        section=section,
-        text=text,
-        metric=metric[0],
-        method=None,
-        better=metric[1],
-        a=sides[0],
-        b=sides[1],
-        dataset=study.run.label,
-        between="method",
-    )
+def _claim(study: Study, name: str, *fields: str) -> Claim:
+    """A claim about methods; ``fields`` are those of :class:`Claim` from the section to its two sides."""
+    return Claim(f"saliency-{name}", *fields, paper="saliency", dataset=study.run.label, between="method")
 
 
 def _printed(metric: str, a: str, b: str) -> str:
