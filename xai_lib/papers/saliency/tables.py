@@ -7,7 +7,6 @@ from IPython.display import HTML
 
 from xai_lib import explainers
 from xai_lib.page import record
-from xai_lib.page import verdicts as shared
 from xai_lib.page.methods import method_title, metric_title
 from xai_lib.page.names import FAMILY_NAMES, TRANSFORM_NAMES
 from xai_lib.page.registered import metric_table
@@ -25,12 +24,11 @@ from xai_lib.page.table import (
     signed,
     text,
 )
-from xai_lib.papers.saliency import analysis, claims, experiment
+from xai_lib.papers.saliency import analysis, experiment
 from xai_lib.papers.saliency.analysis import evidence, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run.study import Study
 
-verdict_rule = shared.verdict_rule
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
 _ORDERS = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
 _PIXELS = ("effective-complexity", "effective-complexity-minimum")  # counted, not measured
@@ -207,11 +205,6 @@ def readings(study: Study) -> HTML:
     return _recorded("readings", evidence.readings(study), shown)
 
 
-def behind(rows: pd.DataFrame, caption: str, name: str) -> HTML:
-    """The numbers behind a figure, as they are."""
-    return show(rows, [Column(column, column, _plain) for column in rows], caption, name=name)
-
-
 def stability(study: Study) -> HTML:
     """Do images, halves of the images and trainings rank the methods alike?"""
     columns = [
@@ -259,11 +252,6 @@ def discrimination(study: Study) -> HTML:
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
-def verdicts(study: Study) -> HTML:
-    """Every takeaway of §5 with difference, interval, corrected p-value and verdict."""
-    return shared.verdicts(claims.verdicts(study), study.run.label)
-
-
 def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> HTML:
     def column(head: str, values: tuple[str, ...], format: Callable[[int], Format]) -> Column:
         return Column(head, ("metric", *values), lambda metric, *found: _digits(metric, format)(*found))
@@ -281,10 +269,6 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> H
     papers = rows[rows["method"].isin(lineup.PAPER)]
     caption = f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet."
     return _recorded(name, rows, show(papers, columns, caption, group=["metric"]))
-
-
-def _plain(value: object) -> str:
-    return number()(value) if isinstance(value, float) else str(value)
 
 
 def _wide(rows: pd.DataFrame, index: list[str], across: str, values: list[str]) -> pd.DataFrame:
