@@ -63,9 +63,7 @@ class Corpus:
 
 
 @stage("documents", version=1)
-def find_documents(
-    folder: Path, *, network: Subject, images: Split, cumulative: float, device: torch.device
-) -> None:
+def find_documents(folder: Path, *, network: Subject, images: Split, cumulative: float, device: torch.device) -> None:
     """The top classes of images, uncapped."""
     batches = (images.normalise(batch.images.to(device)) for batch in images.batches(_BATCH))
     found = documents.of_network(network.network, batches, cumulative=cumulative)

@@ -47,9 +47,7 @@ class Outputs:
         return Outputs(self.network, *tensors, top, clusters, differing, look_alike)
 
 
-def outputs_of(
-    network: nn.Module, images: Split, partition: Sequence[Sequence[int]], device: torch.device
-) -> Outputs:
+def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[int]], device: torch.device) -> Outputs:
     """Run a network, on ``device``: the top classes of some images, K = min(5, as many as have more than 0.95) (§5).
 
     Their confusion clusters are those of ``partition``; ValueError as :func:`confusion_clusters`.
