@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from xai_lib.run.stage import STAGES
+from xai_lib.run.workflow import STAGES
 
 REGISTRY = Path(__file__).with_name("stage_sources.json")
 LIBRARY = Path(__file__).parents[1] / "xai_lib"

@@ -59,7 +59,7 @@ def test_only_changes_without_a_new_version_are_reported():
     {
         "score": ("data.split", "metrics.pixel_flipping", "explainers.cams"),
         "saliency": ("data.split", "metrics.pixel_flipping", "metrics.causal", "explainers.lime"),
-        "stability": ("papers.whole_output.latent_tree.global_em", "papers.whole_output.latent_tree.patterns"),
+        "stability": ("papers.whole_output.latent_tree.tree", "papers.whole_output.latent_tree.patterns"),
         "tune": ("data.split", "training.loop", "pretrained"),
         "rarity": ("data.scenes", "randomness", "training.loop"),
     }.items(),

@@ -14,7 +14,8 @@ from xai_lib.papers.whole_output import experiment as whole_output
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
-from xai_lib.run.stage import computed, lineage
+from xai_lib.run.stage import STAGES as STAGES
+from xai_lib.run.stage import computed
 from xai_lib.run.store import Store
 
 COMMANDS: dict[str, Callable[..., list[Cell]]] = {
@@ -46,7 +47,7 @@ def plan(run: Settings) -> list[dict[str, Any]]:
         {
             "id": name,
             "command": command,
-            "needs": list(dict.fromkeys(maker[c.key] for c in lineage(cells) if maker.get(c.key, name) != name)),
+            "needs": _needed(name, cells, maker),
             "key": cells[-1].key,
             "done": all(store.is_done(cell) for cell in cells),
         }
@@ -62,6 +63,18 @@ def compute(run: Settings, command: str, **options: Any) -> None:
     """
     for cell in COMMANDS[command](run, **options):
         computed(cell)
+
+
+def _needed(name: str, cells: list[Cell], maker: dict[str, str]) -> list[str]:
+    """The jobs whose cells some cells stand on, not those that these stand on in turn, in the order of the plan."""
+    found, waiting = set(), list(cells)
+    while waiting:
+        cell = waiting.pop()
+        if maker.get(cell.key, name) == name:
+            waiting += cell.parents
+        else:
+            found.add(maker[cell.key])
+    return [job for job in dict.fromkeys(maker.values()) if job in found]
 
 
 def _said(value: Any) -> str:
