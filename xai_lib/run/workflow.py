@@ -31,7 +31,7 @@ _EXPERIMENTS = (networks, contrastive, saliency, whole_output, dominance)
 
 
 def plan(run: Settings) -> list[dict[str, Any]]:
-    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key (of its last cell), done.
+    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key and folder (of its last cell), done.
 
     A job needs those whose cells its own stand on; a cell that no job lists is computed by the first that needs it.
     """
@@ -49,6 +49,7 @@ def plan(run: Settings) -> list[dict[str, Any]]:
             "command": command,
             "needs": _needed(name, cells, maker),
             "key": cells[-1].key,
+            "folder": f"{cells[-1].stage}/{cells[-1].key}",
             "done": all(store.is_done(cell) for cell in cells),
         }
         for name, command, cells in found
