@@ -43,6 +43,13 @@ def write_text(name: str, page: str) -> None:
             file.write(page.encode() + b"\n")
 
 
+def write_json(name: str, value: Any) -> None:
+    """Write plain data that a page stands on, if a run is being recorded."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        files.write_json(Path(folder) / f"{name}.json", value)
+
+
 def write_provenance(made: list[dict[str, Any]], head: dict[str, Any]) -> list[dict[str, Any]]:
     """Add the records of some cells to those of the notebooks before, if a run is being recorded; returns them all."""
     folder = os.environ.get(VARIABLE)

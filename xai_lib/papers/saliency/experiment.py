@@ -14,9 +14,8 @@ from torch import nn
 from tqdm import tqdm
 
 from xai_lib import files, metrics, pretrained
-from xai_lib.data import Split, StreamedSplit
-from xai_lib.explainers.last_layer import last_spatial_layer
-from xai_lib.explainers.layers import find_layer
+from xai_lib.data import Split
+from xai_lib.explainers.layers import find_layer, last_spatial_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.saliency import method
 from xai_lib.papers.saliency.method import Explained, lineup
@@ -34,7 +33,7 @@ _PRETRAINED, _PRETRAINED_LAYER = "torchvision:resnet50", "layer4"
 
 
 @stage("maps", version=1)
-def maps(folder: Path, *, explained: Explained, images: Split | StreamedSplit) -> None:
+def maps(folder: Path, *, explained: Explained, images: Split) -> None:
     """Raw maps for three classes of each image, so that a new metric explains nothing again."""
     files.write_tensors(folder / "maps.pt", method.raw_maps(explained, images.materialised()))
 
@@ -44,7 +43,7 @@ def saliency(
     folder: Path,
     *,
     explained: Explained,
-    images: Split | StreamedSplit,
+    images: Split,
     part: str,
     budgets: Mapping[str, Any],
     raw: Cell | None = None,
@@ -55,9 +54,7 @@ def saliency(
 
 
 @stage("metric", version=1)
-def metric(
-    folder: Path, *, explained: Explained, images: Split | StreamedSplit, raw: Cell, name: str, source: str
-) -> None:
+def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name: str, source: str) -> None:
     """A metric that the paper does not have; ``source``, its code, is there for the key."""
     stored = files.read_tensors(computed(raw) / "maps.pt")
     found = method.scored(explained, images.materialised(), stored, metric=name)
@@ -80,7 +77,7 @@ def study(run: Settings) -> Study:
 def study_of(
     run: Settings,
     network: nn.Module,
-    images: Split | StreamedSplit,
+    images: Split,
     *,
     name: str,
     layer: str | None = None,
@@ -218,7 +215,7 @@ def _check(methods: Sequence[str]) -> None:
         raise ValueError(f"Expected methods out of {', '.join(lineup.methods())}. Got {', '.join(strangers)}.")
 
 
-def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | None, device: torch.device) -> str:
+def _layer_of(network: nn.Module, images: Split, layer: str | None, device: torch.device) -> str:
     if layer is not None or hasattr(network, "default_layer"):
         return find_layer(network, layer)[0]
     batch = next(iter(images.subset([0]).batches(1)))
