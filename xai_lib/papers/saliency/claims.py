@@ -8,28 +8,17 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from xai_lib import explainers, published, statistics
+from xai_lib import explainers, metrics, published, statistics
 from xai_lib.page.names import TRANSFORM_NAMES
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import directions, scores
+from xai_lib.papers.saliency.analysis.scores import directions, of_metrics, scores
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER, TABLE_1, TABLE_3
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Decided, compare_correlation, compare_statistic, decide, decide_by
 
-NAMES = {
-    "average-increase": "AI",
-    "average-drop": "AD",
-    "average-gain": "AG",
-    "insertion": "Insertion",
-    "deletion": "Deletion",
-    "monotonicity": "Monotonicity",
-    "max-sensitivity": "MS",
-    "average-sensitivity": "AS",
-    "sparseness": "Sparseness",
-    "complexity": "Complexity",
-    "effective-complexity": "EC",
-}
+_NAMES = {name: metrics.about(name).title for name in (*TABLE_1, *TABLE_3)}
+_NAMES |= {"insertion": "Insertion", "deletion": "Deletion", "effective-complexity": "EC"}
 _OPPOSITE = {"higher": "lower", "lower": "higher"}
 _HALF = 0.5
 _FAMILIES = {
@@ -57,7 +46,7 @@ def verdicts(study: Study) -> pd.DataFrame:
 
 def _gradients_do_badly(study: Study) -> Iterator[Decided]:
     for metric in TABLE_1:
-        text = f"Gradient-based methods score worse in {NAMES[metric]} than class activation maps. "
+        text = f"Gradient-based methods score worse in {_NAMES[metric]} than class activation maps. "
         text, worse = text + _printed(metric, "gradient", "cam"), _OPPOSITE[_better(metric)]
         claim = _claim(study, f"gradients-{metric}", "5.2 (1)", text, metric, worse, "gradient", "cam")
         yield _between_groups(claim, scores(study))
@@ -72,12 +61,12 @@ def _cams_do_best(study: Study) -> Iterator[Decided]:
 
 
 def _fake_cam(study: Study) -> Iterator[Decided]:
-    for metrics, verb, how, turn in (
+    for fooled, verb, how, turn in (
         (("average-increase", "average-drop", "monotonicity"), "fools", "better", {}),
         (("average-gain", "insertion", "deletion"), "does not fool", "worse", _OPPOSITE),
     ):
-        for metric in metrics:
-            text = f"Fake-CAM {verb} {NAMES[metric]}: it scores {how} than the nine methods do on average. "
+        for metric in fooled:
+            text = f"Fake-CAM {verb} {_NAMES[metric]}: it scores {how} than the nine methods do on average. "
             text += _printed(metric, "fake-cam", "informed")
             better = turn.get(_better(metric), _better(metric))
             claim = _claim(study, f"fake-cam-{metric}", "5.2 (3)", text, metric, better, "fake-cam", "informed")
@@ -92,8 +81,8 @@ def _follows_the_probability(study: Study) -> Iterator[Decided]:
         ("average-gain", cam, "higher", "rises"),
         ("average-drop", cam, "lower", "falls"),
     ):
-        text = f"{NAMES[metric]} of {named} {verb} with the probability of the true class, over images"
-        text = f"{text} (rank correlation)."
+        text = f"{_NAMES[metric]} of {named} {verb} with the probability of the true class, over images"
+        text += " (rank correlation)."
         claim = _claim(study, f"probability-{metric}", section, text, metric, better, "probability", "none")
         value, probability = (
             _mean_of(scores(study), name, _GROUPS[who], "").groupby("index")["value"].mean()
@@ -103,16 +92,15 @@ def _follows_the_probability(study: Study) -> Iterator[Decided]:
         yield decide_by(compare_correlation, claim, both["probability"].to_numpy(), both["value"].to_numpy())
 
 
-def _cannot_tell_apart(study: Study, metrics: Sequence[str], section: str) -> Iterator[Decided]:
-    found = scores(study)
-    for metric in metrics:
+def _cannot_tell_apart(study: Study, names: Sequence[str], section: str) -> Iterator[Decided]:
+    for metric in names:
         text = (
-            f"{NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
+            f"{_NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
             "half (Kendall's W below 0.5)."
         )
         sides = ("higher", "one half", "Kendall's W")
         claim = _claim(study, f"discrimination-{metric}", section, text, metric, *sides)
-        rows = found[(found["metric"] == metric) & found["method"].isin(INFORMED)]
+        rows = of_metrics(study, (metric,), INFORMED)
         value, draws = statistics.w_draws(rows, metric, INFORMED)
         test = {"n_images": _complete(rows), "test": "bootstrap over images"}
         yield decide_by(compare_statistic, claim, _HALF - value, _HALF - draws, **test)
@@ -122,18 +110,13 @@ def _by_target(study: Study) -> Iterator[Decided]:
     true, predicted, least = TARGETS
     best, low = "is best for the true class: better than for the predicted one", "for the least probable class than"
     asked = [("truth", metric, _better(metric), (true, predicted), best) for metric in FIDELITY]
-    for metric, direction in (
-        ("average-increase", "higher"),
-        ("average-drop", "lower"),
-        ("deletion", "lower"),
-        ("average-gain", "lower"),
-        ("insertion", "lower"),
-    ):
+    for metric in ("average-increase", "average-drop", "deletion", "average-gain", "insertion"):
+        direction = "higher" if metric == "average-increase" else "lower"
         asked.append(("least", metric, direction, (least, true), f"is {direction} {low} for the true one"))
     found = experiment.scores(study, "fidelity")
     found = found[found["reading"] == "paper"]
     for name, metric, better, sides, says in asked:
-        text = f"{NAMES[metric]} {says}."
+        text = f"{_NAMES[metric]} {says}."
         claim = _claim(study, f"{name}-{metric}", "5.2, Table 2", text, metric, better, *sides)
         rows = [_mean_of(found[found["target"] == target], metric, INFORMED, target) for target in sides]
         yield decide(claim, pd.concat(rows), unit="image")
@@ -159,7 +142,7 @@ def _gain_moves_least(study: Study) -> Iterator[Decided]:
     rows = change.rename(columns={"metric": "method"}).assign(metric="change")
     for other in FIDELITY:
         if other != "average-gain":
-            text = f"Under the transformations AG changes less than {NAMES[other]} (absolute change, nine methods)."
+            text = f"Under the transformations AG changes less than {_NAMES[other]} (absolute change, nine methods)."
             claim = _claim(study, f"stable-{other}", "5.3 (3)", text, "change", "lower", "average-gain", other)
             yield decide(claim, rows, unit="image")
 
@@ -193,7 +176,7 @@ def _complete(rows: pd.DataFrame) -> int:
 
 
 def _better(metric: str) -> str:
-    return directions((metric,))[metric]
+    return metrics.about(metric).better
 
 
 def _claim(study: Study, name: str, *fields: str) -> Claim:

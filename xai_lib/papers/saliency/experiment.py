@@ -49,14 +49,15 @@ def saliency(
     raw: Cell | None = None,
 ) -> None:
     """The scores of a part, by the function of its name in :mod:`xai_lib.papers.saliency.method`."""
-    given = dict(budgets) if raw is None else {**budgets, "stored": _stored(raw)}
+    given = dict(budgets) if raw is None else {**budgets, "stored": files.read_tensors(computed(raw) / "maps.pt")}
     files.write_frame(folder / "scores.csv", getattr(method, part)(explained, images.materialised(), **given))
 
 
 @stage("metric", version=1)
 def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name: str, source: str) -> None:
     """A metric that the paper does not have; ``source``, its code, is there for the key."""
-    found = method.scored(explained, images.materialised(), stored=_stored(raw), metric=name)
+    stored = files.read_tensors(computed(raw) / "maps.pt")
+    found = method.scored(explained, images.materialised(), stored, metric=name)
     files.write_frame(folder / "scores.csv", found)
 
 
@@ -219,7 +220,3 @@ def _layer_of(network: nn.Module, images: Split, layer: str | None, device: torc
         return find_layer(network, layer)[0]
     batch = next(iter(images.subset([0]).batches(1)))
     return last_spatial_layer(network, images.normalise(batch.images.to(device)))
-
-
-def _stored(raw: Cell) -> dict[str, torch.Tensor]:
-    return files.read_tensors(computed(raw) / "maps.pt")

@@ -48,17 +48,9 @@ def extremes(study: Study) -> list[dict[str, Any]]:
             own = own.set_index("index")["value"]
             index = own.idxmin() if (which == "best") == lower else own.idxmax()
             image = _by_index(study, index)
-            shown = {name: _explained(study, name, image)[0] for name in SHOWN}
-            rows.append(
-                {
-                    "metric": metric,
-                    "method": method,
-                    "which": which,
-                    "score": float(own[index]),
-                    "image": image.images[0].cpu().float() / 255,
-                    "maps": shown,
-                }
-            )
+            row = {"metric": metric, "method": method, "which": which, "score": float(own[index])}
+            row["image"] = image.images[0].cpu().float() / 255
+            rows.append({**row, "maps": {name: _explained(study, name, image)[0] for name in SHOWN}})
     return rows
 
 

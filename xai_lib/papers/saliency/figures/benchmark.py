@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypedDict
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,20 +28,6 @@ _WIDEST = 1.3  # inches, of a picture
 _SMALL = 7.5  # points
 
 
-class Extreme(TypedDict):
-    """The image on which a method does best or worst under a metric, and several methods' maps of it.
-
-    ``image`` is float [3,H,W] in [0,1], each of ``maps`` float [H,W] in [0,1]; ``score`` is that of ``method``.
-    """
-
-    metric: str
-    method: str
-    which: Literal["best", "worst"]
-    score: float
-    image: Tensor
-    maps: Mapping[str, Tensor]
-
-
 def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
     """Heat maps over their images: a row an image, a column a method; many methods in blocks below each other.
 
@@ -56,7 +42,7 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
         rows = axes[number * len(images) : (number + 1) * len(images)]
         rows[0, 0].set_title("image", fontsize=_SMALL)
         for axis, method in zip(rows[0, 1:], methods):
-            axis.set_title(_on_two_lines(method_title(method)), fontsize=_SMALL, color=colour(method))
+            axis.set_title(method_title(method).replace(" ", "\n", 1), fontsize=_SMALL, color=colour(method))
         for row, image, caption, position in zip(rows, images, captions, range(len(images))):
             show(row[0], image)
             row[0].set_ylabel(caption, fontsize=_SMALL)
@@ -67,13 +53,14 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
     return figure
 
 
-def extremes(rows: Sequence[Extreme]) -> Figure:
+def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Figure 1 of the paper: for each metric the image of the best score at the left, of the worst at the right.
 
     Above each image stand the method that got the score, and the score; where that method's map is shown, it is framed.
 
     Args:
-        rows: a best and a worst for each metric, all with maps of the same methods.
+        rows: a best and a worst for each metric, with metric, method, which ("best" or "worst"), score, image
+            (float [3,H,W] in [0,1]) and maps (float [H,W] in [0,1] each) of the same methods.
     """
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     methods = list(rows[0]["maps"])
@@ -102,8 +89,7 @@ def against_probability(frame: pd.DataFrame) -> Figure:
     """Figure 2 of the paper: a metric against the probability of the class, a dot an image, a panel a method.
 
     Args:
-        frame: rows with method, metric, probability, value (both in [0,1]), and rho, the rank
-            correlation of the panel.
+        frame: rows with method, metric, probability, value (both in [0,1]), and rho, the panel's rank correlation.
     """
     metrics, methods = frame["metric"].unique(), list(frame["method"].unique())
     blocks = _blocks(methods, _PANELS_ABREAST)
@@ -136,14 +122,8 @@ def transforms(frame: pd.DataFrame) -> Figure:
     """
     metrics, names, methods = frame["metric"].unique(), frame["transform"].unique(), list(frame["method"].unique())
     looks = styles(methods)
-    figure, axes = plt.subplots(
-        len(metrics),
-        len(names),
-        figsize=(PAGE_WIDTH, 1.5 * len(metrics) + 1),
-        sharex="col",
-        sharey="row",
-        squeeze=False,
-    )
+    size = (PAGE_WIDTH, 1.5 * len(metrics) + 1)
+    figure, axes = plt.subplots(len(metrics), len(names), figsize=size, sharex="col", sharey="row", squeeze=False)
     for line, metric in zip(axes, metrics):
         for axis, name in zip(line, names):
             panel = frame[(frame["metric"] == metric) & (frame["transform"] == name)]
@@ -226,7 +206,3 @@ def _blocks(names: Sequence[str], most: int) -> list[list[str]]:
     """Names in rows as even as can be of at most so many."""
     width = math.ceil(len(names) / math.ceil(len(names) / most))
     return [list(names[start : start + width]) for start in range(0, len(names), width)]
-
-
-def _on_two_lines(name: str) -> str:
-    return name.replace(" ", "\n", 1)

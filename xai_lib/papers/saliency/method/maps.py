@@ -52,7 +52,6 @@ class Explained:
 
     def raw(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
         """Raw maps as :meth:`Subject.raw_maps` gives them, or those of another ``network`` in its place."""
-        network = self.subject.network if network is None else network
         return self.subject.raw_maps(self.method, dict(self.settings), x, target, index, network=network)
 
     def maps(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
