@@ -10,7 +10,9 @@ import pytest
 from scipy import stats
 
 from xai_lib.data import planted
-from xai_lib.papers.dominance.method.detection import SCORES, SHARES, power, rarities_of, suspects
+from xai_lib.papers.dominance.method.rare_modes import SCORES, SHARES, power, rarities_of, suspects
+
+NAN = math.nan
 
 
 def clusters_of(rare_mode_in, label="cat", seed=0, **scores):
@@ -25,27 +27,21 @@ def found(clusters, score):
     return suspects(clusters).set_index("score").loc[score]
 
 
-def test_each_score_points_where_its_sign_says():
-    values = [0.1, 0.9, 0.5]
-    clusters = clusters_of(
-        [0.1, 0.1, 0.8], dominance=values, logit=values, probability=values, training_distance=values,
-        representation=values,
-    )  # fmt: skip
-    table = suspects(clusters)
+def hits_of(by_training, score="dominance", rarity=0.01):
+    rows = [(score, rarity, seed, hit) for seed, hits in enumerate(by_training) for hit in hits]
+    return pd.DataFrame(rows, columns=["score", "rarity", "seed", "hit"])
+
+
+def test_each_score_points_where_its_sign_says_with_hits_and_ranks():
+    names = [name.replace(" ", "_") for name, sign in SCORES.items() if sign]
+    table = suspects(clusters_of([0.1, 0.1, 0.8], **{name: [0.1, 0.9, 0.5] for name in names}))
     assert table["score"].tolist() == list(SCORES)
-    named = table.set_index("score")["cluster"]
-    assert {score: named[score] for score in SCORES if SCORES[score]} == {
-        "dominance": 0, "logit": 0, "probability": 0, "training distance": 1, "representation": 0,
-    }  # fmt: skip
-
-
-def test_hits_and_ranks_by_hand():
+    named = table.set_index("score")["cluster"].drop("random")
+    assert named.to_dict() == dict.fromkeys(named.index, 0) | {"training distance": 1}
     clusters = clusters_of([0.1, 0.2, 0.7], dominance=[0.6, 0.5, 0.3], logit=[1, 2, 3], probability=[0.3, 0.9, 0.5])
-    table = suspects(clusters).set_index("score")
-    assert table.loc[["dominance", "logit", "probability"], "hit"].tolist() == [1, 0, 0]
-    assert table.loc[["dominance", "logit", "probability"], "rank"].tolist() == [1, 3, 2]
-    assert table.loc["random", ["hit", "rank"]].tolist() == pytest.approx([1 / 3, 2])
-    assert set(table["n_clusters"]) == {3}
+    table = suspects(clusters).set_index("score").loc[["dominance", "logit", "probability", "random"]]
+    assert table["hit"].tolist() == pytest.approx([1, 0, 0, 1 / 3])
+    assert table["rank"].tolist() == [1, 3, 2, 2] and set(table["n_clusters"]) == {3}
 
 
 @pytest.mark.parametrize("case", range(30))
@@ -58,21 +54,20 @@ def test_a_tie_is_worth_the_mean_of_all_ways_to_break_it(case):
     assert row["hit"] == pytest.approx(np.mean([a == b for a, b in product(first, rare)]))
     assert row["rank"] == pytest.approx(np.mean([stats.rankdata(dominance)[b] for b in rare]))
     assert row["cluster"] == first[0]
+    assert found(clusters_of(rare_mode_in), "random")["hit"] == pytest.approx(1 / 5)
 
 
-@pytest.mark.parametrize("rare_mode_in", [[0.2, 0.3, 0.5], [0.5, 0.5, 0], [0, 0, 0]])
-def test_the_control_hits_once_in_as_many_clusters(rare_mode_in):
-    assert found(clusters_of(rare_mode_in), "random")["hit"] == pytest.approx(1 / 3)
-
-
-def test_an_undefined_score_is_suspected_last_and_all_undefined_is_no_information():
-    nan = math.nan
-    row = found(clusters_of([0, 0, 1], dominance=[0.9, 0.8, nan]), "dominance")
-    assert (row["cluster"], row["hit"], row["rank"]) == (1, 0, 3)
-    row = found(clusters_of([0, 0, 1], training_distance=[0.9, 0.8, nan]), "training distance")
-    assert (row["cluster"], row["hit"], row["rank"]) == (0, 0, 3)
-    row = found(clusters_of([0, 0, 1], dominance=[nan] * 3), "dominance")
-    assert (row["hit"], row["rank"]) == (pytest.approx(1 / 3), 2)
+@pytest.mark.parametrize(
+    ("score", "values", "expected"),
+    [
+        ("dominance", [0.9, 0.8, NAN], (1, 0, 3)),
+        ("training_distance", [0.9, 0.8, NAN], (0, 0, 3)),
+        ("dominance", [NAN] * 3, (0, pytest.approx(1 / 3), 2)),
+    ],
+)
+def test_an_undefined_score_is_suspected_last_and_all_undefined_is_no_information(score, values, expected):
+    row = found(clusters_of([0, 0, 1], **{score: values}), score.replace("_", " "))
+    assert (row["cluster"], row["hit"], row["rank"]) == expected
 
 
 def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order():
@@ -85,42 +80,37 @@ def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order():
     assert list(zip(table["label"], table["seed"], table["hit"])) == [("cat", 0, 1), ("cat", 1, 0), ("mug", 0, 1)]
 
 
-def test_clusters_that_cannot_be_judged_are_refused():
-    clusters = clusters_of([0, 1])
-    with pytest.raises(ValueError, match="without \\['logit'\\]"):
-        suspects(clusters.drop(columns="logit"))
-    with pytest.raises(ValueError, match="one row for each label, seed and cluster"):
-        suspects(pd.concat([clusters, clusters]))
-    with pytest.raises(ValueError, match=r"rare_mode_in in \[0, 1\]"):
-        suspects(clusters.assign(rare_mode_in=math.nan))
+CLUSTERS = clusters_of([0, 1])
 
 
-def hits_of(by_training, score="dominance", rarity=0.01):
-    rows = [(score, rarity, seed, hit) for seed, hits in enumerate(by_training) for hit in hits]
-    return pd.DataFrame(rows, columns=["score", "rarity", "seed", "hit"])
+@pytest.mark.parametrize(
+    ("judge", "rows", "message"),
+    [
+        (suspects, CLUSTERS.drop(columns="logit"), "without \\['logit'\\]"),
+        (suspects, pd.concat([CLUSTERS, CLUSTERS]), "one row for each label, seed and cluster"),
+        (suspects, CLUSTERS.assign(rare_mode_in=NAN), r"rare_mode_in in \[0, 1\]"),
+        (power, hits_of([[2]]), r"hits in \[0, 1\]"),
+        (power, hits_of([[1]], "luck"), "Got \\['luck'\\]"),
+    ],
+)
+def test_rows_that_cannot_be_judged_are_refused(judge, rows, message):
+    with pytest.raises(ValueError, match=message):
+        judge(rows)
 
 
-def test_power_is_a_mean_over_trainings():
+def test_power_is_a_mean_over_trainings_by_score_and_share():
     table = power(hits_of([[1, 1], [0, 1], [0]]))
     assert table.loc[0, ["hit", "trials", "trainings"]].tolist() == [0.5, 5, 3]
-
-
-def test_rows_follow_the_scores_and_rise_with_the_share():
     parts = [hits_of([[1, 0], [0, 0]], score, rarity) for score in ("random", "logit") for rarity in (0.2, 0.01)]
     table = power(pd.concat(parts))
-    assert list(zip(table["score"], table["rarity"])) == [
-        ("logit", 0.01), ("logit", 0.2), ("random", 0.01), ("random", 0.2),
-    ]  # fmt: skip
+    assert list(zip(table["score"], table["rarity"])) == [*product(("logit", "random"), (0.01, 0.2))]
 
 
-def test_trainings_that_all_hit_have_clopper_and_pearsons_interval_of_one_trial_each():
-    every, none = (power(hits_of([[hit, hit]] * 10)).loc[0] for hit in (1, 0))
+def test_intervals_are_clopper_and_pearsons_of_as_many_trials_as_the_trainings_are_worth():
+    every, none = (power(hits_of([[hit, hit]] * 10)).loc[0] for hit in (1, 0))  # one trial each
     exact = stats.binomtest(10, 10).proportion_ci(method="exact")
     assert (every["low"], every["high"]) == pytest.approx((exact.low, 1))
     assert (none["low"], none["high"]) == pytest.approx((0, 1 - exact.low))
-
-
-def test_independent_trials_have_clopper_and_pearsons_interval_and_trainings_that_agree_a_wider_one():
     # One class always hits, the other never: the trainings agree more than luck would have them, which counts for none.
     row = power(hits_of([[1, 0]] * 10)).loc[0]
     exact = stats.binomtest(10, 20).proportion_ci(method="exact")
@@ -135,8 +125,7 @@ def test_independent_trials_have_clopper_and_pearsons_interval_and_trainings_tha
     assert row["high"] == pytest.approx(stats.beta.ppf(0.975, 0.5 * n + 1, 0.5 * n))
 
 
-@pytest.mark.parametrize("truth", [0.2, 0.5, 0.95])
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(("truth", "together"), product([0.2, 0.5, 0.95], [False, True]))
 def test_the_interval_covers_the_truth(truth, together):
     rng = np.random.default_rng(0)
     covered = []
@@ -155,24 +144,14 @@ def test_the_control_is_known_without_error_and_one_training_says_nothing_about_
         assert row["hit"] == sum(hits) / 2 and math.isnan(row["low"]) and math.isnan(row["high"])
 
 
-def test_hits_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"hits in \[0, 1\]"):
-        power(hits_of([[2]]))
-    with pytest.raises(ValueError, match="Got \\['luck'\\]"):
-        power(hits_of([[1]], "luck"))
-
-
-@pytest.mark.parametrize("training", range(10))
-def test_a_training_has_every_rarity_in_two_classes(training):
+@pytest.mark.parametrize("training", range(15))
+def test_a_training_has_every_rarity_in_two_classes_and_five_have_each_once_in_every_class(training):
     rarities = rarities_of(training)
     assert set(rarities) == set(planted.CLASSES)
     assert Counter(rarities.values()) == dict.fromkeys(SHARES, 2)
     planted.Parameters(rarities=rarities)
-
-
-@pytest.mark.parametrize("block", range(3))
-def test_five_trainings_have_every_rarity_once_in_each_class(block):
-    table = pd.DataFrame([rarities_of(training) for training in range(5 * block, 5 * block + 5)])
+    block = training - training % 5
+    table = pd.DataFrame([rarities_of(number) for number in range(block, block + 5)])
     assert all(sorted(table[name]) == sorted(SHARES) for name in planted.CLASSES)
 
 

@@ -9,8 +9,16 @@ import pytest
 import statsmodels.api as sm
 from scipy import special
 
-from xai_lib.papers.dominance.method.hierarchy import Triples, bradley_terry, hierarchy, misfit, triples
-from xai_lib.papers.dominance.method.matrix import matrix, pairs
+from xai_lib.papers.dominance.method.dominance import matrix, pairs
+from xai_lib.papers.dominance.method.relative_dominance import (
+    bradley_terry,
+    cyclic_triples,
+    hierarchy,
+    misfit,
+    relative,
+)
+
+NAN = math.nan
 
 
 def drawn(means, n, seed):
@@ -28,15 +36,20 @@ def square_of(upper, n_clusters):
     return square
 
 
+def symmetric(square):
+    return np.triu(square, 1) + np.triu(square, 1).T
+
+
 def of_strengths(strengths):
     return special.expit(np.subtract.outer(strengths, strengths))
 
 
 def test_relative_dominance_is_the_mean_over_the_others(values_of):
     tables = drawn(of_strengths(np.array([0.0, 0.8, -0.5, 0.3])), 10, 0)
-    tables[0, 3][:4] = math.nan
+    tables[0, 3][:4] = NAN
     square = matrix(pairs(values_of(tables)))
     expected = np.array([np.delete(row, i).mean() for i, row in enumerate(square)])
+    assert relative(square) == pytest.approx(expected)
     result = hierarchy(values_of(tables))
     assert result["cluster"].tolist() == [0, 1, 2, 3]
     assert result["dominance"].to_numpy() == pytest.approx(expected)
@@ -77,83 +90,58 @@ def test_pairs_are_resampled_apart(values_of):
     assert result["high"][0] - result["low"][0] == pytest.approx(expected, rel=0.08)
 
 
-def test_first_and_last_are_shares_of_resamples(values_of):
+def test_first_and_last_are_shares_of_resamples_and_equals_share(values_of):
     clear = hierarchy(values_of(drawn(of_strengths(np.array([-1.5, 1.5, 0.0])), 25, 0)))
     assert clear[["first", "last"]].to_numpy().tolist() == [[0, 1], [1, 0], [0, 0]]
-    rng = np.random.default_rng(0)
-    half = rng.uniform(0.3, 0.7, size=50)
+    half = np.random.default_rng(0).uniform(0.3, 0.7, size=50)
     even = hierarchy(values_of({(0, 1): np.r_[half, 1 - half]}))
     assert even["first"].to_numpy() == pytest.approx([0.5, 0.5], abs=0.04)
     assert even["first"].tolist() == even["last"].tolist()[::-1]
+    equal = hierarchy(values_of({pair: [0.5] * 4 for pair in itertools.combinations(range(3), 2)}))
+    assert equal["rank"].tolist() == equal["strength_rank"].tolist() == [1, 2, 3]  # in the order of their numbers
+    assert equal[["first", "last"]].to_numpy() == pytest.approx(np.full((3, 2), 1 / 3))
+    assert equal[["low", "high"]].to_numpy().tolist() == [[0.5, 0.5]] * 3
 
 
-def test_equals_share_and_keep_their_order(values_of):
-    result = hierarchy(values_of({pair: [0.5] * 4 for pair in itertools.combinations(range(3), 2)}))
-    assert result["rank"].tolist() == result["strength_rank"].tolist() == [1, 2, 3]
-    assert result[["first", "last"]].to_numpy() == pytest.approx(np.full((3, 2), 1 / 3))
-    assert result[["low", "high"]].to_numpy().tolist() == [[0.5, 0.5]] * 3
-
-
-def test_a_cluster_without_values_is_last(values_of):
-    tables = {(0, 1): [math.nan] * 3, (0, 2): [math.nan] * 3, (1, 2): [0.6, 0.7, 0.8]}
+def test_a_cluster_without_values_is_last_and_one_value_has_no_interval(values_of):
+    tables = {(0, 1): [NAN] * 3, (0, 2): [NAN] * 3, (1, 2): [0.6, 0.7, 0.8]}
     result = hierarchy(values_of(tables))
-    assert result["dominance"].to_numpy() == pytest.approx([math.nan, 0.7, 0.3], nan_ok=True)
+    expected = pytest.approx([NAN, 0.7, 0.3], nan_ok=True)
+    assert result["dominance"].to_numpy() == expected
+    assert relative(matrix(pairs(values_of(tables)))) == expected
     assert result["rank"].tolist() == result["strength_rank"].tolist() == [3, 1, 2]
     assert np.isnan(result["strength"][0]) and result["strength"][1] > 0
     assert result["low"].isna().tolist() == [True, False, False]
     assert result["first"].isna().all()
-
-
-def test_one_value_has_no_interval(values_of):
     result = hierarchy(values_of({(0, 1): [0.7], (0, 2): [0.6, 0.7], (1, 2): [0.5, 0.6]}))
     assert result["low"].isna().tolist() == [True, True, False]
     assert result["dominance"].to_numpy() == pytest.approx([0.675, 0.425, 0.4])
 
 
-CYCLE, ORDER = [0.7, 0.3, 0.8], [0.7, 0.6, 0.8]  # D_01, D_02, D_12
-
-
 @pytest.mark.parametrize(
-    ("upper", "cyclic"), [(CYCLE, 1), ([0.3, 0.7, 0.2], 1), (ORDER, 0), ([0.3, 0.7, 0.8], 0), ([0.7, 0.3, 0.2], 0)]
+    ("upper", "n_clusters", "expected"),
+    [
+        ([0.7, 0.3, 0.8], 3, (1, 1)),  # D_01, D_02, D_12
+        ([0.3, 0.7, 0.2], 3, (1, 1)),
+        ([0.7, 0.6, 0.8], 3, (0, 1)),
+        ([0.3, 0.7, 0.8], 3, (0, 1)),
+        ([0.7, 0.3, 0.2], 3, (0, 1)),
+        ([0.7, 0.5, 0.8], 3, (0, 0)),  # only triples with three winners count
+        ([0.7, NAN, 0.8], 3, (0, 0)),
+        ([0.7], 2, (0, 0)),
+    ],
 )
-def test_a_triple_goes_round_or_has_an_order(upper, cyclic):
-    assert triples(square_of(upper, 3)) == Triples(1, cyclic, None, None)
+def test_a_triple_goes_round_or_has_an_order(upper, n_clusters, expected):
+    assert cyclic_triples(square_of(upper, n_clusters)) == expected
 
 
-def test_only_triples_with_three_winners_count():
-    assert triples(square_of([0.7, 0.5, 0.8], 3)) == Triples(0, 0, None, None)
-    assert triples(square_of([0.7, math.nan, 0.8], 3)) == Triples(0, 0, None, None)
-    assert triples(square_of([0.7], 2)) == Triples(0, 0, None, None)
-
-
-def test_a_triple_is_decided_if_its_three_pairs_are():
-    p = square_of([0.01, 0.04, 0.2], 3)
-    p = np.triu(p, 1) + np.triu(p, 1).T
-    assert triples(square_of(CYCLE, 3), p) == Triples(1, 1, 0, 0)
-    assert triples(square_of(CYCLE, 3), p, level=0.3) == Triples(1, 1, 1, 1)
-    assert triples(square_of(ORDER, 3), p, level=0.3) == Triples(1, 0, 1, 0)
-    assert triples(square_of(ORDER, 3), np.full((3, 3), math.nan)) == Triples(1, 0, 0, 0)
-    assert triples(square_of([0.5, 0.6, 0.8], 3), p, level=0.3) == Triples(
-        0, 0, 0, 0
-    )  # ranks can differ at a mean of 0.5
-
-
-def test_cycles_against_kendalls_formula():
+@pytest.mark.parametrize("n_clusters", [4, 5, 8])
+def test_cycles_against_kendalls_formula(n_clusters):
     """A tournament of P players with w wins each has C(P,3) - sum of C(w,2) cyclic triples (Kendall & Smith 1940)."""
-    rng = np.random.default_rng(0)
-    for n_clusters in (4, 5, 8):
-        square = square_of(rng.uniform(size=n_clusters * (n_clusters - 1) // 2), n_clusters)
-        wins = (square > 0.5).sum(axis=1)
-        expected = math.comb(n_clusters, 3) - sum(math.comb(w, 2) for w in wins)
-        assert triples(square) == Triples(math.comb(n_clusters, 3), expected, None, None)
-
-
-def test_strengths_are_found_again():
-    strengths = np.array([1.2, -0.4, 0.1, -0.9])
-    square = of_strengths(strengths)
-    found = bradley_terry(square)
-    assert found == pytest.approx(strengths - strengths.mean())
-    assert misfit(square, found) == pytest.approx(0, abs=1e-12)
+    upper = np.random.default_rng(n_clusters).uniform(size=n_clusters * (n_clusters - 1) // 2)
+    square = square_of(upper, n_clusters)
+    n, wins = math.comb(n_clusters, 3), (square > 0.5).sum(axis=1)
+    assert cyclic_triples(square) == (n - sum(math.comb(w, 2) for w in wins), n)
 
 
 @pytest.mark.parametrize("n_clusters", [3, 5, 10])
@@ -161,15 +149,10 @@ def test_strengths_are_those_of_a_binomial_regression(n_clusters):
     rng = np.random.default_rng(n_clusters)
     upper = list(itertools.combinations(range(n_clusters), 2))
     square = square_of(rng.uniform(0.05, 0.95, size=len(upper)), n_clusters)
-    weights = np.triu(rng.integers(1, 30, size=(n_clusters, n_clusters)), 1)
-    weights = weights + weights.T
+    weights = symmetric(rng.integers(1, 30, size=(n_clusters, n_clusters)))
     design = np.array([[(k == i) - float(k == j) for k in range(n_clusters)] for i, j in upper])[:, 1:]
-    fitted = sm.GLM(
-        [square[pair] for pair in upper],
-        design,
-        family=sm.families.Binomial(),
-        freq_weights=[weights[pair] for pair in upper],
-    ).fit(tol=1e-12)
+    wins, trials = ([table[pair] for pair in upper] for table in (square, weights))
+    fitted = sm.GLM(wins, design, family=sm.families.Binomial(), freq_weights=trials).fit(tol=1e-12)
     expected = np.r_[0, fitted.params]
     found = bradley_terry(square, weights)
     assert found == pytest.approx(expected - expected.mean(), abs=1e-7)
@@ -184,46 +167,38 @@ def test_with_equal_weights_the_order_is_that_of_the_row_means():
         upper[rng.random(len(upper)) < 0.2] = 1  # some maxima at infinity
         square = square_of(upper, n_clusters)
         found = bradley_terry(square, np.full(square.shape, 25))
-        means = np.argsort(square.sum(axis=1), kind="stable")
-        assert (np.diff(found[means]) > -1e-9).all()
+        assert (np.diff(found[np.argsort(square.sum(axis=1), kind="stable")]) > -1e-9).all()
 
 
-def test_a_steep_but_finite_maximum_is_found():
+def test_steep_maxima_are_found_where_full_steps_would_run_away():
     strengths = np.array([15.0, 5.0, -3.0, -17.0])
     assert bradley_terry(of_strengths(strengths)) == pytest.approx(strengths, rel=1e-6)
-
-
-def test_full_steps_would_run_away():
     square = square_of([5e-06, 0.032295, 0.999665, 0.999993, 0.990987, 0.005486], 4)
-    weights = square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4)
-    weights = np.triu(weights, 1) + np.triu(weights, 1).T
-    found = bradley_terry(square, weights)
-    expected_wins = (weights * of_strengths(found)).sum(axis=1)
+    weights = symmetric(square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4))
+    expected_wins = (weights * of_strengths(bradley_terry(square, weights))).sum(axis=1)
     assert (weights * square).sum(axis=1) == pytest.approx(expected_wins, rel=1e-9)
 
 
-def test_all_of_the_energy_is_half_a_win_short_of_infinity():
-    square = square_of([1.0], 2)
-    assert bradley_terry(square) == pytest.approx(np.array([1, -1]) * math.log(3) / 2)  # 1.5 wins of 2
-    weights = np.full((2, 2), 25)
-    assert bradley_terry(square, weights) == pytest.approx(np.array([1, -1]) * math.log(51) / 2)  # 25.5 of 26
-    assert bradley_terry(square_of([0.8], 2), weights) == pytest.approx(np.array([1, -1]) * math.log(4) / 2)
+@pytest.mark.parametrize(
+    ("share", "weight", "odds"), [(1.0, None, 3), (1.0, 25, 51), (0.8, 25, 4)], ids=["1.5 of 2", "25.5 of 26", "finite"]
+)
+def test_all_of_the_energy_is_half_a_win_short_of_infinity(share, weight, odds):
+    weights = None if weight is None else np.full((2, 2), weight)
+    assert bradley_terry(square_of([share], 2), weights) == pytest.approx(np.array([1, -1]) * math.log(odds) / 2)
 
 
-def test_pairs_without_a_value_are_left_out():
+def test_strengths_are_found_again_where_pairs_have_a_value_and_a_cycle_has_equal_ones():
     strengths = np.array([0.6, 0.2, -0.8])
     square = of_strengths(strengths)
-    square[0, 1] = square[1, 0] = math.nan
-    found = bradley_terry(square)
-    assert found == pytest.approx(strengths)
-    assert misfit(square, found) == pytest.approx(0, abs=1e-12)
-    square[0, 2] = square[2, 0] = math.nan
-    assert bradley_terry(square) == pytest.approx([math.nan, 0.5, -0.5], nan_ok=True)
-    assert np.isnan(bradley_terry(square_of([math.nan], 2))).all()
-
-
-def test_a_cycle_has_equal_strengths_and_the_whole_misfit():
+    for missing in (None, (0, 1)):
+        if missing:
+            square[missing] = square[missing[::-1]] = NAN
+        found = bradley_terry(square)
+        assert found == pytest.approx(strengths)
+        assert misfit(square, found) == pytest.approx(0, abs=1e-12)
+    square[0, 2] = square[2, 0] = NAN
+    assert bradley_terry(square) == pytest.approx([NAN, 0.5, -0.5], nan_ok=True)
+    assert np.isnan(bradley_terry(square_of([NAN], 2))).all()
     square = square_of([0.8, 0.2, 0.8], 3)
     found = bradley_terry(square)
-    assert found == pytest.approx(np.zeros(3), abs=1e-9)
-    assert misfit(square, found) == pytest.approx(0.3)
+    assert found == pytest.approx(np.zeros(3), abs=1e-9) and misfit(square, found) == pytest.approx(0.3)

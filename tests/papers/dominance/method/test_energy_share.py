@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ from torch import nn
 from torch.nn import functional
 
 from xai_lib import explainers, models
-from xai_lib.papers.dominance.method.energy import by_grad_cam, of_explainer, shares
+from xai_lib.papers.dominance.method import energy_share
+from xai_lib.papers.dominance.method.energy_share import by_grad_cam, of_explainer, shares
 from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble, of_classes, of_clusters
 
 N, SIZE, N_CLASSES = 12, 16, 5
@@ -42,11 +45,6 @@ def corner(x, _target, _index):
     return maps
 
 
-def mean_colour(x, _target, _index):
-    """A method that attends to bright pixels."""
-    return x.mean(1)
-
-
 @pytest.mark.parametrize("n", [6, 60])
 def test_a_method_that_looks_at_a_corner_favours_no_cluster(x, n):
     alike = of_clusters(torch.arange(N), torch.arange(N), n, seed=0, purpose="test")
@@ -77,52 +75,34 @@ def test_a_cluster_that_the_network_sees_alone_has_all_energy():
     assert shares(red_and_blue, x, torch.ones(12, dtype=torch.int64), explain)["relu"].isnan().all()
 
 
-def test_what_one_cluster_has_the_other_has_not(network, x):
-    one = mosaics_of()
-    other = Mosaics(one.images, ~one.first)
-    explain = by_grad_cam(network)
-    total = shares(one, x, targets(30), explain)["relu"] + shares(other, x, targets(30), explain)["relu"]
-    torch.testing.assert_close(total, torch.ones(30))
-
-
 @pytest.mark.parametrize("resized", [False, True], ids=["as they are", "resized"])
-def test_raw_energy_is_that_of_the_formulas(network, x, resized):
-    """Equations 3 to 6 with autograd, mosaic by mosaic."""
+def test_energy_is_that_of_the_formulas_and_of_pytorch_grad_cam(network, x, resized):
+    """Equations 3 to 7 with autograd, mosaic by mosaic; pytorch-grad-cam scales its maps to [0, 1]."""
     mosaics = mosaics_of()
-    expected = []
-    for images, first, label in zip(mosaics.images, mosaics.first, targets(30), strict=True):
-        mosaic = assemble(x[images][None], resized)
-        activations = network.backbone(mosaic)
-        logit = network.head(activations.mean((2, 3)))[0, label]
-        (gradient,) = torch.autograd.grad(logit, activations)
-        alpha = gradient.mean((2, 3), keepdim=True)
-        coarse = (alpha * activations).sum(1, keepdim=True).relu()
-        heat = functional.interpolate(coarse, mosaic.shape[2:], mode="bilinear")[0, 0]
-        quadrants = [half for row in heat.tensor_split(2) for half in row.tensor_split(2, dim=1)]
-        energy = torch.stack([quadrant.sum() for quadrant in quadrants])
-        expected.append(energy[first].sum() / energy.sum())
-    found = shares(mosaics, x, targets(30), by_grad_cam(network), resized=resized)["relu"]
-    assert found.std() > 0.05
-    torch.testing.assert_close(found, torch.stack(expected).detach(), rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize("resized", [False, True], ids=["as they are", "resized"])
-def test_equal_to_a_loop_with_pytorch_grad_cam(network, x, resized):
-    mosaics = mosaics_of()
-    images = assemble(x[mosaics.images], resized)
+    images, kept = assemble(x[mosaics.images], resized), (mosaics.images.clone(), mosaics.first.clone(), x.clone())
+    heats = {"relu": [], "min-max": []}
     with GradCAM(network, [network.default_layer()]) as library:
-        heats = np.concatenate(
-            [library(images[m : m + 1], [ClassifierOutputTarget(int(targets(30)[m]))]) for m in range(30)]
-        )
-    half = images.shape[-1] // 2
-    quadrants = [heats[:, a : a + half, b : b + half].sum((1, 2)) for a in (0, half) for b in (0, half)]
-    energy = np.stack(quadrants, 1)
-    expected = (energy * mosaics.first.numpy()).sum(1) / energy.sum(1)
-    found = shares(mosaics, x, targets(30), by_grad_cam(network), resized=resized, scalings=("min-max",))
-    np.testing.assert_allclose(found["min-max"], expected, rtol=0, atol=1e-5)
+        for mosaic, label in zip(images[:, None], targets(30).tolist()):
+            activations = network.backbone(mosaic)
+            logit = network.head(activations.mean((2, 3)))[0, label]
+            (gradient,) = torch.autograd.grad(logit, activations)
+            coarse = (gradient.mean((2, 3), keepdim=True) * activations).sum(1, keepdim=True).relu().detach()
+            heats["relu"].append(functional.interpolate(coarse, mosaic.shape[2:], mode="bilinear")[0, 0].numpy())
+            heats["min-max"].append(library(mosaic, [ClassifierOutputTarget(label)])[0])
+    half, first = images.shape[-1] // 2, mosaics.first.numpy()
+    found = shares(mosaics, x, targets(30), by_grad_cam(network), resized=resized, scalings=("relu", "min-max"))
+    for scaling, maps in heats.items():
+        maps = np.stack(maps)
+        quadrants = [maps[:, a : a + half, b : b + half].sum((1, 2)) for a in (0, half) for b in (0, half)]
+        expected = (np.stack(quadrants, 1) * first).sum(1) / np.sum(quadrants, 0)
+        np.testing.assert_allclose(found[scaling], expected, rtol=0, atol=1e-5)
+        assert found[scaling].std() > 0.05 and found[scaling].dtype == torch.float32
+    other = shares(Mosaics(mosaics.images, ~mosaics.first), x, targets(30), by_grad_cam(network), resized=resized)
+    torch.testing.assert_close(found["relu"] + other["relu"], torch.ones(30))  # what one has the other has not
+    assert all(torch.equal(a, b) for a, b in zip(kept, (mosaics.images, mosaics.first, x)))  # nothing is changed
 
 
-def test_min_max_takes_away_what_all_pixels_share(x):
+def test_min_max_comes_after_the_relu_and_takes_away_what_all_pixels_share(x):
     def explain(x, _target, _index):
         return corner(x, None, None).relu() + 2
 
@@ -132,56 +112,37 @@ def test_min_max_takes_away_what_all_pixels_share(x):
     raw = torch.where(mosaics.first, torch.tensor([3.0, 1, 0, 0]) + pixels / 2, 0).sum(1) / (4 + 2 * pixels)
     torch.testing.assert_close(found["relu"], raw)
     torch.testing.assert_close(found["min-max"], shares(mosaics, x, targets(6), corner)["relu"])
-
-
-def test_min_max_comes_after_the_relu(x):
-    found = shares(mosaics_of(), x, targets(30), mean_colour, scalings=("relu", "min-max"))
+    found = shares(mosaics, x, targets(6), lambda x, _target, _index: x.mean(1), scalings=("relu", "min-max"))
     torch.testing.assert_close(found["relu"], found["min-max"])
 
 
-@pytest.mark.parametrize("batch_size", [1, 7])
 @pytest.mark.parametrize("name", ["grad-cam", "random"])
-def test_the_batch_size_changes_nothing(network, x, name, batch_size):
-    explain = of_explainer(network, name)
+def test_mosaics_are_numbered_through_and_the_batch_size_changes_nothing(network, x, monkeypatch, name):
+    explain, asked = of_explainer(network, name), []
+
+    def remember(shown, target, index):
+        asked.append(index.tolist())
+        return explain(shown, target, index)
+
     whole = shares(mosaics_of(), x, targets(30), explain)["relu"]
-    parts = shares(mosaics_of(), x, targets(30), explain, batch_size=batch_size)["relu"]
-    assert whole.dtype == torch.float32 and whole.std() > 0
-    torch.testing.assert_close(parts, whole)
+    monkeypatch.setattr(energy_share, "_PIXELS_AT_ONCE", 1)  # eight mosaics then
+    torch.testing.assert_close(shares(mosaics_of(), x, targets(30), remember)["relu"], whole)
+    assert [len(index) for index in asked] == [8, 8, 8, 6] and [*itertools.chain(*asked)] == [*range(30)]
 
 
-def test_the_index_decides_what_a_random_method_draws(network, x):
-    explain = of_explainer(network, "random")
-    index = torch.arange(30) + 100
-    found = shares(mosaics_of(), x, targets(30), explain, index=index)["relu"]
-    back = torch.arange(29, -1, -1)
-    mosaics = mosaics_of()
-    turned = Mosaics(mosaics.images[back], mosaics.first[back])
-    assert torch.equal(shares(turned, x, targets(30), explain, index=index[back])["relu"][back], found)
-    assert not torch.equal(shares(mosaics, x, targets(30), explain)["relu"], found)
-
-
-def test_gradients_of_colours_count_by_the_largest(network, x):
-    target = targets(4)
+def test_a_method_is_asked_for_what_its_paper_explains_at_the_layer_named(network, x):
+    target, index = targets(4), torch.arange(4)
     gradient = explainers.get("gradient")(network, x[:4], score=explainers.class_score(target))
-    found = of_explainer(network, "gradient")(x[:4], target, torch.arange(4))
-    torch.testing.assert_close(found, gradient.abs().amax(1))
-
-
-def test_settings_and_layer_reach_the_explainer(network, x):
-    target = targets(4)
-    found = of_explainer(network, "eigen-cam", "backbone.block1", centred=True)(x[:4], target, torch.arange(4))
-    coarse = explainers.cams.eigen_cam(network, x[:4], layer="backbone.block1", centred=True, upsample=False)
+    found = of_explainer(network, "gradient")(x[:4], target, index)
+    torch.testing.assert_close(found, gradient.abs().amax(1))  # gradients of colours count by the largest
+    found = of_explainer(network, "eigen-cam", "backbone.block1")(x[:4], target, index)
+    coarse = explainers.cams.eigen_cam(network, x[:4], layer="backbone.block1", upsample=False)
     torch.testing.assert_close(found, explainers.cams.upsample(coarse.relu(), (SIZE, SIZE)))
-
-
-def test_a_method_is_asked_for_what_its_paper_explains(network, x):
     about = explainers.about("rise")
     assert about.explains != "logit"
-    target, index = targets(4), torch.arange(4)
-    found = of_explainer(network, "rise", n_masks=8)(x[:4], target, index)
-    score = explainers.of_class(target, about.explains)
-    expected = about.function(network, x[:4], score=score, seed=0, index=index, n_masks=8)
-    torch.testing.assert_close(found, expected)
+    found = of_explainer(network, "rise")(x[:1], target[:1], index[:1])
+    score = explainers.of_class(target[:1], about.explains)
+    torch.testing.assert_close(found, about.function(network, x[:1], score=score, seed=0, index=index[:1]))
 
 
 def test_focus_of_a_method_that_knows_the_class():
@@ -204,13 +165,6 @@ def test_a_map_without_energy_has_no_share(x):
         assert share[1::2].isnan().all() and not share[::2].isnan().any()
 
 
-def test_nothing_is_changed(network, x):
-    mosaics = mosaics_of()
-    before = mosaics.images.clone(), mosaics.first.clone(), x.clone()
-    shares(mosaics, x, targets(30), by_grad_cam(network), resized=True)
-    assert all(torch.equal(a, b) for a, b in zip(before, (mosaics.images, mosaics.first, x), strict=True))
-
-
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -218,13 +172,12 @@ def test_nothing_is_changed(network, x):
         ({"x": torch.zeros(N, 3, 8, 8, dtype=torch.uint8)}, "normalised images"),
         ({"target": torch.zeros(29, dtype=torch.int64)}, r"target as int64 \[30\]"),
         ({"target": torch.zeros(30)}, r"target as int64 \[30\]"),
-        ({"index": torch.zeros(29, dtype=torch.int64)}, r"index as int64 \[30\]"),
         ({"scalings": ("max",)}, "relu, min-max"),
         ({"scalings": ()}, "relu, min-max"),
         ({"explain": lambda x, _target, _index: x[:, 0, ::2, ::2]}, "one map a mosaic, of its size"),
         ({"mosaics": Mosaics(torch.empty(0, 4, dtype=torch.int64), torch.empty(0, 4, dtype=torch.bool))}, "at least 1"),
     ],
-    ids=["positions", "bytes", "too few", "floats", "index", "scaling", "no scaling", "small maps", "no mosaic"],
+    ids=["positions", "bytes", "too few", "floats", "scaling", "no scaling", "small maps", "no mosaic"],
 )
 def test_refuses_what_it_cannot_share_out(x, changes, message):
     given = {"mosaics": mosaics_of(), "x": x, "target": targets(30), "explain": corner} | changes

@@ -6,8 +6,8 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from xai_lib.papers.dominance.method.choice import by_gap, by_silhouette, choose
 from xai_lib.papers.dominance.method.clusters import kmeans
+from xai_lib.papers.dominance.method.number_of_clusters import by_gap, by_silhouette, choose
 
 
 def blobs(n_blobs, n=25, n_features=8, apart=6.0):
@@ -18,12 +18,9 @@ def blobs(n_blobs, n=25, n_features=8, apart=6.0):
 
 def silhouette_by_loops(features, assigned):
     """Rousseeuw 1987: (b - a) / max(a, b) of each image, 0 where it is alone in its cluster."""
-    away = torch.cdist(features.double(), features.double()).numpy()
-    values = []
+    away, values = torch.cdist(features.double(), features.double()).numpy(), []
     for i, own in enumerate(assigned.tolist()):
-        others = {
-            c: [away[i, j] for j in range(len(features)) if assigned[j] == c and j != i] for c in set(assigned.tolist())
-        }
+        others = {c: [away[i, j] for j in np.flatnonzero(assigned == c) if j != i] for c in set(assigned.tolist())}
         if not others[own]:
             values.append(0.0)
             continue
@@ -36,8 +33,7 @@ def silhouette_by_loops(features, assigned):
 @pytest.mark.parametrize("n_blobs", [3, 4])
 def test_both_find_the_number_of_clear_blobs(n_blobs):
     frame = choose(blobs(n_blobs), range(1, 7))
-    assert by_silhouette(frame) == n_blobs
-    assert by_gap(frame) == n_blobs
+    assert by_silhouette(frame) == by_gap(frame) == n_blobs
 
 
 def test_the_gap_can_say_that_there_are_no_clusters():
@@ -59,9 +55,8 @@ def test_the_gap_is_that_of_a_plain_computation_with_other_draws():
     features = blobs(3, n=20, n_features=4, apart=2.0) * torch.tensor([3.0, 1.0, 1.0, 0.3])
     frame = choose(features, (1, 2, 3), n_references=40)
     x = features.double().numpy()
-    centred = x - x.mean(0)
-    vt = np.linalg.svd(centred)[2]
-    turned = centred @ vt.T
+    vt = np.linalg.svd(x - x.mean(0))[2]
+    turned = (x - x.mean(0)) @ vt.T
     rng = np.random.default_rng(0)
     boxes = [rng.uniform(turned.min(0), turned.max(0), x.shape) @ vt + x.mean(0) for _ in range(40)]
     for row in frame.itertuples():
@@ -71,18 +66,14 @@ def test_the_gap_is_that_of_a_plain_computation_with_other_draws():
         assert row.gap_error == pytest.approx(error * math.sqrt(1 + 1 / 40), rel=0.35)
 
 
-def test_turned_features_have_the_same_gap():
+def test_turned_features_have_the_same_gap_and_more_features_than_images_have_one():
     features = blobs(3, n=15, n_features=4)
     turn = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(7))).Q
     straight, turned = (choose(x, (2, 3), n_references=20) for x in (features, features @ turn + 5))
     np.testing.assert_allclose(turned["silhouette"], straight["silhouette"], atol=1e-4)
     np.testing.assert_allclose(turned["gap"], straight["gap"], atol=0.1)
-
-
-def test_more_features_than_images():
     frame = choose(blobs(3, n=8, n_features=100), range(2, 5), n_references=3)
-    assert np.isfinite(frame.to_numpy()).all()
-    assert by_silhouette(frame) == 3
+    assert np.isfinite(frame.to_numpy()).all() and by_silhouette(frame) == 3
 
 
 def test_the_same_seed_gives_the_same_and_another_one_other_references():
@@ -93,14 +84,9 @@ def test_the_same_seed_gives_the_same_and_another_one_other_references():
 
 
 def rows(gaps, errors, silhouettes=None, start=2):
-    return pd.DataFrame(
-        {
-            "n_clusters": range(start, start + len(gaps)),
-            "silhouette": silhouettes or [0.0] * len(gaps),
-            "gap": gaps,
-            "gap_error": errors,
-        }
-    )
+    numbers = range(start, start + len(gaps))
+    columns = {"n_clusters": numbers, "silhouette": silhouettes or [0.0] * len(gaps), "gap": gaps, "gap_error": errors}
+    return pd.DataFrame(columns)
 
 
 @pytest.mark.parametrize(
@@ -120,13 +106,9 @@ def test_the_rule_of_the_gap(gaps, errors, expected):
     assert by_gap(rows(gaps, errors)[::-1]) == expected
 
 
-def test_a_number_without_the_next_one_cannot_be_chosen():
+def test_a_number_without_the_next_one_cannot_be_chosen_and_equal_silhouettes_give_the_smaller_one():
     frame = rows([0.9, 0.1, 0.5, 0.4], [0.0] * 4)
-    assert by_gap(frame) == 2
-    assert by_gap(frame.drop(index=1)) == 4
-
-
-def test_equal_silhouettes_give_the_smaller_number():
+    assert (by_gap(frame), by_gap(frame.drop(index=1))) == (2, 4)
     frame = rows([0.0] * 4, [0.0] * 4, [math.nan, 0.2, 0.3, 0.3], start=1)
     assert by_silhouette(frame) == by_silhouette(frame[::-1]) == 3
     with pytest.raises(ValueError, match=r"at least 2 clusters. Got none with a silhouette"):
@@ -134,13 +116,10 @@ def test_equal_silhouettes_give_the_smaller_number():
 
 
 @pytest.mark.parametrize("candidates", [(), (0, 2), (2, 3)], ids=["none", "zero", "too-many"])
-def test_candidates_out_of_range_are_refused(candidates):
+def test_candidates_out_of_range_and_no_reference_are_refused(candidates):
     features = torch.tensor([[0.0], [1.0], [1.0], [4.0]])
     with pytest.raises(ValueError, match=r"Expected candidates from 1 to 2, below the number of distinct images"):
         choose(features, candidates)
-    assert len(choose(features, (1, 2), n_references=2)) == 2
-
-
-def test_no_reference_is_refused():
     with pytest.raises(ValueError, match=r"n_references of at least 1. Got 0"):
-        choose(blobs(2), (2,), n_references=0)
+        choose(features, (2,), n_references=0)
+    assert len(choose(features, (1, 2), n_references=2)) == 2
