@@ -8,10 +8,18 @@ from torch.nn import functional
 from torchvision.models import googlenet, resnet50
 
 from xai_lib import models
-from xai_lib.papers.whole_output.method import explanation
+from xai_lib.papers.whole_output.method import contrastive_maps
 from xai_lib.papers.whole_output.method.base_maps import BASES, Base, base, maps
-from xai_lib.papers.whole_output.method.explanation import FINE, METHODS, explain
-from xai_lib.papers.whole_output.method.heatmaps import PERCENTILES, support
+from xai_lib.papers.whole_output.method.contrastive_maps import (
+    FINE,
+    METHODS,
+    PERCENTILES,
+    explain,
+    released_subtracted,
+    scout,
+    subtracted,
+    support,
+)
 
 ALL = (*METHODS, FINE)
 INDEX = torch.tensor([4, 9, 2])
@@ -19,6 +27,62 @@ CLUSTERS = [[[0, 1], [5], [2, 3, 4]], [[6, 2, 0]], [[3], [1, 4]]]
 settings = partial(base, layers=("coarse", "fine"), n_masks=40, n_samples=40)
 every_base = pytest.mark.parametrize("name", BASES)
 every_variant = pytest.mark.parametrize("variant", ["paper", "released"])
+
+
+OWN = torch.tensor([[3.0, -1.0], [0.5, 2.0]])
+REST = torch.tensor([[1.0, -4.0], [2.0, -2.0]])
+
+
+def test_contrasts_by_hand():
+    assert subtracted(OWN, REST).tolist() == [[2.0, 3.0], [0.0, 4.0]]
+    assert released_subtracted(OWN, torch.stack([REST, OWN, OWN])).tolist() == [[2.0, 3.0], [0.0, 4.0]]
+    assert released_subtracted(OWN, torch.stack([REST, REST])).tolist() == [[4.0, 6.0], [0.0, 8.0]]
+    assert scout(OWN, REST).tolist() == [[3.0, 0.0], [0.0, 4.0]]  # the rest's positive part is [[1, 0], [2, 0]]
+
+
+def test_maps_may_be_stacked_and_scout_takes_each_maps_own_maximum():
+    both = scout(torch.stack([OWN, OWN]), torch.stack([REST, 10 * REST]))
+    assert torch.equal(both, torch.stack([scout(OWN, REST), 10 * scout(OWN, REST)]))
+    generator = torch.Generator().manual_seed(0)
+    own, rivals = torch.randn(2, 3, 5, 4, generator=generator), torch.randn(2, 3, 6, 5, 4, generator=generator)
+    both = released_subtracted(own, rivals)
+    assert both.shape == own.shape and torch.equal(both[1, 2], released_subtracted(own[1, 2], rivals[1, 2]))
+
+
+def test_support_of_the_paper_is_what_is_positive():
+    cluster_map = torch.tensor([[0.0, 1e-6], [2.0, 4.0]])
+    assert support(cluster_map, "paper", "rise").tolist() == [[False, True], [True, True]]
+    assert support(cluster_map, "paper", "rise", epsilon=0.5).tolist() == [[False, False], [False, True]]
+    for variant in ("paper", "released"):
+        assert not support(torch.zeros(3, 4, 4), variant, "lime").any()
+
+
+@pytest.mark.parametrize(
+    ("base", "percent"), [("grad-cam", 50), ("excitation-backprop", 60), ("rise", 70), ("lime", 85)]
+)
+def test_support_as_released_lies_above_a_percentile_and_never_where_the_map_is_zero(base, percent):
+    maps = torch.randn(3, 9, 11, generator=torch.Generator().manual_seed(0)).relu()
+    for one, where in zip(maps.numpy(), support(maps, "released", base).numpy()):
+        assert np.array_equal(where, one > np.percentile(one, percent))
+    assert PERCENTILES[base] == percent
+    cluster_map = torch.zeros(10, 10)
+    cluster_map[0, :3] = 1
+    assert torch.equal(support(cluster_map, "released", base), cluster_map > 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("ours", "rise"), r"Expected variant as 'paper' or 'released'. Got 'ours'"),
+        (("paper", "shap"), r"Expected base as one of grad-cam, .*Got 'shap'"),
+        (("paper", "rise", -0.1), "Expected epsilon as a share"),
+        (("paper", "rise", 1.0), "Expected epsilon as a share"),
+    ],
+)
+def test_other_words_and_numbers_have_no_support(words, said):
+    variant, base, *epsilon = words
+    with pytest.raises(ValueError, match=said):
+        support(OWN, variant, base, **({"epsilon": epsilon[0]} if epsilon else {}))
 
 
 def by_loop(network, image, clusters, stages):
@@ -72,16 +136,15 @@ def test_all_methods_equal_a_plain_loop(network, images):
             assert expected.any()
 
 
-def test_classes_are_ranked_by_probability(network, images):
+def test_classes_are_ranked_by_probability_and_equally_probable_ones_by_number(network, images):
     probabilities = network(images).softmax(1).detach()
     outputs = explain(network, images, CLUSTERS, base=settings("grad-cam"), index=INDEX)
     for clusters, output, p in zip(CLUSTERS, outputs, probabilities):
         assert output.clusters == clusters
         assert output.classes == sorted(itertools.chain(*clusters), key=lambda label: -float(p[label]))
         torch.testing.assert_close(output.probabilities, p[output.classes])
-
-
-def test_equally_probable_classes_are_ranked_by_number(network, images):
+        for k, label in enumerate(output.classes):
+            assert torch.equal(output.class_map("swox", label), output.class_maps["swox"][k])
     network.head.weight.data[:] = network.head.weight.data[0]
     network.head.bias.data[:] = 0
     (output,) = explain(network, images[:1], [[[5, 3], [4]]], base=settings("grad-cam"), index=INDEX[:1])
@@ -139,18 +202,12 @@ def test_one_top_class_has_nothing_to_be_contrasted_with(network, images, name, 
 def test_images_are_explained_as_if_alone(network, images, name, variant):
     explained = partial(explain, network, base=settings(name), variant=variant, methods=ALL)
     together = explained(images, CLUSTERS, index=INDEX)
+    other = explained(images, [[[0, 4, 6], [1, 2], [3, 5]], *CLUSTERS[1:]], index=INDEX)  # of the first image
     for b, output in enumerate(together):
         (alone,) = explained(images[b : b + 1], CLUSTERS[b : b + 1], index=INDEX[b : b + 1])
         assert_same(output, alone)
-
-
-@every_base
-def test_groups_of_other_images_change_nothing(network, images, name):
-    explained = partial(explain, network, images, base=settings(name), methods=ALL, index=INDEX)
-    before = explained([[[0, 1]], *CLUSTERS[1:]])
-    after = explained([[[0, 4, 6], [1, 2], [3, 5]], *CLUSTERS[1:]])
-    for one, other in zip(before[1:], after[1:]):
-        assert_same(one, other)
+        if b:
+            assert_same(output, other[b])
 
 
 @every_base
@@ -220,19 +277,16 @@ def test_a_stage_that_is_not_needed_is_not_computed(network, images, monkeypatch
         called.append(stage)
         return maps(model, x, base, stage, groups, **keywords)
 
-    monkeypatch.setattr(explanation, "maps", spy)
+    monkeypatch.setattr(contrastive_maps, "maps", spy)
     chosen = Base("grad-cam", {"layer": "coarse"}, {"layer": second}, "none")
     outputs = explain(network, images, CLUSTERS, base=chosen, methods=methods, index=INDEX)
     assert called == stages
     assert list(outputs[0].class_maps) == list(methods)
 
 
-def test_the_same_settings_in_both_stages_give_the_same_maps(network, images):
+def test_stages_of_the_same_settings_share_their_maps_and_another_seed_draws_other_masks(network, images):
     for output in explain(network, images, CLUSTERS, base=settings("lime"), methods=ALL, index=INDEX):
         assert torch.equal(output.class_maps[FINE], output.class_maps["cwox-1sa"])
-
-
-def test_another_seed_draws_other_masks(network, images):
     explained = partial(explain, network, images, CLUSTERS, base=settings("rise"), index=INDEX)
     first, same, other = explained(seed=1), explained(seed=1), explained(seed=2)
     assert torch.equal(first[0].class_maps["swox"], same[0].class_maps["swox"])
