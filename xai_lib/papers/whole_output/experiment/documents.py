@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 
 from xai_lib import files
-from xai_lib.data import Split, StreamedSplit
+from xai_lib.data import Split
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import latent_tree
 from xai_lib.papers.whole_output.method import clusters, documents, stability
@@ -63,9 +63,7 @@ class Corpus:
 
 
 @stage("documents", version=1)
-def find_documents(
-    folder: Path, *, network: Subject, images: Split | StreamedSplit, cumulative: float, device: torch.device
-) -> None:
+def find_documents(folder: Path, *, network: Subject, images: Split, cumulative: float, device: torch.device) -> None:
     """The top classes of images, uncapped."""
     batches = (images.normalise(batch.images.to(device)) for batch in images.batches(_BATCH))
     found = documents.of_network(network.network, batches, cumulative=cumulative)
@@ -103,7 +101,7 @@ def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, see
     files.write_json(folder / "clusterings.json", partitions)
 
 
-def corpus_of_network(run: Settings, network: Subject, images: Split | StreamedSplit, label: str) -> Corpus:
+def corpus_of_network(run: Settings, network: Subject, images: Split, label: str) -> Corpus:
     """The top classes of images, which need not be those that are explained; found once they are asked for."""
     cell = find_documents.cell(network=network, images=images, cumulative=documents.CUMULATIVE, device=run.device)
 

@@ -12,7 +12,7 @@ import torch
 from tqdm import tqdm
 
 from xai_lib import files, models
-from xai_lib.data import Split, StreamedSplit
+from xai_lib.data import Split
 from xai_lib.explainers.subject import Subject
 from xai_lib.forward import images_at_once
 from xai_lib.papers.whole_output import latent_tree
@@ -66,7 +66,7 @@ class ExplainedNetwork:
         return self.model or f"seed {self.subject.seed}"
 
     @property
-    def chunks(self) -> list[Split | StreamedSplit]:
+    def chunks(self) -> list[Split]:
         """The images that are explained, a cell's worth at a time."""
         return _pieces(self.subject.images, _CHUNK)
 
@@ -76,7 +76,7 @@ def score(
     folder: Path,
     *,
     network: Subject,
-    images: Split | StreamedSplit,
+    images: Split,
     part: str,
     clusters: Cell,
     bases: Sequence[Base],
@@ -151,7 +151,7 @@ def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
     ]
 
 
-def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split | StreamedSplit) -> Cell:
+def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Cell:
     """The scores of a chunk of images."""
     run, compared = study.run, part == "clusterings"
     again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
@@ -205,17 +205,17 @@ def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _batches(images: Split | StreamedSplit) -> list[Split | StreamedSplit]:
+def _batches(images: Split) -> list[Split]:
     first = images.subset([0]).materialised()
     at_once = images_at_once(first.images, cpu=_PIXELS_AT_ONCE, gpu=_PIXELS_AT_ONCE, least=1)
     return _pieces(images, at_once)
 
 
-def _pieces(images: Split | StreamedSplit, n: int) -> list[Split | StreamedSplit]:
+def _pieces(images: Split, n: int) -> list[Split]:
     return [images.subset(list(range(first, min(first + n, len(images))))) for first in range(0, len(images), n)]
 
 
-def _listed(outputs: Outputs, images: Split | StreamedSplit) -> pd.DataFrame:
+def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
     rows = zip(outputs.top, outputs.clusters, outputs.probabilities.cpu(), strict=True)
     columns = [
         {

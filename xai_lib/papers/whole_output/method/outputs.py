@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from xai_lib.data import Split, StreamedSplit, planted
+from xai_lib.data import Split, planted
 from xai_lib.papers.whole_output.method.clusters import Partition, confusion_clusters
 from xai_lib.papers.whole_output.method.documents import top_classes
 
@@ -47,9 +47,7 @@ class Outputs:
         return Outputs(self.network, *tensors, top, clusters, differing, look_alike)
 
 
-def outputs_of(
-    network: nn.Module, images: Split | StreamedSplit, partition: Sequence[Sequence[int]], device: torch.device
-) -> Outputs:
+def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[int]], device: torch.device) -> Outputs:
     """Run a network, on ``device``: the top classes of some images, K = min(5, as many as have more than 0.95) (§5).
 
     Their confusion clusters are those of ``partition``; ValueError as :func:`confusion_clusters`.

@@ -1,0 +1,133 @@
+"""How a map's energy in a mosaic is shared between two clusters: d of a mosaic (dominance paper §3.3-3.4, Eq. 3-7)."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib import explainers
+from xai_lib.explainers import cams, normalise
+from xai_lib.explainers.adapter import raw_maps
+from xai_lib.forward import images_at_once
+from xai_lib.metrics.mosaics import focus
+from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
+
+# (mosaics [B,3,h,w] normalised, target int64 [B], index int64 [B]) -> maps [B,h,w]; negative values do not count.
+Explain = Callable[[Tensor, Tensor, Tensor], Tensor]
+Scaling = Literal["relu", "min-max"]
+
+_PIXELS_AT_ONCE = {"cpu": 1 << 17, "gpu": 1 << 22}  # of mosaics in one call: on a processor 32 of four 32-pixel images
+
+
+def shares(
+    mosaics: Mosaics,
+    x: Tensor,
+    target: Tensor,
+    explain: Explain,
+    *,
+    resized: bool = False,
+    scalings: Sequence[Scaling] = ("relu",),
+) -> dict[Scaling, Tensor]:
+    """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d.
+
+    If the first group is the target's images and the second is of other classes, it is Focus.
+
+    Args:
+        mosaics: M mosaics of the images in x.
+        x: normalised images, float [N,3,H,W]; all is computed on their device.
+        target: class explained in each mosaic, int64 [M].
+        explain: gives the maps of mosaics, of the mosaics' size, and is told their numbers from 0; see
+            :func:`by_grad_cam`.
+        resized: scale the mosaics to the size of one image first.
+        scalings: how maps are scaled first. "relu" leaves them as they are but for negative values, which count as 0:
+            raw energy. "min-max" scales what is left of each map to [0, 1], pytorch-grad-cam's default; a share then
+            changes only where a map's lowest value lies above 0.
+
+    Returns:
+        For each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value.
+
+    Raises:
+        TypeError, ValueError: if a type, shape or length is not this, a scaling is another word, or a map has an odd
+            size.
+
+    Example:
+        >>> from xai_lib.papers.dominance.method.mosaics import of_pairs
+        >>> bright_and_dark = torch.tensor([3.0, 1.0])[:, None, None, None].expand(2, 3, 8, 8)
+        >>> six = of_pairs(torch.tensor([0]), torch.tensor([1]))
+        >>> shares(six, bright_and_dark, torch.zeros(6, dtype=torch.int64), lambda x, target, index: x.mean(1))["relu"]
+        tensor([0.7500, 0.7500, 0.7500, 0.7500, 0.7500, 0.7500])
+    """
+    _check(mosaics, x, target, scalings)
+    found: dict[Scaling, list[Tensor]] = {scaling: [] for scaling in scalings}
+    whole = (mosaics.images, mosaics.first, target.to(x.device), torch.arange(len(mosaics), device=x.device))
+    for images, first, classes, numbers in zip(*(part.split(_at_once(x, resized)) for part in whole), strict=True):
+        shown = assemble(x[images.to(x.device)], resized)
+        maps = explain(shown, classes, numbers)
+        if maps.shape != (len(shown), *shown.shape[2:]):
+            raise ValueError(
+                f"Expected explain to return one map a mosaic, of its size, {[len(shown), *shown.shape[2:]]}. "
+                f"Got shape {list(maps.shape)}."
+            )
+        for scaling, parts in found.items():
+            scaled = normalise.relu(maps) if scaling == "relu" else normalise.min_max(normalise.relu(maps))
+            parts.append(focus(scaled, first))
+    return {scaling: torch.cat(parts).cpu() for scaling, parts in found.items()}
+
+
+def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Explain:
+    """Grad-CAM of the target's logit as the paper has it (Eq. 3-4): ReLU on the layer's grid, then upsampled.
+
+    The 1/Z of Equation 3 and the 1/K of ours scale a whole map and leave the shares as they are.
+    """
+    return of_explainer(model, "grad-cam", layer)
+
+
+def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = None) -> Explain:
+    """An explainer by name as :func:`shares` wants it: what of the target the method's own paper explains.
+
+    Maps on a layer's grid lose their negative values there and are then upsampled; gradients of colours become the
+    largest absolute value; random explainers draw with seed 0.
+
+    Args:
+        model: the network, images [B,3,H,W] of any size -> logits [B,C].
+        name: of a registered explainer that needs no settings.
+        layer: a module, its dotted name, or None for the model's default layer.
+
+    Raises:
+        ValueError: if no explainer has that name.
+    """
+    on_layer = explainers.about(name).on_layer
+
+    def explain(x: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        maps = raw_maps(model, name, x, target, index, layer=layer)
+        if maps.ndim == x.ndim:
+            maps = normalise.reduce_colours(maps)
+        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if on_layer else maps
+
+    return explain
+
+
+def _at_once(x: Tensor, resized: bool) -> int:
+    """Mosaics in one call; each has the pixels of four images, or of one."""
+    return images_at_once(x, **{where: n // (1 if resized else 4) for where, n in _PIXELS_AT_ONCE.items()})
+
+
+def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str]) -> None:
+    if len(mosaics) == 0:
+        raise ValueError("Expected at least 1 mosaic. Got none.")
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
+        got = f"{x.dtype} with shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+        raise ValueError(f"Expected x as normalised images, a float tensor [N,3,H,W]. Got {got}.")
+    if mosaics.images.min() < 0 or mosaics.images.max() >= len(x):
+        raise ValueError(
+            f"Expected mosaics of positions 0 to {len(x) - 1}, those of x. "
+            f"Got {int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x."
+        )
+    if target.dtype != torch.int64 or target.shape != (len(mosaics),):
+        raise ValueError(
+            f"Expected target as int64 [{len(mosaics)}], one a mosaic. "
+            f"Got {target.dtype} with shape {list(target.shape)}."
+        )
+    if not scalings or not set(scalings) <= set(get_args(Scaling)):
+        raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")

@@ -1,0 +1,106 @@
+"""How many clusters a class's images have: two answers beside P, which the dominance paper sets beforehand."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.metrics import pairwise_distances, silhouette_score
+from torch import Tensor
+
+from xai_lib.papers.dominance.method.clusters import best_of_starts, checked
+from xai_lib.randomness import uniform
+
+
+def choose(
+    features: Tensor, candidates: Sequence[int] = range(2, 11), *, n_references: int = 10, seed: int = 0
+) -> pd.DataFrame:
+    """How well each number of clusters fits: the mean silhouette and the gap statistic; more is better in both.
+
+    The gap (Tibshirani, Walther & Hastie 2001) is how much smaller the logarithm of the squared distances to the
+    cluster means is than where there are no clusters: in as many images drawn uniformly from the box around the
+    images that is aligned with their principal components (their reference "b").
+
+    Args:
+        features: float [N,D] of a class's images.
+        candidates: numbers of clusters, each at least 1 and below the number of distinct images. The gap can speak
+            for 1, that is for no clusters; the silhouette is NaN there.
+        n_references: B, how many times the reference is drawn, at least 1.
+        seed: of k-means and of the references.
+
+    Returns:
+        One row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
+        sd·sqrt(1 + 1/B).
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a candidate is out of
+            range, or `n_references` is below 1.
+    """
+    values = checked(features)
+    n_distinct = len(values.unique(dim=0))
+    if not candidates or not all(1 <= k < n_distinct for k in candidates):
+        raise ValueError(
+            f"Expected candidates from 1 to {n_distinct - 1}, below the number of distinct images. "
+            f"Got {list(candidates)}."
+        )
+    if n_references < 1:
+        raise ValueError(f"Expected n_references of at least 1. Got {n_references}.")
+    distances = pairwise_distances(values.numpy())
+    found = [best_of_starts(values.numpy(), k, seed) for k in candidates]
+    # The references get as many starts: with one each, their worse clusters would widen the gap by about s_k / 2.
+    drawn = [
+        [best_of_starts(reference, k, seed).inertia_ for k in candidates]
+        for reference in _references(values, n_references, seed)
+    ]
+    log_drawn = np.log(drawn)  # [B, candidates]
+    return pd.DataFrame(
+        {
+            "n_clusters": list(candidates),
+            "silhouette": [_silhouette(distances, clusters.labels_) for clusters in found],
+            "gap": log_drawn.mean(axis=0) - np.log([clusters.inertia_ for clusters in found]),
+            "gap_error": log_drawn.std(axis=0) * np.sqrt(1 + 1 / n_references),
+        }
+    )
+
+
+def by_silhouette(frame: pd.DataFrame) -> int:
+    """The number of clusters of the highest silhouette, the smallest of equal ones (Rousseeuw 1987).
+
+    Args:
+        frame: as :func:`choose` returns it.
+
+    Raises:
+        ValueError: if no row has a silhouette.
+    """
+    ordered = frame.dropna(subset="silhouette").sort_values("n_clusters")
+    if ordered.empty:
+        raise ValueError("Expected a candidate of at least 2 clusters. Got none with a silhouette.")
+    return int(ordered.loc[ordered["silhouette"].idxmax(), "n_clusters"])
+
+
+def by_gap(frame: pd.DataFrame) -> int | None:
+    """The smallest k with gap(k) ≥ gap(k+1) - s(k+1) (Tibshirani, Walther & Hastie 2001), or None if no k has it.
+
+    Args:
+        frame: as :func:`choose` returns it; a k without k+1 in the frame cannot be chosen.
+    """
+    rows = frame.set_index("n_clusters").sort_index()
+    needed = (rows["gap"] - rows["gap_error"]).rename(lambda k: k - 1).reindex(rows.index)
+    enough = rows.index[rows["gap"] >= needed]
+    return int(enough[0]) if len(enough) else None
+
+
+def _silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
+    return float(silhouette_score(distances, labels, metric="precomputed")) if labels.any() else float("nan")
+
+
+def _references(values: Tensor, n: int, seed: int) -> Iterator[np.ndarray]:
+    """Images [N,rank] drawn n times from the box, as coordinates along the principal components from its corner.
+
+    Nothing is turned or moved back into features, as distances stay the same.
+    """
+    centred = values - values.mean(0)
+    coordinates = centred @ torch.linalg.svd(centred, full_matrices=False).Vh.T
+    extent = coordinates.amax(0) - coordinates.amin(0)
+    for b in range(n):
+        yield (extent * uniform(seed, torch.arange(len(values)), f"gap reference {b}", (len(extent),))).numpy()

@@ -1,0 +1,216 @@
+"""Is a cluster that dominates little also one that has few training images? (Dominance paper §4, Figures 4-5.)
+
+A ``table`` here has one row a cluster: ``label`` (the class), ``seed`` (of the training), ``cluster``, ``dominance``
+and at least one column of shares, whose name is the argument ``share``. A cluster without a dominance or a share (NaN)
+is left out. A missing column, a cluster that is there twice, or an infinite number raises a ValueError.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import stats
+
+from xai_lib import randomness
+from xai_lib.statistics.intervals import check_columns
+
+_ROUNDING = 1e-9  # correlations of few ranks take few values: equal ones must count as equal
+
+
+@dataclass(frozen=True, eq=False)
+class Permutation:
+    """A mean correlation in [-1, 1], its two-sided p-value, and the same mean of every random deal, [n]."""
+
+    value: float
+    p_value: float
+    draws: np.ndarray
+
+
+def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int], n_clusters: int) -> pd.DataFrame:
+    """How large the clusters of one class are among its training and its evaluation images (§4).
+
+    The paper gives the raw share of the training images. Where both parts are drawn alike, a cluster that is small in
+    one is small in the other, so the raw share also says how small a cluster is; ``representation`` does not.
+
+    Args:
+        assigned_training: nearest cluster of each training image, int [Nt].
+        assigned_evaluation: cluster of each evaluation image, int [Ne].
+        n_clusters: number of clusters, P.
+
+    Returns:
+        P rows: cluster, training, evaluation (numbers of images), training_share, evaluation_share (in [0, 1], each
+        adds up to 1), representation (training_share / evaluation_share: 1 is as frequent in training as in evaluation,
+        less is rarer).
+
+    Raises:
+        ValueError: without training images, for a cluster without an evaluation image, or one not in 0 to P - 1.
+
+    Example:
+        >>> shares([0, 0, 0, 1], [0, 1], 2)["representation"].tolist()
+        [1.5, 0.5]
+    """
+    training = _sizes(assigned_training, n_clusters, "assigned_training")
+    evaluation = _sizes(assigned_evaluation, n_clusters, "assigned_evaluation")
+    if not training.sum():
+        raise ValueError("Expected at least one training image. Got none: a share of none is undefined.")
+    if not evaluation.all():
+        raise ValueError(
+            f"Expected evaluation images in each of {n_clusters} clusters. Got none in cluster "
+            f"{np.flatnonzero(evaluation == 0)[0]}: cluster the evaluation images, then assign the training images."
+        )
+    training_share, evaluation_share = training / training.sum(), evaluation / evaluation.sum()
+    return pd.DataFrame(
+        {
+            "cluster": np.arange(n_clusters),
+            "training": training,
+            "evaluation": evaluation,
+            "training_share": training_share,
+            "evaluation_share": evaluation_share,
+            "representation": training_share / evaluation_share,
+        }
+    )
+
+
+def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
+    """Spearman's correlation of dominance and share over the clusters of each class and seed.
+
+    Returns:
+        One row a class and seed: label, seed, correlation (in [-1, 1], positive where clusters with few images
+        dominate little; NaN below two clusters or where all have one dominance or one share), n_clusters.
+
+    Example:
+        >>> table = pd.DataFrame({"label": "cat", "seed": 0, "cluster": range(3), "dominance": [0.6, 0.5, 0.4]})
+        >>> correlations(table.assign(training_share=[0.5, 0.3, 0.2]), "training_share")["correlation"].round(6).item()
+        1.0
+    """
+    rows = [
+        (label, seed, _product(_standard(group["dominance"]), _standard(group[share])), len(group))
+        for label, seed, group in _classes(table, share)
+    ]
+    return pd.DataFrame(rows, columns=["label", "seed", "correlation", "n_clusters"])
+
+
+def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: int = 0) -> Permutation:
+    """Is the mean of :func:`correlations`, over seeds and then over classes, further from 0 than chance takes it?
+
+    Chance deals a class's shares to its clusters anew. One deal serves all seeds of a class, cluster by cluster in the
+    order of their shares: networks that saw the same images have much the same clusters and are no separate evidence.
+    With a deal for each seed, two that agree in everything would pass for significant in 17 % of cases, not in 5 %.
+
+    Args:
+        table: one row a cluster, see above.
+        share: the column of shares.
+        n: number of deals.
+        seed: another seed, other deals.
+
+    Returns:
+        ``p_value`` is (1 + deals as far from 0 as the value) / (n + 1); NaN, as the value is, where no class has a
+        correlation. A class or seed without one is left out.
+    """
+    found, dealt = {}, {}
+    for label, _, group in _classes(table, share):
+        group = group.sort_values(share, kind="stable")
+        dominance, ranks = _standard(group["dominance"]), _standard(group[share])
+        correlation = _product(dominance, ranks)
+        if not math.isnan(correlation):
+            found.setdefault(label, []).append(correlation)
+            dealt.setdefault(label, []).append(ranks[_deals(seed, n, label, len(group))] @ dominance)
+    if not found:
+        return Permutation(math.nan, math.nan, np.full(n, math.nan))
+    value = float(np.mean([np.mean(of_class) for of_class in found.values()]))
+    draws = np.mean([np.mean(of_class, axis=0) for of_class in dealt.values()], axis=0)
+    as_far = int((np.abs(draws) >= abs(value) - _ROUNDING).sum())
+    return Permutation(value, (1 + as_far) / (n + 1), draws)
+
+
+def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
+    """The paper's claim in its own words: is the least dominant cluster the one with the fewest training images (§4)?
+
+    Returns:
+        One row a class and seed: label, seed, least_dominant and fewest (clusters; of several, the first number), same
+        (bool), share_of_least (the share of the least dominant one), chance (1 / P, how often the two would be the
+        same by luck). A class with no cluster left has no row.
+    """
+    rows = []
+    for label, seed, group in _classes(table, share):
+        if group.empty:
+            continue
+        lowest, fewest = group.loc[group["dominance"].idxmin()], group.loc[group[share].idxmin()]
+        pair = int(lowest["cluster"]), int(fewest["cluster"])
+        rows.append((label, seed, *pair, pair[0] == pair[1], float(lowest[share]), 1 / len(group)))
+    columns = ["label", "seed", "least_dominant", "fewest", "same", "share_of_least", "chance"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def at_chance(found: pd.DataFrame) -> float:
+    """Exact two-sided p-value of the number of classes that are ``same`` against luck: a binomial test.
+
+    Args:
+        found: rows of :func:`least`, one a class: of one seed. Chances may differ between classes.
+
+    Returns:
+        The probability, in (0, 1], of all numbers of classes that are no likelier than the one found. NaN without rows.
+
+    Raises:
+        ValueError: if a class is there twice; seeds of one class are not independent.
+
+    Example:
+        >>> at_chance(pd.DataFrame({"label": ["cat", "dog"], "same": [True, True], "chance": [0.5, 0.25]}))
+        0.125
+    """
+    check_columns(found, ["label", "same", "chance"])
+    if found["label"].duplicated().any():
+        raise ValueError("Expected one row a class. Got several: select a seed, for example found[found.seed == 0].")
+    if found.empty:
+        return math.nan
+    # of 0, 1, … classes
+    probability = reduce(np.convolve, [[1 - chance, chance] for chance in found["chance"]], np.ones(1))
+    observed = probability[int(found["same"].sum())]
+    return min(1.0, float(probability[probability <= observed * (1 + _ROUNDING)].sum()))
+
+
+def _sizes(assigned: Sequence[int], n_clusters: int, name: str) -> np.ndarray:
+    """Number of images in each cluster, int64 [P]."""
+    assigned = np.asarray(assigned)
+    if not assigned.size:
+        return np.zeros(n_clusters, dtype=np.int64)
+    if assigned.ndim != 1 or not np.issubdtype(assigned.dtype, np.integer):
+        raise ValueError(f"Expected {name} as integers [N]. Got {assigned.dtype} with shape {assigned.shape}.")
+    if assigned.min() < 0 or assigned.max() >= n_clusters:
+        raise ValueError(
+            f"Expected clusters in 0 to {n_clusters - 1} in {name}. Got {assigned.min()} to {assigned.max()}."
+        )
+    return np.bincount(assigned, minlength=n_clusters)
+
+
+def _classes(table: pd.DataFrame, share: str) -> Iterator[tuple[object, object, pd.DataFrame]]:
+    """Label, seed and the clusters that have both numbers, sorted by cluster, of each class and seed."""
+    check_columns(table, ["label", "seed", "cluster", "dominance", share])
+    if table.duplicated(["label", "seed", "cluster"]).any():
+        raise ValueError("Expected one row for each label, seed and cluster. Got several: select rows first.")
+    if np.isinf(table[["dominance", share]].to_numpy(float)).any():
+        raise ValueError(f"Expected finite numbers or NaN as dominance and {share}. Got infinite ones.")
+    for (label, seed), group in table.sort_values("cluster").groupby(["label", "seed"], sort=True, observed=True):
+        yield label, seed, group.dropna(subset=["dominance", share]).reset_index(drop=True)
+
+
+def _standard(values: pd.Series) -> np.ndarray:
+    """Mid-ranks [P] with mean 0 and length 1, so that Spearman's correlation is a product; NaN if all are tied."""
+    ranks = stats.rankdata(values)
+    centred = ranks - ranks.mean() if len(ranks) else ranks
+    length = np.linalg.norm(centred)
+    return centred / length if length else np.full(len(ranks), math.nan)
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b) if len(a) else math.nan
+
+
+def _deals(seed: int, n: int, label: object, n_clusters: int) -> np.ndarray:
+    """Random orders of a class's clusters, int64 [n, P]: the same for all of its seeds."""
+    keys = randomness.uniform(seed, torch.arange(n), f"dominance/shares of {label}", (n_clusters,))
+    return keys.argsort(dim=1, stable=True).numpy()
