@@ -215,7 +215,3 @@ def test_a_network_that_cannot_be_explained_here_is_refused_before_it_runs(netwo
     with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
         one_image.explain_output(network, picture)
     assert pretrained.state_digest(network) == before  # statistics of batch normalisation as well
-    with pytest.raises(ValueError, match="leave out the softmax"):
-        one_image.explain_output(nn.Sequential(network, nn.Softmax(1)).eval(), picture)
-    with pytest.raises(ValueError, match=r"Expected the model to take images \[1, 3, 8, 8\]"):
-        one_image.explain_output(nn.Sequential(nn.Flatten(), nn.Linear(768, 4)).eval(), torch.zeros(3, 8, 8))

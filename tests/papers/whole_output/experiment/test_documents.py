@@ -133,18 +133,16 @@ def test_a_file_in_the_authors_format_is_read_when_its_key_is_taken_from_its_con
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("content", "message"),
     [
-        ("a.json", b'{"a": [1', r"Expected .*a\.json to hold a JSON object"),
-        ("a.json", b'{"a": ["cat"]}', "class indices"),
-        ("a.json.gz", b'{"a": [1]}', "to be a gzip file"),
-        ("a.json", b'{"a": [1], "b": [5, 6, 0]}', r"Expected classes from 0 to 5, .* in .*a\.json\. Got 6"),
+        ('{"a": [1', r"Expected .*a\.json to hold a JSON object"),
+        ('{"a": [1], "b": [5, 6, 0]}', r"Expected classes from 0 to 5, .* in .*a\.json\. Got 6"),
     ],
 )
-def test_a_bad_file_is_refused_at_once(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
+def test_a_bad_file_is_refused_at_once(tmp_path, content, message):
+    (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=message):
-        corpus_of_file(tmp_path / name, NAMES, "a label")
+        corpus_of_file(tmp_path / "a.json", NAMES, "a label")
 
 
 def test_names_of_classes_are_those_of_imagenets_index(tmp_path):

@@ -224,10 +224,3 @@ def test_the_latent_of_a_label_alone_is_the_label():
     of_labels = find_islands(corpus)
     assert [island.labels for island in of_labels] == [[0], [1]]
     assert [on.tolist() for on in assigned(corpus, of_labels).documents] == [[0, 2], []]
-
-
-def test_wrong_documents():
-    with pytest.raises(ValueError, match="labels in 0 to 1"):
-        fit_islands([[0, 2]], 2)
-    with pytest.raises(ValueError, match="at least one document"):
-        fit_islands([], 2)

@@ -111,10 +111,6 @@ def scores_of_pair(shown, maps, label, others, number, variant="paper"):
     return scores(*arguments, index=INDEX, compared=compared, steps=STEPS, variant=variant)
 
 
-def image_of(images, number):
-    return images[INDEX.tolist().index(number)]
-
-
 def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(shown, another):
     frame = score(shown, bases(), observed_by=another)
     assert tuple(frame.columns) == ("index", "class", "rivals", "value", "base", "method", "metric")
@@ -237,16 +233,11 @@ def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observ
     accuracy, margin = by_key(frame, "matching-accuracy"), by_key(frame, "matching-margin")
     assert len(accuracy) == len(margin) == 4 * 5
     for (number, a, b), method in itertools.product([(4, 0, 1), (4, 2, 3), (9, 6, 2), (2, 1, 4)], (*METHODS, FINE)):
-        logits = []
-        for label in (a, b):
-            heat = maps[number, method, label]
-            kept = image_of(shown.x, number) * (heat >= heat.max() / 2)
-            with torch.no_grad():
-                logits.append(another(kept[None])[0] if heat.max() > 0 else torch.full((N_CLASSES,), torch.nan))
-        expected = float(logits[0][a] - logits[0][b] - (logits[1][a] - logits[1][b]))
-        key = (number, a, "grad-cam", method)
-        assert margin[key] == pytest.approx(expected, rel=1e-3, abs=1e-5, nan_ok=True)
-        assert accuracy[key] == pytest.approx(float((np.sign(expected) + 1) / 2), nan_ok=True)
+        both = torch.stack([maps[number, method, label] for label in (a, b)])[None]
+        image = torch.tensor([INDEX.tolist().index(number)])
+        expected, key = plain(another, shown.x, image, both, torch.tensor([[a, b]])), (number, a, "grad-cam", method)
+        found = [accuracy[key], margin[key]]
+        assert found == pytest.approx(list(map(float, expected)), rel=1e-3, abs=1e-5, nan_ok=True)
 
 
 PARTITIONS = {

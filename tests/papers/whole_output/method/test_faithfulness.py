@@ -127,16 +127,6 @@ def test_a_curve_equals_the_plain_loop_from_the_whole_image_to_the_blank_one():
     assert all(curve.dtype == torch.float32 and curve.shape == (4, 6) for curve in found)
 
 
-def test_each_map_has_a_curve_of_its_own():
-    arguments = of_curve()
-    together = contrastive_curve(**arguments)
-    for rows in ([3], [2, 0], []):
-        for found, expected in zip(contrastive_curve(**chosen(arguments, rows)), together):
-            close(found, expected[rows])
-    only = {"x": arguments["x"][[2]], "index": arguments["index"][[2]], "image": ZERO}
-    close(contrastive_curve(**chosen(arguments, [2]) | only)[0], together[0][[2]])
-
-
 def test_equal_values_go_in_an_order_of_the_image():
     arguments = of_curve() | {"maps": torch.ones(4, SIZE, SIZE), "removed": torch.full((4, 1), 70)}
     same_target = chosen(arguments, [2, 2])
