@@ -119,26 +119,6 @@ def test_one_step_by_hand():
     np.testing.assert_allclose(found.present, after.present)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_em_never_lowers_the_likelihood(settled, seed):
-    patterns = sampled(MODEL, 500, seed)
-    wider, model, (one, one_counts), (pair, pair_counts) = settled
-    start = {"restarts": 1}
-    traces = [
-        [
-            fit_latent_class(
-                patterns.values, patterns.counts, generator=generator(seed), steps=n, **start
-            ).log_likelihood(patterns.values, patterns.counts)
-            for n in range(25)
-        ],
-        [fit_member(wider.joint(one), one_counts, steps=n)[1] for n in range(25)],
-        [fit_pair(model.joint(pair), pair_counts, generator=generator(seed), steps=n, **start) for n in range(25)],
-    ]
-    for trace in traces:
-        gains = np.diff(trace)
-        assert gains.min() > -1e-8 * abs(trace[0]) and gains[0] > 1
-
-
 def test_member_is_the_maximum(settled):
     wider, _, (others, counts), _ = settled
     joint = wider.joint(others)
