@@ -235,29 +235,11 @@ def test_grad_cam_does_not_survive_and_leaves_the_network_alone(images):
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
-def test_each_image_stands_alone_and_keeps_its_index(resnet, images):
-    def random(model, x, target, index):
-        return gradient(model, x, target, index) + 1e-3 * randomness.uniform(0, index, "map", (SIZE, SIZE))
-
-    whole = cascading(random, resnet, images, TARGET, index=INDEX, seed=1)
-    part = cascading(random, resnet, images[2:5], TARGET[2:5], index=INDEX[2:5], seed=1)
-    torch.testing.assert_close(part, whole[2:5], atol=2e-3, rtol=0)  # near ties change ranks with rounding
-
+def test_a_random_explainer_keeps_its_index(resnet, images):
     def only_random(model, x, target, index):
         return randomness.uniform(0, index, "map", (SIZE, SIZE))
 
     torch.testing.assert_close(cascading(only_random, resnet, images, TARGET, index=INDEX), torch.ones(6))
-
-
-@pytest.mark.parametrize("levels", [2, 5, 10_000])
-def test_rank_correlation_is_scipys_also_with_ties(levels):
-    generator = torch.Generator().manual_seed(levels)
-    a, noise = torch.randint(levels, (2, 8, 9, 7), generator=generator).double()
-    b = a + noise - levels / 2
-    expected = [stats.spearmanr(p.flatten(), q.flatten()).statistic for p, q in zip(a, b, strict=True)]
-    np.testing.assert_allclose(spearman(a, b), expected, atol=1e-6)
-    torch.testing.assert_close(spearman(a.float(), b), spearman(a, b))
-    torch.testing.assert_close(spearman(a, -(b**3)), -spearman(a, b))
 
 
 def test_rank_correlation_is_undefined_for_constant_and_broken_maps():

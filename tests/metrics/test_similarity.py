@@ -1,43 +1,27 @@
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import structural_similarity
+from derivations.metrics import pairs
 
+from xai_lib.explainers import normalise
 from xai_lib.metrics import similarity
 from xai_lib.metrics.maps import is_empty
-from xai_lib.metrics.similarity import ssim, ssim_gaussian
+from xai_lib.metrics.similarity import continuity_of_explainer, contrastivity_of_explainer, ssim
 
 INDEX = torch.arange(100, 106)
 C1, C2 = 0.01**2, 0.03**2
-GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 PAIRS = pytest.mark.parametrize("metric", [similarity.continuity, similarity.contrastivity])
 
 
-def skimage(a, b, **options):
-    pairs = zip(a.double().numpy(), b.double().numpy(), strict=True)
-    return torch.tensor([structural_similarity(p, q, **{"data_range": 1.0, **options}) for p, q in pairs]).float()
-
-
-@pytest.fixture
-def pairs_of_maps(blobs):
-    def make(size=32):
-        a = blobs(12, size)
-        b = blobs(12, size, seed=1)
-        b[:4] = (a[:4] + 0.02 * torch.randn(4, size, size)).clamp(0, 1)
-        a[4], b[5] = 0, 0
-        a[6:8], b[6:8] = torch.rand(2, size, size), torch.rand(2, size, size)
-        b[8] = 1 - a[8]
-        return a, b
-
-    return make
-
-
 def test_one_window_by_hand():
-    a, b = torch.zeros(1, 3, 3), torch.zeros(1, 3, 3)
-    a[0, 1, 1], b[0, 0, 0] = 0.9, 0.9  # means 0.1; sample variances 9/8·(0.09 - 0.01), covariance 9/8·(0 - 0.01)
-    variance, covariance = 9 / 8 * 0.08, -9 / 8 * 0.01
-    expected = (0.02 + C1) * (2 * covariance + C2) / ((0.02 + C1) * (2 * variance + C2))
-    assert ssim(a, b, window=3).item() == pytest.approx(expected, abs=1e-6)
+    a, b = torch.zeros(1, 7, 7), torch.zeros(1, 7, 7)
+    a[0, 1, 1], b[0, 0, 0] = (
+        0.98,
+        0.98,
+    )  # means 0.02; variances 49/48·(0.98²/49 - 0.02²), covariance -49/48·0.02²
+    variance, covariance = 49 / 48 * (0.0196 - 0.0004), -49 / 48 * 0.0004
+    expected = (2 * 0.0004 + C1) * (2 * covariance + C2) / ((2 * 0.0004 + C1) * (2 * variance + C2))
+    assert ssim(a, b).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_constant_maps_by_hand():
@@ -46,60 +30,22 @@ def test_constant_maps_by_hand():
     assert ssim(a, torch.zeros_like(a)).item() == pytest.approx(C1 / (0.16 + C1), abs=1e-6)
 
 
-@pytest.mark.parametrize("size", [7, 8, 32, 57])
-def test_equal_to_scikit_image(size, pairs_of_maps):
-    a, b = pairs_of_maps(size)
-    torch.testing.assert_close(ssim(a, b), skimage(a, b), atol=1e-5, rtol=0)
+def test_a_map_is_like_itself_and_similarity_is_mutual():
+    a, b = pairs().values()
+    torch.testing.assert_close(ssim(a, a), torch.ones(12))
+    torch.testing.assert_close(ssim(a, b), ssim(b, a))
+    torch.testing.assert_close(ssim(a.flip(1), b.flip(1)), ssim(a, b))
 
 
-@pytest.mark.parametrize("window, data_range", [(3, 1.0), (11, 1.0), (7, 2.0)])
-def test_equal_to_scikit_image_with_other_settings(window, data_range, pairs_of_maps):
-    a, b = pairs_of_maps()
-    ours = ssim(a, b, window=window, data_range=data_range)
-    torch.testing.assert_close(ours, skimage(a, b, win_size=window, data_range=data_range), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("sigma", [1.0, 1.5])
-def test_gaussian_window_equal_to_scikit_image(sigma, pairs_of_maps):
-    a, b = pairs_of_maps()
-    ours = ssim_gaussian(a, b, sigma=sigma)
-    torch.testing.assert_close(ours, skimage(a, b, **GAUSSIAN | {"sigma": sigma}), atol=1e-5, rtol=0)
-
-
-def test_oblong_maps_equal_to_scikit_image():
-    a, b = torch.rand(3, 9, 20), torch.rand(3, 9, 20)
-    torch.testing.assert_close(ssim(a, b), skimage(a, b), atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("function", [ssim, ssim_gaussian])
-def test_a_map_is_like_itself_and_similarity_is_mutual(function, pairs_of_maps):
-    a, b = pairs_of_maps()
-    torch.testing.assert_close(function(a, a), torch.ones(12))
-    torch.testing.assert_close(function(a, b), function(b, a))
-    torch.testing.assert_close(function(a.flip(1), b.flip(1)), function(a, b))
-
-
-@pytest.mark.parametrize("function", [ssim, ssim_gaussian])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_each_pair_stands_alone_and_nothing_is_changed(function, dtype, pairs_of_maps):
-    a, b = (maps.to(dtype) for maps in pairs_of_maps())
-    before = a.clone(), b.clone()
-    scores = function(a, b)
-    assert scores.dtype == torch.float32 and scores.shape == (12,)
-    alone = torch.cat([function(a[i : i + 1], b[i : i + 1]) for i in range(12)])
-    torch.testing.assert_close(alone, scores, atol=1e-7, rtol=0)
-    assert torch.equal(a, before[0]) and torch.equal(b, before[1])
-
-
-def test_the_number_of_pairs_at_once_does_not_matter(monkeypatch, pairs_of_maps):
-    a, b = pairs_of_maps()
+def test_the_number_of_pairs_at_once_does_not_matter(monkeypatch):
+    a, b = pairs().values()
     scores = ssim(a, b)
     monkeypatch.setattr(similarity, "_PIXELS_AT_ONCE", 5 * 32 * 32)
     torch.testing.assert_close(ssim(a, b), scores, atol=1e-7, rtol=0)
 
 
-def test_maps_that_are_not_finite_are_nan(pairs_of_maps):
-    a, b = pairs_of_maps()
+def test_maps_that_are_not_finite_are_nan():
+    a, b = pairs().values()
     a[0, 0, 0], b[1, 0, 0] = torch.nan, torch.inf
     assert ssim(a, b).isnan().tolist() == [True, True] + [False] * 10
 
@@ -108,9 +54,7 @@ def test_maps_that_are_not_finite_are_nan(pairs_of_maps):
     "arguments, message",
     [
         ({"b": torch.zeros(2, 8, 9)}, "one shape"),
-        ({"window": 9}, "at least as large as the window, 9"),
-        ({"window": 4}, "odd"),
-        ({"data_range": 0}, "positive data_range"),
+        ({"a": torch.zeros(2, 8, 6), "b": torch.zeros(2, 8, 6)}, "at least as large as the window, 7"),
     ],
 )
 def test_refuses_what_has_no_meaning(arguments, message):
@@ -118,14 +62,9 @@ def test_refuses_what_has_no_meaning(arguments, message):
         ssim(**{"a": torch.zeros(2, 8, 8), "b": torch.zeros(2, 8, 8), **arguments})
 
 
-def test_gaussian_window_needs_a_width():
-    with pytest.raises(ValueError, match="positive number of pixels"):
-        ssim_gaussian(torch.zeros(2, 8, 8), torch.zeros(2, 8, 8), sigma=0)
-
-
 @PAIRS
-def test_pairs_with_an_empty_map_are_undefined_unless_kept(metric, pairs_of_maps):
-    a, b = pairs_of_maps()
+def test_pairs_with_an_empty_map_are_undefined_unless_kept(metric):
+    a, b = pairs().values()
     a[9], b[9] = 0, 0
     scores, kept = metric(a, b), metric(a, b, empty="keep")
     empty = is_empty(a) | is_empty(b)
@@ -191,3 +130,76 @@ def test_other_class_refuses_what_has_no_other():
         similarity.other_class(torch.tensor([0, 3]), 3, index=target)
     with pytest.raises(ValueError, match="one index per image"):
         similarity.other_class(target, 3, index=target[:1])
+
+
+# Asked of an explainer
+
+
+TARGET = torch.tensor([0, 1, 2, 0, 1, 2])
+SIZE = 12
+
+
+def brightness(x, target, index):
+    return normalise.min_max(x.mean(1))
+
+
+def colour_of_class(x, target, index):
+    return normalise.min_max(normalise.relu(x[torch.arange(len(x)), target]))
+
+
+def test_continuity_compares_with_the_noisy_image(images):
+    score = continuity_of_explainer(brightness, images, TARGET, index=INDEX, seed=5)
+    noisy = similarity.noisy(images, index=INDEX, seed=5)
+    assert torch.equal(score, similarity.ssim(brightness(images, None, None), brightness(noisy, None, None)))
+    assert (score < 1).all() and (score > 0.9).all()
+
+
+def test_released_continuity_measures_clamping(images):
+    paper = continuity_of_explainer(brightness, images, TARGET, index=INDEX)
+    released = continuity_of_explainer(brightness, images, TARGET, index=INDEX, variant="released")
+    without_noise = continuity_of_explainer(brightness, images, TARGET, index=INDEX, variant="released", sigma=0.0)
+    assert (released < paper - 0.05).all()
+    torch.testing.assert_close(released, without_noise, atol=0.02, rtol=0)
+
+
+def test_without_noise_every_explainer_is_continuous(images):
+    score = continuity_of_explainer(brightness, images, TARGET, index=INDEX, sigma=0.0)
+    torch.testing.assert_close(score, torch.ones(6))
+
+
+def test_the_explainer_sees_the_same_class_and_index_twice(images):
+    calls = []
+
+    def explain(x, target, index):
+        calls.append((target, index))
+        return brightness(x, target, index)
+
+    continuity_of_explainer(explain, images, TARGET, index=INDEX)
+    assert len(calls) == 2
+    assert all(torch.equal(target, TARGET) and torch.equal(index, INDEX) for target, index in calls)
+
+
+def test_contrastivity_compares_with_the_drawn_class(images):
+    other = similarity.other_class(TARGET, 3, index=INDEX, seed=7)
+    score = contrastivity_of_explainer(colour_of_class, images, TARGET, 3, index=INDEX, seed=7)
+    maps, others = colour_of_class(images, TARGET, INDEX), colour_of_class(images, other, INDEX)
+    assert torch.equal(score, similarity.ssim(maps, others))
+
+
+def test_an_explainer_that_ignores_the_class_is_not_contrastive(images):
+    torch.testing.assert_close(contrastivity_of_explainer(brightness, images, TARGET, 3, index=INDEX), torch.ones(6))
+
+
+def test_empty_maps_of_other_classes_are_undefined_or_look_contrastive(images, blobs):
+    def only_class_0(x, target, index):
+        return blobs(len(x), SIZE) * (target == 0)[:, None, None]
+
+    target = torch.zeros(6, dtype=torch.int64)
+    assert contrastivity_of_explainer(only_class_0, images, target, 3, index=INDEX).isnan().all()
+    kept = contrastivity_of_explainer(only_class_0, images, target, 3, index=INDEX, empty="keep")
+    assert (kept < 0.05).all()
+
+
+def test_refuses_an_unknown_variant(images):
+    with pytest.raises(ValueError, match=r"'paper' or 'released'. Got 'new'"):
+        continuity_of_explainer(brightness, images, TARGET, index=INDEX, variant="new")

@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from xai_lib import data as datasets
-from xai_lib.run import scales, settings
+from xai_lib.run import budgets, settings
 from xai_lib.training import recipes
 
 
 @pytest.mark.parametrize(
     ("parameters", "named", "choices"),
     [
-        ({"scale": "huge"}, "huge", scales.names()),
+        ({"scale": "huge"}, "huge", budgets.SCALES),
         ({"dataset": "mnist"}, "mnist", datasets.names()),
         ({"dataset": "folder:"}, "folder:", datasets.names()),
         ({"device": "gpu"}, "gpu", ["auto", "cpu", "cuda"]),
@@ -77,6 +77,6 @@ def test_imagenet_comes_with_its_network_and_has_224_pixels_unless_another_size_
     run = settings.settings(scale="smoke", dataset="imagenet:/images")
     assert run.pretrained and run.networks.size == 224
     named = settings.settings(scale="smoke", dataset="imagenet:/images", overrides="size=64, n_saliency=5")
-    assert named.pretrained and named.scale.size == 64
+    assert named.pretrained and named.networks.size == 64
     planted = settings.settings(scale="smoke")
-    assert not planted.pretrained and planted.scale.size == 32
+    assert not planted.pretrained and planted.networks.size == 32

@@ -10,30 +10,24 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.layers import Layer, find_layer
 from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import checked_logits, logits_in_chunks, undisturbed
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 
-_PIXELS_AT_ONCE = 1 << 16  # of perturbed images in one forward pass: 64 at 32 pixels, the fastest on a processor
-_PIXELS_AT_ONCE_GPU = 1 << 22
 
-
-def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None) -> Tensor:
-    """The layer's output in evaluation mode, without gradients.
-
-    Args:
-        model: the network; its modes and hooks are afterwards as they were.
-        x: normalised images, float [B,c,H,W].
-        layer: see :func:`xai_lib.explainers.layers.find_layer`.
-
-    Returns:
-        float32 [B,K,h,w] on x's device.
+def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
+    """The layer's output in evaluation mode, without gradients: float32 [B,K,h,w] on x's device.
 
     Raises:
         TypeError: if `x` or the layer's output is not a float tensor.
         ValueError: if `x` is not 4-D, the layer cannot be found, did not run exactly once or gave something other
             than [B,K,h,w], or an activation is not finite.
+
+    Example:
+        >>> layer_activations(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.tensor([[[[-1.0, 2.0]]]]), "0")
+        tensor([[[[0., 2.]]]])
     """
     with undisturbed(model, x) as images, _output_of(model, layer, len(x), as_leaf=False) as captured:
         model(images)
@@ -43,14 +37,10 @@ def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None
     return activations
 
 
-def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str | None, combine: Combine) -> Tensor:
+def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine: Combine) -> Tensor:
     """Maps that combine a layer's activations with the gradient of each score: one forward, S backward passes.
 
     Args:
-        model: the network; its modes and hooks are afterwards as they were, and no ``.grad`` is written.
-        x: normalised images, float [B,c,H,W].
-        score: logits [B,C] -> [B] or [B,S].
-        layer: see :func:`xai_lib.explainers.layers.find_layer`.
         combine: (activations [B,K,h,w], gradient of one score [B,K,h,w]) -> maps [B,h,w], in float32. It is called
             score by score, so that only one gradient is in memory.
 
@@ -58,56 +48,32 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str
         float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device.
 
     Raises:
-        TypeError: as :func:`layer_activations`, or if `score` does not return a float tensor.
-        ValueError: as :func:`layer_activations`, or if the model did not return logits [B,C], or a score is not
-            finite, of a wrong shape or does not depend on the layer.
+        TypeError, ValueError: as :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if
+            the model did not return logits [B,C], or a score does not depend on the layer.
     """
     with undisturbed(model, x) as images:
         with _output_of(model, layer, len(x), as_leaf=True) as captured:
             logits = model(images)
         activations = captured.only()
-        scores = checked_scores(score, _checked_logits(logits, len(x)))
+        scores = checked_scores(score, checked_logits(logits, len(x)))
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            maps = [
-                combine(activations.detach().float(), gradient.float()) for gradient in _gradients(scores, captured)
-            ]
+            kept = activations.detach().float()
+            maps = [combine(kept, gradient.float()) for gradient in _gradients(scores, captured)]
     return torch.stack(maps, dim=1) if scores.ndim == 2 else maps[0]
 
 
-def images_at_once(x: Tensor, chunk: int | None) -> int:
-    """How many images [c,H,W] a forward pass may hold: `chunk`, or a number that suits x's device and bounds memory.
-
-    Raises:
-        ValueError: if `chunk` is below 1.
-    """
-    if chunk is None:
-        pixels = _PIXELS_AT_ONCE if x.device.type == "cpu" else _PIXELS_AT_ONCE_GPU
-        return max(8, pixels // (x.shape[2] * x.shape[3]))
-    if chunk < 1:
-        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
-    return chunk
-
-
 def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: int) -> Tensor:
-    """Scores of n perturbed versions of each image, in float32 arithmetic also under autocast.
+    """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image, in float32 also under autocast.
 
-    To be called where nothing is recorded, as within :func:`undisturbed`.
-
-    Args:
-        model: the network, in evaluation mode.
-        perturbed: float [B,n,c,H,W]; the network may write into it.
-        score: logits [B,C] -> [B] or [B,S]; it is asked n times, each time about one version of every image.
-        chunk: perturbed images in one forward pass.
-
-    Returns:
-        Float [B,n], or [B,n,S] for scores [B,S].
+    To be called where nothing is recorded, as within :func:`undisturbed`. The score is asked n times, each time about
+    one version of every image; the network may write into `perturbed`.
 
     Raises:
         TypeError, ValueError: as :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return
             logits [B,C].
     """
     with torch.autocast(perturbed.device.type, enabled=False):
-        logits = torch.cat([logits_of(model, images) for images in perturbed.flatten(0, 1).split(chunk)])
+        logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
         versions = logits.unflatten(0, perturbed.shape[:2]).unbind(1)
         return torch.stack([checked_scores(score, version) for version in versions], dim=1)
 
@@ -115,13 +81,13 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
 def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
     """The model's logits [n,C] if a layer returned `activations` instead of its own output.
 
-    Gradients reach the activations where the caller records.
+    Gradients reach the activations where the caller records. One image can do for n activations, and B of them for n in
+    B's place, where nothing that passes by the layer has to have their size.
 
     Args:
         model: the network, in evaluation mode.
         module: the layer, which must run once.
-        images: what the network is run on, float [B,c,H,W]. One image can do for n activations, and B of them for
-            n in B's place, where nothing that passes by the layer has to have their size.
+        images: what the network is run on, float [B,c,H,W].
         activations: float [n,K,h,w]; a later in-place operation may write into them.
 
     Raises:
@@ -132,23 +98,7 @@ def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activatio
         logits = model(images.contiguous(memory_format=torch.channels_last))
     finally:
         handle.remove()
-    return _checked_logits(logits, len(activations))
-
-
-def logits_of(model: nn.Module, images: Tensor) -> Tensor:
-    """The model's logits [B,C] of images [B,c,H,W], which are laid out channels-last, the faster layout.
-
-    Raises:
-        ValueError: if the model returned anything else than [B,C].
-    """
-    return _checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(images))
-
-
-def _checked_logits(logits: object, batch: int) -> Tensor:
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
-        got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}.")
-    return logits
+    return checked_logits(logits, len(activations))
 
 
 def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
@@ -171,37 +121,6 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
                 "the layer is not on the way to the logits, or the model or the score detaches them."
             )
         yield gradient
-
-
-@contextmanager
-def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
-    """Evaluation mode without recording, whatever the caller's modes; yields a copy of `x`.
-
-    Each module's own mode comes back at the end, also after an error. The copy is laid out channels-last, the faster
-    layout for convolutions, and may be changed in place by the network.
-    """
-    _check_images(x)
-    if any(parameter.is_inference() for parameter in model.parameters()):
-        raise ValueError(
-            "Expected a model built outside torch.inference_mode(). Got parameters that are inference tensors, "
-            "through which no gradient can be taken."
-        )
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode(False), torch.no_grad():
-            yield x.detach().clone(memory_format=torch.channels_last)
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def _check_images(x: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {got}.")
-    if x.ndim != 4:
-        raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
 
 
 class _Captured:
@@ -238,7 +157,7 @@ class _Captured:
 
 
 @contextmanager
-def _output_of(model: nn.Module, layer: nn.Module | str | None, batch: int, *, as_leaf: bool) -> Iterator[_Captured]:
+def _output_of(model: nn.Module, layer: Layer, batch: int, *, as_leaf: bool) -> Iterator[_Captured]:
     """Record what `layer` returns; with `as_leaf`, recording of the graph starts there.
 
     The record is a copy, and the network goes on with another one, because a later in-place operation (a ReLU, say)

@@ -13,11 +13,8 @@ from xai_lib.metrics.registry import register
 def quadrant_energy(attribution: Tensor) -> Tensor:
     """Positive relevance R of each image in a mosaic: the sum of the positive values in its quadrant (Eq. 5).
 
-    Args:
-        attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0 (Eq. 4).
-
-    Returns:
-        float64 [B,4] on attribution's device, at least 0; NaN where a quadrant holds NaN.
+    From maps of mosaics, float [B,H,W] with H and W even, to float64 [B,4] of at least 0; negative values count as 0
+    (Eq. 4), and a quadrant that holds NaN has NaN.
 
     Raises:
         TypeError, ValueError: if `attribution` is not float [B,H,W], or H or W is odd.
@@ -33,29 +30,20 @@ def quadrant_energy(attribution: Tensor) -> Tensor:
     return positive.unflatten(2, (2, -1)).unflatten(1, (2, -1)).sum((2, 4)).flatten(1)
 
 
-@register(
-    "focus",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Arias-Duart et al. 2022",
-    equation="dominance paper Eq. 5-6, which take over Focus",
-)
+@register("focus", title="Focus", better="higher", range=(0.0, 1.0), paper="Arias-Duart et al. 2022",
+          equation="dominance paper Eq. 5-6, which take over Focus")  # fmt: skip
 def focus(attribution: Tensor, quadrants: Tensor) -> Tensor:
     """Share of a mosaic's positive attribution that lies in the named quadrants. Higher is better.
 
-    Focus names the quadrants that show the explained class, two of four. The dominance paper names those that show
-    one cluster of the class (Eq. 6), where no share is better than another. Without any preference it is 0.5 on average
-    if the two quadrants take balanced places.
+    Focus (Arias-Duart et al. 2022) names the quadrants that show the explained class, two of four. The dominance paper
+    names those that show one cluster of the class (Eq. 6), where no share is better than another. Without any
+    preference it is 0.5 on average if the two quadrants take balanced places.
 
-    Args:
-        attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0.
-        quadrants: which quadrants count, bool [B,4].
+    float32 [B] in [0, 1]; NaN for a map without a positive value or one that is not finite.
 
-    Returns:
-        float32 [B] in [0, 1]; NaN for a map without a positive value or one that is not finite.
-
-    Raises:
-        TypeError, ValueError: if the arguments are not of these types and shapes.
+    Example:
+        >>> focus(torch.tensor([[[1.0, 2.0], [-4.0, 1.0]]]), torch.tensor([[True, False, True, False]]))
+        tensor([0.2500])
     """
     energy = quadrant_energy(attribution)
     if not isinstance(quadrants, Tensor) or quadrants.dtype != torch.bool:

@@ -13,7 +13,6 @@ import pytest
 
 from xai_lib.papers.dominance import experiment
 
-
 _RUNS = itertools.count()
 
 

@@ -4,7 +4,7 @@ Claims about hierarchies are tested over classes: they speak about these network
 images are tested over images, and those on planted images over trainings.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,7 @@ from xai_lib.papers.dominance.experiment import K_MEANS, SHUFFLED
 from xai_lib.papers.dominance.method import training_share
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.run.study import Study
-from xai_lib.statistics import Claim, Comparison
-
-Decided = tuple[Claim, Comparison]
+from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
 _CYCLIC_BY_CHANCE = 1 / 4
@@ -54,7 +52,9 @@ _CLUSTERS = {"modes": "the planted modes as clusters", K_MEANS: "clusters by K-m
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim and kind of fine-tuned network, as :func:`statistics.verdict_table`."""
     kinds = [kind for kind in experiment.kinds(study) if kind not in LOSSES]
-    return _table(pair for kind in kinds for claims in (_clusters, _training, _single) for pair in claims(study, kind))
+    return statistics.verdict_table(
+        pair for kind in kinds for claims in (_clusters, _training, _single) for pair in claims(study, kind)
+    )
 
 
 def rarity_verdicts(run: Settings) -> pd.DataFrame:
@@ -66,7 +66,7 @@ def rarity_verdicts(run: Settings) -> pd.DataFrame:
             text, sides = _TEXTS["rare"].format(rival=named), ("hit rate", "higher")
             found = rarity.against(run, clustering, rival)
             decided.append(_claim(name, "4 and 5", text, *sides, found, between="score", **about))
-    return _table(decided)
+    return statistics.verdict_table(decided)
 
 
 def _clusters(study: Study, kind: str) -> Iterator[Decided]:
@@ -120,15 +120,10 @@ def _claim(
     between: str = "clusters",
     **about: str,
 ) -> Decided:
-    said = {"section": section, "text": text, "metric": metric, "better": better, "between": between}
-    return Claim(f"dominance-{name}", "dominance", a=found.a, b=found.b, **said, **about), found
+    said = (f"dominance-{name}", section, text, metric, better, found.a, found.b)
+    return Decided(Claim(*said, paper="dominance", between=between, **about), found)
 
 
 def _seed_by_class(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Values [S networks, C classes]."""
     return rows.pivot(index="seed", columns="label", values=column).to_numpy(float)
-
-
-def _table(decided: Iterable[Decided]) -> pd.DataFrame:
-    pairs = list(decided)
-    return statistics.verdict_table([claim for claim, _ in pairs], {claim.id: found for claim, found in pairs})

@@ -5,7 +5,6 @@ from pytest import approx
 from xai_lib import explainers
 from xai_lib.explainers import normalise
 from xai_lib.papers.saliency.method import lineup
-from xai_lib.run import scales
 
 SMALL = {"rise": {"n_masks": 4}, "lime": {"n_samples": 8}, "iba": {"steps": 2, "copies": 2}}
 
@@ -16,14 +15,6 @@ def test_every_method_is_an_explainer_and_takes_part_once():
     assert {name for name in lineup.ALL if explainers.about(name).family == "uninformed"} == {
         "fake-cam",
         *lineup.CONTROLS,
-    }
-
-
-def test_a_scale_sets_masks_and_samples_and_nothing_else():
-    scale = scales.load("smoke", "rise_masks=5, lime_samples=6")
-    assert {name: lineup.settings(name, scale) for name in lineup.ALL if lineup.settings(name, scale)} == {
-        "rise": {"n_masks": 5},
-        "lime": {"n_samples": 6},
     }
 
 
@@ -42,13 +33,11 @@ def test_every_method_gives_maps_in_the_unit_interval_under_every_normalisation(
     assert torch.equal(raw[:, 1], one)
 
 
-def test_the_papers_gradient_is_scaled_with_all_colours_together_and_keeps_the_highest():
+def test_the_papers_gradient_keeps_the_highest_colour_and_the_absolute_one_the_larger():
+    """The first is scaled with all colours together, the second once the larger colour has been taken."""
     raw = torch.tensor([[-3.0, 0.0], [1.0, -1.0], [5.0, -2.0]]).reshape(1, 3, 1, 2)
     assert normalise.unit_maps(raw, "gradient", (1, 2)).tolist() == [[[1.0, 3 / 8]]]
     assert normalise.unit_maps(-raw, "gradient", (1, 2)).tolist() == [[[1.0, 7 / 8]]]
-
-
-def test_absolute_gradients_are_scaled_after_the_larger_colour_is_taken():
     raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
     assert normalise.unit_maps(raw, "gradient", (1, 3), "absolute").tolist() == [[[1.0, 1 / 4, 0.0]]]
 

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from xai_lib import explainers
 from xai_lib.explainers import cams, normalise
+from xai_lib.explainers.adapter import raw_maps
+from xai_lib.forward import images_at_once
 from xai_lib.metrics.mosaics import focus
 from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
 
@@ -15,8 +17,7 @@ from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
 Explain = Callable[[Tensor, Tensor, Tensor], Tensor]
 Scaling = Literal["relu", "min-max"]
 
-_PIXELS_AT_ONCE = 1 << 17  # of mosaics in one call: 32 of four 32-pixel images, the fastest on a processor
-_PIXELS_AT_ONCE_GPU = 1 << 22
+_PIXELS_AT_ONCE = {"cpu": 1 << 17, "gpu": 1 << 22}  # of mosaics in one call: on a processor 32 of four 32-pixel images
 
 
 def shares(
@@ -96,23 +97,20 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
     Raises:
         ValueError: if no explainer has that name.
     """
-    about = explainers.about(name)
+    on_layer = explainers.about(name).on_layer
 
     def explain(x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        keywords = {"seed": 0, "index": index} if about.random else {}
-        if about.on_layer:
-            keywords["upsample"] = False
-        maps = about.function(model, x, score=explainers.of_class(target, about.explains), layer=layer, **keywords)
+        maps = raw_maps(model, name, x, target, index, layer=layer)
         if maps.ndim == x.ndim:
             maps = normalise.reduce_colours(maps)
-        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if about.on_layer else maps
+        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if on_layer else maps
 
     return explain
 
 
 def _at_once(x: Tensor, resized: bool) -> int:
-    pixels = x.shape[2] * x.shape[3] * (1 if resized else 4)
-    return max(8, (_PIXELS_AT_ONCE if x.device.type == "cpu" else _PIXELS_AT_ONCE_GPU) // pixels)
+    """Mosaics in one call; each has the pixels of four images, or of one."""
+    return images_at_once(x, **{where: n // (1 if resized else 4) for where, n in _PIXELS_AT_ONCE.items()})
 
 
 def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str]) -> None:
