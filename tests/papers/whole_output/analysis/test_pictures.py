@@ -113,12 +113,8 @@ def test_where_all_have_one_cluster_the_first_is_the_example_and_only_the_first_
     assert place_of(subject, pictures.example(study_of(), "grad-cam")) == with_pair[0]
 
 
-@pytest.mark.parametrize("read_as_numbers", [False, True])
-def test_outputs_without_a_pair_are_no_example(study_of, monkeypatch, read_as_numbers):
+def test_outputs_without_a_pair_are_no_example(study_of):
     study = study_of([[label] for label in range(10)])
-    if read_as_numbers:
-        numbers = experiment.whole_outputs(study).assign(clusters=7)
-        monkeypatch.setattr(experiment, "whole_outputs", lambda study: numbers)
     with pytest.raises(ValueError, match=r"two classes of one cluster at its top. Got none: take more images"):
         pictures.example(study, "grad-cam")
     with pytest.raises(ValueError, match=r"two maps to match. Got none .* take more images"):

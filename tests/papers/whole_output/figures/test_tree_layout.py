@@ -121,10 +121,3 @@ def test_a_large_tree_fills_a_page():
 def test_top_nodes_follow_their_bridges():
     tree = Tree(6, (tuple((place,) for place in range(6)),), ((4, 1), (4, 2), (1, 5), (0, 3)))
     assert [top.position for top in tree_layout.nested(tree)] == [0, 3, 4, 1, 5, 2]
-
-
-def test_columns_are_even():
-    assert tree_layout._ends([1] * 9, 3) == [3, 6, 9]
-    assert tree_layout._ends([5, 1, 1, 1, 1, 1], 2) == [1, 6]
-    assert tree_layout._ends([1, 1, 9], 3) == [2, 3]
-    assert tree_layout._ends([2, 2, 2, 3], 2) == [2, 4]

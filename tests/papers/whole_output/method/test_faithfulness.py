@@ -313,20 +313,6 @@ def test_each_pair_and_map_stands_alone(variant):
     assert not torch.equal(scores(**arguments, **options | {"seed": 4}).cauc, together.cauc)
 
 
-def test_the_evidence_of_the_class_against_its_rivals_beats_other_maps():
-    """The class has its own 3×3 pixels and shares 3×3 with its rival, which has 3×3 of its own."""
-    weights = torch.zeros(2, 12, 12)
-    weights[0, 0:3, 0:3] = weights[1, 8:11, 8:11] = 0.25 / 9
-    weights[:, 4:7, 4:7] = 0.2 / 9
-    maps = torch.zeros(1, 3, 12, 12)
-    maps[0, 0, 0:3, 0:3] = maps[0, 1, 4:7, 4:7] = maps[0, 2, 8:11, 8:11] = 1
-    pair = (ZERO, maps, ZERO, torch.tensor([[False, True, False]]))
-    found = scores(Shares(weights).eval(), torch.ones(1, 1, 12, 12), *pair, index=ZERO, compared=range(3), steps=50)
-    assert found.n_salient.tolist() == [[9, 9, 9]]
-    cauc, cdrop = found.cauc[0].tolist(), found.cdrop[0].tolist()
-    assert cauc[0] < cauc[1] < cauc[2] and cdrop[0] > cdrop[1] > 0 > cdrop[2]
-
-
 @pytest.mark.parametrize(
     "wrong, message",
     [
@@ -344,17 +330,3 @@ def test_the_evidence_of_the_class_against_its_rivals_beats_other_maps():
 def test_scores_that_have_no_meaning_are_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         scores(**case() | {"steps": 5} | wrong)
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-@every_variant
-def test_gpu_gives_the_same_scores(variant, monkeypatch):
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-    arguments = case() | {"steps": 7, "variant": variant}
-    arguments["maps"] = arguments["maps"].round(decimals=1)
-    found = scores(**arguments)
-    arguments["model"].cuda()
-    on_gpu = scores(**arguments | {name: arguments[name].cuda() for name in ("x", "maps")})
-    for ours, expected in zip((on_gpu.cauc, on_gpu.cdrop), (found.cauc, found.cdrop)):
-        torch.testing.assert_close(ours.cpu(), expected, atol=1e-5, rtol=0)
