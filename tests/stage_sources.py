@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
 from xai_lib.run.workflow import STAGES
@@ -28,6 +29,7 @@ def path_of(module):
     return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
 
 
+@cache
 def imported(module):
     """The library's modules that a module imports, wherever in its code: packages on the way included."""
     file = path_of(module)

@@ -31,7 +31,9 @@ _EXPERIMENTS = (networks, contrastive, saliency, whole_output, dominance)
 
 
 def plan(run: Settings) -> list[dict[str, Any]]:
-    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key and folder (of its last cell), done.
+    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key, folder and whether it is done.
+
+    Key and folder (below the store's root) are those of its last cell.
 
     A job needs those whose cells its own stand on; a cell that no job lists is computed by the first that needs it.
     """

@@ -13,7 +13,6 @@ import pytest
 
 from xai_lib.papers.dominance import experiment
 
-
 _RUNS = itertools.count()
 
 
@@ -68,7 +67,7 @@ def select():
 
 @pytest.fixture(scope="session")
 def values_of():
-    """Function ({(first, second): shares}) -> values of mosaics, as the matrix and the hierarchy of a class take them."""
+    """Function ({(first, second): shares}) -> values of mosaics, as :func:`dominance.pairs` takes them."""
 
     def frame(tables):
         parts = [

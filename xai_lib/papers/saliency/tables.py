@@ -210,7 +210,7 @@ def stability(study: Study) -> HTML:
         Column("two halves of the images (τ)", "tau_halves", number(2)),
         Column("two trainings (τ)", "tau_seeds", number(2)),
     ]
-    caption = f"Stability of the order of the {len(scores.informed(study))} informed methods: {study.run.label}."
+    caption = f"Stability of the order of the {len(evidence.informed(study))} informed methods: {study.run.label}."
     return show(evidence.stability(study), columns, caption, name="stability")
 
 
@@ -226,7 +226,7 @@ def fooled(study: Study) -> HTML:
     ]
     caption = (
         f"Is the metric fooled? How often an uninformed map scores better than one of the "
-        f"{len(scores.informed(study))} informed methods on the same image: {study.run.label}."
+        f"{len(evidence.informed(study))} informed methods on the same image: {study.run.label}."
     )
     return show(evidence.fooled(study), columns, caption, name="fooled", group=["metric"])
 
@@ -241,7 +241,7 @@ def discrimination(study: Study) -> HTML:
         Column("p (Friedman)", "p_value", p_value),
     ]
     caption = (
-        f"Pairs of the {len(scores.informed(study))} informed methods that a metric tells apart (Nemenyi): "
+        f"Pairs of the {len(evidence.informed(study))} informed methods that a metric tells apart (Nemenyi): "
         f"{study.run.label}."
     )
     return show(evidence.discrimination(study), columns, caption, name="discrimination")

@@ -37,8 +37,7 @@ def agreement(frame: pd.DataFrame) -> Figure:
                 axis.add_patch(_cell(x, y, fill=False, hatch="///", edgecolor="0.85", linewidth=0))
     shown = axis.imshow(table, cmap=_PALETTE, vmin=-1, vmax=1)
     titles = [metric_title(name) for name in names]
-    _names_of_cells(axis, columns=titles, rows=titles, rotation=90)
-    _scale(figure, shown, "Kendall's τ")
+    _label(shown, "Kendall's τ", columns=titles, rows=titles, rotation=90)
     return figure
 
 
@@ -62,8 +61,8 @@ def fooled(frame: pd.DataFrame) -> Figure:
             axis.add_patch(_cell(x, y, fill=False, edgecolor="black", linewidth=1.6, zorder=3))
     shown = axis.imshow(table, cmap=f"{_PALETTE}_r", vmin=0, vmax=1, aspect="auto")
     titles = [method_title(name).replace(" ", "\n") for name in controls]
-    _names_of_cells(axis, columns=titles, rows=[metric_title(name) for name in metrics])
-    _scale(figure, shown, "share of images on which the control scores better")
+    scale = "share of images on which the control scores better"
+    _label(shown, scale, columns=titles, rows=[metric_title(name) for name in metrics])
     return figure
 
 
@@ -162,14 +161,13 @@ def _cell(x: int, y: int, **look: object) -> Rectangle:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, **look)
 
 
-def _names_of_cells(axis: Axes, *, columns: Sequence[str], rows: Sequence[str], rotation: float = 0) -> None:
+def _label(shown: AxesImage, scale: str, *, columns: Sequence[str], rows: Sequence[str], rotation: float = 0) -> None:
+    """Name the columns and rows of a matrix, and what its colours stand for."""
+    axis = shown.axes
     axis.set_xticks(range(len(columns)), columns, rotation=rotation, fontsize=8)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
     axis.tick_params(top=False, labeltop=True, labelbottom=False, length=0, pad=2)
     axis.grid(False)
-
-
-def _scale(figure: Figure, shown: AxesImage, label: str) -> None:
-    bar = figure.colorbar(shown, ax=shown.axes, location="bottom", shrink=0.7, aspect=35)
-    bar.set_label(label, fontsize=8)
+    bar = axis.figure.colorbar(shown, ax=axis, location="bottom", shrink=0.7, aspect=35)
+    bar.set_label(scale, fontsize=8)
     bar.ax.tick_params(labelsize=8)
