@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -29,12 +28,6 @@ def network():
 @pytest.fixture(scope="module")
 def picture():
     return torch.randint(0, 256, (3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -156,12 +149,9 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        ("nowhere.jpg", FileNotFoundError, r"Expected an image in .*nowhere.jpg. Got no such file"),
         ("", FileNotFoundError, "Got no such file"),
         (np.zeros((32, 32, 3), dtype=np.uint8), TypeError, "Expected a file, a PIL image or a tensor.* Got ndarray"),
         (torch.zeros(1, 3, 8, 8), ValueError, r"Expected an image \[3,H,W\]. Got shape \[1, 3, 8, 8\]"),
-        (torch.zeros(8, 8, 3), ValueError, r"Got shape \[8, 8, 3\]"),
-        (torch.full((3, 8, 8), -1.5), ValueError, r"floats in \[0,1\] .* Got torch.float32 from -1.5 to -1.5"),
         (torch.full((3, 8, 8), 255), ValueError, "Got torch.int64 from 255 to 255"),
         (torch.full((3, 8, 8), float("nan")), ValueError, "not normalised yet"),
     ],
@@ -169,18 +159,6 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
 def test_an_image_that_is_none_is_named(network, image, error, message):
     with pytest.raises(error, match=message):
         one_image.explain_output(network, image)
-
-
-@pytest.mark.parametrize("damage", ["rubbish", "empty", "cut", "chunk"])
-def test_a_damaged_file_is_named(network, tmp_path, damage):
-    file = tmp_path / "damaged.png"
-    functional.to_pil_image(torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)).save(file)
-    whole = file.read_bytes()
-    at, half = whole.index(b"IDAT"), len(whole) // 2
-    chunk = whole[: at + 40] + b"\xff" * 40 + whole[at + 80 :]
-    file.write_bytes({"rubbish": b"rubbish", "empty": b"", "cut": whole[:half], "chunk": chunk}[damage])
-    with pytest.raises(ValueError, match=r"Expected an image in .*damaged.png. Got: "):
-        one_image.explain_output(network, file)
 
 
 @pytest.mark.parametrize(

@@ -41,18 +41,6 @@ def test_a_run_without_any_pair_says_so(study_of, frames, function):
         function(study_of({**frames, "paper": frames["paper"].iloc[:0], "released": frames["released"].iloc[:0]}))
 
 
-def test_an_image_is_the_mean_of_its_pairs_that_have_a_value(study_of, made_up, frames):
-    """Image 0 has five pairs, image 1 two."""
-    here = {"metric": "cauc", "base": "rise", "method": "swox", "seed": 0}
-    for (label, _), value in zip(made_up.pairs_of(0), (1, 2, 3, NAN, 6)):
-        made_up.put(frames["paper"], value, index=0, class_=label, **here)
-    made_up.put(frames["paper"], NAN, index=1, **here)
-    found = scores.of_images(scores.of_pairs(study_of(frames)))
-    assert not found.duplicated(["model", "seed", "index", "base", "method", "metric"]).any()
-    chosen = found[made_up.rows(found, **here)].set_index("index")["value"]
-    assert chosen[0] == 3 and np.isnan(chosen[1]) and len(chosen) == 4
-
-
 def test_a_pair_counts_where_both_sides_have_a_value(study_of, made_up, frames):
     paper, here = frames["paper"], {"metric": "cdrop", "base": "lime", "seed": 1}
     for place, (label, _) in enumerate(made_up.pairs_of(0)):

@@ -146,15 +146,6 @@ def test_both_tests_are_of_bic_of_at_most_5000_documents(four_labels, repeated, 
     assert [found[high, -0.05], found[high, 0.05]] == [[4], [1, 3]]
 
 
-def test_the_two_that_start_an_island_stay(limits):
-    """Three more or less exact copies of a label, independent of each other given it."""
-    draw = np.random.default_rng(0)
-    first = draw.random(3000) < 0.4
-    present = np.stack([first, *(first ^ (draw.random(3000) < noise) for noise in (0.05, 0.1, 0.15))], axis=1)
-    limits(-1e9)
-    assert fit_islands(of_rows(present), 4) == [[0, 1], [2, 3]]
-
-
 def test_models_belong_to_their_labels():
     """Labels of one island that are more and less typical of it; and a latent that two labels were taken from."""
     draw = np.random.default_rng(0)

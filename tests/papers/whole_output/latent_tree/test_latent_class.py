@@ -14,13 +14,6 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
-def sampled(model, n, seed=0):
-    """Patterns of documents drawn from a latent class model, all columns."""
-    draw = generator(seed)
-    state = (draw.random(n) < model.prior[1]).astype(int)
-    return patterns_from(draw.random((n, len(model.present))) < model.present[:, state].T)
-
-
 def patterns_from(present):
     documents = [np.flatnonzero(row).tolist() for row in present]
     return patterns_of(corpus_of(documents, present.shape[1]), range(present.shape[1]))
@@ -70,15 +63,6 @@ def test_ordered_swaps_states_only():
     for model in (MODEL, swapped):
         np.testing.assert_array_equal(model.ordered().present, MODEL.present)
         np.testing.assert_array_equal(model.ordered().prior, MODEL.prior)
-
-
-def test_recovers_what_documents_were_drawn_from():
-    patterns = sampled(MODEL, 100_000)
-    found = fit_latent_class(patterns.values, patterns.counts, generator=generator())
-    np.testing.assert_allclose(found.prior, MODEL.prior, atol=0.02)
-    np.testing.assert_allclose(found.present, MODEL.present, atol=0.02)
-    truth = MODEL.log_likelihood(patterns.values, patterns.counts)
-    assert truth < found.log_likelihood(patterns.values, patterns.counts) < truth + 20
 
 
 def test_not_below_a_long_plain_em():

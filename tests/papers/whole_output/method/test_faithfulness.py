@@ -19,18 +19,6 @@ ZERO = torch.zeros(1, dtype=torch.int64)
 every_variant = pytest.mark.parametrize("variant", ["paper", "released"])
 
 
-class Shares(nn.Module):
-    """P(class) is exactly a weighted sum of the pixels of an image of one colour: weights [C,H,W] that sum to 1."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.register_buffer("weights", weights)
-
-    def forward(self, x):
-        shares = torch.einsum("bhw,chw->bc", x[:, 0], self.weights)
-        return torch.cat([shares, 1 - shares.sum(1, keepdim=True)], 1).clamp(1e-30).log()
-
-
 class Counting(nn.Module):
     def __init__(self, inner):
         super().__init__()
@@ -197,36 +185,6 @@ def test_no_pixel_of_a_degenerate_map_is_salient(variant):
     assert salient_pixels(maps, variant).tolist() == [0, 0, 0, 0, 1]
 
 
-def by_hand(maps, **options):
-    """A class of 0.8 against one of 0.1; deleting the first, second, … pixel takes 0.4, 0.3, 0.1, 0 from the first."""
-    model = Shares(torch.tensor([[[0.4, 0.3], [0.1, 0.0]], [[0.0, 0.0], [0.0, 0.1]]])).eval()
-    pair = (ZERO, torch.tensor(maps)[None], ZERO, torch.tensor([[False, True, False]]))
-    return scores(model, torch.ones(1, 1, 2, 2), *pair, **{"index": ZERO, "compared": [0], "steps": 100} | options)
-
-
-def test_paper_scores_by_hand(monkeypatch):
-    found = by_hand([[[4.0, 3.0], [2.0, 1.0]], [[1.0, 2.0], [3.0, 4.0]]], compared=[0, 1])
-    assert found.n_salient.tolist() == [[3, 3]] and found.common.tolist() == [3]
-    areas = [(0.8 * 0.9 + 0.4 * 0.9 + 0.1 * 0.9) / 4, (0.8 * 0.9 + 0.8 * 1.0 + 0.7 * 1.0) / 4]
-    assert found.cauc.tolist()[0] == pytest.approx(areas, abs=1e-6)
-    price = math.log2(1 + 3 / 0.2)
-    assert found.cdrop.tolist()[0] == pytest.approx([(0.72 - 0.0) / price, (0.72 - 0.4) / price], abs=1e-6)
-    monkeypatch.setattr(faithfulness, "TAU", 0.4)  # up to which there is no price
-    found = by_hand([[[4.0, 1.0], [0.0, 0.0]], [[4.0, 3.0], [0.0, 0.0]]])
-    assert found.n_salient.tolist() == [[1, 2]]
-    assert found.cdrop.tolist()[0] == pytest.approx([0.36, 0.63 / math.log2(1 + 2 / 1.6)], abs=1e-6)
-
-
-def test_released_scores_by_hand():
-    found = by_hand([[[4.0, 3.0], [2.5, 0.0]], [[0.0, 1.0], [3.0, 4.0]]], compared=[0, 1], variant="released")
-    assert found.n_salient.tolist() == [[3, 2]] and found.common.tolist() == [2]
-    assert found.cauc.tolist()[0] == pytest.approx([(0.72 + 0.36) / 2 / 5, (0.72 + 0.8) / 2 / 5], abs=1e-6)
-    drops = [(0.72 - (0.72 + 0.36 + 0.09) / 3) / math.log2(16), (0.72 - 0.8) / math.log2(11)]
-    assert found.cdrop.tolist()[0] == pytest.approx(drops, abs=1e-6)
-    single = by_hand([[[4.0, 1.0], [0.0, 0.0]]], variant="released")  # a single point has no area
-    assert single.cauc.item() == single.cdrop.item() == 0 and not single.degenerate.any()
-
-
 @pytest.mark.parametrize(
     "variant, size, step, tau",
     [("paper", 12, 1, 0.3), ("released", 12, 1, 0.05), ("released", 64, 2, 0.05), ("released", 80, 3, 0.05)],
@@ -277,16 +235,6 @@ def test_an_undefined_map_has_no_score_sets_no_number_and_takes_one_forward_pass
     model = Counting(network()).eval()
     found = scores(**chosen(arguments, [0]) | {"model": model}, steps=7)
     assert found.common.item() > 7 and model.seen == 1 + 2 * (7 + 1)
-
-
-@every_variant
-def test_only_compared_maps_set_the_common_number(variant):
-    arguments = case()
-    found = scores(**arguments, steps=20, variant=variant)
-    assert torch.equal(found.common, found.n_salient[:, :2].amin(1))
-    alone = scores(**arguments | {"compared": [2]}, steps=20, variant=variant)
-    assert torch.equal(alone.common, found.n_salient[:, 2]) and not torch.equal(alone.cauc, found.cauc)
-    close(alone.cdrop, found.cdrop)
 
 
 @every_variant
