@@ -11,10 +11,10 @@ import pandas as pd
 from xai_lib import explainers, published, statistics
 from xai_lib.page.names import TRANSFORM_NAMES
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import FIDELITY, INFORMED, TABLE_1, TABLE_3, directions, scores
-from xai_lib.papers.saliency.experiment import Bench
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
+from xai_lib.papers.saliency.analysis.scores import directions, scores
+from xai_lib.papers.saliency.method import TARGETS
+from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER, TABLE_1, TABLE_3
+from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Comparison
 
 NAMES = {
@@ -32,167 +32,120 @@ NAMES = {
 }
 _OPPOSITE = {"higher": "lower", "lower": "higher"}
 _HALF = 0.5
+_FAMILIES = {
+    name: tuple(method for method in PAPER if explainers.about(method).family == name)
+    for name in ("gradient", "cam", "occlusion", "learning")
+}
+_GROUPS = {**_FAMILIES, "fake-cam": ("fake-cam",), "informed": INFORMED}
 
 Decided = tuple[Claim, Comparison]
 
 
-def verdicts(bench: Bench) -> pd.DataFrame:
+def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
     decided = [
-        *_gradients_do_badly(bench),
-        *_cams_do_best(bench),
-        *_fake_cam(bench),
-        *_follows_the_probability(bench),
-        *_cannot_tell_apart(bench, FIDELITY, "5.2 (5)"),
-        *_true_class_is_best(bench),
-        *_least_probable(bench),
-        *_cannot_tell_apart(bench, TABLE_3, "5.3 (1)"),
-        *_gradients_move_most(bench),
-        *_gain_moves_least(bench),
+        *_gradients_do_badly(study),
+        *_cams_do_best(study),
+        *_fake_cam(study),
+        *_follows_the_probability(study),
+        *_cannot_tell_apart(study, FIDELITY, "5.2 (5)"),
+        *_by_target(study),
+        *_cannot_tell_apart(study, TABLE_3, "5.3 (1)"),
+        *_gradients_move_most(study),
+        *_gain_moves_least(study),
     ]
     return statistics.verdict_table([claim for claim, _ in decided], {claim.id: found for claim, found in decided})
 
 
-def _gradients_do_badly(bench: Bench) -> Iterator[Decided]:
-    found = scores(bench)
+def _gradients_do_badly(study: Study) -> Iterator[Decided]:
     for metric in TABLE_1:
-        better = directions((metric,))[metric]
+        text = f"Gradient-based methods score worse in {NAMES[metric]} than class activation maps. "
         claim = _claim(
-            bench,
+            study,
             f"gradients-{metric}",
             "5.2 (1)",
-            f"Gradient-based methods score worse in {NAMES[metric]} than class activation maps. "
-            f"{_printed(1, metric, _family('gradient'), _family('cam'))}",
-            metric,
-            _OPPOSITE[better],
-            "gradient",
-            "cam",
+            text + _printed(metric, "gradient", "cam"),
+            (metric, _OPPOSITE[_better(metric)]),
+            ("gradient", "cam"),
         )
-        rows = [_mean_of(found, metric, _family(name), name) for name in ("gradient", "cam")]
-        yield claim, _images(claim, pd.concat(rows))
+        yield _between_groups(claim, scores(study))
 
 
-def _cams_do_best(bench: Bench) -> Iterator[Decided]:
-    ranks = statistics.overall_ranks(scores(bench), directions(FIDELITY), lineup.PAPER, FIDELITY)
+def _cams_do_best(study: Study) -> Iterator[Decided]:
+    ranks = statistics.overall_ranks(scores(study), directions(FIDELITY), PAPER, FIDELITY)
     for other in ("occlusion", "learning"):
-        claim = _claim(
-            bench,
-            f"cams-{other}",
-            "5.2 (2)",
-            f"Class activation maps rank above {other}-based methods, on average over the five fidelity metrics.",
-            "mean rank",
-            "lower",
-            "cam",
-            other,
-        )
-        rows = [_mean_of(ranks, "mean rank", _family(name), name) for name in ("cam", other)]
-        yield claim, _images(claim, pd.concat(rows))
+        text = f"Class activation maps rank above {other}-based methods, on average over the five fidelity metrics."
+        claim = _claim(study, f"cams-{other}", "5.2 (2)", text, ("mean rank", "lower"), ("cam", other))
+        yield _between_groups(claim, ranks)
 
 
-def _fake_cam(bench: Bench) -> Iterator[Decided]:
-    found = scores(bench)
-    for metric, wins in (
-        ("average-increase", True),
-        ("average-drop", True),
-        ("monotonicity", True),
-        ("average-gain", False),
-        ("insertion", False),
-        ("deletion", False),
+def _fake_cam(study: Study) -> Iterator[Decided]:
+    for metrics, verb, how, turn in (
+        (("average-increase", "average-drop", "monotonicity"), "fools", "better", {}),
+        (("average-gain", "insertion", "deletion"), "does not fool", "worse", _OPPOSITE),
     ):
-        better = directions((metric,))[metric]
-        verb = "fools" if wins else "does not fool"
-        claim = _claim(
-            bench,
-            f"fake-cam-{metric}",
-            "5.2 (3)",
-            f"Fake-CAM {verb} {NAMES[metric]}: it scores {'better' if wins else 'worse'} than the nine methods do on "
-            f"average. {_printed(1, metric, ('fake-cam',), INFORMED)}",
-            metric,
-            better if wins else _OPPOSITE[better],
-            "fake-cam",
-            "informed",
-        )
-        rows = [_mean_of(found, metric, ("fake-cam",), "fake-cam"), _mean_of(found, metric, INFORMED, "informed")]
-        yield claim, _images(claim, pd.concat(rows))
+        for metric in metrics:
+            text = f"Fake-CAM {verb} {NAMES[metric]}: it scores {how} than the nine methods do on average. "
+            claim = _claim(
+                study,
+                f"fake-cam-{metric}",
+                "5.2 (3)",
+                text + _printed(metric, "fake-cam", "informed"),
+                (metric, turn.get(_better(metric), _better(metric))),
+                ("fake-cam", "informed"),
+            )
+            yield _between_groups(claim, scores(study))
 
 
-def _follows_the_probability(bench: Bench) -> Iterator[Decided]:
-    found = scores(bench)
-    for metric, methods, sign in (
-        ("insertion", INFORMED, 1),
-        ("deletion", INFORMED, 1),
-        ("average-gain", _family("cam"), 1),
-        ("average-drop", _family("cam"), -1),
+def _follows_the_probability(study: Study) -> Iterator[Decided]:
+    for metric, who, better in (
+        ("insertion", "informed", "higher"),
+        ("deletion", "informed", "higher"),
+        ("average-gain", "cam", "higher"),
+        ("average-drop", "cam", "lower"),
     ):
-        who = "the nine methods" if methods == INFORMED else "class activation maps"
+        named, section = {
+            "informed": ("the nine methods", "5.2 (4)"),
+            "cam": ("class activation maps", "5.2, Figure 2"),
+        }[who]
+        verb = {"higher": "rises", "lower": "falls"}[better]
+        text = f"{NAMES[metric]} of {named} {verb} with the probability of the true class, over images"
         claim = _claim(
-            bench,
+            study,
             f"probability-{metric}",
-            "5.2 (4)" if methods == INFORMED else "5.2, Figure 2",
-            f"{NAMES[metric]} of {who} {'rises' if sign > 0 else 'falls'} with the probability of the true class, over "
-            "images (rank correlation).",
-            metric,
-            "higher" if sign > 0 else "lower",
-            "probability",
-            "none",
+            section,
+            f"{text} (rank correlation).",
+            (metric, better),
+            ("probability", "none"),
         )
         value, probability = (
-            _mean_of(found, name, methods, "").groupby("index")["value"].mean() for name in (metric, "probability")
+            _mean_of(scores(study), name, _GROUPS[who], "").groupby("index")["value"].mean()
+            for name in (metric, "probability")
         )
         both = pd.concat([value, probability], axis=1, keys=["value", "probability"])
-        yield (
-            claim,
-            statistics.compare_correlation(
-                both["probability"].to_numpy(), both["value"].to_numpy(), a=claim.a, b=claim.b
-            ),
-        )
+        pair = both["probability"].to_numpy(), both["value"].to_numpy()
+        yield claim, statistics.compare_correlation(*pair, a=claim.a, b=claim.b)
 
 
-def _cannot_tell_apart(bench: Bench, metrics: Sequence[str], section: str) -> Iterator[Decided]:
-    found = scores(bench)
+def _cannot_tell_apart(study: Study, metrics: Sequence[str], section: str) -> Iterator[Decided]:
+    found = scores(study)
     for metric in metrics:
-        claim = _claim(
-            bench,
-            f"discrimination-{metric}",
-            section,
+        text = (
             f"{NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
-            "half (Kendall's W below 0.5).",
-            metric,
-            "higher",
-            "one half",
-            "Kendall's W",
+            "half (Kendall's W below 0.5)."
         )
+        sides = ("one half", "Kendall's W")
+        claim = _claim(study, f"discrimination-{metric}", section, text, (metric, "higher"), sides)
         rows = found[(found["metric"] == metric) & found["method"].isin(INFORMED)]
         value, draws = statistics.w_draws(rows, metric, INFORMED)
-        yield (
-            claim,
-            statistics.compare_statistic(
-                _HALF - value,
-                _HALF - draws,
-                a=claim.a,
-                b=claim.b,
-                n_images=_complete(rows),
-                test="bootstrap over images",
-            ),
-        )
+        given = {"a": claim.a, "b": claim.b, "n_images": _complete(rows), "test": "bootstrap over images"}
+        yield claim, statistics.compare_statistic(_HALF - value, _HALF - draws, **given)
 
 
-def _true_class_is_best(bench: Bench) -> Iterator[Decided]:
-    for metric in FIDELITY:
-        claim = _claim(
-            bench,
-            f"truth-{metric}",
-            "5.2, Table 2",
-            f"{NAMES[metric]} is best for the true class: better than for the predicted one.",
-            metric,
-            directions((metric,))[metric],
-            TARGETS[0],
-            TARGETS[1],
-        )
-        yield claim, _images(claim, _by_target(bench, metric))
-
-
-def _least_probable(bench: Bench) -> Iterator[Decided]:
+def _by_target(study: Study) -> Iterator[Decided]:
+    true, predicted, least = TARGETS
+    best, low = "is best for the true class: better than for the predicted one", "for the least probable class than"
+    asked = [("truth", metric, _better(metric), (true, predicted), best) for metric in FIDELITY]
     for metric, direction in (
         ("average-increase", "higher"),
         ("average-drop", "lower"),
@@ -200,75 +153,55 @@ def _least_probable(bench: Bench) -> Iterator[Decided]:
         ("average-gain", "lower"),
         ("insertion", "lower"),
     ):
-        claim = _claim(
-            bench,
-            f"least-{metric}",
-            "5.2, Table 2",
-            f"{NAMES[metric]} is {direction} for the least probable class than for the true one.",
-            metric,
-            direction,
-            TARGETS[2],
-            TARGETS[0],
-        )
-        yield claim, _images(claim, _by_target(bench, metric))
+        asked.append(("least", metric, direction, (least, true), f"is {direction} {low} for the true one"))
+    found = experiment.scores(study, "fidelity")
+    found = found[found["reading"] == "paper"]
+    for name, metric, better, sides, says in asked:
+        claim = _claim(study, f"{name}-{metric}", "5.2, Table 2", f"{NAMES[metric]} {says}.", (metric, better), sides)
+        rows = [_mean_of(found[found["target"] == target], metric, INFORMED, target) for target in sides]
+        yield claim, _images(claim, pd.concat(rows))
 
 
-def _gradients_move_most(bench: Bench) -> Iterator[Decided]:
-    change = _change(bench)
-    change = change.groupby(["seed", "index", "method", "transform"], as_index=False)["value"].mean()
+def _gradients_move_most(study: Study) -> Iterator[Decided]:
+    change = _change(study)
     for transform, title in TRANSFORM_NAMES.items():
-        rows = change[change["transform"] == transform].assign(metric="change")
-        claim = _claim(
-            bench,
-            f"moves-{transform}",
-            "5.3 (2)",
+        text = (
             f"Under {title}, the fidelity of gradient-based methods changes more than that of class activation "
-            "maps (absolute change, over five metrics and four settings).",
-            "change",
-            "higher",
-            "gradient",
-            "cam",
+            "maps (absolute change, over five metrics and four settings)."
         )
-        parts = [_mean_of(rows, "change", _family(name), name) for name in ("gradient", "cam")]
-        yield claim, _images(claim, pd.concat(parts))
+        claim = _claim(study, f"moves-{transform}", "5.3 (2)", text, ("change", "higher"), ("gradient", "cam"))
+        rows = change[change["transform"] == transform]
+        rows = rows.groupby(["seed", "index", "method"], as_index=False)["value"].mean().assign(metric="change")
+        yield _between_groups(claim, rows)
 
 
-def _gain_moves_least(bench: Bench) -> Iterator[Decided]:
-    change = _change(bench)
+def _gain_moves_least(study: Study) -> Iterator[Decided]:
+    change = _change(study)
     change = change[change["method"].isin(INFORMED)]
     change = change.groupby(["seed", "index", "metric"], as_index=False)["value"].mean()
     rows = change.rename(columns={"metric": "method"}).assign(metric="change")
     for other in FIDELITY:
-        if other == "average-gain":
-            continue
-        claim = _claim(
-            bench,
-            f"stable-{other}",
-            "5.3 (3)",
-            f"Under the transformations AG changes less than {NAMES[other]} (absolute change, nine methods).",
-            "change",
-            "lower",
-            "average-gain",
-            other,
-        )
-        yield claim, _images(claim, rows)
+        if other != "average-gain":
+            text = f"Under the transformations AG changes less than {NAMES[other]} (absolute change, nine methods)."
+            sides = ("average-gain", other)
+            claim = _claim(study, f"stable-{other}", "5.3 (3)", text, ("change", "lower"), sides)
+            yield claim, _images(claim, rows)
 
 
-def _change(bench: Bench) -> pd.DataFrame:
+def _change(study: Study) -> pd.DataFrame:
     """How far each fidelity score of a transformed image is from the untouched one's, the four settings averaged."""
-    moved = experiment.saliency_scores(bench, "transformed")
+    moved = experiment.scores(study, "transformed")
     moved = moved[moved["metric"].isin(FIDELITY)]
-    both = moved.merge(scores(bench), on=["seed", "method", "index", "metric"], suffixes=("", "_untouched"))
+    both = moved.merge(scores(study), on=["seed", "method", "index", "metric"], suffixes=("", "_untouched"))
     both["value"] = (both["value"] - both["value_untouched"]).abs()
     keys = ["seed", "method", "index", "metric", "transform"]
     return both.groupby(keys, as_index=False)["value"].mean()
 
 
-def _by_target(bench: Bench, metric: str) -> pd.DataFrame:
-    """The mean of the nine methods for each target, in the column of methods."""
-    found = experiment.saliency_scores(bench, "fidelity")
-    found = found[(found["reading"] == "paper") & found["method"].isin(INFORMED)]
-    return pd.concat([_mean_of(found[found["target"] == name], metric, INFORMED, name) for name in TARGETS])
+def _between_groups(claim: Claim, found: pd.DataFrame) -> Decided:
+    """The claim's two groups of methods against each other, image by image."""
+    rows = [_mean_of(found, claim.metric, _GROUPS[name], name) for name in (claim.a, claim.b)]
+    return claim, _images(claim, pd.concat(rows))
 
 
 def _mean_of(found: pd.DataFrame, metric: str, methods: Sequence[str], name: str) -> pd.DataFrame:
@@ -283,33 +216,34 @@ def _complete(rows: pd.DataFrame) -> int:
     return int(table.notna().all(axis=1).sum()) if len(table.columns) else 0
 
 
-def _family(name: str) -> tuple[str, ...]:
-    """The methods of the paper's line-up in a family."""
-    return tuple(method for method in lineup.PAPER if explainers.about(method).family == name)
-
-
 def _images(claim: Claim, rows: pd.DataFrame) -> Comparison:
     return statistics.compare_claim(claim, rows, unit="image")
 
 
-def _claim(bench: Bench, name: str, section: str, text: str, metric: str, better: str, a: str, b: str) -> Claim:
+def _better(metric: str) -> str:
+    return directions((metric,))[metric]
+
+
+def _claim(study: Study, name: str, section: str, text: str, metric: tuple[str, str], sides: tuple[str, str]) -> Claim:
+    """A claim about a metric and the direction that is claimed, of one side against the other."""
     return Claim(
         id=f"saliency-{name}",
         paper="saliency",
         section=section,
         text=text,
-        metric=metric,
+        metric=metric[0],
         method=None,
-        better=better,
-        a=a,
-        b=b,
-        dataset=bench.run.label,
+        better=metric[1],
+        a=sides[0],
+        b=sides[1],
+        dataset=study.run.label,
         between="method",
     )
 
 
-def _printed(number: int, metric: str, a: Sequence[str], b: Sequence[str]) -> str:
-    """What the table has for two groups of methods: the means of the printed values."""
-    rows = published.table("saliency", number)
+def _printed(metric: str, a: str, b: str) -> str:
+    """What Table 1 has for two groups of methods: the means of the printed values."""
+    rows = published.table("saliency", 1)
     values = rows[rows["metric"] == metric].set_index("method")["value"]
-    return f"Printed: {values[list(a)].mean():.3g} against {values[list(b)].mean():.3g}, higher being better."
+    ours, other = (values[list(_GROUPS[name])].mean() for name in (a, b))
+    return f"Printed: {ours:.3g} against {other:.3g}, higher being better."

@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from PIL import Image
 
+from xai_lib.run.networks import LOSS, trained
 from xai_lib.run.settings import Settings
-from xai_lib.run.subjects import LOSS
-from xai_lib.run.networks import trained
 
 _METHODS = "fake-cam, gradient, integrated-gradients, grad-cam, score-cam, rise, uniform, random, centred-gaussian"
 

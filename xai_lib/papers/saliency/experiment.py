@@ -1,140 +1,220 @@
-"""Stages of the saliency benchmark: scores of one network and method, a chunk of images at a time."""
+"""What the saliency part computes of each network and method, chunk by chunk of images, and keeps; and whole runs."""
 
 import hashlib
-from dataclasses import dataclass
+import inspect
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import nn
 from tqdm import tqdm
 
-from xai_lib import files as artefacts
-from xai_lib import pretrained
+from xai_lib import files, metrics, pretrained
 from xai_lib.data import Split, StreamedSplit
 from xai_lib.explainers.last_layer import last_spatial_layer
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
-from xai_lib.papers.saliency import method as benchmark
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.run import subjects
+from xai_lib.papers.saliency import method
+from xai_lib.papers.saliency.method import Explained, lineup
 from xai_lib.run.cell import Cell
+from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_torchvision, some, train_cell, with_images
 from xai_lib.run.settings import Settings
-from xai_lib.run.stages import STAGES
-from xai_lib.run.store import Store
+from xai_lib.run.stage import computed, stage
+from xai_lib.run.study import Study
 
+PARTS = ("fidelity", "repeated", "transformed", "cost", "metric")
 _CHUNK = 500  # images of one cell: what a killed run loses at most
+_MANY = 500  # images; from here on a method takes longer than the start of its process
 _COSTED = 8
-_PRETRAINED = "torchvision:resnet50"
-_PRETRAINED_LAYER = "layer4"
-PARTS = ("fidelity", "repeated", "transformed", "cost")
+_PRETRAINED, _PRETRAINED_LAYER = "torchvision:resnet50", "layer4"
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """One run of the benchmark: networks with their images, methods, budgets.
-
-    Attributes:
-        run: scale and device.
-        subjects: the networks, each with its images; several are trainings that differ in the seed.
-        methods: names of the explainers that take part.
-    """
-
-    run: Settings
-    subjects: tuple[Subject, ...]
-    methods: tuple[str, ...] = lineup.ALL
+@stage("maps", version=1)
+def maps(folder: Path, *, explained: Explained, images: Split | StreamedSplit) -> None:
+    """Raw maps for three classes of each image, so that a new metric explains nothing again."""
+    files.write_tensors(folder / "maps.pt", method.raw_maps(explained, images.materialised()))
 
 
-def bench(run: Settings) -> Bench:
+@stage("saliency", version=1)
+def saliency(
+    folder: Path,
+    *,
+    explained: Explained,
+    images: Split | StreamedSplit,
+    part: str,
+    budgets: Mapping[str, Any],
+    raw: Cell | None = None,
+) -> None:
+    """The scores of a part, by the function of its name in :mod:`xai_lib.papers.saliency.method`."""
+    given = dict(budgets) if raw is None else {**budgets, "stored": _stored(raw)}
+    files.write_frame(folder / "scores.csv", getattr(method, part)(explained, images.materialised(), **given))
+
+
+@stage("metric", version=1)
+def metric(
+    folder: Path, *, explained: Explained, images: Split | StreamedSplit, raw: Cell, name: str, source: str
+) -> None:
+    """A metric that the paper does not have; ``source``, its code, is there for the key."""
+    found = method.scored(explained, images.materialised(), stored=_stored(raw), metric=name)
+    files.write_frame(folder / "scores.csv", found)
+
+
+def study(run: Settings) -> Study:
     """The benchmark on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's ResNet-50.
 
     Raises:
         FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
     """
+    n = run.saliency.n_saliency
     if run.pretrained:
-        return Bench(run, (subjects.from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, run.saliency.n_saliency),))
-    return Bench(run, tuple(subjects.trained_here(run, seed, run.saliency.n_saliency) for seed in subjects.seeds(run)))
+        return Study(run, (from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, n),), lineup.methods())
+    networks = tuple(with_images(run, train_cell(run, LOSS, seed), n) for seed in explained_seeds(run))
+    return Study(run, networks, lineup.methods())
 
 
-def bench_of(
+def study_of(
     run: Settings,
     network: nn.Module,
     images: Split | StreamedSplit,
     *,
     name: str,
     layer: str | None = None,
-    methods: tuple[str, ...] = lineup.ALL,
-) -> Bench:
+    methods: Sequence[str] = (),
+) -> Study:
     """The benchmark on a network of your own.
 
     Args:
-        run: scale, device and label; its data set is not used.
+        run: budgets, device and label; its data set is not used.
         network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
         images: images, labels in the network's order of classes, and the normalisation it was trained with.
         name: what the network is, besides its weights: with them it makes the key under which scores are kept.
         layer: dotted name of the layer explained; None for the network's default, or its last spatial one.
-        methods: names of the explainers that take part.
+        methods: names of the explainers that take part; none for all.
 
     Raises:
         ValueError: if there is no such layer or method; the message lists those that exist.
     """
-    if strangers := [method for method in methods if method not in lineup.ALL]:
-        raise ValueError(f"Expected methods out of {', '.join(lineup.ALL)}. Got {', '.join(strangers)}.")
+    _check(methods)
     network = network.to(run.device, memory_format=torch.channels_last)
-    images = subjects.some(images, run.saliency.n_saliency)
-    weights = pretrained.state_digest(network)
+    images = some(images, run.saliency.n_saliency)
     subject = Subject(
         load=lambda: network,
-        key=hashlib.sha256(f"{name}|{weights}".encode()).hexdigest(),
+        key=hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest(),
         parents=(),
         layer=_layer_of(network, images, layer, run.device),
         images=images,
-        reference=lambda: subjects.some(images, subjects.REFERENCE),
+        reference=lambda: some(images, REFERENCE),
         device=run.device,
     )
-    return Bench(run, (subject,), methods)
+    return Study(run, (subject,), tuple(methods) or lineup.methods())
 
 
-def parts_of(method: str) -> tuple[str, ...]:
-    """What is computed for a method: those beyond the paper's and the controls stay out of Table 4."""
-    return tuple(part for part in PARTS if part != "transformed" or method not in lineup.BEYOND)
+def settings_of(run: Settings, name: str) -> dict[str, Any]:
+    """What a run's budgets set for a method; all else is the method's own default."""
+    budgets = run.explainers
+    return {"rise": {"n_masks": budgets.rise_masks}, "lime": {"n_samples": budgets.lime_samples}}.get(name, {})
 
 
-def saliency_cells(bench: Bench, subject: Subject, method: str, part: str) -> list[Cell]:
-    """The cells of one network, method and part: one for each chunk of images."""
-    return [_cell(bench.run, subject, method, part, images) for _, images in _chunks(bench.run, subject, part)]
+def explained_by(study: Study, subject: Subject, name: str) -> Explained:
+    """One of the networks under one of the methods, with the run's settings."""
+    return Explained(subject, name, settings_of(study.run, name))
 
 
-def benchmarked(bench: Bench, subject: Subject, method: str, part: str) -> pd.DataFrame:
-    """Scores of one network, method and part (of :data:`PARTS`), computed now where the store lacks them.
+def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cell]:
+    """The cells of one network, method and part (of :data:`PARTS`): one for each chunk of images.
 
-    Returns:
-        The rows of :mod:`xai_lib.benchmark`'s function of that name; for "cost" one row.
+    Methods beyond the paper's and the controls stay out of Table 4 and have no other readings. The part "metric" has
+    a cell a chunk for each of :func:`lineup.added_metrics` that the images have what it needs for.
     """
-    store, frames = Store(), []
-    for start, images in _chunks(bench.run, subject, part):
-        cell = _cell(bench.run, subject, method, part, images)
+    explained, n = explained_by(study, subject, name), len(subject.images)
+    budgets, is_papers = study.run.saliency, name in (*lineup.PAPER, *lineup.CONTROLS)
+    limits = {"repeated": budgets.n_sensitivity, "transformed": budgets.n_transformed * is_papers, "cost": _COSTED}
+    found = []
+    for start in range(0, min(limits.get(part, n), n), _CHUNK):
+        images = subject.images.subset(list(range(start, min(start + _CHUNK, limits.get(part, n), n))))
+        given = {"explained": explained, "images": images}
+        if part == "metric":
+            found += _metric_cells(given)
+            continue
+        read = (budgets.n_sensitivity - start) * is_papers
+        own = {
+            "fidelity": {"causal_steps": budgets.causal_steps, "n_readings": min(max(read, 0), len(images))},
+            "repeated": {"causal_steps": budgets.causal_steps, "draws": budgets.sensitivity_draws},
+            "transformed": {"causal_steps": budgets.causal_steps},
+            "cost": {},
+        }[part]
+        raw = maps.cell(**given) if part == "fidelity" else None
+        found.append(saliency.cell(part=part, budgets=own, raw=raw, **given))
+    return found
 
-        def work(folder: Path, start: int = start, images: Split = images) -> None:
-            artefacts.write_frame(folder / "scores.csv", _compute(bench.run, subject, method, part, start, images))
 
-        if not store.is_done(cell):
-            _ = subject.network  # trained first, outside this cell's time
-        frames.append(artefacts.read_frame(store.compute(cell, work, parents=subject.parents) / "scores.csv"))
-    return pd.concat(frames, ignore_index=True)
+def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
+    """Every cell of some parts, without those that they stand on."""
+    every = itertools.product(study.networks, study.methods, parts)
+    return [cell for subject, name, part in every for cell in part_cells(study, subject, name, part)]
+
+
+def saliency_cells(run: Settings, seed: int, methods: Sequence[str]) -> list[Cell]:
+    """What the command ``saliency`` computes.
+
+    Raises:
+        ValueError: if there is no such network or method; the message lists those that exist.
+    """
+    whole = study(run)
+    chosen = tuple(subject for subject in whole.networks if subject.seed == seed)
+    if not chosen:
+        seeds = ", ".join(str(subject.seed) for subject in whole.networks)
+        raise ValueError(f"Expected a seed out of {seeds}. Got {seed}.")
+    _check(methods)
+    return cells(Study(run, chosen, tuple(methods)))
+
+
+def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The commands of the part and their options.
+
+    One a network and method where images are many; where they are few, starting a process takes longer than a method,
+    and there is one a network for the paper's methods and one for all others.
+    """
+    whole = study(run)
+    many = run.saliency.n_saliency is None or run.saliency.n_saliency >= _MANY
+    halves = (lineup.PAPER, tuple(name for name in whole.methods if name not in lineup.PAPER))
+    groups = [(name,) for name in whole.methods] if many else halves
+    for subject, methods in itertools.product(whole.networks, groups):
+        yield "saliency", {"seed": subject.seed, "methods": methods}
 
 
 @cache
-def saliency_scores(bench: Bench, part: str) -> pd.DataFrame:
-    """All networks and methods of a part: seed, method, and the columns of :func:`benchmarked`."""
-    parts = [
-        benchmarked(bench, subject, method, part).assign(seed=subject.seed, method=method)
-        for subject in bench.subjects
-        for method in tqdm(bench.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None)
-        if part in parts_of(method)
+def scores(study: Study, part: str) -> pd.DataFrame:
+    """All networks and methods of a part, computed now where the store lacks them.
+
+    Returns:
+        Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`.
+    """
+    found = [
+        files.read_frame(computed(cell) / "scores.csv").assign(seed=subject.seed, method=name)
+        for subject in study.networks
+        for name in tqdm(study.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None)
+        for cell in part_cells(study, subject, name, part)
     ]
-    return pd.concat(parts, ignore_index=True)
+    empty = pd.DataFrame(columns=["index", "metric", "value", "seed", "method"])
+    return pd.concat(found, ignore_index=True) if found else empty
+
+
+def _metric_cells(given: dict[str, Any]) -> list[Cell]:
+    has_mask = "object" in given["images"].masks
+    able = [metrics.about(name) for name in lineup.added_metrics()]
+    able = [about for about in able if has_mask or "mask" not in about.needs]
+    sources = {about.name: inspect.getsource(about.function) for about in able}
+    return [metric.cell(raw=maps.cell(**given), name=name, source=code, **given) for name, code in sources.items()]
+
+
+def _check(methods: Sequence[str]) -> None:
+    if strangers := [name for name in methods if name not in lineup.methods()]:
+        raise ValueError(f"Expected methods out of {', '.join(lineup.methods())}. Got {', '.join(strangers)}.")
 
 
 def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | None, device: torch.device) -> str:
@@ -144,56 +224,5 @@ def _layer_of(network: nn.Module, images: Split | StreamedSplit, layer: str | No
     return last_spatial_layer(network, images.normalise(batch.images.to(device)))
 
 
-def _chunks(run: Settings, subject: Subject, part: str) -> list[tuple[int, Split]]:
-    """Start and images of each chunk of a part."""
-    budget = {
-        "fidelity": len(subject.images),
-        "repeated": run.saliency.n_sensitivity,
-        "transformed": run.saliency.n_transformed,
-        "cost": _COSTED,
-    }[part]
-    n = min(budget, len(subject.images))
-    return [(start, subject.images.subset(list(range(start, min(start + _CHUNK, n))))) for start in range(0, n, _CHUNK)]
-
-
-def _cell(run: Settings, subject: Subject, method: str, part: str, images: Split) -> Cell:
-    scale = run.scale
-    budgets = {
-        "fidelity": {"causal_steps": run.saliency.causal_steps, "n_readings": run.saliency.n_sensitivity},
-        "repeated": {"causal_steps": run.saliency.causal_steps, "draws": run.saliency.sensitivity_draws},
-        "transformed": {"causal_steps": run.saliency.causal_steps},
-        "cost": {},
-    }[part]
-    return Cell(
-        "saliency",
-        {
-            "version": STAGES["saliency"].version,
-            "network": subject.key,
-            "layer": subject.layer,
-            "images": {"digest": images.digest, "number": len(images)},
-            "method": method,
-            "settings": lineup.settings(method, scale),
-            "part": part,
-            **budgets,
-        },
-    )
-
-
-def _compute(
-    run: Settings, subject: Subject, method: str, part: str, start: int, images: Split | StreamedSplit
-) -> pd.DataFrame:
-    images = images.materialised()
-    scale = run.scale
-    settings = lineup.settings(method, scale)
-    if part == "fidelity":
-        n_readings = 0 if method in lineup.BEYOND else min(max(run.saliency.n_sensitivity - start, 0), len(images))
-        return benchmark.fidelity(
-            subject, method, settings, images, causal_steps=run.saliency.causal_steps, n_readings=n_readings
-        )
-    if part == "repeated":
-        return benchmark.repeated(
-            subject, method, settings, images, causal_steps=run.saliency.causal_steps, draws=run.saliency.sensitivity_draws
-        )
-    if part == "transformed":
-        return benchmark.transformed(subject, method, settings, images, causal_steps=run.saliency.causal_steps)
-    return pd.DataFrame([benchmark.cost(subject, method, settings, images)])
+def _stored(raw: Cell) -> dict[str, torch.Tensor]:
+    return files.read_tensors(computed(raw) / "maps.pt")

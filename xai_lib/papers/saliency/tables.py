@@ -1,357 +1,319 @@
 """Tables of the saliency notebooks."""
 
-import math
+from collections.abc import Callable, Sequence
 
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from xai_lib import explainers
-from xai_lib import metrics as registry
-from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
-from xai_lib.page.table import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
-from xai_lib.page.verdicts import verdict_rule as verdict_rule
-from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis import evidence, printed, scores
-from xai_lib.papers.saliency.claims import verdicts as results_of_verdicts
-from xai_lib.papers.saliency.experiment import Bench
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
+from xai_lib.page import record
+from xai_lib.page import verdicts as shared
+from xai_lib.page.methods import method_title, metric_title
+from xai_lib.page.names import FAMILY_NAMES, TRANSFORM_NAMES
+from xai_lib.page.registered import metric_table
+from xai_lib.page.table import (
+    MISSING,
+    Column,
+    Format,
+    interval,
+    number,
+    p_value,
+    part_of,
+    plus_minus,
+    printed,
+    show,
+    signed,
+    text,
+)
+from xai_lib.papers.saliency import analysis, claims, experiment
+from xai_lib.papers.saliency.analysis import evidence, scores
+from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.run.study import Study
 
-_ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.BEYOND, "beyond")
-_ROLES |= dict.fromkeys(lineup.CONTROLS, "control")
+verdict_rule = shared.verdict_rule
+_ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
+_ORDERS = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
 _PIXELS = ("effective-complexity", "effective-complexity-minimum")  # counted, not measured
+_METHOD = text("method", "method", method_title)
+_METRIC = text("metric", "metric", metric_title)
+_UNDEFINED = Column("undefined", "n_undefined")
+_INTERVAL = Column("95 % interval", ("low", "high"), interval())
 
 
-def networks(bench: Bench) -> HTML:
+def networks(study: Study) -> HTML:
     """The networks, their accuracy and confidence on the images of the benchmark."""
-    found = experiment.saliency_scores(bench, "fidelity")
-    plain = found[(found["reading"] == "paper") & (found["metric"] == "probability")]
-    first = plain[plain["method"] == bench.methods[0]].pivot(index=["seed", "index"], columns="target", values="value")
-    first["correct"] = first[TARGETS[0]] == first[TARGETS[1]]
-    from_elsewhere = {subject.seed for subject in bench.subjects if not subject.parents}
-    rows = [
-        {
-            "network": "not trained here" if seed in from_elsewhere else f"seed {seed}",
-            "images": len(group),
-            "accuracy (%)": number(100 * group["correct"].mean(), 1),
-            "mean probability of the true class": number(group[TARGETS[0]].mean()),
-            "of the predicted class": number(group[TARGETS[1]].mean()),
-            "of the least probable class": f"{group[TARGETS[2]].mean():.1e}",
-        }
-        for seed, group in first.groupby(level="seed")
+    from_elsewhere = {subject.seed for subject in study.networks if not subject.parents}
+    columns = [
+        text("network", "seed", lambda seed: "not trained here" if seed in from_elsewhere else f"seed {seed}"),
+        Column("images", "images"),
+        Column("accuracy (%)", "accuracy", number(1, times=100)),
+        Column("mean probability of the true class", TARGETS[0], number()),
+        Column("of the predicted class", TARGETS[1], number()),
+        Column("of the least probable class", TARGETS[2], "{:.1e}".format),
     ]
-    return show(pd.DataFrame(rows), f"Networks and images of the benchmark: {bench.run.label}.", text=["network"])
+    caption = f"Networks and images of the benchmark: {study.run.label}."
+    return show(evidence.networks(study), columns, caption, name="networks")
 
 
-def methods(bench: Bench) -> HTML:
+def methods(study: Study) -> HTML:
     """The line-up: family, what is explained, where the method comes from, settings that the scale decides."""
-    rows = []
-    for name in bench.methods:
-        about = explainers.about(name)
-        settings = lineup.settings(name, bench.run.explainers)
-        rows.append(
-            {
-                "method": METHOD_NAMES[name],
-                "name in the library": name,
-                "family": FAMILY_NAMES[about.family],
-                "explains": about.explains if about.class_specific else "no class",
-                "in the paper": _ROLES[name],
-                "settings": ", ".join(f"{key} {value}" for key, value in settings.items()) or MISSING,
-                "from": about.paper,
-            }
-        )
-    text = ["method", "name in the library", "family", "explains", "in the paper", "settings", "from"]
-    return show(pd.DataFrame(rows), "Methods of the benchmark.", text=text)
+    rows = pd.DataFrame({"method": study.methods})
+
+    def known(title: str, said: Callable[[explainers.Explainer], str]) -> Column:
+        return text(title, "method", lambda name: said(explainers.about(name)))
+
+    def settings(name: str) -> str:
+        return ", ".join(f"{key} {value}" for key, value in experiment.settings_of(study.run, name).items()) or MISSING
+
+    columns = [
+        _METHOD,
+        text("name in the library", "method"),
+        known("family", lambda about: FAMILY_NAMES[about.family]),
+        known("explains", lambda about: about.explains if about.class_specific else "no class"),
+        text("in the paper", "method", lambda name: _ROLES.get(name, "beyond")),
+        text("settings", "method", settings),
+        known("from", lambda about: about.paper),
+    ]
+    return show(rows, columns, "Methods of the benchmark.", name="methods")
 
 
 def metrics() -> HTML:
     """What each metric is: direction, range, where it is defined."""
-    rows = []
-    for name in scores.ALL:
-        about = registry.about(name)
-        low, high = (f"{end:g}" if math.isfinite(end) else ("∞" if end > 0 else "-∞") for end in about.range)
-        rows.append(
-            {
-                "metric": METRIC_NAMES[name],
-                "name in the library": name,
-                "better": about.better,
-                "range": f"{low} to {high}",
-                "where": about.equation,
-            }
-        )
-    return show(
-        pd.DataFrame(rows), "Metrics of the benchmark.", text=["metric", "name in the library", "better", "where"]
-    )
+    names = (*lineup.METRICS, *lineup.added_metrics())
+    return metric_table(names, {name: metric_title(name) for name in names}, "Metrics of the benchmark.")
 
 
-def cost(bench: Bench) -> HTML:
+def cost(study: Study) -> HTML:
     """What a map costs."""
-    rows = evidence.cost(bench)
-    frame = pd.DataFrame(
-        {
-            "method": rows["method"].map(METHOD_NAMES),
-            "forward passes": [f"{value:,.0f}" for value in rows["forwards"]],
-            "milliseconds": [number(1000 * value, 2) for value in rows["seconds"]],
-            "peak memory (MB)": [number(value, 2) for value in rows["megabytes"]],
-        }
-    )
-    caption = f"Cost of explaining an image, in a batch of up to eight: {bench.run.label}, {bench.run.device}."
-    return show(frame, caption, text=["method"])
+    columns = [
+        _METHOD,
+        Column("forward passes", "forwards", "{:,.0f}".format),
+        Column("milliseconds", "seconds", number(2, times=1000)),
+        Column("peak memory (MB)", "megabytes", number(2)),
+    ]
+    caption = f"Cost of explaining an image, in a batch of up to eight: {study.run.label}, {study.run.device}."
+    return show(evidence.cost(study), columns, caption, name="cost")
 
 
-def table_1(bench: Bench) -> HTML:
+def table_1(study: Study) -> HTML:
     """Table 1: ours, interval, published value, difference."""
-    return _against_print(printed.table_1(bench), bench, "Fidelity for the true class")
+    return _against_print(analysis.printed.table_1(study), study, "Fidelity for the true class", "table-1")
 
 
-def table_2(bench: Bench) -> HTML:
+def table_2(study: Study) -> HTML:
     """Table 2: true, predicted and least probable class, beside print."""
-    rows = printed.table_2(bench)
-    rows = rows[rows["method"].isin(lineup.PAPER)]
-    wide = pd.DataFrame({"metric": rows["metric"].map(METRIC_NAMES), "method": rows["method"].map(METHOD_NAMES),
-                         "target": rows["target"]})  # fmt: skip
-    wide["here"] = [f"{number(mean)} {interval(low, high)}" for mean, low, high in
-                    zip(rows["mean"], rows["low"], rows["high"])]  # fmt: skip
-    wide["paper"] = [number(value) for value in rows["published"]]
-    table = wide.pivot(index=["metric", "method"], columns="target", values=["here", "paper"])
-    order = wide[["metric", "method"]].drop_duplicates()
-    flat = pd.DataFrame(
-        {
-            f"{target.replace('-', ' ')}, {side}": table[(side, target)].reindex(pd.MultiIndex.from_frame(order))
-            for target in TARGETS
-            for side in ("here", "paper")
-        }
-    ).reset_index()
+    rows = analysis.printed.table_2(study)
+    columns = [_METRIC, _METHOD]
+    for target in TARGETS:
+        title, here = target.replace("-", " "), tuple(f"{name} {target}" for name in ("mean", "low", "high"))
+        columns.append(Column(f"{title}, here", here, lambda mean, *ends: f"{number()(mean)} {interval()(*ends)}"))
+        columns.append(Column(f"{title}, paper", f"published {target}", number()))
+    papers = rows[rows["method"].isin(lineup.PAPER)]
     caption = (
-        f"Fidelity for three classes of an image, means and 95 % intervals: {_counted(rows, bench)}. Paper: ResNet-50 "
-        "on ImageNet, as fractions, with AD and D as defined."
+        f"Fidelity for three classes of an image, means and 95 % intervals: {_counted(papers, study)}. Paper: "
+        "ResNet-50 on ImageNet, as fractions, with AD and D as defined."
     )
-    return show(blank_repeats(flat, ["metric"]), caption, text=["metric", "method"])
+    wide = _wide(papers, ["metric", "method"], "target", ["mean", "low", "high", "published"])
+    return _recorded("table-2", rows, show(wide, columns, caption, group=["metric"]))
 
 
-def table_3(bench: Bench) -> HTML:
+def table_3(study: Study) -> HTML:
     """Table 3: robustness and complexity, beside print."""
-    return _against_print(printed.table_3(bench), bench, "Robustness and complexity")
+    return _against_print(analysis.printed.table_3(study), study, "Robustness and complexity", "table-3")
 
 
-def table_4(bench: Bench) -> HTML:
+def table_4(study: Study) -> HTML:
     """Table 4: the paper's methods and the controls under four transformations, beside print."""
-    rows = printed.table_4(bench)
-    frame = pd.DataFrame(
-        {
-            "transformation": rows["transform"].map(TRANSFORM_NAMES),
-            "metric": rows["metric"].map(METRIC_NAMES),
-            "method": rows["method"].map(METHOD_NAMES),
-            "cell": [
-                f"{number(mean)} ({number(value)})" if not np.isnan(value) else number(mean)
-                for mean, value in zip(rows["mean"], rows["published"])
-            ],
-        }
-    )
-    wide = frame.pivot(index=["transformation", "method"], columns="metric", values="cell")
-    order = frame[["transformation", "method"]].drop_duplicates()
-    order["at"] = order["transformation"].map({name: place for place, name in enumerate(TRANSFORM_NAMES.values())})
-    order = order.sort_values("at", kind="stable")[["transformation", "method"]]
-    columns = [METRIC_NAMES[name] for name in scores.FIDELITY]
-    flat = wide.reindex(pd.MultiIndex.from_frame(order))[columns].reset_index()
+    rows = analysis.printed.table_4(study)
+
+    def beside(mean: float, published: float) -> str:
+        return number()(mean) + ("" if pd.isna(published) else f" ({number()(published)})")
+
+    columns = [text("transformation", "transform", TRANSFORM_NAMES), _METHOD]
+    for metric in lineup.FIDELITY:
+        columns.append(Column(metric_title(metric), (f"mean {metric}", f"published {metric}"), beside))
     caption = (
         f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
-        f"as defined: {_counted(rows, bench)}. Intervals are in the recorded CSV."
+        f"as defined: {_counted(rows, study)}. Intervals are in the recorded CSV."
     )
-    return show(blank_repeats(flat, ["transformation"]), caption, text=["transformation", "method"])
+    wide = _wide(rows, ["transform", "method"], "metric", ["mean", "published"])
+    places = {name: place for place, name in enumerate(TRANSFORM_NAMES)}
+    wide = wide.sort_values("transform", key=lambda names: names.map(places), kind="stable")
+    return _recorded("table-4", rows, show(wide, columns, caption, group=["transformation"]))
 
 
-def sanity(bench: Bench) -> HTML:
+def sanity(study: Study) -> HTML:
     """Parameter randomisation, which the paper discusses and prints no value of."""
-    rows = printed.unprinted(bench, scores.SANITY)
-    orders = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
-    frame = pd.DataFrame(
-        {
-            "weights replaced": rows["metric"].map(orders),
-            "method": rows["method"].map(METHOD_NAMES),
-            "rank correlation ↓": [number(value) for value in rows["mean"]],
-            "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
-            "undefined": rows["n_undefined"],
-        }
-    )
-    caption = f"Maps before and after the weights were replaced: {bench.run.label}, {rows['n_images'].max()} images."
-    return show(blank_repeats(frame, ["weights replaced"]), caption, text=["weights replaced", "method"])
+    rows = analysis.printed.unprinted(study, lineup.SANITY)
+    columns = [
+        text("weights replaced", "metric", _ORDERS),
+        _METHOD,
+        Column("rank correlation ↓", "mean", number()),
+        _INTERVAL,
+        _UNDEFINED,
+    ]
+    caption = f"Maps before and after the weights were replaced: {study.run.label}, {rows['n_images'].max()} images."
+    return show(rows, columns, caption, name="sanity", group=["weights replaced"])
 
 
-def unprinted(bench: Bench) -> HTML:
+def unprinted(study: Study) -> HTML:
     """Metrics that the paper defines without printing a value, and what a data set's masks say."""
-    names = scores.present(bench, scores.WITHOUT_VALUE)
-    wide = printed.leaderboard(bench, names)
-    flat = pd.DataFrame({"method": wide["method"].map(METHOD_NAMES)})
-    for name in names:
-        flat[_title(name)] = [number(value, _digits(name, value)) for value in wide[printed.column(name)]]
-    caption = f"Metrics without a published value, means unless stated: {bench.run.label}."
-    return show(flat, caption, text=["method"])
+    names = scores.present(study, (*lineup.UNPRINTED, *lineup.LOCALISATION))
+    columns = [_METHOD, *(Column(_title(name), analysis.printed.column(name), _digits(name)) for name in names)]
+    caption = f"Metrics without a published value, means unless stated: {study.run.label}."
+    shown = show(analysis.printed.leaderboard(study, names), columns, caption)
+    return _recorded("unprinted", analysis.printed.unprinted(study, names), shown)
 
 
-def leaderboard(bench: Bench, names: tuple[str, ...] = scores.ALL) -> HTML:
-    """Means of every method under every metric; the best method of each that looks at the network is starred."""
-    names = scores.present(bench, names)
-    wide = printed.leaderboard(bench, names).set_index("method")
-    better = scores.directions(names)
-    flat = pd.DataFrame(index=wide.index)
+def leaderboard(study: Study, names: Sequence[str] | None = None) -> HTML:
+    """Means of every method under every metric; the best method of each that looks at the network is starred.
+
+    Args:
+        study: the run.
+        names: metrics that are shown; None for all, those that are only in the registry last.
+    """
+    names = scores.present(study, names)
+    wide, better, columns = analysis.printed.leaderboard(study, names), scores.directions(names), [_METHOD]
+    informed = wide[~wide["method"].isin(lineup.UNINFORMED)]
     for name in names:
-        column = wide[printed.column(name)]
-        informed = column[[method not in scores.UNINFORMED for method in column.index]]
-        best = (informed.min() if better[name] == "lower" else informed.max()) if informed.notna().any() else None
-        flat[_title(name)] = [
-            number(value, _digits(name, value)) + (" *" if value == best and method in informed.index else "")
-            for method, value in column.items()
-        ]
-    flat.insert(0, "method", [METHOD_NAMES[method] for method in flat.index])
+        column = analysis.printed.column(name)
+        best = informed[column].min() if better[name] == "lower" else informed[column].max()
+        columns.append(Column(_title(name), (column, "method"), _starred(_digits(name), best)))
     caption = (
-        f"Every method under every metric, means unless stated: {bench.run.label}. A star marks the best that looks at "
+        f"Every method under every metric, means unless stated: {study.run.label}. A star marks the best that looks at "
         "the network."
     )
-    return show(flat, caption, text=["method"])
+    return show(wide, columns, caption, name="leaderboard")
 
 
-def readings(bench: Bench) -> HTML:
+def readings(study: Study) -> HTML:
     """How far other readings move the ranking: rank correlation with the paper's reading, and the method moved most."""
-    rows = evidence.readings(bench)
-    rows = rows[rows["reading"] != "paper"]
-    lines = []
-    for (metric, reading), group in rows.groupby(["metric", "reading"], sort=False):
-        most = group.loc[group["moved"].idxmax()]
-        lines.append(
-            {
-                "metric": METRIC_NAMES[metric],
-                "reading": reading,
-                "Kendall's τ with the paper's": number(group["tau"].iloc[0], 2),
-                "methods that change place": f"{(group['moved'] > 0).sum()} of {len(group)}",
-                "moved most": f"{METHOD_NAMES[most['method']]}, by {most['moved']:g}" if most["moved"] else MISSING,
-            }
-        )
+    columns = [
+        _METRIC,
+        text("reading", "reading"),
+        Column("Kendall's τ with the paper's", "tau", number(2)),
+        Column("methods that change place", ("n_moved", "n_methods"), part_of),
+        text(
+            "moved most",
+            ("method", "moved"),
+            lambda method, moved: f"{method_title(method)}, by {moved:g}" if moved else MISSING,
+        ),
+    ]
     caption = (
-        f"Rankings of the paper's methods and the controls in other readings of a metric: {bench.run.label}. Middle "
+        f"Rankings of the paper's methods and the controls in other readings of a metric: {study.run.label}. Middle "
         "ranks for ties."
     )
-    return show(blank_repeats(pd.DataFrame(lines), ["metric"]), caption, text=["metric", "reading", "moved most"])
+    shown = show(evidence.moved_most(study), columns, caption, group=["metric"])
+    return _recorded("readings", evidence.readings(study), shown)
 
 
-def stability(bench: Bench) -> HTML:
+def behind(rows: pd.DataFrame, caption: str, name: str) -> HTML:
+    """The numbers behind a figure, as they are."""
+    return show(rows, [Column(column, column, _plain) for column in rows], caption, name=name)
+
+
+def stability(study: Study) -> HTML:
     """Do images, halves of the images and trainings rank the methods alike?"""
-    rows = evidence.stability(bench)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(METRIC_NAMES),
-            "images": rows["n_images"],
-            "agreement of images (Kendall's W)": [number(value, 2) for value in rows["w_images"]],
-            "95 % interval": [interval(*pair, 2) for pair in zip(rows["low"], rows["high"])],
-            "two halves of the images (τ)": [number(value, 2) for value in rows["tau_halves"]],
-            "two trainings (τ)": [number(value, 2) for value in rows["tau_seeds"]],
-        }
-    )
-    caption = f"Stability of the order of the {_informed(bench)} informed methods: {bench.run.label}."
-    return show(frame, caption, text=["metric"])
+    columns = [
+        _METRIC,
+        Column("images", "n_images"),
+        Column("agreement of images (Kendall's W)", "w_images", number(2)),
+        Column("95 % interval", ("low", "high"), interval(2)),
+        Column("two halves of the images (τ)", "tau_halves", number(2)),
+        Column("two trainings (τ)", "tau_seeds", number(2)),
+    ]
+    caption = f"Stability of the order of the {len(scores.informed(study))} informed methods: {study.run.label}."
+    return show(evidence.stability(study), columns, caption, name="stability")
 
 
-def fooled(bench: Bench) -> HTML:
+def fooled(study: Study) -> HTML:
     """Which uninformed maps fool which metric."""
-    rows = evidence.fooled(bench)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(METRIC_NAMES),
-            "uninformed map": rows["control"].map(METHOD_NAMES),
-            "better than a method (%)": [number(100 * value, 0) for value in rows["superiority"]],
-            "95 % interval": [interval(100 * low, 100 * high, 0) for low, high in zip(rows["low"], rows["high"])],
-            "rank": [_of(rank, n) for rank, n in zip(rows["rank"], rows["n_methods"])],
-            "the metric is": rows["verdict"].where(rows["n_images"] > 0, "undefined"),
-        }
-    )
+    columns = [
+        _METRIC,
+        text("uninformed map", "control", method_title),
+        Column("better than a method (%)", "superiority", number(0, times=100)),
+        Column("95 % interval", ("low", "high"), interval(0, times=100)),
+        Column("rank", ("rank", "n_methods"), part_of),
+        text("the metric is", ("verdict", "n_images"), lambda verdict, n: verdict if n > 0 else "undefined"),
+    ]
     caption = (
-        f"Is the metric fooled? How often an uninformed map scores better than one of the {_informed(bench)} informed "
-        f"methods on the same image: {bench.run.label}."
+        f"Is the metric fooled? How often an uninformed map scores better than one of the "
+        f"{len(scores.informed(study))} informed methods on the same image: {study.run.label}."
     )
-    return show(blank_repeats(frame, ["metric"]), caption, text=["metric", "uninformed map", "the metric is"])
+    return show(evidence.fooled(study), columns, caption, name="fooled", group=["metric"])
 
 
-def discrimination(bench: Bench) -> HTML:
+def discrimination(study: Study) -> HTML:
     """How many pairs of methods each metric tells apart."""
-    rows = evidence.discrimination(bench)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(METRIC_NAMES),
-            "images": rows["n_images"],
-            "pairs told apart": [_of(apart, pairs) for apart, pairs in zip(rows["apart"], rows["pairs"])],
-            "critical difference of mean ranks": [number(value, 2) for value in rows["critical_difference"]],
-            "p (Friedman)": [p_value(value) for value in rows["p_value"]],
-        }
-    )
+    columns = [
+        _METRIC,
+        Column("images", "n_images"),
+        Column("pairs told apart", ("apart", "pairs"), part_of),
+        Column("critical difference of mean ranks", "critical_difference", number(2)),
+        Column("p (Friedman)", "p_value", p_value),
+    ]
     caption = (
-        f"Pairs of the {_informed(bench)} informed methods that a metric tells apart (Nemenyi): {bench.run.label}."
+        f"Pairs of the {len(scores.informed(study))} informed methods that a metric tells apart (Nemenyi): "
+        f"{study.run.label}."
     )
-    return show(frame, caption, text=["metric"])
+    return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
-def verdicts(bench: Bench) -> HTML:
+def verdicts(study: Study) -> HTML:
     """Every takeaway of §5 with difference, interval, corrected p-value and verdict."""
-    rows = results_of_verdicts(bench)
-    frame = pd.DataFrame(
-        {
-            "claim": rows["text"],
-            "section": rows["section"],
-            "difference as claimed": [signed(value) for value in rows["difference"]],
-            "95 % interval": [interval(*pair) for pair in zip(rows["low"], rows["high"])],
-            "p (Holm)": [p_value(value) for value in rows["p_holm"]],
-            "images": rows["n_images"],
-            "verdict": rows["reason"],
-        }
-    )
-    held = (rows["verdict"] == "holds").sum()
-    reversed_ = (rows["verdict"] == "reverses").sum()
-    caption = (
-        f"Takeaways of §5 on {bench.run.label}: {held} hold, {reversed_} reverse, {len(rows) - held - reversed_} are "
-        "undecided. A difference above zero supports the claim."
-    )
-    return show(frame, caption, text=["section", "verdict"], long=["claim"])
+    return shared.verdicts(claims.verdicts(study), study.run.label)
 
 
-def _against_print(rows: pd.DataFrame, bench: Bench, title: str) -> HTML:
-    rows = rows[rows["method"].isin(lineup.PAPER)]
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(METRIC_NAMES),
-            "method": rows["method"].map(METHOD_NAMES),
-            "here": [plus_minus(mean, spread, _digits(metric, mean)) for metric, mean, spread in
-                     zip(rows["metric"], rows["mean"], rows["spread"])],
-            "95 % interval": [interval(low, high, _digits(metric, low)) for metric, low, high in
-                              zip(rows["metric"], rows["low"], rows["high"])],
-            "paper, as printed": rows["printed"].replace("", MISSING),
-            "paper, in our unit": [number(value, _digits(metric, value)) for metric, value in
-                                   zip(rows["metric"], rows["published"])],
-            "difference": [signed(value, _digits(metric, value)) for metric, value in
-                           zip(rows["metric"], rows["difference"])],
-            "undefined": rows["n_undefined"],
-        }
-    )  # fmt: skip
-    caption = f"{title}: {_counted(rows, bench)}. Paper: ResNet-50 on ImageNet."
-    return show(blank_repeats(frame, ["metric"]), caption, text=["metric", "method"])
+def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> HTML:
+    def column(head: str, values: tuple[str, ...], format: Callable[[int], Format]) -> Column:
+        return Column(head, ("metric", *values), lambda metric, *found: _digits(metric, format)(*found))
+
+    columns = [
+        _METRIC,
+        _METHOD,
+        column("here", ("mean", "spread"), plus_minus),
+        column("95 % interval", ("low", "high"), interval),
+        Column("paper, as printed", "printed", printed),
+        column("paper, in our unit", ("published",), number),
+        column("difference", ("difference",), signed),
+        _UNDEFINED,
+    ]
+    papers = rows[rows["method"].isin(lineup.PAPER)]
+    caption = f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet."
+    return _recorded(name, rows, show(papers, columns, caption, group=["metric"]))
 
 
-def _counted(rows: pd.DataFrame, bench: Bench) -> str:
+def _plain(value: object) -> str:
+    return number()(value) if isinstance(value, float) else str(value)
+
+
+def _wide(rows: pd.DataFrame, index: list[str], across: str, values: list[str]) -> pd.DataFrame:
+    """A column ``<value> <entry of across>`` for each; rows in the order in which they first come."""
+    wide = rows.pivot(index=index, columns=across, values=values)
+    wide.columns = [" ".join(names) for names in wide.columns]
+    return rows[index].drop_duplicates().join(wide, on=index)
+
+
+def _recorded(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
+    """What is shown, recorded with all the rows behind it."""
+    record.write_table(name, rows, shown.data)
+    return shown
+
+
+def _counted(rows: pd.DataFrame, study: Study) -> str:
     """On what the means are: networks, and the images that the best covered metric is defined on."""
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
-    return f"{bench.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each"
-
-
-def _informed(bench: Bench) -> int:
-    return len(scores.informed(bench))
-
-
-def _of(part: float, whole: float) -> str:
-    return MISSING if np.isnan(part) else f"{part:g} of {whole:g}"
+    return f"{study.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each"
 
 
 def _title(metric: str) -> str:
-    return METRIC_NAMES[metric] + (", median" if metric in scores.BY_MEDIAN else "")
+    return metric_title(metric) + (", median" if metric in scores.BY_MEDIAN else "")
 
 
-def _digits(metric: str, value: float) -> int:
-    return 1 if metric in _PIXELS or abs(value) >= 100 else 3
+def _digits(metric: str, format: Callable[[int], Format] = number) -> Format:
+    """The format with the digits that a metric's values have: one where pixels are counted or values are large."""
+    return lambda value, *more: format(1 if metric in _PIXELS or abs(value) >= 100 else 3)(value, *more)
+
+
+def _starred(format: Format, best: float) -> Format:
+    return lambda value, method: format(value) + (" *" if value == best and method not in lineup.UNINFORMED else "")

@@ -5,76 +5,77 @@ import pandas as pd
 from xai_lib import statistics
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import (
-    FIDELITY,
-    INFORMED,
-    UNINFORMED,
     directions,
     in_order,
     informed,
+    of_metrics,
     present,
     scores,
     uninformed,
 )
-from xai_lib.papers.saliency.experiment import Bench
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
+from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
 
 # Near copies of their namesakes; and completeness, whose means are ruled by images with a tiny denominator.
 _NOT_COMPARED = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya", "completeness")
 
 
-def compared(bench: Bench) -> tuple[str, ...]:
+def networks(study: Study) -> pd.DataFrame:
+    """A row a network: seed, images, accuracy, and the mean probability of each of ``method.TARGETS``."""
+    found = experiment.scores(study, "fidelity")
+    plain = found[(found["reading"] == "paper") & (found["metric"] == "probability")]
+    first = plain[plain["method"] == study.methods[0]].pivot(index=["seed", "index"], columns="target", values="value")
+    first["accuracy"] = first[TARGETS[0]] == first[TARGETS[1]]
+    grouped = first.groupby(level="seed")
+    return grouped[["accuracy", *TARGETS]].mean().assign(images=grouped.size()).reset_index()
+
+
+def compared(study: Study) -> tuple[str, ...]:
     """The metrics that are held against each other: one reading of each."""
-    return tuple(name for name in present(bench) if name not in _NOT_COMPARED)
+    return tuple(name for name in present(study) if name not in _NOT_COMPARED)
 
 
-def agreement(bench: Bench) -> pd.DataFrame:
+def agreement(study: Study) -> pd.DataFrame:
     """Do metrics rank the informed methods alike? Kendall's tau of every pair: see ``statistics.metric_agreement``."""
-    names = compared(bench)
-    found = scores(bench)
-    found = found[found["method"].isin(informed(bench)) & found["metric"].isin(names)]
-    return statistics.metric_agreement(found, directions(names))
+    names = compared(study)
+    return statistics.metric_agreement(of_metrics(study, names, informed(study)), directions(names))
 
 
-def stability(bench: Bench) -> pd.DataFrame:
+def stability(study: Study) -> pd.DataFrame:
     """Do images, halves of the images and trainings rank the informed methods alike, metric by metric?"""
-    names = present(bench)
-    found = scores(bench)
-    found = found[found["method"].isin(informed(bench)) & found["metric"].isin(names)]
-    return in_order(statistics.rank_stability(found, directions(names)))
+    names = present(study)
+    return in_order(statistics.rank_stability(of_metrics(study, names, informed(study)), directions(names)))
 
 
-def fooled(bench: Bench) -> pd.DataFrame:
+def fooled(study: Study) -> pd.DataFrame:
     """Which uninformed maps score better than the paper's methods, metric by metric: see ``statistics.fooled``.
 
     Raises:
         ValueError: if the one or the other kind takes no part.
     """
-    if not (uninformed(bench) and informed(bench)):
+    if not (uninformed(study) and informed(study)):
         raise ValueError(
-            f"Expected at least one of {', '.join(UNINFORMED)} and one of {', '.join(INFORMED)}, to hold against each "
-            f"other. Got {', '.join(bench.methods)}."
+            f"Expected at least one of {', '.join(lineup.UNINFORMED)} and one of {', '.join(lineup.INFORMED)}, to hold "
+            f"against each other. Got {', '.join(study.methods)}."
         )
-    names = present(bench)
-    found = scores(bench)
-    return statistics.fooled(found[found["metric"].isin(names)], directions(names), uninformed(bench), informed(bench))
+    names = present(study)
+    return statistics.fooled(of_metrics(study, names), directions(names), uninformed(study), informed(study))
 
 
-def discrimination(bench: Bench) -> pd.DataFrame:
+def discrimination(study: Study) -> pd.DataFrame:
     """How many pairs of informed methods a metric tells apart: see ``statistics.discrimination``."""
-    names = present(bench)
-    found = scores(bench)
-    return in_order(statistics.discrimination(found[found["metric"].isin(names)], directions(names), informed(bench)))
+    names = present(study)
+    return in_order(statistics.discrimination(of_metrics(study, names), directions(names), informed(study)))
 
 
-def mean_ranks(bench: Bench, metric: str) -> tuple[pd.DataFrame, float]:
+def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
     """Mean rank over images of every method under a metric, and the critical difference at 0.05."""
-    methods = tuple(name for name in lineup.ALL if name in bench.methods)
-    return statistics.mean_ranks(scores(bench), directions((metric,)), methods, metric)
+    methods = tuple(name for name in lineup.methods() if name in study.methods)
+    return statistics.mean_ranks(scores(study), directions((metric,)), methods, metric)
 
 
-def readings(bench: Bench) -> pd.DataFrame:
+def readings(study: Study) -> pd.DataFrame:
     """How far another normalisation, order of ties or baseline moves the ranking of the paper's ten and the controls.
 
     Returns:
@@ -82,40 +83,46 @@ def readings(bench: Bench) -> pd.DataFrame:
         from the paper's reading), and ``tau`` with the paper's reading over all methods. All readings are of the
         images that were scored in every one.
     """
-    found = experiment.saliency_scores(bench, "fidelity")
-    found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*FIDELITY, "local-accuracy"))]
+    found = experiment.scores(study, "fidelity")
+    found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*lineup.FIDELITY, "local-accuracy"))]
     within = found.loc[found["reading"] != "paper", "index"].unique()
-    found = found[found["index"].isin(within) & ~found["method"].isin(lineup.BEYOND)]
+    found = found[found["index"].isin(within) & found["method"].isin((*lineup.PAPER, *lineup.CONTROLS))]
     means = seeds_last(found, ["metric", "reading", "method"]).unstack("method")
-    better = directions(tuple(means.index.get_level_values("metric").unique()))
-    paper_first = sorted(means.index, key=lambda names: (names[0], names[1] != "paper", names[1]))
+    better = directions(means.index.get_level_values("metric").unique())
     rows = []
-    for metric, reading in paper_first:
+    for metric, reading in sorted(means.index, key=lambda names: (names[0], names[1] != "paper", names[1])):
         values = means.loc[(metric, reading)]
-        ours, papers = (_ranks(line, better[metric]) for line in (values, means.loc[(metric, "paper")]))
+        ours, papers = (
+            line.rank(ascending=better[metric] == "lower") for line in (values, means.loc[(metric, "paper")])
+        )
         tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy()).value
-        for method in values.index:
-            rows.append(
-                {
-                    "metric": metric,
-                    "reading": reading,
-                    "method": method,
-                    "mean": values[method],
-                    "rank": ours[method],
-                    "moved": abs(ours[method] - papers[method]),
-                    "tau": tau,
-                }
-            )
-    return in_order(pd.DataFrame(rows))
+        columns = {"mean": values, "rank": ours, "moved": (ours - papers).abs(), "tau": tau}
+        rows.append(pd.DataFrame(columns).rename_axis("method").reset_index().assign(metric=metric, reading=reading))
+    order = ["metric", "reading", "method", "mean", "rank", "moved", "tau"]
+    return in_order(pd.concat(rows, ignore_index=True)[order])
 
 
-def against_probability(bench: Bench) -> pd.DataFrame:
+def moved_most(study: Study) -> pd.DataFrame:
+    """What :func:`readings` comes to: a row a metric and reading.
+
+    Returns:
+        Columns metric, reading, tau, n_moved, n_methods, method (the one that moves most), moved (by so many ranks).
+    """
+    rows = readings(study)
+    rows = rows[rows["reading"] != "paper"]
+    grouped = rows.groupby(["metric", "reading"], sort=False)
+    most = rows.loc[grouped["moved"].idxmax()].set_index(["metric", "reading"])
+    counts = {"n_moved": grouped["moved"].agg(lambda moved: (moved > 0).sum()), "n_methods": grouped.size()}
+    return most.assign(**counts).reset_index()
+
+
+def against_probability(study: Study) -> pd.DataFrame:
     """Figure 2: the true class's probability and a metric, image by image, with their rank correlation.
 
     Returns:
         Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
     """
-    found = scores(bench)
+    found = scores(study)
     found = found[found["method"].isin(lineup.PAPER)]
     over_seeds = found.groupby(["method", "metric", "index"])["value"].mean()
     probability = over_seeds.xs("probability", level="metric").rename("probability")
@@ -128,12 +135,8 @@ def against_probability(bench: Bench) -> pd.DataFrame:
     return in_order(pd.concat(rows, ignore_index=True))
 
 
-def cost(bench: Bench) -> pd.DataFrame:
+def cost(study: Study) -> pd.DataFrame:
     """Forward passes, seconds and megabytes an image, of the first network: method, forwards, seconds, megabytes."""
-    found = experiment.saliency_scores(bench, "cost")
+    found = experiment.scores(study, "cost")
     first = found[found["seed"] == found["seed"].min()]
     return in_order(first[["method", "forwards", "seconds", "megabytes"]])
-
-
-def _ranks(values: pd.Series, better: str) -> pd.Series:
-    return values.rank(ascending=better == "lower")

@@ -9,47 +9,47 @@ from torch import Tensor
 
 from xai_lib import metrics
 from xai_lib.data import Split
-from xai_lib.papers.saliency.analysis.scores import FIDELITY, directions, scores
-from xai_lib.papers.saliency.experiment import Bench
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import step_size
+from xai_lib.papers.saliency import experiment
+from xai_lib.papers.saliency.analysis.scores import directions, scores
+from xai_lib.papers.saliency.method import lineup, step_size
+from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
 
 SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method of each kind, as in Figure 1
 
 
-def maps(bench: Bench, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str, Tensor], list[str]]:
+def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str, Tensor], list[str]]:
     """Pictures [n,3,H,W] in [0,1], maps [n,H,W] in [0,1] by method, and the true class of each.
 
     The first image of each of the first ``n`` classes, so that nobody chose them; explained for the true class.
     """
-    split = bench.subjects[0].images
+    split = study.networks[0].images
     labels = split.labels.cpu()
     first = [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n].tolist()]
     images = split.subset(first).materialised()
-    found = {method: _explained(bench, method, images) for method in methods}
+    found = {method: _explained(study, method, images) for method in methods}
     return images.images.cpu().float() / 255, found, [images.classes[label] for label in images.labels.tolist()]
 
 
-def extremes(bench: Bench) -> list[dict[str, Any]]:
+def extremes(study: Study) -> list[dict[str, Any]]:
     """Figure 1: for each fidelity metric, the best image of its best method and the worst of its worst.
 
     Methods by their mean over images and networks, images by the first network's scores; the first network's maps.
     """
-    found = scores(bench)
+    found = scores(study)
     found = found[found["method"].isin(lineup.PAPER)]
     rows = []
-    for metric in FIDELITY:
+    for metric in lineup.FIDELITY:
         lower = directions((metric,))[metric] == "lower"
         of_metric = found[found["metric"] == metric]
         means = seeds_last(of_metric, ["method"]).dropna()
         in_turn = means.sort_values(ascending=lower).index
         for which, method in (("best", in_turn[0]), ("worst", in_turn[-1])):
-            own = of_metric[(of_metric["method"] == method) & (of_metric["seed"] == bench.subjects[0].seed)]
+            own = of_metric[(of_metric["method"] == method) & (of_metric["seed"] == study.networks[0].seed)]
             own = own.set_index("index")["value"]
             index = own.idxmin() if (which == "best") == lower else own.idxmax()
-            image = _by_index(bench, index)
-            shown = {name: _explained(bench, name, image)[0] for name in SHOWN}
+            image = _by_index(study, index)
+            shown = {name: _explained(study, name, image)[0] for name in SHOWN}
             rows.append(
                 {
                     "metric": metric,
@@ -63,19 +63,19 @@ def extremes(bench: Bench) -> list[dict[str, Any]]:
     return rows
 
 
-def causal_curves(bench: Bench, methods: Sequence[str], n: int) -> pd.DataFrame:
+def causal_curves(study: Study, methods: Sequence[str], n: int) -> pd.DataFrame:
     """Insertion and deletion curves of the first ``n`` images, averaged: method, kind, fraction, probability.
 
     In as many steps as the benchmark's scores.
     """
-    subject = bench.subjects[0]
+    subject = study.networks[0]
     images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised()
     x = images.normalise(images.images.to(subject.device))
     labels, index = images.labels.to(subject.device), images.index.to(subject.device)
-    step = step_size(x, bench.run.saliency.causal_steps)
+    step = step_size(x, study.run.saliency.causal_steps)
     parts = []
     for method in methods:
-        attribution = _explained(bench, method, images).to(subject.device)
+        attribution = _explained(study, method, images).to(subject.device)
         for kind, curve in (("insertion", metrics.causal.insertion_curve), ("deletion", metrics.causal.deletion_curve)):
             mean = curve(subject.network, x, attribution, labels, index=index, step=step).nanmean(dim=0).cpu()
             fraction = torch.linspace(0, 1, len(mean))
@@ -83,15 +83,15 @@ def causal_curves(bench: Bench, methods: Sequence[str], n: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _explained(bench: Bench, method: str, images: Split) -> Tensor:
+def _explained(study: Study, method: str, images: Split) -> Tensor:
     """Maps [N,H,W] in [0,1] for the true class, by the first network."""
-    subject = bench.subjects[0]
+    subject = study.networks[0]
     x = images.normalise(images.images.to(subject.device))
-    settings = lineup.settings(method, bench.run.explainers)
-    maps = subject.explain(method, settings, x, images.labels.to(subject.device), images.index.to(subject.device))
+    explained = experiment.explained_by(study, subject, method)
+    maps = explained.maps(x, images.labels.to(subject.device), images.index.to(subject.device))
     return maps.detach().cpu()
 
 
-def _by_index(bench: Bench, index: int) -> Split:
-    images = bench.subjects[0].images
+def _by_index(study: Study, index: int) -> Split:
+    images = study.networks[0].images
     return images.subset((images.index == index).nonzero()[:, 0]).materialised()

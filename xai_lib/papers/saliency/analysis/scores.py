@@ -1,71 +1,59 @@
-"""The scores of a benchmark as one tidy frame, and the metrics in the order of the pages."""
+"""The scores of a run as one tidy frame, and methods and metrics in the order of the pages."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import pandas as pd
 
 from xai_lib import metrics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.experiment import Bench
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
+from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.run.study import Study
 
-FIDELITY = ("average-increase", "average-drop", "average-gain", "insertion", "deletion")
-TABLE_1 = (*FIDELITY, "monotonicity")
-TABLE_3 = ("max-sensitivity", "average-sensitivity", "sparseness", "complexity", "effective-complexity")
-SANITY = ("parameter-randomisation", "parameter-randomisation-independent")
-# Defined in the paper's §4 or by the tool it used, without a published value.
-UNPRINTED = (
-    "local-accuracy",
-    "local-accuracy-logit",
-    "completeness",
-    "monotonicity-quantus",
-    "monotonicity-arya",
-    "effective-complexity-minimum",
-    *SANITY,
-)
-LOCALISATION = ("pointing-game", "attribution-localisation")  # where the data set has masks
-WITHOUT_VALUE = (*UNPRINTED, *LOCALISATION)
-ALL = (*TABLE_1, *TABLE_3, *WITHOUT_VALUE)
 BY_MEDIAN = ("completeness",)  # a ratio: its mean would be that of the images whose denominator is nearly 0
-INFORMED = tuple(name for name in lineup.PAPER if name != "fake-cam")
-UNINFORMED = ("fake-cam", *lineup.CONTROLS)
 
 
 @cache
-def scores(bench: Bench) -> pd.DataFrame:
+def scores(study: Study) -> pd.DataFrame:
     """Scores for the true class under the paper's reading: seed, method, index, metric, value."""
-    fidelity = experiment.saliency_scores(bench, "fidelity")
+    fidelity = experiment.scores(study, "fidelity")
     plain = fidelity[(fidelity["target"] == TARGETS[0]) & (fidelity["reading"] == "paper")]
+    found = [plain, experiment.scores(study, "repeated"), experiment.scores(study, "metric")]
     columns = ["seed", "method", "index", "metric", "value"]
-    both = [plain[columns], experiment.saliency_scores(bench, "repeated")[columns]]
-    return pd.concat(both, ignore_index=True)
+    return pd.concat([frame[columns] for frame in found if len(frame)], ignore_index=True)
 
 
-def directions(names: tuple[str, ...]) -> dict[str, str]:
+def of_metrics(study: Study, names: Sequence[str], methods: Sequence[str] | None = None) -> pd.DataFrame:
+    """The rows of :func:`scores` of some metrics, and of some methods where they are given."""
+    found = scores(study)
+    found = found[found["metric"].isin(names)]
+    return found if methods is None else found[found["method"].isin(methods)]
+
+
+def directions(names: Sequence[str]) -> dict[str, str]:
     """Which direction of each metric is better: metric -> "higher" or "lower"."""
     return {name: metrics.about(name).better for name in names}
 
 
-def informed(bench: Bench) -> tuple[str, ...]:
+def informed(study: Study) -> tuple[str, ...]:
     """The paper's methods that look at the network and take part."""
-    return tuple(name for name in INFORMED if name in bench.methods)
+    return tuple(name for name in lineup.INFORMED if name in study.methods)
 
 
-def uninformed(bench: Bench) -> tuple[str, ...]:
+def uninformed(study: Study) -> tuple[str, ...]:
     """Fake-CAM and the controls that take part."""
-    return tuple(name for name in UNINFORMED if name in bench.methods)
+    return tuple(name for name in lineup.UNINFORMED if name in study.methods)
 
 
-def present(bench: Bench, names: tuple[str, ...] = ALL) -> tuple[str, ...]:
-    """Those of the metrics that the benchmark's images can give, in the order of the pages."""
-    found = set(scores(bench)["metric"])
-    return tuple(name for name in names if name in found)
+def present(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Those of the metrics (None: all) that the run's images can give, in the order of the pages: new ones last."""
+    found = set(scores(study)["metric"])
+    return tuple(name for name in names or (*lineup.METRICS, *lineup.added_metrics()) if name in found)
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the order of the pages: metrics, then methods."""
-    ranks = {"metric": ("probability", *ALL), "method": lineup.ALL}
+    """Rows in the order of the pages: metrics, then methods; those of the registry alone last."""
+    ranks = {"metric": ("probability", *lineup.METRICS, *lineup.added_metrics()), "method": lineup.methods()}
     keys = [name for name in ("metric", "method") if name in frame]
     return frame.sort_values(
         keys, key=lambda names: names.map({name: place for place, name in enumerate(ranks[names.name])}), kind="stable"

@@ -11,8 +11,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from xai_lib.page.images import bare, overlay, show
-from xai_lib.page.methods import colour, legend_of_families, legend_of_methods, styles
-from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
+from xai_lib.page.methods import (
+    colour,
+    legend_of_families,
+    legend_of_methods,
+    method_title,
+    metric_title,
+    styles,
+)
+from xai_lib.page.names import TRANSFORM_NAMES
 from xai_lib.page.style import PAGE_WIDTH
 
 _MAPS_ABREAST = 8
@@ -49,7 +56,7 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
         rows = axes[number * len(images) : (number + 1) * len(images)]
         rows[0, 0].set_title("image", fontsize=_SMALL)
         for axis, method in zip(rows[0, 1:], methods):
-            axis.set_title(_on_two_lines(METHOD_NAMES[method]), fontsize=_SMALL, color=colour(method))
+            axis.set_title(_on_two_lines(method_title(method)), fontsize=_SMALL, color=colour(method))
         for row, image, caption, position in zip(rows, images, captions, range(len(images))):
             show(row[0], image)
             row[0].set_ylabel(caption, fontsize=_SMALL)
@@ -79,15 +86,15 @@ def extremes(rows: Sequence[Extreme]) -> Figure:
         line = axes[metrics.index(row["metric"]), first:]
         show(line[0], row["image"])
         line[0].set_title(
-            f"{row['which']}: {METHOD_NAMES[row['method']]} {row['score']:.2f}", fontsize=_SMALL, loc="left"
+            f"{row['which']}: {method_title(row['method'])} {row['score']:.2f}", fontsize=_SMALL, loc="left"
         )
         for axis, (method, heat) in zip(line[1:], row["maps"].items()):
             overlay(axis, row["image"], heat)
-            axis.set_xlabel(METHOD_NAMES[method], fontsize=7, labelpad=2.5)
+            axis.set_xlabel(method_title(method), fontsize=7, labelpad=2.5)
             if method == row["method"]:
                 axis.spines[:].set(edgecolor="black", linewidth=2)
     for line, metric in zip(axes, metrics):
-        line[0].set_ylabel(METRIC_NAMES[metric], fontsize=_SMALL)
+        line[0].set_ylabel(metric_title(metric), fontsize=_SMALL)
     return figure
 
 
@@ -113,8 +120,8 @@ def against_probability(frame: pd.DataFrame) -> Figure:
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
             axis.text(0.04, 0.94, rho, transform=axis.transAxes, ha="left", va="top", fontsize=7, bbox=box)
             if row % len(metrics) == 0:
-                axis.set_title(METHOD_NAMES[method], fontsize=8, color=colour(method))
-        line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
+                axis.set_title(method_title(method), fontsize=8, color=colour(method))
+        line[0].set_ylabel(metric_title(metric), fontsize=8)
         for axis in line[len(methods_here) :]:
             axis.axis("off")
     figure.supxlabel("probability of the class", fontsize=8)
@@ -146,7 +153,7 @@ def transforms(frame: pd.DataFrame) -> Figure:
                 axis.plot(places, rows["mean"], linewidth=1, markersize=3.5, **looks[method])
             axis.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
             axis.tick_params(labelsize=7.5, pad=1)
-        line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
+        line[0].set_ylabel(metric_title(metric), fontsize=8)
     for axis, name in zip(axes[0], names):
         axis.set_title(TRANSFORM_NAMES[name], fontsize=8.5)
     legend_of_methods(figure, methods)
@@ -170,7 +177,7 @@ def curves(frame: pd.DataFrame) -> Figure:
                 rows["fraction"], rows["probability"], linewidth=1, markersize=4, markevery=every, **looks[method]
             )
         axis.set(xlim=(0, 1), ylim=(0, None))
-        axis.set_title(METRIC_NAMES[kind], fontsize=9)
+        axis.set_title(metric_title(kind), fontsize=9)
         axis.set_xlabel("fraction of pixels changed", fontsize=8.5)
         axis.tick_params(labelsize=8)
     axes[0, 0].set_ylabel("probability of the class", fontsize=8.5)
@@ -197,7 +204,7 @@ def cost(frame: pd.DataFrame) -> Figure:
                 axis.text(0.03, place, "0", transform=axis.get_yaxis_transform(), fontsize=7.5, va="center")
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
-    axes[0].set_yticks(places, [METHOD_NAMES[method] for method in frame["method"]])
+    axes[0].set_yticks(places, [method_title(method) for method in frame["method"]])
     legend_of_families(figure, list(frame["method"]))
     return figure
 

@@ -2,8 +2,20 @@
 
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.cost import cost
-from xai_lib.papers.saliency.method.fidelity import TARGETS, fidelity
+from xai_lib.papers.saliency.method.fidelity import TARGETS, fidelity, step_size
+from xai_lib.papers.saliency.method.maps import Explained, raw_maps, scored
 from xai_lib.papers.saliency.method.repeated import repeated
 from xai_lib.papers.saliency.method.transformed import transformed
 
-__all__ = ["TARGETS", "cost", "fidelity", "lineup", "repeated", "transformed"]
+__all__ = [
+    "TARGETS",
+    "Explained",
+    "cost",
+    "fidelity",
+    "lineup",
+    "raw_maps",
+    "repeated",
+    "scored",
+    "step_size",
+    "transformed",
+]

@@ -4,23 +4,25 @@ import os
 import time
 from collections.abc import Callable
 
+import pandas as pd
 import torch
 from torch.profiler import ProfilerActivity, profile
 
 from xai_lib.data.split import Split
-from xai_lib.explainers.subject import Subject
+from xai_lib.papers.saliency.method.maps import Explained
 
 
-def cost(subject: Subject, method: str, settings: dict, images: Split) -> dict[str, float]:
+def cost(explained: Explained, images: Split) -> pd.DataFrame:
     """Cost of explaining the true class of ``images`` in one batch, an image.
 
     Returns:
-        ``forwards`` (images that went through the network, in whole or in part), ``seconds``, and ``megabytes`` (the
-        most that tensors held at a time, beyond what was there before; 10⁶ bytes). Seconds and megabytes depend on the
-        machine; on a processor, memory outside of tensors is not seen.
+        One row: ``forwards`` (images that went through the network, in whole or in part), ``seconds``, and
+        ``megabytes`` (the most that tensors held at a time, beyond what was there before; 10⁶ bytes). Seconds and
+        megabytes depend on the machine; on a processor, memory outside of tensors is not seen.
     """
-    x = images.normalise(images.images.to(subject.device))
-    labels, index = images.labels.to(subject.device), images.index.to(subject.device)
+    network, device = explained.subject.network, explained.subject.device
+    x = images.normalise(images.images.to(device))
+    labels, index = images.labels.to(device), images.index.to(device)
     passed = 0
 
     def count(_module: object, inputs: tuple) -> None:
@@ -28,23 +30,20 @@ def cost(subject: Subject, method: str, settings: dict, images: Split) -> dict[s
         passed += len(inputs[0])
 
     def explain() -> None:
-        subject.raw_maps(method, settings, x, labels, index)
+        explained.raw(x, labels, index)
 
     explain()  # the first call also loads libraries, and takes statistics that serve all images
-    _wait(subject.device)
-    handle = subject.network.register_forward_pre_hook(count)
+    _wait(device)
+    handle = network.register_forward_pre_hook(count)
     try:
         started = time.perf_counter()
         explain()
-        _wait(subject.device)
+        _wait(device)
         seconds = time.perf_counter() - started
     finally:
         handle.remove()
-    return {
-        "forwards": passed / len(x),
-        "seconds": seconds / len(x),
-        "megabytes": _peak_bytes(explain, subject.device) / 1e6 / len(x),
-    }
+    found = {"forwards": passed, "seconds": seconds, "megabytes": _peak_bytes(explain, device) / 1e6}
+    return pd.DataFrame([{name: value / len(x) for name, value in found.items()}])
 
 
 def _peak_bytes(work: Callable[[], None], device: torch.device) -> int:

@@ -3,29 +3,27 @@
 import math
 
 import pandas as pd
-import torch
 from torch import Tensor
 
-from xai_lib.data.split import Batch, Split
+from xai_lib.data.split import Split
 from xai_lib.explainers import cams, normalise
 from xai_lib.explainers.subject import Subject
 from xai_lib.metrics import causal, completeness, complexity, effective_complexity, localisation, masking
 from xai_lib.metrics.rows import rows
+from xai_lib.papers.saliency.method.maps import Batch, Explained, batches
 
 TARGETS = ("ground-truth", "predicted", "least-probable")
-_BATCH = 50
 
 
 def fidelity(
-    subject: Subject, method: str, settings: dict, images: Split, *, causal_steps: int, n_readings: int
+    explained: Explained, images: Split, stored: dict[str, Tensor], *, causal_steps: int, n_readings: int
 ) -> pd.DataFrame:
     """Scores of a method's maps for the true, the predicted and the least probable class (§5.2).
 
     Args:
-        subject: network and device.
-        method: name of an explainer.
-        settings: its keywords.
-        images: what is explained.
+        explained: network and method.
+        images: what was explained.
+        stored: its raw maps, of :func:`maps.raw_maps`.
         causal_steps: steps of insertion and deletion from the one end to the other.
         n_readings: how many of the images, from the first, are also scored in other readings: normalisations, orders
             of ties, baselines.
@@ -34,12 +32,12 @@ def fidelity(
         Rows index, metric, value, target (one of :data:`TARGETS`), reading ("paper", or what differs from it).
         ``probability`` is the network's for the target.
     """
-    parts, done = [], 0
-    for batch in images.batches(_BATCH):
-        positions = slice(done, done + len(batch.labels))
-        masks = {name: mask[positions] for name, mask in images.masks.items()}
-        parts += _of_batch(subject, method, settings, images, batch, masks, causal_steps, n_readings - done)
-        done += len(batch.labels)
+    parts = []
+    for batch in batches(explained, images, stored):
+        parts += _of_batch(explained, batch, causal_steps)
+        if n_readings > 0:
+            parts += _readings(explained, batch, slice(n_readings), causal_steps)
+            n_readings -= len(batch.x)
     return pd.concat(parts, ignore_index=True)
 
 
@@ -57,8 +55,7 @@ def of_maps(
         causal_steps: steps of insertion and deletion.
     """
     outputs = masking.masked_outputs(subject.network, x, maps, target)
-    step = step_size(x, causal_steps)
-    order = {"index": index, "step": step}
+    order = {"index": index, "step": step_size(x, causal_steps)}
     return {
         "probability": outputs.probability,
         **_masked(outputs),
@@ -68,88 +65,69 @@ def of_maps(
 
 
 def step_size(x: Tensor, steps: int) -> int:
-    """Pixels a step, so that there are at most ``steps`` of them."""
+    """Pixels a step, so that there are at most ``steps`` of them: ⌈HW / steps⌉ for images [B,C,H,W].
+
+    Example:
+        >>> import torch
+        >>> step_size(torch.zeros(1, 3, 32, 32), 3)
+        342
+    """
     return math.ceil(x.shape[-2] * x.shape[-1] / steps)
 
 
-def _of_batch(
-    subject: Subject,
-    method: str,
-    settings: dict,
-    images: Split,
-    batch: Batch,
-    masks: dict[str, Tensor],
-    causal_steps: int,
-    n_readings: int,
-) -> list[pd.DataFrame]:
-    x = images.normalise(batch.images.to(subject.device))
-    index, labels = batch.index.to(subject.device), batch.labels.to(subject.device)
-    with torch.inference_mode():
-        logits = subject.network(x)
-    target = torch.stack([labels, logits.argmax(dim=1), logits.argmin(dim=1)], dim=1)  # [B,3]
-    raw = subject.raw_maps(method, settings, x, target, index)
-    size = tuple(x.shape[-2:])
+def _of_batch(explained: Explained, batch: Batch, causal_steps: int) -> list[pd.DataFrame]:
     parts = []
     for position, name in enumerate(TARGETS):
-        maps = normalise.unit_maps(raw[:, position], method, size)
-        values = of_maps(subject, x, maps, target[:, position], index, causal_steps)
+        raw, target = batch.raw[:, position], batch.target[:, position]
+        maps = normalise.unit_maps(raw, explained.method, tuple(batch.x.shape[-2:]))
+        values = of_maps(explained.subject, batch.x, maps, target, batch.index, causal_steps)
         if position == 0:
-            values |= _alone(subject, x, raw[:, position], maps, labels, masks)
-        parts.append(rows(index, values, target=name, reading="paper"))
-    first = slice(0, max(n_readings, 0))
-    if first.stop:
-        parts += _readings(
-            subject, method, x[first], raw[first, 0], labels[first], index[first], step_size(x, causal_steps)
-        )
+            values |= _alone(explained.subject, batch, raw, maps)
+        parts.append(rows(batch.index, values, target=name, reading="paper"))
     return parts
 
 
-def _alone(
-    subject: Subject, x: Tensor, raw: Tensor, maps: Tensor, labels: Tensor, masks: dict[str, Tensor]
-) -> dict[str, Tensor]:
+def _alone(subject: Subject, batch: Batch, raw: Tensor, maps: Tensor) -> dict[str, Tensor]:
     """Metrics of one map: its shape, its sum, and where it lies."""
+    x, labels = batch.x, batch.target[:, 0]
+    on_pixels = raw if raw.shape[-2:] == x.shape[-2:] else cams.upsample(raw, tuple(x.shape[-2:]))
     values = {
-        "completeness": completeness.completeness(subject.network, x, _on_pixels(raw, x), labels),
-        "completeness-quantus": completeness.completeness_quantus(subject.network, x, _on_pixels(raw, x), labels),
+        "completeness": completeness.completeness(subject.network, x, on_pixels, labels),
+        "completeness-quantus": completeness.completeness_quantus(subject.network, x, on_pixels, labels),
         "sparseness": complexity.sparseness(maps),
         "complexity": complexity.complexity(maps),
         "effective-complexity": effective_complexity.effective_complexity(maps),
     }
-    if "object" in masks:
-        mask = masks["object"].to(maps.device)
-        values["pointing-game"] = localisation.pointing_game(maps, mask)
-        values["attribution-localisation"] = localisation.attribution_localisation(maps, mask)
+    if "object" in batch.masks:
+        values["pointing-game"] = localisation.pointing_game(maps, batch.masks["object"])
+        values["attribution-localisation"] = localisation.attribution_localisation(maps, batch.masks["object"])
     return values
 
 
-def _readings(
-    subject: Subject, method: str, x: Tensor, raw: Tensor, labels: Tensor, index: Tensor, step: int
-) -> list[pd.DataFrame]:
+def _readings(explained: Explained, batch: Batch, first: slice, causal_steps: int) -> list[pd.DataFrame]:
     """The same maps under other normalisations, tie rules and baselines: one thing changed at a time."""
-    network, size = subject.network, tuple(x.shape[-2:])
-    maps = normalise.unit_maps(raw, method, size)
-    order = {"index": index, "step": step}
+    network, size = explained.subject.network, tuple(batch.x.shape[-2:])
+    x, raw, labels, index = batch.x[first], batch.raw[first, 0], batch.target[first, 0], batch.index[first]
+    maps, absolute, by_rank = (  # the order of pixels is that of the paper's map in ranks
+        normalise.unit_maps(raw, explained.method, size, how) for how in ("paper", "absolute", "rank")
+    )
 
-    def causal_scores(some: Tensor, ties: str = "random") -> dict[str, Tensor]:
-        return {
-            "insertion": causal.insertion(network, x, some, labels, ties=ties, **order),
-            "deletion": causal.deletion(network, x, some, labels, ties=ties, **order),
-        }
+    def masked(some: Tensor, **changed: str) -> dict[str, Tensor]:
+        return _masked(masking.masked_outputs(network, x, some, labels, **changed))
 
-    absolute = normalise.unit_maps(raw, method, size, "absolute")
-    by_rank = normalise.unit_maps(raw, method, size, "rank")  # the order of pixels is that of the paper's map
+    def ordered(some: Tensor, *names: str, **changed: str) -> dict[str, Tensor]:
+        order = {"index": index, "step": step_size(x, causal_steps), **changed}
+        return {name: getattr(causal, name)(network, x, some, labels, **order) for name in names}
+
+    both = ("insertion", "deletion")
     found = {
-        "absolute values": _masked(masking.masked_outputs(network, x, absolute, labels)) | causal_scores(absolute),
-        "ranks": _masked(masking.masked_outputs(network, x, by_rank, labels)),
-        "ties from the top": causal_scores(maps, "stable"),
-        "ties from the bottom": causal_scores(maps, "reversed"),
-        "black": _masked(masking.masked_outputs(network, x, maps, labels, baseline="minimum"))
-        | {
-            "insertion": causal.insertion(network, x, maps, labels, baseline="minimum", **order),
-            "deletion": causal.deletion(network, x, maps, labels, baseline="minimum", **order),
-        },
-        "mean colour": {"insertion": causal.insertion(network, x, maps, labels, baseline="zero", **order)},
-        "blur": {"deletion": causal.deletion(network, x, maps, labels, baseline="blur", **order)},
+        "absolute values": masked(absolute) | ordered(absolute, *both),
+        "ranks": masked(by_rank),
+        "ties from the top": ordered(maps, *both, ties="stable"),
+        "ties from the bottom": ordered(maps, *both, ties="reversed"),
+        "black": masked(maps, baseline="minimum") | ordered(maps, *both, baseline="minimum"),
+        "mean colour": ordered(maps, "insertion", baseline="zero"),
+        "blur": ordered(maps, "deletion", baseline="blur"),
     }
     return [rows(index, values, target=TARGETS[0], reading=reading) for reading, values in found.items()]
 
@@ -162,8 +140,3 @@ def _masked(outputs: masking.MaskedOutputs) -> dict[str, Tensor]:
         "local-accuracy": masking.local_accuracy_of(outputs),
         "local-accuracy-logit": masking.local_accuracy_logit_of(outputs),
     }
-
-
-def _on_pixels(raw: Tensor, x: Tensor) -> Tensor:
-    """Raw maps where pixels can be summed: those on a layer's grid resized to the image."""
-    return raw if raw.shape[-2:] == x.shape[-2:] else cams.upsample(raw, tuple(x.shape[-2:]))

@@ -1,37 +1,47 @@
-"""Who takes part in the saliency benchmark, under which settings, and how raw maps become maps in [0, 1]."""
+"""Who takes part in the saliency benchmark: methods and metrics by name, those of the paper and all that are new."""
 
-from typing import Any
+from xai_lib import explainers, metrics
 
-from xai_lib.run.scales import Scale
-
-# The ten of Table 1, in its order.
-PAPER = (
-    "fake-cam",
-    "gradient",
-    "integrated-gradients",
-    "guided-backprop",
-    "grad-cam",
-    "grad-cam++",
-    "score-cam",
-    "rise",
-    "lime",
-    "iba",
-)
+_GRADIENTS = ("gradient", "integrated-gradients", "guided-backprop")
+_CAMS = ("grad-cam", "grad-cam++", "score-cam")
+PAPER = ("fake-cam", *_GRADIENTS, *_CAMS, "rise", "lime", "iba")  # the ten of Table 1, in its order
 CONTROLS = ("uniform", "random", "centred-gaussian", "edge-map")
-# Methods that the paper names but does not score.
-BEYOND = (
-    "smoothgrad",
-    "eigen-cam",
-    "hires-cam",
-    "layer-cam",
-    "xgrad-cam",
-    "ablation-cam",
-    "lrp",
-    "excitation-backprop",
-)
+_MORE_CAMS = ("eigen-cam", "hires-cam", "layer-cam", "xgrad-cam", "ablation-cam")
+BEYOND = ("smoothgrad", *_MORE_CAMS, "lrp", "excitation-backprop")  # which the paper names but does not score
 ALL = (*PAPER, *CONTROLS, *BEYOND)
+INFORMED = PAPER[1:]
+UNINFORMED = ("fake-cam", *CONTROLS)
+
+FIDELITY = ("average-increase", "average-drop", "average-gain", "insertion", "deletion")
+TABLE_1 = (*FIDELITY, "monotonicity")
+TABLE_3 = ("max-sensitivity", "average-sensitivity", "sparseness", "complexity", "effective-complexity")
+SANITY = ("parameter-randomisation", "parameter-randomisation-independent")
+_READINGS = ("local-accuracy", "local-accuracy-logit", "completeness", "monotonicity-quantus", "monotonicity-arya")
+# Defined in the paper's §4 or by the tool it used, without a published value.
+UNPRINTED = (*_READINGS, "effective-complexity-minimum", *SANITY)
+LOCALISATION = ("pointing-game", "attribution-localisation")  # where the data set has masks
+METRICS = (*TABLE_1, *TABLE_3, *UNPRINTED, *LOCALISATION)
+# Registered, but other papers' metrics or second readings of one above.
+_FLIPPING = ("pixel-flipping", "pixel-flipping-normalised", "pixel-flipping-released")
+_ELSEWHERE = (*_FLIPPING, "attribution-localisation-paper", "completeness-quantus")
+_SUPPLIED = {"model", "x", "attribution", "target", "index", "seed", "mask"}
 
 
-def settings(method: str, scale: Scale) -> dict[str, Any]:
-    """What a scale sets for a method; all else is the method's own default."""
-    return {"rise": {"n_masks": scale.rise_masks}, "lime": {"n_samples": scale.lime_samples}}.get(method, {})
+def methods() -> tuple[str, ...]:
+    """All who can take part: :data:`ALL`, then every other explainer in the registry that needs no further settings.
+
+    Example:
+        >>> methods()[:3], len(methods())
+        (('fake-cam', 'gradient', 'integrated-gradients'), 22)
+    """
+    others = [name for name in explainers.names() if set(explainers.about(name).needs) <= {"statistics"}]
+    return (*ALL, *(name for name in others if name not in ALL))
+
+
+def added_metrics() -> tuple[str, ...]:
+    """Metrics beyond :data:`METRICS` that the registry has and the benchmark can call, with stored maps alone.
+
+    Their arguments are among ``model, x, attribution, target, index, seed, mask``; the last where images have masks.
+    """
+    others = [name for name in metrics.names() if name not in (*METRICS, *_ELSEWHERE)]
+    return tuple(name for name in others if set(metrics.about(name).needs) <= _SUPPLIED)

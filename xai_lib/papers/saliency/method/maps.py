@@ -1,0 +1,139 @@
+"""One method on one network: its raw maps, made once, and gone through in the same batches by every score of them."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from xai_lib import explainers, metrics
+from xai_lib.data.split import Split
+from xai_lib.explainers import normalise
+from xai_lib.explainers.subject import Subject
+from xai_lib.metrics.rows import rows
+from xai_lib.papers.saliency.method.lineup import ALL
+
+_BATCH = 50
+_SEED = 0  # of a metric's draws: the same for every network and method, so that comparisons are paired
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A network explained by a method.
+
+    Attributes:
+        subject: network, layer and device.
+        method: name of an explainer.
+        settings: its keywords beyond those that all explainers share.
+    """
+
+    subject: Subject
+    method: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What stands for it in a key: all that decides a map but the image."""
+        about = explainers.about(self.method)
+        found = {"method": self.method, "settings": self.settings, "numerics": self.subject.device}
+        if "statistics" in about.needs:
+            found["reference"] = self.subject.reference()
+        if self.method not in ALL:  # the code of those is in the version of each stage
+            found["source"] = inspect.getsource(about.function)
+        return {**self.subject.identity, **found}
+
+    @property
+    def parents(self) -> tuple:
+        """Cells of the store that the network came from."""
+        return self.subject.parents
+
+    def raw(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
+        """Raw maps as :meth:`Subject.raw_maps` gives them, or those of another ``network`` in its place."""
+        network = self.subject.network if network is None else network
+        return self.subject.raw_maps_of(network, self.method, dict(self.settings), x, target, index)
+
+    def maps(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
+        """The same in [0, 1] and of the images' size: [B,H,W] for one class an image, [B,S,H,W] for S."""
+        return normalise.unit_maps(self.raw(x, target, index, network), self.method, tuple(x.shape[-2:]))
+
+
+class Batch(NamedTuple):
+    """Images with their maps, on the network's device.
+
+    ``x`` are the images, normalised, float32 [B,3,H,W], ``index`` their indices, int64 [B], ``masks`` bool [B,H,W] by
+    name. ``target`` is the true, the predicted and the least probable class, int64 [B,3],
+    ``raw`` the raw maps of each, float32 [B,3,…], on the layer's grid where the method has one.
+    """
+
+    x: Tensor
+    index: Tensor
+    masks: dict[str, Tensor]
+    target: Tensor
+    raw: Tensor
+
+
+def raw_maps(explained: Explained, images: Split) -> dict[str, Tensor]:
+    """What :func:`batches` reads.
+
+    Returns:
+        ``target``, int64 [N,3]: the true, the predicted and the least probable class; ``maps``, float32 [N,3,…]: raw
+        maps of each, [N,1,…] of a method that knows no class.
+
+    Example:
+        >>> from xai_lib import data, models
+        >>> images = data.load("planted", "test", n=10).subset([0, 1])
+        >>> network = models.build("resnet8", 10, width=4, seed=0).eval()
+        >>> subject = Subject(lambda: network, "key", (), None, images, lambda: images, torch.device("cpu"))
+        >>> {name: list(found.shape) for name, found in raw_maps(Explained(subject, "grad-cam"), images).items()}
+        {'target': [2, 3], 'maps': [2, 3, 8, 8]}
+    """
+    subject, classes = explained.subject, 3 if explainers.about(explained.method).class_specific else 1
+    targets, maps = [], []
+    for batch in images.batches(_BATCH):
+        x, labels = images.normalise(batch.images.to(subject.device)), batch.labels.to(subject.device)
+        with torch.inference_mode():
+            logits = subject.network(x)
+        targets.append(torch.stack([labels, logits.argmax(dim=1), logits.argmin(dim=1)], dim=1))
+        raw = explained.raw(x, targets[-1], batch.index.to(subject.device))
+        maps.append(raw[:, :classes].detach().float().cpu())
+    return {"target": torch.cat(targets).cpu(), "maps": torch.cat(maps)}
+
+
+def batches(explained: Explained, images: Split, stored: dict[str, Tensor]) -> Iterator[Batch]:
+    """The images in the batches in which they were explained, with what :func:`raw_maps` found."""
+    device, done = explained.subject.device, 0
+    for batch in images.batches(_BATCH):
+        here = slice(done, done + len(batch.labels))
+        yield Batch(
+            x=images.normalise(batch.images.to(device)),
+            index=batch.index.to(device),
+            masks={name: mask[here].to(device) for name, mask in images.masks.items()},
+            target=stored["target"][here].to(device),
+            raw=stored["maps"][here].to(device).expand(-1, 3, *stored["maps"].shape[2:]),
+        )
+        done = here.stop
+
+
+def scored(explained: Explained, images: Split, stored: dict[str, Tensor], metric: str) -> pd.DataFrame:
+    """Stored maps for the true class under any registered metric, which gets what it asks for by name.
+
+    Args:
+        explained: network and method.
+        images: what was explained.
+        stored: of :func:`raw_maps`.
+        metric: one of :func:`lineup.added_metrics`, which lists the names it may ask for.
+
+    Returns:
+        Rows index, metric, value.
+    """
+    function, parts = metrics.get(metric), []
+    for x, index, masks, target, raw in batches(explained, images, stored):
+        given = {"model": explained.subject.network, "x": x, "target": target[:, 0], "index": index, "seed": _SEED}
+        given["attribution"] = normalise.unit_maps(raw[:, 0], explained.method, tuple(x.shape[-2:]))
+        given["mask"] = masks.get("object")
+        asked = inspect.signature(function).parameters.keys() & given.keys()
+        parts.append(rows(index, {metric: function(**{name: given[name] for name in asked})}))
+    return pd.concat(parts, ignore_index=True)
