@@ -60,7 +60,7 @@ def one_at_a_time(recipe: Augmentation) -> transforms.Compose:
         crop = transforms.RandomResizedCrop(32, recipe.scale, recipe.ratio)
     steps = [transforms.ToPILImage(), crop, transforms.RandomHorizontalFlip(recipe.flip)]
     if recipe.jitter:
-        colours = transforms.ColorJitter(recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
+        colours = transforms.ColorJitter(*[recipe.colour] * 3, recipe.hue)
         steps += [transforms.RandomApply([colours], recipe.jitter), transforms.RandomGrayscale(recipe.grey)]
     return transforms.Compose([*steps, transforms.ToTensor()])
 

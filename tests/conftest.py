@@ -1,12 +1,15 @@
 """What several files of tests stand on, made once in a session: the smallest run, and every notebook at smoke."""
 
 import shutil
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from xai_lib.__main__ import main
 from xai_lib.papers.dominance import experiment as dominance
@@ -14,6 +17,7 @@ from xai_lib.papers.dominance.method import clusters
 from xai_lib.papers.saliency import experiment as saliency
 from xai_lib.papers.whole_output import experiment as whole_output
 from xai_lib.run import settings, workflow
+from xai_lib.run.budgets import BUDGETS
 from xai_lib.run.notebook import declared, execute
 
 ROOT = Path(__file__).parents[1]
@@ -34,8 +38,10 @@ RANKED = (  # of all planted modes, test images in every class
 @pytest.fixture(autouse=True)
 def pyplot(request):
     """In tests of figures every function draws exactly one figure and the test closes it."""
-    name = request.path.name
-    if request.path.parent.name != "figures" and name not in ("test_figures.py", "test_images.py", "test_style.py"):
+    place = f"{request.path.parent.name}/{request.path.name}"
+    if not place.startswith("figures/") and not place.endswith(
+        ("test_figures.py", "page/test_images.py", "test_style.py")
+    ):
         yield
         return
     matplotlib.use("Agg")
@@ -109,6 +115,33 @@ def smoke_hierarchies(ranked_store, monkeypatch):
     """The dominance part of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(ranked_store))
     return dominance.hierarchies(_run(RANKED))
+
+
+@pytest.fixture(scope="session")
+def read():
+    """Function (shown table) -> its texts as a frame, the caption in its ``attrs``."""
+
+    def parsed(table):
+        page = BeautifulSoup(table.data, "html.parser")
+        head, *rows = [[cell.get_text() for cell in row.select("th, td")] for row in page.select("tr")]
+        frame = pd.DataFrame(rows, columns=head)
+        frame.attrs["caption"] = page.caption.get_text()
+        return frame
+
+    return parsed
+
+
+@pytest.fixture
+def changed():
+    """Function (settings, budgets by name) -> the settings with these budgets."""
+
+    def replaced(run, **values):
+        for room, kind in BUDGETS.items():
+            own = {field.name: values[field.name] for field in fields(kind) if field.name in values}
+            run = replace(run, **{room: replace(getattr(run, room), **own)})
+        return run
+
+    return replaced
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from xai_lib.run.stages import STAGES
+from xai_lib.run.stage import STAGES
 
 REGISTRY = Path(__file__).with_name("stage_sources.json")
 LIBRARY = Path(__file__).parents[1] / "xai_lib"
@@ -64,26 +64,49 @@ def digest(module):
 
 
 def current():
-    """Stage -> its version and the hash of each of its sources, as the code is now."""
+    """The hash of each module that a stage reaches, and each stage's version and modules, as the code is now."""
+    stages = {name: sorted(closure(stage.function.__module__)) for name, stage in sorted(STAGES.items())}
+    modules = sorted({module for reached in stages.values() for module in reached})
     return {
-        name: {
-            "version": stage.version,
-            "sources": {source: digest(source) for source in sorted(closure(f"{LIBRARY.name}.{stage.module}"))},
-        }
-        for name, stage in STAGES.items()
+        "modules": {module: digest(module) for module in modules},
+        "stages": {name: {"version": STAGES[name].version, "reaches": reached} for name, reached in stages.items()},
     }
 
 
 def unannounced(recorded, now):
-    """Stage -> sources that differ (changed, added or dropped) although the stage's version is the recorded one."""
+    """Stage -> modules that differ (changed, added or dropped) although the stage's version is the recorded one."""
+
+    def sources(of, name):
+        return {module: of["modules"][module] for module in of["stages"][name]["reaches"]}
+
     found = {}
-    for stage in recorded.keys() & now.keys():
-        before, after = recorded[stage]["sources"], now[stage]["sources"]
+    for name in recorded["stages"].keys() & now["stages"].keys():
+        before, after = sources(recorded, name), sources(now, name)
         changed = sorted(module for module in before.keys() | after.keys() if before.get(module) != after.get(module))
-        if changed and recorded[stage]["version"] == now[stage]["version"]:
-            found[stage] = changed
+        if changed and recorded["stages"][name]["version"] == now["stages"][name]["version"]:
+            found[name] = changed
+    return found
+
+
+def written(found):
+    """The registry's text: a line a module, a line a stage with the places of its modules in the list."""
+    places = {module: place for place, module in enumerate(found["modules"])}
+    modules = ",\n".join(f"  {json.dumps(module)}: {json.dumps(sha)}" for module, sha in found["modules"].items())
+    short = {
+        name: one | {"reaches": [places[module] for module in one["reaches"]]} for name, one in found["stages"].items()
+    }
+    stages = ",\n".join(f"  {json.dumps(name)}: {json.dumps(one)}" for name, one in short.items())
+    return f'{{\n"modules": {{\n{modules}\n}},\n"stages": {{\n{stages}\n}}\n}}\n'
+
+
+def read():
+    """What was written last."""
+    found = json.loads(REGISTRY.read_text(encoding="utf-8"))
+    names = list(found["modules"])
+    for one in found["stages"].values():
+        one["reaches"] = [names[place] for place in one["reaches"]]
     return found
 
 
 if __name__ == "__main__":
-    REGISTRY.write_text(json.dumps(current(), indent=2) + "\n")
+    REGISTRY.write_text(written(current()), encoding="utf-8")

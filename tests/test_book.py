@@ -162,9 +162,16 @@ def test_no_page_shows_an_error_or_a_path_of_this_machine(book):
 
 def test_evaluation_ends_with_verdicts_and_what_made_them(chapters):
     text = chapters["executed/contrastive/evaluation.html"].text
-    assert "<caption>Verdicts: planted." in text and "<caption>Provenance.</caption>" in text
+    assert "<caption>Claims on planted: 0 hold" in text and "<caption>Provenance.</caption>" in text
     assert text.count("undecided (seeds)") >= 18
     assert "A claim holds if the 95 % interval" in text
+
+
+def test_pages_show_no_parameters_but_how_to_run_them_again(chapters):
+    for name in NOTEBOOKS:
+        page = chapters[f"executed/{name}".replace(".ipynb", ".html")].text
+        assert "# Parameters" not in page and "begin(" not in page, name
+        assert f".venv/bin/papermill notebooks/{name} out.ipynb -p scale smoke" in page, name
 
 
 def test_tables_of_results_keep_their_box(chapters):

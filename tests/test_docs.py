@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from xai_lib.__main__ import _parser
-from xai_lib.run import scales
+from xai_lib.run import budgets
 from xai_lib.run.notebook import declared
 
 ROOT = Path(__file__).parents[1]
@@ -52,12 +52,12 @@ def test_overrides_that_are_named_are_settings_of_a_scale():
     found = re.findall(r'OVERRIDES="([^"]*)"', TEXT)
     assert found
     for overrides in found:
-        assert scales.load("demo", overrides) != scales.load("demo")
+        assert budgets.load("demo", overrides) != budgets.load("demo")
 
 
 def test_every_scale_is_described():
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "book/rerun.md").read_text(), re.MULTILINE)
-    assert rows == scales.names()
+    assert rows == list(budgets.SCALES)
     assert set(re.findall(r"SCALE=(\w+)", TEXT)) <= set(rows)
 
 

@@ -19,7 +19,7 @@ CHOICES = {
     "scale": "out of smoke, demo, laptop, paper. Got 'huge'",
     "dataset": "out of planted, cifar10, cifar100, folder:<path>, imagenet:<path>. Got 'mnist'",
     "device": "out of auto, cpu, cuda. Got 'tpu'",
-    "overrides": "Unknown setting epoch. A scale has: name, dataset, recipe, size, n_train",
+    "overrides": "Unknown setting epoch. A scale has: dataset, recipe, size, n_train",
     "download": "Expected true or false for download. Got 'yes'",
 }
 OF_ONES_OWN = {"model", "arguments", "checkpoint", "images", "classes", "mean", "std", "size", "layer", "methods"}
@@ -90,6 +90,45 @@ def _assigned(parameters):
     values = {}
     exec(parameters, values)
     return values
+
+
+@each_notebook
+def test_what_every_notebook_has_in_common_is_hidden_from_readers_alone(name):
+    """Parameters and preamble are no part of the page; its end says how to run it again, and stands on its cells."""
+    parameters, preamble, *_, last = code(source(name))
+    assert "remove-cell" in parameters.metadata.tags and "remove-cell" in preamble.metadata.tags
+    assert "run = begin(" in preamble.source
+    assert last.source.startswith("end(") or "\nend(" in last.source
+    assert f'"{name.removesuffix(".ipynb")}"' in last.source
+    assert all("begin(" not in cell.source for cell in code(source(name))[2:])
+
+
+# Pages that state equations -> how many of their cells are one, asserted equal to the library.
+EQUATIONS = {
+    "contrastive/data-and-models.ipynb": 2,  # both losses
+    "contrastive/explanations.ipynb": 2,  # Grad-CAM, Eigen-CAM
+    "contrastive/evaluation.ipynb": 3,  # flipping; entropy and Gini; SSIM
+    "saliency/methods.ipynb": 3,
+    "saliency/metrics.ipynb": 7,
+    "whole_output/clusters.ipynb": 1,  # EM step of a latent class model
+    "whole_output/explanations.ipynb": 2,  # equations 1 and 2
+    "whole_output/faithfulness.ipynb": 2,  # equations 3 to 5
+    "dominance/mosaics.ipynb": 1,
+    "dominance/hierarchies.ipynb": 1,
+    "dominance/single-images.ipynb": 1,
+    "dominance/training-share.ipynb": 1,
+}
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_a_page_of_a_method_states_its_equations_as_code(name):
+    """In at most five lines, in sight."""
+    found = [
+        cell for cell in code(source(name)) if re.search(r"^(assert|torch\.testing|np\.testing)", cell.source, re.M)
+    ]
+    short = [cell for cell in found if len(cell.source.splitlines()) <= 5]
+    assert len(short) >= EQUATIONS[name]
+    assert not any(tag in cell.metadata.get("tags", []) for cell in short for tag in ("hide-input", "remove-cell"))
 
 
 @each_notebook

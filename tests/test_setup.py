@@ -39,8 +39,8 @@ def project(tmp_path):
     """A copy of what set-up needs, in a folder with a space in its name."""
     folder = tmp_path / "a companion"
     (folder / "scripts").mkdir(parents=True)
-    (folder / "xai_lib" / "scales").mkdir(parents=True)
-    (folder / "xai_lib" / "scales" / "demo.yaml").touch()
+    (folder / "xai_lib" / "run" / "scales").mkdir(parents=True)
+    (folder / "xai_lib" / "run" / "scales" / "demo.yaml").touch()
     for name in ("Makefile", "pyproject.toml", "constraints.txt", "scripts/setup.sh"):
         shutil.copy(ROOT / name, folder / name)
     return folder

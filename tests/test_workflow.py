@@ -132,12 +132,12 @@ def test_a_change_reruns_what_stands_on_it_and_no_cell(project):
     for changed, expected in {
         "notebooks/contrastive/a.ipynb": NOTEBOOKS[:1],
         "xai_lib/new.py": NOTEBOOKS,
-        "xai_lib/scales/demo.yaml": NOTEBOOKS,
+        "xai_lib/run/scales/demo.yaml": NOTEBOOKS,
         "book/recorded/table.csv": NOTEBOOKS,
         "book/index.md": [],
     }.items():
         time.sleep(0.02)
-        (project / changed).parent.mkdir(exist_ok=True)
+        (project / changed).parent.mkdir(parents=True, exist_ok=True)
         (project / changed).write_text("[]")
         snakemake(project, "notebooks")
         assert names(project) == expected, changed

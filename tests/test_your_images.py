@@ -5,7 +5,7 @@ from PIL import Image
 
 from xai_lib import data as datasets
 from xai_lib import your_images
-from xai_lib.data.folder import FolderError
+from xai_lib.data.images import FolderError
 
 MEAN, STD = (0.1, 0.2, 0.3), (0.5, 0.25, 0.2)
 

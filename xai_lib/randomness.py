@@ -30,6 +30,11 @@ def uniform(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ())
 
     Returns:
         float32 [B, *shape] on ``index``'s device, multiples of 2^-24.
+
+    Example:
+        >>> few, many = uniform(0, torch.tensor([7]), "crop", (2,)), uniform(0, torch.arange(9), "crop", (2,))
+        >>> torch.equal(few[0], many[7])
+        True
     """
     return _top_bits(_hash(seed, index, purpose, shape), 24).to(torch.float32) * 2.0**-24
 

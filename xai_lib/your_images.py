@@ -1,20 +1,27 @@
-"""A user's images, with the normalisation and the class names of the user's network."""
+"""A user's images, as data sets or as single pictures, with what the user's network was trained with."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from PIL import Image
+from torch import Tensor
 
-from xai_lib.data import Split, StreamedSplit, folder, select
-from xai_lib.data.streamed import listed
+from xai_lib.data import Split, folder, select
+from xai_lib.data.images import UNREADABLE, decoded, files_in, in_threads
 
 
 def parse_statistics(text: str) -> tuple[float, float, float]:
-    """Mean or deviation of the three colours, as the network was trained with them: ``"0.485, 0.456, 0.406"``.
+    """Mean or deviation of the three colours, as the network was trained with them.
 
     Raises:
         ValueError: if these are not three numbers in [0, 1].
+
+    Example:
+        >>> parse_statistics("0.485, 0.456, 0.406")
+        (0.485, 0.456, 0.406)
     """
     try:
         values = tuple(float(number) for number in text.split(","))
@@ -33,15 +40,15 @@ def class_names(path_or_text: str | Path) -> tuple[str, ...]:
         ValueError: if there are fewer than two names, or an empty one among them.
     """
     if isinstance(path_or_text, str) and "," in path_or_text:
-        names = [name.strip() for name in path_or_text.split(",")]
+        lines = path_or_text.split(",")
+    elif Path(path_or_text).is_file():
+        lines = Path(path_or_text).read_text(encoding="utf-8").rstrip().splitlines()
     else:
-        file = Path(path_or_text)
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"Expected a file with one class name a line, or names with commas between them. "
-                f"Got {str(path_or_text)!r}, which is neither."
-            )
-        names = [line.strip() for line in file.read_text(encoding="utf-8").rstrip().splitlines()]
+        raise FileNotFoundError(
+            f"Expected a file with one class name a line, or names with commas between them. "
+            f"Got {str(path_or_text)!r}, which is neither."
+        )
+    names = [line.strip() for line in lines]
     if len(names) < 2 or not all(names):
         raise ValueError(f"Expected at least two class names, none of them empty. Got {names!r}.")
     return tuple(names)
@@ -73,15 +80,14 @@ def load_images(
     """
     root = Path(root).resolve()
     if (root / "train").is_dir() and (root / "test").is_dir():
-        split = select(folder.load(root, "test", size=size), n)
+        split = folder.load(root, "test", size=size)
     else:
-        split = select(_streamed(root, size), n).materialised()
+        split = folder.in_files(root, size=size, shorter=size)
+    split = select(split, n).materialised()
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
 
 
-def with_normalisation(
-    split: Split | StreamedSplit, mean: tuple[float, ...], std: tuple[float, ...]
-) -> Split | StreamedSplit:
+def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
     """The same images for a network that was trained with other colour statistics; the digest changes with them.
 
     Raises:
@@ -94,23 +100,55 @@ def with_normalisation(
     return replace(split, mean=mean, std=std, digest=digest)
 
 
-def _streamed(root: Path, size: int) -> StreamedSplit:
-    """The images of ``<root>/<class>/``, still in their files."""
-    found, digest = listed(root, size)
-    labels = torch.tensor([label for label, files in enumerate(found.values()) for _ in files])
-    return StreamedSplit(
-        files=tuple(file for files in found.values() for file in files),
-        labels=labels,
-        classes=tuple(found),
-        index=torch.arange(len(labels)),
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        name="folder",
-        part="test",
-        digest=digest,
-        size=size,
-        shorter=size,
-    )
+def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
+    """The picture, float [3,H,W] in [0,1].
+
+    Args:
+        image: a file, a PIL image, or a tensor [3,H,W], uint8 or float in [0,1]. Files and PIL images are resized so
+            that the shorter side has 8/7 of ``size``, and cut to their middle; tensors are taken as they are.
+        size: side in pixels.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        TypeError, ValueError: if the image cannot be read, or is no such tensor.
+    """
+    if isinstance(image, Tensor):
+        return _as_float(image)
+    if isinstance(image, (str, Path)):
+        image = Path(image)
+        if not image.is_file():
+            raise FileNotFoundError(f"Expected an image in {image}. Got no such file.")
+    elif not isinstance(image, Image.Image):
+        raise TypeError(f"Expected a file, a PIL image or a tensor [3,H,W]. Got {type(image).__name__}.")
+    try:
+        return decoded(image, size, shorter=round(size * 8 / 7)).float() / 255
+    except UNREADABLE as error:
+        raise ValueError(f"Expected an image in {image}. Got: {error}.") from error
+
+
+def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> tuple[Tensor, list[Path] | None]:
+    """Several pictures, float [N,3,H,W] in [0,1] on the processor, and the files they are from; None for a tensor.
+
+    ``images`` is a folder that holds nothing but images, taken by name; files; or a tensor [N,3,H,W]. The rest is as
+    for :func:`picture`; a ValueError is also raised if there is no image, and a FolderError if the folder cannot be
+    used.
+    """
+    if isinstance(images, Tensor) and images.ndim != 4:
+        raise ValueError(f"Expected images [N,3,H,W]. Got shape {list(images.shape)}.")
+    if isinstance(images, (str, Path)):
+        images = files_in(Path(images))
+    elif not isinstance(images, Tensor):
+        images = [_path(file) for file in images]
+    if not len(images):
+        raise ValueError("Expected at least one image. Got none.")
+    found = torch.stack(in_threads(lambda image: picture(image, size), images)).cpu()
+    return found, None if isinstance(images, Tensor) else images
+
+
+def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Pictures [N,3,H,W] in [0,1] with the mean and the deviation of each colour taken out."""
+    centre, spread = (torch.tensor(list(numbers), device=pictures.device)[:, None, None] for numbers in (mean, std))
+    return (pictures - centre) / spread
 
 
 def _renumbered(split: Split, classes: tuple[str, ...]) -> Split:
@@ -124,3 +162,21 @@ def _renumbered(split: Split, classes: tuple[str, ...]) -> Split:
     numbers = torch.tensor([classes.index(name) for name in split.classes])
     digest = hashlib.sha256(f"{split.digest}|{classes}".encode()).hexdigest()
     return replace(split, labels=numbers[split.labels], classes=classes, digest=digest)
+
+
+def _as_float(image: Tensor) -> Tensor:
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ValueError(f"Expected an image [3,H,W]. Got shape {list(image.shape)}.")
+    as_float = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+    if not ((as_float >= 0) & (as_float <= 1)).all():
+        raise ValueError(
+            f"Expected uint8, or floats in [0,1] that are not normalised yet. Got {image.dtype} from "
+            f"{image.min():g} to {image.max():g}."
+        )
+    return as_float
+
+
+def _path(file: Path | str) -> Path:
+    if not isinstance(file, (str, Path)):
+        raise TypeError(f"Expected a folder, a list of files or a tensor [N,3,H,W]. Got {type(file).__name__} in it.")
+    return Path(file)

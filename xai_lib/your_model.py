@@ -87,8 +87,7 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
 def default_layer(model: nn.Module, x: Tensor) -> str:
     """Dotted name of the layer to explain where none is named: the model's ``default_layer``, or its last spatial one.
 
-    Raises:
-        ValueError: as :func:`xai_lib.explainers.last_layer.last_spatial_layer`.
+    Errors are those of :func:`xai_lib.explainers.last_layer.last_spatial_layer`.
     """
     return find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
 
@@ -97,9 +96,8 @@ def _keywords(arguments: str) -> dict[str, Any]:
     """The keyword arguments of a call, out of their text."""
     try:
         call = ast.parse(f"f({arguments})", mode="eval").body
-        if not isinstance(call, ast.Call) or call.args or not isinstance(call.func, ast.Name):
-            raise ValueError
-        if any(keyword.arg is None for keyword in call.keywords):
+        plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.args
+        if not plain or any(keyword.arg is None for keyword in call.keywords):
             raise ValueError
         return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError):
@@ -149,20 +147,17 @@ def _load_checkpoint(model: nn.Module, file: Path) -> None:
     state, own = _state(file), model.state_dict()
     if not any(name.startswith("module.") for name in own):
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    shapes = {name: (list(state[name].shape), list(own[name].shape)) for name in own if name in state}
+    faults = {
+        "missing": [name for name in own if name not in state],
+        "unexpected": [name for name in state if name not in own],
+        "of another shape": [
+            f"{name} {ours} for {wanted}" for name, (ours, wanted) in shapes.items() if ours != wanted
+        ],
+    }
     problems = [
         f"{len(names)} {what}: {', '.join(names[:_NAMED])}{', …' * (len(names) > _NAMED)}"
-        for what, names in (
-            ("missing", [name for name in own if name not in state]),
-            ("unexpected", [name for name in state if name not in own]),
-            (
-                "of another shape",
-                [
-                    f"{name} {list(state[name].shape)} for {list(tensor.shape)}"
-                    for name, tensor in own.items()
-                    if name in state and state[name].shape != tensor.shape
-                ],
-            ),
-        )
+        for what, names in faults.items()
         if names
     ]
     if problems:
@@ -187,8 +182,6 @@ def _state(file: Path) -> dict[str, Tensor]:
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
     if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ValueError(
-            f"Expected a state dict in {file}, plain or under 'state_dict' or 'model'. Got "
-            + (f"the entries {list(state)[:_NAMED]}." if isinstance(state, Mapping) else f"{type(state).__name__}.")
-        )
+        got = f"the entries {list(state)[:_NAMED]}" if isinstance(state, Mapping) else type(state).__name__
+        raise ValueError(f"Expected a state dict in {file}, plain or under 'state_dict' or 'model'. Got {got}.")
     return dict(state)

@@ -30,7 +30,7 @@ def torchvision_views(picture, recipe, n):
         steps.insert(0, transforms.RandomCrop(picture.shape[1:], padding=recipe.padding))
     if recipe.scale:
         steps.insert(0, transforms.RandomResizedCrop(picture.shape[1:], recipe.scale, recipe.ratio))
-    colours = transforms.ColorJitter(recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
+    colours = transforms.ColorJitter(*[recipe.colour] * 3, recipe.hue)
     steps += [transforms.RandomApply([colours], recipe.jitter), transforms.RandomGrayscale(recipe.grey)]
     if recipe.blur:
         steps.append(transforms.RandomApply([transforms.GaussianBlur(3, recipe.blur_sigma)], recipe.blur))

@@ -5,7 +5,7 @@ from PIL import Image
 
 from xai_lib import data as datasets
 from xai_lib.data import folder
-from xai_lib.data.folder import FolderError
+from xai_lib.data.images import FolderError
 
 
 def draw(path, colour=(200, 40, 90), size=(32, 32), mode="RGB"):
@@ -166,3 +166,51 @@ def test_rotated_photographs_stand_upright(root):
     Image.fromarray(pixels).save(root / "train" / "cat" / "00.png", exif=exif)
     image = folder.load(root, "train").images[0]
     assert torch.equal(image[0] > 0, torch.from_numpy(pixels[::-1, :, 0].copy() > 0))
+
+
+def listed(root, size=32):
+    return folder.in_files(root, size=size, shorter=40)
+
+
+def test_a_listing_is_sorted_and_its_digest_sees_names_sizes_and_resolution(tmp_path):
+    for name in ("b/2.png", "b/1.JPEG", "a/9.jpg", ".hidden/1.png", "b/.DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"four")
+    (tmp_path / "classes.txt").write_text("a")
+    found = listed(tmp_path)
+    assert [file.relative_to(tmp_path).as_posix() for file in found.images.paths] == ["a/9.jpg", "b/1.JPEG", "b/2.png"]
+    assert (found.classes, found.labels.tolist()) == (("a", "b"), [0, 1, 1])
+    digests = [found.digest, listed(tmp_path, 33).digest]
+    assert listed(tmp_path).digest == found.digest
+    (tmp_path / "b" / "2.png").write_bytes(b"fives")
+    digests.append(listed(tmp_path).digest)
+    (tmp_path / "b" / "2.png").rename(tmp_path / "b" / "3.png")
+    digests.append(listed(tmp_path).digest)
+    assert len(set(digests)) == 4
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "Got no folders."),
+        (["1.jpg", "2.jpg"], "but 2 loose images: sort them into folders"),
+        (["a/1.png", "b/"], "at least one, in .*b. Got an empty folder"),
+        (["a/1.png", "a/notes.txt"], "1 other things, the first 'notes.txt'"),
+        (["a/x/1.png"], "1 other things, the first 'x'"),
+    ],
+)
+def test_a_folder_laid_out_otherwise_is_explained(tmp_path, names, message):
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir() if name.endswith("/") else path.write_bytes(b"x")
+    with pytest.raises(FolderError, match=message):
+        listed(tmp_path)
+
+
+def test_a_missing_folder_and_a_wrong_size_are_refused(tmp_path):
+    with pytest.raises(FolderError, match="Got no such folder"):
+        listed(tmp_path / "nowhere")
+    for size in (0, 2.5, None):
+        with pytest.raises(ValueError, match=f"whole number of pixels. Got {size}"):
+            listed(tmp_path, size)

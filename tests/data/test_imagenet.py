@@ -6,7 +6,7 @@ from torchvision.models import GoogLeNet_Weights, ResNet50_Weights
 
 from xai_lib import data as datasets
 from xai_lib.data import imagenet
-from xai_lib.data.folder import FolderError
+from xai_lib.data.images import FolderError
 
 WNIDS = [f"n{number:08}" for number in range(1000, 3000, 2)]
 
@@ -58,7 +58,7 @@ def test_a_thousand_folders_are_the_classes_in_their_order(tmp_path):
     split = datasets.load(f"imagenet:{tmp_path}", "test", size=8)
     assert len(split.classes) == 1000
     assert split.classes[0] == "tench"
-    assert [file.parent.name for file in split.files] == WNIDS
+    assert [file.parent.name for file in split.images.paths] == WNIDS
     assert split.labels.tolist() == list(range(1000))
     (tmp_path / "n99999999").mkdir()
     (tmp_path / "n99999999" / "1.png").write_bytes(blank)
@@ -127,5 +127,5 @@ def test_other_folders_parts_and_layouts_are_refused(root, tmp_path):
 def test_a_number_of_images_is_balanced_and_224_pixels_is_the_size_unless_named(root):
     split = datasets.load(f"imagenet:{root}", "test", n=3)
     assert split.labels.tolist() == [0, 1, 2]
-    assert split.size == 224
+    assert split.images.shape == (3, 3, 224, 224)
     assert datasets.load(f"imagenet:{root}", "test", n=1, size=16).materialised().images.shape == (1, 3, 16, 16)

@@ -49,14 +49,3 @@ def test_a_selection_is_balanced_and_a_prefix_of_larger_ones():
     assert torch.bincount(datasets.select(uneven([3, 20, 20]), 23).labels).tolist() == [3, 10, 10]
     with pytest.raises(ValueError, match="Expected 1 to 60 images of planted test"):
         datasets.select(split, 61)
-
-
-def test_held_out_images_are_stratified_and_nothing_is_in_both_parts():
-    split = uneven([20, 20, 20])
-    rest, held_out = datasets.hold_out(split, 9)
-    assert torch.bincount(held_out.labels).tolist() == [3, 3, 3]
-    assert sorted([*rest.index.tolist(), *held_out.index.tolist()]) == sorted(split.index.tolist())
-    assert torch.equal(datasets.hold_out(split, 9)[1].index, held_out.index)
-    for n in (0, 60):
-        with pytest.raises(ValueError, match=f"1 to 59 images. Got {n}"):
-            datasets.hold_out(split, n)

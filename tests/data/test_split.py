@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
-from xai_lib.data.split import Split
+from xai_lib.data.split import Split, first_of_each_class
 
 
 def a_split(n=7, side=4):
@@ -56,6 +56,12 @@ def test_batches_go_through_all_images_in_order():
         assert torch.equal(torch.cat([getattr(batch, name) for batch in batches]), getattr(split, name))
     with pytest.raises(ValueError, match="batch size of at least 1"):
         next(split.batches(0))
+
+
+def test_the_first_of_each_class_is_found_in_any_order_and_where_classes_lack_images():
+    labels = torch.tensor([4, 1, 1, 0, 4, 3])
+    assert first_of_each_class(labels) == [3, 1, 5, 0]
+    assert first_of_each_class(labels, 2) == [3, 1]
 
 
 @pytest.mark.gpu

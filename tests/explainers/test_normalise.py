@@ -22,22 +22,15 @@ def test_min_max_of_a_nearly_constant_map_still_spans_the_range():
     assert scaled.tolist() == [[[0, 1]]]
 
 
-def test_sum_to_one_gives_shares_and_nan_for_an_empty_map():
-    shares = normalise.sum_to_one(normalise.relu(MAPS))
-    assert shares[0].tolist() == [[0, 0], [0.25, 0.75]]
-    assert shares[1].eq(0.25).all()
-    assert shares[2].isnan().all()
-
-
-def test_sum_to_one_refuses_negative_values():
-    with pytest.raises(ValueError, match=r"Got a minimum of -1: apply relu or min_max first"):
-        normalise.sum_to_one(MAPS)
+def test_positive_share_by_hand():
+    shares = normalise.positive_share(torch.cat([MAPS, -MAPS[1:2]]))
+    expected = [[[0, 0], [1 / 3, 1]], [[1, 1], [1, 1]], [[0, 0], [0, 0]], [[0, 0], [0, 0]]]
+    torch.testing.assert_close(shares, torch.tensor(expected))
 
 
 def test_reduce_colours_by_hand():
     gradients = torch.tensor([1.0, -4.0, 2.0]).reshape(1, 3, 1, 1)
     assert normalise.reduce_colours(gradients).tolist() == [[[4.0]]]
-    assert normalise.reduce_colours(gradients, "sum").tolist() == [[[7.0]]]
 
 
 def test_reduce_colours_keeps_the_scores_axis():
@@ -45,11 +38,9 @@ def test_reduce_colours_keeps_the_scores_axis():
     assert torch.equal(normalise.reduce_colours(gradients)[:, 1], normalise.reduce_colours(gradients[:, 1]))
 
 
-def test_reduce_colours_refuses_maps_and_unknown_ways():
+def test_reduce_colours_refuses_maps():
     with pytest.raises(ValueError, match=r"Got shape \[3, 2, 2\]"):
         normalise.reduce_colours(MAPS)
-    with pytest.raises(ValueError, match=r"Expected how as 'max' or 'sum'. Got 'mean'"):
-        normalise.reduce_colours(torch.zeros(1, 3, 2, 2), "mean")
 
 
 def test_by_rank_by_hand():
@@ -96,7 +87,7 @@ def test_min_max_colours_refuses_maps():
 
 @pytest.mark.parametrize(
     "step",
-    [normalise.relu, normalise.min_max, normalise.by_rank, lambda maps: normalise.sum_to_one(maps.abs())],
+    [normalise.relu, normalise.min_max, normalise.by_rank, normalise.positive_share],
 )
 def test_each_map_stands_alone_and_stays_unchanged(step):
     maps = torch.randn(3, 2, 4, 5)

@@ -7,7 +7,7 @@ from xai_lib.explainers import registry
 
 @pytest.fixture
 def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_EXPLAINERS", dict(registry._EXPLAINERS))
+    monkeypatch.setattr(registry.EXPLAINERS, "entries", dict(registry.EXPLAINERS.entries))
 
 
 def test_names_hold_the_cams_and_the_controls():

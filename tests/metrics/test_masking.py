@@ -89,7 +89,7 @@ def test_an_empty_map_shows_the_baseline(network, images):
 def test_gain_is_told_where_float32_rounds_to_certainty():
     logits = torch.tensor([[0.0, 30.0]])
     model = lambda x: torch.where(x[:, :1, 0, 0] > 0.5, logits, logits / 2)  # noqa: E731
-    gain = masking.average_gain(model, torch.ones(1, 1, 2, 2), torch.zeros(1, 2, 2), torch.tensor([1]))
+    gain = metrics.get("average-gain")(model, torch.ones(1, 1, 2, 2), torch.zeros(1, 2, 2), torch.tensor([1]))
     assert logits.softmax(1)[0, 1] == 1
     assert gain.item() == 0
 
@@ -127,10 +127,10 @@ def test_two_forward_passes_that_hold_at_most_a_chunk(images, blobs):
 def test_nothing_is_changed_and_autocast_is_left_out(network, images, blobs):
     maps = blobs(6)
     before = [tensor.clone() for tensor in (images, maps)]
-    scores = masking.average_drop(network, images, maps, TARGET)
+    scores = metrics.get("average-drop")(network, images, maps, TARGET)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(
-            masking.average_drop(network, images.requires_grad_(), maps.requires_grad_(), TARGET), scores
+            metrics.get("average-drop")(network, images.requires_grad_(), maps.requires_grad_(), TARGET), scores
         )
     assert torch.equal(images, before[0]) and torch.equal(maps, before[1])
     assert not scores.requires_grad and images.grad is None

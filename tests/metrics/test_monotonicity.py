@@ -8,7 +8,6 @@ from scipy.stats import pearsonr, spearmanr
 from torch import nn
 
 from xai_lib import metrics, randomness
-from xai_lib.metrics import monotonicity as module
 from xai_lib.metrics.monotonicity import ascending_curve, monotonicity, monotonicity_arya, monotonicity_quantus
 
 SIZE = 12
@@ -43,18 +42,12 @@ def test_by_hand():
     assert by_hand(monotonicity, map_, sets=4).item() == pytest.approx(expected, abs=1e-6)
     assert by_hand(monotonicity_arya, map_, sets=4).item() == 1
     assert by_hand(monotonicity, map_, sets=2).item() == pytest.approx(1)
-    torch.testing.assert_close(module.set_means(torch.tensor([map_]), 2), torch.tensor([[0.15, 0.6]]).double())
 
 
 def test_a_probability_that_falls():
     weights = ((0.5, -0.2), (0.3, 0.2))
     map_ = [[0.1, 0.2], [0.3, 0.4]]  # 0.5, 0.3, 0.6, 0.8
     assert by_hand(monotonicity_arya, map_, weights, sets=4).item() == pytest.approx(2 / 3)
-    curves = torch.tensor([[0.5, 0.3, 0.6], [0.1, 0.1, 0.2], [0.2, 0.2, 0.2], [0.1, torch.nan, 0.2]])
-    torch.testing.assert_close(
-        module.share_of_rises(curves), torch.tensor([0.5, 1, torch.nan, torch.nan]), equal_nan=True
-    )
-    torch.testing.assert_close(module.never_falls(curves), torch.tensor([0, 1, torch.nan, torch.nan]), equal_nan=True)
 
 
 def plain_walk(network, x, attribution, target, sets, lowest):

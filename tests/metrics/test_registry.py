@@ -45,7 +45,7 @@ NAMES = tuple(sorted(LOWER | HIGHER))
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
-    monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
+    monkeypatch.setattr(registry.METRICS, "entries", dict(registry.METRICS.entries))
 
 
 def test_lists_every_metric():

@@ -1,21 +1,29 @@
 """Names that readers see fit what the registries know."""
 
+import pytest
+
 from xai_lib import explainers, metrics
 from xai_lib.data import transforms
+from xai_lib.explainers.registry import EXPLAINERS
 from xai_lib.page import names as labels
 from xai_lib.papers.whole_output.method import evaluation
 
 
-def test_every_method_has_a_name_of_its_own():
-    assert set(labels.METHOD_NAMES) == set(explainers.names())
-    assert len(set(labels.METHOD_NAMES.values())) == len(labels.METHOD_NAMES)
+@pytest.mark.parametrize("names", [labels.METHOD_NAMES, labels.METRIC_NAMES])
+def test_everything_registered_has_a_name_of_its_own(names):
+    assert set(names) == set((explainers if names is labels.METHOD_NAMES else metrics).names())
+    assert len(set(names.values())) == len(names)
 
 
 def test_arrows_point_to_better_scores():
-    arrows = {"higher": "↑", "lower": "↓"}
-    for name, shown in labels.METRIC_NAMES.items():
-        assert shown.endswith(" " + arrows[metrics.about(name).better]), name
-    assert len(set(labels.METRIC_NAMES.values())) == len(labels.METRIC_NAMES)
+    assert labels.METRIC_NAMES["deletion"] == "D ↓" and labels.METRIC_NAMES["insertion"] == "I ↑"
+
+
+def test_what_is_registered_later_has_its_name_at_once(monkeypatch):
+    monkeypatch.setattr(EXPLAINERS, "entries", dict(EXPLAINERS.entries))
+    assert "mine" not in labels.METHOD_NAMES
+    explainers.register("mine", title="Mine", paper="-", family="cam")(lambda model, x, *, score, layer: x)
+    assert labels.METHOD_NAMES["mine"] == "Mine"
 
 
 def test_every_family_has_a_name_and_a_colour_of_its_own():

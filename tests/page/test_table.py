@@ -1,76 +1,87 @@
-from html.parser import HTMLParser
-
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
-from xai_lib.page import table as html
+from xai_lib.files import read_frame
+from xai_lib.page import table
+from xai_lib.page.table import Column, show, text
 
 MINUS = "\N{MINUS SIGN}"
 NAN = float("nan")
+FRAME = pd.DataFrame({"a": ["<script>x</script>", None], "n": [1.5, NAN], "long": ["R&D", '"quoted"']})
+COLUMNS = [text("a <b>", "a"), Column("n", "n"), Column("long", "long", kind="long")]
 
 
-class Reader(HTMLParser):
-    """Collects tags with their attributes, and the text of each cell."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.cells = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag in ("th", "td", "caption"):
-            self.cells.append("")
-
-    def handle_data(self, data):
-        self.cells[-1] += data
-
-    def named(self, wanted):
-        return [attributes for tag, attributes in self.tags if tag == wanted]
-
-
-FRAME = pd.DataFrame({"a <b>": ["<script>x</script>", None], "n": [1.5, NAN], "long": ["R&D", '"quoted"']})
-
-
-def test_text_is_escaped_and_comes_back_as_it_was():
-    read = Reader(html.show(FRAME, 'Rows "a" & <b>').data)
-    assert [tag for tag, _ in read.tags] == ["div", "table", "caption", "thead", "tr", *["th"] * 3, "tbody", *(
-        ["tr", "td", "td", "td"] * 2
-    )]  # fmt: skip
-    assert read.cells == ['Rows "a" & <b>', *FRAME, "<script>x</script>", "1.5", "R&D", "–", "–", '"quoted"']
+def test_text_is_escaped_and_comes_back_as_it_was(read):
+    rows = read(show(FRAME, COLUMNS, 'Rows "a" & <b>'))
+    assert list(rows) == ["a <b>", "n", "long"] and rows.attrs["caption"] == 'Rows "a" & <b>'
+    assert rows.to_numpy().tolist() == [["<script>x</script>", "1.5", "R&D"], ["–", "–", '"quoted"']]
 
 
 def test_the_table_can_be_named_scrolled_and_read_aloud():
-    read = Reader(html.show(FRAME, 'Rows "a"', text=["a <b>"], long=["long"]).data)
-    [box] = read.named("div")
-    assert box == {"class": "companion-table", "tabindex": "0", "role": "region", "aria-label": 'Rows "a"'}
-    assert len(read.named("caption")) == 1
-    assert [head["scope"] for head in read.named("th")] == ["col"] * 3
-    assert [head["class"] for head in read.named("th")] == ["text", "", "text long"]
-    assert [cell["class"] for cell in read.named("td")] == ["text", "", "text long"] * 2
+    page = BeautifulSoup(show(FRAME, COLUMNS, 'Rows "a"').data, "html.parser")
+    assert page.div.attrs == {
+        "class": ["companion-table"], "tabindex": "0", "role": "region", "aria-label": 'Rows "a"'
+    }  # fmt: skip
+    assert len(page.select("caption")) == 1 and [head["scope"] for head in page.select("th")] == ["col"] * 3
+    for row in page.select("tr"):
+        assert [" ".join(cell["class"]) for cell in row.select("th, td")] == ["text", "", "text long"]
+
+
+def test_a_format_is_a_function_of_its_sources_or_looks_a_value_up(read):
+    frame = pd.DataFrame({"low": [1, 2], "high": [3, 4], "name": ["x", "y"]})
+    columns = [
+        Column("range", ("low", "high"), lambda low, high: f"{low}-{high}"),
+        text("is", "name", {"x": "X", "y": "Y"}),
+    ]
+    assert read(show(frame, columns, "c")).to_numpy().tolist() == [["1-3", "X"], ["2-4", "Y"]]
+
+
+def test_an_entry_is_printed_where_it_or_one_before_it_in_the_group_changes(read):
+    frame = pd.DataFrame({"a": list("xxxyy"), "b": list("ppqqq"), "c": range(5)})
+    columns = [text(name, name) for name in frame]
+    rows = read(show(frame, columns, "c", group=["a", "b"]))
+    assert rows["a"].tolist() == ["x", "", "", "y", ""] and rows["b"].tolist() == ["p", "", "q", "q", ""]
+    assert rows["c"].tolist() == list("01234")
+    assert read(show(frame[:0], columns, "c", group=["a"])).empty
+
+
+def test_only_a_table_with_a_name_is_recorded_numbers_and_view(tmp_path, monkeypatch):
+    show(FRAME, COLUMNS, "before", name="rows")
+    monkeypatch.setenv("XAI_RECORD", str(tmp_path))
+    show(FRAME, COLUMNS, "without")
+    shown = show(FRAME, COLUMNS, "with", name="rows")
+    assert {file.name for file in tmp_path.iterdir()} == {"rows.csv", "rows.html"}
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "rows.csv"), FRAME, check_dtype=False)
+    assert (tmp_path / "rows.html").read_text() == shown.data + "\n"
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (html.number(0.12345), "0.123"),
-        (html.number(-0.5, 1), f"{MINUS}0.5"),
-        (html.number(NAN), "–"),
-        (html.number(None), "–"),
-        (html.plus_minus(0.5, 0.25, 2), "0.50 ± 0.25"),
-        (html.plus_minus(0.5, NAN), "0.500"),
-        (html.plus_minus(NAN, NAN), "–"),
-        (html.interval(-0.1, 0.2, 1), f"[{MINUS}0.1, 0.2]"),
-        (html.interval(NAN, NAN), "–"),
-        (html.signed(0.25, 2), "+0.25"),
-        (html.signed(-0.25, 2), f"{MINUS}0.25"),
-        (html.signed(0.0, 1), "+0.0"),
-        (html.signed(NAN), "–"),
-        (html.p_value(0.0004), "< 0.001"),
-        (html.p_value(0.001), "0.001"),
-        (html.p_value(0.0416), "0.042"),
-        (html.p_value(1.0), "1.000"),
-        (html.p_value(NAN), "–"),
+        (table.number()(0.12345), "0.123"),
+        (table.number(1)(-0.5), f"{MINUS}0.5"),
+        (table.number()(NAN), "–"),
+        (table.number()(None), "–"),
+        (table.plus_minus(2)(0.5, 0.25), "0.50 ± 0.25"),
+        (table.plus_minus()(0.5, NAN), "0.500"),
+        (table.plus_minus()(NAN, NAN), "–"),
+        (table.interval(1)(-0.1, 0.2), f"[{MINUS}0.1, 0.2]"),
+        (table.interval()(NAN, NAN), "–"),
+        (table.signed(2)(0.25), "+0.25"),
+        (table.signed(2)(-0.25), f"{MINUS}0.25"),
+        (table.signed(1)(0.0), "+0.0"),
+        (table.signed()(NAN), "–"),
+        (table.p_value(0.0004), "< 0.001"),
+        (table.p_value(0.001), "0.001"),
+        (table.p_value(0.0416), "0.042"),
+        (table.p_value(1.0), "1.000"),
+        (table.p_value(NAN), "–"),
+        (table.number(1, times=100)(0.125), "12.5"),
+        (table.interval(0, times=100)(0.1, 0.2), "[10, 20]"),
+        (table.part_of(3, 4), "3 of 4"),
+        (table.part_of(NAN, 4), "–"),
+        (table.printed(""), "–"),
     ],
 )
 def test_numbers_are_printed_for_readers(shown, expected):

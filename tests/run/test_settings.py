@@ -2,14 +2,14 @@ import pytest
 import torch
 
 from xai_lib import data as datasets
-from xai_lib.run import scales, settings
+from xai_lib.run import budgets, settings
 from xai_lib.training import recipes
 
 
 @pytest.mark.parametrize(
     ("parameters", "named", "choices"),
     [
-        ({"scale": "huge"}, "huge", scales.names()),
+        ({"scale": "huge"}, "huge", budgets.SCALES),
         ({"dataset": "mnist"}, "mnist", datasets.names()),
         ({"dataset": "folder:"}, "folder:", datasets.names()),
         ({"device": "gpu"}, "gpu", ["auto", "cpu", "cuda"]),

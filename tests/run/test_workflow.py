@@ -6,19 +6,15 @@ import pytest
 
 from xai_lib.__main__ import _parser
 from xai_lib.files import read_json
-from xai_lib.papers.dominance.experiment import dominance
+from xai_lib.papers.contrastive import experiment as contrastive
+from xai_lib.papers.dominance import experiment as dominance
+from xai_lib.papers.saliency import experiment as saliency
 from xai_lib.papers.saliency.method import lineup
-from xai_lib.run import settings, stages, workflow
+from xai_lib.papers.whole_output import experiment as whole_output
+from xai_lib.run import networks, settings, workflow
+from xai_lib.run.stage import STAGES, lineage
 from xai_lib.run.store import Store
-from xai_lib.run.workflow import (
-    _dominance_jobs,
-    _tune_jobs,
-    compute,
-    compute_dominance,
-    compute_rarity,
-    compute_saliency,
-    compute_whole_output,
-)
+from xai_lib.run.workflow import compute
 
 
 def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
@@ -44,7 +40,7 @@ def test_commands_are_those_of_the_command_line(empty_store):
     for job in workflow.plan(settings.settings(scale="smoke")):
         options = _parser().parse_args([*job["command"], "--scale", "smoke"])
         if options.command == "saliency":
-            assert f"saliency-{options.seed}-{options.methods.split(',')[0]}" == job["id"]
+            assert f"saliency-{options.seed}-{options.methods[0]}" == job["id"]
         elif options.command == "whole-output":
             assert f"whole-output-{options.network}-{options.part}-{options.chunks[0]}" == job["id"]
         elif options.command == "tune":
@@ -97,27 +93,40 @@ def test_trainings_with_rare_modes_need_nothing(empty_store):
 
 
 @pytest.mark.parametrize(
-    ("compute_one", "number", "message"),
+    ("command", "options", "message"),
     [
-        (compute_dominance, 5, "Expected a network from 0 to 3. Got 5."),
-        (compute_dominance, -1, "Expected a network from 0 to 3. Got -1."),
-        (compute_rarity, 1, "Expected a training from 0 to 0. Got 1."),
-        (compute_rarity, -1, "Expected a training from 0 to 0. Got -1."),
+        ("dominance", {"network": 8}, "Expected a network from 0 to 3. Got 8."),
+        ("dominance", {"network": -1}, "Expected a network from 0 to 3. Got -1."),
+        ("rarity", {"training": 1}, "Expected a training from 0 to 0. Got 1."),
+        ("rarity", {"training": -1}, "Expected a training from 0 to 0. Got -1."),
+        ("saliency", {"seed": 2, "methods": ["rise"]}, "Expected a seed out of 0. Got 2."),
+        (
+            "saliency",
+            {"seed": 0, "methods": ["rise", "rice", "grad"]},
+            f"Expected methods out of {', '.join(lineup.ALL)}. Got rice, grad.",
+        ),
+        ("whole-output", {"network": 1, "part": "paper", "chunks": [0]}, "Expected a network from 0 to 0. Got 1."),
+        (
+            "whole-output",
+            {"network": 0, "part": "print", "chunks": [0]},
+            "Expected a part out of paper, released, clusterings. Got 'print'.",
+        ),
+        ("whole-output", {"network": 0, "part": "paper", "chunks": [3]}, "Expected a chunk from 0 to 0. Got 3."),
     ],
 )
-def test_a_network_or_training_that_does_not_exist_is_refused(empty_store, compute_one, number, message):
+def test_an_option_that_the_run_does_not_have_is_refused_with_the_choices(empty_store, command, options, message):
     with pytest.raises(ValueError) as refusal:
-        compute_one(settings.settings(scale="smoke", overrides="seeds=1"), number)
+        compute(settings.settings(scale="smoke", overrides="seeds=1"), command, **options)
     assert str(refusal.value) == message
     assert not empty_store.exists()
 
 
-def test_nothing_is_tuned_ranked_or_trained_on_imagenet(empty_store):
+def test_nothing_is_trained_tuned_or_ranked_on_imagenet(empty_store):
     run = replace(settings.settings(scale="smoke", device="cpu"), dataset="imagenet:/somewhere")
-    assert _tune_jobs(run) == _dominance_jobs(run) == []
-    for refused in (compute_dominance, compute_rarity):
+    assert [list(experiment.jobs(run)) for experiment in (networks, contrastive, dominance)] == [[], [], []]
+    for command, options in (("dominance", {"network": 0}), ("rarity", {"training": 0})):
         with pytest.raises(ValueError, match=r"Expected a .* train.*Got imagenet:/somewhere: take planted"):
-            refused(run, 0)
+            compute(run, command, **options)
     assert not empty_store.exists()
 
 
@@ -136,24 +145,10 @@ def test_there_are_no_more_networks_in_the_benchmark_than_trainings(empty_store)
     assert ids == {"saliency-0-fake-cam", "saliency-0-uniform"}
 
 
-@pytest.mark.parametrize(
-    ("seed", "methods", "message"),
-    [
-        (2, ["rise"], "Expected a seed out of 0. Got 2."),
-        (0, ["rise", "rice", "grad"], f"Expected methods out of {', '.join(lineup.ALL)}. Got rice, grad."),
-    ],
-)
-def test_a_network_or_method_that_does_not_exist_is_refused_with_the_choices(empty_store, seed, methods, message):
-    with pytest.raises(ValueError) as refusal:
-        compute_saliency(settings.settings(scale="smoke"), seed, methods)
-    assert str(refusal.value) == message
-    assert not empty_store.exists()
-
-
 def test_a_job_is_done_once_it_is_computed(empty_store):
     run = settings.settings(scale="smoke", device="cpu", overrides="seeds=1, n_train=50, width=4")
     assert not any(job["done"] for job in workflow.plan(run))
-    compute(run, "train", "ce", 0)
+    compute(run, "train", loss="ce", seed=0)
     assert [job["id"] for job in workflow.plan(run) if job["done"]] == ["train-ce-0"]
 
 
@@ -166,100 +161,56 @@ def test_chunks_of_images_share_a_job_only_where_images_are_few(empty_store, n_o
     ] == jobs
 
 
-@pytest.mark.parametrize(
-    ("network", "part", "chunk", "message"),
-    [
-        (1, "paper", 0, "Expected a network from 0 to 0. Got 1."),
-        (0, "print", 0, "Expected a part out of paper, released, clusterings. Got 'print'."),
-        (0, "paper", 3, "Expected a chunk from 0 to 0. Got 3."),
-    ],
-)
-def test_a_part_or_chunk_that_does_not_exist_is_refused_with_the_choices(empty_store, network, part, chunk, message):
-    with pytest.raises(ValueError) as refusal:
-        compute_whole_output(settings.settings(scale="smoke"), network, part, [chunk])
-    assert str(refusal.value) == message
-    assert not empty_store.exists()
-
-
-def test_the_jobs_of_the_plan_compute_every_cell_of_the_run(smoke_bench):
+def test_the_jobs_of_the_plan_compute_every_cell_of_a_part(smoke_run, smoke_bench, monkeypatch, benched_store):
     """The store was filled by them."""
-    store = Store()
-    parts = ("train", "score", "saliency")
-    jobs = [job for job in workflow.plan(smoke_bench.run) if job["command"][0] in parts]
-    assert all(job["done"] for job in jobs)
-    contrastive, saliency = workflow.of_run(smoke_bench.run), workflow.of_bench(smoke_bench)
-    assert [cell.stage for cell in contrastive] == ["train"] * 3 + ["predict"] * 3 + ["explain"] * 6 + ["score"] * 6
-    methods_and_parts = 14 * 4 + 8 * 3  # Table 4 without those beyond the paper
-    assert [cell.stage for cell in saliency] == ["train"] + ["saliency"] * methods_and_parts
-    assert saliency[0].key == contrastive[0].key
-    found = [*contrastive, *saliency[1:]]
-    assert len({cell.key for cell in found}) == len(found)
-    assert all(store.is_done(cell) for cell in found)
-    assert {cell.key for cell in found} == _in_store()
-    assert {job["key"] for job in jobs} <= _in_store()
+    monkeypatch.setenv("XAI_STORE", str(benched_store))
+    found = lineage([*contrastive.cells(smoke_run), *saliency.cells(smoke_bench)])
+    counted = {name: sum(cell.stage == name for cell in found) for name in ("train", "predict", "explain", "score")}
+    assert counted == {"train": 3, "predict": 3, "explain": 6, "score": 6}
+    _all_done_and_nothing_else(smoke_run, ("train", "score", "saliency"), found)
 
 
 def test_the_jobs_of_the_whole_output_part_compute_every_cell_of_it(smoke_study):
     """The store was filled by them."""
-    found = workflow.of_study(smoke_study)
-    stages = ["train", "documents", "latent-tree", "stability", "whole-output", "whole-output", "whole-output"]
-    assert [cell.stage for cell in found] == stages
-    assert all(job["done"] for job in workflow.plan(smoke_study.run) if job["command"][0] == "whole-output")
-    assert {cell.key for cell in [*workflow.of_run(smoke_study.run), *found]} == _in_store()
+    cells = lineage(whole_output.cells(smoke_study))
+    assert [cell.stage for cell in cells] == ["train", "documents", "latent-tree", "whole-output", "whole-output",
+                                              "stability", "whole-output"]  # fmt: skip
+    _all_done_and_nothing_else(
+        smoke_study.run, ("whole-output",), lineage([*cells, *contrastive.cells(smoke_study.run)])
+    )
 
 
 def test_the_jobs_of_the_dominance_part_compute_every_cell_of_it(smoke_hierarchies):
     """The store was filled by them."""
     run = smoke_hierarchies.run
-    found, rarities = workflow.of_hierarchies(smoke_hierarchies), workflow.of_rarities(run)
-    assert [cell.stage for cell in found] == ["train", "tune", "train", "train"] + ["dominance"] * (6 + 3 * 3)
-    assert [cell.stage for cell in rarities] == ["rarity"] * 2
-    jobs = [job for job in workflow.plan(run) if job["command"][0] in ("tune", "dominance", "rarity")]
-    assert len(jobs) == 1 + 4 + 2 and all(job["done"] for job in jobs)
-    assert {cell.key for cell in [*found, *rarities]} == _in_store()
-    assert {job["key"] for job in jobs} <= _in_store()
+    rarities = [cell for training in range(2) for cell in dominance.rarity_cells(run, training)]
+    found = lineage([*dominance.cells(smoke_hierarchies), *rarities])
+    stages = [cell.stage for cell in found]
+    assert (stages.count("train"), stages.count("tune"), stages.count("rarity")) == (3, 1, 2)
+    assert len(found) == 6 + (6 + 3 * 3)
+    _all_done_and_nothing_else(run, ("tune", "dominance", "rarity"), found)
 
 
-def test_a_hierarchy_is_done_once_all_of_its_parts_are(smoke_hierarchies, monkeypatch, tmp_path):
+def test_a_network_is_done_once_all_of_its_parts_are(smoke_hierarchies, monkeypatch, tmp_path):
     """A store without the part of one network that is computed first."""
     shutil.copytree(Store().root, tmp_path / "store")
     monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
-    cell = dominance.dominance_cell(smoke_hierarchies, smoke_hierarchies.networks[2], "clusters")
-    shutil.rmtree(Store().path(cell))
+    first = dominance.dominance_cells(smoke_hierarchies.run, 2)[0]
+    shutil.rmtree(Store().path(first))
     jobs = [job for job in workflow.plan(smoke_hierarchies.run) if job["command"][0] == "dominance"]
     assert [job["done"] for job in jobs] == [True, True, False, True]
 
 
-def test_parents_come_first_and_are_on_record(smoke_bench):
-    seen = set()
-    for cell in [*workflow.of_run(smoke_bench.run), *workflow.of_bench(smoke_bench)]:
-        parents = read_json(Store().path(cell) / "provenance.json")["parents"]
-        assert set(parents) <= seen
-        assert bool(parents) == (cell.stage != "train")
-        seen.add(cell.key)
-
-
-def test_parents_of_the_whole_output_part_come_first_and_are_on_record(smoke_study):
-    seen = set()
-    for cell in workflow.of_study(smoke_study):
-        parents = read_json(Store().path(cell) / "provenance.json")["parents"]
-        assert set(parents) <= seen
-        assert bool(parents) == (cell.stage != "train")
-        seen.add(cell.key)
-
-
-def test_parents_of_the_dominance_part_come_first_and_are_on_record(smoke_hierarchies):
+def _all_done_and_nothing_else(run, commands, cells):
+    """The jobs of some commands are done; the store holds these cells and no others, their parents on record."""
+    jobs = [job for job in workflow.plan(run) if job["command"][0] in commands]
+    assert jobs and all(job["done"] for job in jobs)
+    keys = {cell.key for cell in cells}
+    assert len(keys) == len(cells) and {job["key"] for job in jobs} <= keys
+    folders = [Store().root / name for name in STAGES]
+    assert {path.name for stage in folders if stage.is_dir() for path in stage.iterdir() if path.is_dir()} == keys
     seen = {}
-    for cell in workflow.of_hierarchies(smoke_hierarchies):
+    for cell in cells:
         parents = read_json(Store().path(cell) / "provenance.json")["parents"]
-        assert parents.items() <= seen.items()
-        part = cell.config.get("part")
-        expected = {"mosaics": 2, "variants": 2}.get(part, cell.stage != "train")  # the network, and its clusters
-        assert len(parents) == expected
+        assert parents == {parent.key: parent.stage for parent in cell.parents} and parents.items() <= seen.items()
         seen[cell.key] = cell.stage
-    assert set(seen.values()) == {"train", "tune", "dominance"}
-
-
-def _in_store():
-    folders = [Store().root / stage for stage in stages.STAGES]
-    return {path.name for stage in folders if stage.is_dir() for path in stage.iterdir() if path.is_dir()}

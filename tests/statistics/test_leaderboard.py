@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xai_lib.statistics import MEAN_RANK, discrimination, fooled, mean_ranks, nemenyi, overall_ranks, paired_comparison
+from xai_lib.statistics import discrimination, fooled, mean_ranks, nemenyi, overall_ranks, paired_comparison
 from xai_lib.statistics.intervals import percentile_interval, resampled_counts
+from xai_lib.statistics.leaderboard import MEAN_RANK
 
 
 def test_a_control_that_always_wins_fools_one_that_always_loses_does_not(frame_of):
@@ -66,30 +67,43 @@ def test_a_control_cannot_be_informed(frame_of):
         fooled(frame_of(x=np.ones((1, 3, 4))), {"x": "higher"}, ["a"], ["a", "b"])
 
 
+def test_nemenyi_has_the_published_critical_values():
+    # Demšar 2006, Table 5(a): q for k = 4 is 2.569; his example has N = 14 data sets and CD = 1.25.
+    values = np.random.default_rng(0).normal(size=(4, 14))
+    critical, p_value = nemenyi(values)
+    assert critical == pytest.approx(2.569 * math.sqrt(4 * 5 / (6 * 14)), abs=1e-3)
+    assert p_value == pytest.approx(stats.friedmanchisquare(*values).pvalue)
+    values = np.concatenate([values, np.full((4, 1), math.nan)], axis=1)
+    assert nemenyi(values) == (critical, p_value)
+    assert nemenyi(np.ones((3, 4)))[1] == 1
+
+
 @pytest.mark.parametrize("better", ["higher", "lower"])
 def test_discrimination_is_nemenyis_on_images(frame_of, better):
     rng = np.random.default_rng(3)
     x = np.array([0, 0, 1, 3])[:, None] + rng.normal(size=(2, 4, 40))
     x[:, 1, 5] = math.nan
     frame = frame_of(x=x, y=rng.normal(size=(2, 4, 40)))
-    expected = nemenyi(x.mean(axis=0).T, better=better)
+    table = x.mean(axis=0) * (1 if better == "higher" else -1)
+    expected = stats.rankdata(-table[:, ~np.isnan(table).any(axis=0)], axis=0).mean(axis=1)
+    critical, p_value = nemenyi(table)
     first, second = np.triu_indices(4, 1)
-    gaps = np.abs(expected.mean_ranks[first] - expected.mean_ranks[second])
+    gaps = np.abs(expected[first] - expected[second])
     result = discrimination(frame, {"x": better, "y": "higher"}, list("abcd")).set_index("metric")
     row = result.loc["x"]
-    assert (row["pairs"], row["apart"], row["n_images"]) == (6, (gaps > expected.critical_difference).sum(), 39)
+    assert (row["pairs"], row["apart"], row["n_images"]) == (6, (gaps > critical).sum(), 39)
     assert 0 < row["apart"] < 6
     assert row["share_apart"] == pytest.approx(row["apart"] / 6)
     assert row["low"] <= row["share_apart"] <= row["high"]
-    assert (row["critical_difference"], row["p_value"]) == (expected.critical_difference, expected.p_value)
+    assert (row["critical_difference"], row["p_value"]) == (critical, p_value)
     assert result.loc["y", "apart"] == 0
-    ranks, critical = mean_ranks(frame, {"x": better}, list("abcd"), "x")
+    ranks, apart = mean_ranks(frame, {"x": better}, list("abcd"), "x")
     assert ranks["mean_rank"].is_monotonic_increasing
-    assert ranks.set_index("method").loc[list("abcd"), "mean_rank"].to_numpy() == pytest.approx(expected.mean_ranks)
+    assert ranks.set_index("method").loc[list("abcd"), "mean_rank"].to_numpy() == pytest.approx(expected)
     assert ranks["method"][0] == ("d" if better == "higher" else ranks["method"][0])
     assert (ranks["low"] < ranks["mean_rank"]).all()
     assert (ranks["high"] > ranks["mean_rank"]).all()
-    assert critical == expected.critical_difference
+    assert apart == critical
 
 
 def test_intervals_are_of_the_resampled_images(frame_of):

@@ -7,10 +7,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xai_lib.statistics import kendalls_w, metric_agreement, rank_stability, w_draws
+from xai_lib.statistics import metric_agreement, rank_stability, w_draws
 from xai_lib.statistics.intervals import RESAMPLES, percentile_interval, resampled_counts
 
 UP = {"x": "higher", "y": "higher"}
+
+
+def kendalls_w(judges):
+    """W of m judges over k items, [m, k], by Friedman's statistic; a judge with a NaN is left out."""
+    judges = judges[~np.isnan(judges).any(axis=1)]
+    m, k = judges.shape
+    return stats.friedmanchisquare(*judges.T).statistic / (m * (k - 1))
 
 
 @pytest.fixture
@@ -101,6 +108,20 @@ def test_w_and_its_resamples_are_kendalls_over_images(noisy, frame_of):
     row = rank_stability(frame_of(x=x), {"x": "lower"}).iloc[0]
     assert (row["w_images"], row["low"], row["high"]) == pytest.approx((value, *percentile_interval(draws)))
     assert (row["n_images"], row["n_seeds"], row["n_methods"]) == (29, 2, 5)
+
+
+@pytest.mark.parametrize(
+    ("judges", "expected"),
+    [
+        ([[1, 2, 3], [1, 2, 3]], 1),
+        ([[1, 2, 3], [3, 2, 1]], 0),
+        # Rank sums 4, 6, 8 of three judges, one of whom ties all: 12 (4 + 0 + 4) / (9 · 24 - 3 · 24). NaN is left out.
+        ([[1, 2, 3], [1, 2, 3], [2, 2, 2], [9, math.nan, 1]], 2 / 3),
+    ],
+)
+def test_w_by_hand(frame_of, judges, expected):
+    w = w_draws(frame_of(x=np.array(judges, dtype=float).T[None]), "x", list("abc"))[0]
+    assert w == pytest.approx(expected)
 
 
 def test_w_of_some_methods_only(noisy, frame_of):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_lib.statistics import RULE, Claim, compare_claim, compare_differences, matched, verdict, verdict_table
+from xai_lib.statistics import RULE, Claim, Decided, compare_differences, decide, matched, verdict, verdict_table
 
 CLAIM = Claim(
     id="faithfulness",
@@ -25,8 +25,8 @@ ALIKE = matched(0.8, 0.8, 0.9, 0.9)
 COMPARISON = replace(compare_differences(np.zeros((5, 20)), a="scl", b="ce"), difference=-0.1, low=-0.15, high=-0.05)
 
 
-def decide(*, claim=CLAIM, match=ALIKE, p_holm=0.01, **changes):
-    return verdict(claim, replace(COMPARISON, **changes), p_holm=p_holm, matched=match)
+def ruled(*, claim=CLAIM, match=ALIKE, p_holm=0.01, **changes):
+    return verdict(Decided(claim, replace(COMPARISON, **changes), match), p_holm=p_holm)
 
 
 @pytest.mark.parametrize(
@@ -46,20 +46,20 @@ def decide(*, claim=CLAIM, match=ALIKE, p_holm=0.01, **changes):
     ],
 )
 def test_the_rule(better, low, high, p, expected):
-    result = decide(claim=replace(CLAIM, better=better), low=low, high=high, difference=(low + high) / 2, p_holm=p)
+    result = ruled(claim=replace(CLAIM, better=better), low=low, high=high, difference=(low + high) / 2, p_holm=p)
     assert result.reason == expected
     assert result.verdict == expected.split()[0]
 
 
 def test_a_verdict_points_in_the_claimed_direction():
-    result = decide()
+    result = ruled()
     assert (result.difference, result.low, result.high, result.n) == (0.1, 0.05, 0.15, 5)
 
 
 @pytest.mark.parametrize("n_seeds", [1, 2, 4])
 def test_fewer_than_five_seeds_are_undecided_whatever_else(n_seeds):
-    assert decide(n_seeds=n_seeds).reason == "undecided (seeds)"
-    assert decide(n_seeds=n_seeds, match=None).reason == "undecided (seeds)"
+    assert ruled(n_seeds=n_seeds).reason == "undecided (seeds)"
+    assert ruled(n_seeds=n_seeds, match=None).reason == "undecided (seeds)"
 
 
 @pytest.mark.parametrize(
@@ -74,24 +74,24 @@ def test_fewer_than_five_seeds_are_undecided_whatever_else(n_seeds):
     ],
 )
 def test_networks_must_be_alike_or_the_comparison_adjusted(match, adjusted_for, expected):
-    assert decide(match=match, adjusted_for=frozenset(adjusted_for)).reason == expected
+    assert ruled(match=match, adjusted_for=frozenset(adjusted_for)).reason == expected
 
 
 def test_methods_on_one_network_need_no_matching():
-    assert decide(claim=replace(CLAIM, between="method", method=None), match=None).reason == "holds"
+    assert ruled(claim=replace(CLAIM, between="method", method=None), match=None).reason == "holds"
 
 
 def test_one_fixed_network_is_decided_over_images_but_losses_are_not():
     methods = replace(CLAIM, between="method", method=None)
-    result = decide(claim=methods, unit="image", n_seeds=1, match=None)
+    result = ruled(claim=methods, unit="image", n_seeds=1, match=None)
     assert (result.reason, result.n) == ("holds", 20)
     with pytest.raises(ValueError, match="unit 'seed'"):
-        decide(unit="image")
+        ruled(unit="image")
 
 
 def test_another_comparison_is_refused():
     with pytest.raises(ValueError, match="for claim 'faithfulness'"):
-        decide(a="ce", b="scl")
+        ruled(a="ce", b="scl")
 
 
 @pytest.mark.parametrize("wrong", [{"better": "smaller"}, {"a": "ce"}])
@@ -112,33 +112,28 @@ def scores(shift, n_seeds=5):
 
 def test_from_scores_to_verdict():
     for shift, expected in ((-0.1, "holds"), (0.1, "reverses"), (0.0, "undecided")):
-        comparison = compare_claim(CLAIM, scores(shift))
-        assert verdict(CLAIM, comparison, matched=ALIKE).verdict == expected
-    assert verdict(CLAIM, compare_claim(CLAIM, scores(-0.1, 2)), matched=ALIKE).reason == "undecided (seeds)"
+        assert verdict(decide(CLAIM, scores(shift), matched=ALIKE)).verdict == expected
+    assert verdict(decide(CLAIM, scores(-0.1, 2), matched=ALIKE)).reason == "undecided (seeds)"
 
 
 def test_the_table_corrects_over_its_rows_and_only_those_tested():
-    claims = [replace(CLAIM, id=name) for name in ("first", "second", "few")]
-    comparisons = {
-        "first": replace(COMPARISON, p_value=0.02),
-        "second": replace(COMPARISON, p_value=0.03, superiority=0.2, d_seeds=-2.0),
-        "few": replace(COMPARISON, p_value=math.nan, n_seeds=2),
-    }
-    table = verdict_table(claims, comparisons, dict.fromkeys(comparisons, ALIKE)).set_index("claim")
-    assert table["p_holm"].tolist()[:2] == pytest.approx([0.04, 0.04])
-    assert table["reason"].tolist() == ["holds", "holds", "undecided (seeds)"]
-    assert (table.loc["second", "superiority"], table.loc["second", "d_seeds"]) == (0.8, 2.0)
-    comparisons["first"] = replace(COMPARISON, p_value=0.04)
-    table = verdict_table(claims, comparisons, dict.fromkeys(comparisons, ALIKE)).set_index("claim")
-    assert table["reason"].tolist() == ["undecided (p-value)", "undecided (p-value)", "undecided (seeds)"]
-    assert verdict_table(claims, comparisons)["reason"][0] == "undecided (accuracy and confidence not matched)"
+    def table(first, match=ALIKE):
+        changes = ({"p_value": first}, {"p_value": 0.03, "superiority": 0.2, "d_seeds": -2.0}, {"n_seeds": 2})
+        compared = [replace(COMPARISON, p_value=math.nan) for _ in changes]
+        names = ("first", "second", "few")
+        return verdict_table(
+            Decided(replace(CLAIM, id=name), replace(one, **change), match)
+            for name, one, change in zip(names, compared, changes)
+        ).set_index("claim")
 
-
-def test_a_table_needs_every_comparison_and_distinct_claims():
-    with pytest.raises(ValueError, match="none for \\['faithfulness'\\]"):
-        verdict_table([CLAIM], {})
+    rows = table(0.02)
+    assert rows["p_holm"].tolist()[:2] == pytest.approx([0.04, 0.04])
+    assert rows["reason"].tolist() == ["holds", "holds", "undecided (seeds)"]
+    assert (rows.loc["second", "superiority"], rows.loc["second", "d_seeds"]) == (0.8, 2.0)
+    assert table(0.04)["reason"].tolist() == ["undecided (p-value)", "undecided (p-value)", "undecided (seeds)"]
+    assert table(0.04, None)["reason"].iloc[0] == "undecided (accuracy and confidence not matched)"
     with pytest.raises(ValueError, match="each claim once"):
-        verdict_table([CLAIM, CLAIM], {"faithfulness": COMPARISON})
+        verdict_table([Decided(CLAIM, COMPARISON)] * 2)
 
 
 def test_the_printed_rule_names_its_numbers():

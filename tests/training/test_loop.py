@@ -51,13 +51,12 @@ def test_precisions_differ(split, tmp_path):
 @pytest.mark.parametrize("loss", recipes.LOSSES)
 def test_training_learns_and_history_says_how(split, tmp_path, loss):
     recipe = tiny(loss, epochs=12, learning_rate=0.1)
-    result = run(recipe, split, tmp_path, val=split)
+    result = run(recipe, split, tmp_path)
     history = result.history
     assert history.epoch.tolist() == list(range(1, 13))
     if loss != "tl":  # its mean is over those triplets only that are semi-hard at the moment
         assert history.loss.iloc[-1] < history.loss.iloc[0]
     assert history.accuracy.iloc[-1] > 0.5
-    assert history.held_out_accuracy.iloc[-1] > 0.6
     assert (history.images_per_second * history.seconds).round().unique() == [48]  # three whole batches of sixteen
     assert (history.threads == torch.get_num_threads()).all()
     assert history.learning_rate.iloc[-1] < history.learning_rate.max() == pytest.approx(0.1, rel=0.05)
@@ -207,21 +206,12 @@ def test_augmentation_follows_seed_epoch_and_view(split):
 
 @pytest.mark.parametrize("loss", recipes.LOSSES)
 def test_fit_gives_a_classifier_of_any_loss(split, tmp_path, loss):
-    fitted = fit(
-        tiny(loss, epochs=10, learning_rate=0.1),
-        split,
-        seed=0,
-        directory=tmp_path,
-        device=CPU,
-        progress=False,
-        val=split,
-    )
+    recipe = tiny(loss, epochs=10, learning_rate=0.1)
+    fitted = fit(recipe, split, seed=0, directory=tmp_path, device=CPU, progress=False)
     assert isinstance(fitted.classifier.head, torch.nn.Linear)
     assert not fitted.classifier.training
-    assert fitted.fitted.accuracy == evaluate(fitted.classifier, split).accuracy > 0.6
-    assert fitted.held_out.accuracy == fitted.fitted.accuracy
-    assert (fitted.embedder is None) == (loss == "ce")
-    assert fitted.numerics.compiled == "no"
+    assert evaluate(fitted.classifier, split).accuracy > 0.6
+    assert len(fitted.history) == 10
 
 
 def test_progress_shows_loss_accuracy_speed_and_time_left(split, tmp_path, capsys):

@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from xai_lib.data import cifar, folder, imagenet, planted
 from xai_lib.data.split import Batch, Split
-from xai_lib.data.streamed import StreamedSplit
 
-__all__ = ["Batch", "Split", "StreamedSplit", "check_name", "hold_out", "load", "names", "select"]
+__all__ = ["Batch", "Split", "check_name", "load", "names", "select"]
 
 _FOLDER = "folder:"
 _IMAGENET = "imagenet:"
@@ -40,7 +38,7 @@ def load(
     variant: str | None = None,
     root: Path = Path("data"),
     download: bool = False,
-) -> Split | StreamedSplit:
+) -> Split:
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
     Args:
@@ -76,35 +74,23 @@ def load(
     return select(cifar.load(name, part, root=root, download=download), n)
 
 
-def select(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+def select(split: Split, n: int | None) -> Split:
     """The first ``n`` images when classes take turns: as balanced as can be, and a prefix of any larger selection.
 
     Raises:
         ValueError: if the split has fewer images.
+
+    Example:
+        >>> select(load("planted", "test", n=40, size=16), 12).labels.tolist()
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
     """
     if n is None or n == len(split):
         return split
     if not 1 <= n <= len(split):
         raise ValueError(f"Expected 1 to {len(split)} images of {split.name} {split.part}. Got {n}.")
-    return split.subset(_in_turns(split.labels)[:n])
-
-
-def hold_out(split: Split, n: int) -> tuple[Split, Split]:
-    """The split without ``n`` images, and these: the last when classes take turns. Settings are chosen on them.
-
-    Raises:
-        ValueError: if nothing would be left.
-    """
-    if not 1 <= n < len(split):
-        raise ValueError(f"Expected to hold out 1 to {len(split) - 1} images. Got {n}.")
-    order = _in_turns(split.labels)
-    return split.subset(order[:-n]), split.subset(order[-n:])
-
-
-def _in_turns(labels: Tensor) -> Tensor:
-    """Positions such that classes take turns while they last."""
+    labels = split.labels
     rank = torch.zeros_like(labels)  # how many images of its class come before
     for label in labels.unique():
         members = labels == label
         rank[members] = torch.arange(int(members.sum()), device=labels.device)
-    return torch.argsort(rank * (labels.max() + 1) + labels, stable=True)
+    return split.subset(torch.argsort(rank * (labels.max() + 1) + labels, stable=True)[:n])

@@ -26,7 +26,7 @@ class Augmentation:
         scale, ratio: range of the area share and of the aspect ratio of a crop that is resized to the image's
             size; ``scale=None`` for none.
         flip: probability of a left-right flip.
-        brightness, contrast, saturation: colour factors are drawn from 1 ± this.
+        colour: factors of brightness, contrast and saturation are drawn from 1 ± this.
         hue: shift of the hue is drawn from ± this, in turns of the colour circle.
         jitter: probability that the four colour changes happen, in random order.
         grey: probability of a grey image.
@@ -38,9 +38,7 @@ class Augmentation:
     scale: tuple[float, float] | None = None
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
+    colour: float = 0.0
     hue: float = 0.0
     jitter: float = 0.0
     grey: float = 0.0
@@ -48,16 +46,12 @@ class Augmentation:
     blur: float = 0.0
 
 
-def _colour(strength: float, hue: float) -> dict[str, float]:
-    return {"brightness": strength, "contrast": strength, "saturation": strength, "hue": hue}
-
-
 # Contrastive paper §4.2. LIGHT is ours: for networks too small for the full set.
 CE = Augmentation(padding=4)
-SCL = Augmentation(scale=(0.2, 1.0), **_colour(0.4, 0.1), jitter=0.8, grey=0.2)
-LIGHT = Augmentation(scale=(0.5, 1.0), **_colour(0.2, 0.05), jitter=0.5, grey=0.1)
+SCL = Augmentation(scale=(0.2, 1.0), colour=0.4, hue=0.1, jitter=0.8, grey=0.2)
+LIGHT = Augmentation(scale=(0.5, 1.0), colour=0.2, hue=0.05, jitter=0.5, grey=0.1)
 IMAGENET_CE = Augmentation(scale=(0.08, 1.0))
-IMAGENET_SCL = Augmentation(scale=(0.08, 1.0), **_colour(0.8, 0.2), jitter=0.8, grey=0.2, blur=0.5)
+IMAGENET_SCL = Augmentation(scale=(0.08, 1.0), colour=0.8, hue=0.2, jitter=0.8, grey=0.2, blur=0.5)
 
 
 def augment(images: Tensor, *, recipe: Augmentation, seed: int, index: Tensor, purpose: str) -> Tensor:
@@ -70,6 +64,11 @@ def augment(images: Tensor, *, recipe: Augmentation, seed: int, index: Tensor, p
 
     Returns:
         float32 [B,3,H,W] in [0, 1], on the images' device.
+
+    Example:
+        >>> images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)
+        >>> augment(images, recipe=CE, seed=0, index=torch.arange(2), purpose="epoch 0").shape
+        torch.Size([2, 3, 8, 8])
     """
 
     def draw(what: str, *shape: int) -> Tensor:
@@ -77,10 +76,9 @@ def augment(images: Tensor, *, recipe: Augmentation, seed: int, index: Tensor, p
 
     if recipe.padding:
         images = _padded_crop(images, recipe.padding, draw("crop", 2))
+    x = images.float() / 255
     if recipe.scale:
-        x = _resized_crop(images.float() / 255, *_boxes(images.shape[-2:], recipe, draw))
-    else:
-        x = images.float() / 255
+        x = _resized_crop(x, *_boxes(images.shape[-2:], recipe, draw))
     x = torch.where((draw("flip") < recipe.flip)[:, None, None, None], x.flip(3), x)
     if recipe.jitter:
         chosen = (draw("jitter") < recipe.jitter).nonzero()[:, 0]
@@ -140,7 +138,7 @@ def _sources(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 def _jitter(x: Tensor, recipe: Augmentation, colour: Tensor, order: Tensor) -> Tensor:
     """Brightness, contrast, saturation and hue, in an order drawn for each image."""
-    spread = torch.tensor([recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue], device=x.device)
+    spread = torch.tensor([recipe.colour] * 3 + [recipe.hue], device=x.device)
     centre = torch.tensor([1.0, 1.0, 1.0, 0.0], device=x.device)
     low = torch.where(centre == 1, (centre - spread).clamp(min=0), -spread)
     amount = low + (centre + spread - low) * colour  # [B,4]

@@ -1,9 +1,11 @@
 """Corruptions of a finished image, at three severities. Correctly rounded operations only, as in ``drawing``."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xai_lib import randomness
 
@@ -15,13 +17,9 @@ Draw = Callable[[tuple[int, ...]], Tensor]  # a shape -> uniform numbers [B, *sh
 
 def corrupt(images: Tensor, name: str, severity: int, seed: int, index: Tensor, purpose: str) -> Tensor:
     """Corrupt images float32 [B,3,H,W] in [0,1] by one of :data:`NAMES`; float32 in [0,1] of the same shape."""
-    return {
-        "noise": _noise,
-        "blur": _blur,
-        "contrast": _contrast,
-        "brightness": _brightness,
-        "pixelation": _pixelation,
-    }[name](images, severity, lambda shape: randomness.uniform(seed, index, f"{purpose}/{name}", shape)).clamp(0, 1)
+    ways = dict(zip(NAMES, (_noise, _blur, _contrast, _brightness, _pixelation)))
+    draw = partial(randomness.uniform, seed, index, f"{purpose}/{name}")
+    return ways[name](images, severity, draw).clamp(0, 1)
 
 
 def _noise(images: Tensor, severity: int, draw: Draw) -> Tensor:
@@ -34,22 +32,11 @@ def _blur(images: Tensor, severity: int, draw: Draw) -> Tensor:
     side = images.shape[-1]
     reach = max(1, side // 32)
     for _ in range(severity):
-        for dimension in (2, 3):
-            padded = torch.cat(
-                [
-                    images.narrow(dimension, 0, 1).expand(*_resized(images, dimension, reach)),
-                    images,
-                    images.narrow(dimension, side - 1, 1).expand(*_resized(images, dimension, reach)),
-                ],
-                dimension,
-            )
+        for dimension, borders in ((2, (0, 0, reach, reach)), (3, (reach, reach, 0, 0))):
+            padded = functional.pad(images, borders, mode="replicate")
             total = sum(padded.narrow(dimension, shift, side) for shift in range(2 * reach + 1))
             images = total * (1 / (2 * reach + 1))
     return images
-
-
-def _resized(images: Tensor, dimension: int, length: int) -> list[int]:
-    return [length if axis == dimension else count for axis, count in enumerate(images.shape)]
 
 
 def _contrast(images: Tensor, severity: int, draw: Draw) -> Tensor:

@@ -6,6 +6,7 @@ the image side; an object is drawn in its own coordinates (u to the right, v dow
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -73,13 +74,12 @@ def box(u: Tensor, v: Tensor, cx: float, cy: float, hx: float, hy: float, roundi
 
 def polygon(u: Tensor, v: Tensor, *corners: tuple[float, float]) -> Tensor:
     """Distance to a convex polygon, corners clockwise on the screen (a lower bound near its corners)."""
-    distance = None
+    edges = []
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
         length = ((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5
         nx, ny = (by - ay) / length, (ax - bx) / length  # points outwards
-        edge = u * nx + (v * ny - (ax * nx + ay * ny))
-        distance = edge if distance is None else torch.maximum(distance, edge)
-    return distance
+        edges.append(u * nx + (v * ny - (ax * nx + ay * ny)))
+    return reduce(torch.maximum, edges)
 
 
 def bar(u: Tensor, v: Tensor, start: tuple[float, float], end: tuple[float, float], thickness: float) -> Tensor:
@@ -93,10 +93,7 @@ def bar(u: Tensor, v: Tensor, start: tuple[float, float], end: tuple[float, floa
 
 def union(*distances: Tensor) -> Tensor:
     """Distance to several shapes taken together."""
-    result = distances[0]
-    for distance in distances[1:]:
-        result = torch.minimum(result, distance)
-    return result
+    return reduce(torch.minimum, distances)
 
 
 # ---- patches of a canvas ---------------------------------------------------------------------------------------
@@ -130,8 +127,8 @@ def patch(pose: Pose, size: int, reach: float) -> Patch:
     square = pose.tilt * pose.tilt
     cosine, sine = (1 - square) / (1 + square), 2 * pose.tilt / (1 + square)
     across, down = pose.mirror / pose.stretch, pose.stretch
-    u = _outer_sum(dx * (cosine * across)[:, None], dy * (sine * across)[:, None])
-    v = _outer_sum(dx * (-sine * down)[:, None], dy * (cosine * down)[:, None])
+    u = (dy * (sine * across)[:, None])[:, :, None] + (dx * (cosine * across)[:, None])[:, None, :]
+    v = (dy * (cosine * down)[:, None])[:, :, None] + (dx * (-sine * down)[:, None])[:, None, :]
     return Patch(position, side, u, v, (pose.scale * size)[:, None, None])
 
 
@@ -165,7 +162,3 @@ def to_mask(covered: Tensor, where: Patch, size: int) -> Tensor:
     """Pixels at least half covered: float32 [B,P*P] in a window -> bool [B,H,W]."""
     mask = torch.zeros(len(covered), size * size, dtype=torch.bool)
     return mask.scatter_(1, where.position, covered >= 0.5).view(-1, size, size)
-
-
-def _outer_sum(horizontal: Tensor, vertical: Tensor) -> Tensor:
-    return vertical[:, :, None] + horizontal[:, None, :]  # [B,P] and [B,P] -> [B,P,P]

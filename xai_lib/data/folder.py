@@ -1,37 +1,22 @@
-"""A user's own images: ``train/<class>/…`` and ``test/<class>/…``, with masks under ``masks/`` if there are any."""
+"""Folders of images: ``train/<class>/…`` and ``test/<class>/…`` with masks if there are any, or only ``<class>/…``."""
 
 import hashlib
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
+from xai_lib.data.images import SUFFIXES, UNREADABLE, Files, FolderError, decoded, files_in, in_threads
 from xai_lib.data.split import Split
 
 PARTS = ("train", "test")
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
 _IGNORED = (".ds_store", "thumbs.db", "desktop.ini")
 _NAMED = 20  # problems that an error lists before it only counts
-_THREADS = 8
-
-
-class FolderError(ValueError):
-    """A folder of images that cannot be used as it is; the message names every file and class at fault."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Part:
-    images: Tensor
-    labels: Tensor
-    masks: dict[str, Tensor]
-    digest: str
 
 
 def load(root: Path, part: str, *, size: int = 32) -> Split:
@@ -53,32 +38,59 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     if part not in PARTS:
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
     root = Path(root).resolve()
-    classes, parts = _read(root, size, _stamp(root))
+    parts = _read(root, size, _stamp(root))
     mean, std = _statistics(parts["train"].images)
-    chosen = parts[part]
-    return Split(
-        images=chosen.images,
-        labels=chosen.labels,
-        classes=classes,
-        index=torch.arange(len(chosen.labels)),
-        mean=mean,
-        std=std,
-        name="folder",
-        part=part,
-        digest=hashlib.sha256(f"{part}|{parts['train'].digest}|{chosen.digest}".encode()).hexdigest(),
-        masks=chosen.masks,
-    )
+    digest = hashlib.sha256(f"{part}|{parts['train'].digest}|{parts[part].digest}".encode()).hexdigest()
+    return replace(parts[part], mean=mean, std=std, digest=digest)
+
+
+def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> Split:
+    """The images of ``<folder>/<class>/``, as a test part, without opening any of them.
+
+    Args:
+        folder: holds one folder a class, whose names sorted are the classes. Files beside these, and hidden files, are
+            passed over.
+        size, shorter: as of :func:`xai_lib.data.images.decoded`.
+        name: of the split. The colours are not changed: mean 0, deviation 1.
+
+    Raises:
+        ValueError: if the size is no whole number of pixels.
+        FolderError: if there is no such folder, no class in it, or a class holds no images, other files or folders.
+    """
+    if type(size) is not int or size < 1:
+        raise ValueError(f"Expected the side of the images as a whole number of pixels. Got {size!r}.")
+    if not folder.is_dir():
+        raise FolderError(f"Expected a folder of class folders at {folder}. Got no such folder.")
+    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    if not classes:
+        loose = sum(entry.suffix.lower() in SUFFIXES for entry in folder.iterdir())
+        raise FolderError(
+            f"Expected {folder} to hold one folder a class, with its images in it. Got no folders"
+            + (f" but {loose} loose images: sort them into folders by class." if loose else ".")
+        )
+    found = [files_in(folder / name) for name in classes]
+    files = tuple(file for of_class in found for file in of_class)
+    seen = [f"size {size}", *(f"{file.parent.name}/{file.name} {file.stat().st_size}\0" for file in files)]
+    labels = [label for label, of_class in enumerate(found) for _ in of_class]
+    digest = hashlib.sha256("".join(seen).encode()).hexdigest()
+    return _unscaled(Files(files, size, shorter), labels, classes, name=name, part="test", digest=digest)
 
 
 @lru_cache(maxsize=1)
-def _read(root: Path, size: int, stamp: str) -> tuple[tuple[str, ...], dict[str, _Part]]:
+def _read(root: Path, size: int, stamp: str) -> dict[str, Split]:
     """Both parts, since colour statistics and complaints concern both; remembered until ``stamp`` changes."""
     problems: list[str] = []
     files = {part: _listing(root, part, problems) for part in PARTS}
     _compare_classes(files, problems)
     parts = {part: _decoded(root, part, files[part], size, problems) for part in PARTS}
-    _raise(root, problems)
-    return tuple(sorted(files["train"])), parts
+    if problems:
+        listed = "\n  ".join(problems[:_NAMED])
+        more = f"\n  … and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
+        raise FolderError(
+            f"Expected {root} to hold train/<class>/ and test/<class>/ with images. "
+            f"Got {len(problems)} problem{'s' * (len(problems) > 1)}, and nothing was loaded:\n  {listed}{more}"
+        )
+    return parts
 
 
 def _stamp(root: Path) -> str:
@@ -130,66 +142,49 @@ def _compare_classes(files: dict[str, dict[str, list[Path]]], problems: list[str
         problems.append("train/: one class only, where a classifier needs at least two")
 
 
-def _decoded(root: Path, part: str, files: dict[str, list[Path]], size: int, problems: list[str]) -> _Part:
-    flat = [file for name in sorted(files) for file in files[name]]
-    labels = torch.tensor([label for label, name in enumerate(sorted(files)) for _ in files[name]])
+def _decoded(root: Path, part: str, files: dict[str, list[Path]], size: int, problems: list[str]) -> Split:
+    """One part, whose colour statistics are not known yet."""
+    flat = [file for of_class in files.values() for file in of_class]
+    labels = [label for label, of_class in enumerate(files.values()) for _ in of_class]
     images = torch.empty(len(flat), 3, size, size, dtype=torch.uint8)
     digest = hashlib.sha256(f"size {size}".encode())
-    for position, result in enumerate(_in_threads(lambda file: _image(file, size), flat)):
+    for position, result in enumerate(in_threads(_attempt(size, upright=True), flat)):
+        name = flat[position].relative_to(root).as_posix()
         if isinstance(result, Exception):
-            problems.append(f"{flat[position].relative_to(root)}: cannot be read ({result})")
+            problems.append(f"{name}: cannot be read ({result})")
             continue
-        pixels, content = result
-        images[position] = pixels
-        digest.update(flat[position].relative_to(root).as_posix().encode() + b"\0" + content)
+        images[position], content = result
+        digest.update(name.encode() + b"\0" + content)
     masks = {}
     if (root / "masks" / part).is_dir():
-        masks["object"] = _masks(root, part, flat, size, problems, digest.update)
-    return _Part(images, labels, masks, digest.hexdigest())
+        wanted = [root / "masks" / part / file.parent.name / f"{file.stem}.png" for file in flat]
+        masks["object"] = torch.zeros(len(flat), size, size, dtype=torch.bool)
+        for position, result in enumerate(in_threads(_attempt(size, mode="L"), wanted)):
+            if isinstance(result, Exception):
+                problems.append(f"{wanted[position].relative_to(root)}: a mask that cannot be read ({result})")
+                continue
+            masks["object"][position] = result[0][0] > 0
+            digest.update(result[1])
+    return _unscaled(images, labels, files, name="folder", part=part, digest=digest.hexdigest(), masks=masks)
 
 
-def _masks(
-    root: Path, part: str, images: list[Path], size: int, problems: list[str], note: Callable[[bytes], None]
-) -> Tensor:
-    files = [root / "masks" / part / image.parent.name / f"{image.stem}.png" for image in images]
-    masks = torch.zeros(len(images), size, size, dtype=torch.bool)
-    for position, result in enumerate(_in_threads(lambda file: _mask(file, size), files)):
-        if isinstance(result, Exception):
-            problems.append(f"{files[position].relative_to(root)}: a mask that cannot be read ({result})")
-            continue
-        masks[position], content = result
-        note(content)
-    return masks
+def _unscaled(images: Tensor | Files, labels: list[int], classes: Iterable[str], **about: Any) -> Split:
+    """A split whose colours are as they are: mean 0, deviation 1."""
+    labels, mean, std = torch.tensor(labels, dtype=torch.int64), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    return Split(images, labels, tuple(classes), torch.arange(len(images)), mean, std, **about)
 
 
-def _in_threads(read: Callable[[Path], tuple], files: list[Path]) -> list[tuple | Exception]:
-    def attempt(file: Path) -> tuple | Exception:
+def _attempt(size: int, **how: Any) -> Callable[[Path], tuple[Tensor, bytes] | Exception]:
+    """What reads a file: its pixels and the hash of its bytes, or what is wrong with it."""
+
+    def attempt(file: Path) -> tuple[Tensor, bytes] | Exception:
         try:
-            return read(file)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            content = file.read_bytes()
+            return decoded(file, size, **how), hashlib.sha256(content).digest()
+        except UNREADABLE as error:
             return error
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(attempt, files, chunksize=64))
-
-
-def _image(file: Path, size: int) -> tuple[Tensor, bytes]:
-    """Pixels uint8 [3,size,size], and the hash of the file."""
-    content = file.read_bytes()
-    with Image.open(file) as image:
-        picture = _square(ImageOps.exif_transpose(image).convert("RGB"), size, Image.Resampling.BILINEAR)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1), hashlib.sha256(content).digest()
-
-
-def _mask(file: Path, size: int) -> tuple[Tensor, bytes]:
-    content = file.read_bytes()
-    with Image.open(file) as image:
-        picture = _square(image.convert("L"), size, Image.Resampling.NEAREST)
-    return torch.from_numpy(np.array(picture) > 0), hashlib.sha256(content).digest()
-
-
-def _square(picture: Image.Image, size: int, filtering: Image.Resampling) -> Image.Image:
-    return picture if picture.size == (size, size) else ImageOps.fit(picture, (size, size), filtering)
+    return attempt
 
 
 def _statistics(images: Tensor) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
@@ -206,14 +201,3 @@ def _statistics(images: Tensor) -> tuple[tuple[float, float, float], tuple[float
 
 def _is_ignored(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in _IGNORED
-
-
-def _raise(root: Path, problems: list[str]) -> None:
-    if not problems:
-        return
-    listed = "\n  ".join(problems[:_NAMED])
-    more = f"\n  … and {len(problems) - _NAMED} more" if len(problems) > _NAMED else ""
-    raise FolderError(
-        f"Expected {root} to hold train/<class>/ and test/<class>/ with images. "
-        f"Got {len(problems)} problem{'s' * (len(problems) > 1)}, and nothing was loaded:\n  {listed}{more}"
-    )

@@ -2,13 +2,15 @@
 
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torchvision.models import ResNet50_Weights
 
-from xai_lib.data.folder import FolderError
-from xai_lib.data.streamed import StreamedSplit, listed
+from xai_lib.data.folder import in_files
+from xai_lib.data.images import FolderError
+from xai_lib.data.split import Split
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -18,7 +20,7 @@ _LIST = "classes.txt"
 _WNID = re.compile(r"n\d{8}")
 
 
-def load(root: Path, part: str = "test", *, size: int = 224) -> StreamedSplit:
+def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     """The validation images, prepared as for torchvision's first ImageNet weights.
 
     The shorter side is resized to 256/224 of ``size`` (bilinear, antialiased) and the central square cut.
@@ -41,31 +43,20 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> StreamedSplit:
         raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
     root = Path(root).resolve()
     folder = root / "val" if (root / "val").is_dir() else root
-    found, digest = listed(folder, size)
-    strange = [name for name in found if not _WNID.fullmatch(name)]
+    found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
+    strange = [name for name in found.classes if not _WNID.fullmatch(name)]
     if strange:
         raise FolderError(
             f"Expected {folder} to hold folders named like n01440764 only. Got {len(strange)} others, "
             f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
         )
-    numbers, classes = _numbered(folder, list(found))
-    labels = torch.tensor([numbers[name] for name, files in found.items() for _ in files])
-    return StreamedSplit(
-        files=tuple(file for files in found.values() for file in files),
-        labels=labels,
-        classes=classes,
-        index=torch.arange(len(labels)),
-        mean=MEAN,
-        std=STD,
-        name="imagenet",
-        part=part,
-        digest=hashlib.sha256(digest.encode() + labels.numpy().tobytes()).hexdigest(),
-        size=size,
-        shorter=round(size * 256 / 224),
-    )
+    numbers, classes = _numbered(folder, found.classes)
+    labels = torch.tensor([numbers[name] for name in found.classes])[found.labels]
+    digest = hashlib.sha256(found.digest.encode() + labels.numpy().tobytes()).hexdigest()
+    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, digest=digest)
 
 
-def _numbered(folder: Path, names: list[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+def _numbered(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, int], tuple[str, ...]]:
     """Folder name -> label, and the names of all classes."""
     if (folder / _LIST).is_file():
         known = _read_list(folder / _LIST)
@@ -78,7 +69,7 @@ def _numbered(folder: Path, names: list[str]) -> tuple[dict[str, int], tuple[str
         return known, CLASSES
     if len(names) > len(CLASSES):
         raise FolderError(f"Expected at most {len(CLASSES)} class folders in {folder}. Got {len(names)}.")
-    return {name: label for label, name in enumerate(names)}, CLASSES if len(names) == len(CLASSES) else tuple(names)
+    return {name: label for label, name in enumerate(names)}, CLASSES if len(names) == len(CLASSES) else names
 
 
 def _read_list(file: Path) -> dict[str, int]:

@@ -20,7 +20,7 @@ def cat(u: Tensor, v: Tensor) -> list[Layer]:
     side = u.abs()
     ears = polygon(side, v, (0.1, -0.05), (0.62, -0.86), (0.72, 0.2))
     inner = polygon(side, v, (0.3, 0.0), (0.57, -0.52), (0.62, 0.1))
-    return [_rim(ears, part=True), Layer(ears, "main", part=True), Layer(inner, "cream", part=True), *_face(u, v)]
+    return [*_layers(ears, part=True, main=ears, cream=inner), *_face(u, v)]
 
 
 def rabbit(u: Tensor, v: Tensor) -> list[Layer]:
@@ -28,26 +28,26 @@ def rabbit(u: Tensor, v: Tensor) -> list[Layer]:
     side = u.abs()
     ears = ellipse(side, v, 0.3, -0.42, 0.2, 0.56)
     inner = ellipse(side, v, 0.3, -0.42, 0.09, 0.4)
-    return [_rim(ears, part=True), Layer(ears, "main", part=True), Layer(inner, "cream", part=True), *_face(u, v)]
+    return [*_layers(ears, part=True, main=ears, cream=inner), *_face(u, v)]
 
 
 def mug(u: Tensor, v: Tensor) -> list[Layer]:
     """A vessel with a handle at its side."""
     handle = ring(u, v, 0.56, 0.14, 0.33, 0.11)
-    return [_rim(handle, part=True), Layer(handle, "main", part=True), *_vessel(u, v)]
+    return [*_layers(handle, part=True, main=handle), *_vessel(u, v)]
 
 
 def bucket(u: Tensor, v: Tensor) -> list[Layer]:
     """The same vessel with a handle over its top."""
     handle = torch.maximum(ring(u, v, 0.0, -0.34, 0.5, 0.11), v + 0.3)
-    return [_rim(handle, part=True), Layer(handle, "main", part=True), *_vessel(u, v)]
+    return [*_layers(handle, part=True, main=handle), *_vessel(u, v)]
 
 
 def hammer(u: Tensor, v: Tensor) -> list[Layer]:
     """A shaft with a blunt head across it."""
     head = union(box(u, v, -0.04, -0.6, 0.44, 0.2, 0.06), box(u, v, 0.48, -0.6, 0.14, 0.28, 0.06))
     shine = box(u, v, -0.04, -0.68, 0.36, 0.05)
-    return [*_shaft(u, v), _rim(head, part=True), Layer(head, "main", part=True), Layer(shine, "light", part=True)]
+    return [*_shaft(u, v), *_layers(head, part=True, main=head, light=shine)]
 
 
 def axe(u: Tensor, v: Tensor) -> list[Layer]:
@@ -55,7 +55,7 @@ def axe(u: Tensor, v: Tensor) -> list[Layer]:
     wedge = polygon(u, v, (0.0, -0.64), (0.9, -1.06), (0.9, 0.14), (0.0, -0.28))
     blade = union(box(u, v, -0.06, -0.46, 0.2, 0.18, 0.04), torch.maximum(wedge, disc(u, v, -0.05, -0.46, 0.78)))
     shine = torch.maximum(blade + 0.04, -disc(u, v, -0.05, -0.46, 0.6))
-    return [*_shaft(u, v), _rim(blade, part=True), Layer(blade, "main", part=True), Layer(shine, "light", part=True)]
+    return [*_shaft(u, v), *_layers(blade, part=True, main=blade, light=shine)]
 
 
 def house(u: Tensor, v: Tensor) -> list[Layer]:
@@ -64,14 +64,7 @@ def house(u: Tensor, v: Tensor) -> list[Layer]:
     roof = polygon(u, v, (0.0, -0.86), (0.86, 0.02), (-0.86, 0.02))
     chimney = box(u, v, 0.44, -0.55, 0.11, 0.3)
     door, window = box(u, v, -0.24, 0.55, 0.15, 0.27), box(u, v, 0.26, 0.34, 0.17, 0.15)
-    return [
-        _rim(union(walls, roof, chimney)),
-        Layer(chimney, "shade"),
-        Layer(walls, "cream"),
-        Layer(roof, "main"),
-        Layer(door, "wood"),
-        Layer(window, "dark"),
-    ]
+    return _layers(union(walls, roof, chimney), shade=chimney, cream=walls, main=roof, wood=door, dark=window)
 
 
 def tree(u: Tensor, v: Tensor) -> list[Layer]:
@@ -80,13 +73,7 @@ def tree(u: Tensor, v: Tensor) -> list[Layer]:
     crown = union(disc(u.abs(), v, 0.38, -0.1, 0.42), disc(u, v, 0.0, -0.46, 0.46), disc(u, v, 0.0, 0.0, 0.4))
     glow = union(disc(u, v, -0.16, -0.52, 0.2), disc(u, v, -0.42, -0.16, 0.16))
     shadow = torch.maximum(crown, -disc(u, v, -0.14, -0.3, 0.72))
-    return [
-        _rim(union(trunk, crown)),
-        Layer(trunk, "wood"),
-        Layer(crown, "main"),
-        Layer(shadow, "shade"),
-        Layer(glow, "light"),
-    ]
+    return _layers(union(trunk, crown), wood=trunk, main=crown, shade=shadow, light=glow)
 
 
 def sailboat(u: Tensor, v: Tensor) -> list[Layer]:
@@ -95,13 +82,8 @@ def sailboat(u: Tensor, v: Tensor) -> list[Layer]:
     mast = box(u, v, -0.05, -0.2, 0.06, 0.65)
     main_sail = polygon(u, v, (0.06, -0.84), (0.76, 0.28), (0.06, 0.28))
     fore_sail = polygon(u, v, (-0.16, -0.6), (-0.16, 0.28), (-0.68, 0.28))
-    return [
-        _rim(union(hull, mast, main_sail, fore_sail)),
-        Layer(mast, "wood"),
-        Layer(main_sail, "white"),
-        Layer(fore_sail, "main"),
-        Layer(hull, "shade"),
-    ]
+    whole = union(hull, mast, main_sail, fore_sail)
+    return _layers(whole, wood=mast, white=main_sail, main=fore_sail, shade=hull)
 
 
 def car(u: Tensor, v: Tensor) -> list[Layer]:
@@ -111,14 +93,8 @@ def car(u: Tensor, v: Tensor) -> list[Layer]:
     windows = torch.maximum(cabin + 0.12, 0.06 - (u + 0.02).abs())
     side = u.abs()
     wheels, hubs = disc(side, v, 0.52, 0.46, 0.27), disc(side, v, 0.52, 0.46, 0.12)
-    return [
-        _rim(union(body, cabin, wheels)),
-        Layer(cabin, "main"),
-        Layer(windows, "glass"),
-        Layer(body, "main"),
-        Layer(wheels, "dark"),
-        Layer(hubs, "white"),
-    ]
+    behind = _layers(union(body, cabin, wheels), main=cabin, glass=windows)
+    return [*behind, Layer(body, "main"), Layer(wheels, "dark"), Layer(hubs, "white")]
 
 
 def fish(u: Tensor, v: Tensor) -> list[Layer]:
@@ -128,14 +104,8 @@ def fish(u: Tensor, v: Tensor) -> list[Layer]:
         polygon(u, v, (0.42, 0.0), (0.94, -0.5), (0.84, 0.06)), polygon(u, v, (0.42, 0.0), (0.84, -0.06), (0.94, 0.5))
     )
     fin = polygon(u, v, (-0.06, 0.06), (0.34, -0.16), (0.34, 0.28))
-    return [
-        _rim(union(body, tail)),
-        Layer(tail, "shade"),
-        Layer(body, "main"),
-        Layer(fin, "light"),
-        Layer(disc(u, v, -0.54, -0.1, 0.13), "white"),
-        Layer(disc(u, v, -0.56, -0.1, 0.07), "dark"),
-    ]
+    eye, pupil = disc(u, v, -0.54, -0.1, 0.13), disc(u, v, -0.56, -0.1, 0.07)
+    return _layers(union(body, tail), shade=tail, main=body, light=fin, white=eye, dark=pupil)
 
 
 def key(u: Tensor, v: Tensor) -> list[Layer]:
@@ -143,7 +113,7 @@ def key(u: Tensor, v: Tensor) -> list[Layer]:
     bow = ring(u, v, -0.52, 0.0, 0.3, 0.13)
     blade = union(box(u, v, 0.36, 0.0, 0.58, 0.1), box(u, v, 0.52, 0.2, 0.08, 0.2), box(u, v, 0.82, 0.17, 0.09, 0.17))
     whole = union(bow, blade)
-    return [_rim(whole), Layer(whole, "main"), Layer(box(u, v, 0.36, -0.04, 0.54, 0.03), "light")]
+    return _layers(whole, main=whole, light=box(u, v, 0.36, -0.04, 0.54, 0.03))
 
 
 def umbrella(u: Tensor, v: Tensor) -> list[Layer]:
@@ -155,7 +125,7 @@ def umbrella(u: Tensor, v: Tensor) -> list[Layer]:
     stick = union(
         bar(u, v, (0.0, -0.9), (0.0, 0.66), 0.07), torch.maximum(ring(u, v, 0.18, 0.66, 0.18, 0.07), 0.66 - v)
     )
-    return [_rim(union(canopy, stick)), Layer(stick, "wood"), Layer(canopy, "main"), Layer(gores, "teal")]
+    return _layers(union(canopy, stick), wood=stick, main=canopy, teal=gores)
 
 
 def mushroom(u: Tensor, v: Tensor) -> list[Layer]:
@@ -163,13 +133,13 @@ def mushroom(u: Tensor, v: Tensor) -> list[Layer]:
     stem = polygon(u, v, (-0.2, -0.1), (0.2, -0.1), (0.32, 0.86), (-0.32, 0.86))
     cap = torch.maximum(ellipse(u, v, 0.0, 0.06, 0.9, 0.88), v - 0.1)
     spots = union(disc(u, v, -0.1, -0.5, 0.17), disc(u, v, -0.52, -0.16, 0.14), disc(u, v, 0.4, -0.2, 0.18))
-    return [_rim(union(stem, cap)), Layer(stem, "cream"), Layer(cap, "main"), Layer(spots, "white")]
+    return _layers(union(stem, cap), cream=stem, main=cap, white=spots)
 
 
 def star(u: Tensor, v: Tensor) -> list[Layer]:
     """Five points."""
     whole = _star(u, v, 0.95, 0.42)
-    return [_rim(whole), Layer(whole, "main"), Layer(_star(u, v, 0.6, 0.26), "light")]
+    return _layers(whole, main=whole, light=_star(u, v, 0.6, 0.26))
 
 
 def _star(u: Tensor, v: Tensor, outer: float, inner: float) -> Tensor:
@@ -191,7 +161,7 @@ def _face(u: Tensor, v: Tensor) -> list[Layer]:
     muzzle = ellipse(u, v, 0.0, 0.52, 0.32, 0.24)
     eyes = ellipse(side, v, 0.3, 0.18, 0.11, 0.15)
     nose = polygon(u, v, (-0.14, 0.38), (0.14, 0.38), (0.0, 0.54))
-    return [_rim(head), Layer(head, "main"), Layer(muzzle, "cream"), Layer(eyes, "dark"), Layer(nose, "dark")]
+    return [*_layers(head, main=head, cream=muzzle, dark=eyes), Layer(nose, "dark")]
 
 
 def _vessel(u: Tensor, v: Tensor) -> list[Layer]:
@@ -199,20 +169,15 @@ def _vessel(u: Tensor, v: Tensor) -> list[Layer]:
     opening = ellipse(u, v, 0.0, -0.34, 0.58, 0.17)
     band = torch.maximum(body, (v - 0.28).abs() - 0.14)
     inside = ellipse(u, v, 0.0, -0.32, 0.45, 0.1)
-    return [
-        _rim(union(body, opening)),
-        Layer(body, "main"),
-        Layer(band, "teal"),
-        Layer(opening, "shade"),
-        Layer(inside, "dark"),
-    ]
+    return _layers(union(body, opening), main=body, teal=band, shade=opening, dark=inside)
 
 
 def _shaft(u: Tensor, v: Tensor) -> list[Layer]:
     shaft = box(u, v, 0.0, 0.1, 0.12, 0.86, 0.1)
     grip = box(u, v, 0.0, 0.68, 0.12, 0.26, 0.1)
-    return [_rim(shaft), Layer(shaft, "wood"), Layer(grip, "dark")]
+    return _layers(shaft, wood=shaft, dark=grip)
 
 
-def _rim(distance: Tensor, *, part: bool = False) -> Layer:
-    return Layer(distance - _EDGE, "dark", part)
+def _layers(whole: Tensor, *, part: bool = False, **pieces: Tensor) -> list[Layer]:
+    """A dark line around ``whole``, then pieces by colour role, from back to front."""
+    return [Layer(whole - _EDGE, "dark", part), *(Layer(distance, role, part) for role, distance in pieces.items())]

@@ -96,6 +96,11 @@ def generate(
 
     Raises:
         ValueError: for a part, size, number or variant that does not exist.
+
+    Example:
+        >>> split = generate(20, "test", size=16)
+        >>> split.images.shape, split.classes[split.labels[3]], list(split.masks)
+        (torch.Size([20, 3, 16, 16]), 'bucket', ['object', 'part', 'second', 'shortcut'])
     """
     parameters = parameters or Parameters()
     if part not in ("train", "test"):
@@ -104,15 +109,8 @@ def generate(
         raise ValueError(f"Expected a variant out of {', '.join(VARIANTS)}, or None. Got {variant!r}.")
     if n < 1 or size < 16:
         raise ValueError(f"Expected at least 1 image of at least 16 pixels. Got n = {n}, size = {size}.")
-    config = {
-        "version": VERSION,
-        "parameters": asdict(parameters),
-        "n": n,
-        "part": part,
-        "size": size,
-        "seed": seed,
-        "variant": variant,
-    }
+    asked = {"n": n, "part": part, "size": size, "seed": seed, "variant": variant}
+    config = {"version": VERSION, "parameters": asdict(parameters), **asked}
     scenes = Scenes(torch.arange(n), part, seed, variant, parameters)
     images, masks = _render(scenes, size)
     return Split(
@@ -135,7 +133,7 @@ def _render(scenes: Scenes, size: int) -> tuple[Tensor, dict[str, Tensor]]:
     n = len(scenes.index)
     images = torch.empty(n, 3, size, size, dtype=torch.uint8)
     masks = {key: torch.zeros(n, size, size, dtype=torch.bool) for key in MASKS}
-    for label in range(len(scenes.classes)):
+    for label in scenes.label.unique().tolist():
         for rows in (scenes.label == label).nonzero()[:, 0].split(_CHUNK):
             images[rows], found = _draw(scenes, rows, scenes.classes[label], size)
             for key, mask in found.items():
@@ -151,10 +149,8 @@ def _draw(scenes: Scenes, rows: Tensor, name: str, size: int) -> tuple[Tensor, d
     if scenes.has_second[rows].any():
         here = scenes.has_second[rows].nonzero()[:, 0]
         other = scenes.classes[int(scenes.second[rows[here[0]]])]
-        selected = flat[here]
-        covered, _, where = _object(
-            selected, scenes.second_pose[rows[here]], other, {k: c[here] for k, c in colours.items()}
-        )
+        selected, in_colours = flat[here], {role: colour[here] for role, colour in colours.items()}
+        covered, _, where = _object(selected, scenes.second_pose[rows[here]], other, in_colours)
         flat[here] = selected
         masks["second"] = torch.zeros_like(masks["shortcut"])
         masks["second"][here] = drawing.to_mask(covered, where, size)
@@ -179,20 +175,16 @@ def _object(canvas: Tensor, pose: Pose, name: str, colours: dict[str, Tensor]) -
 
 def _background(scenes: Scenes, rows: Tensor, size: int) -> tuple[Tensor, dict[str, Tensor]]:
     """Surroundings, water and clutter: float32 [B,3,H,W], and the mask of the water."""
-    p = scenes.parameters
+    p, seed, purpose = scenes.parameters, scenes.seed, scenes.purpose
     canvas = torch.empty(len(rows), 3, size, size)
     for number, mode in enumerate(MODES):
         here = (scenes.mode[rows] == number).nonzero()[:, 0]
-        canvas[here] = surroundings.texture(
-            mode.surroundings, scenes.seed, scenes.index[rows[here]], scenes.purpose, size
-        )
+        canvas[here] = surroundings.texture(mode.surroundings, seed, scenes.index[rows[here]], purpose, size)
     surroundings.clutter(canvas.view(len(rows), 3, -1), scenes.pieces(rows, "behind", p.pieces), _PALETTE, p.presence)
     mask = torch.zeros(len(rows), size, size, dtype=torch.bool)
     here = scenes.shortcut[rows].nonzero()[:, 0]
     if len(here):
-        waves, alpha = surroundings.water(
-            scenes.seed, scenes.index[rows[here]], scenes.purpose, size, p.shortcut_height
-        )
+        waves, alpha = surroundings.water(seed, scenes.index[rows[here]], purpose, size, p.shortcut_height)
         canvas[here] += (waves - canvas[here]) * alpha
         mask[here] = alpha[:, 0] >= 0.5
     return canvas, {"shortcut": mask}
@@ -204,7 +196,6 @@ def _corrupted(scenes: Scenes, rows: Tensor, canvas: Tensor) -> Tensor:
     for number, name in enumerate(corruptions.NAMES):
         for severity in corruptions.SEVERITIES:
             here = ((scenes.corruption[rows] == number) & (scenes.severity[rows] == severity)).nonzero()[:, 0]
-            canvas[here] = corruptions.corrupt(
-                canvas[here], name, severity, scenes.seed, scenes.index[rows[here]], scenes.purpose
-            )
+            index = scenes.index[rows[here]]
+            canvas[here] = corruptions.corrupt(canvas[here], name, severity, scenes.seed, index, scenes.purpose)
     return canvas

@@ -123,9 +123,8 @@ class Scenes:
         self._shortcut(kind, water)
         severities = torch.tensor(corruptions.SEVERITIES)
         corrupted = variant == "corrupted"
-        self.corruption = (
-            (draws[12] * len(corruptions.NAMES)).to(torch.int64) if corrupted else torch.full_like(index, -1)
-        )
+        which = (draws[12] * len(corruptions.NAMES)).to(torch.int64)
+        self.corruption = which if corrupted else torch.full_like(index, -1)
         self.severity = severities[(draws[13] * len(severities)).to(torch.int64)] * corrupted
 
     def _modes(self, kind: Tensor, part: str) -> Tensor:
@@ -141,10 +140,9 @@ class Scenes:
         position = position - position.floor()
         return (position[:, None] >= shares.cumsum(1)[kind, :-1]).sum(1)
 
-    def _place(
-        self, kind: Tensor, around: Tensor, distance: Tensor, scale: Tensor, second: Tensor, ratio: Tensor
-    ) -> None:
+    def _place(self, kind: Tensor, *draws: Tensor) -> None:
         """Objects on a square ring about the centre, the second one opposite to the first."""
+        around, distance, scale, second, ratio = draws
         p = self.parameters
         pair = torch.tensor([CLASSES.index(name) for name in CO_OCCURRING_PAIR])
         self.has_second = (kind[:, None] == pair).any(1) & (second < p.second_rate)

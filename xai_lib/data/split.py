@@ -1,4 +1,4 @@
-"""One part of a data set, held on one device as a single uint8 tensor."""
+"""One part of a data set: a single uint8 tensor on one device, or files that are decoded batch by batch."""
 
 import hashlib
 from collections.abc import Iterator
@@ -8,7 +8,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from xai_lib.data.images import Files
+
 MASKS = ("object", "part", "second", "shortcut")
+_CHUNK = 64  # images decoded at a time on the way into memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,7 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        images: uint8 [N,3,H,W], RGB.
+        images: uint8 [N,3,H,W], RGB; or :class:`Files`, see :meth:`materialised`.
         labels: int64 [N], positions in ``classes``.
         classes: class names.
         index: int64 [N], the number of each image in its data set; random draws are keyed by it, and a
@@ -41,7 +44,7 @@ class Split:
         ValueError: if the pieces do not fit together.
     """
 
-    images: Tensor
+    images: Tensor | Files
     labels: Tensor
     classes: tuple[str, ...]
     index: Tensor
@@ -105,8 +108,17 @@ class Split:
         )
 
     def materialised(self) -> "Split":
-        """The split itself: its images are in memory, unlike those of a :class:`StreamedSplit`."""
-        return self
+        """The same images in memory: the split itself where they are.
+
+        Raises:
+            FolderError: if a file cannot be read as an image; the message names it.
+        """
+        if isinstance(self.images, Tensor):
+            return self
+        images = torch.empty(self.images.shape, dtype=torch.uint8, device=self.images.device)
+        for chunk, pixels in zip(images.split(_CHUNK), self.images.split(_CHUNK)):
+            chunk.copy_(pixels)
+        return replace(self, images=images)
 
     def to(self, device: torch.device | str) -> "Split":
         """The same split with every tensor on ``device``."""
@@ -131,16 +143,34 @@ class Split:
         return (x * std + mean).clamp_(0, 1)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All images in order, ``batch_size`` at a time; the last batch may be smaller."""
+        """All images in order, ``batch_size`` at a time; the last batch may be smaller.
+
+        Raises:
+            FolderError: as :meth:`materialised`.
+        """
         if batch_size < 1:
             raise ValueError(f"Expected a batch size of at least 1. Got {batch_size}.")
-        for first in range(0, len(self), batch_size):
+        for first, images in zip(range(0, len(self), batch_size), self.images.split(batch_size)):
             chunk = slice(first, first + batch_size)
-            yield Batch(self.images[chunk], self.labels[chunk], self.index[chunk])
+            yield Batch(images, self.labels[chunk], self.index[chunk])
 
     def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
         mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (self.mean, self.std))
         return mean, std
+
+
+def first_of_each_class(labels: Tensor, n: int | None = None) -> list[int]:
+    """Positions of the first image of each class, of the first ``n`` classes: nobody chose them.
+
+    Args:
+        labels: int64 [N].
+        n: None for all classes that have images.
+
+    Example:
+        >>> first_of_each_class(torch.tensor([2, 0, 0, 2, 1]))
+        [1, 4, 0]
+    """
+    return [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n]]
 
 
 def _describe(tensor: Tensor) -> str:

@@ -6,6 +6,7 @@ Correctly rounded operations only, as in ``drawing``.
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,14 @@ from xai_lib.data import drawing
 from xai_lib.data.drawing import Layer, Pose
 
 NAMES = ("meadow", "beach", "brick", "sky", "night")
+
+_KINDS = (  # of clutter: signed distances of small shapes
+    partial(drawing.disc, cx=0.0, cy=0.0, radius=0.7),
+    partial(drawing.box, cx=0.0, cy=0.0, hx=1.0, hy=0.25),
+    lambda u, v: drawing.polygon(u, v, (0.0, -0.9), (0.8, 0.6), (-0.8, 0.6)),
+    partial(drawing.ring, cx=0.0, cy=0.0, radius=0.7, thickness=0.22),
+    partial(drawing.box, cx=0.0, cy=0.0, hx=0.6, hy=0.6),
+)
 
 Draw = Callable[[str, tuple[int, ...]], Tensor]  # what for, a shape -> uniform numbers [B, *shape]
 
@@ -60,7 +69,6 @@ def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, nea
     """
     size = math.isqrt(canvas.shape[2])
     hidden = torch.zeros_like(canvas[:, 0])
-    kinds = (_disc, _bar, _triangle, _ring, _box)
     for number in range(draws.shape[1]):
         x, y, scale, tilt, stretch, present, colour, tone = draws[:, number].unbind(1)
         if near is None:
@@ -70,31 +78,11 @@ def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, nea
             scale = near.scale * (0.2 + 0.25 * scale)
         pose = Pose(x, y, scale, 4 * tilt - 2, 0.75 + 0.6 * stretch, torch.ones_like(x))
         where = drawing.patch(pose, size, 1.45)
-        distance = kinds[number % len(kinds)](where.u, where.v) + (present >= presence)[:, None, None] * 9.0
+        distance = _KINDS[number % len(_KINDS)](where.u, where.v) + (present >= presence)[:, None, None] * 9.0
         colours = palette[(colour * len(palette)).to(torch.int64)] * (0.6 + 0.5 * tone)[:, None]
         covered, _ = drawing.paint(canvas, where, [Layer(distance, "main")], {"main": colours})
         hidden.scatter_(1, where.position, torch.maximum(hidden.gather(1, where.position), covered))
     return hidden
-
-
-def _disc(u: Tensor, v: Tensor) -> Tensor:
-    return drawing.disc(u, v, 0.0, 0.0, 0.7)
-
-
-def _bar(u: Tensor, v: Tensor) -> Tensor:
-    return drawing.box(u, v, 0.0, 0.0, 1.0, 0.25)
-
-
-def _triangle(u: Tensor, v: Tensor) -> Tensor:
-    return drawing.polygon(u, v, (0.0, -0.9), (0.8, 0.6), (-0.8, 0.6))
-
-
-def _ring(u: Tensor, v: Tensor) -> Tensor:
-    return drawing.ring(u, v, 0.0, 0.0, 0.7, 0.22)
-
-
-def _box(u: Tensor, v: Tensor) -> Tensor:
-    return drawing.box(u, v, 0.0, 0.0, 0.6, 0.6)
 
 
 # ---- textures: a draw function and a size -> float32 [B,3,H,W] ---------------------------------------------------
@@ -118,9 +106,8 @@ def _brick(draw: Draw, size: int) -> Tensor:
     shift = draw("shift", (2,))[:, :, None]
     y = _coordinates(size) * (rows - 1) + shift[:, 0]  # [B,H]
     row = y.floor()
-    x = (_coordinates(size) * (columns - 1.5) + shift[:, 1] * 0.5)[:, None, :] + (row - 2 * (row / 2).floor())[
-        :, :, None
-    ] * 0.5
+    odd = (row - 2 * (row / 2).floor())[:, :, None]
+    x = (_coordinates(size) * (columns - 1.5) + shift[:, 1] * 0.5)[:, None, :] + odd * 0.5
     column = x.floor()
     cell = row[:, :, None] * columns + column
     tone = draw("bricks", (rows * columns,)).gather(1, cell.to(torch.int64).flatten(1)).view(-1, size, size)

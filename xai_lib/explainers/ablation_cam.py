@@ -1,20 +1,20 @@
 """Ablation-CAM: channels weighted by what the score loses without them (Desai & Ramaswamy 2020)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from xai_lib.explainers import cams
 from xai_lib.explainers.layers import find_layer
-from xai_lib.explainers.passes import _checked_logits, images_at_once, layer_activations, undisturbed
+from xai_lib.explainers.passes import layer_activations, logits_behind
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.score_cam import gathered, weighted_channels
 from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import images_at_once, undisturbed
 
 
-@register("ablation-cam", paper="Desai & Ramaswamy 2020", family="cam")
+@register("ablation-cam", title="Ablation-CAM", paper="Desai & Ramaswamy 2020", family="cam")
 def ablation_cam(
     model: nn.Module,
     x: Tensor,
@@ -71,7 +71,7 @@ def _without_channels(
         kept = (ablated[:, None] != every)[:, :, None, None]  # [n,K,1,1]
         copies = 1 if alone else len(ablated)
         logits = [
-            _logits_behind(model, module, image.expand(copies, -1, -1, -1), kept * activation)
+            logits_behind(model, module, image.expand(copies, -1, -1, -1), kept * activation)
             for image, activation in zip(images.split(1), activations, strict=True)
         ]
         yield torch.stack([checked_scores(score, version) for version in torch.stack(logits, dim=1)], dim=1)
@@ -83,22 +83,7 @@ def _runs_with_one_image(model: nn.Module, module: nn.Module, image: Tensor, act
     What passes by the layer then comes once and is added to each; where it is concatenated, sizes do not fit.
     """
     try:
-        _logits_behind(model, module, image, activation.expand(2, -1, -1, -1))
+        logits_behind(model, module, image, activation.repeat(2, 1, 1, 1))
     except (RuntimeError, ValueError):
         return False
     return True
-
-
-def _logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
-    """The logits [n,C] of a network whose layer returns `activations` [n,K,h,w]."""
-    with _returning(module, activations):
-        return _checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(activations))
-
-
-@contextmanager
-def _returning(module: nn.Module, activations: Tensor) -> Iterator[None]:
-    handle = module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype, copy=True))
-    try:
-        yield
-    finally:
-        handle.remove()

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from xai_lib import randomness
 from xai_lib.explainers.cams import on_images
 from xai_lib.explainers.layers import find_layer
-from xai_lib.explainers.passes import images_at_once, layer_activations, logits_behind, logits_of, undisturbed
+from xai_lib.explainers.passes import layer_activations, logits_behind
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import images_at_once, logits_in_chunks, undisturbed
 
 # What the authors' code holds fixed.
 _FIRST_ALPHA = 5.0
@@ -71,7 +72,7 @@ def feature_statistics(
     return FeatureStatistics(mean.float(), (squares / (count - 1)).sqrt().float())
 
 
-@register("iba", paper="Schulz et al. 2020", family="learning", explains="log-probability")
+@register("iba", title="IBA", paper="Schulz et al. 2020", family="learning", explains="log-probability")
 def iba(
     model: nn.Module,
     x: Tensor,
@@ -129,7 +130,7 @@ def iba(
         if len(index) != len(images):
             raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
         at_once = images_at_once(images, chunk)
-        logits = torch.cat([logits_of(model, part.clone()) for part in images.split(at_once)])
+        logits = logits_in_chunks(model, images.clone(), at_once)
         several = checked_scores(score, logits).shape[1:]
         maps = []
         for rows in torch.arange(len(images)).split(max(1, at_once // copies)):

@@ -17,7 +17,7 @@ _POWER_STEPS = 16
 _SINE = 1e-8
 
 
-@register("grad-cam", paper="Selvaraju et al. 2020", family="cam")
+@register("grad-cam", title="Grad-CAM", paper="Selvaraju et al. 2020", family="cam")
 def grad_cam(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
 ) -> Tensor:
@@ -42,7 +42,7 @@ def grad_cam(
     return on_images(layer_maps(model, x, score, layer, _gradient_weighted), x, upsample)
 
 
-@register("grad-cam++", paper="Chattopadhay et al. 2018", family="cam")
+@register("grad-cam++", title="Grad-CAM++", paper="Chattopadhay et al. 2018", family="cam")
 def grad_cam_plus_plus(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
 ) -> Tensor:
@@ -73,7 +73,7 @@ def grad_cam_plus_plus(
     return on_images(layer_maps(model, x, score, layer, _positively_weighted), x, upsample)
 
 
-@register("eigen-cam", paper="Muhammad & Yeasin 2020", family="cam", class_specific=False)
+@register("eigen-cam", title="Eigen-CAM", paper="Muhammad & Yeasin 2020", family="cam", class_specific=False)
 def eigen_cam(
     model: nn.Module,
     x: Tensor,

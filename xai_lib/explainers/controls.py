@@ -15,7 +15,7 @@ from xai_lib.explainers.scores import Score
 _NOT_A_METHOD = "control"
 
 
-@register("uniform", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
+@register("uniform", title="Uniform", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def uniform(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:
@@ -23,7 +23,7 @@ def uniform(
     return _ones(x)
 
 
-@register("random", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
+@register("random", title="Random", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def random(
     model: nn.Module | None,
     x: Tensor,
@@ -52,7 +52,7 @@ def random(
     return randomness.uniform(seed, index.to(x.device), "control/random", (height, width))
 
 
-@register("centred-gaussian", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
+@register("centred-gaussian", title="Centred Gaussian", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def centred_gaussian(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:
@@ -62,7 +62,7 @@ def centred_gaussian(
     return ones * (down[:, None] * across)
 
 
-@register("edge-map", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
+@register("edge-map", title="Edge map", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
 def edge_map(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:
@@ -74,7 +74,7 @@ def edge_map(
     return ones * torch.linalg.vector_norm(slopes, dim=1)
 
 
-@register("fake-cam", paper="Poppi et al. 2021", family="uninformed", class_specific=False)
+@register("fake-cam", title="Fake-CAM", paper="Poppi et al. 2021", family="uninformed", class_specific=False)
 def fake_cam(
     model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
 ) -> Tensor:

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from xai_lib import randomness
-from xai_lib.explainers.passes import images_at_once, layer_maps, undisturbed
+from xai_lib.explainers.passes import layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import images_at_once, undisturbed
 
 _RELUS = ("relu", "relu_")
 
 
-@register("gradient", paper="Simonyan et al. 2014", family="gradient")
+@register("gradient", title="Gradient", paper="Simonyan et al. 2014", family="gradient")
 def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None) -> Tensor:
     """The gradient of the score with respect to the normalised image (Simonyan et al. 2014; saliency paper §3.1).
 
@@ -38,7 +39,7 @@ def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | st
     return _gradients(model, x, score)
 
 
-@register("integrated-gradients", paper="Sundararajan et al. 2017", family="gradient")
+@register("integrated-gradients", title="IG", paper="Sundararajan et al. 2017", family="gradient")
 def integrated_gradients(
     model: nn.Module,
     x: Tensor,
@@ -85,7 +86,7 @@ def integrated_gradients(
         return total * (way if total.ndim == 4 else way[:, None]).float()
 
 
-@register("smoothgrad", paper="Smilkov et al. 2017", family="gradient")
+@register("smoothgrad", title="SmoothGrad", paper="Smilkov et al. 2017", family="gradient")
 def smoothgrad(
     model: nn.Module,
     x: Tensor,
@@ -135,7 +136,7 @@ def smoothgrad(
         return total / draws
 
 
-@register("guided-backprop", paper="Springenberg et al. 2015", family="gradient")
+@register("guided-backprop", title="GuidedBP", paper="Springenberg et al. 2015", family="gradient")
 def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None) -> Tensor:
     """Guided backpropagation: the gradient, with negative values set to 0 behind every ReLU (saliency paper §3.1).
 

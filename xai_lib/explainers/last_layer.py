@@ -4,7 +4,7 @@ from collections import Counter
 
 from torch import Tensor, nn
 
-from xai_lib.explainers.passes import undisturbed
+from xai_lib.forward import undisturbed
 
 
 def last_spatial_layer(model: nn.Module, x: Tensor) -> str:

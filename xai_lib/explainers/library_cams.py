@@ -12,7 +12,7 @@ from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
 
 
-@register("hires-cam", paper="Draelos & Carin 2020", family="cam")
+@register("hires-cam", title="HiRes-CAM", paper="Draelos & Carin 2020", family="cam")
 def hires_cam(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
 ) -> Tensor:
@@ -24,7 +24,7 @@ def hires_cam(
     return _library_cam("HiResCAM", model, x, score, layer, upsample)
 
 
-@register("layer-cam", paper="Jiang et al. 2021", family="cam")
+@register("layer-cam", title="Layer-CAM", paper="Jiang et al. 2021", family="cam")
 def layer_cam(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
 ) -> Tensor:
@@ -36,7 +36,7 @@ def layer_cam(
     return _library_cam("LayerCAM", model, x, score, layer, upsample)
 
 
-@register("xgrad-cam", paper="Fu et al. 2020", family="cam")
+@register("xgrad-cam", title="XGrad-CAM", paper="Fu et al. 2020", family="cam")
 def xgrad_cam(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
 ) -> Tensor:

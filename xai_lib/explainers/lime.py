@@ -6,9 +6,10 @@ from skimage.segmentation import quickshift, slic
 from torch import Tensor, nn
 
 from xai_lib import randomness
-from xai_lib.explainers.passes import images_at_once, perturbed_scores, undisturbed
+from xai_lib.explainers.passes import perturbed_scores
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
+from xai_lib.forward import images_at_once, undisturbed
 
 _SAMPLES_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other samples
 _ORIGINAL_SIDE = 224  # the pixels for which the original's kernel_size=4 was chosen
@@ -16,7 +17,7 @@ _SMALL_DISTANCE = 1 / 8  # of the side, as max_dist where the kernel is 1 pixel:
 _SLIC_SEGMENTS = 40
 
 
-@register("lime", paper="Ribeiro et al. 2016", family="occlusion", explains="probability")
+@register("lime", title="LIME", paper="Ribeiro et al. 2016", family="occlusion", explains="probability")
 def lime(
     model: nn.Module,
     x: Tensor,

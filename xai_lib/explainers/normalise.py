@@ -45,37 +45,27 @@ def by_rank(maps: Tensor) -> Tensor:
     return torch.where(values.isnan().any(-1, keepdim=True), torch.nan, ranks).reshape(maps.shape)
 
 
-def sum_to_one(maps: Tensor) -> Tensor:
-    """Divide each map by its sum over the grid; an empty (all-zero) map becomes NaN.
-
-    Raises:
-        ValueError: if a value is negative: a share of the attribution then has no meaning.
-    """
-    if (maps < 0).any():
-        raise ValueError(
-            f"Expected maps without negative values. Got a minimum of {maps.min():g}: apply relu or min_max first."
-        )
-    total = maps.sum(_GRID, keepdim=True)
-    return torch.where(total > 0, maps / total, torch.nan)
+def positive_share(maps: Tensor) -> Tensor:
+    """Divide what is positive of each map by its highest value: in [0,1]; zeros if nothing is positive."""
+    positive = maps.relu()
+    highest = positive.amax(_GRID, keepdim=True)
+    return positive / torch.where(highest == 0, 1, highest)
 
 
-def reduce_colours(gradients: Tensor, how: Literal["max", "sum"] = "max") -> Tensor:
-    """One value per pixel from a gradient per colour: the largest absolute value, or the sum of absolute values.
+def reduce_colours(gradients: Tensor) -> Tensor:
+    """One value per pixel from a gradient per colour: the largest absolute value (Simonyan et al. 2014).
 
     Args:
         gradients: [B,3,H,W] or [B,S,3,H,W].
-        how: "max" (Simonyan et al. 2014) or "sum".
 
     Returns:
         Non-negative maps [B,H,W] or [B,S,H,W].
 
     Raises:
-        ValueError: if `gradients` has another number of dimensions, or `how` is something else.
+        ValueError: if `gradients` has another number of dimensions.
     """
     _check_gradients(gradients)
-    if how not in ("max", "sum"):
-        raise ValueError(f"Expected how as 'max' or 'sum'. Got {how!r}.")
-    return gradients.abs().amax(-3) if how == "max" else gradients.abs().sum(-3)
+    return gradients.abs().amax(-3)
 
 
 def min_max_colours(gradients: Tensor) -> Tensor:

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import checked_logits, logits_in_chunks, undisturbed
 
 Combine = Callable[[Tensor, Tensor], Tensor]
-
-_PIXELS_AT_ONCE = 1 << 16  # of perturbed images in one forward pass: 64 at 32 pixels, the fastest on a processor
-_PIXELS_AT_ONCE_GPU = 1 << 22
 
 
 def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None) -> Tensor:
@@ -66,26 +64,12 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str
         with _output_of(model, layer, len(x), as_leaf=True) as captured:
             logits = model(images)
         activations = captured.only()
-        scores = checked_scores(score, _checked_logits(logits, len(x)))
+        scores = checked_scores(score, checked_logits(logits, len(x)))
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
             maps = [
                 combine(activations.detach().float(), gradient.float()) for gradient in _gradients(scores, captured)
             ]
     return torch.stack(maps, dim=1) if scores.ndim == 2 else maps[0]
-
-
-def images_at_once(x: Tensor, chunk: int | None) -> int:
-    """How many images [c,H,W] a forward pass may hold: `chunk`, or a number that suits x's device and bounds memory.
-
-    Raises:
-        ValueError: if `chunk` is below 1.
-    """
-    if chunk is None:
-        pixels = _PIXELS_AT_ONCE if x.device.type == "cpu" else _PIXELS_AT_ONCE_GPU
-        return max(8, pixels // (x.shape[2] * x.shape[3]))
-    if chunk < 1:
-        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
-    return chunk
 
 
 def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: int) -> Tensor:
@@ -107,7 +91,7 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
             logits [B,C].
     """
     with torch.autocast(perturbed.device.type, enabled=False):
-        logits = torch.cat([logits_of(model, images) for images in perturbed.flatten(0, 1).split(chunk)])
+        logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
         versions = logits.unflatten(0, perturbed.shape[:2]).unbind(1)
         return torch.stack([checked_scores(score, version) for version in versions], dim=1)
 
@@ -132,23 +116,7 @@ def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activatio
         logits = model(images.contiguous(memory_format=torch.channels_last))
     finally:
         handle.remove()
-    return _checked_logits(logits, len(activations))
-
-
-def logits_of(model: nn.Module, images: Tensor) -> Tensor:
-    """The model's logits [B,C] of images [B,c,H,W], which are laid out channels-last, the faster layout.
-
-    Raises:
-        ValueError: if the model returned anything else than [B,C].
-    """
-    return _checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(images))
-
-
-def _checked_logits(logits: object, batch: int) -> Tensor:
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
-        got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}.")
-    return logits
+    return checked_logits(logits, len(activations))
 
 
 def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
@@ -171,37 +139,6 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
                 "the layer is not on the way to the logits, or the model or the score detaches them."
             )
         yield gradient
-
-
-@contextmanager
-def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
-    """Evaluation mode without recording, whatever the caller's modes; yields a copy of `x`.
-
-    Each module's own mode comes back at the end, also after an error. The copy is laid out channels-last, the faster
-    layout for convolutions, and may be changed in place by the network.
-    """
-    _check_images(x)
-    if any(parameter.is_inference() for parameter in model.parameters()):
-        raise ValueError(
-            "Expected a model built outside torch.inference_mode(). Got parameters that are inference tensors, "
-            "through which no gradient can be taken."
-        )
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.inference_mode(False), torch.no_grad():
-            yield x.detach().clone(memory_format=torch.channels_last)
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def _check_images(x: Tensor) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
-        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {got}.")
-    if x.ndim != 4:
-        raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
 
 
 class _Captured:

@@ -30,7 +30,7 @@ _AVERAGES = ("mean", "avg_pool2d", "adaptive_avg_pool2d")
 _SUMS = ("add", "add_")
 
 
-@register("lrp", paper="Bach et al. 2015", family="relevance")
+@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance")
 def lrp(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, epsilon: float = 1e-6
 ) -> Tensor:
@@ -65,7 +65,7 @@ def lrp(
         return layer_maps(from_images, x, score, "images", _relevance)
 
 
-@register("excitation-backprop", paper="Zhang et al. 2018", family="relevance")
+@register("excitation-backprop", title="MWP", paper="Zhang et al. 2018", family="relevance")
 def excitation_backprop(
     model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
 ) -> Tensor:

@@ -6,14 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib import randomness
-from xai_lib.explainers.passes import images_at_once, perturbed_scores, undisturbed
+from xai_lib.explainers.passes import perturbed_scores
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
+from xai_lib.forward import images_at_once, undisturbed
 
 _MASKS_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other masks
 
 
-@register("rise", paper="Petsiuk et al. 2018", family="occlusion", explains="probability")
+@register("rise", title="RISE", paper="Petsiuk et al. 2018", family="occlusion", explains="probability")
 def rise(
     model: nn.Module,
     x: Tensor,

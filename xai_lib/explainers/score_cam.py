@@ -7,12 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib.explainers import cams, normalise
-from xai_lib.explainers.passes import images_at_once, layer_activations, perturbed_scores, undisturbed
+from xai_lib.explainers.passes import layer_activations, perturbed_scores
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
+from xai_lib.forward import images_at_once, undisturbed
 
 
-@register("score-cam", paper="Wang et al. 2020", family="cam")
+@register("score-cam", title="Score-CAM", paper="Wang et al. 2020", family="cam")
 def score_cam(
     model: nn.Module,
     x: Tensor,

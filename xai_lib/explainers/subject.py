@@ -7,13 +7,12 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from xai_lib import explainers
 from xai_lib.data.split import Split
 from xai_lib.explainers import normalise
+from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.bottleneck import FeatureStatistics, feature_statistics
 
 _BATCH = 64
-_SEED = 0  # of everything that is drawn: the same for every network and method, so that comparisons are paired
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +57,16 @@ class Subject:
         batches = (split.normalise(batch.images.to(self.device)) for batch in split.batches(_BATCH))
         return feature_statistics(self.network, batches, self.layer)
 
-    def raw_maps(self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        """Raw maps of a method, on the layer's own grid where it has one.
+    def raw_maps(
+        self,
+        method: str,
+        settings: dict,
+        x: Tensor,
+        target: Tensor,
+        index: Tensor,
+        network: nn.Module | None = None,
+    ) -> Tensor:
+        """Raw maps of a method, on the layer's own grid where it has one: see :func:`adapter.raw_maps`.
 
         Args:
             method: name of an explainer.
@@ -67,30 +74,18 @@ class Subject:
             x: normalised images, float [B,3,H,W].
             target: classes that are explained, int64 [B] or [B,S].
             index: image indices, int64 [B].
-
-        Returns:
-            As the explainer; maps that know no class are repeated for each of S targets.
+            network: one in this one's place, such as one with random weights.
         """
-        return self.raw_maps_of(self.network, method, settings, x, target, index)
-
-    def raw_maps_of(
-        self, network: nn.Module, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor
-    ) -> Tensor:
-        """As :meth:`raw_maps`, for another network in this one's place, such as one with random weights."""
-        about = explainers.about(method)
-        keywords = dict(settings)
-        if about.random:
-            keywords |= {"seed": _SEED, "index": index}
-        if about.on_layer:
-            keywords["upsample"] = False
-        if "statistics" in about.needs:
-            keywords["statistics"] = self.statistics
-        raw = about.function(
-            network, x, score=explainers.of_class(target, about.explains), layer=self.layer, **keywords
+        return raw_maps(
+            self.network if network is None else network,
+            method,
+            x,
+            target,
+            index,
+            layer=self.layer,
+            settings=settings,
+            statistics=lambda: self.statistics,
         )
-        if target.ndim == 2 and not about.class_specific:
-            raw = raw[:, None].expand(-1, target.shape[1], *raw.shape[1:])
-        return raw
 
     def explain(
         self,

@@ -1,17 +1,29 @@
 """Metrics: plain functions that give one score per image, float32 [B].
 
-Called directly or by name: ``get("complexity")(attribution)``.
+Called directly or by name: ``get("complexity")(attribution)``. ``about(name)`` says which direction is better, the
+range, the paper and equation, and what the function needs.
 
-- A score does not depend on which other images are in the batch. Random metrics (``about(name).random``) take ``seed``
-  and ``index`` (image indices, int64 [B]), which alone decide an image's draws.
-- A score that is not defined (an empty map, an empty mask) is NaN: count it and report it.
-- ``about(name)`` says which direction is better, the range, the paper and equation, and what the function needs.
-- Names of arguments are shared: `model` (images [B,C,H,W] -> logits [B,K], in evaluation mode), `x` (normalised images,
-  float [B,C,H,W]), `attribution` (one map per image, float [B,H,W]), `target` (class per image, int64 [B]), `mask`
-  (bool [B,H,W]), `quadrants` (of mosaics, bool [B,4]), `explain` (``(x, target, index)`` -> maps [B,H,W] as the
-  metric wants them).
-- No argument is changed.
+A score does not depend on which other images are in the batch. One that is not defined (an empty map, an empty mask) is
+NaN: count it and report it. No argument is changed. Arguments have the same names everywhere:
+
+- `model`: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32 also under autocast.
+- `x`: normalised images, float [B,c,H,W].
+- `attribution`: one map per image, float [B,H,W], of any sign and scale where nothing else is said.
+- `target`: the class that is followed or explained, int64 [B].
+- `mask`: the object's pixels, bool [B,H,W]. `quadrants`: of mosaics, bool [B,4].
+- `explain`: ``(x, target, index)`` -> maps, float [B,H,W], scaled as the metric wants them: to [0,1] for SSIM.
+- `index`, `seed`: image indices, int64 [B], and a number; together they alone decide an image's random draws.
+- `ties`: the order of pixels with equal values: "random" is drawn for each image, "stable" goes row by row from the
+  top left, "reversed" from the bottom right.
+- `baseline`: what takes a pixel's place: "zero" is the mean colour of the data set, "minimum" the lowest value of the
+  normalised image (black), and a tensor anything that broadcasts to `x`.
+- `chunk`: images in one forward pass; None suits the device and bounds the memory.
+
+Every function raises TypeError for what is not a float tensor where one is meant, and ValueError if shapes or choices
+are not these, a target is not a class, the model is in training mode, or a logit is not finite.
 """
+
+# ruff: noqa: F401  (what the package offers)
 
 from xai_lib.metrics import (
     causal,
@@ -29,24 +41,3 @@ from xai_lib.metrics import (
 )
 from xai_lib.metrics import pixel_flipping as faithfulness
 from xai_lib.metrics.registry import Metric, about, get, names, register
-
-__all__ = [
-    "Metric",
-    "about",
-    "causal",
-    "completeness",
-    "complexity",
-    "effective_complexity",
-    "faithfulness",
-    "get",
-    "localisation",
-    "masking",
-    "monotonicity",
-    "mosaics",
-    "names",
-    "randomisation",
-    "register",
-    "robustness",
-    "sensitivity",
-    "similarity",
-]

@@ -5,189 +5,102 @@ towards another baseline; insertion walks from a baseline to the image.
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from xai_lib.metrics.maps import is_empty, is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, Ties, check_inputs, class_probabilities, ranks, replacement
+from xai_lib.baselines import Baseline, replacement
+from xai_lib.forward import Model
+from xai_lib.metrics.perturbation import Ties, check_inputs, replacement_curve
 from xai_lib.metrics.pixel_flipping import area, fractions_removed
-from xai_lib.metrics.registry import register
+from xai_lib.metrics.registry import register, score_of
 
 Start = Baseline | Literal["blur"]
 
 
-def deletion_curve(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int | None = None,
-    baseline: Start = "zero",
-    kernel: int = 11,
-    sigma: float = 5.0,
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """Probability of the target while pixels are removed, those with the highest attribution first.
+def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
+    def curve(
+        model: Model,
+        x: Tensor,
+        attribution: Tensor,
+        target: Tensor,
+        *,
+        index: Tensor,
+        seed: int = 0,
+        step: int | None = None,
+        baseline: Start = released,
+        kernel: int = 11,
+        sigma: float = 5.0,
+        ties: Ties = "random",
+        chunk: int | None = None,
+    ) -> Tensor:
+        """Probability of the target while pixels are removed, or put in, those with the highest attribution first.
 
-    Only the order of a map's values matters. A constant map other than zeros goes in the order of the ties.
+        Only the order of a map's values matters. A constant map other than zeros goes in the order of the ties.
 
-    Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W], of any sign and scale.
-        target: class that is followed, int64 [B].
-        index: image indices, int64 [B].
-        seed: of random ties.
-        step: pixels replaced at a time, with all their colours; None is the image's width (released: 224 at 224
-            pixels, so 224 steps). The last step may be smaller.
-        baseline: what removed pixels become. "zero" is the mean colour of the data set (released), "minimum" the
-            lowest value of the normalised image (black), "blur" the blurred image, or a tensor that broadcasts to
-            x's shape.
-        kernel: side of the blur, in pixels, odd. The released 11 pixels belong to 224: at 32 they blur 7 times more.
-        sigma: standard deviation of the blur's Gaussian, in pixels.
-        ties: order of equal values: drawn for each image, row by row from the top left ("stable") or from the bottom
-            right ("reversed", as released up to its unstable sort).
-        chunk: perturbed images in one forward pass; None suits the device.
+        Args:
+            step: pixels replaced at a time, with all their colours; None is the image's width (released: 224 at 224
+                pixels, so 224 steps). The last step may be smaller.
+            baseline: the other end of the way. Released are "zero" for deletion and "blur", the blurred image, for
+                insertion; or "minimum", or a tensor.
+            kernel: side of the blur, in pixels, odd. The released 11 pixels are of 224: at 32 they blur 7 times more.
+            sigma: standard deviation of the blur's Gaussian, in pixels.
+            model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`; released are
+                "reversed" ties, up to an unstable sort.
 
-    Returns:
-        Softmax probabilities, float32 [B,S+1], from the untouched image to the baseline; NaN for an empty (all-zero)
-        map or one with a value that is not finite.
+        Returns:
+            Softmax probabilities, float32 [B,S+1], for deletion from the untouched image to the baseline, for insertion
+            from there to the image; NaN for an empty (all-zero) map or one with a value that is not finite.
+        """
+        check_inputs(x, attribution, target)
+        blur = isinstance(baseline, str) and baseline == "blur"
+        other = blurred(x, kernel, sigma) if blur else replacement(x, baseline, ("zero", "minimum", "blur"))
+        start, end = (other, x) if inserting else (x, other)
+        order = {"index": index, "seed": seed, "step": _pixels(step, x), "ties": ties, "chunk": chunk}
+        return replacement_curve(model, start, end, attribution, target, **order)
 
-    Raises:
-        TypeError, ValueError: if types, shapes or choices are not these, a target is not a class, the model is in
-            training mode, or a logit is not finite.
+    return curve
+
+
+deletion_curve = _curve(inserting=False, released="zero")
+insertion_curve = _curve(inserting=True, released="blur")
+
+
+@register("deletion", title="D", better="lower", range=(0.0, 1.0), paper="Petsiuk et al. 2018",
+          equation="saliency paper §4.1 (D), as a fraction")  # fmt: skip
+@score_of(deletion_curve)
+def deletion(curve: Tensor, *, x: Tensor, step: int | None) -> Tensor:
+    """Area under :func:`deletion_curve` over the fraction of pixels removed, by trapezoids (Petsiuk et al. 2018).
+
+    Lower is better. Where the step divides the number of pixels this is the released area, in which every step counts
+    alike. float32 [B] in [0, 1]; NaN where the curve is.
+
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> deletion(mean, x, maps, one, index=one, step=3)
+        tensor([0.5000])
     """
-    check_inputs(x, attribution, target)
-    end = _image(x, baseline, kernel, sigma)
-    return _curve(model, x, end, attribution, target, step, ties, seed, index, chunk)
+    return area(curve, fractions_removed(x[0, 0].numel(), _pixels(step, x)))
 
 
-def insertion_curve(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int | None = None,
-    baseline: Start = "blur",
-    kernel: int = 11,
-    sigma: float = 5.0,
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """Probability of the target while pixels are put into a baseline, those with the highest attribution first.
+@register("insertion", title="I", better="higher", range=(0.0, 1.0), paper="Petsiuk et al. 2018",
+          equation="saliency paper §4.1 (I), as a fraction")  # fmt: skip
+@score_of(insertion_curve)
+def insertion(curve: Tensor, *, x: Tensor, step: int | None) -> Tensor:
+    """Area under :func:`insertion_curve` over the fraction of pixels put in, by trapezoids (Petsiuk et al. 2018).
 
-    Arguments and errors are those of :func:`deletion_curve`; the baseline, here the start, is the blurred image as
-    released.
+    Higher is better. float32 [B] in [0, 1]; NaN where the curve is.
 
-    Returns:
-        Softmax probabilities, float32 [B,S+1], from the baseline to the untouched image; NaN as there.
+    Example:
+        >>> first = lambda x: torch.stack([x[:, 0, 0, 0], 1 - x[:, 0, 0, 0]], 1).log()  # pixel: P(class 0)
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> insertion(first, x, maps, one, index=one, step=1, baseline="zero")
+        tensor([0.8750])
     """
-    check_inputs(x, attribution, target)
-    start = _image(x, baseline, kernel, sigma)
-    return _curve(model, start, x, attribution, target, step, ties, seed, index, chunk)
-
-
-@register(
-    "deletion",
-    better="lower",
-    range=(0.0, 1.0),
-    paper="Petsiuk et al. 2018",
-    equation="saliency paper §4.1 (D), as a fraction",
-)
-def deletion(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int | None = None,
-    baseline: Start = "zero",
-    kernel: int = 11,
-    sigma: float = 5.0,
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """Area under :func:`deletion_curve` over the fraction of pixels removed, by trapezoids. Lower is better.
-
-    Where the step divides the number of pixels this is the released area, in which every step counts alike.
-
-    Arguments and errors are those of :func:`deletion_curve`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN where the curve is.
-    """
-    curve = deletion_curve(
-        model,
-        x,
-        attribution,
-        target,
-        index=index,
-        seed=seed,
-        step=step,
-        baseline=baseline,
-        kernel=kernel,
-        sigma=sigma,
-        ties=ties,
-        chunk=chunk,
-    )
-    return area(curve, fractions_removed(attribution[0].numel(), _pixels(step, x)))
-
-
-@register(
-    "insertion",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Petsiuk et al. 2018",
-    equation="saliency paper §4.1 (I), as a fraction",
-)
-def insertion(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int | None = None,
-    baseline: Start = "blur",
-    kernel: int = 11,
-    sigma: float = 5.0,
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """Area under :func:`insertion_curve` over the fraction of pixels put in, by trapezoids. Higher is better.
-
-    Arguments and errors are those of :func:`insertion_curve`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN where the curve is.
-    """
-    curve = insertion_curve(
-        model,
-        x,
-        attribution,
-        target,
-        index=index,
-        seed=seed,
-        step=step,
-        baseline=baseline,
-        kernel=kernel,
-        sigma=sigma,
-        ties=ties,
-        chunk=chunk,
-    )
-    return area(curve, fractions_removed(attribution[0].numel(), _pixels(step, x)))
+    return area(curve, fractions_removed(x[0, 0].numel(), _pixels(step, x)))
 
 
 def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
@@ -198,7 +111,7 @@ def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
     the kernel is nearly flat.
 
     Args:
-        x: normalised images, float [B,C,H,W].
+        x: normalised images, float [B,c,H,W].
         kernel: side of the square, odd.
         sigma: standard deviation in pixels, above 0.
 
@@ -221,36 +134,6 @@ def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
         return torch.nn.functional.conv2d(x.detach(), square, padding=kernel // 2, groups=channels)
 
 
-def _curve(
-    model: Model,
-    start: Tensor,
-    end: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    step: int | None,
-    ties: Ties,
-    seed: int,
-    index: Tensor,
-    chunk: int | None,
-) -> Tensor:
-    n, step = attribution[0].numel(), _pixels(step, start)
-    rank = ranks(attribution.detach().to(start.device), ties=ties, seed=seed, index=index)[:, None]
-    replaced = torch.tensor([*range(0, n, step), n], device=start.device)
-    curve = class_probabilities(model, start, end, rank, replaced, target.to(start.device), chunk)
-    undefined = is_empty(attribution) | ~is_finite(attribution)
-    return curve.masked_fill(undefined.to(curve.device)[:, None], torch.nan)
-
-
-def _image(x: Tensor, baseline: Start, kernel: int, sigma: float) -> Tensor:
-    if isinstance(baseline, str) and baseline == "blur":
-        return blurred(x, kernel, sigma)
-    return replacement(x, baseline)
-
-
 def _pixels(step: int | None, x: Tensor) -> int:
     """How many pixels a step replaces."""
-    if step is None:
-        return x.shape[3]
-    if type(step) is not int or step < 1:
-        raise ValueError(f"Expected step as a whole number of at least 1. Got {step!r}.")
-    return step
+    return x.shape[3] if step is None else step

@@ -10,21 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xai_lib.metrics.maps import check_maps
+from xai_lib.metrics.maps import sizes
 from xai_lib.metrics.registry import register
 
 
-@register(
-    "complexity",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="Bhatt et al. 2020",
-    equation="contrastive paper §3.5 (CM)",
-)
+@register("complexity", title="Complexity", better="lower", range=(0.0, math.inf), paper="Bhatt et al. 2020",
+          equation="contrastive paper §3.5 (CM)")  # fmt: skip
 def complexity(attribution: Tensor) -> Tensor:
-    """Entropy of the map's absolute values taken as shares of their sum, in nats.
+    """Entropy -Σ p ln p of the shares p = |a| / Σ|a| of a map's pixels, in nats (Bhatt et al. 2020). Lower is better.
 
-    0 if one pixel holds everything, ln(H·W) if all pixels are alike (6.93 at 32 pixels, 10.82 at 224). Lower is better.
+    0 if one pixel holds everything, ln(H·W) if all pixels are alike (6.93 at 32 pixels, 10.82 at 224).
 
     Args:
         attribution: maps, float [B,H,W], of any sign and scale.
@@ -34,25 +29,24 @@ def complexity(attribution: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
+
+    Example:
+        >>> complexity(torch.tensor([[[2.0, -2.0]], [[7.0, 0.0]]]))  # ln 2, and nothing to choose from
+        tensor([0.6931, 0.0000])
     """
-    sizes = _sizes(attribution)
-    sizes = sizes / sizes.amax(1, keepdim=True)  # NaN from here on where the score is undefined
-    total = sizes.sum(1, dtype=torch.float64)
-    weighted = (sizes * sizes.clamp(min=torch.finfo(sizes.dtype).tiny).log()).sum(1, dtype=torch.float64)
-    return (total.log() - weighted / total).float()  # -Σ p ln p with p = size / total
+    shares = sizes(attribution)
+    shares = shares / shares.amax(1, keepdim=True)  # NaN from here on where the score is undefined
+    total = shares.sum(1, dtype=torch.float64)
+    weighted = (shares * shares.clamp(min=torch.finfo(shares.dtype).tiny).log()).sum(1, dtype=torch.float64)
+    return (total.log() - weighted / total).float()
 
 
-@register(
-    "sparseness",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Chalasani et al. 2020",
-    equation="contrastive paper Table 1",
-)
+@register("sparseness", title="Sparseness", better="higher", range=(0.0, 1.0), paper="Chalasani et al. 2020",
+          equation="contrastive paper Table 1")  # fmt: skip
 def sparseness(attribution: Tensor) -> Tensor:
-    """Gini index of the map's absolute values.
+    """Gini index Σ_i (2i - n - 1) a_i / (n Σ a) of a map's n ascending absolute values (Chalasani et al. 2020).
 
-    0 if all pixels are alike, 1 − 1/(H·W) if one pixel holds everything. Higher is better.
+    Higher is better: 0 if all pixels are alike, 1 − 1/(H·W) if one pixel holds everything.
 
     Args:
         attribution: maps, float [B,H,W], of any sign and scale.
@@ -62,20 +56,17 @@ def sparseness(attribution: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
+
+    Example:
+        >>> sparseness(torch.tensor([[[2.0, -2.0]], [[7.0, 0.0]]]))
+        tensor([0.0000, 0.5000])
     """
-    ascending = _sorted(_sizes(attribution))  # [B,N]
+    ascending = _sorted(sizes(attribution))  # [B,N]
     ascending = ascending / ascending[:, -1:]  # NaN from here on where the score is undefined
     n = ascending.shape[1]
     weight = 2 * torch.arange(1, n + 1, device=ascending.device, dtype=ascending.dtype) - n - 1
     weighted = (ascending * weight).sum(1, dtype=torch.float64)
     return (weighted / (n * ascending.sum(1, dtype=torch.float64))).float()
-
-
-def _sizes(attribution: Tensor) -> Tensor:
-    """Absolute values, float32 or float64 [B,N]."""
-    check_maps(attribution)
-    sizes = attribution.detach().abs().flatten(1)
-    return sizes if sizes.dtype == torch.float64 else sizes.float()
 
 
 def _sorted(values: Tensor) -> Tensor:

@@ -12,20 +12,23 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
-from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
-from xai_lib.metrics.perturbation import Model, class_probabilities, ranks
-from xai_lib.metrics.registry import register
+from xai_lib.baselines import replacement
+from xai_lib.checks import check_counts
+from xai_lib.forward import Model
+from xai_lib.metrics.maps import defined, is_defined, sizes
+from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, ranks
+from xai_lib.metrics.registry import register, score_of
+
+Filling = Literal["zero", "uniform"] | Tensor
 
 
-@register(
-    "effective-complexity",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="Nguyen & Martínez 2020",
-    equation="saliency paper §4.3 (EC), as computed: pixels above a threshold",
-)
+@register("effective-complexity", title="EC, as computed", better="lower", range=(0.0, math.inf),
+          paper="Nguyen & Martínez 2020",
+          equation="saliency paper §4.3 (EC), as computed: pixels above a threshold")  # fmt: skip
 def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Tensor:
-    """Number of pixels whose absolute value is above a share of the map's largest. Lower is better.
+    """Number of pixels whose absolute value is above a share of the map's largest (after Nguyen & Martínez 2020).
+
+    Lower is better.
 
     Args:
         attribution: maps, float [B,H,W], of any sign and scale.
@@ -37,14 +40,16 @@ def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Ten
     Raises:
         TypeError: if `attribution` is not a float tensor.
         ValueError: if it is not [B,H,W], or `threshold` is not in [0, 1).
+
+    Example:
+        >>> effective_complexity(torch.tensor([[[4.0, -1.0, 0.1]]]), threshold=0.1)
+        tensor([2.])
     """
-    check_maps(attribution)
+    values = sizes(attribution)
     if not 0 <= threshold < 1:
         raise ValueError(f"Expected threshold as a share in [0, 1). Got {threshold!r}.")
-    sizes = attribution.detach().abs().flatten(1)
-    sizes = sizes if sizes.dtype == torch.float64 else sizes.float()
-    count = (sizes / sizes.amax(1, keepdim=True) > threshold).sum(1)
-    return defined(count, is_finite(attribution) & ~is_empty(attribution))
+    count = (values / values.amax(1, keepdim=True) > threshold).sum(1)
+    return defined(count, is_defined(attribution))
 
 
 def retention_loss(
@@ -56,37 +61,26 @@ def retention_loss(
     index: Tensor,
     seed: int = 0,
     step: int = 32,
-    baseline: Literal["zero", "uniform"] | Tensor = "zero",
+    baseline: Filling = "zero",
     samples: int = 10,
-    ties: Literal["random", "stable"] = "random",
+    ties: Ties = "random",
     chunk: int | None = None,
 ) -> Tensor:
     """Expected squared error of the target's probability if only the k highest pixels of a map are kept.
 
     Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W], of any sign and scale; the highest values are kept first.
-        target: class that is followed, int64 [B].
-        index: image indices, int64 [B].
-        seed: of random ties and of the removed pixels' values.
         step: pixels kept more at each point; the last step may be smaller.
-        baseline: what removed pixels become. "zero" is the mean colour of the data set; "uniform" draws each value
-            between the lowest and the highest of the image, and the expectation is a mean over `samples` draws; or a
-            tensor that broadcasts to x's shape.
+        baseline: what removed pixels become: "zero", a tensor, or "uniform", which draws each value between the lowest
+            and the highest of the image; the expectation is then a mean over `samples` draws.
         samples: draws of an image's removed pixels if the baseline is "uniform": so many times the forward passes.
-        ties: order of equal values: drawn for each image, or row by row ("stable").
-        chunk: images in one forward pass; None suits the device.
+        model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`.
 
     Returns:
         float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero)
         map or one with a value that is not finite.
-
-    Raises:
-        TypeError, ValueError: if types, shapes or choices are not these, a target is not a class, the model is in
-            training mode, or a logit is not finite.
     """
-    _check(x, attribution, target, step, samples)
+    check_inputs(x, attribution, target)
+    check_counts(step=step, samples=samples)
     index, target = index.to(x.device), target.to(x.device)
     rank = ranks(attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
     kept = pixels_kept(attribution[0].numel(), step).to(x.device)
@@ -96,105 +90,51 @@ def retention_loss(
         filling = _filling(x, baseline, seed, index, draw)
         probability = class_probabilities(model, filling, x, rank, kept, target, chunk).double()
         total += (probability - probability[:, -1:]) ** 2
-    where = is_finite(attribution) & ~is_empty(attribution)
-    return defined(total / draws, where.to(x.device)[:, None])
+    return defined(total / draws, is_defined(attribution).to(x.device)[:, None])
 
 
 def pixels_kept(n_pixels: int, step: int) -> Tensor:
     """Numbers of pixels that are tried, int64 [S]: step, 2·step, … and `n_pixels`, all of them."""
-    return torch.tensor([*range(step, n_pixels, step), n_pixels])
+    return counts(n_pixels, step)[1:]
 
 
-@register(
-    "effective-complexity-minimum",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="Nguyen & Martínez 2020",
-    equation="saliency paper §4.3 (EC), as printed: fewest pixels within a tolerance",
-)
-def effective_complexity_minimum(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    tolerance: float = 0.01,
-    seed: int = 0,
-    step: int = 32,
-    baseline: Literal["zero", "uniform"] | Tensor = "zero",
-    samples: int = 10,
-    ties: Literal["random", "stable"] = "random",
-    chunk: int | None = None,
-) -> Tensor:
+@register("effective-complexity-minimum", title="EC, as printed", better="lower", range=(0.0, math.inf),
+          paper="Nguyen & Martínez 2020",
+          equation="saliency paper §4.3 (EC), as printed: fewest pixels within a tolerance")  # fmt: skip
+@score_of(retention_loss)
+def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int, tolerance: float = 0.01) -> Tensor:
     """The fewest of a map's highest pixels that keep :func:`retention_loss` within a tolerance. Lower is better.
 
-    The smallest number on the grid of :func:`pixels_kept`; with more pixels the loss may be larger again. As printed,
-    at least one pixel is kept, hence one step, also where the model gives the same probability without any.
+    The smallest number on the grid of :func:`pixels_kept`; with more pixels the loss may be larger again. As printed
+    (Nguyen & Martínez 2020), at least one pixel is kept, hence one step, also where the model gives the same
+    probability without any.
 
     Args:
         tolerance: largest expected squared error of a probability, in [0, 1): 0.01 is an error of 0.1.
-        model, x, attribution, target, index, seed, step, baseline, samples, ties, chunk: as in :func:`retention_loss`.
 
     Returns:
         float32 [B], from `step` to H·W pixels; NaN where the loss is.
 
     Raises:
-        TypeError, ValueError: as :func:`retention_loss`, or if `tolerance` is not in [0, 1).
+        ValueError: if `tolerance` is not in [0, 1).
+
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> effective_complexity_minimum(mean, x, maps, one, index=one, step=1, tolerance=0.1)
+        tensor([3.])
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"Expected tolerance as a squared error of a probability in [0, 1). Got {tolerance!r}.")
-    loss = retention_loss(
-        model,
-        x,
-        attribution,
-        target,
-        index=index,
-        seed=seed,
-        step=step,
-        baseline=baseline,
-        samples=samples,
-        ties=ties,
-        chunk=chunk,
-    )
     kept = pixels_kept(attribution[0].numel(), step).to(loss.device)
     first = (loss <= tolerance).int().argmax(1)  # the loss with all pixels is 0
     return defined(kept[first], ~loss[:, 0].isnan())
 
 
-def _filling(x: Tensor, baseline: Literal["zero", "uniform"] | Tensor, seed: int, index: Tensor, draw: int) -> Tensor:
-    """What removed pixels become, float [B,C,H,W]."""
-    if isinstance(baseline, Tensor):
-        try:
-            return baseline.to(x).expand(x.shape)
-        except RuntimeError as error:
-            raise ValueError(
-                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
-            ) from error
-    if baseline not in ("zero", "uniform"):
-        raise ValueError(f"Expected baseline as 'zero', 'uniform' or a tensor. Got {baseline!r}.")
-    if baseline == "zero":
-        return torch.zeros_like(x)
+def _filling(x: Tensor, baseline: Filling, seed: int, index: Tensor, draw: int) -> Tensor:
+    """What removed pixels become, float [B,c,H,W]."""
+    if isinstance(baseline, Tensor) or baseline != "uniform":
+        return replacement(x, baseline, ("zero", "uniform"))
     lowest, highest = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
     share = randomness.uniform(seed, index, f"effective complexity/draw {draw}", tuple(x.shape[1:])).to(x.dtype)
     return lowest + share * (highest - lowest)
-
-
-def _check(x: Tensor, attribution: Tensor, target: Tensor, step: int, samples: int) -> None:
-    check_maps(attribution)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
-        raise ValueError(
-            f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
-            f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
-        )
-    if target.dtype != torch.int64 or target.shape != (len(x),):
-        raise ValueError(
-            f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
-        )
-    for what, number in (("step", step), ("samples", samples)):
-        if type(number) is not int or number < 1:
-            raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")

@@ -6,19 +6,14 @@ A mask without a pixel, a map of zeros or one that is not finite makes every sco
 import torch
 from torch import Tensor
 
-from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
+from xai_lib.metrics.maps import check_maps, defined, is_defined
 from xai_lib.metrics.registry import register
 
 
-@register(
-    "pointing-game",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Zhang et al. 2018",
-    equation="contrastive paper §3.5 (PG)",
-)
+@register("pointing-game", title="Pointing game", better="higher", range=(0.0, 1.0), paper="Zhang et al. 2018",
+          equation="contrastive paper §3.5 (PG)")  # fmt: skip
 def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
-    """Whether the map's highest pixel lies in the mask. Higher is better.
+    """Whether the map's highest pixel lies in the mask (Zhang et al. 2018). Higher is better.
 
     Several highest pixels: the share of them inside, which is the expected score if one is drawn at random. (Counting
     a hit as soon as one of them is inside, as quantus does, rewards flat maps.)
@@ -32,21 +27,21 @@ def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: if the arguments are not of these types and shapes.
+
+    Example:
+        >>> pointing_game(torch.tensor([[[0.2, 0.9]], [[0.9, 0.9]]]), torch.tensor([[[True, False]]] * 2))
+        tensor([0.0000, 0.5000])
     """
     maps, inside = _flat(attribution, mask)
     highest = maps == maps.amax(1, keepdim=True)
     return defined((highest & inside).sum(1) / highest.sum(1), _is_defined(attribution, mask))
 
 
-@register(
-    "attribution-localisation",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Kohlbrenner et al. 2020",
-    equation="contrastive paper §3.5 (AL), as released: mass inside / total mass",
-)
+@register("attribution-localisation", title="Localisation", better="higher", range=(0.0, 1.0),
+          paper="Kohlbrenner et al. 2020",
+          equation="contrastive paper §3.5 (AL), as released: mass inside / total mass")  # fmt: skip
 def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
-    """Share of the map's positive attribution that lies in the mask. Higher is better.
+    """Σ of the map's positive values in the mask / Σ of all of them (Kohlbrenner et al. 2020). Higher is better.
 
     This is what the authors' tool (quantus) computes and so what Table 4 of the contrastive paper shows; the formula
     printed there is :func:`attribution_localisation_paper`.
@@ -60,6 +55,11 @@ def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: if the arguments are not of these types and shapes.
+
+    Example:
+        >>> maps, mask = torch.tensor([[[3.0, 1.0, -5.0, 0.5]]]), torch.tensor([[[True, False, True, False]]])
+        >>> attribution_localisation(maps, mask)
+        tensor([0.6667])
     """
     maps, inside = _flat(attribution, mask)
     mass = maps.double().clamp(min=0)
@@ -68,18 +68,16 @@ def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
 
 
 @register(
-    "attribution-localisation-paper",
-    better="higher",
-    range=(0.0, 1.0),
+    "attribution-localisation-paper", title="Localisation, as printed", better="higher", range=(0.0, 1.0),
     paper="Kohlbrenner et al. 2020",
     equation="contrastive paper §3.5 (AL), as printed: Σ s·I[e>0], as a share of all pixels with e>0",
-)
+)  # fmt: skip
 def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
     """Share of the pixels with positive attribution that lie in the mask, however small it is. Higher is better.
 
-    The paper prints the number Σ s·I[e>0], which has no fixed scale, and calls it a precision: it is divided here by
-    the number of pixels with e>0. After min-max only a map's lowest pixels are not positive, so that the score is then
-    close to the share of the image that the object covers, whatever the map.
+    (After Kohlbrenner et al. 2020.) The paper prints the number Σ s·I[e>0], which has no fixed scale, and calls it a
+    precision: it is divided here by the number of pixels with e>0. After min-max only a map's lowest pixels are not
+    positive, so that the score is then close to the share of the image that the object covers, whatever the map.
 
     Args:
         attribution: maps, float [B,H,W].
@@ -90,6 +88,11 @@ def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: if the arguments are not of these types and shapes.
+
+    Example:
+        >>> maps, mask = torch.tensor([[[3.0, 1.0, -5.0, 0.5]]]), torch.tensor([[[True, False, True, False]]])
+        >>> attribution_localisation_paper(maps, mask)
+        tensor([0.3333])
     """
     maps, inside = _flat(attribution, mask)
     positive = maps > 0
@@ -110,4 +113,4 @@ def _flat(attribution: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
 
 def _is_defined(attribution: Tensor, mask: Tensor) -> Tensor:
     has_object = mask.to(attribution.device).flatten(1).any(1)
-    return has_object & is_finite(attribution) & ~is_empty(attribution)
+    return has_object & is_defined(attribution)

@@ -1,18 +1,23 @@
 """The image multiplied by its map: does the prediction keep, gain or lose confidence? (Saliency paper §4.1.)
 
-Four scores read the same two forward passes: call :func:`masked_outputs` once and then each ``…_of``.
-All are fractions; the paper prints per cent, and 100 − AD for Average Drop.
+Five scores read the same two forward passes: call :func:`masked_outputs` once and then each ``…_of``; or call one by
+its name, with the arguments of :func:`masked_outputs`. All are fractions; the paper prints per cent, and 100 − AD for
+Average Drop.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from xai_lib.baselines import Baseline, replacement
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics.maps import is_finite
-from xai_lib.metrics.perturbation import Baseline, Model, check_inputs, outputs, replacement
-from xai_lib.metrics.registry import register
+from xai_lib.metrics.perturbation import check_inputs
+from xai_lib.metrics.registry import register, score_of
 
 _ROUNDING = 1e-6  # by which a map in [0,1] may leave it when it is interpolated
 
@@ -48,18 +53,18 @@ def masked_outputs(
     An empty (all-zero) map leaves only the baseline: a defined, if poor, explanation.
 
     Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W] in [0,1]; all colours of a pixel get the same factor.
-        target: class that is followed, int64 [B].
-        baseline: what shows where the map is 0. "zero" is the mean colour of the data set, which is what remains when
-            the normalised image is multiplied by the map, as the paper writes it; "minimum" the lowest value of the
-            normalised image (black); or a tensor that broadcasts to x's shape.
-        chunk: images in one forward pass; None suits the device.
+        attribution: maps m, float [B,H,W] in [0,1]; all colours of a pixel get the same factor.
+        baseline: what shows where the map is 0. "zero" is what remains when the normalised image is multiplied by the
+            map, as the paper writes it.
+        model, x, target, chunk: as in :mod:`xai_lib.metrics`.
 
     Raises:
-        TypeError, ValueError: if types, shapes or choices are not these, a map leaves [0,1], a target is not a class,
-            the model is in training mode, or a logit is not finite.
+        TypeError, ValueError: as there, or if a map leaves [0,1].
+
+    Example:
+        >>> x, maps = torch.ones(1, 2, 1, 2), torch.tensor([[[1.0, 0.0]]])
+        >>> masked_outputs(lambda x: x.sum((2, 3)), x, maps, torch.tensor([0])).masked_logit
+        tensor([1.], dtype=torch.float64)
     """
     check_inputs(x, attribution, target)
     finite = is_finite(attribution)
@@ -81,164 +86,88 @@ def masked_outputs(
     return MaskedOutputs(whole[:, 0], rest[:, 0], whole[:, 1], rest[:, 1])
 
 
+def _registered(name: str, **about: Any) -> Callable[[Callable], Callable]:
+    """Decorator that registers a score of :class:`MaskedOutputs` as a metric and returns it unchanged."""
+
+    def enter(score: Callable[[MaskedOutputs], Tensor]) -> Callable[[MaskedOutputs], Tensor]:
+        register(name, **about)(score_of(masked_outputs)(score))
+        return score
+
+    return enter
+
+
+@_registered("average-drop", title="AD", better="lower", range=(0.0, 1.0), paper="Chattopadhay et al. 2018",
+             equation="saliency paper §4.1 (AD), as a fraction")  # fmt: skip
 def average_drop_of(outputs: MaskedOutputs) -> Tensor:
-    """Share of the probability that masking takes away, float32 [B]; NaN where there was none."""
+    """``max(0, p − p_masked) / p``: the share that masking takes away (Chattopadhay et al. 2018). Lower is better.
+
+    float32 [B] in [0, 1]; NaN for a map that is not finite, or where p is 0.
+
+    Example:
+        >>> average_drop_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
+        tensor([0.7500, 0.0000])
+    """
     drop = (outputs.probability - outputs.masked_probability).clamp(min=0)
     return (drop / outputs.probability).float()
 
 
+@_registered("average-increase", title="AI", better="higher", range=(0.0, 1.0), paper="Chattopadhay et al. 2018",
+             equation="saliency paper §4.1 (AI), as a fraction")  # fmt: skip
 def average_increase_of(outputs: MaskedOutputs) -> Tensor:
-    """1 where masking raises the probability, however little, else 0: float32 [B]."""
+    """1 if ``p < p_masked``, else 0: its mean is the AI of Chattopadhay et al. 2018. Higher is better.
+
+    The smallest rise counts in full, so a map of almost only ones (Fake-CAM) scores like a coin. float32 [B], 0 or 1;
+    NaN for a map that is not finite.
+
+    Example:
+        >>> average_increase_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
+        tensor([0., 1.])
+    """
     raised = (outputs.probability < outputs.masked_probability).float()
     return raised.masked_fill(outputs.masked_probability.isnan(), torch.nan)
 
 
+@_registered("average-gain", title="AG", better="higher", range=(0.0, 1.0), paper="Zhang et al. 2023",
+             equation="saliency paper §4.1 (AG), as a fraction")  # fmt: skip
 def average_gain_of(outputs: MaskedOutputs) -> Tensor:
-    """Share of the missing probability that masking adds, float32 [B]; NaN where none was missing."""
+    """``max(0, p_masked − p) / (1 − p)``: what masking adds of what is missing (Zhang et al. 2023). Higher is better.
+
+    float32 [B] in [0, 1]; NaN for a map that is not finite, or where p is 1.
+
+    Example:
+        >>> average_gain_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
+        tensor([0.0000, 0.5000])
+    """
     gain = (outputs.masked_probability - outputs.probability).clamp(min=0)
     return (gain / (1 - outputs.probability)).float()
 
 
+@_registered("local-accuracy", title="LA", better="lower", range=(0.0, 1.0), paper="Lundberg and Lee 2017",
+             equation="saliency paper §4.1 (LA), f as a probability")  # fmt: skip
 def local_accuracy_of(outputs: MaskedOutputs) -> Tensor:
-    """Distance between the two probabilities, float32 [B]."""
+    """``|p − p_masked|`` (Lundberg and Lee 2017, as the saliency paper takes it). Lower is better.
+
+    float32 [B] in [0, 1]; NaN for a map that is not finite.
+
+    Example:
+        >>> local_accuracy_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
+        tensor([0.6000, 0.3000])
+    """
     return (outputs.probability - outputs.masked_probability).abs().float()
 
 
+@_registered("local-accuracy-logit", title="LA, of logits", better="lower", range=(0.0, math.inf),
+             paper="Lundberg and Lee 2017", equation="saliency paper §4.1 (LA), f as a logit")  # fmt: skip
 def local_accuracy_logit_of(outputs: MaskedOutputs) -> Tensor:
-    """Distance between the two logits, float32 [B]."""
+    """``|y − y_masked|`` for logits y (Lundberg and Lee 2017, as the saliency paper takes it). Lower is better.
+
+    float32 [B] of at least 0; NaN for a map that is not finite.
+
+    Example:
+        >>> local_accuracy_logit_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [1.0, 2.0], [3.0, 1.5]])))
+        tensor([2.0000, 0.5000])
+    """
     return (outputs.logit - outputs.masked_logit).abs().float()
-
-
-@register(
-    "average-drop",
-    better="lower",
-    range=(0.0, 1.0),
-    paper="Chattopadhay et al. 2018",
-    equation="saliency paper §4.1 (AD), as a fraction",
-)
-def average_drop(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
-    chunk: int | None = None,
-) -> Tensor:
-    """``max(0, p − p_masked) / p``. Lower is better.
-
-    Arguments and errors are those of :func:`masked_outputs`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN for a map that is not finite, or where p is 0.
-    """
-    return average_drop_of(masked_outputs(model, x, attribution, target, baseline=baseline, chunk=chunk))
-
-
-@register(
-    "average-increase",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Chattopadhay et al. 2018",
-    equation="saliency paper §4.1 (AI), as a fraction",
-)
-def average_increase(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
-    chunk: int | None = None,
-) -> Tensor:
-    """1 if ``p < p_masked``, else 0: its mean over images is the paper's AI. Higher is better.
-
-    The smallest rise counts in full, so a map of almost only ones (Fake-CAM) scores like a coin.
-
-    Arguments and errors are those of :func:`masked_outputs`.
-
-    Returns:
-        float32 [B], 0 or 1; NaN for a map that is not finite.
-    """
-    return average_increase_of(masked_outputs(model, x, attribution, target, baseline=baseline, chunk=chunk))
-
-
-@register(
-    "average-gain",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Zhang et al. 2023",
-    equation="saliency paper §4.1 (AG), as a fraction",
-)
-def average_gain(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
-    chunk: int | None = None,
-) -> Tensor:
-    """``max(0, p_masked − p) / (1 − p)``. Higher is better.
-
-    Arguments and errors are those of :func:`masked_outputs`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN for a map that is not finite, or where p is 1.
-    """
-    return average_gain_of(masked_outputs(model, x, attribution, target, baseline=baseline, chunk=chunk))
-
-
-@register(
-    "local-accuracy",
-    better="lower",
-    range=(0.0, 1.0),
-    paper="Lundberg and Lee 2017",
-    equation="saliency paper §4.1 (LA), f as a probability",
-)
-def local_accuracy(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
-    chunk: int | None = None,
-) -> Tensor:
-    """``|p − p_masked|``. Lower is better.
-
-    Arguments and errors are those of :func:`masked_outputs`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN for a map that is not finite.
-    """
-    return local_accuracy_of(masked_outputs(model, x, attribution, target, baseline=baseline, chunk=chunk))
-
-
-@register(
-    "local-accuracy-logit",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="Lundberg and Lee 2017",
-    equation="saliency paper §4.1 (LA), f as a logit",
-)
-def local_accuracy_logit(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
-    chunk: int | None = None,
-) -> Tensor:
-    """``|y − y_masked|`` for logits y. Lower is better.
-
-    Arguments and errors are those of :func:`masked_outputs`.
-
-    Returns:
-        float32 [B] of at least 0; NaN for a map that is not finite.
-    """
-    return local_accuracy_logit_of(masked_outputs(model, x, attribution, target, baseline=baseline, chunk=chunk))
 
 
 def _probability_and_logit(logits: Tensor, target: Tensor) -> Tensor:

@@ -10,20 +10,13 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
-from xai_lib.metrics.maps import defined, is_finite
-from xai_lib.metrics.perturbation import (
-    Baseline,
-    Model,
-    Ties,
-    check_inputs,
-    class_probabilities,
-    class_probability,
-    inverse,
-    outputs,
-    ranks,
-    replacement,
-)
-from xai_lib.metrics.registry import register
+from xai_lib.baselines import Baseline, replacement
+from xai_lib.checks import check_counts
+from xai_lib.forward import Model, class_probability, outputs
+from xai_lib.metrics.correlation import pearson, spearman
+from xai_lib.metrics.maps import defined, is_finite, sizes
+from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, inverse, ranks
+from xai_lib.metrics.registry import register, score_of
 
 
 def ascending_curve(
@@ -42,133 +35,67 @@ def ascending_curve(
     """Probability of the target while sets of pixels are included, those with the lowest attribution first.
 
     Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W], of any sign and scale.
-        target: class that is followed, int64 [B].
-        index: image indices, int64 [B].
-        seed: of random ties.
         sets: K, into how many sets of nearly equal size the sorted pixels are cut.
-        baseline: what pixels are before they are included. "zero" is the mean colour of the data set (the paper's
-            product with a set of pixels), "minimum" the lowest value of the normalised image, or a tensor that
-            broadcasts to x's shape.
-        ties: order of equal values: drawn for each image, row by row ("stable"), or from the last one ("reversed").
-        chunk: perturbed images in one forward pass; None suits the device.
+        baseline: what pixels are before they are included; "zero" is the paper's product with a set of pixels.
+        model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`.
 
     Returns:
         Softmax probabilities, float32 [B,K+1], from the baseline to the untouched image; NaN for a constant map, which
         says nothing of the order, or one with a value that is not finite.
-
-    Raises:
-        TypeError, ValueError: if types, shapes or choices are not these, a target is not a class, the model is in
-            training mode, or a logit is not finite.
     """
     check_inputs(x, attribution, target)
     ends = torch.tensor([0, *_ends(attribution[0].numel(), sets)], device=x.device)
     rank = ranks(-attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
     curve = class_probabilities(model, replacement(x, baseline), x, rank, ends, target.to(x.device), chunk)
-    return curve.masked_fill(~_ordered(attribution).to(curve.device)[:, None], torch.nan)
+    return defined(curve, _ordered(attribution).to(curve.device)[:, None])
 
 
-def set_means(attribution: Tensor, sets: int) -> Tensor:
-    """Mean attribution of each of the sets of :func:`ascending_curve`, float64 [B,K], in increasing order."""
-    ascending = attribution.detach().flatten(1).sort(dim=1).values.double()
-    ends = _ends(ascending.shape[1], sets)
-    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    return torch.stack([part.mean(1) for part in ascending.split(sizes, dim=1)], dim=1)
+@register("monotonicity", title="Monotonicity", better="higher", range=(-1.0, 1.0), paper="Arya et al. 2019",
+          equation="saliency paper §4.1 (Monotonicity), Pearson")  # fmt: skip
+@score_of(ascending_curve)
+def monotonicity(curve: Tensor, *, attribution: Tensor, sets: int) -> Tensor:
+    """Pearson correlation of the sets' mean attribution with the probability once each is included.
 
+    Higher is better. The saliency paper cites Arya et al. 2019 for it. The formula's ``f(x ⊙ m_i)`` with m_i "the i-th
+    set of pixels" could also mean that set alone; the sentence before it, "incremental inclusion of pixels", decides:
+    sets 1 to i are in. The empty start is no set and left out. `sets` is at least 2. float32 [B] in [-1, 1]; NaN where
+    the curve is, or if it is constant.
 
-def share_of_rises(curve: Tensor) -> Tensor:
-    """Share of the steps of curves [B,S] on which they do not fall, float32 [B]; NaN for a constant curve."""
-    return defined((curve.diff(dim=1) >= 0).double().mean(1), _varies(curve))
-
-
-def never_falls(curve: Tensor) -> Tensor:
-    """Arya et al.'s own answer: 1 if curves [B,S] fall on no step, else 0, float32 [B]; NaN for a constant curve."""
-    return defined((curve.diff(dim=1) >= 0).all(1).double(), _varies(curve))
-
-
-@register(
-    "monotonicity",
-    better="higher",
-    range=(-1.0, 1.0),
-    paper="Arya et al. 2019",
-    equation="saliency paper §4.1 (Monotonicity), Pearson",
-)
-def monotonicity(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    sets: int = 32,
-    baseline: Baseline = "zero",
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """Pearson correlation of the sets' mean attribution with the probability once each is included. Higher is better.
-
-    The formula's ``f(x ⊙ m_i)`` with m_i "the i-th set of pixels" could also mean that set alone; the sentence before
-    it, "incremental inclusion of pixels", decides: sets 1 to i are in. The empty start is no set and left out.
-
-    Arguments and errors are those of :func:`ascending_curve`; `sets` of at least 2.
-
-    Returns:
-        float32 [B] in [-1, 1]; NaN where the curve is, or if it is constant.
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> monotonicity(mean, x, maps, one, index=one, sets=4)
+        tensor([1.])
     """
-    curve = ascending_curve(
-        model, x, attribution, target, index=index, seed=seed, sets=sets, baseline=baseline, ties=ties, chunk=chunk
-    )[:, 1:]
-    means = set_means(attribution.to(curve.device), sets)
-    return _pearson(means, curve.double()).float()
+    means = _set_means(attribution.to(curve.device), sets)
+    return pearson(means, curve[:, 1:].double()).float()
 
 
-@register(
-    "monotonicity-arya",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Arya et al. 2019",
-    equation="saliency paper §4.1 (Monotonic-increase), share of the steps",
-)
-def monotonicity_arya(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    sets: int = 32,
-    baseline: Baseline = "zero",
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
+@register("monotonicity-arya", title="Monotonicity, Arya", better="higher", range=(0.0, 1.0),
+          paper="Arya et al. 2019",
+          equation="saliency paper §4.1 (Monotonic-increase), share of the steps")  # fmt: skip
+@score_of(ascending_curve)
+def monotonicity_arya(curve: Tensor) -> Tensor:
     """Share of the K - 1 steps between sets on which the probability does not fall. Higher is better.
 
-    Arya et al. ask that it falls on none, one pixel at a time: :func:`never_falls` of the same points of
-    :func:`ascending_curve`, which on images is 0 for almost any map. (quantus 0.6 has a metric of this name that never
-    puts a pixel back, and so is always true.)
+    Arya et al. 2019 ask that it falls on none, one pixel at a time, which on images is the case for hardly any map.
+    (quantus 0.6 has a metric of this name that never puts a pixel back, and so is always true.) `sets` is at least 2.
+    float32 [B] in [0, 1]; NaN where the curve of :func:`ascending_curve` is, or if it is constant.
 
-    Arguments and errors are those of :func:`ascending_curve`; `sets` of at least 2.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN where the curve is, or if it is constant.
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps = torch.tensor([[[[0.3, 0.9], [0.6, 0.1]]]]), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]])
+        >>> one = torch.tensor([0])
+        >>> monotonicity_arya(mean, x, maps, one, index=one, sets=4, baseline=torch.tensor(0.5))
+        tensor([0.6667])
     """
-    curve = ascending_curve(
-        model, x, attribution, target, index=index, seed=seed, sets=sets, baseline=baseline, ties=ties, chunk=chunk
-    )
-    return share_of_rises(curve[:, 1:])
+    steps = curve[:, 1:]
+    return defined((steps.diff(dim=1) >= 0).double().mean(1), _varies(steps))
 
 
-@register(
-    "monotonicity-quantus",
-    better="higher",
-    range=(-1.0, 1.0),
-    paper="Nguyen and Martínez 2020",
-    equation="saliency paper §5.1 (Monotonicity), as its tool computes it: Spearman",
-)
+@register("monotonicity-quantus", title="Monotonicity, Quantus", better="higher", range=(-1.0, 1.0),
+          paper="Nguyen and Martínez 2020",
+          equation="saliency paper §5.1 (Monotonicity), as its tool computes it: Spearman")  # fmt: skip
 def monotonicity_quantus(
     model: Model,
     x: Tensor,
@@ -183,35 +110,31 @@ def monotonicity_quantus(
 ) -> Tensor:
     """Spearman correlation of the sets' total attribution with what noise in each set does. Higher is better.
 
-    As quantus 0.6's MonotonicityCorrelation: absolute attributions; the map is repeated for each colour and single
-    colour values are sorted, equal ones as numpy's unstable sort leaves them; one set at a time is replaced by one
-    number, drawn from [0, 1) in normalised space and the same for all values of the set; the effect is the mean square
-    change of the probability. quantus also divides by the squared probability of the image, which no rank notices, and
-    fails where that is near 0. Its default is one value a set: 300,000 forward passes an image at 32 pixels.
+    (Nguyen and Martínez 2020.) As quantus 0.6's MonotonicityCorrelation: absolute attributions; the map is repeated for
+    each colour and single colour values are sorted, equal ones as numpy's unstable sort leaves them; one set at a time
+    is replaced by one number, drawn from [0, 1) in normalised space and the same for all values of the set; the effect
+    is the mean square change of the probability. quantus also divides by the squared probability of the image, which no
+    rank notices, and fails where that is near 0. Its default is one value a set: 300,000 forward passes an image at 32
+    pixels.
 
     Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W], of any sign and scale.
-        target: class that is followed, int64 [B].
-        index: image indices, int64 [B].
-        seed: of the noise.
         sets: into how many sets the colour values are cut, all of one size but the last, which may be smaller.
         samples: draws for each set.
-        chunk: perturbed images in one forward pass; None suits the device.
+        model, x, attribution, target, index, seed, chunk: as in :mod:`xai_lib.metrics`; `seed` is that of the noise.
 
     Returns:
         float32 [B] in [-1, 1]; NaN for a constant map or one with a value that is not finite, if all sets have the
         same total, or if no set has more effect than another.
 
-    Raises:
-        TypeError, ValueError: as :func:`ascending_curve`, or if `samples` is not a whole number of at least 1.
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps, one = torch.rand(1, 1, 2, 2), torch.ones(1, 2, 2), torch.tensor([0])
+        >>> monotonicity_quantus(mean, x, maps, one, index=one, sets=2, samples=1)  # a constant map
+        tensor([nan])
     """
     check_inputs(x, attribution, target)
-    if type(samples) is not int or samples < 1:
-        raise ValueError(f"Expected samples as a whole number of at least 1. Got {samples!r}.")
-    maps = attribution.detach().abs().cpu()
-    values = (maps if maps.dtype == torch.float64 else maps.float())[:, None].expand(x.shape).flatten(1)
+    check_counts(samples=samples)
+    values = sizes(attribution).cpu()[:, None].expand(-1, x.shape[1], -1).flatten(1)
     size = -(-values.shape[1] // len(_ends(values.shape[1], sets)))
     order = torch.from_numpy(values.numpy().argsort(axis=1))
     totals = torch.stack([part.sum(1) for part in values.double().gather(1, order).split(size, dim=1)], dim=1)
@@ -227,8 +150,16 @@ def monotonicity_quantus(
     before = outputs(model, lambda image, _: x[image], class_probability, x, target, 1, chunk)  # [B,1]
     after = outputs(model, noisy, class_probability, x, target, totals.shape[1] * samples, chunk)
     change = (after - before).double().square().unflatten(1, (-1, samples)).mean(2)  # [B,K]
-    correlation = _pearson(_ranked(totals.to(change.device)), _ranked(change))
+    correlation = spearman(totals.to(change.device), change)
     return defined(correlation, _ordered(attribution).to(change.device))
+
+
+def _set_means(attribution: Tensor, sets: int) -> Tensor:
+    """Mean attribution of each of the sets of :func:`ascending_curve`, float64 [B,K], in increasing order."""
+    ascending = attribution.detach().flatten(1).sort(dim=1).values.double()
+    ends = _ends(ascending.shape[1], sets)
+    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    return torch.stack([part.mean(1) for part in ascending.split(sizes, dim=1)], dim=1)
 
 
 def _ends(n: int, sets: int) -> list[int]:
@@ -246,16 +177,3 @@ def _ordered(attribution: Tensor) -> Tensor:
 def _varies(values: Tensor) -> Tensor:
     """Which rows [B,N] hold more than one value, bool [B]; not those with NaN."""
     return values.amax(1) > values.amin(1)
-
-
-def _ranked(values: Tensor) -> Tensor:
-    """Ranks within each row [B,N], float64; equal values share the mean of theirs."""
-    less = (values[:, None, :] < values[:, :, None]).sum(2)
-    not_more = (values[:, None, :] <= values[:, :, None]).sum(2)
-    return (less + not_more).double() / 2
-
-
-def _pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Correlation of each row of a with that of b, float64 [B]; NaN where one is constant."""
-    a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
-    return ((a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()).clamp(-1, 1)

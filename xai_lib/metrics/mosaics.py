@@ -33,19 +33,14 @@ def quadrant_energy(attribution: Tensor) -> Tensor:
     return positive.unflatten(2, (2, -1)).unflatten(1, (2, -1)).sum((2, 4)).flatten(1)
 
 
-@register(
-    "focus",
-    better="higher",
-    range=(0.0, 1.0),
-    paper="Arias-Duart et al. 2022",
-    equation="dominance paper Eq. 5-6, which take over Focus",
-)
+@register("focus", title="Focus", better="higher", range=(0.0, 1.0), paper="Arias-Duart et al. 2022",
+          equation="dominance paper Eq. 5-6, which take over Focus")  # fmt: skip
 def focus(attribution: Tensor, quadrants: Tensor) -> Tensor:
     """Share of a mosaic's positive attribution that lies in the named quadrants. Higher is better.
 
-    Focus names the quadrants that show the explained class, two of four. The dominance paper names those that show
-    one cluster of the class (Eq. 6), where no share is better than another. Without any preference it is 0.5 on average
-    if the two quadrants take balanced places.
+    Focus (Arias-Duart et al. 2022) names the quadrants that show the explained class, two of four. The dominance paper
+    names those that show one cluster of the class (Eq. 6), where no share is better than another. Without any
+    preference it is 0.5 on average if the two quadrants take balanced places.
 
     Args:
         attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0.
@@ -56,6 +51,10 @@ def focus(attribution: Tensor, quadrants: Tensor) -> Tensor:
 
     Raises:
         TypeError, ValueError: if the arguments are not of these types and shapes.
+
+    Example:
+        >>> focus(torch.tensor([[[1.0, 2.0], [-4.0, 1.0]]]), torch.tensor([[True, False, True, False]]))
+        tensor([0.2500])
     """
     energy = quadrant_energy(attribution)
     if not isinstance(quadrants, Tensor) or quadrants.dtype != torch.bool:

@@ -3,21 +3,17 @@
 Removing pixels in favour of a baseline, or inserting them into one, is the same walk with other end points.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from xai_lib import randomness
-from xai_lib.metrics.maps import check_maps
+from xai_lib.checks import check_choice, check_counts, check_images, check_index
+from xai_lib.forward import Model, class_probability, outputs
+from xai_lib.metrics.maps import check_maps, defined, is_defined
 
-Model = Callable[[Tensor], Tensor]
 Ties = Literal["random", "stable", "reversed"]
-Baseline = Literal["minimum", "zero"] | Tensor
-
-_PIXELS_AT_ONCE = 1 << 16  # of perturbed images in one forward pass: 64 at 32 pixels, the fastest on a processor
-_PIXELS_AT_ONCE_GPU = 1 << 22
 
 
 def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tensor:
@@ -33,11 +29,13 @@ def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tenso
 
     Raises:
         ValueError: if `ties` is another word, or there is not one index per image.
+
+    Example:
+        >>> ranks(torch.tensor([[[1.0, 3.0, 1.0]]]), ties="stable", seed=0, index=torch.tensor([0]))
+        tensor([[[1, 0, 2]]])
     """
-    if ties not in ("random", "stable", "reversed"):
-        raise ValueError(f"Expected ties as 'reversed', 'random' or 'stable'. Got {ties!r}.")
-    if len(index) != len(attribution):
-        raise ValueError(f"Expected one index per image, {len(attribution)} in all. Got {len(index)}.")
+    check_choice("ties", ties, ("reversed", "random", "stable"))
+    check_index(index, attribution)
     values = attribution.flatten(1)
     if ties == "random":
         draws = randomness.uniform(seed, index.to(values.device), "ties", (values.shape[1],))
@@ -56,119 +54,69 @@ def inverse(order: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(1, order, places)
 
 
+def counts(n: int, step: int) -> Tensor:
+    """How many of n values are replaced at each point of a curve, int64 [S+1]: 0, step, 2·step, … and n, all of them.
+
+    Raises:
+        ValueError: if `step` is not a whole number of at least 1.
+    """
+    check_counts(step=step)
+    return torch.tensor([*range(0, n, step), n])
+
+
 def class_probabilities(
     model: Model, start: Tensor, end: Tensor, rank: Tensor, replaced: Tensor, target: Tensor, chunk: int | None
 ) -> Tensor:
     """Softmax probability of a class along the way from one image to another.
 
     Point s of an image's curve is ``where(rank < replaced[s], end, start)``. Points of several images share forward
-    passes, in float32 also under autocast.
+    passes.
 
     Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward.
-        start: images, float [B,C,H,W].
+        model: as in :func:`xai_lib.forward.outputs`.
+        start: images, float [B,c,H,W].
         end: what replaces them, broadcast to start's shape, first dimension B.
-        rank: int64 [B,C,H,W], or [B,1,H,W] to replace pixels with all their colours.
+        rank: int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours.
         replaced: how many ranks are replaced at each point, int64 [S].
         target: class, int64 [B].
-        chunk: perturbed images in one forward pass; None is a number that suits the device and bounds the memory.
+        chunk: perturbed images in one forward pass.
 
     Returns:
         float32 [B,S] on start's device.
 
     Raises:
-        ValueError: if a module of the model is in training mode, a target is not a class, a probability is not a
-            finite number, or `chunk` is below 1.
+        ValueError: as :func:`xai_lib.forward.outputs`.
     """
 
     def make(image: Tensor, point: Tensor) -> Tensor:
-        gone = rank[image] < replaced[point][:, None, None, None]  # [n,1 or C,H,W]
+        gone = rank[image] < replaced[point][:, None, None, None]  # [n,1 or c,H,W]
         return torch.where(gone, end[image], start[image])
 
     return outputs(model, make, class_probability, start, target, len(replaced), chunk)
 
 
-def outputs(
+def replacement_curve(
     model: Model,
-    make: Callable[[Tensor, Tensor], Tensor],
-    read: Callable[[Tensor, Tensor], Tensor],
-    x: Tensor,
+    start: Tensor,
+    end: Tensor,
+    attribution: Tensor,
     target: Tensor,
-    points: int,
+    *,
+    index: Tensor,
+    seed: int,
+    step: int,
+    ties: Ties,
     chunk: int | None,
 ) -> Tensor:
-    """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
-
-    Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32 also under autocast.
-        make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,C,H,W].
-        read: (logits float32 [n,K], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
-        x: the images, float [B,C,H,W]; says how many there are, their size and their device.
-        target: class, int64 [B].
-        points: variants of each image.
-        chunk: variants in one forward pass; None is a number that suits the device and bounds the memory.
+    """As :func:`class_probabilities`, `step` pixels at a time, those with the highest attribution first.
 
     Returns:
-        [B,points] or [B,points,Q] on x's device, of the type that `read` gives.
-
-    Raises:
-        ValueError: if a module of the model is in training mode, a target is not a class, what is read is not finite,
-            or `chunk` is below 1.
+        float32 [B,S+1], from `start` to `end`; NaN for an empty map or one with a value that is not finite.
     """
-    _check_mode(model)
-    on_gpu = x.device.type != "cpu"
-    if chunk is None:
-        chunk = max(8, (_PIXELS_AT_ONCE_GPU if on_gpu else _PIXELS_AT_ONCE) // (x.shape[2] * x.shape[3]))
-    if chunk < 1:
-        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
-    found = None
-    with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
-        for first in range(0, len(x) * points, chunk):
-            row = torch.arange(first, min(first + chunk, len(x) * points), device=x.device)
-            image = row // points
-            logits = model(make(image, row % points).contiguous(memory_format=torch.channels_last))
-            if first == 0:
-                _check_target(target, logits)
-            values = read(logits.float(), target[image])
-            if found is None:
-                found = _room(len(x) * points, values)
-            found[row] = values
-    if found is None:
-        return torch.empty(len(x), points, device=x.device)
-    if not found.isfinite().all():
-        raise ValueError("Expected finite logits. Got NaN or infinity: check the model's weights and the images.")
-    return found.reshape(len(x), points, *found.shape[1:])
-
-
-def class_probability(logits: Tensor, target: Tensor) -> Tensor:
-    """Softmax probability of a class, float32 [B], from float32 logits [B,K] and target int64 [B]."""
-    return logits.softmax(1).gather(1, target[:, None])[:, 0]
-
-
-def replacement(x: Tensor, baseline: Baseline) -> Tensor:
-    """What removed values become, expanded to the shape [B,C,H,W] of the images.
-
-    Args:
-        x: normalised images, float [B,C,H,W].
-        baseline: "minimum" is the lowest value of the normalised image (black), "zero" the mean colour of the data
-            set; or a tensor that broadcasts to x's shape.
-
-    Raises:
-        ValueError: if `baseline` is another word or does not broadcast.
-    """
-    if isinstance(baseline, Tensor):
-        try:
-            return baseline.to(x).expand(x.shape)
-        except RuntimeError as error:
-            raise ValueError(
-                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
-            ) from error
-    if baseline not in ("minimum", "zero"):
-        raise ValueError(
-            f"Expected baseline as 'minimum', 'zero' or a tensor (insertion, deletion: or 'blur'). Got {baseline!r}."
-        )
-    lowest = x.amin(dim=(1, 2, 3), keepdim=True)
-    return (lowest if baseline == "minimum" else torch.zeros_like(lowest)).expand(x.shape)
+    rank = ranks(attribution.detach().to(start.device), ties=ties, seed=seed, index=index)[:, None]
+    replaced = counts(attribution[0].numel(), step).to(start.device)
+    curve = class_probabilities(model, start, end, rank, replaced, target.to(start.device), chunk)
+    return defined(curve, is_defined(attribution).to(curve.device)[:, None])
 
 
 def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
@@ -176,34 +124,21 @@ def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
 
     Raises:
         TypeError: if images or maps are not float tensors.
-        ValueError: if the shapes are not [B,C,H,W], [B,H,W] and [B], or the classes not int64.
+        ValueError: if the shapes are not [B,c,H,W], [B,H,W] and [B], or the classes not int64.
     """
     check_maps(attribution)
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4 or attribution.shape != (len(x), *x.shape[2:]):
+    check_images(x)
+    if attribution.shape != (len(x), *x.shape[2:]):
         raise ValueError(
-            f"Expected images [B,C,H,W] and one map [H,W] of their size for each. "
+            f"Expected images [B,c,H,W] and one map [H,W] of their size for each. "
             f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
         )
+    check_targets(target, x)
+
+
+def check_targets(target: Tensor, x: Tensor, what: str = "class") -> None:
+    """Refuse classes (or what `what` says) that are not one per image, int64: ValueError."""
     if target.dtype != torch.int64 or target.shape != (len(x),):
         raise ValueError(
-            f"Expected one class per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
+            f"Expected one {what} per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
         )
-
-
-def _room(rows: int, values: Tensor) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.empty(rows, *values.shape[1:], dtype=values.dtype, device=values.device)
-
-
-def _check_mode(model: Model) -> None:
-    if isinstance(model, nn.Module) and any(getattr(m, "training", False) for m in model.modules()):
-        raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
-
-
-def _check_target(target: Tensor, logits: Tensor) -> None:
-    if ((target < 0) | (target >= logits.shape[1])).any():
-        raise ValueError(f"Expected targets in 0 to {logits.shape[1] - 1}. Got {target.min()} to {target.max()}.")

@@ -9,18 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xai_lib.metrics.maps import is_empty, is_finite
-from xai_lib.metrics.perturbation import (
-    Baseline,
-    Model,
-    Ties,
-    check_inputs,
-    class_probabilities,
-    inverse,
-    ranks,
-    replacement,
-)
-from xai_lib.metrics.registry import register
+from xai_lib.baselines import Baseline, replacement
+from xai_lib.forward import Model
+from xai_lib.metrics.maps import defined, is_defined
+from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, inverse, replacement_curve
+from xai_lib.metrics.registry import register, score_of
 
 
 def pixel_flipping_curve(
@@ -41,36 +34,29 @@ def pixel_flipping_curve(
     Only the order of a map's values matters. A constant map other than zeros removes pixels in the order of the ties.
 
     Args:
-        model: images [B,C,H,W] -> logits [B,K], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W], of any sign and scale.
-        target: class that is followed (the paper takes the true one), int64 [B].
-        index: image indices, int64 [B].
-        seed: of random ties.
         step: pixels removed at a time, with all their colours; the last step may be smaller.
-        baseline: what removed pixels become. "minimum" is the lowest value of the normalised image (the paper's
-            black), "zero" the mean colour of the data set; or a tensor that broadcasts to x's shape.
-        ties: order of equal values, see :func:`xai_lib.metrics.perturbation.ranks`.
-        chunk: perturbed images in one forward pass; None suits the device.
+        baseline: what removed pixels become; "minimum" is the paper's black.
+        model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`; the paper's target is
+            the true class.
 
     Returns:
         Softmax probabilities, float32 [B,S+1], from the untouched to the fully removed image, at
         :func:`fractions_removed`; NaN for an empty (all-zero) map or one with a value that is not finite.
 
-    Raises:
-        TypeError, ValueError: if types, shapes or choices are not these, a target is not a class, the model is in
-            training mode, or a logit is not finite.
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> pixel_flipping_curve(mean, x, maps, one, index=one, step=3, baseline="zero")
+        tensor([[1.0000, 0.2500, 0.0000]])
     """
-    _check(x, attribution, target, step)
-    rank = ranks(attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
-    removed = torch.tensor(_pixels_removed(attribution[0].numel(), step), device=x.device)
-    curve = class_probabilities(model, x, replacement(x, baseline), rank, removed, target.to(x.device), chunk)
-    return _defined(curve, attribution)
+    check_inputs(x, attribution, target)
+    order = {"index": index, "seed": seed, "step": step, "ties": ties, "chunk": chunk}
+    return replacement_curve(model, x, replacement(x, baseline), attribution, target, **order)
 
 
 def fractions_removed(n_pixels: int, step: int) -> Tensor:
     """Share of the pixels removed at each point of a curve, float32 [S+1], from 0 to 1."""
-    return torch.tensor(_pixels_removed(n_pixels, step), dtype=torch.float32) / n_pixels
+    return counts(n_pixels, step).float() / n_pixels
 
 
 def area(curve: Tensor, fractions: Tensor) -> Tensor:
@@ -83,75 +69,40 @@ def normalised(curve: Tensor) -> Tensor:
     return torch.where(curve[:, :1] > 0, curve / curve[:, :1], torch.nan)
 
 
-@register(
-    "pixel-flipping",
-    better="lower",
-    range=(0.0, 1.0),
-    paper="Bach et al. 2015",
-    equation="contrastive paper §3.5 (PF), as tabulated: area under f(x̃)",
-)
-def pixel_flipping(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int = 32,
-    baseline: Baseline = "minimum",
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """Area under :func:`pixel_flipping_curve` over the fraction of pixels removed. Lower is better.
+@register("pixel-flipping", title="PF", better="lower", range=(0.0, 1.0), paper="Bach et al. 2015",
+          equation="contrastive paper §3.5 (PF), as tabulated: area under f(x̃)")  # fmt: skip
+@score_of(pixel_flipping_curve)
+def pixel_flipping(curve: Tensor, *, attribution: Tensor, step: int) -> Tensor:
+    """Area under :func:`pixel_flipping_curve` over the fraction of pixels removed (Bach et al. 2015). Lower is better.
 
     The contrastive paper prints the area under f(x) - f(x̃), for which higher would be better; its table, its arrows
-    and its code have the area under f(x̃), as here.
+    and its code have the area under f(x̃), as here. float32 [B] in [0, 1]; NaN where the curve is.
 
-    Arguments and errors are those of :func:`pixel_flipping_curve`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN where the curve is.
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> pixel_flipping(mean, x, maps, one, index=one, step=1, baseline="zero")
+        tensor([0.5000])
     """
-    curve = pixel_flipping_curve(
-        model, x, attribution, target, index=index, seed=seed, step=step, baseline=baseline, ties=ties, chunk=chunk
-    )
     return area(curve, fractions_removed(attribution[0].numel(), step))
 
 
-@register(
-    "pixel-flipping-normalised",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="this companion, after Bach et al. 2015",
-    equation="contrastive paper §3.5 (PF), each curve divided by f(x)",
-)
-def pixel_flipping_normalised(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int = 32,
-    baseline: Baseline = "minimum",
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
-    """As :func:`pixel_flipping`, with every curve divided by its first point. Lower is better.
+@register("pixel-flipping-normalised", title="PF, normalised", better="lower", range=(0.0, math.inf),
+          paper="this companion, after Bach et al. 2015",
+          equation="contrastive paper §3.5 (PF), each curve divided by f(x)")  # fmt: skip
+@score_of(pixel_flipping_curve)
+def pixel_flipping_normalised(curve: Tensor, *, attribution: Tensor, step: int) -> Tensor:
+    """As :func:`pixel_flipping` (Bach et al. 2015), with every curve divided by its first point. Lower is better.
 
     A network that is less sure of everything has lower curves and a smaller area whatever its maps say; here every
-    curve starts at 1.
+    curve starts at 1. float32 [B] of at least 0; NaN where the curve is, or where it starts at 0.
 
-    Arguments and errors are those of :func:`pixel_flipping_curve`.
-
-    Returns:
-        float32 [B] of at least 0; NaN where the curve is, or where the probability of the untouched image is 0.
+    Example:
+        >>> half = lambda x: torch.stack([x.mean((1, 2, 3)) / 2, 1 - x.mean((1, 2, 3)) / 2], 1).log()
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> pixel_flipping_normalised(half, x, maps, one, index=one, step=1, baseline="zero")
+        tensor([0.5000])
     """
-    curve = pixel_flipping_curve(
-        model, x, attribution, target, index=index, seed=seed, step=step, baseline=baseline, ties=ties, chunk=chunk
-    )
     return area(normalised(curve), fractions_removed(attribution[0].numel(), step))
 
 
@@ -165,64 +116,33 @@ def released_curve(
     unstable sort leaves them, which may differ between processors. Removed values become the lowest of the image. The
     untouched image is not on the curve.
 
-    Args:
-        model: as in :func:`pixel_flipping_curve`.
-        x: normalised images, float [B,C,H,W].
-        attribution: maps, float [B,H,W].
-        target: class that is followed, int64 [B].
-        step: colour values removed at a time.
-        chunk: perturbed images in one forward pass; None suits the device.
-
     Returns:
         Softmax probabilities, float32 [B,S], from the first step to the fully removed image; NaN as in
         :func:`pixel_flipping_curve`.
-
-    Raises:
-        TypeError, ValueError: as :func:`pixel_flipping_curve`.
     """
-    _check(x, attribution, target, step)
+    check_inputs(x, attribution, target)
     maps = attribution.detach().cpu()
     values = (maps if maps.dtype == torch.float64 else maps.float())[:, None].expand(x.shape).flatten(1)
     order = torch.from_numpy(np.argsort(-values.numpy(), axis=1)).to(x.device)
     rank = inverse(order).reshape(x.shape)
-    removed = torch.tensor(_pixels_removed(values.shape[1], step)[1:], device=x.device)
+    removed = counts(values.shape[1], step)[1:].to(x.device)
     curve = class_probabilities(model, x, replacement(x, "minimum"), rank, removed, target.to(x.device), chunk)
-    return _defined(curve, attribution)
+    return defined(curve, is_defined(attribution).to(curve.device)[:, None])
 
 
-@register(
-    "pixel-flipping-released",
-    better="lower",
-    range=(0.0, 1.0),
-    paper="Bach et al. 2015",
-    equation="contrastive paper §3.5 (PF), as released: colour values, without the untouched image",
-)
-def pixel_flipping_released(
-    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, step: int = 32, chunk: int | None = None
-) -> Tensor:
-    """Area under :func:`released_curve` by trapezoids, its S points spread evenly over [0, 1]. Lower is better.
+@register("pixel-flipping-released", title="PF, released", better="lower", range=(0.0, 1.0), paper="Bach et al. 2015",
+          equation="contrastive paper §3.5 (PF), as released: colour values, without the untouched image")  # fmt: skip
+@score_of(released_curve)
+def pixel_flipping_released(curve: Tensor) -> Tensor:
+    """Area under :func:`released_curve` (after Bach et al. 2015), its S points spread evenly over [0, 1].
 
-    quantus gives the same area at a spacing of 1, which is S - 1 times larger.
+    Lower is better. quantus gives the same area at a spacing of 1, which is S - 1 times larger. float32 [B] in [0, 1];
+    NaN where the curve is, or if it has only one point.
 
-    Arguments and errors are those of :func:`released_curve`.
-
-    Returns:
-        float32 [B] in [0, 1]; NaN where the curve is, or if it has only one point.
+    Example:
+        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
+        >>> x = torch.tensor([[[[1.0, 0.5]]]])
+        >>> pixel_flipping_released(mean, x, torch.tensor([[[2.0, 1.0]]]), torch.tensor([0]), step=1)
+        tensor([0.5000])
     """
-    curve = released_curve(model, x, attribution, target, step=step, chunk=chunk).double()
-    return (torch.trapezoid(curve, dim=1) / (curve.shape[1] - 1)).float()
-
-
-def _pixels_removed(n: int, step: int) -> list[int]:
-    return [*range(0, n, step), n]
-
-
-def _defined(curve: Tensor, attribution: Tensor) -> Tensor:
-    undefined = is_empty(attribution) | ~is_finite(attribution)
-    return curve.masked_fill(undefined.to(curve.device)[:, None], torch.nan)
-
-
-def _check(x: Tensor, attribution: Tensor, target: Tensor, step: int) -> None:
-    check_inputs(x, attribution, target)
-    if type(step) is not int or step < 1:
-        raise ValueError(f"Expected step as a whole number of at least 1. Got {step!r}.")
+    return (torch.trapezoid(curve.double(), dim=1) / (curve.shape[1] - 1)).float()

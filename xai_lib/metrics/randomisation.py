@@ -16,9 +16,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
-from xai_lib.metrics.registry import register
-from xai_lib.metrics.similarity import ssim
+from xai_lib.checks import check_choice
+from xai_lib.metrics import correlation as correlations
+from xai_lib.metrics.maps import check_pair, defined, is_finite
+from xai_lib.metrics.registry import register, score_of
+from xai_lib.metrics.similarity import continuity
 from xai_lib.models import Classifier
 
 MakeMaps = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (model, x, target, index) -> maps [B,H,W]
@@ -70,8 +72,7 @@ def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Itera
         TypeError: if a module with parameters has no ``reset_parameters``.
         ValueError: if `order` is another word, or as :func:`blocks`.
     """
-    if order not in ("cascading", "independent"):
-        raise ValueError(f"Expected order as 'cascading' or 'independent'. Got {order!r}.")
+    check_choice("order", order, ("cascading", "independent"))
     current, names = model, blocks(model)
     for name in names:
         changed = copy.deepcopy(current)
@@ -100,10 +101,7 @@ def parameter_randomisation(
 
     Args:
         make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W], as the caller scales them; in [0,1] for SSIM.
-        model: the network, in evaluation mode.
-        x: normalised images, float [B,C,H,W].
-        target: class that is explained, int64 [B].
-        index: image indices, int64 [B].
+        model, x, target, index: as in :mod:`xai_lib.metrics`.
         seed: of the new weights.
         order: see :func:`randomised`.
         similarity: "spearman" is the rank correlation over pixels, equal values taking their mean rank; "ssim" is
@@ -117,8 +115,7 @@ def parameter_randomisation(
         TypeError, ValueError: as :func:`randomised`, if `similarity` is another word, the network is in training mode,
             or what `make_maps` returns are not maps of one shape.
     """
-    if similarity not in _SIMILARITIES:
-        raise ValueError(f"Expected similarity as {' or '.join(map(repr, _SIMILARITIES))}. Got {similarity!r}.")
+    check_choice("similarity", similarity, tuple(_SIMILARITIES))
     names = blocks(model)
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
@@ -130,68 +127,41 @@ def parameter_randomisation(
     return names, torch.stack(columns, dim=1)
 
 
-@register(
-    "parameter-randomisation",
-    better="lower",
-    range=(-1.0, 1.0),
-    paper="Adebayo et al. 2018; Hedström et al. 2024",
-    equation="saliency paper §4.5, in words: from the output down, parts stay randomised",
-)
-def cascading(
-    make_maps: MakeMaps,
-    model: nn.Module,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    similarity: Similarity = "spearman",
-) -> Tensor:
-    """Mean over the parts of :func:`parameter_randomisation` in cascading order. Lower is better.
+@register("parameter-randomisation", title="MPRT", better="lower", range=(-1.0, 1.0),
+          paper="Adebayo et al. 2018; Hedström et al. 2024",
+          equation="saliency paper §4.5, in words: from the output down, parts stay randomised")  # fmt: skip
+@score_of(parameter_randomisation, order="cascading")
+def cascading(found: tuple[tuple[str, ...], Tensor]) -> Tensor:
+    """Mean over the parts of :func:`parameter_randomisation` in cascading order (Adebayo et al. 2018).
 
-    Arguments and errors are those of :func:`parameter_randomisation`.
+    Lower is better. float32 [B] in [-1, 1], the mean over the parts with a defined similarity (a random network's map
+    is often empty after a ReLU); NaN where no part has one, so wherever the map of the network as it is has none.
 
-    Returns:
-        float32 [B] in [-1, 1], the mean over the parts with a defined similarity (a random network's map is often
-        empty after a ReLU); NaN where no part has one, so wherever the map of the network as it is has none.
+    Example:
+        >>> network, x, first = nn.Linear(2, 2).eval(), torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([0])
+        >>> cascading(lambda network, x, target, index: x[:, 0], network, x, first, index=first)  # ignores the network
+        tensor([1.])
     """
-    return _mean(make_maps, model, x, target, index=index, seed=seed, order="cascading", similarity=similarity)
+    return found[1].nanmean(1)
 
 
-@register(
-    "parameter-randomisation-independent",
-    better="lower",
-    range=(-1.0, 1.0),
-    paper="Adebayo et al. 2018; Hedström et al. 2024",
-    equation="saliency paper §4.5, in words: one part randomised at a time",
-)
-def independent(
-    make_maps: MakeMaps,
-    model: nn.Module,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    similarity: Similarity = "spearman",
-) -> Tensor:
-    """Mean over the parts of :func:`parameter_randomisation` in independent order. Lower is better.
+@register("parameter-randomisation-independent", title="MPRT, independent", better="lower", range=(-1.0, 1.0),
+          paper="Adebayo et al. 2018; Hedström et al. 2024",
+          equation="saliency paper §4.5, in words: one part randomised at a time")  # fmt: skip
+@score_of(parameter_randomisation, order="independent")
+def independent(found: tuple[tuple[str, ...], Tensor]) -> Tensor:
+    """As :func:`cascading` (Adebayo et al. 2018), one part randomised at a time. Lower is better.
 
-    Arguments and errors are those of :func:`parameter_randomisation`.
-
-    Returns:
-        float32 [B] in [-1, 1], the mean over the parts with a defined similarity (a random network's map is often
-        empty after a ReLU); NaN where no part has one, so wherever the map of the network as it is has none.
+    Example:
+        >>> network, x, first = nn.Linear(2, 2).eval(), torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([0])
+        >>> independent(lambda network, x, target, index: x[:, 0], network, x, first, index=first)
+        tensor([1.])
     """
-    return _mean(make_maps, model, x, target, index=index, seed=seed, order="independent", similarity=similarity)
+    return found[1].nanmean(1)
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
     """Rank correlation of two maps of an image over its pixels, equal values taking their mean rank.
-
-    Args:
-        a: maps, float [B,H,W].
-        b: maps of the same shape.
 
     Returns:
         float32 [B] in [-1, 1]; NaN if one of the maps is constant or not finite.
@@ -199,34 +169,12 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
     Raises:
         TypeError, ValueError: if the maps are not float [B,H,W] of one shape.
     """
-    check_maps(a, "a")
-    check_maps(b, "b")
-    if a.shape != b.shape:
-        raise ValueError(f"Expected maps of one shape. Got {list(a.shape)} and {list(b.shape)}.")
-    ranks = [_centred_ranks(maps.detach().flatten(1)) for maps in (a, b)]
-    product = (ranks[0] * ranks[1]).sum(1)
-    sizes = [(rank * rank).sum(1) for rank in ranks]
-    return defined(product / (sizes[0] * sizes[1]).sqrt(), is_finite(a) & is_finite(b))
+    check_pair(a, b)
+    correlation = correlations.spearman(a.detach().flatten(1), b.detach().flatten(1))
+    return defined(correlation, is_finite(a) & is_finite(b))
 
 
-def _centred_ranks(values: Tensor) -> Tensor:
-    """Twice the mean rank of each value in its row, less its mean: float64 [B,N], all 0 for a constant row."""
-    ascending = values.sort(dim=1).values
-    below = torch.searchsorted(ascending, values)
-    up_to = torch.searchsorted(ascending, values, right=True)
-    return (below + up_to - values.shape[1]).double()
-
-
-def _ssim(a: Tensor, b: Tensor) -> Tensor:
-    return defined(ssim(a, b), ~is_empty(a) & ~is_empty(b))
-
-
-_SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"spearman": spearman, "ssim": _ssim}
-
-
-def _mean(make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, **settings: object) -> Tensor:
-    _, similarities = parameter_randomisation(make_maps, model, x, target, **settings)
-    return similarities.nanmean(1)
+_SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"spearman": spearman, "ssim": continuity}
 
 
 def _reset(part: nn.Module, name: str, seed: int, *, alone: bool) -> None:

@@ -1,55 +1,52 @@
 """The metrics by name, and what a reader of a score has to know about each."""
 
-import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
+
+from xai_lib.registry import Entry, Registry, is_half_random
 
 Score = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One registered metric.
+class Metric(Entry):
+    """One registered metric: ``function`` gives float32 [B], see :mod:`xai_lib.metrics`.
 
     Attributes:
-        name: its name in the registry, kebab-case.
-        function: gives float32 [B], see :mod:`xai_lib.metrics`.
         better: whether a "higher" or a "lower" score is better.
         range: lowest and highest possible score; infinite where there is no bound.
-        paper: who defined it.
         equation: where this definition is printed: paper and section or equation.
     """
 
-    name: str
-    function: Score
     better: Literal["higher", "lower"]
     range: tuple[float, float]
-    paper: str
     equation: str
 
     @property
-    def needs(self) -> tuple[str, ...]:
-        """The arguments without a default, by name: ``("attribution", "mask")``."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return tuple(parameter.name for parameter in parameters if parameter.default is parameter.empty)
-
-    @property
-    def random(self) -> bool:
-        """Whether it draws random numbers: it then needs ``seed`` and ``index`` (image indices, int64 [B])."""
-        return "seed" in inspect.signature(self.function).parameters
+    def arrow(self) -> str:
+        """Points to where better scores lie, ↑ or ↓."""
+        return {"higher": "↑", "lower": "↓"}[self.better]
 
 
-_METRICS: dict[str, Metric] = {}
+METRICS: Registry[Metric] = Registry("metric")
+about, get, names = METRICS.about, METRICS.get, METRICS.names
 
 
 def register(
-    name: str, *, better: Literal["higher", "lower"], range: tuple[float, float], paper: str, equation: str
+    name: str,
+    *,
+    better: Literal["higher", "lower"],
+    range: tuple[float, float],
+    paper: str,
+    equation: str,
+    title: str | None = None,
 ) -> Callable[[Score], Score]:
-    """Decorator that enters a metric under `name` and returns it unchanged.
+    """Decorator that enters a metric under `name` and returns it unchanged; `title` is the name if it is None.
 
     Raises:
         ValueError: if the name is taken, `better` is another word, or the range is not (low, high) with low < high.
@@ -61,38 +58,51 @@ def register(
         raise ValueError(f"Expected range as (low, high) with low < high for {name!r}. Got {range}.")
 
     def enter(function: Score) -> Score:
-        if name in _METRICS:
-            raise ValueError(f"Expected a new metric name. Got {name!r}, which is taken: {', '.join(names())}.")
-        parameters = inspect.signature(function).parameters
-        if ("seed" in parameters) != ("index" in parameters):
+        if is_half_random(function):
             raise TypeError(
                 "Expected a metric with both seed and index if it is random. "
-                f"Got {name!r} with ({', '.join(parameters)})."
+                f"Got {name!r} with ({', '.join(inspect.signature(function).parameters)})."
             )
-        _METRICS[name] = Metric(name, function, better, range, paper, equation)
+        METRICS.enter(Metric(name, function, paper, title or name, better, range, equation))
         return function
 
     return enter
 
 
-def about(name: str) -> Metric:
-    """What is known about a metric.
+def score_of(measure: Callable[..., Any], **fixed: object) -> Callable[[Score], Score]:
+    """Decorator: from a function of what `measure` finds to a metric with the arguments of `measure`.
 
-    Raises:
-        ValueError: if no metric has that name; the message lists those that exist, nearest first.
+    The decorated function takes what `measure` returned, and by name those of its arguments that it needs too. Other
+    keywords of its own become keywords of the metric.
+
+    Args:
+        measure: any function whose arguments can be given by name.
+        **fixed: arguments of `measure` that are set and that the metric does not take.
+
+    Example:
+        >>> def curve(x, *, step=2):
+        ...     return x[::step]
+        >>> @score_of(curve)
+        ... def highest(found, *, step, least=0):
+        ...     return max([least, *found]), step
+        >>> highest([1, 9, 3]), highest([1, 9, 3], step=1, least=10)
+        ((3, 2), (10, 1))
     """
-    if name not in _METRICS:
-        near = difflib.get_close_matches(name, names(), n=3)
-        listed = near + [other for other in names() if other not in near]
-        raise ValueError(f"Expected the name of a metric: {', '.join(listed)}. Got {name!r}.")
-    return _METRICS[name]
+    taken = {name: p for name, p in inspect.signature(measure).parameters.items() if name not in fixed}
 
+    def decorate(score: Score) -> Score:
+        own = list(inspect.signature(score).parameters.values())[1:]
+        further = [parameter for parameter in own if parameter.name not in taken]
+        signature = inspect.Signature([*taken.values(), *further], return_annotation=Tensor)
 
-def get(name: str) -> Score:
-    """The metric's function; raises as :func:`about` does."""
-    return about(name).function
+        @functools.wraps(score)
+        def scored(*args: Any, **kwargs: Any) -> Tensor:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            found = measure(**{name: given.arguments[name] for name in taken}, **fixed)
+            return score(found, **{parameter.name: given.arguments[parameter.name] for parameter in own})
 
+        scored.__signature__ = signature
+        return scored
 
-def names() -> tuple[str, ...]:
-    """The names of all metrics, sorted."""
-    return tuple(sorted(_METRICS))
+    return decorate

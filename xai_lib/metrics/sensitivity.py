@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
-from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
-from xai_lib.metrics.registry import register
+from xai_lib.checks import check_choice, check_counts, check_images
+from xai_lib.forward import images_at_once
+from xai_lib.metrics.maps import check_maps, defined, is_defined, is_finite
+from xai_lib.metrics.perturbation import check_targets
+from xai_lib.metrics.registry import register, score_of
 from xai_lib.metrics.robustness import Explain
 
 Variant = Literal["paper", "released"]
-
-_PIXELS_AT_ONCE = 1 << 16  # of noisy images in one call of the explainer: 64 at 32 pixels
-_PIXELS_AT_ONCE_GPU = 1 << 21
 
 
 def sensitivities(
@@ -47,17 +47,13 @@ def sensitivities(
     differs. Draws share calls of the explainer.
 
     Args:
-        explain: ``(x, target, index)`` -> maps, float [B,H,W], scaled as the caller scales them.
-        x: normalised images, float [B,C,H,W].
-        target: class that is explained, int64 [B].
-        index: image indices, int64 [B]; with `seed` they decide the noise.
-        seed: of the noise.
         draws: noisy versions of each image; the first ones stay the same if more are drawn.
         radius: largest change of a value, in units of the normalised image.
         variant: "paper" is the norm itself, as printed, in units of the map and growing with the number of pixels;
             "released" divides it by ‖S(x)‖, as quantus 0.6 does (earlier releases divide by ‖x‖).
         reference: maps S(x) of the untouched images that are at hand, float [B,H,W]; None computes them.
         chunk: noisy images in one call of the explainer; None suits the device and bounds the memory.
+        explain, x, target, index, seed: as in :mod:`xai_lib.metrics`; `index` and `seed` decide the noise.
 
     Returns:
         float32 [B,draws] of at least 0; NaN where the map of the untouched image is empty or not finite, or where the
@@ -67,14 +63,20 @@ def sensitivities(
         TypeError: if `x` or a map is not a float tensor.
         ValueError: if shapes or choices are not these, or maps of noisy images differ in shape from those of x.
     """
-    _check(x, target, index, draws, radius, variant, chunk)
+    check_images(x)
+    check_targets(target, x)
+    check_targets(index, x, "index")
+    check_counts(draws=draws)
+    if not 0 <= radius < math.inf:
+        raise ValueError(f"Expected radius of at least 0. Got {radius!r}.")
+    check_choice("variant", variant, ("paper", "released"))
+    chunk = images_at_once(x, chunk, gpu=1 << 21, least=1)
     index, target = index.to(x.device), target.to(x.device)
     maps = explain(x, target, index) if reference is None else reference.to(x.device)
     check_maps(maps, "maps")
     if len(maps) != len(x):
         raise ValueError(f"Expected one map per image, {len(x)} in all. Got {len(maps)}.")
     maps = maps.detach()
-    chunk = chunk or max(1, (_PIXELS_AT_ONCE_GPU if x.is_cuda else _PIXELS_AT_ONCE) // x[0, 0].numel())
     moved = torch.empty(draws * len(x), dtype=torch.float64, device=x.device)
     for rows in torch.arange(len(moved), device=x.device).split(chunk):
         image = rows % len(x)
@@ -83,123 +85,41 @@ def sensitivities(
     moved = moved.reshape(draws, len(x)).T
     if variant == "released":
         moved = moved / _norms(maps)[:, None]
-    return defined(moved, (is_finite(maps) & ~is_empty(maps))[:, None])
+    return defined(moved, is_defined(maps)[:, None])
 
 
-def max_and_average_sensitivity(
-    explain: Explain,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    draws: int = 10,
-    radius: float = 0.2,
-    variant: Variant = "paper",
-    reference: Tensor | None = None,
-    chunk: int | None = None,
-) -> tuple[Tensor, Tensor]:
-    """:func:`max_sensitivity` and :func:`average_sensitivity` from one set of draws, float32 [B] each.
+@register("max-sensitivity", title="MS", better="lower", range=(0.0, math.inf), paper="Yeh et al. 2019",
+          equation="saliency paper §4.2 (MS)")  # fmt: skip
+@score_of(sensitivities)
+def max_sensitivity(moved: Tensor) -> Tensor:
+    """The largest of an image's :func:`sensitivities` (Yeh et al. 2019). Lower is better.
 
-    Arguments and errors are those of :func:`sensitivities`.
+    A lower bound of the maximum over the cube: it grows with the number of draws. float32 [B] of at least 0; NaN where
+    one of the sensitivities is.
+
+    Example:
+        >>> x, first = torch.ones(1, 3, 4, 4), torch.tensor([0])
+        >>> max_sensitivity(lambda x, target, index: 1 + 0 * x[:, 0], x, first, index=first)
+        tensor([0.])
     """
-    moved = sensitivities(
-        explain,
-        x,
-        target,
-        index=index,
-        seed=seed,
-        draws=draws,
-        radius=radius,
-        variant=variant,
-        reference=reference,
-        chunk=chunk,
-    )
-    return moved.amax(1), moved.mean(1)
+    return moved.amax(1)
 
 
-@register(
-    "max-sensitivity",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="Yeh et al. 2019",
-    equation="saliency paper §4.2 (MS)",
-)
-def max_sensitivity(
-    explain: Explain,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    draws: int = 10,
-    radius: float = 0.2,
-    variant: Variant = "paper",
-    reference: Tensor | None = None,
-    chunk: int | None = None,
-) -> Tensor:
-    """The largest of an image's :func:`sensitivities`: a lower bound of the maximum over the cube. Lower is better.
+@register("average-sensitivity", title="AS", better="lower", range=(0.0, math.inf), paper="Bhatt et al. 2020",
+          equation="saliency paper §4.2 (AS), with uniform noise in a cube for the sphere")  # fmt: skip
+@score_of(sensitivities)
+def average_sensitivity(moved: Tensor) -> Tensor:
+    """The mean of an image's :func:`sensitivities` (Bhatt et al. 2020). Lower is better.
 
-    It grows with the number of draws. Arguments and errors are those of :func:`sensitivities`.
+    float32 [B] of at least 0; NaN where one of the sensitivities is.
 
-    Returns:
-        float32 [B] of at least 0; NaN where one of the sensitivities is.
+    Example:
+        >>> x, first = torch.ones(1, 3, 4, 4), torch.tensor([0])
+        >>> score = average_sensitivity(lambda x, target, index: x[:, 0], x, first, index=first, radius=0.5)
+        >>> 0 < score.item() < 0.5 * 16**0.5
+        True
     """
-    both = max_and_average_sensitivity(
-        explain,
-        x,
-        target,
-        index=index,
-        seed=seed,
-        draws=draws,
-        radius=radius,
-        variant=variant,
-        reference=reference,
-        chunk=chunk,
-    )
-    return both[0]
-
-
-@register(
-    "average-sensitivity",
-    better="lower",
-    range=(0.0, math.inf),
-    paper="Bhatt et al. 2020",
-    equation="saliency paper §4.2 (AS), with uniform noise in a cube for the sphere",
-)
-def average_sensitivity(
-    explain: Explain,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    draws: int = 10,
-    radius: float = 0.2,
-    variant: Variant = "paper",
-    reference: Tensor | None = None,
-    chunk: int | None = None,
-) -> Tensor:
-    """The mean of an image's :func:`sensitivities`. Lower is better.
-
-    Arguments and errors are those of :func:`sensitivities`.
-
-    Returns:
-        float32 [B] of at least 0; NaN where one of the sensitivities is.
-    """
-    both = max_and_average_sensitivity(
-        explain,
-        x,
-        target,
-        index=index,
-        seed=seed,
-        draws=draws,
-        radius=radius,
-        variant=variant,
-        reference=reference,
-        chunk=chunk,
-    )
-    return both[1]
+    return moved.mean(1)
 
 
 def _noise(x: Tensor, index: Tensor, rows: Tensor, seed: int) -> Tensor:
@@ -226,27 +146,3 @@ def _distances(maps: Tensor, others: Tensor) -> Tensor:
 
 def _norms(maps: Tensor) -> Tensor:
     return torch.linalg.vector_norm(maps.double().flatten(1), dim=1)
-
-
-def _check(
-    x: Tensor, target: Tensor, index: Tensor, draws: int, radius: float, variant: Variant, chunk: int | None
-) -> None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise TypeError(
-            f"Expected x as normalised images, a float tensor [B,C,H,W]. Got {getattr(x, 'dtype', type(x))}."
-        )
-    if x.ndim != 4:
-        raise ValueError(f"Expected x as images [B,C,H,W]. Got shape {list(x.shape)}.")
-    for what, values in (("class", target), ("index", index)):
-        if values.dtype != torch.int64 or values.shape != (len(x),):
-            raise ValueError(
-                f"Expected one {what} per image, int64 [{len(x)}]. Got {values.dtype} with shape {list(values.shape)}."
-            )
-    if type(draws) is not int or draws < 1:
-        raise ValueError(f"Expected draws as a whole number of at least 1. Got {draws!r}.")
-    if not 0 <= radius < math.inf:
-        raise ValueError(f"Expected radius of at least 0. Got {radius!r}.")
-    if variant not in ("paper", "released"):
-        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")

@@ -3,63 +3,59 @@
 Both are here for maps that are at hand; ``robustness`` has them for an explainer.
 """
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from xai_lib import randomness
-from xai_lib.metrics.maps import check_maps, defined, is_empty, is_finite
+from xai_lib.checks import check_choice, check_index
+from xai_lib.forward import images_at_once
+from xai_lib.metrics.maps import check_pair, defined, is_defined, is_finite
 
+_WINDOW = 7
+_C1, _C2 = 0.01**2, 0.03**2  # for values in [0,1]
 _PIXELS_AT_ONCE = 1 << 15  # keeps the intermediate results of SSIM in a processor's cache
-_PIXELS_AT_ONCE_GPU = 1 << 24
 
 
-def ssim(a: Tensor, b: Tensor, *, window: int = 7, data_range: float = 1.0) -> Tensor:
-    """Structural similarity (Wang et al. 2004) with a uniform window and sample covariance.
+def ssim(a: Tensor, b: Tensor) -> Tensor:
+    """Structural similarity of maps in [0,1] (Wang et al. 2004, Eq. 13): uniform window of 7 pixels, sample covariance.
 
-    Equal to ``skimage.metrics.structural_similarity(a, b, data_range=data_range)``: the mean over all windows that lie
-    wholly in the map. Computed in float64, because variances are differences of nearly equal numbers.
+    Equal to ``skimage.metrics.structural_similarity(a, b, data_range=1)``: the mean over all windows that lie wholly in
+    the map. Computed in float64, because variances are differences of nearly equal numbers.
 
     Args:
-        a: maps, float [B,H,W].
+        a: maps, float [B,H,W], of at least 7 pixels a side.
         b: maps of the same shape.
-        window: side of the square window in pixels, odd.
-        data_range: highest minus lowest possible value of a map.
 
     Returns:
         float32 [B] in [-1, 1], 1 if the maps are the same; NaN if one has a value that is not finite.
 
     Raises:
-        TypeError, ValueError: if the maps are not float [B,H,W] of one shape that holds the window, the window is not
-            an odd whole number of at least 3, or `data_range` is not positive.
+        TypeError, ValueError: if the maps are not float [B,H,W] of one shape that holds the window.
+
+    Example:
+        >>> ssim(torch.full((1, 9, 9), 0.4), torch.full((1, 9, 9), 0.8))  # 2 · 0.4 · 0.8 / (0.4² + 0.8²)
+        tensor([0.8000])
     """
-    if type(window) is not int or window < 3 or window % 2 == 0:
-        raise ValueError(f"Expected window as an odd whole number of at least 3. Got {window!r}.")
-    n = window**2
-    return _ssim(a, b, [1 / window] * window, covariance_scale=n / (n - 1), data_range=data_range)
+    check_pair(a, b)
+    if min(a.shape[1:]) < _WINDOW:
+        raise ValueError(f"Expected maps at least as large as the window, {_WINDOW} pixels. Got {list(a.shape[1:])}.")
+    images = images_at_once(a, cpu=_PIXELS_AT_ONCE, gpu=1 << 24, least=1)
+    similarity = a.new_empty(len(a), dtype=torch.float64)
+    with torch.no_grad():
+        for start in range(0, len(a), images):
+            part = slice(start, start + images)
+            similarity[part] = _mean_ssim(a[part].double(), b[part].double())
+    return defined(similarity, is_finite(a) & is_finite(b))
 
 
-def ssim_gaussian(a: Tensor, b: Tensor, *, sigma: float = 1.5, data_range: float = 1.0) -> Tensor:
-    """Structural similarity as Wang et al. 2004 define it: Gaussian window, population covariance.
-
-    Equal to scikit-image's with ``gaussian_weights=True, use_sample_covariance=False``: the window ends at 3.5 σ
-    (11 pixels for σ = 1.5). Arguments, result and errors as :func:`ssim`; `sigma` is in pixels and positive.
-    """
-    if not sigma > 0:
-        raise ValueError(f"Expected sigma as a positive number of pixels. Got {sigma!r}.")
-    radius = int(3.5 * sigma + 0.5)
-    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
-    return _ssim(a, b, [weight / sum(weights) for weight in weights], covariance_scale=1.0, data_range=data_range)
-
-
-def continuity(maps: Tensor, maps_of_noisy: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
+def continuity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
     """SSIM of the maps of images with those of :func:`noisy` images (contrastive paper §3.5). Higher is better.
 
     Args:
         maps: full-size maps scaled to [0,1], float [B,H,W].
-        maps_of_noisy: of the same class, for the images with noise.
+        others: of the same class, for the images with noise.
         empty: "nan" leaves an image undefined if one of its maps is empty (all zero); "keep" gives the SSIM all the
             same: 1 for two empty maps, about 0.001 for an empty map and another one.
 
@@ -69,35 +65,26 @@ def continuity(maps: Tensor, maps_of_noisy: Tensor, *, empty: Literal["nan", "ke
     Raises:
         TypeError, ValueError: as :func:`ssim`, or if `empty` is another word.
     """
-    return _with_rule_for_empty(maps, maps_of_noisy, empty)
+    check_choice("empty", empty, ("nan", "keep"))
+    similarity = ssim(maps, others)
+    return similarity if empty == "keep" else defined(similarity, is_defined(maps) & is_defined(others))
 
 
-def contrastivity(maps: Tensor, maps_of_other: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
-    """SSIM of the maps of the predicted class with those of :func:`other_class` (§3.5). Lower is better.
+def contrastivity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
+    """As :func:`continuity`, of the predicted class's maps with those of :func:`other_class`. Lower is better.
 
     Maps of another class are often empty after a ReLU, and about 0.001 similar to any map: with ``empty="keep"``, as
     in the authors' code, an explainer that finds nothing looks perfectly contrastive. Report both, and how many of
-    them were empty: ``(is_empty(maps) | is_empty(maps_of_other)).sum()``.
-
-    Args:
-        maps: full-size maps scaled to [0,1], float [B,H,W].
-        maps_of_other: of the other class, for the same images.
-        empty: as in :func:`continuity`.
-
-    Returns:
-        float32 [B] in [-1, 1].
-
-    Raises:
-        TypeError, ValueError: as :func:`ssim`, or if `empty` is another word.
+    them were empty: ``(is_empty(maps) | is_empty(others)).sum()``.
     """
-    return _with_rule_for_empty(maps, maps_of_other, empty)
+    return continuity(maps, others, empty=empty)
 
 
 def noisy(x: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02, clamp: bool = False) -> Tensor:
     """Normalised images with Gaussian noise, for continuity (contrastive paper §3.5, §4.3).
 
     Args:
-        x: normalised images, float [B,C,H,W].
+        x: normalised images, float [B,c,H,W].
         index: image indices, int64 [B]; with `seed` they decide the noise.
         seed: the run's seed.
         sigma: standard deviation of the noise, in units of the normalised image.
@@ -105,15 +92,14 @@ def noisy(x: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02, clamp
             far more than the noise.
 
     Returns:
-        float [B,C,H,W], of x's type and device.
+        float [B,c,H,W], of x's type and device.
 
     Raises:
         ValueError: if there is not one index per image, or `sigma` is negative.
     """
     if sigma < 0:
         raise ValueError(f"Expected sigma of at least 0. Got {sigma!r}.")
-    if len(index) != len(x):
-        raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
+    check_index(index, x)
     noise = randomness.normal(seed, index.to(x.device), "continuity/noise", tuple(x.shape[1:]))
     perturbed = x + sigma * noise.to(x.dtype)
     return perturbed.clamp(0, 1) if clamp else perturbed
@@ -136,61 +122,31 @@ def other_class(target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0)
     """
     if n_classes < 2:
         raise ValueError(f"Expected at least two classes, to draw another one. Got n_classes={n_classes}.")
-    if len(index) != len(target):
-        raise ValueError(f"Expected one index per image, {len(target)} in all. Got {len(index)}.")
+    check_index(index, target)
     if ((target < 0) | (target >= n_classes)).any():
         raise ValueError(f"Expected targets in 0 to {n_classes - 1}. Got {target.min()} to {target.max()}.")
     further = randomness.integers(seed, index.to(target.device), "contrastivity/class", n_classes - 1)
     return (target + 1 + further) % n_classes
 
 
-def _with_rule_for_empty(a: Tensor, b: Tensor, empty: str) -> Tensor:
-    if empty not in ("nan", "keep"):
-        raise ValueError(f"Expected empty as 'nan' or 'keep'. Got {empty!r}.")
-    similarity = ssim(a, b)
-    return similarity if empty == "keep" else defined(similarity, ~(is_empty(a) | is_empty(b)))
-
-
-def _ssim(a: Tensor, b: Tensor, weights: list[float], *, covariance_scale: float, data_range: float) -> Tensor:
-    """SSIM for a separable window with these weights along each side, a few images at a time."""
-    check_maps(a, "a")
-    check_maps(b, "b")
-    if a.shape != b.shape:
-        raise ValueError(f"Expected two batches of maps of one shape. Got {list(a.shape)} and {list(b.shape)}.")
-    if min(a.shape[1:]) < len(weights):
-        raise ValueError(
-            f"Expected maps at least as large as the window, {len(weights)} pixels. Got {list(a.shape[1:])}."
-        )
-    if not data_range > 0:
-        raise ValueError(f"Expected a positive data_range. Got {data_range!r}.")
-    pixels_at_once = _PIXELS_AT_ONCE if a.device.type == "cpu" else _PIXELS_AT_ONCE_GPU
-    images = max(1, pixels_at_once // (a.shape[1] * a.shape[2]))
-    similarity = a.new_empty(len(a), dtype=torch.float64)
-    with torch.no_grad():
-        for start in range(0, len(a), images):
-            part = slice(start, start + images)
-            similarity[part] = _mean_ssim(a[part].double(), b[part].double(), weights, covariance_scale, data_range)
-    return defined(similarity, is_finite(a) & is_finite(b))
-
-
-def _mean_ssim(a: Tensor, b: Tensor, weights: list[float], covariance_scale: float, data_range: float) -> Tensor:
-    """Wang et al. 2004, Eq. 13 with c1 = (0.01 L)² and c2 = (0.03 L)², averaged over all windows in the map."""
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    moments = _window_means(torch.stack([a, b, a * a + b * b, a * b]), weights)  # [4,B,h,w]
-    mean_a, mean_b, squares, product = moments
+def _mean_ssim(a: Tensor, b: Tensor) -> Tensor:
+    """The mean over all windows of maps float64 [B,H,W]."""
+    mean_a, mean_b, squares, product = _window_means(torch.stack([a, b, a * a + b * b, a * b]))  # each [B,h,w]
     means_squared, means_product = mean_a**2 + mean_b**2, mean_a * mean_b
-    variances = covariance_scale * (squares - means_squared)
-    covariance = covariance_scale * (product - means_product)
-    similarity = (2 * means_product + c1) * (2 * covariance + c2) / ((means_squared + c1) * (variances + c2))
+    to_sample = _WINDOW**2 / (_WINDOW**2 - 1)
+    variances = to_sample * (squares - means_squared)
+    covariance = to_sample * (product - means_product)
+    similarity = (2 * means_product + _C1) * (2 * covariance + _C2) / ((means_squared + _C1) * (variances + _C2))
     return similarity.mean(dim=(1, 2))
 
 
-def _window_means(maps: Tensor, weights: list[float]) -> Tensor:
-    """Weighted means over every window that lies wholly in the map: [...,H,W] -> [...,H-k+1,W-k+1]."""
+def _window_means(maps: Tensor) -> Tensor:
+    """Means over every window that lies wholly in the map: [...,H,W] -> [...,H-6,W-6]."""
+    weight = 1 / _WINDOW
     for side in (-1, -2):
-        length = maps.shape[side] - len(weights) + 1
-        total = maps.narrow(side, 0, length) * weights[0]
-        for offset, weight in enumerate(weights[1:], start=1):
+        length = maps.shape[side] - _WINDOW + 1
+        total = maps.narrow(side, 0, length) * weight
+        for offset in range(1, _WINDOW):
             total.add_(maps.narrow(side, offset, length), alpha=weight)
         maps = total
     return maps

@@ -1,30 +1,31 @@
 """Names and colours that readers see, for the names by which the library knows losses, methods and metrics."""
 
+from collections.abc import Callable, Iterator, Mapping
+
+from xai_lib.explainers.registry import EXPLAINERS
+from xai_lib.metrics.registry import METRICS
+from xai_lib.registry import Entry, Registry
+
+
+class Shown(Mapping[str, str]):
+    """Name in a registry -> what a reader sees, also for what is registered later; in the order of registration."""
+
+    def __init__(self, registry: Registry, shown: Callable[[Entry], str]) -> None:
+        self._registry = registry
+        self._shown = shown
+
+    def __getitem__(self, name: str) -> str:
+        return self._shown(self._registry.entries[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registry.entries)
+
+    def __len__(self) -> int:
+        return len(self._registry.entries)
+
+
 LOSS_NAMES = {"ce": "CE", "scl": "SCL", "tl": "TL"}
-METHOD_NAMES = {
-    "fake-cam": "Fake-CAM",
-    "gradient": "Gradient",
-    "integrated-gradients": "IG",
-    "guided-backprop": "GuidedBP",
-    "grad-cam": "Grad-CAM",
-    "grad-cam++": "Grad-CAM++",
-    "score-cam": "Score-CAM",
-    "rise": "RISE",
-    "lime": "LIME",
-    "iba": "IBA",
-    "smoothgrad": "SmoothGrad",
-    "eigen-cam": "Eigen-CAM",
-    "hires-cam": "HiRes-CAM",
-    "layer-cam": "Layer-CAM",
-    "xgrad-cam": "XGrad-CAM",
-    "ablation-cam": "Ablation-CAM",
-    "lrp": "LRP",
-    "excitation-backprop": "MWP",
-    "uniform": "Uniform",
-    "random": "Random",
-    "centred-gaussian": "Centred Gaussian",
-    "edge-map": "Edge map",
-}
+METHOD_NAMES = Shown(EXPLAINERS, lambda explainer: explainer.title)
 FAMILY_NAMES = {
     "uninformed": "uninformed",
     "gradient": "gradient",
@@ -34,32 +35,7 @@ FAMILY_NAMES = {
     "relevance": "relevance",
 }
 TRANSFORM_NAMES = {"mixup": "MixUp", "resize": "Resize", "rotation": "Rotation", "crop": "Crop"}
-# The arrow points to where better scores lie.
-METRIC_NAMES = {
-    "average-increase": "AI ↑",
-    "average-drop": "AD ↓",
-    "average-gain": "AG ↑",
-    "insertion": "I ↑",
-    "deletion": "D ↓",
-    "local-accuracy": "LA ↓",
-    "local-accuracy-logit": "LA, of logits ↓",
-    "monotonicity": "Monotonicity ↑",
-    "monotonicity-quantus": "Monotonicity, Quantus ↑",
-    "monotonicity-arya": "Monotonicity, Arya ↑",
-    "completeness": "Completeness gap ↓",
-    "completeness-quantus": "Completeness, Quantus ↑",
-    "max-sensitivity": "MS ↓",
-    "average-sensitivity": "AS ↓",
-    "sparseness": "Sparseness ↑",
-    "complexity": "Complexity ↓",
-    "effective-complexity": "EC, as computed ↓",
-    "effective-complexity-minimum": "EC, as printed ↓",
-    "parameter-randomisation": "MPRT ↓",
-    "parameter-randomisation-independent": "MPRT, independent ↓",
-    "pointing-game": "Pointing game ↑",
-    "attribution-localisation": "Localisation ↑",
-    "attribution-localisation-paper": "Localisation, as printed ↑",
-}
+METRIC_NAMES = Shown(METRICS, lambda metric: f"{metric.title} {metric.arrow}")
 # Ways to explain a whole output, and the scores of their maps.
 WHOLE_OUTPUT_NAMES = {
     "swox": "SWOX",

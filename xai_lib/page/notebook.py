@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from IPython.display import HTML
@@ -13,6 +14,7 @@ from xai_lib.page.provenance import provenance
 from xai_lib.run import provenance as this_process
 from xai_lib.run.budgets import BUDGETS
 from xai_lib.run.cell import Cell
+from xai_lib.run.notebook import declared
 from xai_lib.run.settings import Settings, settings
 
 
@@ -39,7 +41,9 @@ def end(notebook: str, run: Settings, cells: Sequence[Cell], **parameters: Any) 
         parameters: the notebook's own, beyond those of ``run``.
     """
     given = {name: value for name, value in (dict(run.parameters) | parameters).items() if value not in ("", False)}
-    given.pop("data_root", None)
+    source = Path("notebooks") / f"{notebook}.ipynb"
+    known = declared(source) if source.is_file() else list(given)
+    given = {name: value for name, value in given.items() if name in known}
     options = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given.items())
     command = f".venv/bin/papermill notebooks/{notebook}.ipynb out.ipynb {options}"
     said = ", ".join(f"{name} = {value}" for name, value in given.items())

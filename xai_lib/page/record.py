@@ -22,11 +22,17 @@ RECORDED = "book/recorded"
 
 
 def write_table(name: str, frame: "pd.DataFrame", page: str) -> None:
-    """Write a table that is shown, if a run is being recorded."""
+    """Write a table that is shown, numbers and view, if a run is being recorded."""
+    keep(name, frame)
+    write_text(name, page)
+
+
+def keep(name: str, frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The frame as it is; written as CSV, if a run is being recorded: for numbers that only a figure shows."""
     folder = os.environ.get(VARIABLE)
     if folder:
         files.write_frame(Path(folder) / f"{name}.csv", frame)
-        write_text(name, page)
+    return frame
 
 
 def write_text(name: str, page: str) -> None:

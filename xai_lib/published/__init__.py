@@ -1,19 +1,7 @@
 """The four papers' tables as data, as printed: ``published.table("contrastive", 4)``."""
 
-from xai_lib.published.comparison import compare, convert, drop_from_complement, fraction_from_percent
+from xai_lib.published.comparison import compare, convert
 from xai_lib.published.layout import as_printed
 from xai_lib.published.tables import COLUMNS, KEYS, errata, papers, table, tables
 
-__all__ = [
-    "COLUMNS",
-    "KEYS",
-    "as_printed",
-    "compare",
-    "convert",
-    "drop_from_complement",
-    "errata",
-    "fraction_from_percent",
-    "papers",
-    "table",
-    "tables",
-]
+__all__ = ["COLUMNS", "KEYS", "as_printed", "compare", "convert", "errata", "papers", "table", "tables"]

@@ -18,14 +18,10 @@ def book_files() -> dict[str, str]:
 
 
 def _errata_list(paper: str) -> str:
-    notes = errata(paper)
-    lines = [
-        f"- **[{mark}]** {_concerned(scope, numbers)}: {text} *({source})*"
-        for mark, scope, numbers, text, source in notes[["mark", "scope", "tables", "text", "source"]].itertuples(
-            index=False
-        )
-    ]
-    return "\n".join(lines) + "\n"
+    return "".join(
+        f"- **[{note.mark}]** {_concerned(note.scope, note.tables)}: {note.text} *({note.source})*\n"
+        for note in errata(paper).itertuples()
+    )
 
 
 def _concerned(scope: str, numbers: str) -> str:

@@ -8,34 +8,30 @@ _OPPOSITE = {"higher": "lower", "lower": "higher"}
 _ADDED = ("published", "published_spread", "unit", "better", "printed", "erratum")  # numbers, then text
 
 
-def fraction_from_percent(percent: pd.Series) -> pd.Series:
-    """Per cent in [0, 100] to a fraction in [0, 1]."""
-    return percent / 100
-
-
-def drop_from_complement(percent: pd.Series) -> pd.Series:
-    """The saliency paper's AD̄ = 100 − AD and D̄ = 100 − D, in per cent, to AD and D as fractions (Table 1, caption)."""
-    return 1 - percent / 100
-
-
 def convert(rows: pd.DataFrame) -> pd.DataFrame:
     """Bring printed rows to this library's units.
 
-    Per cent become fractions. AD̄ and D̄ become AD and D, so ``better`` turns round. All other units are ours already.
+    Per cent become fractions. The saliency paper's AD̄ = 100 − AD and D̄ = 100 − D (Table 1, caption) become AD and D, so
+    ``better`` turns round. All other units are ours already.
 
     Args:
         rows: of :func:`xai_lib.published.table`, any selection.
 
     Returns:
         A copy with ``value, spread, unit, better`` converted; converting twice changes nothing more.
+
+    Example:
+        >>> from xai_lib.published.tables import table
+        >>> convert(table("contrastive", 3))["value"].round(4).tolist()[:2]
+        [0.9532, 0.8917]
     """
     rows = rows.copy()
-    percent, complement = rows["unit"] == "percent", rows["unit"] == "complement-percent"
-    rows.loc[percent, "value"] = fraction_from_percent(rows.loc[percent, "value"])
-    rows.loc[complement, "value"] = drop_from_complement(rows.loc[complement, "value"])
-    rows.loc[percent | complement, "spread"] = fraction_from_percent(rows.loc[percent | complement, "spread"])
+    complement = rows["unit"] == "complement-percent"
+    percent = complement | (rows["unit"] == "percent")
+    rows.loc[percent, ["value", "spread"]] = rows.loc[percent, ["value", "spread"]] / 100
+    rows.loc[complement, "value"] = 1 - rows.loc[complement, "value"]
     rows.loc[complement, "better"] = rows.loc[complement, "better"].map(_OPPOSITE)
-    rows.loc[percent | complement, "unit"] = "fraction"
+    rows.loc[percent, "unit"] = "fraction"
     return rows
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from xai_lib import files, models, pretrained, training
-from xai_lib.data import Split, StreamedSplit, select
+from xai_lib.data import Split, select
 from xai_lib.explainers.subject import Subject
 from xai_lib.models import Classifier
 from xai_lib.run.cell import Cell
@@ -182,7 +182,7 @@ def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Sub
     )
 
 
-def some(split: Split | StreamedSplit, n: int | None) -> Split | StreamedSplit:
+def some(split: Split, n: int | None) -> Split:
     """At most ``n`` images, class-balanced; all for None."""
     return select(split, None if n is None else min(n, len(split)))
 

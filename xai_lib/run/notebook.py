@@ -1,5 +1,6 @@
 """Run a notebook with parameters; what appears under the output's name is whole and free of errors."""
 
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,5 +66,11 @@ def declared(notebook: Path) -> list[str]:
 
 
 def _publish(draft: Path, output: Path) -> None:
+    """Write the draft; the cell of parameters that papermill put in is not for readers of the page."""
+    made = json.loads(draft.read_text(encoding="utf-8"))
+    for cell in made["cells"]:
+        tags = cell["metadata"].get("tags", [])
+        if "injected-parameters" in tags:
+            cell["metadata"]["tags"] = [*tags, "remove-cell"]
     with atomically(output) as file:
-        file.write(draft.read_bytes())
+        file.write(json.dumps(made, indent=1, ensure_ascii=False).encode() + b"\n")

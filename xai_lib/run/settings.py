@@ -123,7 +123,8 @@ def settings(
     recipes.get(found["networks"].recipe, LOSSES[0])  # raises if there is no such recipe
     name = dataset or own
     data.check_name(name)
-    run = Settings(scale, name, label or name, _device(device), Path(data_root), download, **found, parameters=parameters)
+    where = {"device": _device(device), "data_root": Path(data_root), "download": download}
+    run = Settings(scale, name, label or name, **where, **found, parameters=parameters)
     if run.pretrained and "size" not in overrides:
         return replace(run, networks=replace(run.networks, size=_IMAGENET_SIZE))
     return run

@@ -1,34 +1,30 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
 from xai_lib.statistics.against_zero import compare_correlation, compare_over_classes, compare_statistic
-from xai_lib.statistics.agreement import Agreement, Ranking, kendalls_w, nemenyi, rank_agreement
+from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import Comparison, compare_differences, holm, paired_comparison
-from xai_lib.statistics.intervals import Interval, mean_interval, mean_intervals, summarise
-from xai_lib.statistics.leaderboard import MEAN_RANK, discrimination, fooled, mean_ranks, overall_ranks
+from xai_lib.statistics.intervals import mean_interval, mean_intervals, summarise
+from xai_lib.statistics.leaderboard import discrimination, fooled, mean_ranks, nemenyi, overall_ranks
 from xai_lib.statistics.matching import Matched, both_correct, matched
 from xai_lib.statistics.rankings import metric_agreement, rank_stability, w_draws
-from xai_lib.statistics.verdicts import RULE, Claim, Verdict, compare_claim, verdict, verdict_table
+from xai_lib.statistics.verdicts import RULE, Claim, Decided, decide, decide_by, verdict, verdict_table
 
 __all__ = [
-    "MEAN_RANK",
     "RULE",
-    "Agreement",
     "Claim",
     "Comparison",
-    "Interval",
+    "Decided",
     "Matched",
-    "Ranking",
-    "Verdict",
     "both_correct",
-    "compare_claim",
     "compare_correlation",
     "compare_differences",
     "compare_over_classes",
     "compare_statistic",
+    "decide",
+    "decide_by",
     "discrimination",
     "fooled",
     "holm",
-    "kendalls_w",
     "matched",
     "mean_interval",
     "mean_intervals",

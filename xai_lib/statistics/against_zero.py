@@ -1,50 +1,34 @@
 """Claims about one statistic, such as a correlation or Kendall's W, rather than about a difference of two means."""
 
 import math
-from typing import Literal
+from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import Comparison, t_p
 from xai_lib.statistics.intervals import mean_interval, percentile_interval
 
 
-def compare_correlation(
-    x: np.ndarray, y: np.ndarray, *, a: str, b: str, kind: Literal["kendall", "spearman"] = "spearman"
-) -> Comparison:
-    """The comparison behind "``a`` and ``b`` rise together": their rank correlation over images against 0.
+def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comparison:
+    """The comparison behind "``a`` and ``b`` rise together": Spearman's correlation over images against 0.
 
-    Args:
-        x, y: paired values [n], one a image; a pair with a NaN is left out and counted.
-        a, b: names of the two, those of the claim.
-        kind: "spearman" or "kendall", as :func:`xai_lib.statistics.rank_agreement`.
-
-    Returns:
-        ``difference`` is the correlation in [-1, 1] with its bootstrap interval over images, ``p_value`` scipy's,
-        two-sided. Effect sizes are NaN, ``n_seeds`` is 0.
-
-    Raises:
-        ValueError: as :func:`xai_lib.statistics.rank_agreement`.
+    ``x``, ``y`` and errors are those of :func:`xai_lib.statistics.rank_agreement`, with one value an image; ``a`` and
+    ``b`` name the two as the claim does. ``difference`` is the correlation in [-1, 1] with its bootstrap interval over
+    images, ``p_value`` two-sided. Effect sizes are NaN, ``n_seeds`` is 0.
     """
-    agreement = rank_agreement(x, y, kind=kind)
-    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
-    defined = ~(np.isnan(x) | np.isnan(y))
-    p_value = math.nan
-    if not math.isnan(agreement.value):
-        correlate = stats.spearmanr if kind == "spearman" else stats.kendalltau
-        p_value = float(correlate(x[defined], y[defined]).pvalue)
+    found = rank_agreement(x, y, kind="spearman")
     return _of_statistic(
-        agreement.value,
-        (agreement.low, agreement.high),
-        p_value,
+        found.value,
+        found.low,
+        found.high,
+        found.p_value,
         a=a,
         b=b,
         unit="image",
-        test=f"{kind.capitalize()} over images",
-        n_images=agreement.n,
-        n_undefined=agreement.n_undefined,
+        test="Spearman over images",
+        n_images=found.n,
+        n_undefined=found.n_undefined,
     )
 
 
@@ -65,11 +49,10 @@ def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_imag
     """
     draws = np.asarray(draws, dtype=float)
     draws = draws[~np.isnan(draws)]
-    interval, p_value = (math.nan, math.nan), math.nan
-    if len(draws) and n_images > 1 and not math.isnan(value):
-        interval = percentile_interval(draws)
+    interval, p_value = percentile_interval(draws, 0 if math.isnan(value) else n_images), math.nan
+    if not math.isnan(interval[0]):
         p_value = min(1.0, max(2 * min((draws <= 0).mean(), (draws >= 0).mean()), 1 / len(draws)))
-    return _of_statistic(float(value), interval, float(p_value), a=a, b=b, unit="image", test=test, n_images=n_images)
+    return _of_statistic(float(value), *interval, float(p_value), a=a, b=b, unit="image", test=test, n_images=n_images)
 
 
 def compare_over_classes(
@@ -101,7 +84,8 @@ def compare_over_classes(
     interval = mean_interval(by_class)
     return _of_statistic(
         interval.mean,
-        (interval.low, interval.high),
+        interval.low,
+        interval.high,
         t_p(by_class) if p_value is None else float(p_value),
         a=a,
         b=b,
@@ -113,37 +97,6 @@ def compare_over_classes(
     )
 
 
-def _of_statistic(
-    value: float,
-    interval: tuple[float, float],
-    p_value: float,
-    *,
-    a: str,
-    b: str,
-    unit: str,
-    test: str,
-    n_seeds: int = 0,
-    n_images: int = 0,
-    n_classes: int = 0,
-    n_undefined: int = 0,
-) -> Comparison:
-    return Comparison(
-        a=a,
-        b=b,
-        difference=value,
-        low=interval[0],
-        high=interval[1],
-        interval_over="none" if math.isnan(interval[0]) else {"image": "images", "class": "classes"}[unit],
-        unit=unit,
-        test=test,
-        p_value=p_value,
-        p_sign_flip=math.nan,
-        p_images=math.nan,
-        d_images=math.nan,
-        d_seeds=math.nan,
-        superiority=math.nan,
-        n_seeds=n_seeds,
-        n_images=n_images,
-        n_undefined=n_undefined,
-        n_classes=n_classes,
-    )
+def _of_statistic(value: float, low: float, high: float, p_value: float, **fields: Any) -> Comparison:
+    over = "none" if math.isnan(low) else {"image": "images", "class": "classes"}[fields["unit"]]
+    return Comparison(difference=value, low=low, high=high, interval_over=over, p_value=p_value, **fields)

@@ -1,13 +1,13 @@
-"""Do several rankings agree? Rank correlation, Kendall's W, and Friedman's test with Nemenyi's critical difference."""
+"""Do two rankings agree? Rank correlations, with intervals over items."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import stats
 
-from xai_lib.statistics.comparison import SIGNIFICANCE
 from xai_lib.statistics.intervals import percentile_interval, resampled_counts
 
 MAX_KENDALL = 5000  # Kendall's bootstrap holds three [n, n] tables
@@ -15,28 +15,16 @@ MAX_KENDALL = 5000  # Kendall's bootstrap holds three [n, n] tables
 
 @dataclass(frozen=True)
 class Agreement:
-    """A rank correlation in [-1, 1] with its 95 % interval over items; ``n_undefined`` pairs held a NaN."""
+    """A rank correlation in [-1, 1], its 95 % interval over items, and its two-sided p-value against 0.
+
+    ``n_undefined`` pairs held a NaN.
+    """
 
     value: float
     low: float
     high: float
-    n: int
-    n_undefined: int
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Mean ranks [k] (1 is best) of k conditions over ``n_blocks`` blocks, and how far apart they must lie to differ.
-
-    ``statistic`` and ``p_value`` are Friedman's; two mean ranks differ at 0.05 if they are more than
-    ``critical_difference`` apart. ``n_undefined`` blocks held a NaN and were left out.
-    """
-
-    mean_ranks: np.ndarray
-    statistic: float
     p_value: float
-    critical_difference: float
-    n_blocks: int
+    n: int
     n_undefined: int
 
 
@@ -52,6 +40,10 @@ def rank_agreement(x: np.ndarray, y: np.ndarray, *, kind: Literal["kendall", "sp
 
     Raises:
         ValueError: on unequal shapes, an unknown kind, or too many items for Kendall.
+
+    Example:
+        >>> round(rank_agreement([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]).value, 3)
+        0.8
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.ndim != 1 or x.shape != y.shape:
@@ -62,91 +54,39 @@ def rank_agreement(x: np.ndarray, y: np.ndarray, *, kind: Literal["kendall", "sp
     x, y, n_undefined = x[defined], y[defined], int((~defined).sum())
     n = len(x)
     if n < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return Agreement(math.nan, math.nan, math.nan, n, n_undefined)
+        return Agreement(math.nan, math.nan, math.nan, math.nan, n, n_undefined)
     if kind == "kendall" and n > MAX_KENDALL:
         raise ValueError(f"Expected at most {MAX_KENDALL} items for 'kendall'. Got {n}: use kind='spearman'.")
-    if kind == "kendall":
-        value, draws = stats.kendalltau(x, y).statistic, _kendall_draws(x, y)
-    else:
-        value, draws = stats.spearmanr(x, y).statistic, spearman_draws(x, y)
-    low, high = percentile_interval(draws)
-    return Agreement(float(value), low, high, n, n_undefined)
-
-
-def kendalls_w(values: np.ndarray) -> float:
-    """Kendall's W of m judges over k items, ``values`` [m, k], ties corrected: 0 no agreement, 1 one ranking.
-
-    Judges with a NaN are left out. NaN where fewer than two judges remain or all their items are tied.
-
-    Raises:
-        ValueError: below three items.
-    """
-    values, _ = _complete(values)
-    n_judges, n_items = values.shape
-    if n_judges < 2 or (np.ptp(values, axis=1) == 0).all():
-        return math.nan
-    return float(stats.friedmanchisquare(*values.T).statistic / (n_judges * (n_items - 1)))
-
-
-def nemenyi(values: np.ndarray, *, better: Literal["higher", "lower"]) -> Ranking:
-    """Friedman's test and Nemenyi's critical difference (Demšar 2006, sections 3.2.2 to 3.2.4).
-
-    Args:
-        values: scores [N blocks, k conditions]; a block is an image or a data set. Blocks with a NaN are left out.
-        better: which scores get rank 1.
-
-    Returns:
-        The mean ranks and ``CD = q / sqrt(2) * sqrt(k (k + 1) / (6 N))``, q the studentised range for k and
-        infinitely many degrees of freedom. With fewer than two blocks all numbers are NaN.
-
-    Raises:
-        ValueError: below three conditions (compare two with ``paired_comparison``) or on an unknown direction.
-    """
-    if better not in ("higher", "lower"):
-        raise ValueError(f"Expected better to be 'higher' or 'lower'. Got {better!r}.")
-    values, n_undefined = _complete(values)
-    n, k = values.shape
-    if n < 2:
-        return Ranking(np.full(k, math.nan), math.nan, math.nan, math.nan, n, n_undefined)
-    ranks = stats.rankdata(-values if better == "higher" else values, axis=1)
-    tied = (np.ptp(values, axis=1) == 0).all()
-    statistic, p_value = (0.0, 1.0) if tied else stats.friedmanchisquare(*values.T)
-    q = stats.studentized_range.ppf(1 - SIGNIFICANCE, k, np.inf)
-    critical = q / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))
-    return Ranking(ranks.mean(axis=0), float(statistic), float(p_value), float(critical), n, n_undefined)
-
-
-def _complete(values: np.ndarray) -> tuple[np.ndarray, int]:
-    """Rows without NaN, and how many had one."""
-    values = np.asarray(values, dtype=float)
-    if values.ndim != 2 or values.shape[1] < 3:
-        raise ValueError(f"Expected a table [rows, at least 3 columns]. Got shape {values.shape}.")
-    complete = ~np.isnan(values).any(axis=1)
-    return values[complete], int((~complete).sum())
+    correlate, draws = (stats.kendalltau, _kendall_draws) if kind == "kendall" else (stats.spearmanr, spearman_draws)
+    found, (low, high) = correlate(x, y), percentile_interval(draws(x, y))
+    return Agreement(float(found.statistic), low, high, float(found.pvalue), n, n_undefined)
 
 
 def _kendall_draws(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Tau-b of every resample [R]: with counts w it is wᵀAw / sqrt(wᵀBw · wᵀCw), A the table of concordances."""
     order_x, order_y = (np.sign(v[:, None] - v[None, :]) for v in (x, y))  # [n, n]
-    draws = []
-    for w in resampled_counts(len(x)):
-        concordant, untied_x, untied_y = (
-            ((w @ table) * w).sum(axis=1) for table in (order_x * order_y, np.abs(order_x), np.abs(order_y))
-        )
-        with np.errstate(invalid="ignore"):
-            draws.append(concordant / np.sqrt(untied_x * untied_y))
-    return np.concatenate(draws)
+    tables = (order_x * order_y, np.abs(order_x), np.abs(order_y))
+    return _draws(len(x), lambda w: tuple(((w @ table) * w).sum(axis=1) for table in tables))
 
 
 def spearman_draws(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Spearman's rho of every resample [R]: Pearson's of the mid-ranks, with items weighted by their counts."""
+
+    def moments(w: np.ndarray) -> tuple[np.ndarray, ...]:
+        ranks = (_weighted_ranks(v, w) for v in (x, y))  # [r, n]
+        cx, cy = (r - (w * r).sum(axis=1, keepdims=True) / len(x) for r in ranks)  # centred
+        return (w * cx * cy).sum(axis=1), (w * cx**2).sum(axis=1), (w * cy**2).sum(axis=1)
+
+    return _draws(len(x), moments)
+
+
+def _draws(n: int, moments: Callable[[np.ndarray], tuple[np.ndarray, ...]]) -> np.ndarray:
+    """Covariance over the root of the variances' product, for every resample of ``n`` items: [R]."""
     draws = []
-    for w in resampled_counts(len(x)):
-        ranks_x, ranks_y = (_weighted_ranks(v, w) for v in (x, y))  # [r, n]
-        centred_x, centred_y = (ranks - (w * ranks).sum(axis=1, keepdims=True) / len(x) for ranks in (ranks_x, ranks_y))
-        covariance = (w * centred_x * centred_y).sum(axis=1)
+    for w in resampled_counts(n):
+        covariance, of_x, of_y = moments(w)
         with np.errstate(invalid="ignore"):
-            draws.append(covariance / np.sqrt((w * centred_x**2).sum(axis=1) * (w * centred_y**2).sum(axis=1)))
+            draws.append(covariance / np.sqrt(of_x * of_y))
     return np.concatenate(draws)
 
 

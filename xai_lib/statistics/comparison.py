@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -40,14 +40,14 @@ class Comparison:
     unit: str
     test: str
     p_value: float
-    p_sign_flip: float
-    p_images: float
-    d_images: float
-    d_seeds: float
-    superiority: float
-    n_seeds: int
-    n_images: int
-    n_undefined: int
+    p_sign_flip: float = math.nan
+    p_images: float = math.nan
+    d_images: float = math.nan
+    d_seeds: float = math.nan
+    superiority: float = math.nan
+    n_seeds: int = 0
+    n_images: int = 0
+    n_undefined: int = 0
     n_unpaired: int = 0
     adjusted_for: frozenset[str] = frozenset()
     n_classes: int = 0
@@ -71,9 +71,9 @@ def paired_comparison(
 ) -> Comparison:
     """Compare ``a`` with ``b`` on the same images.
 
-    Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are two trainings,
-    a label stands for the same initial weights and batches but not the same network: pairing by it is
-    arbitrary, costs degrees of freedom and stays valid. Seeds that only one condition has are left out.
+    Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are two trainings, a label
+    stands for the same initial weights and batches but not the same network: pairing by it is arbitrary, costs degrees
+    of freedom and stays valid. Seeds that only one condition has are left out.
 
     Args:
         scores: columns ``seed, index, metric, value``, ``between``, and ``method`` where that is given.
@@ -87,6 +87,13 @@ def paired_comparison(
 
     Raises:
         ValueError: on a missing column, a condition without scores, no image in common, or an image scored twice.
+
+    Example:
+        >>> scores = pd.DataFrame({"seed": 0, "index": [0, 1, 2] * 2, "value": [0.5, 0.7, 0.9, 0.4, 0.4, 0.4]})
+        >>> scores = scores.assign(metric="insertion", method=["rise"] * 3 + ["lime"] * 3)
+        >>> found = paired_comparison(scores, metric="insertion", a="rise", b="lime", between="method", unit="image")
+        >>> round(found.difference, 3), found.n_images, found.superiority
+        (0.3, 3, 1.0)
     """
     rows_a, rows_b = (_condition(scores, metric, method, between, name) for name in (a, b))
     pairs = rows_a.merge(rows_b, on=["seed", "index"], suffixes=("_a", "_b"))
@@ -96,32 +103,19 @@ def paired_comparison(
             f"{sorted(rows_a['seed'].unique())} and {sorted(rows_b['seed'].unique())} with none in common."
         )
     pairs["value"] = pairs["value_a"] - pairs["value_b"]
-    return compare_differences(
-        seed_by_image(pairs).to_numpy(),
-        a=a,
-        b=b,
-        unit=unit,
-        n_undefined=int(pairs["value"].isna().sum()),
-        n_unpaired=len(rows_a) + len(rows_b) - 2 * len(pairs),
-        adjusted_for=adjusted_for,
-    )
+    table = seed_by_image(pairs).to_numpy()  # NaN also stands for absent pairs
+    found = compare_differences(table, a=a, b=b, unit=unit, adjusted_for=adjusted_for)
+    n_unpaired = len(rows_a) + len(rows_b) - 2 * len(pairs)
+    return replace(found, n_undefined=int(pairs["value"].isna().sum()), n_unpaired=n_unpaired)
 
 
 def compare_differences(
-    differences: np.ndarray,
-    *,
-    a: str,
-    b: str,
-    unit: str = "seed",
-    n_undefined: int | None = None,
-    n_unpaired: int = 0,
-    adjusted_for: Collection[str] = (),
+    differences: np.ndarray, *, a: str, b: str, unit: str = "seed", adjusted_for: Collection[str] = ()
 ) -> Comparison:
     """The comparison from paired differences [S seeds, n images] or [n images], ``a`` minus ``b``.
 
-    A one-sample question (dominance against 0.5) is this with ``values - 0.5``. NaN is left out and counted;
-    ``n_undefined`` overrides the count where NaN also stands for absent pairs. With ``unit="image"`` an
-    image's differences are averaged over its seeds first.
+    A one-sample question (dominance against 0.5) is this with ``values - 0.5``. NaN is left out and counted. With
+    ``unit="image"`` an image's differences are averaged over its seeds first.
 
     Raises:
         ValueError: on an unknown unit or adjustment.
@@ -131,18 +125,14 @@ def compare_differences(
     if not set(adjusted_for) <= ADJUSTMENTS:
         raise ValueError(f"Expected adjusted_for within {sorted(ADJUSTMENTS)}. Got {sorted(adjusted_for)}.")
     table = np.atleast_2d(np.asarray(differences, dtype=float))
-    n_nan = int(np.isnan(table).sum())
+    n_undefined = int(np.isnan(table).sum())
     table = table[~np.isnan(table).all(axis=1)][:, ~np.isnan(table).all(axis=0)]
     by_seed, by_image = _means(table, 1), _means(table, 0)
     interval = mean_interval(table if unit == "seed" else by_image)
-    p_images = signed_rank_p(by_image)
-    enough = len(by_seed) >= MIN_SEEDS
-    if unit == "image":
-        test, p_value = "Wilcoxon signed-rank over images", p_images
-    elif enough:
-        test, p_value = "t over seeds", t_p(by_seed)
-    else:
-        test, p_value = f"none (fewer than {MIN_SEEDS} seeds)", math.nan
+    p_images, few = signed_rank_p(by_image), len(by_seed) < MIN_SEEDS
+    test, p_value = "Wilcoxon signed-rank over images", p_images
+    if unit == "seed":
+        test, p_value = (f"none (fewer than {MIN_SEEDS} seeds)", math.nan) if few else ("t over seeds", t_p(by_seed))
     return Comparison(
         a=a,
         b=b,
@@ -153,15 +143,14 @@ def compare_differences(
         unit=unit,
         test=test,
         p_value=p_value,
-        p_sign_flip=_sign_flip(by_seed) if enough else math.nan,
+        p_sign_flip=math.nan if few else _sign_flip(by_seed),
         p_images=p_images,
         d_images=_cohens_d(by_image),
         d_seeds=_cohens_d(by_seed),
         superiority=_superiority(table),
         n_seeds=len(by_seed),
         n_images=len(by_image),
-        n_undefined=n_nan if n_undefined is None else n_undefined,
-        n_unpaired=n_unpaired,
+        n_undefined=n_undefined,
         adjusted_for=frozenset(adjusted_for),
     )
 
@@ -169,7 +158,9 @@ def compare_differences(
 def holm(p_values: Sequence[float]) -> np.ndarray:
     """Holm's step-down corrected p-values [m] of one family of claims; NaN stays NaN and is not in the family.
 
-    A few lines of our own: statsmodels' ``multipletests`` collects garbage at every call, a tenth of a second.
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).tolist()
+        [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=float)
     tested = np.flatnonzero(~np.isnan(p))
@@ -182,16 +173,13 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
 def t_p(differences: np.ndarray) -> float:
     """Two-sided p-value of Student's t for a mean of 0 of ``differences`` [n] without NaN.
 
-    1 where all are 0, 0 where all are another number (the limit of t), NaN below two.
+    0 where all are one other number (the limit of t); see :func:`_p_or_one`.
     """
     return _p_or_one(differences, lambda d: 0.0 if _constant(d) else stats.ttest_1samp(d, 0).pvalue)
 
 
 def signed_rank_p(differences: np.ndarray) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out.
-
-    1 where all are 0, NaN below two.
-    """
+    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out."""
     return _p_or_one(differences, lambda d: stats.wilcoxon(d).pvalue)
 
 
@@ -213,7 +201,7 @@ def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: s
 
 
 def _means(table: np.ndarray, axis: int) -> np.ndarray:
-    """Means along ``axis`` of a table whose rows and columns all have a value; empty for an empty table."""
+    """Means along ``axis`` of a table with a value in every row and column; empty for an empty table."""
     return np.nanmean(table, axis=axis) if table.size else np.empty(0)
 
 
@@ -221,9 +209,7 @@ def _p_or_one(differences: np.ndarray, test: Callable[[np.ndarray], float]) -> f
     """A test's p-value; 1 where every difference is 0 (tests leave it undefined), NaN below two differences."""
     if len(differences) < 2:
         return math.nan
-    if not differences.any():
-        return 1.0
-    return float(test(differences))
+    return float(test(differences)) if differences.any() else 1.0
 
 
 def _constant(differences: np.ndarray) -> bool:
@@ -245,8 +231,6 @@ def _cohens_d(differences: np.ndarray) -> float:
 
 def _superiority(table: np.ndarray) -> float:
     """Share of differences above 0, ties counting half: per seed, then over seeds."""
-    return (
-        float(_means(np.where(np.isnan(table), math.nan, (np.sign(table) + 1) / 2), 1).mean())
-        if table.size
-        else math.nan
-    )
+    if not table.size:
+        return math.nan
+    return float(_means(np.where(np.isnan(table), math.nan, (np.sign(table) + 1) / 2), 1).mean())

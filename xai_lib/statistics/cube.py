@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from xai_lib.statistics.intervals import check_columns, check_scores, percentile_interval, resampled_counts
+from xai_lib.statistics.intervals import check_columns, check_scores, resampled_counts
 
 _BITS = 40  # means equal to 40 binary digits (1e-12) are tied: they differ by the order of summation only
 
@@ -112,11 +112,6 @@ def defined_mean(values: np.ndarray, axis: int) -> np.ndarray:
     present = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
         return np.where(present, values, 0).sum(axis=axis) / present.sum(axis=axis)
-
-
-def interval_of(draws: np.ndarray, n_images: int) -> tuple[float, float]:
-    """The 95 % percentile interval of draws [R]; NaN below two images, where resampling shows no spread."""
-    return percentile_interval(draws) if n_images > 1 else (math.nan, math.nan)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:

@@ -50,14 +50,13 @@ def summarise(scores: pd.DataFrame, by: Sequence[str] = ("loss", "method", "metr
     """One row a group: per image -> per-seed mean -> mean over seeds, with a 95 % interval.
 
     Args:
-        scores: one row a score, with the columns ``seed, index, value`` and those of ``by``. The same
-            ``index`` must mean the same image in every seed. NaN is an undefined score.
-        by: the columns that name a group.
+        scores: one row a score, with the columns ``seed, index, value`` and those of ``by``, which name a group. The
+            same ``index`` must mean the same image in every seed. NaN is an undefined score.
 
     Returns:
-        The columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out
-        of the means and counted in ``n_undefined``; a group with nothing but NaN has a mean of NaN. The rows'
-        order does not matter, and the same scores always give the same numbers.
+        The columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out of the
+        means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter, and
+        the same scores always give the same numbers.
 
     Raises:
         ValueError: on a missing column, an infinite value, or two scores for one image of one seed.
@@ -105,7 +104,13 @@ def seed_by_image(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_interval(values: np.ndarray) -> Interval:
-    """Mean and interval of ``values`` [S seeds, n images] or [n images]; NaN is left out and counted."""
+    """Mean and interval of ``values`` [S seeds, n images] or [n images]; NaN is left out and counted.
+
+    Example:
+        >>> found = mean_interval(np.array([[0.2, 0.4, 0.6], [0.3, 0.5, np.nan]]))
+        >>> round(found.mean, 3), found.low < found.mean < found.high, found.interval_over, found.n_undefined
+        (0.4, True, 'seeds and images', 1)
+    """
     return mean_intervals([np.atleast_2d(values)])[0]
 
 
@@ -125,10 +130,14 @@ def mean_intervals(tables: Sequence[np.ndarray]) -> list[Interval]:
     return [intervals[position] for position in range(len(tables))]
 
 
-def percentile_interval(draws: np.ndarray) -> tuple[float, float]:
-    """The central 95 % of bootstrap draws [R]; draws that came out undefined (NaN) are left out."""
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(draws, [tail, 1 - tail]) if np.isfinite(draws).any() else (math.nan, math.nan)
+def percentile_interval(draws: np.ndarray, n: int = 2) -> tuple[float, float]:
+    """The central 95 % of bootstrap draws [R] over ``n`` items; draws that came out undefined (NaN) are left out.
+
+    NaN below two items, where resampling shows no spread.
+    """
+    if n < 2 or not np.isfinite(draws).any():
+        return math.nan, math.nan
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, 1 - (1 - LEVEL) / 2])
     return float(low), float(high)
 
 

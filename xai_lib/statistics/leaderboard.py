@@ -1,4 +1,8 @@
-"""Which methods a metric tells apart, which meaningless maps it prefers to explanations, and ranks over all metrics."""
+"""Which methods a metric tells apart, which meaningless maps it prefers to explanations, and ranks over all metrics.
+
+``scores``, ``better`` and errors are everywhere those of :func:`xai_lib.statistics.cube.cube_of`; an image's scores are
+averaged over seeds first. Intervals are of 95 %, over images.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,18 +11,18 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from xai_lib.statistics.agreement import nemenyi
+from xai_lib.statistics.comparison import SIGNIFICANCE
 from xai_lib.statistics.cube import (
     Cube,
     by_image,
     complete_images,
     cube_of,
     defined_mean,
-    interval_of,
     ranks_by_image,
     resampled_means,
     weighted_means,
 )
+from xai_lib.statistics.intervals import percentile_interval
 
 MEAN_RANK = "mean rank"  # the metric's name in overall_ranks; lower is better
 CHANCE = 0.5  # superiority of a control that cannot be told from the methods
@@ -30,71 +34,50 @@ def fooled(
     """Does a metric score a map that explains nothing above the explanations?
 
     Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score. An image's scores are
-            averaged over seeds first.
-        better: metric -> "higher" or "lower".
+        scores, better: see above.
         controls: methods that know nothing of the network.
-        informed: the methods they are held against.
+        informed: the methods they are held against; none is a control.
 
     Returns:
         Columns ``metric, control, superiority, low, high, rank, n_methods, n_images, verdict``. ``superiority``: how
         often the control scores better than an informed method on an image, ties counting half, mean over methods and
-        then images (``n_images`` with a defined pair), in [0, 1], with its 95 % interval over images. ``rank``: place
-        of the control's mean score among the ``n_methods`` defined informed methods and itself, 1 best; tied means
-        share the better place. ``verdict``: "fooled" if ``low`` > 0.5, "not fooled" if ``high`` < 0.5, else
-        "undecided".
-
-    Raises:
-        ValueError: as :func:`xai_lib.statistics.cube.cube_of`, so also where a control is among the informed.
+        then images (``n_images`` with a defined pair), in [0, 1], with its interval. ``rank``: place of the control's
+        mean score among the ``n_methods`` defined informed methods and itself, 1 best; tied means share the better
+        place. ``verdict``: "fooled" if ``low`` > 0.5, "not fooled" if ``high`` < 0.5, else "undecided".
     """
     cube = cube_of(scores, better, [*controls, *informed])
     seeds_first = by_image(cube.values)  # [T, M, n]
     means = defined_mean(weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
-    n_controls = len(controls)
-    wins = np.stack(
-        [[_superior(table[c], table[n_controls:]) for c in range(n_controls)] for table in seeds_first]
-    )  # [T, C, n]
+    first = len(controls)  # of the informed
+    wins = np.stack([[_superior(table[c], table[first:]) for c in range(first)] for table in seeds_first])  # [T, C, n]
     draws = resampled_means(wins)  # [1 + R, T, C]
     rows = []
     for t, metric in enumerate(cube.metrics):
-        rivals = means[t, n_controls:]
+        rivals = means[t, first:]
         for c, control in enumerate(controls):
             n_images = int((~np.isnan(wins[t, c])).sum())
-            low, high = interval_of(draws[1:, t, c], n_images)
+            low, high = percentile_interval(draws[1:, t, c], n_images)
             ranked = not math.isnan(means[t, c])
-            rows.append(
-                {
-                    "metric": metric,
-                    "control": control,
-                    "superiority": draws[0, t, c],
-                    "low": low,
-                    "high": high,
-                    "rank": 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan,
-                    "n_methods": int((~np.isnan(rivals)).sum()) + ranked,
-                    "n_images": n_images,
-                    "verdict": "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided",
-                }
-            )
-    return pd.DataFrame(rows)
+            rank = 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan
+            n_methods = int((~np.isnan(rivals)).sum()) + ranked
+            verdict = "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided"
+            rows.append((metric, control, draws[0, t, c], low, high, rank, n_methods, n_images, verdict))
+    columns = ["metric", "control", "superiority", "low", "high", "rank", "n_methods", "n_images", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str]) -> pd.DataFrame:
     """How many pairs of methods a metric tells apart: Friedman's test and Nemenyi's, with images as blocks.
 
     Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score. An image's scores are
-            averaged over seeds first.
-        better: metric -> "higher" or "lower".
+        scores, better: see above.
         methods: the methods compared; one without any value under a metric is left out there.
 
     Returns:
         Columns ``metric, pairs, apart, share_apart, low, high, critical_difference, p_value, n_images``. ``apart``
-        counts the pairs whose mean ranks differ by more than ``critical_difference``; ``low, high`` are the 95 %
-        interval of ``share_apart`` over images, ``p_value`` is Friedman's. Only the ``n_images`` images on which all
-        methods are defined are in it. NaN below two images or three methods.
-
-    Raises:
-        ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
+        counts the pairs whose mean ranks differ by more than ``critical_difference``; ``low, high`` are the interval
+        of ``share_apart``, ``p_value`` is Friedman's. Only the ``n_images`` images on which all methods are defined
+        are in it. NaN below two images or three methods.
     """
     cube = cube_of(scores, better, methods)
     tables = by_image(cube.values)  # [T, M, n]
@@ -103,10 +86,10 @@ def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Seq
     for t, metric in enumerate(cube.metrics):
         defined, images = complete_images(tables[t])
         pairs, n_images = math.comb(int(defined.sum()), 2), int(images.sum())
-        critical, p_value = _nemenyi(tables[t])
+        critical, p_value = nemenyi(tables[t])
         apart = _apart(ranks[:, t, defined], critical)
         share = apart / max(pairs, 1)
-        low, high = interval_of(share[1:], n_images)
+        low, high = percentile_interval(share[1:], n_images)
         rows.append((metric, pairs, apart[0], share[0], low, high, critical, p_value, n_images))
     columns = ["metric", "pairs", "apart", "share_apart", "low", "high", "critical_difference", "p_value", "n_images"]
     return pd.DataFrame(rows, columns=columns)
@@ -115,18 +98,11 @@ def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Seq
 def mean_ranks(
     scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str], metric: str
 ) -> tuple[pd.DataFrame, float]:
-    """What a critical-difference diagram shows of one metric (Demšar 2006, Figure 1).
-
-    Args:
-        scores, better, methods: as for :func:`discrimination`.
-        metric: one entry of ``better``.
+    """What a critical-difference diagram shows of one ``metric`` of ``better`` (Demšar 2006, Figure 1).
 
     Returns:
-        Columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its 95 %
-        interval; and the critical difference. NaN below two images or three methods.
-
-    Raises:
-        ValueError: on a metric that is not in ``better``, and as :func:`xai_lib.statistics.cube.cube_of`.
+        Columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its interval; and
+        the critical difference. Methods, images and NaN as for :func:`discrimination`.
     """
     if metric not in better:
         raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
@@ -134,11 +110,33 @@ def mean_ranks(
     defined, images = complete_images(table)
     draws = resampled_means(ranks_by_image(table)[defined])  # [1 + R, k]
     rows = [
-        (method, of_method[0], *interval_of(of_method[1:], int(images.sum())))
+        (method, of_method[0], *percentile_interval(of_method[1:], int(images.sum())))
         for method, of_method in zip(np.array(methods)[defined], draws.T)
     ]
     frame = pd.DataFrame(rows, columns=["method", "mean_rank", "low", "high"])
-    return frame.sort_values(["mean_rank", "method"], ignore_index=True), _nemenyi(table)[0]
+    return frame.sort_values(["mean_rank", "method"], ignore_index=True), nemenyi(table)[0]
+
+
+def nemenyi(table: np.ndarray) -> tuple[float, float]:
+    """Nemenyi's critical difference of mean ranks at 0.05, and Friedman's p-value (Demšar 2006, 3.2.2 to 3.2.4).
+
+    Args:
+        table: scores [M methods, n images], where higher is better; images are the blocks.
+
+    Returns:
+        ``CD = q / sqrt(2) * sqrt(k (k + 1) / (6 N))``, for k methods with any value on the N images on which these are
+        all defined, q the studentised range for k and infinitely many degrees of freedom; and p, 1 where every image
+        ties all methods. NaN below two such images or three methods.
+    """
+    methods, images = complete_images(table)
+    values = table[np.ix_(methods, images)].T
+    n, k = values.shape
+    if n < 2 or k < 3:
+        return math.nan, math.nan
+    tied = (np.ptp(values, axis=1) == 0).all()
+    p_value = 1.0 if tied else float(stats.friedmanchisquare(*values.T).pvalue)
+    q = stats.studentized_range.ppf(1 - SIGNIFICANCE, k, np.inf)
+    return float(q / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))), p_value
 
 
 def overall_ranks(
@@ -147,8 +145,7 @@ def overall_ranks(
     """A method's rank on an image, averaged over metrics: scores of the metric "mean rank", lower better.
 
     Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
-        better: metric -> "higher" or "lower".
+        scores, better: see above; here nothing is averaged over seeds.
         methods: the methods ranked among each other (1 is best, ties share the middle).
         metrics: entries of ``better``, each with the same say.
 
@@ -157,8 +154,7 @@ def overall_ranks(
         seed's images on which every method is defined under every metric.
 
     Raises:
-        ValueError: on a metric that is not in ``better``, where no image is left (naming what is undefined most
-            often), and as :func:`xai_lib.statistics.cube.cube_of`.
+        ValueError: also where no image is left, naming what is undefined most often.
     """
     unknown = [metric for metric in metrics if metric not in better]
     if unknown or not metrics:
@@ -173,15 +169,6 @@ def overall_ranks(
     tables = [blocks.assign(method=name, value=ranks[seed, m, image]) for m, name in enumerate(cube.methods)]
     frame = pd.concat(tables, ignore_index=True).assign(metric=MEAN_RANK)
     return frame[["seed", "index", "method", "metric", "value"]]
-
-
-def _nemenyi(table: np.ndarray) -> tuple[float, float]:
-    """Critical difference and Friedman's p-value of scores [M, n], higher better, on their complete images."""
-    methods, images = complete_images(table)
-    if methods.sum() < 3:
-        return math.nan, math.nan
-    ranking = nemenyi(table[np.ix_(methods, images)].T, better="higher")
-    return ranking.critical_difference, ranking.p_value
 
 
 def _apart(ranks: np.ndarray, critical: float) -> np.ndarray:

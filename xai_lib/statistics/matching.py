@@ -34,28 +34,28 @@ def matched(
     accuracy_b: float | Sequence[float],
     confidence_a: float | Sequence[float],
     confidence_b: float | Sequence[float],
-    *,
-    accuracy_tolerance: float = ACCURACY_TOLERANCE,
-    confidence_tolerance: float = CONFIDENCE_TOLERANCE,
 ) -> Matched:
     """Hold two conditions' accuracy and mean confidence side by side.
 
     Args:
         accuracy_a, accuracy_b: test accuracy as a fraction, one number or one a seed (then averaged).
         confidence_a, confidence_b: mean of the highest probability, likewise.
-        accuracy_tolerance: largest difference in accuracy that counts as matched.
-        confidence_tolerance: largest difference in mean confidence that counts as matched.
 
     Raises:
         ValueError: on a number outside [0, 1], NaN or per cent included.
+
+    Example:
+        >>> alike = matched(0.81, 0.80, 0.95, 0.90)
+        >>> alike.accuracy, alike.confidence
+        (True, False)
     """
     accuracy = _fraction("accuracy", accuracy_a) - _fraction("accuracy", accuracy_b)
     confidence = _fraction("confidence", confidence_a) - _fraction("confidence", confidence_b)
     return Matched(
         accuracy_difference=accuracy,
         confidence_difference=confidence,
-        accuracy=abs(accuracy) <= accuracy_tolerance + _ROUNDING,
-        confidence=abs(confidence) <= confidence_tolerance + _ROUNDING,
+        accuracy=abs(accuracy) <= ACCURACY_TOLERANCE + _ROUNDING,
+        confidence=abs(confidence) <= CONFIDENCE_TOLERANCE + _ROUNDING,
     )
 
 
@@ -76,12 +76,10 @@ def both_correct(
         Those rows of ``scores`` whose ``between`` is ``a`` or ``b``, in their order.
     """
     right = predictions[predictions["correct"].astype(bool)]
-    a_right, b_right = (
-        pd.MultiIndex.from_frame(right.loc[right[between] == name, ["seed", "index"]]) for name in (a, b)
-    )
     chosen = scores[scores[between].isin([a, b])]
     image = pd.MultiIndex.from_frame(chosen[["seed", "index"]])
-    return chosen[image.isin(a_right) & image.isin(b_right)]
+    of_a, of_b = (pd.MultiIndex.from_frame(right.loc[right[between] == name, ["seed", "index"]]) for name in (a, b))
+    return chosen[image.isin(of_a) & image.isin(of_b)]
 
 
 def _fraction(name: str, values: float | Sequence[float]) -> float:

@@ -3,6 +3,8 @@
 Every interval resamples images, the same ones for all metrics and seeds. Resampling adds noise to a ranking, so the
 interval of a tau near 1 or -1 lies on the inner side of it and may even miss it, where methods are nearly tied: it
 says "no less sure than this". The interval of a W near 0 lies above it, by about 1 / n images.
+
+``scores``, ``better`` and errors are everywhere those of :func:`xai_lib.statistics.cube.cube_of`.
 """
 
 import math
@@ -17,11 +19,11 @@ from xai_lib.statistics.cube import (
     complete_images,
     cube_of,
     defined_mean,
-    interval_of,
     ranks_by_image,
     resampled_means,
     weighted_means,
 )
+from xai_lib.statistics.intervals import percentile_interval
 
 SPLITS = 100  # random halvings of the images
 
@@ -32,17 +34,10 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
     A method's score is its mean over the images that define it, then over seeds. +1: both metrics have the same
     order from best to worst, whatever their directions; -1: the opposite one.
 
-    Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
-        better: metric -> "higher" or "lower".
-
     Returns:
         Columns ``metric_a, metric_b, tau, low, high, n_methods, n_images``, one row a pair in the order of
         ``better``. Methods that either metric leaves undefined are not in ``n_methods``; ``n_images`` is the smaller
         number of images of the two. Tau is NaN where a metric ties all methods.
-
-    Raises:
-        ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
     """
     cube = cube_of(scores, better)
     means = defined_mean(resampled_means(cube.values), axis=2)  # [1 + R, T, M]
@@ -52,7 +47,7 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
     for a, b in combinations(range(len(cube.metrics)), 2):
         n = int(min(n_images[a], n_images[b]))
         tau = _tau(orders[:, a], orders[:, b], defined[a] & defined[b])
-        low, high = interval_of(tau[1:], n)
+        low, high = percentile_interval(tau[1:], n)
         n_methods = int((defined[a] & defined[b]).sum())
         rows.append((cube.metrics[a], cube.metrics[b], tau[0], low, high, n_methods, n))
     return pd.DataFrame(rows, columns=["metric_a", "metric_b", "tau", "low", "high", "n_methods", "n_images"])
@@ -61,25 +56,18 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
 def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFrame:
     """How far images, halves of the images, and seeds agree on a metric's order of the methods.
 
-    Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
-        better: metric -> "higher" or "lower".
-
     Returns:
-        One row a metric, in the order of ``better``, with columns
+        One row a metric, in the order of ``better``, with columns ``metric``,
 
-        - ``metric``
         - ``w_images, low, high``: Kendall's W over ``n_images`` images, each ranking the methods by its scores
           averaged over seeds: 0 no agreement, 1 one order. Only images on which all ``n_methods`` methods (those with
           any value) are defined are in it. NaN below two images or three methods.
         - ``tau_seeds, tau_seeds_low, tau_seeds_high``: Kendall's tau-b between the rankings by mean score of two
           seeds, mean over pairs of the ``n_seeds`` seeds; its interval is over images. NaN with one seed.
         - ``tau_halves``: tau-b between the rankings by mean score of two random halves of the images, mean over 100
-          halvings. It is itself a measure of spread and has no interval.
-        - ``n_images, n_seeds, n_methods``
+          halvings. It is itself a measure of spread and has no interval;
 
-    Raises:
-        ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
+        and ``n_images, n_seeds, n_methods``.
     """
     cube = cube_of(scores, better)
     tables = by_image(cube.values)  # [T, M, n]
@@ -88,37 +76,20 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
     for t, metric in enumerate(cube.metrics):
         values = cube.values[t]
         methods, images = complete_images(tables[t])
-        w_low, w_high = interval_of(w[1:, t], int(images.sum()))
+        n_images = int(images.sum())
         tau = _tau_of_seeds(means[:, t])
-        tau_low, tau_high = interval_of(tau[1:], int((~np.isnan(values)).any(axis=(0, 1)).sum()))
-        rows.append(
-            {
-                "metric": metric,
-                "w_images": w[0, t],
-                "low": w_low,
-                "high": w_high,
-                "tau_seeds": tau[0],
-                "tau_seeds_low": tau_low,
-                "tau_seeds_high": tau_high,
-                "tau_halves": _tau_of_halves(values),
-                "n_images": int(images.sum()),
-                "n_seeds": int((~np.isnan(values)).any(axis=(1, 2)).sum()),
-                "n_methods": int(methods.sum()),
-            }
-        )
-    return pd.DataFrame(rows)
+        of_seeds = percentile_interval(tau[1:], int((~np.isnan(values)).any(axis=(0, 1)).sum()))
+        stable = (w[0, t], *percentile_interval(w[1:, t], n_images), tau[0], *of_seeds, _tau_of_halves(values))
+        n_seeds = int((~np.isnan(values)).any(axis=(1, 2)).sum())
+        rows.append((metric, *stable, n_images, n_seeds, int(methods.sum())))
+    columns = ("metric", "w_images", "low", "high", "tau_seeds", "tau_seeds_low", "tau_seeds_high", "tau_halves")
+    return pd.DataFrame(rows, columns=[*columns, "n_images", "n_seeds", "n_methods"])
 
 
 def w_draws(scores: pd.DataFrame, metric: str, methods: Sequence[str]) -> tuple[float, np.ndarray]:
-    """Kendall's W over images, as in :func:`rank_stability`, and its bootstrap draws [R], in [0, 1].
+    """Kendall's W over images of one metric, as in :func:`rank_stability`, and its bootstrap draws [R], in [0, 1].
 
-    Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
-        metric: the metric whose scores rank the methods; its direction does not matter to W.
-        methods: the methods ranked; one without any value is left out.
-
-    Raises:
-        ValueError: as :func:`xai_lib.statistics.cube.cube_of`.
+    ``methods`` are those ranked; one without any value is left out. The metric's direction does not matter to W.
     """
     w = _w(by_image(cube_of(scores, {metric: "higher"}, methods).values))[:, 0]
     return float(w[0]), w[1:]

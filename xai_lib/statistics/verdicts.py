@@ -1,8 +1,8 @@
 """Does a paper's claim hold here? One rule, used by every part of the book."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -19,6 +19,12 @@ RULE = (
     "be matched or adjusted for: without that the interval is shown and the claim is undecided, whatever it says."
 )
 
+COLUMNS = (
+    *("claim", "paper", "section", "text", "dataset", "metric", "method", "better", "a", "b"),
+    *("difference", "low", "high", "interval_over", "test", "p_value", "p_holm", "d_images", "d_seeds", "superiority"),
+    *("unit", "n_seeds", "n_images", "n_classes", "n_undefined", "accuracy_difference", "confidence_difference"),
+    *("adjusted_for", "verdict", "reason"),
+)
 _TRAINED_APART = ("loss", "model")  # conditions that are different networks
 
 
@@ -28,19 +34,21 @@ class Claim:
 
     ``text`` is our own sentence. ``better`` is the metric's direction, so where lower is better the claim is that
     ``a`` scores lower. ``between`` is the column in which ``a`` and ``b`` differ; ``method`` is None where that is
-    "method". ``dataset`` names the images the verdict is about.
+    "method". ``dataset`` names the images the verdict is about. ``functools.partial`` sets what the claims of a paper
+    share.
     """
 
     id: str
-    paper: str
     section: str
     text: str
     metric: str
-    method: str | None
     better: Literal["higher", "lower"]
     a: str
     b: str
+    _: KW_ONLY
+    paper: str
     dataset: str
+    method: str | None = None
     between: str = "loss"
 
     def __post_init__(self) -> None:
@@ -54,6 +62,31 @@ class Claim:
     def sign(self) -> int:
         """What ``a`` minus ``b`` is multiplied by so that above zero supports the claim."""
         return 1 if self.better == "higher" else -1
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A claim, the comparison that decides it, and how alike two networks are, for claims across losses or models.
+
+    Raises:
+        ValueError: where the comparison is of other conditions, or a claim across losses is compared over images
+            (two networks say nothing about two losses).
+    """
+
+    claim: Claim
+    comparison: Comparison
+    matched: Matched | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a comparison that cannot decide the claim."""
+        claim, comparison = self.claim, self.comparison
+        if (comparison.a, comparison.b) != (claim.a, claim.b):
+            raise ValueError(
+                f"Expected the comparison of {claim.a!r} with {claim.b!r} for claim {claim.id!r}. "
+                f"Got {comparison.a!r} with {comparison.b!r}."
+            )
+        if claim.between == "loss" and comparison.unit != "seed":
+            raise ValueError(f"Expected unit 'seed' for claim {claim.id!r} across losses. Got {comparison.unit!r}.")
 
 
 @dataclass(frozen=True)
@@ -74,101 +107,75 @@ class Verdict:
     n: int
 
 
-def compare_claim(
-    claim: Claim, scores: pd.DataFrame, *, unit: str = "seed", adjusted_for: Collection[str] = ()
-) -> Comparison:
-    """The comparison that a claim asks for: :func:`xai_lib.statistics.paired_comparison` with its fields."""
-    return paired_comparison(
-        scores,
-        metric=claim.metric,
-        method=claim.method,
-        a=claim.a,
-        b=claim.b,
-        between=claim.between,
-        unit=unit,
-        adjusted_for=adjusted_for,
-    )
+def decide(
+    claim: Claim,
+    scores: pd.DataFrame,
+    *,
+    unit: str = "seed",
+    adjusted_for: Collection[str] = (),
+    matched: Matched | None = None,
+) -> Decided:
+    """The claim with :func:`xai_lib.statistics.paired_comparison` of its fields."""
+    fields = {name: getattr(claim, name) for name in ("metric", "method", "a", "b", "between")}
+    return Decided(claim, paired_comparison(scores, **fields, unit=unit, adjusted_for=adjusted_for), matched)
 
 
-def verdict(
-    claim: Claim, comparison: Comparison, *, p_holm: float | None = None, matched: Matched | None = None
-) -> Verdict:
+def decide_by(compare: Callable[..., Comparison], claim: Claim, *values: Any, **options: Any) -> Decided:
+    """The claim with another comparison: ``compare(*values, a=claim.a, b=claim.b, **options)``."""
+    return Decided(claim, compare(*values, a=claim.a, b=claim.b, **options))
+
+
+def verdict(decided: Decided, *, p_holm: float | None = None) -> Verdict:
     """Apply :data:`RULE` to one claim.
 
     Args:
-        claim: what is claimed.
-        comparison: ``claim.a`` minus ``claim.b``.
+        decided: the claim and its comparison.
         p_holm: the corrected p-value; None for a family of this one claim.
-        matched: accuracy and confidence of the two networks, for claims across losses or models; None is "not known".
 
-    Raises:
-        ValueError: where the comparison is of other conditions, or a claim across losses is compared over images
-            (two networks say nothing about two losses).
+    Example:
+        >>> claim = Claim("rise", "5", "RISE is better.", "m", "higher", "rise", "lime", paper="p", dataset="d",
+        ...               between="method")
+        >>> compared = Comparison("rise", "lime", 0.3, 0.1, 0.5, "images", "image", "Wilcoxon", 0.01, n_images=50)
+        >>> verdict(Decided(claim, compared)).reason
+        'holds'
     """
-    if (comparison.a, comparison.b) != (claim.a, claim.b):
-        raise ValueError(
-            f"Expected the comparison of {claim.a!r} with {claim.b!r} for claim {claim.id!r}. "
-            f"Got {comparison.a!r} with {comparison.b!r}."
-        )
-    if claim.between == "loss" and comparison.unit != "seed":
-        raise ValueError(f"Expected unit 'seed' for claim {claim.id!r} across losses. Got {comparison.unit!r}.")
+    claim, comparison = decided.claim, decided.comparison
     p = comparison.p_value if p_holm is None else p_holm
-    bounds = sorted((claim.sign * comparison.low, claim.sign * comparison.high))
-    reason = _reason(claim, comparison, bounds, p, matched)
-    return Verdict(
-        claim=claim.id,
-        verdict=reason.split()[0],
-        reason=reason,
-        difference=claim.sign * comparison.difference,
-        low=bounds[0],
-        high=bounds[1],
-        p_holm=p,
-        n=comparison.n,
-    )
+    low, high = sorted((claim.sign * comparison.low, claim.sign * comparison.high))
+    reason = _reason(decided, low, high, p)
+    difference = claim.sign * comparison.difference
+    return Verdict(claim.id, reason.split()[0], reason, difference, low, high, p, comparison.n)
 
 
-def verdict_table(
-    claims: Sequence[Claim], comparisons: Mapping[str, Comparison], matches: Mapping[str, Matched] | None = None
-) -> pd.DataFrame:
+def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
     """The book's rows: one a claim, with Holm's correction over the whole table.
 
     Args:
-        claims: the family, in the order of the rows.
-        comparisons: claim id -> comparison.
-        matches: claim id -> accuracy and confidence, for claims across losses or models.
+        decided: the family, in the order of the rows.
 
     Returns:
-        Columns ``claim, paper, section, text, dataset, metric, method, better, a, b, difference, low, high,
-        interval_over, test, p_value, p_holm, d_images, d_seeds, superiority, unit, n_seeds, n_images, n_classes,
-        n_undefined, accuracy_difference, confidence_difference, adjusted_for, verdict, reason``. Differences and effect
-        sizes point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
-        minus ``b``.
+        The columns :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
+        Differences and effect sizes point in the claimed direction; ``accuracy_difference`` and
+        ``confidence_difference`` are plain ``a`` minus ``b``.
 
     Raises:
-        ValueError: where two claims share an id or a claim has no comparison.
+        ValueError: where two claims share an id.
     """
-    ids = [claim.id for claim in claims]
+    decided = list(decided)
+    ids = [one.claim.id for one in decided]
     if len(set(ids)) != len(ids):
         raise ValueError(f"Expected each claim once. Got {ids}.")
-    missing = [name for name in ids if name not in comparisons]
-    if missing:
-        raise ValueError(f"Expected a comparison for every claim. Got none for {missing}.")
-    corrected = holm([comparisons[name].p_value for name in ids])
-    rows = []
-    for claim, p_holm in zip(claims, corrected):
-        match = (matches or {}).get(claim.id)
-        decided = verdict(claim, comparisons[claim.id], p_holm=float(p_holm), matched=match)
-        rows.append(_row(claim, comparisons[claim.id], decided, match))
-    return pd.DataFrame(rows)
+    corrected = holm([one.comparison.p_value for one in decided])
+    return pd.DataFrame([_row(one, verdict(one, p_holm=float(p_holm))) for one, p_holm in zip(decided, corrected)])
 
 
-def _reason(claim: Claim, comparison: Comparison, bounds: list[float], p: float, matched: Matched | None) -> str:
+def _reason(decided: Decided, low: float, high: float, p: float) -> str:
+    comparison = decided.comparison
     if comparison.unit == "seed" and comparison.n_seeds < MIN_SEEDS:
         return "undecided (seeds)"
-    unmatched = _unmatched(claim, comparison, matched)
+    unmatched = _unmatched(decided)
     if unmatched:
         return f"undecided ({' and '.join(unmatched)} not matched)"
-    low, high = bounds
     if not (low > 0 or high < 0):
         return "undecided (interval includes zero)" if low <= 0 <= high else "undecided (no interval)"
     if not p < SIGNIFICANCE:
@@ -176,39 +183,19 @@ def _reason(claim: Claim, comparison: Comparison, bounds: list[float], p: float,
     return "holds" if low > 0 else "reverses"
 
 
-def _unmatched(claim: Claim, comparison: Comparison, matched: Matched | None) -> list[str]:
-    if claim.between not in _TRAINED_APART:
+def _unmatched(decided: Decided) -> list[str]:
+    if decided.claim.between not in _TRAINED_APART:
         return []
-    return [
-        name
-        for name in ("accuracy", "confidence")
-        if name not in comparison.adjusted_for and not (matched is not None and getattr(matched, name))
-    ]
+    left = [name for name in ("accuracy", "confidence") if name not in decided.comparison.adjusted_for]
+    return [name for name in left if decided.matched is None or not getattr(decided.matched, name)]
 
 
-def _row(claim: Claim, comparison: Comparison, decided: Verdict, match: Matched | None) -> dict[str, object]:
-    named = ("paper", "section", "text", "dataset", "metric", "method", "better", "a", "b")
-    return {
-        "claim": claim.id,
-        **{name: getattr(claim, name) for name in named},
-        "difference": decided.difference,
-        "low": decided.low,
-        "high": decided.high,
-        "interval_over": comparison.interval_over,
-        "test": comparison.test,
-        "p_value": comparison.p_value,
-        "p_holm": decided.p_holm,
-        "d_images": claim.sign * comparison.d_images,
-        "d_seeds": claim.sign * comparison.d_seeds,
-        "superiority": comparison.superiority if claim.sign > 0 else 1 - comparison.superiority,
-        "unit": comparison.unit,
-        "n_seeds": comparison.n_seeds,
-        "n_images": comparison.n_images,
-        "n_classes": comparison.n_classes,
-        "n_undefined": comparison.n_undefined,
-        "accuracy_difference": match.accuracy_difference if match else float("nan"),
-        "confidence_difference": match.confidence_difference if match else float("nan"),
-        "adjusted_for": ", ".join(sorted(comparison.adjusted_for)),
-        "verdict": decided.verdict,
-        "reason": decided.reason,
-    }
+def _row(decided: Decided, found: Verdict) -> dict[str, object]:
+    claim, comparison, match = decided.claim, decided.comparison, decided.matched
+    known = vars(comparison) | vars(claim) | vars(found)  # the verdict's difference and interval, not the comparison's
+    known["d_images"], known["d_seeds"] = claim.sign * comparison.d_images, claim.sign * comparison.d_seeds
+    known["superiority"] = comparison.superiority if claim.sign > 0 else 1 - comparison.superiority
+    known["adjusted_for"] = ", ".join(sorted(comparison.adjusted_for))
+    for name in ("accuracy_difference", "confidence_difference"):
+        known[name] = getattr(match, name) if match else float("nan")
+    return {name: known[name] for name in COLUMNS}

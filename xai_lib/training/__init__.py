@@ -36,23 +36,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Fitted:
-    """A network that classifies, whatever loss it was trained with.
+    """A network that classifies, in evaluation mode, whatever loss it was trained with.
 
-    Attributes:
-        classifier: in evaluation mode.
-        embedder: the network the contrastive loss saw; ``None`` for cross entropy.
-        history: one row an epoch, as ``TrainingResult.history``.
-        numerics: arithmetic of the training.
-        fitted: accuracy, mean confidence and confusion on the training images, not augmented.
-        held_out: the same on ``val``; ``None`` without it.
+    ``history`` is that of :class:`TrainingResult`.
     """
 
     classifier: Classifier
-    embedder: nn.Module | None
     history: pd.DataFrame
-    numerics: Numerics
-    fitted: Evaluation
-    held_out: Evaluation | None
 
 
 def fit(
@@ -63,29 +53,13 @@ def fit(
     directory: Path,
     device: torch.device,
     precision: str = "auto",
-    probe_variant: str = "paper",
     progress: bool = True,
-    val: Split | None = None,
     network: nn.Module | None = None,
 ) -> Fitted:
     """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`."""
     split = split.to(device)
-    result = train(
-        recipe,
-        split,
-        seed=seed,
-        directory=directory,
-        device=device,
-        precision=precision,
-        progress=progress,
-        val=val,
-        network=network,
-    )
+    how = {"precision": precision, "progress": progress, "network": network}
+    result = train(recipe, split, seed=seed, directory=directory, device=device, **how)
     if recipe.loss == "ce":
-        classifier, embedder = result.network, None
-        fitted = evaluate(classifier, split)
-    else:
-        probe = fit_probe(result.network.backbone, split, variant=probe_variant, seed=seed)
-        classifier, embedder, fitted = probe.classifier, result.network, probe.fitted
-    held_out = None if val is None else evaluate(classifier, val.to(device))
-    return Fitted(classifier, embedder, result.history, result.numerics, fitted, held_out)
+        return Fitted(result.network, result.history)
+    return Fitted(fit_probe(result.network.backbone, split, seed=seed).classifier, result.history)

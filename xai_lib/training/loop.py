@@ -17,7 +17,6 @@ from xai_lib.data.split import Split
 from xai_lib.pretrained import state_digest
 from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
-from xai_lib.training.evaluation import predict
 from xai_lib.training.objective import accuracy, initial_network, objective
 from xai_lib.training.recipes import Recipe
 
@@ -36,8 +35,8 @@ class TrainingResult:
     Attributes:
         network: in evaluation mode: a Classifier for cross entropy; for the others an Embedder [B,3,H,W] -> [B,k], or
             for ``triplets="released"`` a Classifier whose head is the identity. Each has ``backbone``.
-        history: one row an epoch: epoch (from 1), loss (mean over steps), accuracy, held_out_accuracy (if images were
-            held out), learning_rate (of the last step), images_per_second, seconds, threads.
+        history: one row an epoch: epoch (from 1), loss (mean over steps), accuracy, learning_rate (of the last step),
+            images_per_second, seconds, threads.
         numerics: arithmetic that was used.
     """
 
@@ -55,7 +54,6 @@ def train(
     device: torch.device,
     precision: str = "auto",
     progress: bool = True,
-    val: Split | None = None,
     network: nn.Module | None = None,
 ) -> TrainingResult:
     """Train one network, going on from ``directory``'s checkpoint if there is one.
@@ -66,7 +64,7 @@ def train(
 
     "accuracy" is measured on the augmented training batches: for cross entropy the share of right predictions; for the
     contrastive losses, which predict no class, the share of images whose most similar other image in the batch has
-    their label. "held_out_accuracy" is the same on ``val``, not augmented.
+    their label.
 
     Args:
         recipe: every setting; an incomplete last batch is left out.
@@ -76,7 +74,6 @@ def train(
         device: device that computes; the images are moved there.
         precision: "auto", "float32" or "bfloat16"; see :func:`numerics`.
         progress: whether to show a progress bar.
-        val: held-out training images, measured after each epoch.
         network: what to start from, built as the recipe's network is; it is not changed. None: random weights.
 
     Raises:
@@ -86,7 +83,6 @@ def train(
     start = "" if network is None else state_digest(network)
     path = Path(directory) / _CHECKPOINT
     run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), path, start)
-    val = None if val is None else val.to(device)
     network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
     network = network.to(device, memory_format=torch.channels_last)
     network = distributed.synchronise_norms(network)
@@ -99,10 +95,7 @@ def train(
     with _progress_bar(run, len(history), progress and distributed.rank() == 0) as bar:
         for epoch in range(len(history), recipe.epochs):
             network.train()
-            row = _train_epoch(run, epoch, forward, optimizer, bar)
-            if val is not None:
-                row["held_out_accuracy"] = _held_out_accuracy(recipe, network, val)
-            history.append(row)
+            history.append(_train_epoch(run, epoch, forward, optimizer, bar))
             _save(run, network, optimizer, history)
     return TrainingResult(network.eval(), pd.DataFrame(history), run.numerics)
 
@@ -201,11 +194,6 @@ def augmented_views(split: Split, positions: Tensor, recipe: Recipe, seed: int, 
     ]
     x = split.normalise(torch.stack(views, 1).flatten(0, 1))
     return x.contiguous(memory_format=torch.channels_last)
-
-
-def _held_out_accuracy(recipe: Recipe, network: nn.Module, val: Split) -> float:
-    network.eval()
-    return accuracy(recipe, predict(network, val)[:, None], val.labels).item()
 
 
 def _resume(run: _Run, network: nn.Module, optimizer: Optimizer) -> list[dict]:

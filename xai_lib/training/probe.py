@@ -14,13 +14,12 @@ PENALTY = 1e-4
 VARIANTS = ("paper", "released")
 
 _MAX_ITERATIONS = 1000
+_LBFGS = {"tolerance_change": 0.0, "history_size": 20, "line_search_fn": "strong_wolfe"}
 _TOLERANCE = 1e-6  # of the largest element of the gradient
 _CONSTANT = 1e-6  # a feature deviating less than this, relative to the largest deviation, is constant
 
 _RELEASED_STEPS = 100
-_RELEASED_LEARNING_RATE = 0.1
-_RELEASED_MOMENTUM = 0.9
-_RELEASED_WEIGHT_DECAY = 1e-4
+_RELEASED = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,7 @@ class Probe:
     gradient: float
 
 
-def fit_probe(
-    backbone: nn.Module, split: Split, *, variant: str = "paper", penalty: float = PENALTY, seed: int = 0
-) -> Probe:
+def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed: int = 0) -> Probe:
     """Fit a linear head on ``backbone``'s pooled features of ``split``, not augmented (contrastive paper §3.3, §4.1).
 
     "paper" is the optimum of an L2-penalised multinomial logistic regression on standardised features, found by L-BFGS
@@ -57,7 +54,6 @@ def fit_probe(
         backbone: [B,3,H,W] -> activations [B,D,h,w], on the split's device; frozen.
         split: training images.
         variant: "paper" or "released".
-        penalty: λ of (λ/2)·‖W‖² beside the mean cross entropy; the bias goes free. Of "paper" only.
         seed: seed of the head's first weights. Of "released" only: the other's optimum has none.
 
     Raises:
@@ -69,7 +65,7 @@ def fit_probe(
     features = predict(models.Classifier(backbone, nn.Identity()), split)  # [N,D]
     n_classes = len(split.classes)
     if variant == "paper":
-        head, steps, gradient = fit_logistic(features, split.labels, n_classes, penalty=penalty)
+        head, steps, gradient = fit_logistic(features, split.labels, n_classes)
     else:
         head, steps, gradient = fit_released(features, split.labels, n_classes, seed=seed)
     with torch.no_grad():
@@ -88,7 +84,7 @@ def fit_logistic(
         features: float32 [N,D].
         labels: int64 [N].
         n_classes: C.
-        penalty: λ.
+        penalty: λ; the bias goes free.
 
     Returns:
         The layer D -> C on features as they are (float32), the iterations, the largest element of the gradient.
@@ -107,15 +103,8 @@ def fit_logistic(
     whitened = x @ to_weight
     v = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
     bias = torch.zeros(n_classes, dtype=x.dtype, device=x.device, requires_grad=True)
-    solver = torch.optim.LBFGS(
-        [v, bias],
-        max_iter=_MAX_ITERATIONS,
-        max_eval=2 * _MAX_ITERATIONS,
-        tolerance_grad=_TOLERANCE,
-        tolerance_change=0.0,
-        history_size=20,
-        line_search_fn="strong_wolfe",
-    )
+    limits = {"max_iter": _MAX_ITERATIONS, "max_eval": 2 * _MAX_ITERATIONS, "tolerance_grad": _TOLERANCE}
+    solver = torch.optim.LBFGS([v, bias], **limits, **_LBFGS)
 
     def closure() -> Tensor:
         solver.zero_grad()
@@ -149,12 +138,7 @@ def fit_released(features: Tensor, labels: Tensor, n_classes: int, *, seed: int)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         head = nn.Linear(x.shape[1], n_classes).to(x.device)
-    descent = torch.optim.SGD(
-        head.parameters(),
-        lr=_RELEASED_LEARNING_RATE,
-        momentum=_RELEASED_MOMENTUM,
-        weight_decay=_RELEASED_WEIGHT_DECAY,
-    )
+    descent = torch.optim.SGD(head.parameters(), **_RELEASED)
     for _ in range(_RELEASED_STEPS):
         descent.zero_grad()
         functional.cross_entropy(head(x), labels).backward()

@@ -1,6 +1,6 @@
 """How each network is trained or fine-tuned: Table 2 of the contrastive paper, and a small recipe for processors."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 
 from xai_lib.data import augmentation
 from xai_lib.data.augmentation import Augmentation
@@ -134,20 +134,8 @@ _S50_CONTRASTIVE = replace(_S50, optimizer="radam", projection_out=128)
 _SCL = {"loss": "scl", "temperature": 0.07, "views": 2}
 _TL = {"loss": "tl", "margin": 0.3, "triplets": "paper"}
 
-_SMALL = Recipe(
-    "ce",
-    "resnet8",
-    epochs=10,
-    batch_size=256,
-    learning_rate=0.4,
-    weight_decay=5e-4,
-    augmentation="ce",
-    width=32,
-    nesterov=True,
-    decay_norms_and_biases=False,
-    schedule="one-cycle",
-    warmup_share=0.25,
-)
+_ONE_CYCLE = {"schedule": "one-cycle", "warmup_share": 0.25, "decay_norms_and_biases": False}
+_SMALL = Recipe("ce", "resnet8", 10, 256, 0.4, 5e-4, "ce", width=32, nesterov=True, **_ONE_CYCLE)
 _SMALL_SCL = replace(_SMALL, **_SCL, epochs=6, augmentation="light", projection_out=128)
 _SMALL_TL = replace(_SMALL, **_TL | {"margin": 0.1}, epochs=8, learning_rate=0.2, projection_out=128)
 
@@ -172,18 +160,8 @@ _RECIPES = {
 }
 
 # Dominance paper §4: AdamW, label smoothing, linear warm-up, then a cosine. It gives no numbers: these are ours.
-_TUNED = {
-    "optimizer": "adamw",
-    "momentum": None,
-    "nesterov": False,
-    "learning_rate": 1e-3,
-    "weight_decay": 0.05,
-    "decay_norms_and_biases": False,
-    "schedule": "one-cycle",
-    "warmup_share": 0.1,
-    "label_smoothing": 0.1,
-    "start": "ce",
-}
+_TUNED = _ONE_CYCLE | {"optimizer": "adamw", "momentum": None, "nesterov": False, "warmup_share": 0.1}
+_TUNED |= {"learning_rate": 1e-3, "weight_decay": 0.05, "label_smoothing": 0.1, "start": "ce"}
 _TUNED_IMAGENET = _TUNED | {"learning_rate": 1e-4, "epochs": 20, "start": "imagenet"}
 _FINE_TUNINGS = {
     "paper/cifar10": {
@@ -206,6 +184,11 @@ def get(name: str, loss: str) -> Recipe:
 
     Raises:
         ValueError: if either does not exist; the message lists the choices.
+
+    Example:
+        >>> recipe = get("paper/cifar10", "scl")
+        >>> recipe.architecture, recipe.epochs, recipe.temperature, replace(recipe, epochs=3).epochs
+        ('resnet18', 500, 0.07, 3)
     """
     _check_name(name)
     if loss not in LOSSES:
@@ -230,9 +213,3 @@ def fine_tunings(name: str) -> dict[str, FineTuning]:
 def _check_name(name: str) -> None:
     if name not in _RECIPES:
         raise ValueError(f"Expected a recipe out of {', '.join(names())}. Got {name!r}.")
-
-
-def deviations(recipe: Recipe, paper: Recipe) -> list[tuple[str, object, object]]:
-    """Settings in which ``recipe`` is not ``paper``, as (setting, the paper's value, ours)."""
-    pairs = ((field.name, getattr(paper, field.name), getattr(recipe, field.name)) for field in fields(Recipe))
-    return [(name, theirs, ours) for name, theirs, ours in pairs if theirs != ours]

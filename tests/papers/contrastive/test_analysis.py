@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import torch
 
-from xai_lib.page import made as provenance
 from xai_lib.papers.contrastive import analysis as results
-from xai_lib.papers.contrastive import claims, experiment
-from xai_lib.run import settings, train, workflow
+from xai_lib.papers.contrastive import claims, experiment, method
+from xai_lib.papers.contrastive.method import METHODS
+from xai_lib.run import settings
+from xai_lib.run.networks import trained
 
 COMPLEXITY = "contrastive-complexity-grad-cam-scl"
 CLAIMS = [
@@ -25,10 +26,10 @@ def synthetic(n_seeds, n_images=30, *, accuracy=None, confidence=None):
     shift = {("complexity", "scl"): -1.0}
     scores, outputs = [], []
     for loss, seed in itertools.product(settings.LOSSES, range(n_seeds)):
-        for method, metric in itertools.product(settings.METHODS, results.METRICS):
+        for name, metric in itertools.product(METHODS, results.METRICS):
             values = 5 + shift.get((metric, loss), 0) + 0.1 * rng.standard_normal(n_images)
             columns = {"index": range(n_images), "metric": metric, "value": values}
-            scores.append(pd.DataFrame(columns).assign(loss=loss, seed=seed, method=method))
+            scores.append(pd.DataFrame(columns).assign(loss=loss, seed=seed, method=name))
         correct = np.arange(n_images) < (accuracy or {}).get(loss, n_images)
         sure = 0.8 + (confidence or {}).get(loss, 0.0) + 0.001 * seed
         columns = {"index": range(n_images), "correct": correct, "confidence": sure}
@@ -93,10 +94,10 @@ def test_results_stand_beside_cifar10s_published_values(smoke_run):
 
 def test_a_result_is_the_mean_of_the_defined_scores(smoke_run):
     found = results.results(smoke_run).set_index(["metric", "method", "loss"])
-    for loss, method, metric in [("ce", "grad-cam", "contrastivity"), ("tl", "eigen-cam", "pixel-flipping")]:
-        scores = experiment.scored(smoke_run, loss, 0, method)
-        values = scores.loc[scores["metric"] == metric, "value"]
-        row = found.loc[(metric, method, loss)]
+    scores = experiment.scores(smoke_run).set_index(["metric", "method", "loss"])["value"]
+    for loss, name, metric in [("ce", "grad-cam", "contrastivity"), ("tl", "eigen-cam", "pixel-flipping")]:
+        values = scores[metric, name, loss]
+        row = found.loc[(metric, name, loss)]
         assert row["mean"] == pytest.approx(values.dropna().mean())
         assert (row["n_seeds"], row["n_images"]) == (1, values.notna().sum())
         assert row["n_undefined"] == values.isna().sum()
@@ -152,13 +153,13 @@ def test_empty_maps_are_counted(smoke_run):
     rows = results.empty_maps(smoke_run).set_index(["method", "loss"])
     for loss in settings.LOSSES:
         maps = experiment.explained(smoke_run, loss, 0, "grad-cam")
-        assert rows.loc[("grad-cam", loss), "predicted"] == (maps.maps.amax((1, 2)) <= 0).double().mean()
-        assert rows.loc[("grad-cam", loss), "other"] == (maps.other.amax((1, 2)) <= 0).double().mean()
+        assert rows.loc[("grad-cam", loss), "predicted"] == (maps["maps"].amax((1, 2)) <= 0).double().mean()
+        assert rows.loc[("grad-cam", loss), "other"] == (maps["other"].amax((1, 2)) <= 0).double().mean()
     assert rows.loc["eigen-cam", "other"].isna().all()
 
 
 def test_with_few_seeds_every_verdict_is_undecided(smoke_run):
-    rows = results.verdicts(smoke_run)
+    rows = claims.verdicts(smoke_run)
     assert rows["claim"].tolist() == [claim.id for claim in claims.contrastive("planted")]
     assert set(rows["reason"]) == {"undecided (seeds)"}
     assert set(rows["dataset"]) == {"planted"}
@@ -166,7 +167,7 @@ def test_with_few_seeds_every_verdict_is_undecided(smoke_run):
 
 def test_four_seeds_are_too_few_and_five_are_enough(made_up):
     for n_seeds, reason in [(4, "undecided (seeds)"), (5, "holds")]:
-        rows = results.verdicts(made_up(n_seeds)).set_index("claim")
+        rows = claims.verdicts(made_up(n_seeds)).set_index("claim")
         assert rows.loc[COMPLEXITY, "reason"] == reason
     assert rows.loc[COMPLEXITY, "difference"] == pytest.approx(1, abs=0.05)
     assert rows.loc["contrastive-complexity-grad-cam-tl", "reason"].startswith("undecided")
@@ -174,7 +175,7 @@ def test_four_seeds_are_too_few_and_five_are_enough(made_up):
 
 
 def test_unlike_confidence_leaves_only_plain_pixel_flipping_undecided(made_up):
-    rows = results.verdicts(made_up(5, confidence={"scl": -0.2})).set_index("claim")
+    rows = claims.verdicts(made_up(5, confidence={"scl": -0.2})).set_index("claim")
     assert rows.loc[COMPLEXITY, "reason"] == "holds"
     assert rows.loc["contrastive-pixel-flipping-grad-cam-scl", "reason"] == "undecided (confidence not matched)"
     assert "matched" not in rows.loc["contrastive-pixel-flipping-normalised-grad-cam-scl", "reason"]
@@ -182,14 +183,14 @@ def test_unlike_confidence_leaves_only_plain_pixel_flipping_undecided(made_up):
 
 
 def test_only_images_that_both_networks_get_right_are_compared(made_up):
-    rows = results.verdicts(made_up(5, accuracy={"scl": 10, "ce": 20})).set_index("claim")
+    rows = claims.verdicts(made_up(5, accuracy={"scl": 10, "ce": 20})).set_index("claim")
     row = rows.loc[COMPLEXITY]
     assert row["n_images"] == 10 and row["reason"] == "holds"
     assert row["accuracy_difference"] == pytest.approx(-1 / 3)
 
 
 def test_without_an_image_that_both_get_right_a_claim_is_undecided(made_up):
-    rows = results.verdicts(made_up(5, accuracy={"scl": 0})).set_index("claim")
+    rows = claims.verdicts(made_up(5, accuracy={"scl": 0})).set_index("claim")
     assert rows.loc[COMPLEXITY, "verdict"] == "undecided"
     assert rows.loc[COMPLEXITY, "n_images"] == 0 and np.isnan(rows.loc[COMPLEXITY, "difference"])
     assert rows.loc["contrastive-complexity-grad-cam-tl", "n_images"] == 30
@@ -198,7 +199,7 @@ def test_without_an_image_that_both_get_right_a_claim_is_undecided(made_up):
 def test_histories_hold_every_epoch(smoke_run):
     rows = results.histories(smoke_run)
     assert rows[["loss_name", "seed", "epoch"]].to_numpy().tolist() == [["ce", 0, 1], ["scl", 0, 1], ["tl", 0, 1]]
-    assert rows.loc[1, "loss"] == train.trained(smoke_run, "scl", 0).history.loc[0, "loss"]
+    assert rows.loc[1, "loss"] == trained(smoke_run, "scl", 0).history.loc[0, "loss"]
 
 
 def test_an_embedding_shows_the_same_images_of_every_loss(smoke_run):
@@ -216,15 +217,7 @@ def test_overlays_show_the_first_image_of_the_first_classes(smoke_run):
     for label in range(3):
         first = split.labels.tolist().index(label)
         assert torch.equal(images[label] * 255, split.images[first].float())
-        for (loss, method), shown in maps.items():
-            raw = experiment.explained(smoke_run, loss, 0, method).maps[first : first + 1]
-            assert torch.equal(shown[label], experiment.scaled(raw, (32, 32))[0])
-    assert list(maps) == list(itertools.product(settings.LOSSES, settings.METHODS))
-
-
-def test_provenance_has_a_row_for_every_cell(smoke_run):
-    rows = provenance.provenance(workflow.of_run(smoke_run))
-    assert rows["key"].tolist() == [cell.key[:12] for cell in workflow.of_run(smoke_run)]
-    assert (rows["seconds"] > 0).all() and rows["ended"].str.startswith("20").all()
-    assert rows["libraries"].str.contains(f"torch {torch.__version__.split('+')[0]}").all()
-    assert rows["commit"].str.fullmatch(r"[0-9a-f]{12}( with changes)?").all()
+        for (loss, name), shown in maps.items():
+            raw = experiment.explained(smoke_run, loss, 0, name)["maps"][first : first + 1]
+            assert torch.equal(shown[label], method.scaled(raw, (32, 32))[0])
+    assert list(maps) == list(itertools.product(settings.LOSSES, METHODS))

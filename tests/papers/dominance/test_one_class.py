@@ -10,7 +10,7 @@ from torch.nn import functional
 from torchvision.transforms import functional as pictures
 
 from xai_lib import explainers, models
-from xai_lib.data.folder import FolderError
+from xai_lib.data.images import FolderError
 from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.papers.dominance import one_class
 from xai_lib.papers.dominance import one_class as of_foreign

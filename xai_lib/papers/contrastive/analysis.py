@@ -7,6 +7,7 @@ from sklearn.manifold import TSNE
 from torch import Tensor
 
 from xai_lib import published, statistics
+from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.contrastive import experiment, method
 from xai_lib.papers.contrastive.method import METHODS
 from xai_lib.run.networks import trained
@@ -59,14 +60,14 @@ def orders(run: Settings) -> pd.DataFrame:
     """
     rows = []
     printed = results(run).dropna(subset="published")
-    for (metric, method), group in printed.groupby(["metric", "method"], sort=False):
+    for (metric, name), group in printed.groupby(["metric", "method"], sort=False):
         sign = 1 if group["better"].iloc[0] == "lower" else -1
         ours, theirs = (sign * group.set_index("loss")[column] for column in ("mean", "published"))
         apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
         rows.append(
             {
                 "metric": metric,
-                "method": method,
+                "method": name,
                 "here": _best_first(ours),
                 "paper": _best_first(theirs),
                 "pairs": len(apart),
@@ -109,9 +110,7 @@ def empty_maps(run: Settings) -> pd.DataFrame:
 def histories(run: Settings) -> pd.DataFrame:
     """Every epoch of every training: loss_name, seed, and the columns of a training's history."""
     parts = [
-        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed)
-        for loss in LOSSES
-        for seed in run.seeds
+        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed) for loss in LOSSES for seed in run.seeds
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -137,7 +136,7 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     The first image of each of the first ``n`` classes, so that nobody chose them.
     """
     split = run.scored_split()
-    first = [int((split.labels == label).nonzero()[0, 0]) for label in split.labels.unique()[:n].tolist()]
+    first = first_of_each_class(split.labels, n)
     size = split.images.shape[-2:]
     maps = {
         (loss, name): method.scaled(experiment.explained(run, loss, seed, name)["maps"][first], size)

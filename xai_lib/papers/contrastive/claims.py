@@ -82,16 +82,15 @@ def verdicts(run: Settings) -> pd.DataFrame:
     are scaled to [0, 1] do not change with a network's confidence; plain pixel flipping does.
     """
     scores, outputs = experiment.scores(run), experiment.predictions(run)
-    asked = contrastive(run.label)
-    comparisons, matches = {}, {}
-    for claim in asked:
+    decided = []
+    for claim in contrastive(run.label):
         paired = statistics.both_correct(scores, outputs, a=claim.a, b=claim.b)
         if paired.empty:  # two weak networks: a comparison without a value, hence undecided
             paired = scores.assign(value=float("nan"))
         adjusted = {"accuracy"} if claim.metric == "pixel-flipping" else {"accuracy", "confidence"}
-        comparisons[claim.id] = statistics.compare_claim(claim, paired, adjusted_for=adjusted)
-        matches[claim.id] = _matched(outputs, claim.a, claim.b)
-    return statistics.verdict_table(asked, comparisons, matches)
+        alike = _matched(outputs, claim.a, claim.b)
+        decided.append(statistics.decide(claim, paired, adjusted_for=adjusted, matched=alike))
+    return statistics.verdict_table(decided)
 
 
 def _in_print(claimed: _Property, method: str, loss: str) -> str:

@@ -1,7 +1,7 @@
-"""What the contrastive part computes of every network and keeps: predictions, raw maps, scores; and whole runs of them."""
+"""What the contrastive part computes of every network and keeps: predictions, raw maps, scores."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,9 +121,18 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from (("score", {"loss": loss, "seed": seed}) for loss, seed in itertools.product(LOSSES, run.seeds))
 
 
-def cells(run: Settings) -> list[Cell]:
-    """Every cell of the part, without those that they stand on."""
-    return [cell for _, options in jobs(run) for cell in score_cells(run, **options)]
+def cells(run: Settings, parts: Sequence[str] = ("predict", "score")) -> list[Cell]:
+    """The cells of some parts ("predict", "explain", "score"), without those that they stand on."""
+    networks = list(itertools.product(LOSSES, run.seeds))
+    of_maps = {"explain": explain_cell, "score": score_cell}
+    found = [predict_cell(run, *network) for network in networks if "predict" in parts]
+    return found + [
+        of_maps[part](run, *network, name)
+        for part in parts
+        if part in of_maps
+        for network in networks
+        for name in METHODS
+    ]
 
 
 def predicted(run: Settings, loss: str, seed: int) -> Predicted:

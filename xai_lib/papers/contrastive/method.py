@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from xai_lib import explainers
 from xai_lib.data.split import Split
-from xai_lib.explainers import cams, class_score, normalise
+from xai_lib.explainers import adapter, cams, normalise
 from xai_lib.metrics import complexity, localisation, pixel_flipping, similarity
 
 METHODS = ("grad-cam", "eigen-cam")
@@ -97,13 +97,12 @@ def of_maps(maps: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
 
 
 def _of_batch(network: nn.Module, method: str, x: Tensor, index: Tensor) -> dict[str, Tensor]:
-    about = explainers.about(method)
     with torch.inference_mode():
         logits = network(x)
     predicted = logits.argmax(dim=1).clone()
 
     def maps(images: Tensor, target: Tensor) -> Tensor:
-        return about.function(network, images, score=class_score(target), upsample=False)
+        return adapter.raw_maps(network, method, images, target, index)
 
     found = {
         "predicted": predicted,
@@ -111,7 +110,7 @@ def _of_batch(network: nn.Module, method: str, x: Tensor, index: Tensor) -> dict
         "noisy": maps(similarity.noisy(x, seed=_SEED, index=index), predicted),
         "noisy_released": maps(similarity.noisy(x, seed=_SEED, index=index, clamp=True), predicted),
     }
-    if about.class_specific:
+    if explainers.about(method).class_specific:
         found["other"] = maps(x, similarity.other_class(predicted, logits.shape[1], seed=_SEED, index=index))
     return found
 

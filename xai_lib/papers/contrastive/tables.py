@@ -1,5 +1,7 @@
 """Tables of the contrastive paper's notebooks."""
 
+from collections import ChainMap
+
 import pandas as pd
 import torch
 from IPython.display import HTML, Markdown
@@ -14,7 +16,7 @@ from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
 from xai_lib.training import recipes
 
-NAMES = LOSS_NAMES | METHOD_NAMES
+NAMES = ChainMap(LOSS_NAMES, METHOD_NAMES)
 # Panels of the figure of distributions: metric -> title.
 PANELS = {
     "pixel-flipping": "pixel flipping ↓",
@@ -91,7 +93,9 @@ def recipe_settings(run: Settings) -> HTML:
     for setting, label in _SETTINGS.items():
         row, ours = {"setting": label}, {}
         for loss in LOSSES:
-            paper, mine = (getattr(recipe, setting) for recipe in (recipes.get("paper/cifar10", loss), run.recipe(loss)))
+            paper, mine = (
+                getattr(recipe, setting) for recipe in (recipes.get("paper/cifar10", loss), run.recipe(loss))
+            )
             row[f"{NAMES[loss]}, paper"] = _value(setting, paper)
             ours[f"{NAMES[loss]}, here"] = _value(setting, mine) + (" *" if mine != paper else "")
         rows.append(row | ours)
@@ -139,9 +143,7 @@ def empty_maps(run: Settings) -> HTML:
         Column("of the predicted class (%)", "predicted", number(2, times=100)),
         Column("of a random other class (%)", "other", number(2, times=100)),
     ]
-    return show(
-        results_of.empty_maps(run), columns, f"Empty maps, over all seeds: {run.label}.", name="empty-maps"
-    )
+    return show(results_of.empty_maps(run), columns, f"Empty maps, over all seeds: {run.label}.", name="empty-maps")
 
 
 def metrics() -> HTML:

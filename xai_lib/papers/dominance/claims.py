@@ -5,6 +5,7 @@ images are tested over images, and those on planted images over trainings.
 """
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,7 @@ from xai_lib.papers.dominance.analysis import hierarchies, rarity, single, train
 from xai_lib.papers.dominance.experiment.dominance import Hierarchies
 from xai_lib.papers.dominance.method import detection, share
 from xai_lib.run.settings import LOSSES, Settings
-from xai_lib.statistics import Claim, Comparison
-
-Decided = tuple[Claim, Comparison]
+from xai_lib.statistics import Claim, Decided, compare_over_classes, compare_statistic, decide_by
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
 _CYCLIC_BY_CHANCE = 1 / 4
@@ -34,43 +33,48 @@ _CLUSTERS = {"modes": "the planted modes as clusters", "k-means": "clusters by K
 def verdicts(of: Hierarchies) -> pd.DataFrame:
     """A verdict for each claim and kind of fine-tuned network, as :func:`statistics.verdict_table`."""
     kinds = [kind for kind in of.kinds if kind not in LOSSES]
-    return _table(pair for kind in kinds for claims in (_clusters, _training, _single) for pair in claims(of, kind))
+    parts = (_clusters, _training, _single)
+    return statistics.verdict_table(decided for kind in kinds for part in parts for decided in part(of, kind))
 
 
 def rarity_verdicts(run: Settings) -> pd.DataFrame:
     """On planted images: is the least dominant cluster the rare one, more often than others would say?"""
-    return _table(_rarity(run))
+    return statistics.verdict_table(_rarity(run))
 
 
 def _clusters(of: Hierarchies, kind: str) -> Iterator[Decided]:
     spread = hierarchies.spread(of)
     spread = spread[spread["kind"] == kind]
     by_class = {name: _seed_by_class(rows, "spread") for name, rows in spread.groupby("clustering")}
-    yield _claim(
-        of,
-        kind,
-        "dominance-clusters",
+    claim = _claims(of, kind)
+    apart = claim(
+        f"dominance-clusters-{kind}",
         "3.4 and 4, Figure 2",
         "Some clusters of a class dominate others: pairs lie further from 0.5 than with images dealt to the clusters "
         "at random. Printed: matrices only.",
-        ("spread", "higher", "clusters", "dealt at random"),
-        statistics.compare_over_classes(by_class["k-means"] - by_class["shuffled"], a="clusters", b="dealt at random"),
+        "spread",
+        "higher",
+        "clusters",
+        "dealt at random",
     )
+    yield decide_by(compare_over_classes, apart, by_class["k-means"] - by_class["shuffled"])
     found = spread[spread["clustering"] == "k-means"]
     cyclic = _seed_by_class(found.assign(share=found["cyclic"] / found["triples"].replace(0, np.nan)), "share")
-    yield _claim(
-        of,
-        kind,
-        "dominance-hierarchy",
+    ordered = claim(
+        f"dominance-hierarchy-{kind}",
         "3.4",
         "Dominance orders the clusters of a class: fewer triples go round than the quarter that does by chance. The "
         "paper sorts clusters without asking.",
-        ("intransitive triples", "lower", "triples", "chance"),
-        statistics.compare_over_classes(cyclic - _CYCLIC_BY_CHANCE, a="triples", b="chance"),
+        "intransitive triples",
+        "lower",
+        "triples",
+        "chance",
     )
+    yield decide_by(compare_over_classes, ordered, cyclic - _CYCLIC_BY_CHANCE)
 
 
 def _training(of: Hierarchies, kind: str) -> Iterator[Decided]:
+    claim = _claims(of, kind)
     rows = training.clusters(of)
     rows = rows[rows["kind"] == kind]
     asked = {
@@ -94,30 +98,25 @@ def _training(of: Hierarchies, kind: str) -> Iterator[Decided]:
         test = share.permutation_test(rows, name)
         by_class = _seed_by_class(share.correlations(rows, name), "correlation")
         what = training.SHARES[name]
-        yield _claim(
-            of,
-            kind,
-            f"dominance-{name}",
-            "abstract and 4, Figures 4-5",
-            text,
-            (what, better, "dominance", what),
-            statistics.compare_over_classes(
-                by_class, a="dominance", b=what, p_value=test.p_value, test="permutation within classes"
-            ),
+        follows = claim(
+            f"dominance-{name}-{kind}", "abstract and 4, Figures 4-5", text, what, better, "dominance", what
         )
+        permuted = {"p_value": test.p_value, "test": "permutation within classes"}
+        yield decide_by(compare_over_classes, follows, by_class, **permuted)
     found = training.least(of)
     found = found[found["kind"] == kind]
     below = _seed_by_class(found.assign(difference=found["share_of_least"] - found["chance"]), "difference")
-    yield _claim(
-        of,
-        kind,
-        "dominance-least",
+    least = claim(
+        f"dominance-least-{kind}",
         "4, Figures 4-5",
         "The least dominant cluster of a class has less than its equal share of the training images. Printed: figure "
         "only; airplane, where it is not so, has a cluster of three images.",
-        ("training share", "lower", "least dominant", "equal share"),
-        statistics.compare_over_classes(below, a="least dominant", b="equal share"),
+        "training share",
+        "lower",
+        "least dominant",
+        "equal share",
     )
+    yield decide_by(compare_over_classes, least, below)
 
 
 def _single(of: Hierarchies, kind: str) -> Iterator[Decided]:
@@ -125,19 +124,19 @@ def _single(of: Hierarchies, kind: str) -> Iterator[Decided]:
     n = len(images[images["kind"] == kind][["label", "index"]].drop_duplicates())
     for output in single.OUTPUTS:
         value, draws = single.strength(of, kind, output)
-        yield _claim(
-            of,
-            kind,
-            f"dominance-{output}",
+        claim = _claims(of, kind)(
+            f"dominance-{output}-{kind}",
             "abstract and 4, Figure 3",
             f"Dominance of single images is not correlated with their {output}: within a class, the rank correlation "
             f"is on average weaker than {WEAK}, whatever its sign; a bound of ours. Printed: “non-correlated”, and a "
             "figure.",
-            (f"{output}, strength of the correlation", "lower", "correlation", f"{WEAK}"),
-            statistics.compare_statistic(
-                value - WEAK, draws - WEAK, a="correlation", b=f"{WEAK}", n_images=n, test="bootstrap over images"
-            ),
+            f"{output}, strength of the correlation",
+            "lower",
+            "correlation",
+            f"{WEAK}",
         )
+        test = {"n_images": n, "test": "bootstrap over images"}
+        yield decide_by(compare_statistic, claim, value - WEAK, draws - WEAK, **test)
 
 
 def _rarity(run: Settings) -> Iterator[Decided]:
@@ -161,40 +160,13 @@ def _rarity(run: Settings) -> Iterator[Decided]:
                 dataset="planted",
                 between="score",
             )
-            yield claim, rarity.against(run, clustering, rival)
+            yield Decided(claim, rarity.against(run, clustering, rival))
 
 
-def _claim(
-    of: Hierarchies,
-    kind: str,
-    name: str,
-    section: str,
-    text: str,
-    sides: tuple[str, str, str, str],
-    found: Comparison,
-) -> Decided:
-    metric, better, a, b = sides
-    claim = Claim(
-        id=f"{name}-{kind}",
-        paper="dominance",
-        section=section,
-        text=text,
-        metric=metric,
-        method=kind,
-        better=better,
-        a=a,
-        b=b,
-        dataset=of.run.label,
-        between="clusters",
-    )
-    return claim, found
+def _claims(of: Hierarchies, kind: str) -> partial[Claim]:
+    return partial(Claim, paper="dominance", dataset=of.run.label, between="clusters", method=kind)
 
 
 def _seed_by_class(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Values [S networks, C classes]."""
     return rows.pivot(index="seed", columns="label", values=column).to_numpy(float)
-
-
-def _table(decided: Iterator[Decided]) -> pd.DataFrame:
-    pairs = list(decided)
-    return statistics.verdict_table([claim for claim, _ in pairs], {claim.id: found for claim, found in pairs})

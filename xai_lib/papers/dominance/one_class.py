@@ -11,13 +11,13 @@ from xai_lib import explainers
 from xai_lib.data import imagenet
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.normalise import min_max, relu
-from xai_lib.explainers.passes import images_at_once, logits_of
+from xai_lib.forward import images_at_once, logits_of
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import figures
 from xai_lib.papers.dominance.method import clusters, energy, features, hierarchy, matrix, mosaics, pairwise, share
 from xai_lib.papers.dominance.ranking import ClusterRanking
+from xai_lib.your_images import normalised, pictures
 from xai_lib.your_model import check_model, default_layer
-from xai_lib.your_pictures import normalised, pictures
 
 _REPRESENTATIVES, _EXAMPLES = 8, 4
 

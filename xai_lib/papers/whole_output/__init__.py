@@ -1,5 +1,6 @@
 """Explaining all top classes of an image at once, in two stages (CWOX)."""
 
+from importlib import import_module
 from typing import Any
 
 __all__ = ["explain_output"]
@@ -7,8 +8,6 @@ __all__ = ["explain_output"]
 
 def __getattr__(name: str) -> Any:
     """``explain_output`` needs figures and more: imported when asked for, so that the method stands alone."""
-    if name != "explain_output":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from xai_lib.papers.whole_output.one_image import explain_output
-
-    return explain_output
+    return getattr(import_module("xai_lib.papers.whole_output.one_image"), name)

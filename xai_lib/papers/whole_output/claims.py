@@ -12,9 +12,7 @@ from xai_lib import published, statistics
 from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output.analysis.scores import BETTER, CONTRASTIVE, of_pairs, paired
 from xai_lib.papers.whole_output.experiment.explanations import Study
-from xai_lib.statistics import Claim, Comparison
-
-Decided = tuple[Claim, Comparison]
+from xai_lib.statistics import Claim, Decided, decide
 
 _NAMES = {"cauc": "CAUC", "cdrop": "CDROP", "cauc-bases": "CAUC"}
 _TABLES = {"cauc": 1, "cdrop": 2}
@@ -25,13 +23,12 @@ _ORDER = ("rise", "grad-cam", "excitation-backprop", "lime")  # of §5.1, from t
 
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
-    decided = [
-        pair
+    return statistics.verdict_table(
+        decided
         for model in dict.fromkeys(explained.model for explained in study.networks)
-        for claims in (_two_stages, _difference_or_product, _bases, _observer, _planted_part)
-        for pair in claims(study, model)
-    ]
-    return statistics.verdict_table([claim for claim, _ in decided], {claim.id: found for claim, found in decided})
+        for part in (_two_stages, _difference_or_product, _bases, _observer, _planted_part)
+        for decided in part(study, model)
+    )
 
 
 def _two_stages(study: Study, model: str) -> Iterator[Decided]:
@@ -103,7 +100,6 @@ def _decide(
         section=section,
         text=text,
         metric=metric,
-        method=None,
         better=BETTER[metric],
         a=a,
         b=b,
@@ -112,7 +108,7 @@ def _decide(
     )
     found = of_pairs(study)
     found = found[(found["model"] == model) & (found["base" if base else "method"] == (base or method))]
-    return claim, statistics.compare_claim(claim, paired(found, metric, between, a, b), unit="image")
+    return decide(claim, paired(found, metric, between, a, b), unit="image")
 
 
 def _printed(number: int, metric: str, model: str, base: str, a: str, b: str) -> str:

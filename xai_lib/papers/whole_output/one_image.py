@@ -15,8 +15,8 @@ from xai_lib.papers.whole_output.method import base_maps
 from xai_lib.papers.whole_output.method.confusion import confusion_clusters
 from xai_lib.papers.whole_output.method.documents import top_classes
 from xai_lib.papers.whole_output.method.explanation import explain
+from xai_lib.your_images import normalised, picture
 from xai_lib.your_model import check_model, default_layer
-from xai_lib.your_pictures import normalised, picture
 
 _MASKS, _SAMPLES = 1000, 500
 

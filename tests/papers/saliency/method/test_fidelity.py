@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from xai_lib import explainers
+from xai_lib import explainers, metrics
 from xai_lib.explainers import cams, normalise
-from xai_lib.metrics import causal, completeness, complexity, effective_complexity, localisation, masking
+from xai_lib.metrics import causal, completeness, complexity, effective_complexity, localisation
 from xai_lib.papers.saliency.method.fidelity import TARGETS, fidelity, step_size
 from xai_lib.papers.saliency.method.fidelity import fidelity as function
 
@@ -87,11 +87,9 @@ def test_scores_of_the_gradient_are_those_of_its_maps_made_by_hand(subject, imag
         order = {"index": images.index, "step": math.ceil(32 * 32 / 3)}
         probability = subject.network(x).softmax(1).gather(1, target[:, None])[:, 0].detach()
         same(column(frame, "probability", name), images.index, probability)
-        for metric in ("drop", "increase", "gain"):
-            expected = getattr(masking, f"average_{metric}")(subject.network, x, maps, target)
-            same(column(frame, f"average-{metric}", name), images.index, expected)
-        expected = masking.local_accuracy(subject.network, x, maps, target)
-        same(column(frame, "local-accuracy", name), images.index, expected)
+        for metric in ("average-drop", "average-increase", "average-gain", "local-accuracy"):
+            expected = metrics.get(metric)(subject.network, x, maps, target)
+            same(column(frame, metric, name), images.index, expected)
         expected = causal.insertion(subject.network, x, maps, target, **order)
         same(column(frame, "insertion", name), images.index, expected)
         expected = causal.deletion(subject.network, x, maps, target, **order)
@@ -120,14 +118,14 @@ def test_other_readings_change_one_thing_each(subject, images, x):
     def found(metric, reading):
         return column(frame, metric, reading=reading)
 
-    same(found("average-drop", "absolute values"), index, masking.average_drop(network, x, absolute, labels))
+    same(found("average-drop", "absolute values"), index, metrics.get("average-drop")(network, x, absolute, labels))
     same(found("insertion", "absolute values"), index, causal.insertion(network, x, absolute, labels, **order))
-    same(found("average-drop", "ranks"), index, masking.average_drop(network, x, by_rank, labels))
+    same(found("average-drop", "ranks"), index, metrics.get("average-drop")(network, x, by_rank, labels))
     for reading, ties in (("ties from the top", "stable"), ("ties from the bottom", "reversed")):
         same(found("insertion", reading), index, causal.insertion(network, x, maps, labels, ties=ties, **order))
         same(found("deletion", reading), index, causal.deletion(network, x, maps, labels, ties=ties, **order))
     black = {"baseline": "minimum"}
-    same(found("average-gain", "black"), index, masking.average_gain(network, x, maps, labels, **black))
+    same(found("average-gain", "black"), index, metrics.get("average-gain")(network, x, maps, labels, **black))
     same(found("insertion", "black"), index, causal.insertion(network, x, maps, labels, **black, **order))
     same(found("deletion", "black"), index, causal.deletion(network, x, maps, labels, **black, **order))
     expected = causal.insertion(network, x, maps, labels, baseline="zero", **order)

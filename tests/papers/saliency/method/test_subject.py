@@ -86,7 +86,7 @@ def test_another_network_is_explained_in_this_ones_place(subject, images, x):
     other = torch.nn.Sequential(*subject.network[:-1], torch.nn.Linear(8, 10)).eval()
     arguments = ("gradient", {}, x, images.labels, images.index)
     expected = explainers.get("gradient")(other, x, score=explainers.of_class(images.labels, "logit"))
-    assert torch.equal(subject.raw_maps_of(other, *arguments), expected)
+    assert torch.equal(subject.raw_maps(*arguments, network=other), expected)
     assert not torch.allclose(expected, subject.raw_maps(*arguments))
 
 

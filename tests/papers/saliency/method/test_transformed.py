@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 
-from xai_lib import explainers
+from xai_lib import explainers, metrics
 from xai_lib.data import transforms
 from xai_lib.explainers import normalise
-from xai_lib.metrics import causal, masking
+from xai_lib.metrics import causal
 from xai_lib.papers.saliency.method.transformed import transformed
 
 
@@ -27,7 +27,7 @@ def test_scores_are_those_of_the_changed_images_own_maps(subject, images):
         raw = explainers.get("gradient")(subject.network, x, score=explainers.class_score(images.labels))
         maps = normalise.min_max_colours(raw)
         expected = {
-            "average-drop": masking.average_drop(subject.network, x, maps, images.labels),
+            "average-drop": metrics.get("average-drop")(subject.network, x, maps, images.labels),
             "insertion": causal.insertion(subject.network, x, maps, images.labels, index=images.index, step=256),
             "probability": subject.network(x).softmax(1).gather(1, images.labels[:, None])[:, 0].detach(),
         }

@@ -280,7 +280,13 @@ def _mosaics(of: Hierarchies, ranked: RankedNetwork) -> dict[str, pd.DataFrame]:
             clusterings[MODES] = torch.tensor(images["mode"].to_numpy())
         frames += [
             pairwise.pairwise(
-                x, label, of_images, explain, n=of.run.dominance.n_mosaics, seed=_SEED, purpose=_purpose(clustering, name)
+                x,
+                label,
+                of_images,
+                explain,
+                n=of.run.dominance.n_mosaics,
+                seed=_SEED,
+                purpose=_purpose(clustering, name),
             ).assign(clustering=clustering, label=name)
             for clustering, of_images in clusterings.items()
         ]

@@ -6,17 +6,15 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from xai_lib import explainers
-from xai_lib.explainers import cams, normalise
+from xai_lib.explainers import about, cams, normalise
+from xai_lib.explainers.adapter import raw_maps
+from xai_lib.forward import images_at_once
 from xai_lib.metrics.mosaics import focus
 from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
 
 # (mosaics [B,3,h,w] normalised, target int64 [B], index int64 [B]) -> maps [B,h,w]; negative values do not count.
 Explain = Callable[[Tensor, Tensor, Tensor], Tensor]
 Scaling = Literal["relu", "min-max"]
-
-_PIXELS_AT_ONCE = 1 << 17  # of mosaics in one call: 32 of four 32-pixel images, the fastest on a processor
-_PIXELS_AT_ONCE_GPU = 1 << 22
 
 
 def shares(
@@ -53,7 +51,8 @@ def shares(
     """
     _check(mosaics, x, target, scalings, index)
     index = torch.arange(len(mosaics)) if index is None else index
-    batch_size = _at_once(x, resized) if batch_size is None else batch_size
+    images = 1 if resized else 4  # whose pixels a mosaic has; 32 mosaics of 32-pixel images at once are the fastest
+    batch_size = images_at_once(x, batch_size, cpu=(1 << 17) // images, gpu=(1 << 22) // images)
     found: dict[Scaling, list[Tensor]] = {scaling: [] for scaling in scalings}
     rows = [part.split(batch_size) for part in (mosaics.images, mosaics.first, target.to(x.device), index.to(x.device))]
     for images, first, classes, numbers in zip(*rows, strict=True):
@@ -93,25 +92,15 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
     Raises:
         ValueError: if no explainer has that name.
     """
-    about = explainers.about(name)
+    on_layer = about(name).on_layer
 
     def explain(x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        keywords = dict(settings)
-        if about.random:
-            keywords |= {"seed": 0, "index": index}
-        if about.on_layer:
-            keywords["upsample"] = False
-        maps = about.function(model, x, score=explainers.of_class(target, about.explains), layer=layer, **keywords)
+        maps = raw_maps(model, name, x, target, index, layer=layer, settings=settings)
         if maps.ndim == x.ndim:
             maps = normalise.reduce_colours(maps)
-        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if about.on_layer else maps
+        return cams.upsample(normalise.relu(maps), x.shape[-2:]) if on_layer else maps
 
     return explain
-
-
-def _at_once(x: Tensor, resized: bool) -> int:
-    pixels = x.shape[2] * x.shape[3] * (1 if resized else 4)
-    return max(8, (_PIXELS_AT_ONCE if x.device.type == "cpu" else _PIXELS_AT_ONCE_GPU) // pixels)
 
 
 def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str], index: Tensor | None) -> None:

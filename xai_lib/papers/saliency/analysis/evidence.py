@@ -4,15 +4,7 @@ import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import (
-    directions,
-    in_order,
-    informed,
-    of_metrics,
-    present,
-    scores,
-    uninformed,
-)
+from xai_lib.papers.saliency.analysis.scores import among, directions, in_order, of_metrics, present, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
@@ -39,13 +31,15 @@ def compared(study: Study) -> tuple[str, ...]:
 def agreement(study: Study) -> pd.DataFrame:
     """Do metrics rank the informed methods alike? Kendall's tau of every pair: see ``statistics.metric_agreement``."""
     names = compared(study)
-    return statistics.metric_agreement(of_metrics(study, names, informed(study)), directions(names))
+    return statistics.metric_agreement(of_metrics(study, names, among(study, lineup.INFORMED)), directions(names))
 
 
 def stability(study: Study) -> pd.DataFrame:
     """Do images, halves of the images and trainings rank the informed methods alike, metric by metric?"""
     names = present(study)
-    return in_order(statistics.rank_stability(of_metrics(study, names, informed(study)), directions(names)))
+    return in_order(
+        statistics.rank_stability(of_metrics(study, names, among(study, lineup.INFORMED)), directions(names))
+    )
 
 
 def fooled(study: Study) -> pd.DataFrame:
@@ -54,19 +48,21 @@ def fooled(study: Study) -> pd.DataFrame:
     Raises:
         ValueError: if the one or the other kind takes no part.
     """
-    if not (uninformed(study) and informed(study)):
+    controls, informed, names = among(study, lineup.UNINFORMED), among(study, lineup.INFORMED), present(study)
+    if not (controls and informed):
         raise ValueError(
             f"Expected at least one of {', '.join(lineup.UNINFORMED)} and one of {', '.join(lineup.INFORMED)}, to hold "
             f"against each other. Got {', '.join(study.methods)}."
         )
-    names = present(study)
-    return statistics.fooled(of_metrics(study, names), directions(names), uninformed(study), informed(study))
+    return statistics.fooled(of_metrics(study, names), directions(names), controls, informed)
 
 
 def discrimination(study: Study) -> pd.DataFrame:
     """How many pairs of informed methods a metric tells apart: see ``statistics.discrimination``."""
     names = present(study)
-    return in_order(statistics.discrimination(of_metrics(study, names), directions(names), informed(study)))
+    return in_order(
+        statistics.discrimination(of_metrics(study, names), directions(names), among(study, lineup.INFORMED))
+    )
 
 
 def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
@@ -122,12 +118,11 @@ def against_probability(study: Study) -> pd.DataFrame:
     Returns:
         Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
     """
-    found = scores(study)
-    found = found[found["method"].isin(lineup.PAPER)]
+    metrics, rows = ("average-gain", "average-drop", "insertion", "deletion"), []
+    found = of_metrics(study, ("probability", *metrics), lineup.PAPER)
     over_seeds = found.groupby(["method", "metric", "index"])["value"].mean()
     probability = over_seeds.xs("probability", level="metric").rename("probability")
-    rows = []
-    for metric in ("average-gain", "average-drop", "insertion", "deletion"):
+    for metric in metrics:
         both = over_seeds.xs(metric, level="metric").rename("value").to_frame().join(probability).reset_index()
         for _, group in both.groupby("method"):
             rho = statistics.rank_agreement(group["value"].to_numpy(), group["probability"].to_numpy(), kind="spearman")

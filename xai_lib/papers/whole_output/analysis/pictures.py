@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from xai_lib.data import Split, StreamedSplit
+from xai_lib.data import Split
+from xai_lib.data.split import first_of_each_class
 from xai_lib.explainers.normalise import min_max
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output import experiment
@@ -112,10 +113,8 @@ def rounds(study: Study, n: int) -> list[Round]:
 def thumbnails(study: Study) -> dict[int, bytes]:
     """A picture of each class for the tree: the first test image of it, PNG."""
     images = study.networks[0].subject.images
-    labels = images.labels.cpu()
-    first = {int(label): int((labels == label).nonzero()[0, 0]) for label in labels.unique()}
-    shown = images.subset(list(first.values())).materialised().images
-    return {label: _png(picture.float().cpu() / 255, 48) for label, picture in zip(first, shown)}
+    shown = images.subset(first_of_each_class(images.labels)).materialised()
+    return {label: _png(picture.float().cpu() / 255, 48) for label, picture in zip(shown.labels.tolist(), shown.images)}
 
 
 def _explained(
@@ -137,7 +136,7 @@ def _explained(
     return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)
 
 
-def _one_by_one(study: Study, explained: ExplainedNetwork) -> Iterator[Split | StreamedSplit]:
+def _one_by_one(study: Study, explained: ExplainedNetwork) -> Iterator[Split]:
     """Images that have a pair, by the stored outputs."""
     listed = experiment.whole_outputs(study)
     listed = listed[listed["network"] == explained.name]

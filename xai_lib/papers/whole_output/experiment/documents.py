@@ -11,7 +11,7 @@ import pandas as pd
 from torch import nn
 
 from xai_lib import files as artefacts
-from xai_lib.data import Split, StreamedSplit
+from xai_lib.data import Split
 from xai_lib.papers.whole_output import latent_tree
 from xai_lib.papers.whole_output.method import clusterings, documents, stability
 from xai_lib.run.cell import Cell
@@ -61,7 +61,7 @@ def corpus_of_network(
     network: Callable[[], nn.Module],
     key: str,
     parents: tuple[Cell, ...],
-    images: Callable[[], Split | StreamedSplit],
+    images: Callable[[], Split],
     label: str,
 ) -> Corpus:
     """The top classes of images, uncapped, computed now if the store lacks them when they are asked for.

@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from xai_lib import files as artefacts
 from xai_lib import models
-from xai_lib.data import Split, StreamedSplit, planted
+from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
+from xai_lib.forward import images_at_once
 from xai_lib.papers.whole_output.experiment import documents
 from xai_lib.papers.whole_output.experiment.documents import Corpus
 from xai_lib.papers.whole_output.method import base_maps, evaluation
@@ -109,7 +110,7 @@ def study(run: Settings) -> Study:
     return Study(run, tuple(_trained_here(run, seed) for seed in subjects.seeds(run)))
 
 
-def outputs_of(explained: ExplainedNetwork, images: Split | StreamedSplit) -> Outputs:
+def outputs_of(explained: ExplainedNetwork, images: Split) -> Outputs:
     """Run the network: the top classes of some images, K = min(5, as many as have more than 0.95) (§5)."""
     subject = explained.subject
     images = images.materialised()
@@ -137,14 +138,14 @@ def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str =
     )
 
 
-def chunks(study: Study, explained: ExplainedNetwork) -> list[Split | StreamedSplit]:
+def chunks(study: Study, explained: ExplainedNetwork) -> list[Split]:
     """The images that are explained, a cell's worth at a time."""
     images = explained.subject.images
     n = len(images)
     return [images.subset(list(range(start, min(start + _CHUNK, n)))) for start in range(0, n, _CHUNK)]
 
 
-def whole_output_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split | StreamedSplit) -> Cell:
+def whole_output_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Cell:
     """What the scores of a chunk depend on."""
     scale, corpus = study.run.scale, explained.corpus
     config = {
@@ -169,7 +170,7 @@ def whole_output_cells(study: Study, explained: ExplainedNetwork, part: str) -> 
     return [whole_output_cell(study, explained, part, images) for images in chunks(study, explained)]
 
 
-def scored_chunk(study: Study, explained: ExplainedNetwork, part: str, images: Split | StreamedSplit) -> Path:
+def scored_chunk(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Path:
     """The folder of a chunk's scores, computed now if the store lacks them."""
     store, cell = Store(), whole_output_cell(study, explained, part, images)
     if not store.is_done(cell):  # what it stands on first, outside this cell's time
@@ -248,7 +249,7 @@ def _stability_cell(study: Study, explained: ExplainedNetwork) -> Cell:
 
 
 def _scores(
-    study: Study, explained: ExplainedNetwork, part: str, images: Split | StreamedSplit
+    study: Study, explained: ExplainedNetwork, part: str, images: Split
 ) -> dict[str, pd.DataFrame]:
     partition = documents.partition(explained.corpus)
     observer = _observer(explained, part)
@@ -273,7 +274,7 @@ def _scores(
     return {"scores": _all(scores, evaluation.COLUMNS), "outputs": pd.concat(listed, ignore_index=True)}
 
 
-def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | StreamedSplit) -> dict[str, pd.DataFrame]:
+def _clusterings(study: Study, explained: ExplainedNetwork, images: Split) -> dict[str, pd.DataFrame]:
     partitions = documents.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
     base = base_of(study, explained, "grad-cam")
     scores = []
@@ -299,9 +300,9 @@ def _clusterings(study: Study, explained: ExplainedNetwork, images: Split | Stre
     return {"scores": _all(scores, evaluation.CLUSTERING_COLUMNS)}
 
 
-def _batches(images: Split | StreamedSplit) -> list[Split | StreamedSplit]:
+def _batches(images: Split) -> list[Split]:
     first = images.subset([0]).materialised()
-    at_once = max(1, _PIXELS_AT_ONCE // (first.images.shape[2] * first.images.shape[3]))
+    at_once = images_at_once(first.images, cpu=_PIXELS_AT_ONCE, gpu=_PIXELS_AT_ONCE, least=1)
     return [
         images.subset(list(range(start, min(start + at_once, len(images))))) for start in range(0, len(images), at_once)
     ]

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from xai_lib.explainers import about
-from xai_lib.explainers.normalise import min_max
+from xai_lib.explainers.adapter import raw_maps
+from xai_lib.explainers.normalise import min_max, positive_share
 from xai_lib.papers.whole_output.method.groups import of_groups
 from xai_lib.papers.whole_output.method.heatmaps import Variant
 
@@ -99,21 +99,15 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     Raises:
         TypeError, ValueError: as the explainer and :func:`of_groups`.
     """
-    explainer = about(base.name)
-    settings = {"first": base.first, "second": base.second}[stage]
-    drawn = {"seed": seed, "index": index} if explainer.random else {}
-    score = of_groups(groups, explainer.explains)
-    return _SCALES[base.scale](explainer.function(model, x, score=score, **settings, **drawn))
-
-
-def _positive_share(maps: Tensor) -> Tensor:
-    positive = maps.relu()
-    highest = positive.amax((-2, -1), keepdim=True)
-    return positive / torch.where(highest == 0, 1, highest)
+    settings = dict({"first": base.first, "second": base.second}[stage])
+    layer = settings.pop("layer", None)
+    score = of_groups(groups, about(base.name).explains)
+    raw = raw_maps(model, base.name, x, score, index, layer=layer, settings=settings, seed=seed, upsample=True)
+    return _SCALES[base.scale](raw)
 
 
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda maps: maps,
     "min-max": min_max,
-    "positive share": _positive_share,
+    "positive share": positive_share,
 }

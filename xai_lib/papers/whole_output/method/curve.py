@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics import perturbation
 from xai_lib.metrics.maps import check_maps
 
@@ -22,7 +23,7 @@ class Curve:
 
 
 def contrastive_curve(
-    model: perturbation.Model,
+    model: Model,
     x: Tensor,
     image: Tensor,
     maps: Tensor,
@@ -70,7 +71,7 @@ def contrastive_curve(
 
     space = x[:1].expand(len(points), -1, -1, -1)
     classes = _columns(target, rivals)[row]
-    found = perturbation.outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
+    found = outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
     probability, together = found.reshape(len(points), 2)[place].unbind(-1)
     return Curve(probability, together, probability * (1 - together))
 

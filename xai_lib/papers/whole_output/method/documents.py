@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.passes import logits_of, undisturbed
 from xai_lib.files import atomically
+from xai_lib.forward import logits_of, undisturbed
 
 
 def top_classes(probabilities: Tensor, *, cumulative: float = 0.95, at_most: int | None = None) -> list[list[int]]:

@@ -8,7 +8,7 @@ from typing import get_args
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.passes import logits_of, undisturbed
+from xai_lib.forward import logits_of, undisturbed
 from xai_lib.papers.whole_output.method import rivals
 from xai_lib.papers.whole_output.method.base_maps import Base, Stage, maps
 from xai_lib.papers.whole_output.method.heatmaps import Variant, scout, support

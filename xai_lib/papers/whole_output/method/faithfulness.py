@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from xai_lib.metrics import perturbation
+from xai_lib.forward import Model
 from xai_lib.metrics.maps import check_maps, is_finite
 from xai_lib.papers.whole_output.method.curve import check_rows, contrastive_curve
 
@@ -73,7 +73,7 @@ def salient_pixels(maps: Tensor, *, delta: float = 0.5, variant: Variant = "pape
 
 
 def scores(
-    model: perturbation.Model,
+    model: Model,
     x: Tensor,
     image: Tensor,
     maps: Tensor,

@@ -8,13 +8,13 @@ what it scores is no measurement of people and stands beside those tables, not i
 import torch
 from torch import Tensor
 
-from xai_lib.metrics import perturbation
+from xai_lib.forward import Model, outputs
 from xai_lib.papers.whole_output.method.curve import check_rows
 from xai_lib.papers.whole_output.method.faithfulness import salient
 
 
 def matched(
-    observer: perturbation.Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor, *, delta: float = 0.5
+    observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor, *, delta: float = 0.5
 ) -> tuple[Tensor, Tensor]:
     """Let a network match two maps with two classes.
 
@@ -52,7 +52,7 @@ def matched(
         return x[image[pair]].masked_fill(~stay[pair, which][:, None], 0)
 
     space = x[:1].expand(len(maps), -1, -1, -1)
-    evidence = perturbation.outputs(observer, make, _log_odds, space, labels, 2, None)
+    evidence = outputs(observer, make, _log_odds, space, labels, 2, None)
     same = (stay[:, 0] == stay[:, 1]).flatten(1).all(1)
     margin = (evidence[:, 0] - evidence[:, 1]).masked_fill(same, 0)
     undefined = ~stay.flatten(2).any(2).all(1)

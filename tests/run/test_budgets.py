@@ -1,0 +1,70 @@
+import math
+from dataclasses import fields
+
+import pytest
+
+from xai_lib.run import budgets, settings
+
+
+@pytest.mark.parametrize("name", budgets.SCALES)
+def test_every_scale_loads_and_knows_its_name(name):
+    run = settings.settings(name)
+    assert run.scale == name
+    assert run.contrastive.n_quantus <= run.contrastive.n_scored
+    assert run.networks.saliency_seeds <= run.networks.seeds
+    n_saliency = math.inf if run.saliency.n_saliency is None else run.saliency.n_saliency
+    assert run.saliency.n_sensitivity <= run.saliency.n_transformed <= n_saliency
+
+
+@pytest.mark.parametrize(
+    ("room", "budget"),
+    [
+        ("contrastive", "n_scored"),
+        ("saliency", "n_transformed"),
+        ("saliency", "n_sensitivity"),
+        ("saliency", "sensitivity_draws"),
+        ("saliency", "causal_steps"),
+        ("explainers", "rise_masks"),
+        ("explainers", "lime_samples"),
+    ],
+)
+def test_scales_grow(room, budget):
+    values = [getattr(budgets.load(name)[1][room], budget) for name in budgets.SCALES]
+    assert sorted(values) == values and values[0] < values[-1]
+
+
+def test_every_budget_has_a_name_of_its_own():
+    names = [field.name for kind in budgets.BUDGETS.values() for field in fields(kind)]
+    assert len(set(names)) == len(names)
+
+
+def test_the_paper_scale_has_the_papers_epochs():
+    run = settings.settings("paper")
+    assert [run.recipe(loss).epochs for loss in settings.LOSSES] == [200, 500, 500]
+    assert run.networks.seeds == 5
+    assert (run.explainers.rise_masks, run.explainers.lime_samples, run.saliency.n_saliency) == (4000, 1000, None)
+
+
+def test_any_value_can_be_overridden():
+    dataset, found = budgets.load("demo", "epochs_ce=1, n_train = 64,dataset=folder:/images, n_test=null")
+    assert (found["networks"].epochs_ce, found["networks"].n_train, found["networks"].n_test) == (1, 64, None)
+    assert dataset == "folder:/images"
+
+
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        ("huge", "", "smoke, demo, laptop, paper"),
+        ("demo", "epoch=1", "Unknown setting epoch"),
+        ("demo", "epochs_ce", "name=value"),
+        ("demo", "epochs_ce=0", "at least 1 for epochs_ce. Got 0"),
+        ("demo", "epochs_ce=1.5", "at least 1 for epochs_ce. Got 1.5"),
+        ("demo", "seeds=null", "at least 1 for seeds. Got None"),
+        ("demo", "recipe=3", "text for recipe"),
+        ("demo", "n_train=true", "Got True"),
+        ("demo", {"epochs_ce": 1}, "as text"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_choices(name, overrides, message):
+    with pytest.raises(ValueError, match=message):
+        budgets.load(name, overrides)

@@ -1,0 +1,231 @@
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from xai_lib import data as datasets
+from xai_lib import models, pretrained, training
+from xai_lib.__main__ import main
+from xai_lib.files import read_json
+from xai_lib.pretrained import state_digest
+from xai_lib.run import networks, settings, stage, workflow
+from xai_lib.run.networks import train_cell, tune_cell
+from xai_lib.run.store import Store
+
+TINY = "recipe=small, seeds=2, n_train=50, width=4, epochs_ce=1, epochs_tuned=1"
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    def refuse(*arguments, **options):
+        raise AssertionError("a network was trained again")
+
+    monkeypatch.setattr(training, "fit", refuse)
+
+
+@pytest.mark.parametrize("loss", settings.LOSSES)
+def test_what_is_stored_is_read_and_not_trained_again(smoke_run, no_training, loss):
+    first, second = networks.trained(smoke_run, loss, 0), networks.trained(smoke_run, loss, 0)
+    one, other = first.classifier.state_dict(), second.classifier.state_dict()
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert first.recipe == smoke_run.recipe(loss)
+    assert first.history["epoch"].tolist() == [1]
+    assert not first.classifier.training
+
+
+def test_another_seed_is_trained(smoke_run, no_training):
+    with pytest.raises(AssertionError, match="trained again"):
+        networks.trained(smoke_run, "ce", 1)
+
+
+def test_the_network_is_what_training_made(empty_store, monkeypatch):
+    made = {}
+
+    def remember(*arguments, **options):
+        made["fitted"] = fit(*arguments, **options)
+        return made["fitted"]
+
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", remember)
+    run = settings.settings(scale="smoke", device="cpu", overrides="n_train=50, width=4")
+    found = networks.trained(run, "scl", 3)
+    expected, weights = made["fitted"].classifier.state_dict(), found.classifier.state_dict()
+    assert expected.keys() == weights.keys()
+    assert all(torch.equal(expected[name], weights[name]) for name in expected)
+    assert found.history["loss"].tolist() == made["fitted"].history["loss"].tolist()
+
+
+def test_a_finished_training_leaves_no_checkpoint(smoke_run):
+    names = {path.name for path in Store().path(networks.trained(smoke_run, "tl", 0).cell).iterdir()}
+    assert names == {"classifier.pt", "history.csv", "provenance.json", "done.json"}
+
+
+@pytest.fixture
+def tiny(empty_store):
+    """Settings of a run whose networks are made in no time; its store is empty."""
+    return settings.settings(scale="smoke", device="cpu", overrides=TINY)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """What each call of ``training.fit`` was given and gave, in order."""
+    real, found = training.fit, []
+
+    def remember(recipe, split, **options):
+        found.append({"recipe": recipe, "start": options.get("network"), "fitted": real(recipe, split, **options)})
+        return found[-1]["fitted"]
+
+    monkeypatch.setattr(training, "fit", remember)
+    return found
+
+
+def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
+    tuned = networks.tuned(tiny, "tuned", 1)
+    trained = networks.trained(tiny, "ce", 1)
+    first, second = fits  # the training that it needs, then the tuning; nothing a second time
+    assert first["recipe"] == trained.recipe == tiny.recipe("ce")
+    assert second["recipe"] == tuned.recipe == tiny.fine_tunings["tuned"]
+    assert state_digest(second["start"]) == state_digest(trained.classifier)
+    assert state_digest(tuned.classifier) == state_digest(second["fitted"].classifier)
+    assert state_digest(tuned.classifier) != state_digest(trained.classifier)
+    assert not tuned.classifier.training
+    assert tuned.history["epoch"].tolist() == [1]
+
+
+def test_what_is_stored_is_read_and_what_it_came_from_is_on_record(tiny, fits):
+    first, again = networks.tuned(tiny, "tuned", 0), networks.tuned(tiny, "tuned", 0)
+    assert len(fits) == 2
+    assert state_digest(first.classifier) == state_digest(again.classifier)
+    folder = Store().path(first.cell)
+    assert {path.name for path in folder.iterdir()} == {"classifier.pt", "history.csv", "provenance.json", "done.json"}
+    assert read_json(folder / "provenance.json")["parents"] == {train_cell(tiny, "ce", 0).key: "train"}
+
+
+def test_the_command_computes_the_cell_of_the_plan(tiny, capsys):
+    options = ["--scale", "smoke", "--device", "cpu", "--overrides", TINY]
+    (job,) = [job for job in workflow.plan(tiny) if job["command"][0] == "tune"]
+    assert not job["done"]
+    assert main([*job["command"], *options]) == 0
+    done = {job["id"] for job in workflow.plan(tiny) if job["done"]}
+    assert done == {"train-ce-0", "tune-tuned-0"}
+
+
+@pytest.mark.parametrize("values", [{"epochs_ce": 2}, {"epochs_tuned": 2}, {"n_train": 60}, {"width": 5}])
+def test_what_decides_a_tuning_is_in_its_key(tiny, values, changed):
+    assert tune_cell(tiny, "tuned", 0).key != tune_cell(changed(tiny, **values), "tuned", 0).key
+
+
+@pytest.mark.parametrize("values", [{"epochs_scl": 2}, {"seeds": 5}, {"n_scored": 5}, {"n_clusters": 4}])
+def test_what_does_not_is_not(tiny, values, changed):
+    assert tune_cell(tiny, "tuned", 0).key == tune_cell(changed(tiny, **values), "tuned", 0).key
+
+
+def test_the_seed_the_arithmetic_and_the_versions_are_in_the_key(tiny, monkeypatch):
+    keys = [tune_cell(tiny, "tuned", 0).key, tune_cell(tiny, "tuned", 1).key]
+    for name in ("tune", "train"):
+        with monkeypatch.context() as patch:
+            patch.setattr(networks, name, replace(getattr(networks, name), version=99))
+            keys.append(tune_cell(tiny, "tuned", 0).key)
+    monkeypatch.setattr(stage, "numerics", lambda device: training.Numerics("float64", False, "no"))
+    keys.append(tune_cell(tiny, "tuned", 0).key)
+    assert len(set(keys)) == 5
+
+
+def test_a_fine_tuning_that_does_not_exist_is_refused_with_the_choices(tiny, changed):
+    with pytest.raises(ValueError, match=r"Expected a fine-tuning out of tuned\. Got 'turned'"):
+        networks.tuned(tiny, "turned", 0)
+    none = changed(tiny, recipe="paper/imagenet-s50")
+    with pytest.raises(ValueError, match=r"out of none, which is what this run has\. Got 'tuned'"):
+        networks.tuned(none, "tuned", 0)
+
+
+def test_a_network_with_published_weights_is_named_by_their_file_and_needs_no_training(tiny, monkeypatch, changed):
+    run = changed(tiny, recipe="paper/cifar10")
+    cell = tune_cell(run, "tuned-resnet18", 0)
+    assert cell.config["start"]["published"] == "resnet18-f37072fd.pth"
+    assert tune_cell(changed(run, epochs_ce=7), "tuned-resnet18", 0).key == cell.key
+    assert tune_cell(run, "tuned-resnet18", 1).key != cell.key
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(Store().root / "hub"))
+    with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth from"):
+        networks.tuned(run, "tuned-resnet18", 0)
+
+
+@pytest.mark.slow
+def test_published_weights_are_tuned(tiny, fits, monkeypatch, changed):
+    """On one batch of small images, which the network enlarges itself."""
+    torch.manual_seed(0)
+    published = resnet18()
+    folder = Store().root / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    torch.save(published.state_dict(), folder / "plain.pth")
+    start = hashlib.sha256((folder / "plain.pth").read_bytes()).hexdigest()[:8]
+    (folder / "plain.pth").rename(folder / f"small-{start}.pth")
+    entry = pretrained._Published(resnet18, f"x/small-{start}.pth")
+    monkeypatch.setitem(pretrained._PUBLISHED, "torchvision:resnet18", entry)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(Store().root / "hub"))
+    tuned = networks.tuned(changed(tiny, recipe="paper/cifar10", n_train=10), "tuned-resnet18", 0)
+    (only,) = fits
+    assert torch.equal(only["start"].backbone.stem[0].weight, published.conv1.weight)
+    assert isinstance(tuned.classifier.backbone.resize, nn.Upsample)
+    assert not torch.equal(tuned.classifier.head.weight, only["start"].head.weight)
+    assert state_digest(tuned.classifier) == state_digest(only["fitted"].classifier)
+    assert models.fold_batchnorm(tuned.classifier)(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
+
+
+@pytest.fixture
+def run(empty_store):
+    return settings.settings(scale="smoke", device="cpu", overrides="n_train=30, n_test=20")
+
+
+def test_there_are_as_many_networks_as_asked_for_and_no_more_than_trainings(run, changed):
+    assert networks.explained_seeds(changed(run, saliency_seeds=2, seeds=5)) == range(2)
+    assert networks.explained_seeds(changed(run, saliency_seeds=5, seeds=2)) == range(2)
+
+
+def test_images_are_the_first_when_classes_take_turns_or_all_where_there_are_fewer(run):
+    split = run.test_split()
+    assert networks.some(split, 12).index.tolist() == datasets.select(split, 12).index.tolist()
+    for n in (None, 20, 999):
+        assert networks.some(split, n).index.tolist() == split.index.tolist()
+
+
+def test_a_network_trained_here_is_named_by_its_training_and_explained_on_test_images(run, empty_store):
+    one, other = (networks.with_images(run, train_cell(run, "ce", seed), 10) for seed in (0, 1))
+    for seed, subject in enumerate((one, other)):
+        assert subject.parents[0].config["seed"] == subject.seed == seed
+        assert subject.key == subject.parents[0].key and subject.layer is None
+        assert (subject.images.part, len(subject.images)) == ("test", 10)
+        assert (subject.reference().part, len(subject.reference())) == ("train", 30)
+    assert one.key != other.key
+    assert not empty_store.exists()  # trained when the network is asked for
+
+
+@pytest.mark.parametrize("kind", ["tuned", "scl"])
+def test_other_networks_of_the_store_are_its_own_with_folded_normalisations(run, kind, changed):
+    run = changed(run, recipe="small", width=4, epochs_ce=1, epochs_tuned=1)
+    if kind == "tuned":
+        subject, made = networks.with_images(run, tune_cell(run, "tuned", 1), None), networks.tuned(run, "tuned", 1)
+    else:
+        subject, made = networks.with_images(run, train_cell(run, kind, 1), None), networks.trained(run, kind, 1)
+    assert [cell.key for cell in subject.parents] == [made.cell.key] == [subject.key]
+    assert (subject.seed, len(subject.images), subject.layer) == (1, 20, None)
+    x = subject.images.normalise(subject.images.images)
+    with torch.no_grad():
+        torch.testing.assert_close(subject.network(x), made.classifier(x), rtol=1e-3, atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in subject.network.modules())
+    assert subject.network.head.weight.requires_grad and not subject.network.training
+
+
+def test_torchvisions_network_is_named_by_its_weights(run, monkeypatch):
+    asked, network = [], nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    monkeypatch.setattr(pretrained, "pretrained", lambda *name, **options: asked.append((name, options)) or network)
+    subject = networks.from_torchvision(replace(run, download=True), "torchvision:resnet50", "0", 7)
+    assert asked == [(("torchvision:resnet50",), {"download": True})]
+    assert (subject.key, subject.parents, subject.layer) == (pretrained.state_digest(network), (), "0")
+    assert (subject.seed, len(subject.images)) == (0, 7)
+    assert subject.network is network and subject.network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert subject.reference().index.tolist() == subject.images.index.tolist()

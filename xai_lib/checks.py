@@ -1,0 +1,51 @@
+"""Checks that many functions make of their arguments, each with one message."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+
+def check_images(x: Tensor) -> None:
+    """Refuse what is not a batch of normalised images.
+
+    Raises:
+        TypeError: if `x` is not a float tensor.
+        ValueError: if it is not [B,c,H,W].
+    """
+    if not isinstance(x, Tensor) or not x.is_floating_point():
+        got = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {got}.")
+    if x.ndim != 4:
+        raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
+
+
+def check_index(index: Tensor, images: Tensor) -> None:
+    """Refuse image indices that are not one for each of `images` [B,…]: ValueError."""
+    if len(index) != len(images):
+        raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
+
+
+def check_counts(**numbers: int) -> None:
+    """Refuse what is not a whole number of at least 1: ValueError.
+
+    Example:
+        >>> check_counts(steps=3, copies=0)
+        Traceback (most recent call last):
+        ValueError: Expected copies as a whole number of at least 1. Got 0.
+    """
+    for name, number in numbers.items():
+        if type(number) is not int or number < 1:
+            raise ValueError(f"Expected {name} as a whole number of at least 1. Got {number!r}.")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
+    """Refuse a value that is not among `choices`, of which there are several: ValueError.
+
+    Example:
+        >>> check_choice("variant", "new", ("paper", "released"))
+        Traceback (most recent call last):
+        ValueError: Expected variant as 'paper' or 'released'. Got 'new'.
+    """
+    if value not in choices:
+        *others, last = map(repr, choices)
+        raise ValueError(f"Expected {name} as {', '.join(others)} or {last}. Got {value!r}.")

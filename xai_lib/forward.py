@@ -1,0 +1,156 @@
+"""How a network is run: how many images at once, in which mode, layout and precision, and what its logits must be."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from xai_lib.checks import check_images
+
+Model = Callable[[Tensor], Tensor]
+
+
+def images_at_once(
+    images: Tensor, chunk: int | None = None, *, cpu: int = 1 << 16, gpu: int = 1 << 22, least: int = 8
+) -> int:
+    """How many images a pass may hold: `chunk`, or as many as suit the device and bound the memory.
+
+    Args:
+        images: for their size and device, [...,H,W].
+        chunk: None for as many as have these numbers of pixels together, but not fewer than `least`.
+        cpu: pixels on a processor: 64 images at 32 pixels, the fastest for a small ResNet.
+        gpu: pixels elsewhere.
+        least: images, however large.
+
+    Raises:
+        ValueError: if `chunk` is below 1.
+
+    Example:
+        >>> images_at_once(torch.zeros(1, 3, 32, 32)), images_at_once(torch.zeros(1, 3, 224, 224))
+        (64, 8)
+    """
+    if chunk is None:
+        return max(least, (cpu if images.device.type == "cpu" else gpu) // (images.shape[-2] * images.shape[-1]))
+    if chunk < 1:
+        raise ValueError(f"Expected chunk of at least 1 image. Got {chunk}.")
+    return chunk
+
+
+def logits_of(model: Model, images: Tensor) -> Tensor:
+    """The model's logits [B,C] of images [B,c,H,W], which are laid out channels-last, the faster layout.
+
+    Raises:
+        ValueError: if the model returned anything else than [B,C].
+    """
+    return checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(images))
+
+
+def logits_in_chunks(model: Model, images: Tensor, chunk: int) -> Tensor:
+    """As :func:`logits_of`, never of more than `chunk` images at a time."""
+    return torch.cat([logits_of(model, part) for part in images.split(chunk)])
+
+
+def checked_logits(logits: object, batch: int) -> Tensor:
+    """What a model returned for `batch` images.
+
+    Raises:
+        ValueError: if it is anything else than logits [B,C].
+    """
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
+        got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}.")
+    return logits
+
+
+def outputs(
+    model: Model,
+    make: Callable[[Tensor, Tensor], Tensor],
+    read: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    target: Tensor,
+    points: int,
+    chunk: int | None,
+) -> Tensor:
+    """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
+
+    Args:
+        model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32 also under autocast.
+        make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,c,H,W].
+        read: (logits float32 [n,C], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
+        x: the images, float [B,c,H,W]; says how many there are, their size and their device.
+        target: class, int64 [B].
+        points: variants of each image.
+        chunk: variants in one forward pass; None suits the device.
+
+    Returns:
+        [B,points] or [B,points,Q] on x's device, of the type that `read` gives.
+
+    Raises:
+        ValueError: if a module of the model is in training mode, a target is not a class, what is read is not finite,
+            or `chunk` is below 1.
+
+    Example:
+        >>> brighter = lambda image, point: torch.ones(len(image), 2, 1, 1) * point[:, None, None, None]
+        >>> images, target = torch.zeros(1, 2, 1, 1), torch.tensor([1])
+        >>> outputs(lambda x: x.sum((2, 3)), brighter, lambda logits, _: logits.sum(1), images, target, 3, None)
+        tensor([[0., 2., 4.]])
+    """
+    if isinstance(model, nn.Module) and any(getattr(module, "training", False) for module in model.modules()):
+        raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
+    chunk = images_at_once(x, chunk)
+    found = None
+    with torch.inference_mode(), torch.autocast(x.device.type, enabled=False):
+        for first in range(0, len(x) * points, chunk):
+            row = torch.arange(first, min(first + chunk, len(x) * points), device=x.device)
+            image = row // points
+            logits = logits_of(model, make(image, row % points))
+            if first == 0 and ((target < 0) | (target >= logits.shape[1])).any():
+                raise ValueError(
+                    f"Expected targets in 0 to {logits.shape[1] - 1}. Got {target.min()} to {target.max()}."
+                )
+            values = read(logits.float(), target[image])
+            if found is None:
+                found = _room(len(x) * points, values)
+            found[row] = values
+    if found is None:
+        return torch.empty(len(x), points, device=x.device)
+    if not found.isfinite().all():
+        raise ValueError("Expected finite logits. Got NaN or infinity: check the model's weights and the images.")
+    return found.reshape(len(x), points, *found.shape[1:])
+
+
+def class_probability(logits: Tensor, target: Tensor) -> Tensor:
+    """Softmax probability of a class, float32 [B], from float32 logits [B,C] and target int64 [B]."""
+    return logits.softmax(1).gather(1, target[:, None])[:, 0]
+
+
+@contextmanager
+def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
+    """Evaluation mode without recording, whatever the caller's modes; yields a copy of `x`.
+
+    Each module's own mode comes back at the end, also after an error. The copy is laid out channels-last and may be
+    changed in place by the network.
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.checks.check_images`, or if no gradient can be taken through the model.
+    """
+    check_images(x)
+    if any(parameter.is_inference() for parameter in model.parameters()):
+        raise ValueError(
+            "Expected a model built outside torch.inference_mode(). Got parameters that are inference tensors, "
+            "through which no gradient can be taken."
+        )
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            yield x.detach().clone(memory_format=torch.channels_last)
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _room(rows: int, values: Tensor) -> Tensor:
+    with torch.inference_mode(False):
+        return torch.empty(rows, *values.shape[1:], dtype=values.dtype, device=values.device)
