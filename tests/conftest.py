@@ -100,7 +100,7 @@ def smoke_run(smoke_store, monkeypatch):
 def smoke_bench(benched_store, monkeypatch):
     """The saliency benchmark of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(benched_store))
-    return saliency.bench(_run())
+    return saliency.study(_run())
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 
 from xai_lib.papers.saliency import experiment
 from xai_lib.run import settings
+from xai_lib.run.study import Study
 
 
 @pytest.fixture(scope="session")
@@ -15,12 +16,12 @@ def made_up():
 
 
 @pytest.fixture
-def bench_of(monkeypatch):
+def study_with(monkeypatch):
     """Function (frames of made_up.py) -> a benchmark that has these scores."""
 
-    def build(frames):
-        monkeypatch.setattr(experiment, "saliency_scores", lambda bench, part: frames[part])
+    def build(frames, networks=()):
+        monkeypatch.setattr(experiment, "scores", lambda study, part: frames[part])
         methods = tuple(frames["cost"]["method"].unique())
-        return experiment.Bench(settings.settings(scale="smoke", device="cpu"), (), methods)
+        return Study(settings.settings(scale="smoke", device="cpu"), networks, methods)
 
     return build

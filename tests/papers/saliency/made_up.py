@@ -1,12 +1,11 @@
-"""Scores of made-up networks in the place of a benchmark's: all alike but for noise, until a test plants a truth."""
+"""Scores of made-up networks in the place of a studymark's: all alike but for noise, until a test plants a truth."""
 
 import numpy as np
 import pandas as pd
 
 from xai_lib.data.transforms import TRANSFORMS
-from xai_lib.papers.saliency.analysis.scores import FIDELITY, LOCALISATION, SANITY
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
+from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.papers.saliency.method.lineup import FIDELITY, LOCALISATION, SANITY
 
 READINGS = {
     "absolute values": FIDELITY,
@@ -30,7 +29,7 @@ N_READ = 5  # images scored in other readings
 
 
 def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
-    """Part of the benchmark -> its scores, 0.5 and a noise of 0.01."""
+    """Part of the studymark -> its scores, 0.5 and a noise of 0.01."""
     rng = np.random.default_rng(0)
 
     def part(metrics, n, **columns):
@@ -58,7 +57,7 @@ def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
     for frame in found.values():
         frame["value"] = 0.5 + 0.01 * rng.standard_normal(len(frame))
     cost = cost.assign(forwards=1000.0, seconds=0.002 + cost["seed"], megabytes=3.0)
-    return {**found, "cost": cost}
+    return {**found, "cost": cost, "metric": pd.DataFrame(columns=["seed", "method", "index", "metric", "value"])}
 
 
 def rows(frame, **where):

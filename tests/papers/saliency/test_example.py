@@ -36,13 +36,13 @@ def test_the_files_give_the_runs_network_and_scored_images_again(smoke_run):
         assert torch.equal(network(x), train.trained(smoke_run, "ce", 0).classifier.eval()(x))
 
 
-def test_the_example_fits_the_benchmark_and_says_what_it_is(smoke_run):
+def test_the_example_fits_the_studymark_and_says_what_it_is(smoke_run):
     found = example.example(smoke_run)
     network, images = opened(found)
     methods = tuple(name.strip() for name in found.methods.split(","))
     assert set(methods) < set(lineup.ALL)
-    bench = experiment.bench_of(smoke_run, network, images, name=found.model, methods=methods)
-    assert len(bench.subjects[0].images) == smoke_run.scale.n_saliency
+    study = experiment.study_with(smoke_run, network, images, name=found.model, methods=methods)
+    assert len(study.subjects[0].images) == smoke_run.scale.n_saliency
     assert smoke_run.label in found.label
     assert found.size == 32
 

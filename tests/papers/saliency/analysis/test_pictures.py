@@ -4,11 +4,10 @@ import torch
 from xai_lib import data as datasets
 from xai_lib import models
 from xai_lib.explainers.subject import Subject
-from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis import pictures, scores
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import fidelity
+from xai_lib.papers.saliency.analysis import pictures
+from xai_lib.papers.saliency.method import Explained, fidelity, lineup, raw_maps
 from xai_lib.run import settings
+from xai_lib.run.study import Study
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +25,12 @@ def subject():
 
 
 @pytest.fixture
-def bench(subject):
-    return experiment.Bench(settings.settings(scale="smoke", device="cpu"), (subject,))
+def study(subject):
+    return Study(settings.settings(scale="smoke", device="cpu"), (subject,), lineup.ALL)
 
 
-def test_maps_are_of_the_first_image_of_each_class_for_its_own_class(bench, subject):
-    images, maps, names = pictures.maps(bench, ("grad-cam", "gradient"), n=3)
+def test_maps_are_of_the_first_image_of_each_class_for_its_own_class(study, subject):
+    images, maps, names = pictures.maps(study, ("grad-cam", "gradient"), n=3)
     split = subject.images
     assert names == list(split.classes[:3]) and list(maps) == ["grad-cam", "gradient"]
     first = [split.labels.tolist().index(label) for label in range(3)]
@@ -42,9 +41,10 @@ def test_maps_are_of_the_first_image_of_each_class_for_its_own_class(bench, subj
         assert shown.shape == (3, 32, 32) and shown.min() >= 0 and shown.max() <= 1
 
 
-def test_curves_are_those_under_which_the_area_is_scored(bench, subject):
-    rows = pictures.causal_curves(bench, ("centred-gaussian",), n=4)
-    table = fidelity(subject, "centred-gaussian", {}, subject.images.subset([0, 1, 2, 3]), causal_steps=8, n_readings=0)
+def test_curves_are_those_under_which_the_area_is_scored(study, subject):
+    rows = pictures.causal_curves(study, ("centred-gaussian",), n=4)
+    explained, images = Explained(subject, "centred-gaussian"), subject.images.subset([0, 1, 2, 3])
+    table = fidelity(explained, images, raw_maps(explained, images), causal_steps=8, n_readings=0)
     table = table[table["target"] == "ground-truth"].groupby("metric")["value"].mean()
     for kind, curve in rows.groupby("kind"):
         assert curve["fraction"].tolist() == [step / 8 for step in range(9)]
@@ -54,7 +54,7 @@ def test_curves_are_those_under_which_the_area_is_scored(bench, subject):
 
 
 def test_extremes_are_the_best_image_of_the_best_method_and_the_worst_of_the_worst(
-    bench_of, made_up, subject, monkeypatch
+    study_with, made_up, subject, monkeypatch
 ):
     frames = made_up.frames(lineup.PAPER, n_images=6)
     frame, here = frames["fidelity"], {"target": "ground-truth", "reading": "paper"}
@@ -67,11 +67,10 @@ def test_extremes_are_the_best_image_of_the_best_method_and_the_worst_of_the_wor
         made_up.add(frame, -1, metric=metric, method=low, **here)
         made_up.add(frame, -1, metric=metric, method=low, index=indices[4], **here)
     made_up.put(frame, float("nan"), metric=("insertion", "deletion"), method="score-cam", **here)
-    monkeypatch.setattr(pictures, "_explained", lambda bench, method, images: torch.zeros(len(images), 32, 32))
-    bench = bench_of(frames)
-    found = pictures.extremes(experiment.Bench(bench.run, (subject,), bench.methods))
+    monkeypatch.setattr(pictures, "_explained", lambda study, method, images: torch.zeros(len(images), 32, 32))
+    found = pictures.extremes(study_with(frames, (subject,)))
     assert [(row["metric"], row["which"]) for row in found] == [
-        (metric, which) for metric in scores.FIDELITY for which in ("best", "worst")
+        (metric, which) for metric in lineup.FIDELITY for which in ("best", "worst")
     ]
     rows = {(row["metric"], row["which"]): row for row in found}
     for metric, which, method, place, score in (

@@ -4,6 +4,7 @@ from torch import nn
 
 from xai_lib import data as datasets
 from xai_lib.explainers.subject import Subject
+from xai_lib.papers.saliency.method import Explained
 
 
 def network():
@@ -37,3 +38,9 @@ def subject(images):
 @pytest.fixture
 def x(images):
     return images.normalise(images.images)
+
+
+@pytest.fixture
+def by(subject):
+    """Function (method, settings) -> the network explained by it."""
+    return lambda method, settings=None: Explained(subject, method, settings or {})

@@ -8,8 +8,7 @@ import torch
 from xai_lib import explainers, metrics
 from xai_lib.explainers import cams, normalise
 from xai_lib.metrics import causal, completeness, complexity, effective_complexity, localisation
-from xai_lib.papers.saliency.method.fidelity import TARGETS, fidelity, step_size
-from xai_lib.papers.saliency.method.fidelity import fidelity as function
+from xai_lib.papers.saliency.method import TARGETS, fidelity, raw_maps, step_size
 
 MASKED = ("average-increase", "average-drop", "average-gain", "local-accuracy", "local-accuracy-logit")
 OF_EACH_TARGET = {"probability", *MASKED, "insertion", "deletion"}
@@ -33,8 +32,14 @@ READINGS = {
 }
 
 
-def scored(subject, images, method, settings=None, n_readings=3, causal_steps=4):
-    return fidelity(subject, method, settings or {}, images, causal_steps=causal_steps, n_readings=n_readings)
+@pytest.fixture
+def scored(by):
+    def score(images, method, settings=None, n_readings=3, causal_steps=4):
+        explained = by(method, settings)
+        stored = raw_maps(explained, images)
+        return fidelity(explained, images, stored, causal_steps=causal_steps, n_readings=n_readings)
+
+    return score
 
 
 def column(frame, metric, target="ground-truth", reading="paper"):
@@ -58,8 +63,8 @@ def targets(subject, images, x):
     return dict(zip(TARGETS, (images.labels, logits.argmax(1), logits.argmin(1))))
 
 
-def test_every_target_and_reading_has_its_metrics_for_its_images(subject, images):
-    frame = scored(subject, images, "grad-cam", n_readings=2)
+def test_every_target_and_reading_has_its_metrics_for_its_images(subject, scored, images):
+    frame = scored(images, "grad-cam", n_readings=2)
     assert list(frame.columns) == ["index", "metric", "value", "target", "reading"]
     assert not frame.duplicated(["index", "metric", "target", "reading"]).any()
     paper = frame[frame["reading"] == "paper"]
@@ -79,8 +84,8 @@ def test_every_target_and_reading_has_its_metrics_for_its_images(subject, images
     ).all()
 
 
-def test_scores_of_the_gradient_are_those_of_its_maps_made_by_hand(subject, images, x, targets):
-    frame = scored(subject, images, "gradient", causal_steps=3)
+def test_scores_of_the_gradient_are_those_of_its_maps_made_by_hand(subject, scored, images, x, targets):
+    frame = scored(images, "gradient", causal_steps=3)
     for name, target in targets.items():
         raw = explainers.get("gradient")(subject.network, x, score=explainers.class_score(target))
         maps = normalise.min_max_colours(raw)
@@ -106,8 +111,8 @@ def test_scores_of_the_gradient_are_those_of_its_maps_made_by_hand(subject, imag
             same(column(frame, "attribution-localisation"), images.index, expected)
 
 
-def test_other_readings_change_one_thing_each(subject, images, x):
-    frame = scored(subject, images, "grad-cam", n_readings=5)
+def test_other_readings_change_one_thing_each(subject, scored, images, x):
+    frame = scored(images, "grad-cam", n_readings=5)
     labels, index, network = images.labels, images.index, subject.network
     raw = explainers.get("grad-cam")(network, x, score=explainers.class_score(labels), layer="3", upsample=False)
     maps = normalise.unit_maps(raw, "grad-cam", (32, 32))
@@ -133,8 +138,8 @@ def test_other_readings_change_one_thing_each(subject, images, x):
     same(found("deletion", "blur"), index, causal.deletion(network, x, maps, labels, baseline="blur", **order))
 
 
-def test_completeness_is_of_the_raw_map_on_the_images_pixels(subject, images, x):
-    frame = scored(subject, images, "grad-cam")
+def test_completeness_is_of_the_raw_map_on_the_images_pixels(subject, scored, images, x):
+    frame = scored(images, "grad-cam")
     raw = explainers.get("grad-cam")(
         subject.network, x, score=explainers.class_score(images.labels), layer="3", upsample=False
     )
@@ -143,16 +148,16 @@ def test_completeness_is_of_the_raw_map_on_the_images_pixels(subject, images, x)
 
 
 @pytest.mark.parametrize(("method", "settings"), [("grad-cam", {}), ("rise", {"n_masks": 5}), ("random", {})])
-def test_rows_do_not_depend_on_the_batches(subject, images, monkeypatch, method, settings):
-    whole = scored(subject, images, method, settings)
-    monkeypatch.setitem(function.__globals__, "_BATCH", 2)
-    parts = scored(subject, images, method, settings)
+def test_rows_do_not_depend_on_the_batches(subject, scored, images, monkeypatch, method, settings):
+    whole = scored(images, method, settings)
+    monkeypatch.setitem(raw_maps.__globals__, "_BATCH", 2)
+    parts = scored(images, method, settings)
     pd.testing.assert_frame_equal(sorted_rows(parts), sorted_rows(whole), rtol=1e-4, atol=1e-6)
     assert set(parts.loc[parts["reading"] == "ranks", "index"]) == set(images.index[:3].tolist())
 
 
-def test_maps_that_know_no_class_are_the_same_for_every_target(subject, images):
-    frame = scored(subject, images, "fake-cam", n_readings=0)
+def test_maps_that_know_no_class_are_the_same_for_every_target(subject, scored, images):
+    frame = scored(images, "fake-cam", n_readings=0)
     assert set(frame["reading"]) == {"paper"}
     assert set(frame["target"]) == set(TARGETS)
     low = column(frame, "probability", "least-probable")
@@ -160,10 +165,10 @@ def test_maps_that_know_no_class_are_the_same_for_every_target(subject, images):
     assert column(frame, "average-drop").notna().all()
 
 
-def test_images_without_masks_have_no_localisation(subject, images):
+def test_images_without_masks_have_no_localisation(subject, scored, images):
     bare = images.subset([0, 1])
     object.__setattr__(bare, "masks", {})
-    found = set(scored(subject, bare, "gradient", n_readings=0)["metric"])
+    found = set(scored(bare, "gradient", n_readings=0)["metric"])
     assert found == (OF_EACH_TARGET | OF_THE_TRUE_CLASS) - {"pointing-game", "attribution-localisation"}
 
 

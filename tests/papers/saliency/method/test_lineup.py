@@ -5,7 +5,6 @@ from pytest import approx
 from xai_lib import explainers
 from xai_lib.explainers import normalise
 from xai_lib.papers.saliency.method import lineup
-from xai_lib.run import scales
 
 SMALL = {"rise": {"n_masks": 4}, "lime": {"n_samples": 8}, "iba": {"steps": 2, "copies": 2}}
 
@@ -16,14 +15,6 @@ def test_every_method_is_an_explainer_and_takes_part_once():
     assert {name for name in lineup.ALL if explainers.about(name).family == "uninformed"} == {
         "fake-cam",
         *lineup.CONTROLS,
-    }
-
-
-def test_a_scale_sets_masks_and_samples_and_nothing_else():
-    scale = scales.load("smoke", "rise_masks=5, lime_samples=6")
-    assert {name: lineup.settings(name, scale) for name in lineup.ALL if lineup.settings(name, scale)} == {
-        "rise": {"n_masks": 5},
-        "lime": {"n_samples": 6},
     }
 
 
