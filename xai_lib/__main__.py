@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     shared = _shared_options()
 
-    def add(name: str, function: object, text: str, **own: dict[str, Any]) -> argparse.ArgumentParser:
+    def add(name: str, function: object, text: str, /, **own: dict[str, Any]) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, parents=[shared])
         for option, details in own.items():
             command.add_argument(f"--{option}", required=True, **details)
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)
     record = add("record", _record, "execute notebooks and keep what they show in a folder of the book")
-    record.add_argument("notebooks", type=_notebooks, help="a notebook, or a folder of them")
+    record.add_argument("notebooks", type=_notebooks, help="notebooks, separated by commas, or a folder of them")
     record.add_argument("folder", type=Path)
     record.add_argument("--parameter", action="append", default=[], help="of the notebooks, as name=value")
     return parser
@@ -130,10 +130,12 @@ def _numbers(text: str) -> list[int]:
 
 
 def _notebooks(text: str) -> list[Path]:
-    path = Path(text)
-    found = sorted(path.glob("*.ipynb")) if path.is_dir() else [path] if path.is_file() else []
-    if not found:
-        raise argparse.ArgumentTypeError(f"expected a notebook or a folder of notebooks, got {text!r}")
+    found: list[Path] = []
+    for path in map(Path, text.split(",")):
+        here = sorted(path.glob("*.ipynb")) if path.is_dir() else [path] if path.is_file() else []
+        if not here:
+            raise argparse.ArgumentTypeError(f"expected notebooks or a folder of notebooks, got {str(path)!r}")
+        found += here
     return found
 
 

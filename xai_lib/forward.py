@@ -38,11 +38,7 @@ def images_at_once(
 
 
 def logits_of(model: Model, images: Tensor) -> Tensor:
-    """The model's logits [B,C] of images [B,c,H,W], which are laid out channels-last, the faster layout.
-
-    Raises:
-        ValueError: if the model returned anything else than [B,C].
-    """
+    """The model's logits [B,C] of images [B,c,H,W], laid out channels-last, the faster way; see `checked_logits`."""
     return checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(images))
 
 
@@ -52,11 +48,7 @@ def logits_in_chunks(model: Model, images: Tensor, chunk: int) -> Tensor:
 
 
 def checked_logits(logits: object, batch: int) -> Tensor:
-    """What a model returned for `batch` images.
-
-    Raises:
-        ValueError: if it is anything else than logits [B,C].
-    """
+    """What a model returned for `batch` images; ValueError if it is anything else than logits [B,C]."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}.")
@@ -75,10 +67,10 @@ def outputs(
     """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
 
     Args:
-        model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32 also under autocast.
+        model: in evaluation mode; only run forward, in float32 also under autocast.
         make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,c,H,W].
         read: (logits float32 [n,C], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
-        x: the images, float [B,c,H,W]; says how many there are, their size and their device.
+        x: says how many images there are, their size and their device, [B,c,H,W].
         target: class, int64 [B].
         points: variants of each image.
         chunk: variants in one forward pass; None suits the device.

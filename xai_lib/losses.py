@@ -10,7 +10,8 @@ from torch.nn import functional
 def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> Tensor:
     """Supervised contrastive loss (Khosla et al. 2020; contrastive paper §3.2), mean over anchors (printed: their sum).
 
-    Anchors without a positive in the batch are left out; a batch of such anchors has loss 0 and gradient 0.
+    An anchor i has the loss -Σ_{p∈P(i)} log(exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ)) / |P(i)|, P(i) the others of its
+    class. Anchors without any are left out; a batch of such anchors has loss 0 and gradient 0.
 
     Args:
         z: embeddings of Euclidean length 1, float [M,k].
@@ -22,6 +23,11 @@ def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> 
 
     Raises:
         ValueError: if shapes do not fit or the temperature is not positive.
+
+    Example:
+        >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+        >>> supervised_contrastive(z, torch.tensor([0, 0, 1, 1]), temperature=1.0)  # ln(e + 2) - 1
+        tensor(0.5514)
     """
     z = _checked(z, labels)
     if not temperature > 0:
@@ -37,9 +43,10 @@ def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> 
 def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str = "paper") -> Tensor:
     """Triplet loss, mean over all semi-hard triplets of the batch (contrastive paper, Eq. 1 and Table 2).
 
-    A negative is semi-hard if it is farther from the anchor than the positive, by less than the margin. Where a batch
-    has no such triplet, each anchor's farthest positive and nearest negative are taken (Hermans et al. 2017), and the
-    mean is over the anchors that have both. A batch with no such anchor has loss 0 and gradient 0.
+    A triplet has the loss d(anchor, positive) - d(anchor, negative) + α. A negative is semi-hard if it is farther from
+    the anchor than the positive, by less than the margin α (Schroff et al. 2015). Where a batch has no such triplet,
+    each anchor's farthest positive and nearest negative are taken (Hermans et al. 2017), and the mean is over the
+    anchors that have both. A batch with no such anchor has loss 0 and gradient 0.
 
     Args:
         z: float [M,k]: embeddings of length 1 for the variant "paper", features as they are for "released".
@@ -52,6 +59,11 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
 
     Raises:
         ValueError: if shapes do not fit, the margin is not positive or the variant does not exist.
+
+    Example:
+        >>> z, labels = torch.tensor([[0.0], [1.0], [-1.5], [2.5]]), torch.tensor([0, 0, 1, 2])
+        >>> triplet_semi_hard(z, labels, margin=0.75, variant="released")  # two triplets of 1 - 1.5 + 0.75
+        tensor(0.2500)
     """
     z = _checked(z, labels)
     if not margin > 0:

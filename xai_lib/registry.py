@@ -1,6 +1,7 @@
 """Things by name, each with what a caller must know before calling it: explainers and metrics are kept in one each."""
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,13 +42,7 @@ Kind = TypeVar("Kind", bound=Entry)
 
 
 class Registry(Generic[Kind]):
-    """Entries of one kind by name.
-
-    Args:
-        kind: what they are, for messages: "metric".
-
-    Attributes:
-        entries: name -> entry, in the order in which they came.
+    """Entries of one kind ("metric") by name; ``entries`` holds them in the order in which they came.
 
     Example:
         >>> tools = Registry("tool")
@@ -64,22 +59,14 @@ class Registry(Generic[Kind]):
         self.entries: dict[str, Kind] = {}
 
     def enter(self, entry: Kind) -> None:
-        """Add an entry.
-
-        Raises:
-            ValueError: if its name is taken.
-        """
+        """Add an entry; ValueError if its name is taken."""
         if entry.name in self.entries:
             taken = ", ".join(self.names())
             raise ValueError(f"Expected a new {self.kind} name. Got {entry.name!r}, which is taken: {taken}.")
         self.entries[entry.name] = entry
 
     def about(self, name: str) -> Kind:
-        """What is known of the one with this name.
-
-        Raises:
-            ValueError: if none has that name; the message lists those that exist, nearest first.
-        """
+        """What is known of the one with this name; a ValueError for another lists those that exist, nearest first."""
         if name not in self.entries:
             near = difflib.get_close_matches(name, self.names(), n=3)
             listed = ", ".join(near + [other for other in self.names() if other not in near])
@@ -100,3 +87,14 @@ def is_half_random(function: Callable[..., Any]) -> bool:
     """Whether a function takes only one of ``seed`` and ``index``, which decide an image's draws together."""
     parameters = inspect.signature(function).parameters
     return ("seed" in parameters) != ("index" in parameters)
+
+
+def named_as(inner: Callable[..., Any]) -> Callable[[Callable], Callable]:
+    """Decorator that gives a function the name and docstring of the one that it is made of, not its arguments."""
+
+    def name(function: Callable[..., Any]) -> Callable[..., Any]:
+        functools.update_wrapper(function, inner)
+        del function.__wrapped__  # inspect.signature would follow it
+        return function
+
+    return name

@@ -11,8 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 from xai_lib import pretrained
-from xai_lib.explainers.last_layer import last_spatial_layer
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.layers import find_layer, last_spatial_layer
 
 _TORCHVISION = "torchvision:"
 _NAMED = 5  # names that an error lists before it only counts
@@ -87,7 +86,7 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
 def default_layer(model: nn.Module, x: Tensor) -> str:
     """Dotted name of the layer to explain where none is named: the model's ``default_layer``, or its last spatial one.
 
-    Errors are those of :func:`xai_lib.explainers.last_layer.last_spatial_layer`.
+    Errors are those of :func:`xai_lib.explainers.layers.last_spatial_layer`.
     """
     return find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
 

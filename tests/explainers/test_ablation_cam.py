@@ -8,7 +8,7 @@ from torch import nn
 
 from xai_lib import models
 from xai_lib.explainers import class_score, normalise
-from xai_lib.explainers.ablation_cam import ablation_cam
+from xai_lib.explainers.perturbed_cams import ablation_cam
 
 
 class Bypassed(nn.Module):

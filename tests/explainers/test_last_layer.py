@@ -5,7 +5,7 @@ from torchvision.models import googlenet, resnet50
 
 from xai_lib import models
 from xai_lib.explainers import cams, class_score
-from xai_lib.explainers.last_layer import last_spatial_layer
+from xai_lib.explainers.layers import last_spatial_layer
 
 
 @pytest.mark.parametrize(

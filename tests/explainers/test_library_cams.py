@@ -9,7 +9,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from xai_lib import models
 from xai_lib.explainers import class_score, normalise
-from xai_lib.explainers.library_cams import hires_cam, layer_cam, xgrad_cam
+from xai_lib.explainers.cams import hires_cam, layer_cam, xgrad_cam
 from xai_lib.explainers.passes import layer_maps
 
 FORMULAS = {

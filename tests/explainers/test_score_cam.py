@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from xai_lib import models
 from xai_lib.explainers import class_score, normalise, of_class
-from xai_lib.explainers.score_cam import score_cam
+from xai_lib.explainers.perturbed_cams import score_cam
 
 
 class GivenChannels(nn.Module):

@@ -3,7 +3,7 @@ import torch
 
 from xai_lib.explainers import normalise
 from xai_lib.metrics import similarity
-from xai_lib.metrics.robustness import continuity_of_explainer, contrastivity_of_explainer
+from xai_lib.metrics.similarity import continuity_of_explainer, contrastivity_of_explainer
 
 SIZE = 12
 

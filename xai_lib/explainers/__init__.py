@@ -1,53 +1,40 @@
 """Explainers: plain functions from a network and images to attribution maps.
 
 Every one is called as ``explainer(model, x, score=…, layer=…)``, also by name: ``get("grad-cam")(model, x, …)``.
+Arguments have the same names everywhere:
 
-- `x` holds normalised images, float [B,3,H,W]; all are explained in one batch.
-- `score` maps logits [B,C] to what is explained: [B], or [B,S] for S scores from one forward pass. A class is
-  ``class_score(target)``; a cluster of classes or a difference is another function.
-- The result is the raw, signed map, float32 [B,H,W] or [B,S,H,W], on x's device. Normalising is a separate step
-  (``normalise``). Explainers that ignore the score return [B,H,W] (``about(name).class_specific`` is False).
-- The network is run in evaluation mode and left as it was: modes, hooks and ``.grad``, also after an error.
-- Random explainers (``about(name).random``) take ``seed`` and ``index`` (image indices, int64 [B]).
-- Explainers on a layer (``about(name).on_layer``) take ``upsample=False`` for maps on the layer's own grid.
+- `model`: the network, run in evaluation mode and left as it was: modes, hooks and ``.grad``, also after an error.
+- `x`: normalised images, float [B,3,H,W]; all are explained in one batch.
+- `score`: what is explained, from logits [B,C] to [B], or to [B,S] for S scores that share the forward passes. A class
+  is ``class_score(target)``; a cluster of classes or a difference is another function.
+- `layer`: a module, its dotted name, or None for the model's default layer. Taken by all, used by those on a layer.
+- `upsample`: of those on a layer (``about(name).on_layer``): to the size of `x`, bilinearly; False keeps its grid.
+- `seed`, `index`: of random ones (``about(name).random``): a number and image indices, int64 [B], which together alone
+  decide an image's draws.
+- `chunk`: images in one forward pass; None suits the device and bounds the memory.
+
+The result is the raw, signed map on x's device: float32 [B,H,W] or [B,S,H,W]; on the layer's grid [B,h,w] or [B,S,h,w];
+of gradients, with a value per colour, [B,3,H,W] or [B,S,3,H,W]. Normalising is a separate step (``normalise``).
+Explainers that ignore the score return [B,H,W] (``about(name).class_specific`` is False).
+
+They raise TypeError for images or scores that are no float tensors, and ValueError if shapes are not these, the layer
+is not found or cannot be explained, the model did not return logits [B,C], a number is not finite, there is not one
+index per image, or a setting is out of its range.
 """
 
+# ruff: noqa: F401  (what the package offers)
+
 from xai_lib.explainers import (
-    ablation_cam,
     bottleneck,
     cams,
     controls,
     gradients,
     layers,
-    library_cams,
     lime,
     normalise,
+    perturbed_cams,
     relevance,
     rise,
-    score_cam,
 )
 from xai_lib.explainers.registry import Explainer, about, get, names, register
 from xai_lib.explainers.scores import Score, class_score, of_class
-
-__all__ = [
-    "Explainer",
-    "Score",
-    "ablation_cam",
-    "about",
-    "bottleneck",
-    "cams",
-    "class_score",
-    "controls",
-    "get",
-    "gradients",
-    "layers",
-    "library_cams",
-    "lime",
-    "names",
-    "normalise",
-    "of_class",
-    "register",
-    "relevance",
-    "rise",
-    "score_cam",
-]

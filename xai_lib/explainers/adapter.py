@@ -6,36 +6,23 @@ from typing import Any
 from torch import Tensor, nn
 
 from xai_lib.explainers.bottleneck import FeatureStatistics
+from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.registry import about
 from xai_lib.explainers.scores import Score, of_class
 
 
 def raw_maps(
-    network: nn.Module,
-    method: str,
-    x: Tensor,
-    explained: Tensor | Score,
-    index: Tensor,
-    *,
-    layer: nn.Module | str | None = None,
-    settings: Mapping[str, Any] | None = None,
-    statistics: Callable[[], FeatureStatistics] | None = None,
-    seed: int = 0,
+    network: nn.Module, method: str, x: Tensor, explained: Tensor | Score, index: Tensor, *, layer: Layer = None,
+    settings: Mapping[str, Any] | None = None, statistics: Callable[[], FeatureStatistics] | None = None, seed: int = 0,
     upsample: bool = False,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Raw maps of a registered explainer.
 
     Args:
-        network: images [B,3,H,W] -> logits [B,C].
-        method: name of an explainer.
-        x: normalised images, float [B,3,H,W].
         explained: classes, int64 [B] or [B,S], of which the method explains what its own paper does; or a score.
-        index: image indices, int64 [B], for methods that draw random numbers.
-        layer: a module, its dotted name, or None for the network's default layer.
         settings: the method's own keywords.
         statistics: gives those of the layer's activations; called only for a method that needs them.
-        seed: of methods that draw random numbers; one for all networks and methods, so that comparisons are paired.
-        upsample: whether maps on a layer's grid are resized to the images.
+        seed: one for all networks and methods, so that comparisons are paired.
 
     Returns:
         As the explainer; maps that know no class are repeated for each of S classes.
@@ -47,10 +34,8 @@ def raw_maps(
         >>> import torch
         >>> network = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())  # each colour's mean
         >>> x, classes = torch.tensor([[[[2.0, 6.0]], [[8.0, 8.0]], [[0.0, 4.0]]]]), torch.tensor([[0, 2]])
-        >>> raw_maps(network, "hires-cam", x, classes, torch.tensor([0]), layer="0")
-        tensor([[[[1., 3.]],
-        <BLANKLINE>
-                 [[0., 2.]]]])
+        >>> raw_maps(network, "hires-cam", x, classes, torch.tensor([0]), layer="0").flatten(1)
+        tensor([[1., 3., 0., 2.]])
     """
     known = about(method)
     keywords = dict(settings or {})

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib import randomness
+from xai_lib.checks import check_counts, check_index
 from xai_lib.explainers.cams import on_images
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.layers import Layer, find_layer
 from xai_lib.explainers.passes import layer_activations, logits_behind
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
@@ -25,31 +26,27 @@ _SMOOTHING = 1.0  # standard deviation of the Gaussian over the mask, in cells o
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """What a layer's activations are without knowing the image.
+    """Mean and standard deviation (n - 1) over images of each of a layer's activations, float32 [K,h,w].
 
-    Attributes:
-        mean: of each activation over images, float32 [K,h,w].
-        std: its standard deviation over images (n - 1), float32 [K,h,w], not negative. Where it is 0, the activation
-            never varied and carries no information.
+    Where the deviation is 0, the activation never varied and carries no information.
     """
 
     mean: Tensor
     std: Tensor
 
 
-def feature_statistics(
-    model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str | None = None
-) -> FeatureStatistics:
+def feature_statistics(model: nn.Module, batches: Iterable[Tensor], layer: Layer = None) -> FeatureStatistics:
     """Mean and standard deviation of a layer's activations over images, streamed (Welford; Chan et al. 1983).
 
-    Args:
-        model: the network; left as it was.
-        batches: normalised images, float [B,3,H,W] each, all of one size; the authors take some thousand images.
-        layer: a module, its dotted name, or None for the model's default layer.
+    From batches of normalised images [B,3,H,W], all of one size; the authors take some thousand images.
 
     Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`.
-        ValueError: if there are fewer than two images, or they are not of one size.
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`, or if there are fewer than two
+            images, or they are not of one size.
+
+    Example:
+        >>> feature_statistics(nn.Sequential(nn.Identity()), [torch.tensor([[[[1.0]]], [[[3.0]]]])], "0").std.item()
+        1.4142135381698608
     """
     count, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for batch in batches:
@@ -74,61 +71,43 @@ def feature_statistics(
 
 @register("iba", title="IBA", paper="Schulz et al. 2020", family="learning", explains="log-probability")
 def iba(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    score: Score,
-    statistics: FeatureStatistics,
-    seed: int,
-    index: Tensor,
-    layer: nn.Module | str | None = None,
-    beta: float = 10.0,
-    steps: int = 10,
-    copies: int = 10,
-    lr: float = 1.0,
-    chunk: int | None = None,
-    upsample: bool = True,
-) -> Tensor:
-    """Per-sample information bottleneck: what a layer must let pass for the score, in bits (saliency paper §3.4).
+    model: nn.Module, x: Tensor, *, score: Score, statistics: FeatureStatistics, seed: int, index: Tensor,
+    layer: Layer = None, beta: float = 10.0, steps: int = 10, copies: int = 10, lr: float = 1.0,
+    chunk: int | None = None, upsample: bool = True,
+) -> Tensor:  # fmt: skip
+    """Per-sample information bottleneck: what a layer must let pass for the score, in bits (Schulz et al. 2020).
 
-    A mask λ in (0,1), the smoothed logistic function of α, mixes each activation with noise that has its mean and
-    standard deviation over images: ``z = λ a + (1 - λ) ε``. Adam, from α = 5, minimises for each image
+    (Saliency paper §3.4.) A mask λ in (0,1), the smoothed logistic function of α, mixes each activation with noise that
+    has its mean and standard deviation over images: ``z = λ a + (1 - λ) ε``. Adam, from α = 5, minimises for each image
 
         beta · (mean over activations of D_KL(p(z|a) ‖ q(z)), in nats) - (mean over noisy copies of the score).
 
-    The map is the divergence under the last mask, summed over channels. S scores are S minimisations, with the same
-    noise. Only α gets gradients, and images do not meet in the loss.
+    The paper's cross-entropy is minus the log-probability of a class. The map is the divergence under the last mask,
+    summed over channels: bits per place of the grid, not negative, higher where the score needs more. S scores are S
+    minimisations, with the same noise. Only α gets gradients, and images do not meet in the loss.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; the paper's cross-entropy is minus the
-            log-probability of a class.
         statistics: of this layer's activations, from :func:`feature_statistics`.
-        seed: the run's seed.
-        index: image indices, int64 [B]: an image's noise depends on seed and index alone.
-        layer: a module, its dotted name, or None for the model's default layer.
         beta: what a nat costs; larger gives sparser maps.
         steps: of Adam.
         copies: noisy copies of each image at every step.
         lr: learning rate of Adam.
-        chunk: noisy copies in one forward pass; None is a number that suits the device and bounds the memory.
-        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
 
-    Returns:
-        Bits per place of the layer's grid, not negative, float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or
-        [B,S,h,w] without upsampling. Higher where the score needs more.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`.
-        ValueError: if the statistics are not of this layer, there is not one index per image, or a setting is out of
-            its range.
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> x, never = torch.ones(1, 3, 2, 2), FeatureStatistics(torch.ones(3, 2, 2), torch.zeros(3, 2, 2))
+        >>> settings = {"statistics": never, "seed": 0, "index": torch.tensor([0]), "layer": "0", "steps": 1}
+        >>> iba(model, x, score=lambda logits: logits[:, 0], **settings).unique()  # what never varies says nothing
+        tensor([0.])
     """
-    _check_settings(beta, steps, copies, lr)
+    check_counts(steps=steps, copies=copies)
+    if not beta >= 0:
+        raise ValueError(f"Expected beta of at least 0. Got {beta}.")
+    if not lr > 0:
+        raise ValueError(f"Expected lr above 0. Got {lr}.")
     _, module = find_layer(model, layer)
     with undisturbed(model, x) as images, _frozen(model), torch.autocast(x.device.type, enabled=False):
-        if len(index) != len(images):
-            raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
+        check_index(index, images)
         at_once = images_at_once(images, chunk)
         logits = logits_in_chunks(model, images.clone(), at_once)
         several = checked_scores(score, logits).shape[1:]
@@ -146,12 +125,7 @@ def iba(
 
 
 class _Gate:
-    """Mixes activations with noise of their own mean and standard deviation, by a mask that α stands for.
-
-    Args:
-        activations: float32 [B,K,h,w].
-        statistics: of the same layer.
-    """
+    """Mixes activations [B,K,h,w] with noise of their own mean and standard deviation, by a mask that α stands for."""
 
     def __init__(self, activations: Tensor, statistics: FeatureStatistics) -> None:
         shapes = [list(part.shape) for part in (statistics.mean, statistics.std)]
@@ -191,16 +165,9 @@ class _Behind:
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        module: nn.Module,
-        images: Tensor,
-        activations: Tensor,
-        score: Score,
-        logits: Tensor,
-        first: int,
-        together: int,
-    ) -> None:
+        self, model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor, score: Score, logits: Tensor,
+        first: int, together: int,
+    ) -> None:  # fmt: skip
         self.model, self.module, self.images, self.score = model, module, images, score
         self.before, own, self.after = logits.tensor_split([first, first + len(images)])
         self.once = self._follow_once(activations, own, min(2, together))
@@ -282,21 +249,9 @@ def _smoothing(side: int, device: torch.device) -> Tensor:
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
     """No parameter asks for a gradient; afterwards those that did do so again."""
-    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    asking = [parameter.requires_grad_(False) for parameter in model.parameters() if parameter.requires_grad]
     try:
-        for parameter in asking:
-            parameter.requires_grad_(False)
         yield
     finally:
         for parameter in asking:
             parameter.requires_grad_(True)
-
-
-def _check_settings(beta: float, steps: int, copies: int, lr: float) -> None:
-    for what, number in (("steps", steps), ("copies", copies)):
-        if type(number) is not int or number < 1:
-            raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")
-    if not beta >= 0:
-        raise ValueError(f"Expected beta of at least 0. Got {beta}.")
-    if not lr > 0:
-        raise ValueError(f"Expected lr above 0. Got {lr}.")

@@ -1,15 +1,20 @@
 """Class activation maps: raw, signed, batched (contrastive paper §3.4).
 
-ReLU and scaling to [0,1], which the paper's formulas end with, are steps of their own: see ``normalise``.
+ReLU and scaling to [0,1], which the papers' formulas end with, are steps of their own: see ``normalise``. In formulas
+A is a layer's activations [K,h,w] and g the gradient of the score with respect to them.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import layer_activations, layer_maps
-from xai_lib.explainers.registry import register
+from xai_lib.explainers.registry import Explain, register
 from xai_lib.explainers.scores import Score
+from xai_lib.registry import named_as
 
 # Below this share of the activations' norm, what is left after centring is float32 rounding.
 _ROUNDING = 1e-6
@@ -17,102 +22,131 @@ _POWER_STEPS = 16
 _SINE = 1e-8
 
 
+def of_gradients(combine: Callable[[Tensor, Tensor], Tensor]) -> Explain:
+    """Decorator: an explainer from a map [B,h,w] of a layer's activations and a score's gradient, both [B,K,h,w]."""
+
+    @named_as(combine)
+    def explain(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, upsample: bool = True) -> Tensor:
+        return on_images(layer_maps(model, x, score, layer, combine), x, upsample)
+
+    return explain
+
+
 @register("grad-cam", title="Grad-CAM", paper="Selvaraju et al. 2020", family="cam")
-def grad_cam(
-    model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
-) -> Tensor:
-    """Grad-CAM without its ReLU (contrastive paper §3.4): channels weighted by the mean gradient of the score.
+@of_gradients
+def grad_cam(activations: Tensor, gradient: Tensor) -> Tensor:
+    """Grad-CAM without its ReLU: Σ_k α_k A_k / K with α_k the mean of g_k (Selvaraju et al. 2020; contrastive §3.4).
 
-    With the paper's 1/K, the mean over channels; the sum over channels, as others write it, is K times this map.
+    With the contrastive paper's 1/K, the mean over channels; the sum over channels, as others write it, is K times this
+    map. In units of the score, positive where the layer's activations raise it.
 
-    Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
-        layer: a module, its dotted name, or None for the model's default layer.
-        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
-
-    Returns:
-        Signed, in units of the score, float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or [B,S,h,w] without
-        upsampling. Positive where the layer's activations raise the score.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`.
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())  # logits: means of the colours
+        >>> x = torch.tensor([[[[2.0, 6.0]], [[8.0, 8.0]], [[0.0, 4.0]]]])
+        >>> grad_cam(model, x, score=lambda logits: 3 * logits[:, 0], layer="0")
+        tensor([[[1., 3.]]])
     """
-    return on_images(layer_maps(model, x, score, layer, _gradient_weighted), x, upsample)
+    alpha = gradient.mean(dim=(2, 3))  # [B,K]
+    return torch.einsum("bk,bkhw->bhw", alpha, activations) / activations.shape[1]
 
 
 @register("grad-cam++", title="Grad-CAM++", paper="Chattopadhay et al. 2018", family="cam")
-def grad_cam_plus_plus(
-    model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
-) -> Tensor:
-    """Grad-CAM++ without its ReLU (Chattopadhay et al. §3.2): channels weighted by their positive gradients.
+@of_gradients
+def grad_cam_plus_plus(activations: Tensor, gradient: Tensor) -> Tensor:
+    """Grad-CAM++ without its ReLU: Σ_k A_k Σ_ij α_kij relu(g_kij) (Chattopadhay et al. 2018, §3.2).
 
-    The paper explains Y = exp(S) of a score S, taken as linear in the activations: a channel's weight is
-    Σ_ij α_ij relu(g_ij) with α = g² / (2 g² + g³ Σ_ab A_ab) and g = ∂S/∂A. The factor exp(S) in front, one positive
-    number per image, is left out, and so is the small constant that pytorch-grad-cam adds to the denominator, which
-    outweighs gradients below about 1e-3. Unlike in Grad-CAM, a score twice as large does not double the map.
+    The paper explains Y = exp(S) of a score S, taken as linear in the activations: α = g² / (2 g² + g³ Σ_ab A_ab). The
+    factor exp(S) in front, one positive number per image, is left out, and so is the small constant that
+    pytorch-grad-cam adds to the denominator, which outweighs gradients below about 1e-3. Unlike in Grad-CAM, a score
+    twice as large does not double the map. Made for layers behind a ReLU, where no value is negative: where a channel's
+    activations have a negative sum, the denominator can come near 0 or fall below it.
 
-    Made for layers behind a ReLU: where a channel's activations have a negative sum, the denominator can come near 0
-    or fall below it.
-
-    Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
-        layer: a module, its dotted name, or None for the model's default layer.
-        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
-
-    Returns:
-        The sum over channels, float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or [B,S,h,w] without upsampling.
-        Behind a ReLU no value is negative.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`.
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())  # g = 1/2 at both places
+        >>> x = torch.tensor([[[[2.0, 6.0]], [[8.0, 8.0]], [[0.0, 4.0]]]])
+        >>> grad_cam_plus_plus(model, x, score=lambda logits: logits[:, 0], layer="0")  # 2 · g / (2 + 8 g) = 1/6
+        tensor([[[0.3333, 1.0000]]])
     """
-    return on_images(layer_maps(model, x, score, layer, _positively_weighted), x, upsample)
+    positive = gradient.clamp(min=0)
+    denominator = 2 + activations.sum(dim=(2, 3), keepdim=True) * positive
+    weight = torch.where(denominator == 0, 0, positive / denominator).sum(dim=(2, 3))  # Σ α relu(g), [B,K]
+    return torch.einsum("bk,bkhw->bhw", weight, activations)
+
+
+@register("hires-cam", title="HiRes-CAM", paper="Draelos & Carin 2020", family="cam")
+@of_gradients
+def hires_cam(activations: Tensor, gradient: Tensor) -> Tensor:
+    """HiResCAM: Σ_k g_k A_k, place by place (Draelos & Carin 2020, §3), by pytorch-grad-cam's formula.
+
+    In units of the score: where the network behind the layer is linear but for a constant, the grid's sum is the score
+    without that constant.
+
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> x = torch.tensor([[[[2.0, 6.0]], [[8.0, 8.0]], [[0.0, 4.0]]]])
+        >>> hires_cam(model, x, score=lambda logits: logits[:, 0] - logits[:, 1], layer="0")
+        tensor([[[-3., -1.]]])
+    """
+    return _by_library("HiResCAM", activations, gradient)
+
+
+@register("layer-cam", title="Layer-CAM", paper="Jiang et al. 2021", family="cam")
+@of_gradients
+def layer_cam(activations: Tensor, gradient: Tensor) -> Tensor:
+    """LayerCAM: Σ_k relu(g_k) A_k (Jiang et al. 2021, §III), by pytorch-grad-cam's formula.
+
+    In units of the score; behind a ReLU no value is negative.
+
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> x = torch.tensor([[[[2.0, 6.0]], [[8.0, 8.0]], [[0.0, 4.0]]]])
+        >>> layer_cam(model, x, score=lambda logits: logits[:, 0] - logits[:, 1], layer="0")
+        tensor([[[1., 3.]]])
+    """
+    return _by_library("LayerCAM", activations, gradient)
+
+
+@register("xgrad-cam", title="XGrad-CAM", paper="Fu et al. 2020", family="cam")
+@of_gradients
+def xgrad_cam(activations: Tensor, gradient: Tensor) -> Tensor:
+    """XGrad-CAM: Σ_k A_k Σ_ij g_kij A_kij / Σ_ij A_kij (Fu et al. 2020, §3), by pytorch-grad-cam's formula.
+
+    In units of the score. The weights divide by a channel's sum of activations: behind a ReLU no sum is negative,
+    elsewhere it can be near 0.
+
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> x = torch.tensor([[[[2.0, 6.0]], [[8.0, 8.0]], [[0.0, 4.0]]]])
+        >>> xgrad_cam(model, x, score=lambda logits: logits[:, 0] - logits[:, 1], layer="0")
+        tensor([[[-3., -1.]]])
+    """
+    return _by_library("XGradCAM", activations, gradient)
 
 
 @register("eigen-cam", title="Eigen-CAM", paper="Muhammad & Yeasin 2020", family="cam", class_specific=False)
 def eigen_cam(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    score: Score | None = None,
-    layer: nn.Module | str | None = None,
-    centred: bool = False,
+    model: nn.Module, x: Tensor, *, score: Score | None = None, layer: Layer = None, centred: bool = False,
     upsample: bool = True,
-) -> Tensor:
-    """Eigen-CAM: the first left singular vector of the activations [hw,K] (contrastive paper §3.4).
+) -> Tensor:  # fmt: skip
+    """Eigen-CAM: the first left singular vector of A as [hw,K] (Muhammad & Yeasin 2020; contrastive paper §3.4).
 
     A singular vector's sign is arbitrary. Here the map's mean is positive (after a ReLU, no entry is then negative);
-    a centred map has mean 0, and its sign is that of its correlation with the mean activation.
+    a centred map has mean 0, and its sign is that of its correlation with the mean activation. On the layer's grid its
+    Euclidean norm is 1; zero where all activations are 0 or, if centred, where they do not vary over the grid.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: not used: the map is the same for every class.
-        layer: a module, its dotted name, or None for the model's default layer.
         centred: subtract each channel's mean over the grid first, as pytorch-grad-cam does and the paper does not.
-        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
 
-    Returns:
-        float32 [B,H,W] on x's device, or [B,h,w] without upsampling: there, of Euclidean norm 1. Zero where all
-        activations are 0 or, if centred, where they do not vary over the grid.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`.
+    Example:
+        >>> eigen_cam(nn.Sequential(nn.Identity()), torch.tensor([[[[3.0, -4.0]], [[-6.0, 8.0]]]]), layer="0")
+        tensor([[[-0.6000,  0.8000]]])
     """
     activations = layer_activations(model, x, layer)
     return on_images(_first_singular_map(activations, centred=centred), x, upsample)
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize maps from a layer's grid to `size` (height, width), bilinearly with ``align_corners=False``.
-
-    Args:
-        maps: float [B,h,w] or [B,S,h,w].
-        size: height and width in pixels.
+    """Resize maps [B,h,w] or [B,S,h,w] to `size` (height, width), bilinearly with ``align_corners=False``.
 
     Raises:
         ValueError: if `maps` is neither 3-D nor 4-D.
@@ -129,16 +163,14 @@ def on_images(maps: Tensor, x: Tensor, wanted: bool) -> Tensor:
     return upsample(maps, x.shape[-2:]) if wanted else maps
 
 
-def _gradient_weighted(activations: Tensor, gradient: Tensor) -> Tensor:
-    alpha = gradient.mean(dim=(2, 3))  # [B,K]
-    return torch.einsum("bk,bkhw->bhw", alpha, activations) / activations.shape[1]
+def _by_library(method: str, activations: Tensor, gradient: Tensor) -> Tensor:
+    """pytorch-grad-cam's formula without its ReLU, scaling and hooks."""
+    import pytorch_grad_cam  # here, because it takes seconds and only these methods need it
 
-
-def _positively_weighted(activations: Tensor, gradient: Tensor) -> Tensor:
-    positive = gradient.clamp(min=0)
-    denominator = 2 + activations.sum(dim=(2, 3), keepdim=True) * positive
-    weight = torch.where(denominator == 0, 0, positive / denominator).sum(dim=(2, 3))  # Σ α relu(g), [B,K]
-    return torch.einsum("bk,bkhw->bhw", weight, activations)
+    formula = getattr(pytorch_grad_cam, method)(model=nn.PReLU(), target_layers=[])  # a stand-in: no layer is hooked
+    arrays = activations.cpu().numpy(), gradient.cpu().numpy()
+    maps = formula.get_cam_image(None, None, None, *arrays, eigen_smooth=False)
+    return torch.from_numpy(maps).to(activations)
 
 
 def _first_singular_map(activations: Tensor, *, centred: bool) -> Tensor:

@@ -1,72 +1,84 @@
 """Uninformed maps: what an explanation must beat, made without asking the network.
 
 They take the arguments of every explainer, so that they can stand in its place, and return non-negative float32 maps
-[B,H,W] on x's device. ``model``, ``score`` and ``layer`` are not used.
+[B,H,W] on x's device. ``model`` (which may be None), ``score`` and ``layer`` are not used.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from xai_lib import randomness
-from xai_lib.explainers.registry import register
+from xai_lib.checks import check_index
+from xai_lib.explainers.layers import Layer
+from xai_lib.explainers.registry import Explain, register
 from xai_lib.explainers.scores import Score
+from xai_lib.registry import named_as
 
-_NOT_A_METHOD = "control"
+
+def _of_images(make: Callable[[Tensor], Tensor]) -> Explain:
+    """Decorator: an explainer from a function of images alone."""
+
+    @named_as(make)
+    def explain(model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: Layer = None) -> Tensor:
+        return make(x)
+
+    return explain
 
 
-@register("uniform", title="Uniform", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
-def uniform(
-    model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
-) -> Tensor:
-    """The same value, 1, everywhere: a map that ranks nothing."""
+@register("uniform", title="Uniform", paper="control", family="uninformed", class_specific=False)
+@_of_images
+def uniform(x: Tensor) -> Tensor:
+    """The same value, 1, everywhere: a map that ranks nothing.
+
+    Example:
+        >>> uniform(None, torch.zeros(1, 3, 1, 2))
+        tensor([[[1., 1.]]])
+    """
     return _ones(x)
 
 
-@register("random", title="Random", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
+@register("random", title="Random", paper="control", family="uninformed", class_specific=False)
 def random(
-    model: nn.Module | None,
-    x: Tensor,
-    *,
-    seed: int,
-    index: Tensor,
-    score: Score | None = None,
-    layer: nn.Module | str | None = None,
+    model: nn.Module | None, x: Tensor, *, seed: int, index: Tensor, score: Score | None = None, layer: Layer = None
 ) -> Tensor:
     """Independent uniform numbers in [0,1), a pixel each: the order of the pixels is random.
 
-    Args:
-        model: not used.
-        x: images [B,3,H,W], for their number, size and device.
-        seed: the run's seed.
-        index: image indices, int64 [B]: an image's map depends on seed and index alone.
-        score: not used.
-        layer: not used.
-
-    Raises:
-        ValueError: if there is not one index per image.
+    Example:
+        >>> maps = random(None, torch.zeros(2, 3, 4, 4), seed=0, index=torch.tensor([7, 7]))
+        >>> torch.equal(maps[0], maps[1]), maps.min() >= 0, maps.max() < 1
+        (True, tensor(True), tensor(True))
     """
     height, width = _ones(x).shape[1:]
-    if len(index) != len(x):
-        raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
+    check_index(index, x)
     return randomness.uniform(seed, index.to(x.device), "control/random", (height, width))
 
 
-@register("centred-gaussian", title="Centred Gaussian", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
-def centred_gaussian(
-    model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
-) -> Tensor:
-    """A bell, 1 at its top, in the image's centre, where photographers put objects; σ is a quarter of each side."""
+@register("centred-gaussian", title="Centred Gaussian", paper="control", family="uninformed", class_specific=False)
+@_of_images
+def centred_gaussian(x: Tensor) -> Tensor:
+    """A bell exp(-d²/2σ²), 1 in the image's centre, where photographers put objects; σ is a quarter of each side.
+
+    Example:
+        >>> centred_gaussian(None, torch.zeros(1, 3, 1, 3))
+        tensor([[[0.4111, 1.0000, 0.4111]]])
+    """
     ones = _ones(x)
     down, across = (torch.exp(-0.5 * (_centred(side, x.device) / (side / 4)) ** 2) for side in ones.shape[1:])
     return ones * (down[:, None] * across)
 
 
-@register("edge-map", title="Edge map", paper=_NOT_A_METHOD, family="uninformed", class_specific=False)
-def edge_map(
-    model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
-) -> Tensor:
-    """The strength of the image's edges: the Sobel gradient's magnitude on the mean of the colours, edges repeated."""
+@register("edge-map", title="Edge map", paper="control", family="uninformed", class_specific=False)
+@_of_images
+def edge_map(x: Tensor) -> Tensor:
+    """The strength of the image's edges: the Sobel gradient's magnitude on the mean of the colours, edges repeated.
+
+    Example:
+        >>> edge_map(None, torch.tensor([0.0, 3.0, 6.0]).expand(1, 3, 1, 3))
+        tensor([[[1.5000, 3.0000, 1.5000]]])
+    """
     ones = _ones(x)
     grey = functional.pad(x.detach().float().mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=x.device) / 8
@@ -75,14 +87,17 @@ def edge_map(
 
 
 @register("fake-cam", title="Fake-CAM", paper="Poppi et al. 2021", family="uninformed", class_specific=False)
-def fake_cam(
-    model: nn.Module | None, x: Tensor, *, score: Score | None = None, layer: nn.Module | str | None = None
-) -> Tensor:
-    """1 everywhere but in the top left pixel, which is 0 (saliency paper §5.1).
+@_of_images
+def fake_cam(x: Tensor) -> Tensor:
+    """1 everywhere but in the top left pixel, which is 0 (Poppi et al. 2021; saliency paper §5.1).
 
     As a mask it keeps almost all of the image, so a metric that multiplies the image by the map is flattered. As a
     ranking it says only which pixel comes last: all others are tied, and insertion and deletion are then scores of
     the rule that breaks ties (row by row from the top, or a random order), not of the map.
+
+    Example:
+        >>> fake_cam(None, torch.zeros(1, 3, 1, 3))
+        tensor([[[0., 1., 1.]]])
     """
     maps = _ones(x)
     maps[:, 0, 0] = 0

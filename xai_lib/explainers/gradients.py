@@ -1,10 +1,10 @@
 """Gradients at the image's values, plain, averaged or guided: raw and signed, a value per colour.
 
-One value per pixel is a step of its own: see ``normalise``. ``layer`` is taken, as by every explainer, and not used.
+One value per pixel is a step of its own: see ``normalise``.
 """
 
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from xai_lib import randomness
+from xai_lib.baselines import Baseline, replacement
+from xai_lib.checks import check_counts, check_index
+from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
@@ -21,63 +24,42 @@ _RELUS = ("relu", "relu_")
 
 
 @register("gradient", title="Gradient", paper="Simonyan et al. 2014", family="gradient")
-def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None) -> Tensor:
-    """The gradient of the score with respect to the normalised image (Simonyan et al. 2014; saliency paper §3.1).
+def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) -> Tensor:
+    """The gradient ∂score/∂x at the image, in units of score per unit of x (Simonyan et al. 2014; saliency paper §3.1).
 
-    Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
-        layer: not used.
-
-    Returns:
-        Signed, in units of the score per unit of `x`, float32 [B,3,H,W] or [B,S,3,H,W] on x's device.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`.
+    Example:
+        >>> gradient(nn.Flatten(), torch.tensor([[[[2.0, 3.0, 5.0]]]]), score=lambda logits: logits.prod(1))
+        tensor([[[[15., 10.,  6.]]]])
     """
     return _gradients(model, x, score)
 
 
 @register("integrated-gradients", title="IG", paper="Sundararajan et al. 2017", family="gradient")
 def integrated_gradients(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    score: Score,
-    layer: nn.Module | str | None = None,
-    steps: int = 32,
-    baseline: Literal["zero", "minimum"] | Tensor = "zero",
+    model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, steps: int = 32, baseline: Baseline = "zero",
     chunk: int | None = None,
-) -> Tensor:
-    """Integrated gradients: difference from a baseline times the mean gradient on the straight way (§3.1 of the paper).
+) -> Tensor:  # fmt: skip
+    """Integrated gradients, (x - b) ∫₀¹ ∂score/∂x (b + t (x - b)) dt (Sundararajan et al. 2017; saliency paper §3.1).
 
-    The integral is a Gauss-Legendre sum. A map adds up to score(x) - score(baseline), but for the sum's error
-    (completeness, Sundararajan et al. 2017, Proposition 1).
+    The integral is a Gauss-Legendre sum. A map adds up to score(x) - score(b), but for the sum's error (completeness,
+    Sundararajan et al. 2017, Proposition 1). In units of the score. The memory does not grow with `steps`.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S].
-        layer: not used.
         steps: points on the way; the paper does not say how many.
-        baseline: where the way begins. "zero" is the mean colour of the data set, "minimum" the lowest value of the
+        baseline: b, where the way begins: "zero" is the mean colour of the data set, "minimum" the lowest value of the
             normalised image, a tensor anything that broadcasts to `x`.
-        chunk: images in one pass, which holds at least one point of every image; None is a number that suits the
-            device. The memory does not grow with `steps`.
+        chunk: images in one pass, which holds at least one point of every image; None suits the device.
 
-    Returns:
-        Signed, in units of the score, float32 [B,3,H,W] or [B,S,3,H,W] on x's device.
-
-    Raises:
-        TypeError: as :func:`xai_lib.explainers.passes.layer_maps`.
-        ValueError: as there, or if `steps` or `chunk` is below 1 or the baseline is something else.
+    Example:
+        >>> square = lambda logits: logits.square().sum(1)
+        >>> integrated_gradients(nn.Flatten(), torch.tensor([[[[2.0, 3.0]]]]), score=square, steps=2)
+        tensor([[[[4., 9.]]]])
     """
-    _check_count("steps", steps)
+    check_counts(steps=steps)
     nodes, weights = map(torch.tensor, np.polynomial.legendre.leggauss(steps))
     total = torch.zeros((), device=x.device)
     with undisturbed(model, x) as images:
-        start = _baseline(images, baseline)
+        start = replacement(images, baseline)
         way = images - start
         for positions in torch.arange(steps).split(_at_once(x, chunk)):
             along = ((nodes[positions] + 1) / 2).to(x)[:, None, None, None, None]
@@ -88,75 +70,51 @@ def integrated_gradients(
 
 @register("smoothgrad", title="SmoothGrad", paper="Smilkov et al. 2017", family="gradient")
 def smoothgrad(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    score: Score,
-    seed: int,
-    index: Tensor,
-    layer: nn.Module | str | None = None,
-    draws: int = 16,
-    sigma: float = 0.15,
-    chunk: int | None = None,
-) -> Tensor:
-    """SmoothGrad: the mean gradient over noisy copies of the image (Smilkov et al. 2017, §3).
+    model: nn.Module, x: Tensor, *, score: Score, seed: int, index: Tensor, layer: Layer = None, draws: int = 16,
+    sigma: float = 0.15, chunk: int | None = None,
+) -> Tensor:  # fmt: skip
+    """SmoothGrad: the mean of ∂score/∂x over noisy copies of the image (Smilkov et al. 2017, §3).
+
+    In units of the score per unit of `x`. The memory does not grow with `draws`.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S].
-        seed: the run's seed.
-        index: image indices, int64 [B]: an image's noise depends on seed and index alone.
-        layer: not used.
         draws: noisy copies of each image.
         sigma: standard deviation of the Gaussian noise, as a share of the image's highest minus its lowest value; the
             authors recommend 0.1 to 0.2.
-        chunk: images in one pass, which holds at least one copy of every image; None is a number that suits the
-            device. The memory does not grow with `draws`.
+        chunk: images in one pass, which holds at least one copy of every image; None suits the device.
 
-    Returns:
-        Signed, in units of the score per unit of `x`, float32 [B,3,H,W] or [B,S,3,H,W] on x's device.
-
-    Raises:
-        TypeError: as :func:`xai_lib.explainers.passes.layer_maps`.
-        ValueError: as there, or if there is not one index per image, `draws` or `chunk` is below 1, or `sigma` is
-            negative.
+    Example:
+        >>> x, total = torch.rand(1, 3, 1, 1), lambda logits: logits.sum(1)
+        >>> smoothgrad(nn.Flatten(), x, score=total, seed=0, index=torch.tensor([7]), draws=2).flatten()
+        tensor([1., 1., 1.])
     """
-    _check_count("draws", draws)
+    check_counts(draws=draws)
     if sigma < 0:
         raise ValueError(f"Expected sigma as a share of at least 0. Got {sigma}.")
-    if len(index) != len(x):
-        raise ValueError(f"Expected one index per image, {len(x)} in all. Got {len(index)}.")
+    check_index(index, x)
     total = torch.zeros((), device=x.device)
     with undisturbed(model, x) as images:
         spread = sigma * (images.amax((1, 2, 3), keepdim=True) - images.amin((1, 2, 3), keepdim=True))  # [B,1,1,1]
         for positions in torch.arange(draws).split(_at_once(x, chunk)):
-            noise = [_noise(seed, index.to(x.device), draw, x.shape[1:]) for draw in positions.tolist()]
-            total = total + _gradients_at(model, images + spread * torch.stack(noise).to(x), score).sum(0)
+            names = [f"smoothgrad/{draw}" for draw in positions.tolist()]
+            noise = torch.stack([randomness.normal(seed, index.to(x.device), name, x.shape[1:]) for name in names])
+            total = total + _gradients_at(model, images + spread * noise.to(x), score).sum(0)
         return total / draws
 
 
 @register("guided-backprop", title="GuidedBP", paper="Springenberg et al. 2015", family="gradient")
-def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None) -> Tensor:
-    """Guided backpropagation: the gradient, with negative values set to 0 behind every ReLU (saliency paper §3.1).
+def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) -> Tensor:
+    """Guided backpropagation: ∂score/∂x with negative values set to 0 behind every ReLU (Springenberg et al. 2015).
 
-    Every ReLU that runs in the forward pass is guided: modules, also those that run several times or in place, and
-    calls of ``functional.relu``, ``torch.relu`` and ``Tensor.relu``. Other activations, and ReLUs inside a compiled
-    or scripted network, are not seen.
+    (Saliency paper §3.1.) Every ReLU that runs in the forward pass is guided: modules, also those that run several
+    times or in place, and calls of ``functional.relu``, ``torch.relu`` and ``Tensor.relu``. Other activations, and
+    ReLUs inside a compiled or scripted network, are not seen; a network that runs none is refused, because the map
+    would be the plain gradient. Not negative as far as the first ReLU; the layers before it mix the signs.
 
-    Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
-        layer: not used.
-
-    Returns:
-        Signed (not negative as far as the first ReLU; the layers before it mix the signs), float32 [B,3,H,W] or
-        [B,S,3,H,W] on x's device.
-
-    Raises:
-        TypeError: as :func:`xai_lib.explainers.passes.layer_maps`.
-        ValueError: as there, or if no ReLU runs: the map would be the plain gradient.
+    Example:
+        >>> model, x = nn.Sequential(nn.ReLU(), nn.Flatten()), torch.tensor([[[[1.0, 2.0, -1.0]]]])
+        >>> guided_backprop(model, x, score=lambda logits: 3 * logits[:, 0] - logits[:, 1] + logits[:, 2])
+        tensor([[[[3., 0., 0.]]]])
     """
     return _gradients(_Guided(model), x, score)
 
@@ -212,29 +170,6 @@ def _gradients_at(model: nn.Module, points: Tensor, score: Score) -> Tensor:
     return _gradients(model, points.flatten(0, 1), each).unflatten(0, (n, -1))
 
 
-def _noise(seed: int, index: Tensor, draw: int, shape: tuple[int, ...]) -> Tensor:
-    return randomness.normal(seed, index, f"smoothgrad/{draw}", shape)
-
-
-def _baseline(x: Tensor, baseline: object) -> Tensor:
-    if isinstance(baseline, Tensor):
-        try:
-            return baseline.to(x).expand(x.shape)
-        except RuntimeError:
-            raise ValueError(
-                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
-            ) from None
-    if baseline not in ("zero", "minimum"):
-        raise ValueError(f"Expected baseline as 'zero', 'minimum' or a tensor. Got {baseline!r}.")
-    lowest = x.amin((1, 2, 3), keepdim=True)
-    return (lowest if baseline == "minimum" else torch.zeros_like(lowest)).expand(x.shape)
-
-
 def _at_once(x: Tensor, chunk: int | None) -> int:
     """How many points of all images one pass holds."""
     return max(1, images_at_once(x, chunk) // max(1, len(x)))
-
-
-def _check_count(what: str, number: int) -> None:
-    if type(number) is not int or number < 1:
-        raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")

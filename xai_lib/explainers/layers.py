@@ -1,22 +1,28 @@
 """Find the layer that an explanation stands on."""
 
 import difflib
+from collections import Counter
 
-from torch import nn
+from torch import Tensor, nn
+
+from xai_lib.forward import undisturbed
+
+Layer = nn.Module | str | None  # see :func:`find_layer`
 
 
-def find_layer(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, nn.Module]:
-    """Resolve `layer` to its dotted name and module.
+def find_layer(model: nn.Module, layer: Layer) -> tuple[str, nn.Module]:
+    """Dotted name and module of a layer: a module of `model`, its name, or None for ``model.default_layer()``.
 
-    Args:
-        model: the network.
-        layer: a module of `model`; or its dotted name, as in ``model.named_modules()`` or a key of
-            ``model.layers()``; or None for ``model.default_layer()``.
+    A name is one of ``model.named_modules()`` or a key of ``model.layers()``.
 
     Raises:
         TypeError: if `model` or `layer` is of another type.
         ValueError: if the layer is not the model's (the message lists the names that exist, nearest first), or is
             None for a model that names no default.
+
+    Example:
+        >>> find_layer(nn.Sequential(nn.Identity(), nn.ReLU()), "1")
+        ('1', ReLU())
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
@@ -40,6 +46,50 @@ def find_layer(model: nn.Module, layer: nn.Module | str | None) -> tuple[str, nn
     return layer, _named(model, layer)
 
 
+def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
+    """The layer a class activation map would usually stand on, found by running a network that names none.
+
+    Among the modules that run exactly once in a forward pass and return one float tensor [B,K,h,w] with h·w > 1, it
+    is the one that finishes last. A block finishes after its parts, so of those with the same output the outermost
+    is found: "layer4" of torchvision's ResNet-50, not "layer4.2". Pooling to more than one place counts as well.
+    Whether the logits depend on the layer is not asked here; explainers refuse a layer that is off the way. Images `x`,
+    float [B,3,H,W], are of the size that will be explained; one is enough.
+
+    Raises:
+        TypeError: if `x` is not a float tensor or `model` is not a module.
+        ValueError: if `x` is not 4-D, or there is no such layer (the message lists what ran, with shapes).
+
+    Example:
+        >>> import torch
+        >>> last_spatial_layer(nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.ones(1, 3, 2, 2))
+        '0'
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
+    ran: list[tuple[str, object]] = []
+    names = {module: name for name, module in model.named_modules() if name}
+    handles = []
+    try:
+        for module in names:
+            handles.append(
+                module.register_forward_hook(lambda m, _inputs, output: ran.append((names[m], _kind(output))))
+            )
+        with undisturbed(model, x) as images:
+            model(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    runs = Counter(name for name, _ in ran)
+    spatial = [name for name, shape in ran if runs[name] == 1 and _is_spatial(shape, len(x))]
+    if not spatial:
+        listed = ", ".join(f"{name} {shape}" for name, shape in ran) or "no module"
+        raise ValueError(
+            f"Expected a layer that runs once and returns activations [{len(x)},K,h,w] with more than one place. "
+            f"Got these, in the order of the forward pass: {listed}. Name the layer yourself."
+        )
+    return spatial[-1]
+
+
 def _named(model: nn.Module, name: str) -> nn.Module:
     modules = {other: module for other, module in model.named_modules(remove_duplicate=False) if other}
     if hasattr(model, "layers"):
@@ -49,3 +99,14 @@ def _named(model: nn.Module, name: str) -> nn.Module:
         listed = near + [other for other in modules if other not in near]
         raise ValueError(f"Expected the name of a layer of this model: {', '.join(listed)}. Got {name!r}.")
     return modules[name]
+
+
+def _kind(output: object) -> list[int] | str:
+    """The shape of a float tensor, the type of anything else."""
+    if isinstance(output, Tensor):
+        return list(output.shape) if output.is_floating_point() else str(output.dtype)
+    return type(output).__name__
+
+
+def _is_spatial(shape: list[int] | str, batch: int) -> bool:
+    return isinstance(shape, list) and len(shape) == 4 and shape[0] == batch and shape[2] * shape[3] > 1

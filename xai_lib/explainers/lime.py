@@ -6,6 +6,8 @@ from skimage.segmentation import quickshift, slic
 from torch import Tensor, nn
 
 from xai_lib import randomness
+from xai_lib.checks import check_counts, check_index
+from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import perturbed_scores
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
@@ -19,53 +21,34 @@ _SLIC_SEGMENTS = 40
 
 @register("lime", title="LIME", paper="Ribeiro et al. 2016", family="occlusion", explains="probability")
 def lime(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    score: Score,
-    seed: int,
-    index: Tensor,
-    layer: nn.Module | str | None = None,
-    n_samples: int = 500,
-    kernel_width: float = 0.25,
-    chunk: int | None = None,
-) -> Tensor:
+    model: nn.Module, x: Tensor, *, score: Score, seed: int, index: Tensor, layer: Layer = None, n_samples: int = 500,
+    kernel_width: float = 0.25, chunk: int | None = None,
+) -> Tensor:  # fmt: skip
     """LIME as its authors' code for images: weights of superpixels in a weighted ridge regression of the score.
 
-    Each superpixel is shown or, with probability ½, replaced by its mean colour; the first sample shows all. A sample
-    that shows the share q of the superpixels has the cosine distance d = 1 - √q from the image and the weight
-    ``√exp(-d²/kernel_width²)``; the regression has an intercept and the penalty 1. The saliency paper (§3.3) writes
-    an L₂ distance between images and K-LASSO instead, the tabular and text form of the method.
+    (Ribeiro et al. 2016.) Each superpixel is shown or, with probability ½, replaced by its mean colour; the first
+    sample shows all. A sample that shows the share q of the superpixels has the cosine distance d = 1 - √q from the
+    image and the weight ``√exp(-d²/kernel_width²)``; the regression has an intercept and the penalty 1. The saliency
+    paper (§3.3) writes an L₂ distance between images and K-LASSO instead, the tabular and text form of the method. The
+    paper explains a class's softmax probability. The samples are streamed: memory does not grow with their number.
 
-    The samples are streamed: memory does not grow with their number.
+    In units of the score, constant on each superpixel: by how much showing it raises the score.
 
     Args:
-        model: the network; only run forward.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share the forward passes. The paper
-            explains a class's softmax probability.
-        seed: the run's seed.
-        index: image indices, int64 [B]: an image's samples depend on seed and index alone.
-        layer: not used.
         n_samples: samples for each image.
         kernel_width: of the weights of the samples, in cosine distance.
-        chunk: perturbed images in one forward pass; None is a number that suits the device and bounds the memory.
 
-    Returns:
-        Signed, in units of the score, float32 [B,H,W] or [B,S,H,W] on x's device, constant on each superpixel:
-        by how much showing it raises the score.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.perturbed_scores`.
-        ValueError: if there is not one index per image, or a setting is out of its range.
+    Example:
+        >>> x, one = torch.full((1, 3, 8, 8), 0.5), torch.tensor([0])  # hidden in its own colour, nothing changes
+        >>> maps = lime(nn.Flatten(), x, score=lambda logits: logits.mean(1), seed=0, index=one, n_samples=4)
+        >>> maps.shape, maps.abs().max() < 1e-6
+        (torch.Size([1, 8, 8]), tensor(True))
     """
-    if type(n_samples) is not int or n_samples < 1:
-        raise ValueError(f"Expected n_samples as a whole number of at least 1. Got {n_samples!r}.")
+    check_counts(n_samples=n_samples)
     if not kernel_width > 0:
         raise ValueError(f"Expected kernel_width above 0. Got {kernel_width}.")
     with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
-        if len(index) != len(images):
-            raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
+        check_index(index, images)
         segments = superpixels(images)
         hidden = _mean_colours(images, segments)
         chunk = images_at_once(images, chunk)
@@ -83,16 +66,13 @@ def lime(
 
 
 def superpixels(x: Tensor) -> Tensor:
-    """Segments of each image, numbered from 0: int64 [B,H,W] on x's device.
+    """Segments of normalised images [B,3,H,W], numbered from 0 image by image: int64 [B,H,W].
 
     Quickshift with the settings of LIME's authors, ratio 0.2, max_dist 200 and kernel_size 4, the last scaled from
     224 pixels to the image's shorter side. Below 56 pixels it would fall under the 1 that quickshift needs; there
     max_dist is an eighth of the side, so that small images too have some 20 to 60 segments. An image that comes out
     in one piece, such as a constant one, gets 20 to 40 by SLIC. Colours are stretched to [0,1] image by image, in
     place of the unknown normalisation.
-
-    Args:
-        x: normalised images, float [B,3,H,W].
     """
     return torch.stack([_segmented(image) for image in x.detach().float().cpu()]).to(x.device)
 
@@ -126,8 +106,7 @@ def _mean_colours(images: Tensor, segments: Tensor) -> Tensor:
 def _draw(seed: int, index: Tensor, first: int, n_segments: int) -> Tensor:
     """Which segments the samples from number `first` on show: bool [B,n,K].
 
-    Drawn in blocks of a fixed size and segment by segment, so that an image's samples do not depend on how many
-    segments another image has.
+    Drawn segment by segment, so that an image's samples do not depend on how many segments another image has.
     """
     draws = randomness.uniform(seed, index, f"lime/samples from {first}", (n_segments, _SAMPLES_DRAWN_AT_ONCE))
     shown = (draws < 0.5).mT

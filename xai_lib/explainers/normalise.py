@@ -31,10 +31,7 @@ def by_rank(maps: Tensor) -> Tensor:
     """Replace each value by its rank in the map, from 0 to 1: every map then has the same distribution of values.
 
     Equal values share their mean rank, so a map's mean is 1/2 whatever its ties. A constant map ranks nothing and
-    becomes zeros; a map with NaN becomes NaN.
-
-    Returns:
-        float32, of maps' shape.
+    becomes zeros; a map with NaN becomes NaN. float32.
     """
     values = maps.flatten(-2).contiguous()
     ordered = values.sort(dim=-1).values
@@ -53,13 +50,9 @@ def positive_share(maps: Tensor) -> Tensor:
 
 
 def reduce_colours(gradients: Tensor) -> Tensor:
-    """One value per pixel from a gradient per colour: the largest absolute value (Simonyan et al. 2014).
+    """One value per pixel, the largest absolute value of the colours (Simonyan et al. 2014).
 
-    Args:
-        gradients: [B,3,H,W] or [B,S,3,H,W].
-
-    Returns:
-        Non-negative maps [B,H,W] or [B,S,H,W].
+    From gradients [B,3,H,W] or [B,S,3,H,W] to non-negative maps [B,H,W] or [B,S,H,W].
 
     Raises:
         ValueError: if `gradients` has another number of dimensions.
@@ -72,16 +65,7 @@ def min_max_colours(gradients: Tensor) -> Tensor:
     """One value per pixel as the saliency paper has it (§5.1): all colours together to [0,1], then the highest colour.
 
     The scale keeps the sign's order: the lowest, most negative gradient of an image becomes 0, its highest 1, and a
-    gradient of 0 lands in between. Constant gradients become zeros.
-
-    Args:
-        gradients: [B,3,H,W] or [B,S,3,H,W].
-
-    Returns:
-        Maps in [0,1], [B,H,W] or [B,S,H,W].
-
-    Raises:
-        ValueError: if `gradients` has another number of dimensions.
+    gradient of 0 lands in between. Constant gradients become zeros. Shapes and errors as :func:`reduce_colours`.
     """
     _check_gradients(gradients)
     return _scaled(gradients, _COLOURS_AND_GRID).amax(-3)
@@ -99,16 +83,15 @@ def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisatio
     An uninformed map without contrast stays as it is: scaling would empty it.
 
     Args:
-        raw: what an explainer returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before the grid.
-        method: its name.
+        raw: what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before it.
         size: height and width of the images.
-        how: the normalisation.
-
-    Returns:
-        float32 [B,H,W] or [B,S,H,W].
 
     Raises:
         ValueError: if `how` is another word, or no explainer has that name.
+
+    Example:
+        >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "grad-cam", (1, 3))
+        tensor([[[0., 0., 1.]]])
     """
     if how not in NORMALISATIONS:
         raise ValueError(f"Expected a normalisation out of {', '.join(NORMALISATIONS)}. Got {how!r}.")

@@ -10,28 +10,24 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.layers import Layer, find_layer
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import checked_logits, logits_in_chunks, undisturbed
 
 Combine = Callable[[Tensor, Tensor], Tensor]
 
 
-def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None) -> Tensor:
-    """The layer's output in evaluation mode, without gradients.
-
-    Args:
-        model: the network; its modes and hooks are afterwards as they were.
-        x: normalised images, float [B,c,H,W].
-        layer: see :func:`xai_lib.explainers.layers.find_layer`.
-
-    Returns:
-        float32 [B,K,h,w] on x's device.
+def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
+    """The layer's output in evaluation mode, without gradients: float32 [B,K,h,w] on x's device.
 
     Raises:
         TypeError: if `x` or the layer's output is not a float tensor.
         ValueError: if `x` is not 4-D, the layer cannot be found, did not run exactly once or gave something other
             than [B,K,h,w], or an activation is not finite.
+
+    Example:
+        >>> layer_activations(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.tensor([[[[-1.0, 2.0]]]]), "0")
+        tensor([[[[0., 2.]]]])
     """
     with undisturbed(model, x) as images, _output_of(model, layer, len(x), as_leaf=False) as captured:
         model(images)
@@ -41,14 +37,10 @@ def layer_activations(model: nn.Module, x: Tensor, layer: nn.Module | str | None
     return activations
 
 
-def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str | None, combine: Combine) -> Tensor:
+def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine: Combine) -> Tensor:
     """Maps that combine a layer's activations with the gradient of each score: one forward, S backward passes.
 
     Args:
-        model: the network; its modes and hooks are afterwards as they were, and no ``.grad`` is written.
-        x: normalised images, float [B,c,H,W].
-        score: logits [B,C] -> [B] or [B,S].
-        layer: see :func:`xai_lib.explainers.layers.find_layer`.
         combine: (activations [B,K,h,w], gradient of one score [B,K,h,w]) -> maps [B,h,w], in float32. It is called
             score by score, so that only one gradient is in memory.
 
@@ -56,9 +48,8 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str
         float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device.
 
     Raises:
-        TypeError: as :func:`layer_activations`, or if `score` does not return a float tensor.
-        ValueError: as :func:`layer_activations`, or if the model did not return logits [B,C], or a score is not
-            finite, of a wrong shape or does not depend on the layer.
+        TypeError, ValueError: as :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if
+            the model did not return logits [B,C], or a score does not depend on the layer.
     """
     with undisturbed(model, x) as images:
         with _output_of(model, layer, len(x), as_leaf=True) as captured:
@@ -66,25 +57,16 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: nn.Module | str
         activations = captured.only()
         scores = checked_scores(score, checked_logits(logits, len(x)))
         with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-            maps = [
-                combine(activations.detach().float(), gradient.float()) for gradient in _gradients(scores, captured)
-            ]
+            kept = activations.detach().float()
+            maps = [combine(kept, gradient.float()) for gradient in _gradients(scores, captured)]
     return torch.stack(maps, dim=1) if scores.ndim == 2 else maps[0]
 
 
 def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: int) -> Tensor:
-    """Scores of n perturbed versions of each image, in float32 arithmetic also under autocast.
+    """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image, in float32 also under autocast.
 
-    To be called where nothing is recorded, as within :func:`undisturbed`.
-
-    Args:
-        model: the network, in evaluation mode.
-        perturbed: float [B,n,c,H,W]; the network may write into it.
-        score: logits [B,C] -> [B] or [B,S]; it is asked n times, each time about one version of every image.
-        chunk: perturbed images in one forward pass.
-
-    Returns:
-        Float [B,n], or [B,n,S] for scores [B,S].
+    To be called where nothing is recorded, as within :func:`undisturbed`. The score is asked n times, each time about
+    one version of every image; the network may write into `perturbed`.
 
     Raises:
         TypeError, ValueError: as :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return
@@ -99,13 +81,13 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
 def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
     """The model's logits [n,C] if a layer returned `activations` instead of its own output.
 
-    Gradients reach the activations where the caller records.
+    Gradients reach the activations where the caller records. One image can do for n activations, and B of them for n in
+    B's place, where nothing that passes by the layer has to have their size.
 
     Args:
         model: the network, in evaluation mode.
         module: the layer, which must run once.
-        images: what the network is run on, float [B,c,H,W]. One image can do for n activations, and B of them for
-            n in B's place, where nothing that passes by the layer has to have their size.
+        images: what the network is run on, float [B,c,H,W].
         activations: float [n,K,h,w]; a later in-place operation may write into them.
 
     Raises:
@@ -175,7 +157,7 @@ class _Captured:
 
 
 @contextmanager
-def _output_of(model: nn.Module, layer: nn.Module | str | None, batch: int, *, as_leaf: bool) -> Iterator[_Captured]:
+def _output_of(model: nn.Module, layer: Layer, batch: int, *, as_leaf: bool) -> Iterator[_Captured]:
     """Record what `layer` returns; with `as_leaf`, recording of the graph starts there.
 
     The record is a copy, and the network goes on with another one, because a later in-place operation (a ReLU, say)

@@ -42,14 +42,9 @@ about, get, names = EXPLAINERS.about, EXPLAINERS.get, EXPLAINERS.names
 
 
 def register(
-    name: str,
-    *,
-    paper: str,
-    family: Family,
-    class_specific: bool = True,
-    explains: Explains = "logit",
+    name: str, *, paper: str, family: Family, class_specific: bool = True, explains: Explains = "logit",
     title: str | None = None,
-) -> Callable[[Explain], Explain]:
+) -> Callable[[Explain], Explain]:  # fmt: skip
     """Decorator that enters an explainer under `name` and returns it unchanged; `title` is the name if it is None.
 
     Raises:

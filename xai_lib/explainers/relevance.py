@@ -21,7 +21,7 @@ from zennit.rules import NoMod, Norm, Pass
 from zennit.types import AvgPool, BatchNorm, Linear
 
 from xai_lib.explainers import cams
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.layers import Layer, find_layer
 from xai_lib.explainers.passes import layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
@@ -31,64 +31,54 @@ _SUMS = ("add", "add_")
 
 
 @register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance")
-def lrp(
-    model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, epsilon: float = 1e-6
-) -> Tensor:
+def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsilon: float = 1e-6) -> Tensor:
     """Layer-wise relevance propagation to the image (Bach et al. 2015), by the usual composite of rules.
 
     The ε-rule for linear layers, the z⁺-rule for convolutions and the flat rule for the first one, after batch
     normalisation has been merged into the convolution before it (Montavon et al. 2019; Kohlbrenner et al. 2020). It
     starts with each logit times the score's gradient at it: the relevance of a class is its logit. A map adds up to
-    the score if that is linear in the logits and the network has no biases, which take their share.
+    the score if that is linear in the logits and the network has no biases, which take their share. In units of the
+    score; the flat rule gives an image's colours the same value.
 
     Args:
         model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass, and the
             first one among its modules is the first that runs.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
-        layer: not used.
         epsilon: of the ε-rule, above 0.
 
-    Returns:
-        Signed, in units of the score, float32 [B,3,H,W] or [B,S,3,H,W] on x's device; the flat rule gives an image's
-        colours the same value.
-
-    Raises:
-        TypeError: as :func:`xai_lib.explainers.passes.layer_maps`.
-        ValueError: as there, or if `epsilon` is not above 0 or a layer runs twice.
+    Example:
+        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))
+        >>> model[1].weight.data = torch.tensor([[3.0, 1.0]])
+        >>> lrp(model, torch.tensor([[[[2.0, 4.0]]]]), score=lambda logits: logits[:, 0])  # 10 in all, the flat rule
+        tensor([[[[5.0000, 5.0000]]]])
     """
     if not epsilon > 0:
         raise ValueError(f"Expected epsilon above 0. Got {epsilon}.")
     composite = EpsilonPlusFlat(epsilon=epsilon, canonizers=[SequentialMergeBatchNorm()])
     with _ruled(model, composite, Norm()) as network:
         from_images = nn.Sequential(OrderedDict(images=nn.Identity(), network=network, start=_TimesItself()))
-        return layer_maps(from_images, x, score, "images", _relevance)
+        return layer_maps(from_images, x, score, "images", lambda _, relevance: relevance)
 
 
 @register("excitation-backprop", title="MWP", paper="Zhang et al. 2018", family="relevance")
 def excitation_backprop(
-    model: nn.Module, x: Tensor, *, score: Score, layer: nn.Module | str | None = None, upsample: bool = True
+    model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, upsample: bool = True
 ) -> Tensor:
     """Excitation backprop, the marginal winning probability at a layer, summed over channels (Zhang et al. 2018, §3).
 
     Each neuron passes its probability to those below in proportion to activation times weight where that is positive,
     without biases; so do the sums of residual blocks (zennit's own rule for them passes negative shares as well).
     Batch normalisation is first merged into the convolution before it. It starts with the score's gradient at the
-    logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps.
+    logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps. For a class, not
+    negative and adding up to 1 on the layer's grid, or to less where a neuron has no excitatory input.
 
     Args:
         model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass.
-        x: normalised images, float [B,3,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share one forward pass.
-        layer: a module, its dotted name, or None for the model's default layer.
-        upsample: to the size of `x`, bilinearly; False keeps the layer's own grid.
 
-    Returns:
-        float32 [B,H,W] or [B,S,H,W] on x's device; [B,h,w] or [B,S,h,w] without upsampling. For a class, not negative
-        and adding up to 1 on the layer's grid, or to less where a neuron has no excitatory input.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_maps`, or if a layer runs twice.
+    Example:
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
+        >>> model[3].weight.data = torch.ones(1, 1)
+        >>> excitation_backprop(model, torch.tensor([[[[1.0, 3.0]]]]), score=lambda logits: logits[:, 0], layer="0")
+        tensor([[[0.2500, 0.7500]]])
     """
     name, _ = find_layer(model, layer)
     excitatory = _excitatory()
@@ -100,11 +90,7 @@ def excitation_backprop(
     with _ruled(model, composite, excitatory) as network:
         _, copied = find_layer(network.network, name)
         maps = layer_maps(network, x, score, copied, lambda _, relevance: relevance.sum(1))
-    return cams.upsample(maps, x.shape[-2:]) if upsample else maps
-
-
-def _relevance(_activations: Tensor, relevance: Tensor) -> Tensor:
-    return relevance
+    return cams.on_images(maps, x, upsample)
 
 
 def _excitatory() -> BasicHook:
@@ -160,21 +146,11 @@ class _FunctionRules(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _by_rule(self, function: Callable[[Tensor], Tensor], activations: Tensor) -> Tensor:
-        layer, rule = _Layer(function), self.rule.copy()
+        layer, rule = nn.Identity(), self.rule.copy()
+        layer.forward = function  # a rule is put on a module
         rule.register(layer)
         self.hooks.append(rule)
         return layer(activations)
-
-
-class _Layer(nn.Module):
-    """A function as a module, which is what a rule is put on."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, activations: Tensor) -> Tensor:
-        return self.function(activations)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib import randomness
+from xai_lib.checks import check_counts, check_index
+from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import perturbed_scores
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
@@ -16,49 +18,34 @@ _MASKS_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other m
 
 @register("rise", title="RISE", paper="Petsiuk et al. 2018", family="occlusion", explains="probability")
 def rise(
-    model: nn.Module,
-    x: Tensor,
-    *,
-    score: Score,
-    seed: int,
-    index: Tensor,
-    layer: nn.Module | str | None = None,
-    n_masks: int = 1000,
-    grid: int = 7,
-    p: float = 0.5,
-    chunk: int | None = None,
-) -> Tensor:
-    """RISE: ``Σ score(x ⊙ M) M / (n_masks · p)`` over random masks M of an image's own (saliency paper §3.3).
+    model: nn.Module, x: Tensor, *, score: Score, seed: int, index: Tensor, layer: Layer = None, n_masks: int = 1000,
+    grid: int = 7, p: float = 0.5, chunk: int | None = None,
+) -> Tensor:  # fmt: skip
+    """RISE: ``Σ score(x ⊙ M) M / (n_masks · p)`` over random masks M of an image's own (Petsiuk et al. 2018).
 
-    A mask is a grid of independent zeros and ones, enlarged bilinearly to one cell more than the image and cropped
-    at a random place within a cell; its mean is p everywhere. What a mask hides becomes 0, the mean colour of
-    normalised images. The masks are streamed: memory does not grow with their number.
+    (Saliency paper §3.3.) A mask is a grid of independent zeros and ones, enlarged bilinearly to one cell more than the
+    image and cropped at a random place within a cell; its mean is p everywhere. What a mask hides becomes 0, the mean
+    colour of normalised images. The paper explains a class's softmax probability. The masks are streamed: memory does
+    not grow with their number.
+
+    In units of the score, an estimate of its expectation given that the pixel is kept: higher where the score needs it.
 
     Args:
-        model: the network; only run forward.
-        x: normalised images, float [B,c,H,W].
-        score: what is explained, from logits [B,C] to [B] or [B,S]; S scores share the forward passes. The paper
-            explains a class's softmax probability.
-        seed: the run's seed.
-        index: image indices, int64 [B]: an image's masks depend on seed and index alone.
-        layer: not used.
         n_masks: random masks for each image.
         grid: cells along a side of the image.
         p: probability that a cell is kept, in (0,1].
-        chunk: masked images in one forward pass; None is a number that suits the device and bounds the memory.
 
-    Returns:
-        In units of the score, float32 [B,H,W] or [B,S,H,W] on x's device: an estimate of the expected score given
-        that the pixel is kept. Higher where the score needs the pixel.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.perturbed_scores`.
-        ValueError: if there is not one index per image, or a setting is out of its range.
+    Example:
+        >>> x, one = torch.ones(1, 3, 4, 4), torch.tensor([0])
+        >>> settings = {"seed": 0, "index": one, "n_masks": 2, "grid": 2, "p": 1.0}  # a mask keeps everything
+        >>> rise(nn.Flatten(), x, score=lambda logits: logits.mean(1), **settings).unique()
+        tensor([1.])
     """
-    _check_settings(n_masks, grid, p)
+    check_counts(n_masks=n_masks, grid=grid)
+    if not 0 < p <= 1:
+        raise ValueError(f"Expected p as the probability that a cell is kept, in (0,1]. Got {p}.")
     with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
-        if len(index) != len(images):
-            raise ValueError(f"Expected one index per image, {len(images)} in all. Got {len(index)}.")
+        check_index(index, images)
         chunk = images_at_once(images, chunk)
         at_once = max(1, chunk // max(1, len(images)))  # of each image
         total: Tensor | int = 0
@@ -75,10 +62,7 @@ def rise(
 def _draw(
     seed: int, index: Tensor, first: int, grid: int, p: float, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The masks from number `first` on: cells float32 [B,n,grid,grid] of 0 and 1, shifts down and across int64 [B,n].
-
-    They are drawn in blocks of a fixed size, so that neither the chunk nor the number of masks moves them.
-    """
+    """The masks from number `first` on: cells float32 [B,n,grid,grid] of 0 and 1, shifts down and across [B,n]."""
     purpose, n = f"rise/masks from {first}", _MASKS_DRAWN_AT_ONCE
     cells = (randomness.uniform(seed, index, f"{purpose}/cells", (n, grid, grid)) < p).float()
     down, across = (
@@ -116,11 +100,3 @@ def _weighted_sum(scores: Tensor, masks: Tensor) -> Tensor:
     weights = scores.reshape(*scores.shape[:2], -1).to(masks.dtype).mT  # [B,S,n]
     sums = (weights @ masks.flatten(2)).unflatten(2, masks.shape[2:])
     return sums if scores.ndim == 3 else sums[:, 0]
-
-
-def _check_settings(n_masks: int, grid: int, p: float) -> None:
-    for what, number in (("n_masks", n_masks), ("grid", grid)):
-        if type(number) is not int or number < 1:
-            raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")
-    if not 0 < p <= 1:
-        raise ValueError(f"Expected p as the probability that a cell is kept, in (0,1]. Got {p}.")

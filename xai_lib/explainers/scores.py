@@ -17,17 +17,17 @@ _READINGS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def class_score(target: Tensor) -> Score:
-    """The score that picks the logit of a class: ``logits[b, target[b]]``.
+    """The score that picks the logit of a class, ``logits[b, target[b]]``.
 
-    Args:
-        target: class per image, int64 [B]; or [B,S] for S classes per image, explained in one forward pass.
-
-    Returns:
-        A function from logits [B,C] to scores of `target`'s shape. It raises ValueError if there is not one target
-        per image or a target is not a class.
+    Of classes int64 [B], or [B,S] for S classes per image: a function from logits [B,C] to scores of that shape. It
+    raises ValueError if there is not one target per image or a target is not a class.
 
     Raises:
         ValueError: if `target` is not int64 [B] or [B,S].
+
+    Example:
+        >>> class_score(torch.tensor([2, 0]))(torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]))
+        tensor([2., 3.])
     """
     if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.ndim not in (1, 2):
         raise ValueError(f"Expected target as an int64 tensor [B] or [B,S]. Got {_describe(target)}.")
@@ -35,11 +35,9 @@ def class_score(target: Tensor) -> Score:
     def score(logits: Tensor) -> Tensor:
         if len(target) != len(logits):
             raise ValueError(f"Expected one target per image, {len(logits)} in all. Got {len(target)}.")
-        n_classes = logits.shape[1]
-        if ((target < 0) | (target >= n_classes)).any():
-            raise ValueError(
-                f"Expected targets in 0 to {n_classes - 1}. Got targets from {target.min()} to {target.max()}."
-            )
+        last = logits.shape[1] - 1
+        if ((target < 0) | (target > last)).any():
+            raise ValueError(f"Expected targets in 0 to {last}. Got targets from {target.min()} to {target.max()}.")
         columns = target.reshape(len(target), target.shape[1:].numel()).to(logits.device)  # [B,S]
         return logits.gather(1, columns).reshape(target.shape)
 
@@ -47,17 +45,10 @@ def class_score(target: Tensor) -> Score:
 
 
 def of_class(target: Tensor, what: Literal["logit", "probability", "log-probability"]) -> Score:
-    """The score that picks what a network says about a class: its logit, or its softmax (log-)probability.
-
-    Args:
-        target: class per image, int64 [B] or [B,S], as :func:`class_score` takes it.
-        what: "logit", "probability" in [0, 1], or "log-probability", at most 0 and minus the cross-entropy.
-
-    Returns:
-        A function from logits [B,C] to scores of `target`'s shape; it raises as that of :func:`class_score`.
+    """As :func:`class_score`, of what a network says about a class: its logit, or its softmax (log-)probability.
 
     Raises:
-        ValueError: if `target` is not int64 [B] or [B,S], or `what` is another word.
+        ValueError: as there, or if `what` is another word.
     """
     if what not in _READINGS:
         raise ValueError(f"Expected what as one of {', '.join(_READINGS)}. Got {what!r}.")
@@ -96,6 +87,4 @@ def checked_scores(score: Score, logits: Tensor) -> Tensor:
 
 
 def _describe(thing: object) -> str:
-    if isinstance(thing, Tensor):
-        return f"{thing.dtype} with shape {list(thing.shape)}"
-    return type(thing).__name__
+    return f"{thing.dtype} with shape {list(thing.shape)}" if isinstance(thing, Tensor) else type(thing).__name__

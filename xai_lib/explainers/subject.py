@@ -58,44 +58,21 @@ class Subject:
         return feature_statistics(self.network, batches, self.layer)
 
     def raw_maps(
-        self,
-        method: str,
-        settings: dict,
-        x: Tensor,
-        target: Tensor,
-        index: Tensor,
-        network: nn.Module | None = None,
+        self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None
     ) -> Tensor:
-        """Raw maps of a method, on the layer's own grid where it has one: see :func:`adapter.raw_maps`.
+        """Raw maps of a method, on the layer's own grid where it has one, as :func:`adapter.raw_maps` gives them.
 
-        Args:
-            method: name of an explainer.
-            settings: its keywords beyond those that all explainers share.
-            x: normalised images, float [B,3,H,W].
-            target: classes that are explained, int64 [B] or [B,S].
-            index: image indices, int64 [B].
-            network: one in this one's place, such as one with random weights.
+        `settings` are the method's keywords beyond those that all share; `network` is one in this one's place, such as
+        one with random weights.
         """
-        return raw_maps(
-            self.network if network is None else network,
-            method,
-            x,
-            target,
-            index,
-            layer=self.layer,
-            settings=settings,
-            statistics=lambda: self.statistics,
-        )
+        network = self.network if network is None else network
+        known = {"layer": self.layer, "settings": settings, "statistics": lambda: self.statistics}
+        return raw_maps(network, method, x, target, index, **known)
 
     def explain(
-        self,
-        method: str,
-        settings: dict,
-        x: Tensor,
-        target: Tensor,
-        index: Tensor,
+        self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor,
         how: normalise.Normalisation = "paper",
-    ) -> Tensor:
+    ) -> Tensor:  # fmt: skip
         """Maps in [0, 1] of the images' size, [B,H,W] or [B,S,H,W]; arguments as :meth:`raw_maps`."""
         raw = self.raw_maps(method, settings, x, target, index)
         return normalise.unit_maps(raw, method, tuple(x.shape[-2:]), how)

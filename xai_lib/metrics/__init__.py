@@ -35,7 +35,6 @@ from xai_lib.metrics import (
     monotonicity,
     mosaics,
     randomisation,
-    robustness,
     sensitivity,
     similarity,
 )

@@ -22,20 +22,10 @@ Start = Baseline | Literal["blur"]
 
 def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
     def curve(
-        model: Model,
-        x: Tensor,
-        attribution: Tensor,
-        target: Tensor,
-        *,
-        index: Tensor,
-        seed: int = 0,
-        step: int | None = None,
-        baseline: Start = released,
-        kernel: int = 11,
-        sigma: float = 5.0,
-        ties: Ties = "random",
-        chunk: int | None = None,
-    ) -> Tensor:
+        model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0,
+        step: int | None = None, baseline: Start = released, kernel: int = 11, sigma: float = 5.0,
+        ties: Ties = "random", chunk: int | None = None,
+    ) -> Tensor:  # fmt: skip
         """Probability of the target while pixels are removed, or put in, those with the highest attribution first.
 
         Only the order of a map's values matters. A constant map other than zeros goes in the order of the ties.
@@ -47,8 +37,7 @@ def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
                 insertion; or "minimum", or a tensor.
             kernel: side of the blur, in pixels, odd. The released 11 pixels are of 224: at 32 they blur 7 times more.
             sigma: standard deviation of the blur's Gaussian, in pixels.
-            model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`; released are
-                "reversed" ties, up to an unstable sort.
+            ties: released are "reversed" ones, up to an unstable sort.
 
         Returns:
             Softmax probabilities, float32 [B,S+1], for deletion from the untouched image to the baseline, for insertion
@@ -108,15 +97,7 @@ def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
 
     The release makes its kernel by blurring one bright pixel in a square of `kernel` pixels whose border reflects: what
     a Gaussian of that sigma, cut at 4 sigma, has outside of the square is folded back into it. At 11 pixels and sigma 5
-    the kernel is nearly flat.
-
-    Args:
-        x: normalised images, float [B,c,H,W].
-        kernel: side of the square, odd.
-        sigma: standard deviation in pixels, above 0.
-
-    Raises:
-        ValueError: if `kernel` is not odd or `sigma` not above 0.
+    the kernel is nearly flat. `kernel` is odd, and `sigma` above 0 pixels.
     """
     if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
         raise ValueError(f"Expected kernel as an odd number of pixels. Got {kernel!r}.")

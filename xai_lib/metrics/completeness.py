@@ -18,7 +18,7 @@ from xai_lib.metrics.registry import register
 def logit_difference(
     model: Model, x: Tensor, target: Tensor, *, baseline: Baseline = "zero", chunk: int | None = None
 ) -> Tensor:
-    """The class's logit for x minus that for the baseline, float32 [B]; arguments as in :mod:`xai_lib.metrics`."""
+    """The class's logit for x minus that for the baseline, float32 [B]."""
     images = torch.stack([x, replacement(x, baseline)], dim=1)  # [B,2,C,H,W]
     logits = outputs(model, lambda image, point: images[image, point], _logit, x, target.to(x.device), 2, chunk)
     return logits[:, 0] - logits[:, 1]
@@ -28,25 +28,17 @@ def logit_difference(
           paper="Sundararajan et al. 2017",
           equation="saliency paper §4.1 (completeness), as a relative gap")  # fmt: skip
 def completeness(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, baseline: Baseline = "zero",
     chunk: int | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """``|Σ attribution − (y(x) − y(baseline))| / |y(x) − y(baseline)|`` for the class's logit y. Lower is better.
 
-    0 is complete (Sundararajan et al. 2017); an empty map has 1.
+    0 is complete (Sundararajan et al. 2017); an empty map has 1. float32 [B] of at least 0; NaN for a map that is not
+    finite, or where the two logits are equal.
 
     Args:
         attribution: raw maps, float [B,H,W], or with a value for each colour [B,c,H,W]; not normalised.
         baseline: the image that the map's explainer took as its baseline.
-        model, x, target, chunk: as in :mod:`xai_lib.metrics`.
-
-    Returns:
-        float32 [B] of at least 0; NaN for a map that is not finite, or where the two logits are equal.
 
     Example:
         >>> x, maps = torch.ones(2, 3, 1, 2), torch.tensor([[[1.0, 1.0]], [[3.0, 3.0]]])
@@ -63,25 +55,15 @@ def completeness(
           paper="Sundararajan et al. 2017",
           equation="saliency paper §5.1 (Completeness), as its tool computes it: equality of floats")  # fmt: skip
 def completeness_quantus(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "minimum",
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, baseline: Baseline = "minimum",
     chunk: int | None = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """1 if the map's float32 sum equals the difference of the two logits to the last bit, else 0. Higher is better.
 
     (After Sundararajan et al. 2017.) So quantus 0.6 decides, with the lowest value of the image as its baseline (it
     also divides maps by their maximum first, unless told otherwise). For a map with one value a pixel it puts the
     baseline into the first colour only. Rounding alone makes a complete map fail, which is why every method of the
-    paper does.
-
-    Arguments are those of :func:`completeness`.
-
-    Returns:
-        float32 [B], 0 or 1; NaN for a map that is not finite.
+    paper does. Arguments are those of :func:`completeness`. float32 [B], 0 or 1; NaN for a map that is not finite.
 
     Example:
         >>> x, colours = torch.ones(1, 3, 1, 2), lambda x: x.sum((2, 3))

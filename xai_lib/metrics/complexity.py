@@ -21,14 +21,7 @@ def complexity(attribution: Tensor) -> Tensor:
 
     0 if one pixel holds everything, ln(H·W) if all pixels are alike (6.93 at 32 pixels, 10.82 at 224).
 
-    Args:
-        attribution: maps, float [B,H,W], of any sign and scale.
-
-    Returns:
-        float32 [B] in [0, ln(H·W)]; NaN for an empty map or one with a value that is not finite.
-
-    Raises:
-        TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
+    float32 [B] in [0, ln(H·W)]; NaN for an empty map or one with a value that is not finite.
 
     Example:
         >>> complexity(torch.tensor([[[2.0, -2.0]], [[7.0, 0.0]]]))  # ln 2, and nothing to choose from
@@ -48,14 +41,7 @@ def sparseness(attribution: Tensor) -> Tensor:
 
     Higher is better: 0 if all pixels are alike, 1 − 1/(H·W) if one pixel holds everything.
 
-    Args:
-        attribution: maps, float [B,H,W], of any sign and scale.
-
-    Returns:
-        float32 [B] in [0, 1); NaN for an empty map or one with a value that is not finite.
-
-    Raises:
-        TypeError, ValueError: if `attribution` is not a float tensor [B,H,W].
+    float32 [B] in [0, 1); NaN for an empty map or one with a value that is not finite.
 
     Example:
         >>> sparseness(torch.tensor([[[2.0, -2.0]], [[7.0, 0.0]]]))

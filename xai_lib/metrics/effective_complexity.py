@@ -28,18 +28,10 @@ Filling = Literal["zero", "uniform"] | Tensor
 def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Tensor:
     """Number of pixels whose absolute value is above a share of the map's largest (after Nguyen & Martínez 2020).
 
-    Lower is better.
+    Lower is better. float32 [B], from 1 to H·W pixels; NaN for an empty map or one with a value that is not finite.
 
     Args:
-        attribution: maps, float [B,H,W], of any sign and scale.
         threshold: share of the largest absolute value, in [0, 1); quantus' default is 1e-5.
-
-    Returns:
-        float32 [B], from 1 to H·W pixels; NaN for an empty map or one with a value that is not finite.
-
-    Raises:
-        TypeError: if `attribution` is not a float tensor.
-        ValueError: if it is not [B,H,W], or `threshold` is not in [0, 1).
 
     Example:
         >>> effective_complexity(torch.tensor([[[4.0, -1.0, 0.1]]]), threshold=0.1)
@@ -53,19 +45,9 @@ def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Ten
 
 
 def retention_loss(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int = 32,
-    baseline: Filling = "zero",
-    samples: int = 10,
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, step: int = 32,
+    baseline: Filling = "zero", samples: int = 10, ties: Ties = "random", chunk: int | None = None,
+) -> Tensor:  # fmt: skip
     """Expected squared error of the target's probability if only the k highest pixels of a map are kept.
 
     Args:
@@ -73,7 +55,6 @@ def retention_loss(
         baseline: what removed pixels become: "zero", a tensor, or "uniform", which draws each value between the lowest
             and the highest of the image; the expectation is then a mean over `samples` draws.
         samples: draws of an image's removed pixels if the baseline is "uniform": so many times the forward passes.
-        model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`.
 
     Returns:
         float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero)
@@ -107,16 +88,10 @@ def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int
 
     The smallest number on the grid of :func:`pixels_kept`; with more pixels the loss may be larger again. As printed
     (Nguyen & Martínez 2020), at least one pixel is kept, hence one step, also where the model gives the same
-    probability without any.
+    probability without any. float32 [B], from `step` to H·W pixels; NaN where the loss is.
 
     Args:
         tolerance: largest expected squared error of a probability, in [0, 1): 0.01 is an error of 0.1.
-
-    Returns:
-        float32 [B], from `step` to H·W pixels; NaN where the loss is.
-
-    Raises:
-        ValueError: if `tolerance` is not in [0, 1).
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)

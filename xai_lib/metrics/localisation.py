@@ -18,15 +18,7 @@ def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
     Several highest pixels: the share of them inside, which is the expected score if one is drawn at random. (Counting
     a hit as soon as one of them is inside, as quantus does, rewards flat maps.)
 
-    Args:
-        attribution: maps, float [B,H,W], of any sign and scale.
-        mask: the object's pixels, bool [B,H,W].
-
-    Returns:
-        float32 [B] in [0, 1], 0 or 1 where the highest pixel is unique; NaN for an empty mask or map.
-
-    Raises:
-        TypeError, ValueError: if the arguments are not of these types and shapes.
+    float32 [B] in [0, 1], 0 or 1 where the highest pixel is unique; NaN for an empty mask or map.
 
     Example:
         >>> pointing_game(torch.tensor([[[0.2, 0.9]], [[0.9, 0.9]]]), torch.tensor([[[True, False]]] * 2))
@@ -46,15 +38,7 @@ def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
     This is what the authors' tool (quantus) computes and so what Table 4 of the contrastive paper shows; the formula
     printed there is :func:`attribution_localisation_paper`.
 
-    Args:
-        attribution: maps, float [B,H,W], of any scale; negative values count as 0.
-        mask: the object's pixels, bool [B,H,W].
-
-    Returns:
-        float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
-
-    Raises:
-        TypeError, ValueError: if the arguments are not of these types and shapes.
+    float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
 
     Example:
         >>> maps, mask = torch.tensor([[[3.0, 1.0, -5.0, 0.5]]]), torch.tensor([[[True, False, True, False]]])
@@ -79,15 +63,7 @@ def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
     precision: it is divided here by the number of pixels with e>0. After min-max only a map's lowest pixels are not
     positive, so that the score is then close to the share of the image that the object covers, whatever the map.
 
-    Args:
-        attribution: maps, float [B,H,W].
-        mask: the object's pixels, bool [B,H,W].
-
-    Returns:
-        float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
-
-    Raises:
-        TypeError, ValueError: if the arguments are not of these types and shapes.
+    float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
 
     Example:
         >>> maps, mask = torch.tensor([[[3.0, 1.0, -5.0, 0.5]]]), torch.tensor([[[True, False, True, False]]])

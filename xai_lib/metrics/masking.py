@@ -24,13 +24,9 @@ _ROUNDING = 1e-6  # by which a map in [0,1] may leave it when it is interpolated
 
 @dataclass(frozen=True)
 class MaskedOutputs:
-    """What the model says of a class with the whole image and with the masked one.
+    """Softmax probability and logit of a class, float64 [B], for the whole image and the masked one.
 
-    Attributes:
-        probability: softmax probability, float64 [B]: close to 1 it is told from 1, where float32 is not.
-        masked_probability: of the masked image, float64 [B]; NaN where a map is not finite.
-        logit: float64 [B].
-        masked_logit: float64 [B]; NaN where a map is not finite.
+    Close to 1, float64 is told from 1 where float32 is not. Those of the masked image are NaN where a map is broken.
     """
 
     probability: Tensor
@@ -40,14 +36,9 @@ class MaskedOutputs:
 
 
 def masked_outputs(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    baseline: Baseline = "zero",
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, baseline: Baseline = "zero",
     chunk: int | None = None,
-) -> MaskedOutputs:
+) -> MaskedOutputs:  # fmt: skip
     """The model's output for x and for ``x ⊙ m + (1 − m) ⊙ baseline``.
 
     An empty (all-zero) map leaves only the baseline: a defined, if poor, explanation.
@@ -56,10 +47,9 @@ def masked_outputs(
         attribution: maps m, float [B,H,W] in [0,1]; all colours of a pixel get the same factor.
         baseline: what shows where the map is 0. "zero" is what remains when the normalised image is multiplied by the
             map, as the paper writes it.
-        model, x, target, chunk: as in :mod:`xai_lib.metrics`.
 
     Raises:
-        TypeError, ValueError: as there, or if a map leaves [0,1].
+        ValueError: if a map leaves [0,1], or as in :mod:`xai_lib.metrics`.
 
     Example:
         >>> x, maps = torch.ones(1, 2, 1, 2), torch.tensor([[[1.0, 0.0]]])

@@ -1,9 +1,8 @@
 """Monotonicity: do pixels with more attribution matter more? Three readings of one name.
 
-The saliency paper (§4.1) prints a Pearson correlation between the i-th set of pixels, sorted by increasing saliency,
-and the class probability once the sets up to it are included; cites Arya et al., who ask whether that probability ever
-falls; and takes its numbers from a tool that computes the correlation of Nguyen and Martínez, which replaces one set
-at a time with noise. Each has its own name here.
+The saliency paper (§4.1) prints a Pearson correlation with the class probability once sets of pixels are included;
+cites Arya et al., who ask whether that probability ever falls; and takes its numbers from a tool that computes the
+correlation of Nguyen and Martínez, which replaces one set at a time with noise. Each has its own name here.
 """
 
 import torch
@@ -20,24 +19,14 @@ from xai_lib.metrics.registry import register, score_of
 
 
 def ascending_curve(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    sets: int = 32,
-    baseline: Baseline = "zero",
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, sets: int = 32,
+    baseline: Baseline = "zero", ties: Ties = "random", chunk: int | None = None,
+) -> Tensor:  # fmt: skip
     """Probability of the target while sets of pixels are included, those with the lowest attribution first.
 
     Args:
         sets: K, into how many sets of nearly equal size the sorted pixels are cut.
         baseline: what pixels are before they are included; "zero" is the paper's product with a set of pixels.
-        model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`.
 
     Returns:
         Softmax probabilities, float32 [B,K+1], from the baseline to the untouched image; NaN for a constant map, which
@@ -84,10 +73,9 @@ def monotonicity_arya(curve: Tensor) -> Tensor:
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
-        >>> x, maps = torch.tensor([[[[0.3, 0.9], [0.6, 0.1]]]]), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]])
-        >>> one = torch.tensor([0])
-        >>> monotonicity_arya(mean, x, maps, one, index=one, sets=4, baseline=torch.tensor(0.5))
-        tensor([0.6667])
+        >>> x, maps, one = torch.tensor([[[[0.3, 0.9, 0.1]]]]), torch.tensor([[[3.0, 2.0, 1.0]]]), torch.tensor([0])
+        >>> monotonicity_arya(mean, x, maps, one, index=one, sets=3, baseline=torch.tensor(0.5))
+        tensor([0.5000])
     """
     steps = curve[:, 1:]
     return defined((steps.diff(dim=1) >= 0).double().mean(1), _varies(steps))
@@ -97,17 +85,9 @@ def monotonicity_arya(curve: Tensor) -> Tensor:
           paper="Nguyen and Martínez 2020",
           equation="saliency paper §5.1 (Monotonicity), as its tool computes it: Spearman")  # fmt: skip
 def monotonicity_quantus(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    sets: int = 32,
-    samples: int = 100,
-    chunk: int | None = None,
-) -> Tensor:
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, sets: int = 32,
+    samples: int = 100, chunk: int | None = None,
+) -> Tensor:  # fmt: skip
     """Spearman correlation of the sets' total attribution with what noise in each set does. Higher is better.
 
     (Nguyen and Martínez 2020.) As quantus 0.6's MonotonicityCorrelation: absolute attributions; the map is repeated for
@@ -115,16 +95,12 @@ def monotonicity_quantus(
     is replaced by one number, drawn from [0, 1) in normalised space and the same for all values of the set; the effect
     is the mean square change of the probability. quantus also divides by the squared probability of the image, which no
     rank notices, and fails where that is near 0. Its default is one value a set: 300,000 forward passes an image at 32
-    pixels.
+    pixels. float32 [B] in [-1, 1]; NaN for a constant map or one that is not finite, if all sets have the same total,
+    or if no set has more effect than another.
 
     Args:
         sets: into how many sets the colour values are cut, all of one size but the last, which may be smaller.
         samples: draws for each set.
-        model, x, attribution, target, index, seed, chunk: as in :mod:`xai_lib.metrics`; `seed` is that of the noise.
-
-    Returns:
-        float32 [B] in [-1, 1]; NaN for a constant map or one with a value that is not finite, if all sets have the
-        same total, or if no set has more effect than another.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
@@ -157,9 +133,8 @@ def monotonicity_quantus(
 def _set_means(attribution: Tensor, sets: int) -> Tensor:
     """Mean attribution of each of the sets of :func:`ascending_curve`, float64 [B,K], in increasing order."""
     ascending = attribution.detach().flatten(1).sort(dim=1).values.double()
-    ends = _ends(ascending.shape[1], sets)
-    sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
-    return torch.stack([part.mean(1) for part in ascending.split(sizes, dim=1)], dim=1)
+    parts = ascending.tensor_split(_ends(ascending.shape[1], sets)[:-1], dim=1)
+    return torch.stack([part.mean(1) for part in parts], dim=1)
 
 
 def _ends(n: int, sets: int) -> list[int]:

@@ -13,11 +13,8 @@ from xai_lib.metrics.registry import register
 def quadrant_energy(attribution: Tensor) -> Tensor:
     """Positive relevance R of each image in a mosaic: the sum of the positive values in its quadrant (Eq. 5).
 
-    Args:
-        attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0 (Eq. 4).
-
-    Returns:
-        float64 [B,4] on attribution's device, at least 0; NaN where a quadrant holds NaN.
+    From maps of mosaics, float [B,H,W] with H and W even, to float64 [B,4] of at least 0; negative values count as 0
+    (Eq. 4), and a quadrant that holds NaN has NaN.
 
     Raises:
         TypeError, ValueError: if `attribution` is not float [B,H,W], or H or W is odd.
@@ -42,15 +39,7 @@ def focus(attribution: Tensor, quadrants: Tensor) -> Tensor:
     names those that show one cluster of the class (Eq. 6), where no share is better than another. Without any
     preference it is 0.5 on average if the two quadrants take balanced places.
 
-    Args:
-        attribution: maps of mosaics, float [B,H,W] with H and W even; negative values count as 0.
-        quadrants: which quadrants count, bool [B,4].
-
-    Returns:
-        float32 [B] in [0, 1]; NaN for a map without a positive value or one that is not finite.
-
-    Raises:
-        TypeError, ValueError: if the arguments are not of these types and shapes.
+    float32 [B] in [0, 1]; NaN for a map without a positive value or one that is not finite.
 
     Example:
         >>> focus(torch.tensor([[[1.0, 2.0], [-4.0, 1.0]]]), torch.tensor([[True, False, True, False]]))

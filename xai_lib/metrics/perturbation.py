@@ -20,15 +20,9 @@ def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tenso
     """Place of each pixel in the order from the highest to the lowest attribution, int64 [B,H,W] from 0 to H·W-1.
 
     Args:
-        attribution: maps, float [B,H,W].
         ties: the order among equal values: "random" draws it for each image from seed and index, "stable" goes row by
             row from the top left (a map with many ties is then scored on where the image begins), "reversed" row by
             row from the bottom right (as an ascending stable sort does that is read backwards).
-        seed: the run's seed.
-        index: image indices, int64 [B].
-
-    Raises:
-        ValueError: if `ties` is another word, or there is not one index per image.
 
     Example:
         >>> ranks(torch.tensor([[[1.0, 3.0, 1.0]]]), ties="stable", seed=0, index=torch.tensor([0]))
@@ -73,13 +67,10 @@ def class_probabilities(
     passes.
 
     Args:
-        model: as in :func:`xai_lib.forward.outputs`.
         start: images, float [B,c,H,W].
         end: what replaces them, broadcast to start's shape, first dimension B.
         rank: int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours.
         replaced: how many ranks are replaced at each point, int64 [S].
-        target: class, int64 [B].
-        chunk: perturbed images in one forward pass.
 
     Returns:
         float32 [B,S] on start's device.
@@ -96,18 +87,9 @@ def class_probabilities(
 
 
 def replacement_curve(
-    model: Model,
-    start: Tensor,
-    end: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int,
-    step: int,
-    ties: Ties,
-    chunk: int | None,
-) -> Tensor:
+    model: Model, start: Tensor, end: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int,
+    step: int, ties: Ties, chunk: int | None,
+) -> Tensor:  # fmt: skip
     """As :func:`class_probabilities`, `step` pixels at a time, those with the highest attribution first.
 
     Returns:

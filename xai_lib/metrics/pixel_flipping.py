@@ -17,18 +17,9 @@ from xai_lib.metrics.registry import register, score_of
 
 
 def pixel_flipping_curve(
-    model: Model,
-    x: Tensor,
-    attribution: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    step: int = 32,
-    baseline: Baseline = "minimum",
-    ties: Ties = "random",
-    chunk: int | None = None,
-) -> Tensor:
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, step: int = 32,
+    baseline: Baseline = "minimum", ties: Ties = "random", chunk: int | None = None,
+) -> Tensor:  # fmt: skip
     """Probability of the target while pixels are removed, those with the highest attribution first.
 
     Only the order of a map's values matters. A constant map other than zeros removes pixels in the order of the ties.
@@ -36,8 +27,7 @@ def pixel_flipping_curve(
     Args:
         step: pixels removed at a time, with all their colours; the last step may be smaller.
         baseline: what removed pixels become; "minimum" is the paper's black.
-        model, x, attribution, target, index, seed, ties, chunk: as in :mod:`xai_lib.metrics`; the paper's target is
-            the true class.
+        target: in the paper the true class.
 
     Returns:
         Softmax probabilities, float32 [B,S+1], from the untouched to the fully removed image, at
@@ -113,12 +103,8 @@ def released_curve(
 
     The map is repeated for each colour and single colour values are removed, `step` at a time: 96 steps at 32 pixels,
     and a pixel may lose its red but keep its blue. Equal values, of which each pixel now has three, fall as numpy's
-    unstable sort leaves them, which may differ between processors. Removed values become the lowest of the image. The
-    untouched image is not on the curve.
-
-    Returns:
-        Softmax probabilities, float32 [B,S], from the first step to the fully removed image; NaN as in
-        :func:`pixel_flipping_curve`.
+    unstable sort leaves them, which may differ between processors. Removed values become the lowest of the image.
+    float32 [B,S], from the first step, without the untouched image; NaN as in :func:`pixel_flipping_curve`.
     """
     check_inputs(x, attribution, target)
     maps = attribution.detach().cpu()

@@ -5,7 +5,7 @@ quantus divides by the largest value of a whole batch.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from xai_lib.data.split import Split
 
 _COLOUR_VALUES_A_STEP = 32  # the released setting: quantus flips colour values, three a pixel
+_MASKED = {"pointing-game": "PointingGame", "attribution-localisation": "AttributionLocalisation"}
 
 
 def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, Tensor]:
@@ -28,49 +29,38 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
         maps: scaled to [0, 1], float [N,H,W].
         n: how many images.
     """
+    x, y = split.normalise(split.images[:n]).cpu().numpy(), split.labels[:n].cpu().numpy()
+    a = maps[:n, None].cpu().numpy()
+    mask = split.masks["object"][:n, None].cpu().numpy() if "object" in split.masks else None
+    empty = torch.from_numpy((a == a[:, :1, :1, :1]).all(axis=(1, 2, 3)))
+    batch = {"model": network, "x_batch": x, "y_batch": y, "device": str(split.images.device), "channel_first": True}
+    found = {}
+    with _trapz(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, metric in _tools(masked=mask is not None).items():
+            of_mask = name in _MASKED
+            values = metric(**batch, a_batch=a.copy(), s_batch=mask if of_mask else None, softmax=True)
+            tensor = torch.tensor(np.asarray(values, dtype=float).reshape(-1))
+            if name == "pixel-flipping":  # quantus takes a spacing of 1 between points
+                tensor = tensor / (x[0].size // _COLOUR_VALUES_A_STEP - 1)
+            undefined = empty | ~torch.from_numpy(mask.any(axis=(1, 2, 3))) if of_mask else empty
+            found[f"{name} (quantus)"] = tensor.masked_fill(undefined, float("nan"))
+    return found
+
+
+def _tools(*, masked: bool) -> dict[str, Callable]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in a notebook, a library of quantus' misses widgets and says so on the page
         import quantus  # takes seconds, which those who only read scores should not wait
 
-    x = split.normalise(split.images[:n]).cpu().numpy()
-    y = split.labels[:n].cpu().numpy()
-    a = maps[:n, None].cpu().numpy()
-    empty = torch.from_numpy((a == a[:, :1, :1, :1]).all(axis=(1, 2, 3)))
     quiet = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
-    flipping = quantus.PixelFlipping(
-        features_in_step=_COLOUR_VALUES_A_STEP, perturb_baseline="black", return_auc_per_sample=True, **quiet
-    )
-    metrics = {
-        "pixel-flipping": flipping,
+    flipping = {"features_in_step": _COLOUR_VALUES_A_STEP, "perturb_baseline": "black", "return_auc_per_sample": True}
+    found = {
+        "pixel-flipping": quantus.PixelFlipping(**flipping, **quiet),
         "complexity": quantus.Complexity(**quiet),
         "sparseness": quantus.Sparseness(**quiet),
     }
-    masked = {
-        "pointing-game": quantus.PointingGame(**quiet),
-        "attribution-localisation": quantus.AttributionLocalisation(**quiet),
-    }
-    mask = split.masks["object"][:n, None].cpu().numpy() if "object" in split.masks else None
-    metrics |= masked if mask is not None else {}
-    found = {}
-    with _trapz(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, metric in metrics.items():
-            values = metric(
-                model=network,
-                x_batch=x,
-                y_batch=y,
-                a_batch=a.copy(),
-                s_batch=mask if name in masked else None,
-                device=str(split.images.device),
-                channel_first=True,
-                softmax=True,
-            )
-            tensor = torch.tensor(np.asarray(values, dtype=float).reshape(-1))
-            if name == "pixel-flipping":  # quantus takes a spacing of 1 between points
-                tensor = tensor / (x[0].size // _COLOUR_VALUES_A_STEP - 1)
-            undefined = empty | ~torch.from_numpy(mask.any(axis=(1, 2, 3))) if name in masked else empty
-            found[f"{name} (quantus)"] = tensor.masked_fill(undefined, float("nan"))
-    return found
+    return found | {name: getattr(quantus, tool)(**quiet) for name, tool in _MASKED.items() if masked}
 
 
 @contextmanager

@@ -3,9 +3,7 @@
 (Adebayo et al. 2018, with the average over parts as a score per image; Hedström et al. 2024; saliency paper §4.5.)
 
 A part is re-initialised by ``reset_parameters`` of each of its modules, which draws as PyTorch does for a new network,
-whatever the network's own start was. Batch normalisation also forgets its running statistics (mean 0, variance 1): in
-evaluation mode it then passes its input on unchanged. A network with folded batch normalisation has only convolutions
-with a bias to reset.
+whatever the network's own start was. Batch normalisation also forgets its running statistics (mean 0, variance 1).
 """
 
 import copy
@@ -60,8 +58,6 @@ def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Itera
     device. `model` and the global generators are left as they are.
 
     Args:
-        model: the network.
-        seed: of the new weights.
         order: "cascading" keeps the parts before re-initialised as well, down to a wholly random network;
             "independent" re-initialises one part at a time.
 
@@ -70,7 +66,6 @@ def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Itera
 
     Raises:
         TypeError: if a module with parameters has no ``reset_parameters``.
-        ValueError: if `order` is another word, or as :func:`blocks`.
     """
     check_choice("order", order, ("cascading", "independent"))
     current, names = model, blocks(model)
@@ -84,16 +79,9 @@ def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Itera
 
 
 def parameter_randomisation(
-    make_maps: MakeMaps,
-    model: nn.Module,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    order: Order = "cascading",
-    similarity: Similarity = "spearman",
-) -> tuple[tuple[str, ...], Tensor]:
+    make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0,
+    order: Order = "cascading", similarity: Similarity = "spearman",
+) -> tuple[tuple[str, ...], Tensor]:  # fmt: skip
     """How alike an image's map is to the maps of the network's :func:`randomised` copies, part by part.
 
     The network as it is, whose similarity is 1, is not among them (quantus averages it in). All maps explain the same
@@ -101,19 +89,13 @@ def parameter_randomisation(
 
     Args:
         make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W], as the caller scales them; in [0,1] for SSIM.
-        model, x, target, index: as in :mod:`xai_lib.metrics`.
-        seed: of the new weights.
-        order: see :func:`randomised`.
+        order, seed: see :func:`randomised`.
         similarity: "spearman" is the rank correlation over pixels, equal values taking their mean rank; "ssim" is
             ``similarity.ssim``.
 
     Returns:
         The L parts' names, and float32 [B,L] in [-1, 1]; NaN where one of the two maps is empty or not finite, or, for
         "spearman", constant.
-
-    Raises:
-        TypeError, ValueError: as :func:`randomised`, if `similarity` is another word, the network is in training mode,
-            or what `make_maps` returns are not maps of one shape.
     """
     check_choice("similarity", similarity, tuple(_SIMILARITIES))
     names = blocks(model)
@@ -161,13 +143,9 @@ def independent(found: tuple[tuple[str, ...], Tensor]) -> Tensor:
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
-    """Rank correlation of two maps of an image over its pixels, equal values taking their mean rank.
+    """Rank correlation of two maps [B,H,W] of an image over its pixels, equal values taking their mean rank.
 
-    Returns:
-        float32 [B] in [-1, 1]; NaN if one of the maps is constant or not finite.
-
-    Raises:
-        TypeError, ValueError: if the maps are not float [B,H,W] of one shape.
+    float32 [B] in [-1, 1]; NaN if one of the maps is constant or not finite.
     """
     check_pair(a, b)
     correlation = correlations.spearman(a.detach().flatten(1), b.detach().flatten(1))

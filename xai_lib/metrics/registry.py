@@ -1,6 +1,5 @@
 """The metrics by name, and what a reader of a score has to know about each."""
 
-import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from xai_lib.registry import Entry, Registry, is_half_random
+from xai_lib.registry import Entry, Registry, is_half_random, named_as
 
 Score = Callable[..., Tensor]
 
@@ -38,14 +37,9 @@ about, get, names = METRICS.about, METRICS.get, METRICS.names
 
 
 def register(
-    name: str,
-    *,
-    better: Literal["higher", "lower"],
-    range: tuple[float, float],
-    paper: str,
-    equation: str,
+    name: str, *, better: Literal["higher", "lower"], range: tuple[float, float], paper: str, equation: str,
     title: str | None = None,
-) -> Callable[[Score], Score]:
+) -> Callable[[Score], Score]:  # fmt: skip
     """Decorator that enters a metric under `name` and returns it unchanged; `title` is the name if it is None.
 
     Raises:
@@ -73,11 +67,7 @@ def score_of(measure: Callable[..., Any], **fixed: object) -> Callable[[Score], 
     """Decorator: from a function of what `measure` finds to a metric with the arguments of `measure`.
 
     The decorated function takes what `measure` returned, and by name those of its arguments that it needs too. Other
-    keywords of its own become keywords of the metric.
-
-    Args:
-        measure: any function whose arguments can be given by name.
-        **fixed: arguments of `measure` that are set and that the metric does not take.
+    keywords of its own become keywords of the metric; arguments that are `fixed` do not.
 
     Example:
         >>> def curve(x, *, step=2):
@@ -95,7 +85,7 @@ def score_of(measure: Callable[..., Any], **fixed: object) -> Callable[[Score], 
         further = [parameter for parameter in own if parameter.name not in taken]
         signature = inspect.Signature([*taken.values(), *further], return_annotation=Tensor)
 
-        @functools.wraps(score)
+        @named_as(score)
         def scored(*args: Any, **kwargs: Any) -> Tensor:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()

@@ -3,11 +3,10 @@
 (Yeh et al. 2019; Bhatt et al. 2020; saliency paper §4.2.)
 
 A map that does not depend on the image, Fake-CAM say, has a sensitivity of 0 by either variant. The saliency paper's
-Table 3 prints 0.96 for it, and between 0.91 and 1.22 for every other method, though the sizes of their maps differ
-several-fold and with the maximum hardly above the average. Only the ratio of variant "released" can be so alike, and
-only if what is compared with the map is not the same explainer's map of the noisy image but something much smaller or
-other: stored maps scaled to [0,1] against a recomputation that is not scaled, for example, differ by nearly their whole
-size, whatever the noise. Passing such stored maps as `reference` shows it.
+Table 3 prints 0.96 for it, and between 0.91 and 1.22 for every other method. Only the ratio of variant "released" can
+be so alike, and only if the map is compared with something much smaller or other than the explainer's map of the noisy
+image: stored maps scaled to [0,1] and a recomputation that is not, for example, differ by nearly their whole size,
+whatever the noise. Passing such stored maps as `reference` shows it.
 """
 
 import math
@@ -22,24 +21,15 @@ from xai_lib.forward import images_at_once
 from xai_lib.metrics.maps import check_maps, defined, is_defined, is_finite
 from xai_lib.metrics.perturbation import check_targets
 from xai_lib.metrics.registry import register, score_of
-from xai_lib.metrics.robustness import Explain
+from xai_lib.metrics.similarity import Explain
 
 Variant = Literal["paper", "released"]
 
 
 def sensitivities(
-    explain: Explain,
-    x: Tensor,
-    target: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-    draws: int = 10,
-    radius: float = 0.2,
-    variant: Variant = "paper",
-    reference: Tensor | None = None,
-    chunk: int | None = None,
-) -> Tensor:
+    explain: Explain, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, draws: int = 10, radius: float = 0.2,
+    variant: Variant = "paper", reference: Tensor | None = None, chunk: int | None = None,
+) -> Tensor:  # fmt: skip
     """How far the map moves for each of several noisy versions of an image: ‖S(x) − S(x')‖, root of the sum of squares.
 
     Every value of the image is moved by its own uniform number in [-radius, radius], so x' lies in a cube around x.
@@ -52,16 +42,11 @@ def sensitivities(
         variant: "paper" is the norm itself, as printed, in units of the map and growing with the number of pixels;
             "released" divides it by ‖S(x)‖, as quantus 0.6 does (earlier releases divide by ‖x‖).
         reference: maps S(x) of the untouched images that are at hand, float [B,H,W]; None computes them.
-        chunk: noisy images in one call of the explainer; None suits the device and bounds the memory.
-        explain, x, target, index, seed: as in :mod:`xai_lib.metrics`; `index` and `seed` decide the noise.
+        chunk: noisy images in one call of the explainer.
 
     Returns:
         float32 [B,draws] of at least 0; NaN where the map of the untouched image is empty or not finite, or where the
         map of the noisy image is not finite.
-
-    Raises:
-        TypeError: if `x` or a map is not a float tensor.
-        ValueError: if shapes or choices are not these, or maps of noisy images differ in shape from those of x.
     """
     check_images(x)
     check_targets(target, x)

@@ -1,8 +1,9 @@
 """How alike two maps of one image are: SSIM, and the contrastive paper's continuity and contrastivity made of it.
 
-Both are here for maps that are at hand; ``robustness`` has them for an explainer.
+Both are here for maps that are at hand, and as registered metrics for an explainer, which is asked for them.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,6 +13,9 @@ from xai_lib import randomness
 from xai_lib.checks import check_choice, check_index
 from xai_lib.forward import images_at_once
 from xai_lib.metrics.maps import check_pair, defined, is_defined, is_finite
+from xai_lib.metrics.registry import register
+
+Explain = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x [B,c,H,W], target [B], index [B]) -> maps [B,H,W] in [0,1]
 
 _WINDOW = 7
 _C1, _C2 = 0.01**2, 0.03**2  # for values in [0,1]
@@ -24,12 +28,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     Equal to ``skimage.metrics.structural_similarity(a, b, data_range=1)``: the mean over all windows that lie wholly in
     the map. Computed in float64, because variances are differences of nearly equal numbers.
 
-    Args:
-        a: maps, float [B,H,W], of at least 7 pixels a side.
-        b: maps of the same shape.
-
-    Returns:
-        float32 [B] in [-1, 1], 1 if the maps are the same; NaN if one has a value that is not finite.
+    float32 [B] in [-1, 1], 1 if the maps are the same; NaN if one has a value that is not finite.
 
     Raises:
         TypeError, ValueError: if the maps are not float [B,H,W] of one shape that holds the window.
@@ -58,12 +57,6 @@ def continuity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"] = 
         others: of the same class, for the images with noise.
         empty: "nan" leaves an image undefined if one of its maps is empty (all zero); "keep" gives the SSIM all the
             same: 1 for two empty maps, about 0.001 for an empty map and another one.
-
-    Returns:
-        float32 [B] in [-1, 1].
-
-    Raises:
-        TypeError, ValueError: as :func:`ssim`, or if `empty` is another word.
     """
     check_choice("empty", empty, ("nan", "keep"))
     similarity = ssim(maps, others)
@@ -84,18 +77,9 @@ def noisy(x: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02, clamp
     """Normalised images with Gaussian noise, for continuity (contrastive paper §3.5, §4.3).
 
     Args:
-        x: normalised images, float [B,c,H,W].
-        index: image indices, int64 [B]; with `seed` they decide the noise.
-        seed: the run's seed.
         sigma: standard deviation of the noise, in units of the normalised image.
         clamp: also clamp the noisy *normalised* image to [0,1], as the authors' code does. That moves most values by
             far more than the noise.
-
-    Returns:
-        float [B,c,H,W], of x's type and device.
-
-    Raises:
-        ValueError: if there is not one index per image, or `sigma` is negative.
     """
     if sigma < 0:
         raise ValueError(f"Expected sigma of at least 0. Got {sigma!r}.")
@@ -106,16 +90,7 @@ def noisy(x: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02, clamp
 
 
 def other_class(target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0) -> Tensor:
-    """A class other than `target`, drawn uniformly from the rest, for contrastivity (contrastive paper §3.5).
-
-    Args:
-        target: classes, int64 [B].
-        n_classes: number of classes, at least 2.
-        index: image indices, int64 [B]; with `seed` they decide the class.
-        seed: the run's seed.
-
-    Returns:
-        int64 [B], on target's device.
+    """A class other than `target`, drawn uniformly from the rest, int64 [B], for contrastivity (contrastive §3.5).
 
     Raises:
         ValueError: if there are fewer than two classes, a target is not a class, or there is not one index per image.
@@ -127,6 +102,55 @@ def other_class(target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0)
         raise ValueError(f"Expected targets in 0 to {n_classes - 1}. Got {target.min()} to {target.max()}.")
     further = randomness.integers(seed, index.to(target.device), "contrastivity/class", n_classes - 1)
     return (target + 1 + further) % n_classes
+
+
+@register("continuity", title="Continuity", better="higher", range=(-1.0, 1.0), paper="Nauta et al. 2023",
+          equation="contrastive paper §3.5 (Continuity), §4.3")  # fmt: skip
+def continuity_of_explainer(
+    explain: Explain, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02,
+    variant: Literal["paper", "released"] = "paper", empty: Literal["nan", "keep"] = "nan",
+) -> Tensor:  # fmt: skip
+    """SSIM of an image's map with the map of the same image under a little noise. Higher is better.
+
+    (Nauta et al. 2023.) Both maps explain the same class, in the paper the predicted one, and a random explainer gets
+    the same `index` twice: only the image differs. float32 [B] in [-1, 1]; NaN if a map is empty or broken.
+
+    Args:
+        sigma: standard deviation of the noise, in units of the normalised image.
+        variant: "paper" adds noise and no more; "released" also clamps the noisy image, see :func:`noisy`.
+        empty: what to do with empty maps, see :func:`continuity`.
+
+    Example:
+        >>> x, first = torch.ones(1, 3, 8, 8), torch.tensor([0])
+        >>> continuity_of_explainer(lambda x, target, index: 0.5 + 0 * x[:, 0], x, first, index=first)
+        tensor([1.])
+    """
+    check_choice("variant", variant, ("paper", "released"))
+    shaken = noisy(x, index=index, seed=seed, sigma=sigma, clamp=variant == "released")
+    return continuity(explain(x, target, index), explain(shaken, target, index), empty=empty)
+
+
+@register("contrastivity", title="Contrastivity", better="lower", range=(-1.0, 1.0), paper="Nauta et al. 2023",
+          equation="contrastive paper §3.5 (Contrastivity)")  # fmt: skip
+def contrastivity_of_explainer(
+    explain: Explain, x: Tensor, target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0,
+    empty: Literal["nan", "keep"] = "nan",
+) -> Tensor:  # fmt: skip
+    """SSIM of an image's map with the map for another class, drawn uniformly. Lower is better.
+
+    (Nauta et al. 2023.) `target` is the predicted class. float32 [B] in [-1, 1]; NaN if a map is empty or broken.
+
+    Args:
+        n_classes: number of classes.
+        empty: what to do with empty maps, see :func:`continuity`.
+
+    Example:
+        >>> x, first = torch.ones(1, 3, 8, 8), torch.tensor([0])
+        >>> contrastivity_of_explainer(lambda x, target, index: x[:, 0], x, first, 2, index=first)  # ignores the class
+        tensor([1.])
+    """
+    other = other_class(target, n_classes, index=index, seed=seed)
+    return contrastivity(explain(x, target, index), explain(x, other, index), empty=empty)
 
 
 def _mean_ssim(a: Tensor, b: Tensor) -> Tensor:

@@ -43,6 +43,13 @@ def write_text(name: str, page: str) -> None:
             file.write(page.encode() + b"\n")
 
 
+def write_json(name: str, value: Any) -> None:
+    """Write plain data that a page stands on, if a run is being recorded."""
+    folder = os.environ.get(VARIABLE)
+    if folder:
+        files.write_json(Path(folder) / f"{name}.json", value)
+
+
 def write_provenance(made: list[dict[str, Any]], head: dict[str, Any]) -> list[dict[str, Any]]:
     """Add the records of some cells to those of the notebooks before, if a run is being recorded; returns them all."""
     folder = os.environ.get(VARIABLE)
@@ -69,7 +76,8 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     """Execute notebooks and keep in ``folder`` what they show.
 
     Args:
-        notebooks: the sources, in the order in which they run.
+        notebooks: the sources, in the order in which they run; one whose metadata has ``recorded`` as false is of no
+            run, such as that of one's own model, and is left out.
         folder: where the record goes; made if need be.
         parameters: of the notebooks; each gets those that it declares.
         drafts: where the executed notebooks go.
@@ -88,6 +96,8 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     os.environ[VARIABLE] = str(folder.resolve())
     try:
         for source in notebooks:
+            if json.loads(source.read_text(encoding="utf-8"))["metadata"].get("recorded") is False:
+                continue
             known = run.declared(source)
             run.execute(source, drafts / source.name, {name: v for name, v in parameters.items() if name in known})
             write_figures(drafts / source.name, folder)

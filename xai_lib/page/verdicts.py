@@ -14,24 +14,27 @@ def verdict_rule() -> Markdown:
     return Markdown(f"> {statistics.RULE}")
 
 
-def verdicts(rows: pd.DataFrame, label: str, *, with_method: bool = False, name: str = "verdicts") -> HTML:
+def verdicts(
+    rows: pd.DataFrame, label: str, *, with_method: bool = False, digits: int = 3, name: str = "verdicts"
+) -> HTML:
     """Every claim with difference, interval, corrected p-value and verdict: rows of :func:`statistics.verdict_table`.
 
     Args:
         rows: one a claim.
         label: how the caption calls the data.
         with_method: whether to show what the claim is tested with, where its text does not say it.
+        digits: of differences and intervals.
         name: of the files of a record.
     """
-    over_trainings = (rows["unit"] == "seed").any()
+    on_images = ((rows["unit"] == "seed") & (rows["n_images"] > 0)).any()  # trainings, on the same images
     columns = [
         Column("claim", "text", kind="long"),
         text("section", "section"),
         *([text("with", "method")] if with_method else []),
-        Column("difference as claimed", "difference", signed()),
-        Column("95 % interval", ("low", "high"), interval()),
+        Column("difference as claimed", "difference", signed(digits)),
+        Column("95 % interval", ("low", "high"), interval(digits)),
         Column("p (Holm)", "p_holm", p_value),
-        Column("images won (%)", "superiority", number(0, times=100)) if over_trainings else text("test", "test"),
+        Column("images won (%)", "superiority", number(0, times=100)) if on_images else text("test", "test"),
         text("units", ("unit", "n_seeds", "n_images", "n_classes"), _units),
         text("verdict", "reason"),
     ]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from xai_lib.papers.saliency import experiment
-from xai_lib.run import settings
+from xai_lib.run.settings import settings
 from xai_lib.run.study import Study
 
 
@@ -16,12 +16,12 @@ def made_up():
 
 
 @pytest.fixture
-def study_with(monkeypatch):
-    """Function (frames of made_up.py) -> a benchmark that has these scores."""
+def study_of(monkeypatch):
+    """Function (frames of made_up.py, networks) -> a benchmark that has these scores."""
 
     def build(frames, networks=()):
         monkeypatch.setattr(experiment, "scores", lambda study, part: frames[part])
         methods = tuple(frames["cost"]["method"].unique())
-        return Study(settings.settings(scale="smoke", device="cpu"), networks, methods)
+        return Study(settings(scale="smoke", device="cpu"), networks, methods)
 
     return build

@@ -1,4 +1,4 @@
-"""Scores of made-up networks in the place of a studymark's: all alike but for noise, until a test plants a truth."""
+"""Scores of made-up networks in the place of a benchmark's: all alike but for noise, until a test plants a truth."""
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ N_READ = 5  # images scored in other readings
 
 
 def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
-    """Part of the studymark -> its scores, 0.5 and a noise of 0.01."""
+    """Part of the benchmark -> its scores, 0.5 and a noise of 0.01."""
     rng = np.random.default_rng(0)
 
     def part(metrics, n, **columns):
@@ -57,7 +57,8 @@ def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
     for frame in found.values():
         frame["value"] = 0.5 + 0.01 * rng.standard_normal(len(frame))
     cost = cost.assign(forwards=1000.0, seconds=0.002 + cost["seed"], megabytes=3.0)
-    return {**found, "cost": cost, "metric": pd.DataFrame(columns=["seed", "method", "index", "metric", "value"])}
+    found["metric"] = found["repeated"].iloc[:0]  # of the registry alone: none
+    return {**found, "cost": cost}
 
 
 def rows(frame, **where):

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from xai_lib import statistics
-from xai_lib.papers.saliency import claims
-from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.papers.saliency import claims as verdicts
+from xai_lib.papers.saliency.method import lineup
+from xai_lib.papers.saliency.method.fidelity import TARGETS
 
 NAN = float("nan")
 N = 20
@@ -122,12 +123,12 @@ PLANTS = {  # those beside each other do not touch each other's claims
 
 
 def found(study):
-    rows = claims.verdicts(study)
+    rows = verdicts.verdicts(study)
     return rows.set_index(rows["claim"].str.removeprefix("saliency-"))
 
 
-def test_every_claim_points_where_the_paper_does(study_with, made_up):
-    rows = found(study_with(made_up.frames(lineup.PAPER, n_images=N)))
+def test_every_claim_points_where_the_paper_does(study_of, made_up):
+    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=N)))
     assert rows.index.is_unique and len(rows) == 46
     assert {name: tuple(row) for name, row in rows[["better", "a", "b"]].iterrows()} == CLAIMS
     assert set(rows["paper"]) == {"saliency"} and set(rows["dataset"]) == {"planted"}
@@ -136,11 +137,11 @@ def test_every_claim_points_where_the_paper_does(study_with, made_up):
 
 @pytest.mark.parametrize(("sign", "verdict"), [(1, "holds"), (-1, "reverses")])
 @pytest.mark.parametrize("families", PLANTS)
-def test_a_planted_truth_decides_its_claims(study_with, made_up, families, sign, verdict):
+def test_a_planted_truth_decides_its_claims(study_of, made_up, families, sign, verdict):
     frames = made_up.frames(lineup.PAPER, n_images=N)
     for plant in PLANTS[families]:
         plant(made_up, frames, sign)
-    rows = found(study_with(frames))
+    rows = found(study_of(frames))
     decided = rows[rows.index.str.startswith(tuple(families.split(", ")))]
     assert set(decided["reason"]) == {verdict}, decided["reason"]
     assert (np.sign(decided["difference"]) == sign).all()
@@ -151,56 +152,56 @@ def test_every_claim_has_a_planted_truth():
     assert all(name.startswith(families) for name in CLAIMS)
 
 
-def test_where_all_is_noise_only_the_lack_of_order_is_found(study_with, made_up):
-    rows = found(study_with(made_up.frames(lineup.PAPER, n_images=N)))
+def test_where_all_is_noise_only_the_lack_of_order_is_found(study_of, made_up):
+    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=N)))
     noise = ~rows.index.str.startswith("discrimination-")
     assert (rows.loc[noise, "verdict"] == "undecided").mean() > 0.95
     assert (rows.loc[~noise, "verdict"] == "holds").all()
 
 
-def test_p_values_are_corrected_over_the_whole_table(study_with, made_up):
-    rows = found(study_with(made_up.frames(lineup.PAPER, n_images=N)))
+def test_p_values_are_corrected_over_the_whole_table(study_of, made_up):
+    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=N)))
     np.testing.assert_allclose(rows["p_holm"], statistics.holm(rows["p_value"]))
     assert rows["p_value"].notna().all() and rows["p_holm"].min() == 46 * rows["p_value"].min()
 
 
-def test_five_images_are_too_few(study_with, made_up):
+def test_five_images_are_too_few(study_of, made_up):
     """Wilcoxon's smallest p-value over five images is 1/16."""
     frames = made_up.frames(lineup.PAPER, n_images=5)
     for plant in (gradients, truth, moves):
         plant(made_up, frames, 1)
-    rows = found(study_with(frames))
+    rows = found(study_of(frames))
     rows = rows[rows["test"].str.startswith("Wilcoxon")]
     assert set(rows["verdict"]) == {"undecided"}
     assert rows.loc["gradients-insertion", "reason"] == "undecided (p-value)"
 
 
-def test_one_image_decides_nothing(study_with, made_up):
-    rows = found(study_with(made_up.frames(lineup.PAPER, n_images=1)))
+def test_one_image_decides_nothing(study_of, made_up):
+    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=1)))
     assert set(rows["reason"]) == {"undecided (no interval)"}
 
 
-def test_images_without_a_score_of_every_method_do_not_count_for_the_order(study_with, made_up):
+def test_images_without_a_score_of_every_method_do_not_count_for_the_order(study_of, made_up):
     frames = made_up.frames(lineup.PAPER, n_images=N)
     made_up.put(frames["fidelity"], NAN, metric="insertion", method="lime", index=tuple(range(5)))
     made_up.put(frames["fidelity"], NAN, metric="sparseness", method="iba")
     made_up.put(frames["fidelity"], NAN, metric="complexity", method="fake-cam")
-    rows = found(study_with(frames))["n_images"]
+    rows = found(study_of(frames))["n_images"]
     assert rows["discrimination-insertion"] == N - 5
     assert rows["discrimination-sparseness"] == rows["discrimination-complexity"] == N
 
 
-def test_a_method_without_any_value_is_not_in_its_familys_mean(study_with, made_up):
+def test_a_method_without_any_value_is_not_in_its_familys_mean(study_of, made_up):
     frames = made_up.frames(lineup.PAPER, n_images=N)
     gradients(made_up, frames, 1)
     made_up.put(frames["repeated"], NAN, metric="monotonicity", method=("gradient", "lime"))
-    rows = found(study_with(frames))
+    rows = found(study_of(frames))
     assert rows.loc["gradients-monotonicity", "reason"] == "holds"
     assert rows.loc["gradients-monotonicity", "difference"] == pytest.approx(0.2, abs=0.01)
     assert rows.loc["gradients-monotonicity", "n_images"] == N
 
 
-def test_a_change_is_from_the_same_image_of_the_same_network(study_with, made_up):
+def test_a_change_is_from_the_same_image_of_the_same_network(study_of, made_up):
     """Images and networks lie far apart, which changes nothing; one transformed image moved by 0.4, both ways."""
     frames = made_up.frames(n_images=4, n_seeds=2)
     for frame in frames.values():
@@ -210,16 +211,16 @@ def test_a_change_is_from_the_same_image_of_the_same_network(study_with, made_up
     for setting, amount in ((0.9, 0.4), (0.8, -0.4)):
         made_up.add(frames["transformed"], amount, setting=setting, **moved)
     frames["transformed"] = frames["transformed"].sample(frac=1, random_state=0, ignore_index=True)
-    change = claims._change(study_with(frames))
+    change = verdicts._change(study_of(frames))
     assert len(change) == 2 * 4 * 14 * 5 * 4
     chosen = made_up.rows(change, **moved)
     assert change.loc[chosen, "value"].tolist() == pytest.approx([0.2])
     assert (change.loc[~chosen, "value"] == 0).all()
 
 
-def test_the_text_says_what_is_printed(study_with, made_up):
+def test_the_text_says_what_is_printed(study_of, made_up):
     """Table 1: AI of gradients 2.2, 2.5, 2.6, of class activation maps 44.4, 42.3, 50.0; AD̄ of Fake-CAM 99.2."""
-    rows = found(study_with(made_up.frames(lineup.PAPER, n_images=2)))
+    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=2)))
     assert "Printed: 2.43 against 45.6, higher being better." in rows.loc["gradients-average-increase", "text"]
     nine = np.mean([4.0, 5.1, 4.8, 87.6, 87.0, 89.3, 86.0, 31.8, 82.3])
     assert f"Printed: 99.2 against {nine:.1f}" in rows.loc["fake-cam-average-drop", "text"]
@@ -229,11 +230,11 @@ def test_the_text_says_what_is_printed(study_with, made_up):
     assert "AD of class activation maps falls" in rows.loc["probability-average-drop", "text"]
 
 
-def test_controls_and_methods_beyond_the_papers_have_no_say(study_with, made_up):
+def test_controls_and_methods_beyond_the_papers_have_no_say(study_of, made_up):
     frames = made_up.frames(n_images=6)
-    before = found(study_with(frames))["difference"]
+    before = found(study_of(frames))["difference"]
     strangers = (*lineup.CONTROLS, *lineup.BEYOND)
     made_up.add(frames["fidelity"], 7, method=strangers)
     made_up.add(frames["repeated"], 7, method=strangers)
     made_up.add(frames["transformed"], 3, method=lineup.CONTROLS)
-    assert found(study_with(frames))["difference"].equals(before)
+    assert found(study_of(frames))["difference"].equals(before)

@@ -1,59 +1,42 @@
-from pathlib import Path
-
+import pytest
 import torch
 
 from xai_lib import your_images, your_model
 from xai_lib.papers.saliency import example, experiment
 from xai_lib.papers.saliency.method import lineup
-from xai_lib.run import train
+from xai_lib.run.networks import trained
 
 
+@pytest.fixture
+def found(smoke_run, tmp_path):
+    return example.example(smoke_run, tmp_path)
+
+
+@pytest.fixture
 def opened(found):
     """The example as the notebook on one's own model reads it."""
-    network = your_model.load_model(found.model, found.checkpoint, arguments=found.arguments)
-    images = your_images.load_images(
-        found.images,
-        size=found.size,
-        mean=your_images.parse_statistics(found.mean),
-        std=your_images.parse_statistics(found.std),
-        classes=your_images.class_names(found.classes),
-    )
-    return network, images
+    network = your_model.load_model(found["model"], found["checkpoint"], arguments=found["arguments"])
+    statistics = {name: your_images.parse_statistics(found[name]) for name in ("mean", "std")}
+    classes = your_images.class_names(found["classes"])
+    return network, your_images.load_images(found["images"], size=found["size"], classes=classes, **statistics)
 
 
-def test_the_files_give_the_runs_network_and_scored_images_again(smoke_run):
-    found = example.example(smoke_run)
-    network, images = opened(found)
+def test_the_files_give_the_runs_network_and_scored_images_again(smoke_run, opened):
+    network, images = opened
     split = smoke_run.scored_split()
     assert images.classes == split.classes and len(images) == len(split) == 10
-    by_label = torch.argsort(split.labels)
-    mine = torch.argsort(images.labels)
+    by_label, mine = torch.argsort(split.labels), torch.argsort(images.labels)
     assert torch.equal(images.labels[mine], split.labels[by_label])
-    assert torch.equal(images.images[mine], split.images[by_label])
     x = images.normalise(images.images)[mine]
     assert torch.equal(x, split.normalise(split.images)[by_label])
     with torch.no_grad():
-        assert torch.equal(network(x), train.trained(smoke_run, "ce", 0).classifier.eval()(x))
+        assert torch.equal(network(x), trained(smoke_run, "ce", 0).classifier.eval()(x))
 
 
-def test_the_example_fits_the_studymark_and_says_what_it_is(smoke_run):
-    found = example.example(smoke_run)
-    network, images = opened(found)
-    methods = tuple(name.strip() for name in found.methods.split(","))
+def test_the_example_fits_the_benchmark(smoke_run, found, opened, tmp_path):
+    network, images = opened
+    methods = tuple(name.strip() for name in found["methods"].split(","))
     assert set(methods) < set(lineup.ALL)
-    study = experiment.study_with(smoke_run, network, images, name=found.model, methods=methods)
-    assert len(study.subjects[0].images) == smoke_run.scale.n_saliency
-    assert smoke_run.label in found.label
-    assert found.size == 32
-
-
-def test_the_files_go_when_the_example_does(smoke_run):
-    found = example.example(smoke_run)
-    folder = Path(found.checkpoint).parent
-    assert Path(found.images).parent == folder and folder.exists()
-    found.folder.cleanup()
-    assert not folder.exists()
-    again = example.example(smoke_run)
-    folder = Path(again.checkpoint).parent
-    del again
-    assert not folder.exists()
+    study = experiment.study_of(smoke_run, network, images, name=found["model"], methods=methods)
+    assert len(study.networks[0].images) == smoke_run.saliency.n_saliency
+    assert found["size"] == 32 and found["checkpoint"].startswith(str(tmp_path))

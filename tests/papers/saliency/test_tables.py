@@ -29,7 +29,7 @@ def frames(made_up):
     return made_up.frames(n_images=6)
 
 
-def test_networks_have_accuracy_and_confidence(study_with, read, made_up):
+def test_networks_have_accuracy_and_confidence(study_of, read, made_up):
     """Of four images the first network gets three right; the predicted class is the most probable."""
     frames = made_up.frames(("lime", "random"), n_images=4, n_seeds=2)
     for target, values in (("ground-truth", (0.9, 0.8, 0.7, 0.2)), ("predicted", (0.9, 0.8, 0.7, 0.6))):
@@ -38,15 +38,15 @@ def test_networks_have_accuracy_and_confidence(study_with, read, made_up):
     made_up.put(frames["fidelity"], 0.9, metric="probability", target="ground-truth", index=1, seed=1)
     made_up.put(frames["fidelity"], 1e-5, metric="probability", target="least-probable")
     made_up.put(frames["fidelity"], 0, metric="probability", method="random")
-    rows = read(tables.networks(study_with(frames)))
+    rows = read(tables.networks(study_of(frames)))
     assert rows.to_numpy().tolist() == [
         ["seed 0", "4", "75.0", "0.650", "0.750", "1.0e-05"],
         ["seed 1", "4", "50.0", "0.675", "0.750", "1.0e-05"],
     ]
 
 
-def test_methods_are_listed_with_where_they_belong(study_with, frames, read):
-    rows = read(tables.methods(study_with(frames))).set_index("name in the library")
+def test_methods_are_listed_with_where_they_belong(study_of, frames, read):
+    rows = read(tables.methods(study_of(frames))).set_index("name in the library")
     assert rows.index.tolist() == list(lineup.ALL)
     kinds = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
     assert rows["in the paper"].to_dict() == {name: kinds.get(name, "beyond") for name in lineup.ALL}
@@ -63,15 +63,15 @@ def test_metrics_are_listed_with_direction_and_range(read):
     assert rows.loc["completeness", "range"] == "0 to ∞"
 
 
-def test_cost_is_an_images(study_with, frames, read):
-    rows = read(tables.cost(study_with(frames)))
+def test_cost_is_an_images(study_of, frames, read):
+    rows = read(tables.cost(study_of(frames)))
     assert rows["method"].tolist() == [METHOD_NAMES[name] for name in lineup.ALL]
     assert rows.iloc[0, 1:].tolist() == ["1,000", "2.00", "3.00"]
 
 
-def test_table_1_has_print_as_printed_and_in_our_unit(study_with, frames, read, made_up):
+def test_table_1_has_print_as_printed_and_in_our_unit(study_of, frames, read, made_up):
     made_up.put(frames["fidelity"], NAN, metric="average-drop", method="grad-cam", index=(1, 2))
-    study = study_with(frames)
+    study = study_of(frames)
     rows, ours = read(tables.table_1(study)), printed.table_1(study)
     assert (len(rows), len(ours)) == (6 * 10, 6 * 22)
     assert rows["metric"].tolist()[:11] == ["AI ↑", *[""] * 9, "AD ↓"]
@@ -85,16 +85,16 @@ def test_table_1_has_print_as_printed_and_in_our_unit(study_with, frames, read, 
 
 @pytest.mark.parametrize(("n_seeds", "networks"), [(1, "1 network"), (2, "2 networks")])
 @pytest.mark.parametrize("name", ["table_1", "table_2", "table_3", "table_4"])
-def test_captions_count_networks_and_images(study_with, name, n_seeds, networks, read, made_up):
+def test_captions_count_networks_and_images(study_of, name, n_seeds, networks, read, made_up):
     frames = made_up.frames(lineup.PAPER, n_images=3, n_seeds=n_seeds)
     made_up.put(frames["fidelity"], NAN, method="rise", index=0)
-    text = read(getattr(tables, name)(study_with(frames))).attrs["caption"]
+    text = read(getattr(tables, name)(study_of(frames))).attrs["caption"]
     assert f"planted, {networks}, up to 3 images each" in text
 
 
-def test_table_2_has_a_column_a_class_and_side(study_with, frames, read, made_up):
+def test_table_2_has_a_column_a_class_and_side(study_of, frames, read, made_up):
     made_up.put(frames["fidelity"], 0.25, metric="insertion", method="grad-cam", target="least-probable")
-    rows = read(tables.table_2(study_with(frames)))
+    rows = read(tables.table_2(study_of(frames)))
     sides = [
         f"{target}, {side}" for target in ("ground truth", "predicted", "least probable") for side in ("here", "paper")
     ]
@@ -105,16 +105,16 @@ def test_table_2_has_a_column_a_class_and_side(study_with, frames, read, made_up
     assert row[sides[1::2]].tolist() == ["0.668", "0.752", "0.000"]
 
 
-def test_table_3_counts_pixels_without_fractions(study_with, frames, read, made_up):
+def test_table_3_counts_pixels_without_fractions(study_of, frames, read, made_up):
     made_up.put(frames["fidelity"], 500, metric="effective-complexity")
-    rows = filled(read(tables.table_3(study_with(frames))), "metric", "method")
+    rows = filled(read(tables.table_3(study_of(frames))), "metric", "method")
     row = rows.loc[("EC, as computed ↓", "LIME")]
     assert row[["here", "paper, in our unit", "difference"]].tolist() == ["500.0", "26506.4", "−26006.4"]
 
 
-def test_table_4_has_print_in_brackets(study_with, frames, read, made_up):
+def test_table_4_has_print_in_brackets(study_of, frames, read, made_up):
     made_up.put(frames["transformed"], 0.25, metric="average-drop", method=("fake-cam", "random"), transform="resize")
-    rows = read(tables.table_4(study_with(frames)))
+    rows = read(tables.table_4(study_of(frames)))
     assert rows.columns.tolist() == ["transformation", "method", *[METRIC_NAMES[name] for name in lineup.FIDELITY]]
     assert rows["transformation"].tolist() == [
         text for name in ("MixUp", "Resize", "Rotation", "Crop") for text in (name, *[""] * 13)
@@ -125,10 +125,10 @@ def test_table_4_has_print_in_brackets(study_with, frames, read, made_up):
     assert rows.loc["Crop"].index.tolist() == [METHOD_NAMES[name] for name in (*lineup.PAPER, *lineup.CONTROLS)]
 
 
-def test_completeness_is_shown_by_its_median(study_with, frames, read, made_up):
+def test_completeness_is_shown_by_its_median(study_of, frames, read, made_up):
     made_up.put(frames["fidelity"], 1e6, metric="completeness", method="lime", index=0)
     made_up.put(frames["fidelity"], 0.5, metric="completeness", method="lime", index=(1, 2, 3, 4, 5))
-    study = study_with(frames)
+    study = study_of(frames)
     for table in (tables.unprinted(study), tables.leaderboard(study)):
         rows = read(table).set_index("method")
         assert rows.loc["LIME", "Completeness gap ↓, median"].startswith("0.500")
@@ -137,9 +137,9 @@ def test_completeness_is_shown_by_its_median(study_with, frames, read, made_up):
         assert "Completeness" not in getattr(tables, name)(study).data
 
 
-def test_unprinted_has_what_is_in_no_other_table(study_with, frames, read, made_up):
+def test_unprinted_has_what_is_in_no_other_table(study_of, frames, read, made_up):
     made_up.put(frames["repeated"], NAN, metric="monotonicity-quantus", method="uniform")
-    study = study_with(frames)
+    study = study_of(frames)
     rows = read(tables.unprinted(study)).set_index("method")
     assert len(rows.columns) == len(lineup.UNPRINTED) + 2
     assert rows.loc["Uniform", "Monotonicity, Quantus ↑"] == "–"
@@ -147,26 +147,27 @@ def test_unprinted_has_what_is_in_no_other_table(study_with, frames, read, made_
     assert rows.loc["RISE", "Pointing game ↑"] == number()(ours)
 
 
-def test_the_leaderboard_stars_the_best_that_looks_at_the_network(study_with, frames, read, made_up):
+def test_the_leaderboard_stars_the_best_that_looks_at_the_network(study_of, frames, read, made_up):
     for metric, sign in (("insertion", 1), ("deletion", -1)):
         made_up.put(frames["fidelity"], sign * 3, metric=metric, method=("random", "fake-cam"))
         made_up.put(frames["fidelity"], sign * 2, metric=metric, method=("lrp", "rise", "uniform"))
     made_up.put(frames["repeated"], NAN, metric="monotonicity")
-    rows = read(tables.leaderboard(study_with(frames), ("insertion", "deletion", "monotonicity"))).set_index("method")
+    rows = read(tables.leaderboard(study_of(frames))).set_index("method")
     assert rows.index.tolist() == [METHOD_NAMES[name] for name in lineup.ALL]
-    assert rows.columns.tolist() == ["I ↑", "D ↓", "Monotonicity ↑"]
+    titles = [METRIC_NAMES[name] + ", median" * (name == "completeness") for name in lineup.METRICS]
+    assert rows.columns.tolist() == titles
     assert rows.index[rows["I ↑"].str.endswith(" *")].tolist() == ["RISE", "LRP"]
     assert rows.index[rows["D ↓"].str.endswith(" *")].tolist() == ["RISE", "LRP"]
     assert rows.loc["Random", ["I ↑", "D ↓"]].tolist() == ["3.000", "−3.000"]
     assert set(rows["Monotonicity ↑"]) == {"–"}
 
 
-def test_readings_name_the_method_that_moves_most(study_with, frames, read, made_up):
+def test_readings_name_the_method_that_moves_most(study_of, frames, read, made_up):
     who = (*lineup.PAPER, *lineup.CONTROLS)
     for place, name in enumerate(who):
         made_up.put(frames["fidelity"], place, metric="insertion", method=name)
     made_up.put(frames["fidelity"], 20, metric="insertion", method="fake-cam", reading="black")
-    rows = read(tables.readings(study_with(frames)))
+    rows = read(tables.readings(study_of(frames)))
     rows = filled(rows, "metric", "reading").loc["I ↑"]
     assert rows.index.tolist() == ["absolute values", "black", "mean colour"]
     assert rows.loc["black", "moved most"] == "Fake-CAM, by 13"
@@ -176,8 +177,8 @@ def test_readings_name_the_method_that_moves_most(study_with, frames, read, made
     assert rows.loc["mean colour"].tolist() == ["1.00", "0 of 14", "–"]
 
 
-def test_stability_fooled_and_discrimination_are_those_of_the_results(study_with, frames, read):
-    study = study_with(frames)
+def test_stability_fooled_and_discrimination_are_those_of_the_results(study_of, frames, read):
+    study = study_of(frames)
     ours, rows = evidence.stability(study), read(tables.stability(study))
     assert rows.iloc[:, 2].tolist() == [number(2)(value) for value in ours["w_images"]]
     assert rows.iloc[0, -1] == "–"  # one training
@@ -191,10 +192,10 @@ def test_stability_fooled_and_discrimination_are_those_of_the_results(study_with
         assert "9 informed methods" in " ".join(read(getattr(tables, name)(study)).attrs["caption"].split())
 
 
-def test_what_is_undefined_is_a_dash(study_with, frames, read, made_up):
+def test_what_is_undefined_is_a_dash(study_of, frames, read, made_up):
     made_up.put(frames["repeated"], NAN, metric="monotonicity", method="uniform")
     made_up.put(frames["repeated"], NAN, metric="monotonicity-arya")
-    study = study_with(frames)
+    study = study_of(frames)
     rows = filled(read(tables.fooled(study)), "metric", "uninformed map")
     assert rows.loc[("Monotonicity ↑", "Uniform")].tolist() == ["–", "–", "–", "undefined"]
     assert rows.loc[("Monotonicity ↑", "Random"), "rank"].endswith(" of 10")
@@ -204,8 +205,8 @@ def test_what_is_undefined_is_a_dash(study_with, frames, read, made_up):
         assert "nan" not in getattr(tables, name)(study).data.lower(), name
 
 
-def test_the_few_methods_of_the_example_are_enough(study_with, read, made_up):
-    study = study_with(made_up.frames(EXAMPLE, n_images=4))
+def test_the_few_methods_of_the_example_are_enough(study_of, read, made_up):
+    study = study_of(made_up.frames(EXAMPLE, n_images=4))
     names = [METHOD_NAMES[name] for name in lineup.ALL if name in EXAMPLE]
     for name in ("methods", "leaderboard", "cost", "unprinted"):
         assert read(getattr(tables, name)(study))["method"].tolist() == names, name
@@ -216,12 +217,12 @@ def test_the_few_methods_of_the_example_are_enough(study_with, read, made_up):
         assert "5 informed methods" in read(getattr(tables, name)(study)).attrs["caption"]
 
 
-def test_a_record_has_the_columns_of_the_recorded_numbers(study_with, frames, made_up, tmp_path, monkeypatch):
+def test_a_record_has_the_columns_of_the_recorded_numbers(study_of, frames, made_up, tmp_path, monkeypatch):
     """Readings, Tables 2 and 4 and the unprinted metrics are shown in another shape than they are kept in."""
     monkeypatch.setenv("XAI_RECORD", str(tmp_path))
     masked = made_up.rows(frames["fidelity"], metric=lineup.LOCALISATION)  # the recorded images have no masks
     frames["fidelity"] = frames["fidelity"][~masked]
-    study = study_with(frames)
+    study = study_of(frames)
     for name in ("table_1", "table_2", "table_3", "table_4", "unprinted", "leaderboard", "readings"):
         getattr(tables, name)(study)
     for name in ("stability", "fooled", "discrimination", "cost"):

@@ -1,25 +1,72 @@
 """One call from a network and the images of a class to the hierarchy of their clusters."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from xai_lib import explainers
 from xai_lib.data import imagenet
 from xai_lib.explainers.layers import find_layer
-from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.forward import images_at_once, logits_of
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import figures
-from xai_lib.papers.dominance.method import clusters, energy, features, hierarchy, matrix, mosaics, pairwise, share
-from xai_lib.papers.dominance.ranking import ClusterRanking
+from xai_lib.papers.dominance.analysis.pictures import Shown, explained
+from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, training_share
+from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.your_images import normalised, pictures
 from xai_lib.your_model import check_model, default_layer
 
 _REPRESENTATIVES, _EXAMPLES = 8, 4
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterRanking:
+    """The clusters of a class, by how much of a network's attention they take from each other.
+
+    Attributes:
+        title: the class.
+        hierarchy: a row a cluster, the most dominant first: letter (as in the figures), images (their number), and the
+            columns of :func:`method.relative_dominance.hierarchy`. Cluster 0, or A, has the most images.
+        pairs: a row a pair of clusters, see :func:`method.dominance.pairs`.
+        matrix: dominance of a row's cluster over a column's, by number, float64 [P,P] in [0,1].
+        assigned: cluster of each image, int64 [N].
+        representatives: of each cluster up to eight images, nearest to its centre first: files, or positions.
+        shares: how frequent each cluster is among the training images, see :func:`method.training_share.shares`;
+            None without training images.
+        recognised: share of the images whose highest logit is that of the class. If it is near 0, look at the class
+            number and the colour statistics.
+        pictures: those of the representatives, cluster's letter and size -> float [up to 8,3,H,W] in [0,1].
+        examples: the first four mosaics of the pair of clusters that is furthest from 0.5.
+    """
+
+    title: str
+    hierarchy: pd.DataFrame
+    pairs: pd.DataFrame
+    matrix: np.ndarray
+    assigned: Tensor
+    representatives: list[list[Path | int]]
+    shares: pd.DataFrame | None
+    recognised: float
+    pictures: Mapping[str, Tensor]
+    examples: Sequence[Shown]
+
+    def figures(self) -> dict[str, Figure]:
+        """The figures "matrix" (Figure 2 of the paper, top), "representatives" and "mosaics" (bottom).
+
+        With :func:`xai_lib.page.style.use_style` before, they look as in the book.
+        """
+        both = self.matrix, dominance.matrix(self.pairs, "p_t_holm")
+        return {
+            "matrix": figures.dominance_matrices({self.title: both}, LETTERS[: len(self.matrix)]),
+            "representatives": figures.representatives(self.pictures),
+            "mosaics": figures.mosaics(self.examples),
+        }
 
 
 def rank_clusters(
@@ -71,40 +118,42 @@ def rank_clusters(
     x = normalised(shown.to(device), mean, std)
     title = _checked(model, x, target, classes, resized)
     layer = default_layer(model, _mosaic(x, resized)) if layer is None else find_layer(model, layer)[0]
-    found = clusters.kmeans(features.pooled(model, _batches(x), layer), n_clusters, seed=seed)
+    found = clusters.kmeans(clusters.pooled(model, _batches(x), layer), n_clusters, seed=seed)
     sizes = found.assigned.bincount(minlength=n_clusters)
     shares = None
     if training is not None:
         seen = normalised(pictures(training, size)[0], mean, std)
-        of_training = features.pooled(model, (batch.to(device) for batch in _batches(seen)), layer)
+        of_training = clusters.pooled(model, (batch.to(device) for batch in _batches(seen)), layer)
         fitted, _ = clusters.assign(of_training, found.centres)
-        shares = share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
+        shares = training_share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
 
-    explain = energy.of_explainer(model, explainer, layer)
+    explain = energy_share.of_explainer(model, explainer, layer)
     draws = {"n": n_mosaics, "seed": seed, "purpose": "rank_clusters"}
-    values = pairwise.pairwise(x, target, found.assigned, explain, resized=resized, **draws)
+    values = dominance.pairwise(x, target, found.assigned, explain, resized=resized, **draws)
     if values["value"].isna().all():
         raise ValueError(f"Expected maps with a positive value. Got none of {title}: look at the layer.")
-    of_pairs, order = matrix.pairs(values), hierarchy.hierarchy(values).sort_values("rank", ignore_index=True)
+    of_pairs, order = dominance.pairs(values), hierarchy(values).sort_values("rank", ignore_index=True)
     order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
     order.insert(2, "images", sizes.numpy()[order["cluster"]])
     nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
-    furthest = of_pairs.loc[(of_pairs["dominance"] - matrix.NO_DOMINANCE).abs().idxmax()]
-    chosen = values[(values["first"] == furthest["first"]) & (values["second"] == furthest["second"])][:_EXAMPLES]
-    _, drawn = pairwise.draw(found.assigned, **draws)
+    furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax()]
+    pair = int(furthest["first"]), int(furthest["second"])
+    index = values.index[(values["first"] == pair[0]) & (values["second"] == pair[1])].tolist()[:_EXAMPLES]
+    _, drawn = dominance.draw(found.assigned, **draws)
+    both, names = (images[drawn.images[index].to(images.device)] for images in (shown, x)), [LETTERS[k] for k in pair]
     with torch.no_grad():
         right = torch.cat([logits_of(model, batch).argmax(1) == target for batch in _batches(x)])
     return ClusterRanking(
         title=title,
         hierarchy=order,
         pairs=of_pairs,
-        matrix=matrix.matrix(of_pairs),
+        matrix=dominance.matrix(of_pairs),
         assigned=found.assigned,
         representatives=[[files[n] if files else n for n in members] for members in nearest],
         shares=shares,
         recognised=right.float().mean().item(),
         pictures={f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)},
-        examples=_examples(shown, x, target, chosen, drawn, explain, resized),
+        examples=explained(*both, drawn.first[index], explain, target, tuple(names), index=index, resized=resized),
     )
 
 
@@ -120,28 +169,6 @@ def _checked(model: nn.Module, x: Tensor, target: int, classes: Sequence[str] | 
     if type(target) is not int or not 0 <= target < n_classes:
         raise ValueError(f"Expected target as the number of a class, 0 to {n_classes - 1}. Got {target!r}.")
     return f"class {target}" if classes is None else classes[target]
-
-
-def _examples(
-    shown: Tensor,
-    x: Tensor,
-    target: int,
-    values: pd.DataFrame,
-    drawn: mosaics.Mosaics,
-    explain: energy.Explain,
-    resized: bool,
-) -> list[figures.Shown]:
-    """The mosaics of some rows of ``values``, with their maps and the share of the first cluster."""
-    places = torch.tensor(values.index.to_list())
-    images, index = drawn.images[places], places.to(x.device)
-    maps = explain(mosaics.assemble(x[images.to(x.device)], resized), torch.full_like(index, target), index)
-    names = LETTERS[values["first"].iloc[0]], LETTERS[values["second"].iloc[0]]
-    return [
-        figures.Shown(image, heat, first, f"{names[0]} has {100 * value:.0f} %", names)
-        for image, heat, first, value in zip(
-            mosaics.assemble(shown[images], resized), min_max(relu(maps)).cpu(), drawn.first[places], values["value"]
-        )
-    ]
 
 
 def _mosaic(x: Tensor, resized: bool) -> Tensor:

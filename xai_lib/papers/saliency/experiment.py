@@ -15,8 +15,7 @@ from tqdm import tqdm
 
 from xai_lib import files, metrics, pretrained
 from xai_lib.data import Split
-from xai_lib.explainers.last_layer import last_spatial_layer
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.layers import find_layer, last_spatial_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.saliency import method
 from xai_lib.papers.saliency.method import Explained, lineup

@@ -1,6 +1,6 @@
 """Tables of the saliency notebooks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pandas as pd
 from IPython.display import HTML
@@ -156,14 +156,9 @@ def unprinted(study: Study) -> HTML:
     return _recorded("unprinted", analysis.printed.unprinted(study, names), shown)
 
 
-def leaderboard(study: Study, names: Sequence[str] | None = None) -> HTML:
-    """Means of every method under every metric; the best method of each that looks at the network is starred.
-
-    Args:
-        study: the run.
-        names: metrics that are shown; None for all, those that are only in the registry last.
-    """
-    names = scores.present(study, names)
+def leaderboard(study: Study) -> HTML:
+    """Means of every method under every metric; the best method of each that looks at the network is starred."""
+    names = scores.present(study)
     wide, better, columns = analysis.printed.leaderboard(study, names), scores.directions(names), [_METHOD]
     informed = wide[~wide["method"].isin(lineup.UNINFORMED)]
     for name in names:

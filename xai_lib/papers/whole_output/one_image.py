@@ -12,9 +12,9 @@ from xai_lib.data import imagenet
 from xai_lib.papers.whole_output import figures
 from xai_lib.papers.whole_output.latent_tree import Tree
 from xai_lib.papers.whole_output.method import base_maps
-from xai_lib.papers.whole_output.method.confusion import confusion_clusters
+from xai_lib.papers.whole_output.method.clusters import confusion_clusters
+from xai_lib.papers.whole_output.method.contrastive_maps import explain
 from xai_lib.papers.whole_output.method.documents import top_classes
-from xai_lib.papers.whole_output.method.explanation import explain
 from xai_lib.your_images import normalised, picture
 from xai_lib.your_model import check_model, default_layer
 
@@ -44,13 +44,12 @@ def explain_output(
         classes: names of the C classes; None for their numbers.
         tree: latent tree of the network's documents, whose level-1 clusters are the confusion clusters. None takes all
             top classes as one cluster: its first-stage map then has no rival.
-        base: "grad-cam", "excitation-backprop", "lime" or "rise".
+        base, seed: "grad-cam", "excitation-backprop", "lime" or "rise"; of RISE and LIME.
         layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. None is the
             network's default, or its last spatial layer, for both.
         size: side in pixels of what the network is shown, for files and PIL images.
         mean, std: colour statistics that the network was trained with; ImageNet's by default.
         at_most: the most top classes; there are as many as have more than 0.95 of the probability.
-        seed: of RISE and LIME.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -66,10 +65,8 @@ def explain_output(
     n_classes = probabilities.shape[1]
     names = [str(number) for number in range(n_classes)] if classes is None else list(classes)
     if len(names) != n_classes or (tree is not None and tree.n_labels != n_classes):
-        raise ValueError(
-            f"Expected names and a tree of the network's {n_classes} classes. Got {len(names)} names"
-            + ("." if tree is None else f" and a tree of {tree.n_labels}.")
-        )
+        got = f"{len(names)} names" + ("" if tree is None else f" and a tree of {tree.n_labels}")
+        raise ValueError(f"Expected names and a tree of the network's {n_classes} classes. Got {got}.")
     (top,) = top_classes(probabilities, at_most=at_most)
     settings = base_maps.base(base, layers or _layers(model, x, base), n_masks=_MASKS, n_samples=_SAMPLES)
     clusters = [top] if tree is None else confusion_clusters(tree.clusters(1), top)

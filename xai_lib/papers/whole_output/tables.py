@@ -1,145 +1,163 @@
 """Tables of the whole-output notebooks."""
 
-from functools import partial
+from collections.abc import Callable
 
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib.page.errata import errata as notes
+from xai_lib.page import record
 from xai_lib.page.names import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
-from xai_lib.page.table import MISSING, blank_repeats, interval, number, p_value, plus_minus, show, signed
-from xai_lib.page.verdicts import verdict_rule as verdict_rule
+from xai_lib.page.table import Column, Format, interval, number, part_of, plus_minus, printed, show, signed, text
 from xai_lib.papers.whole_output import experiment
-from xai_lib.papers.whole_output.analysis import evidence, printed, scores
-from xai_lib.papers.whole_output.claims import verdicts as results_of_verdicts
-from xai_lib.papers.whole_output.experiment.documents import Corpus
-from xai_lib.papers.whole_output.experiment.explanations import Study
-
-errata = partial(notes, "whole_output")
+from xai_lib.papers.whole_output.analysis import clusters, scores
+from xai_lib.papers.whole_output.experiment import Corpus
+from xai_lib.papers.whole_output.method.base_maps import Variant
+from xai_lib.run.study import Study
 
 _DIGITS = {"cauc": 4, "cdrop": 3, "salient-pixels": 0}
-_MODELS = {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"}
 _WHAT = {"halves": "two halves of the documents", "bootstrap": "all documents, resampled", "seeds": "other seeds of EM"}
-_STAGES = ("first stage", "second stage")
+
+
+def _with_digits(of: Callable[[int], Format]) -> Format:
+    """Format of (metric, …): the rest with the digits of the metric."""
+    return lambda metric, *values: of(_DIGITS[metric])(*values)
+
+
+def _plain(*names: str) -> list[Column]:
+    """Columns of counts whose names in the frame are their titles."""
+    return [Column(name, name) for name in names]
+
+
+def _mean(title: str) -> list[Column]:
+    """Columns of a mean over images."""
+    return [Column(title, "mean", number()), Column("95 % interval", ("low", "high"), interval()), _IMAGES]
+
+
+_METRIC = text("metric", "metric", CONTRASTIVE_NAMES)
+_NETWORK = text("network", "model", {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"})
+_BASE = text("base", "base", METHOD_NAMES)
+_METHOD = text("method", "method", WHOLE_OUTPUT_NAMES)
+_CLUSTERING = text("clustering", "clustering")
+_IMAGES = Column("images", "n_images")
+_CORPORA = [
+    text("documents of", "network"),
+    Column("images", "documents"),
+    Column("of one class", "of_one"),
+    Column("classes in the others, mean", "mean_length", number(2)),
+    *_plain("longest", "clusters", "largest"),
+    Column("classes alone", "alone"),
+]
+_BESIDE = [
+    Column("here", ("metric", "mean", "spread"), _with_digits(plus_minus)),
+    Column("95 % interval", ("metric", "low", "high"), _with_digits(interval)),
+    Column("paper, as printed", "printed", printed),
+    Column("difference", ("metric", "difference"), _with_digits(signed)),
+    Column("undefined", "n_undefined"),
+]
 
 
 def outputs(study: Study) -> HTML:
     """How many classes stand at the top of the outputs that are explained."""
-    rows = scores.outputs(study)
-    frame = pd.DataFrame(
-        {
-            "network": rows["network"],
-            "images": rows["images"],
-            "accuracy (%)": [number(100 * value, 1) for value in rows["accuracy"]],
-            "top classes, mean": [number(value, 2) for value in rows["top_classes"]],
-            "a single one (%)": [number(100 * value, 0) for value in rows["one"]],
-            "in several clusters (%)": [number(100 * value, 0) for value in rows["several_clusters"]],
-            "images with a pair": rows["explained"],
-            "pairs": rows["pairs"],
-        }
-    )
+    columns = [
+        text("network", "network"),
+        Column("images", "images"),
+        Column("accuracy (%)", "accuracy", number(1, times=100)),
+        Column("top classes, mean", "top_classes", number(2)),
+        Column("a single one (%)", "one", number(0, times=100)),
+        Column("in several clusters (%)", "several_clusters", number(0, times=100)),
+        Column("images with a pair", "explained"),
+        Column("pairs", "pairs"),
+    ]
     caption = (
         f"Outputs that are explained: {study.run.label}. Top classes: as many as have more than 0.95 of the "
         "probability, at most 5. A pair: a class and the other top classes of its confusion cluster."
     )
-    return show(frame, caption, text=["network"])
+    return show(scores.outputs(study), columns, caption, name="outputs")
 
 
 def corpora(study: Study) -> HTML:
     """Documents and clusters of each network."""
-    return _corpora(evidence.corpora(study), f"Documents and level-1 clusters: {study.run.label}, training images.")
+    rows = clusters.corpora({explained.name: explained.corpus for explained in study.networks})
+    caption = f"Documents and level-1 clusters: {study.run.label}, training images."
+    return show(rows, _CORPORA, caption, name="corpora")
 
 
 def corpus(one: Corpus) -> HTML:
     """Documents and clusters of one collection."""
-    rows = pd.DataFrame([evidence.corpus_row(one) | {"network": one.label}])
-    return _corpora(rows, "Documents and level-1 clusters.")
+    return show(clusters.corpora({one.label: one}), _CORPORA, "Documents and level-1 clusters.", name="corpus")
 
 
-def strongest(one: Corpus, n: int = 12) -> HTML:
+def strongest(one: Corpus) -> HTML:
     """The clusters that hold most documents together."""
-    rows = evidence.strongest(one, n)
-    frame = rows.rename(columns={"documents": "documents with two or more of them"})
-    return show(frame, f"The clusters with most documents: {one.label}.", text=["classes"], long=["classes"])
+    together = Column("documents with two or more of them", "documents")
+    columns = [Column("classes", "classes", kind="long"), *_plain("size"), together]
+    return show(
+        clusters.strongest(one, 20), columns, f"The clusters with most documents: {one.label}.", name="strongest"
+    )
 
 
 def paper_examples(one: Corpus) -> HTML:
     """Are the paper's examples of confusing classes in one cluster?"""
-    rows = evidence.paper_examples(one)
-    found = [
-        "yes" if together == size else "no" if together == 1 else f"{together} of {size}"
-        for together, size in zip(rows["together"], rows["size"])
+
+    def found(together: int, size: int) -> str:
+        return "yes" if together == size else "no" if together == 1 else part_of(together, size)
+
+    columns = [
+        text("classes", "classes"),
+        text("in the paper", "section"),
+        text("in one cluster here", ("together", "size"), found),
     ]
-    frame = pd.DataFrame({"classes": rows["classes"], "in the paper": rows["section"], "in one cluster here": found})
-    text = ["classes", "in the paper", "in one cluster here"]
-    return show(frame, f"Classes that the paper has confused with each other: {one.label}.", text=text)
+    caption = f"Classes that the paper has confused with each other: {one.label}."
+    return show(clusters.paper_examples(one), columns, caption, name="examples")
 
 
 def against_truth(study: Study) -> HTML:
     """Are the planted clusters found?"""
-    rows = evidence.against_truth(study)
-    frame = pd.DataFrame(
-        {
-            "network": rows["network"],
-            "clustering": rows["clustering"],
-            "ARI with the truth": [number(value, 2) for value in rows["ari"]],
-            "planted pairs together": [f"{value} of 4" for value in rows["pairs"]],
-            "and alone": [f"{value} of 4" for value in rows["exact"]],
-            "clusters (truth: 6)": rows["clusters"],
-        }
-    )
+    columns = [
+        text("network", "network"),
+        _CLUSTERING,
+        Column("ARI with the truth", "ari", number(2)),
+        Column("planted pairs together", "pairs", "{} of 4".format),
+        Column("and alone", "exact", "{} of 4".format),
+        Column("clusters (truth: 6)", "clusters"),
+    ]
     caption = "Planted, and found again or not: three look-alike pairs and a pair that keeps company."
-    return show(blank_repeats(frame, ["network"]), caption, text=["network", "clustering"])
+    return show(clusters.against_truth(study), columns, caption, group=["network"])
 
 
 def stability(one: Corpus, repeats: int) -> HTML:
     """How firm the clusters are."""
-    rows = evidence.stability(one, repeats)
-    frame = pd.DataFrame(
-        {
-            "clustering": rows["clustering"],
-            "compared": rows["what"].map(_WHAT),
-            "repeats": rows["repeats"],
-            "ARI, mean": [number(value, 2) for value in rows["ari"]],
-            "smallest": [number(value, 2) for value in rows["low"]],
-            "largest": [number(value, 2) for value in rows["high"]],
-        }
-    )
+    columns = [
+        _CLUSTERING,
+        text("compared", "what", _WHAT),
+        Column("repeats", "repeats"),
+        Column("ARI, mean", "ari", number(2)),
+        Column("smallest", "low", number(2)),
+        Column("largest", "high", number(2)),
+    ]
     caption = f"Clusters made again: {one.label}."
-    return show(blank_repeats(frame, ["clustering"]), caption, text=["clustering", "compared"])
+    return show(clusters.stability(one, repeats), columns, caption, name="stability", group=["clustering"])
 
 
 def clusterings(one: Corpus, repeats: int) -> HTML:
     """Other clusterings of the same documents, and what would change for images."""
-    rows = evidence.clusterings(one, repeats)
-    frame = pd.DataFrame(
-        {
-            "clustering": rows["clustering"],
-            "clusters": rows["clusters"],
-            "largest": rows["largest"],
-            "ARI with the latent tree": [number(value, 2) for value in rows["ari"]],
-            "images whose clusters change (%)": [number(100 * value, 0) for value in rows["changed"]],
-            "pairs put alike (%)": [number(100 * value, 0) for value in rows["together"]],
-        }
-    )
-    return show(frame, f"Other clusterings of the same documents: {one.label}.", text=["clustering"])
+    columns = [
+        _CLUSTERING,
+        *_plain("clusters", "largest"),
+        Column("ARI with the latent tree", "ari", number(2)),
+        Column("images whose clusters change (%)", "changed", number(0, times=100)),
+        Column("pairs put alike (%)", "together", number(0, times=100)),
+    ]
+    caption = f"Other clusterings of the same documents: {one.label}."
+    return show(clusters.clusterings(one, repeats), columns, caption, name="clusterings")
 
 
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
-    rows = evidence.effect_of_clusters(study)
     names = {"cdrop": CONTRASTIVE_NAMES["cdrop"], "same-map": "correlation with the latent tree's map"}
-    frame = pd.DataFrame(
-        {
-            "measured": rows["metric"].map(names),
-            "clustering": rows["clustering"],
-            "mean": [number(value) for value in rows["mean"]],
-            "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
-            "images": rows["n_images"],
-        }
-    )
+    columns = [text("measured", "metric", names), _CLUSTERING, *_mean("mean")]
     caption = f"CWOX-2s with Grad-CAM under other clusters: {study.run.label}."
-    return show(blank_repeats(frame, ["measured"]), caption, text=["measured", "clustering"])
+    return show(clusters.effect_of_clusters(study), columns, caption, name="effect", group=["measured"])
 
 
 def bases(study: Study) -> HTML:
@@ -147,212 +165,101 @@ def bases(study: Study) -> HTML:
     rows = []
     for variant in ("paper", "released"):
         for base in experiment.bases_of(study, study.networks[0], variant):
-            line = {"variant": variant, "base": METHOD_NAMES[base.name]}
-            for stage, settings in zip(_STAGES, (base.first, base.second)):
-                line[stage] = ", ".join(f"{key} {value}" for key, value in settings.items())
-            rows.append(line | {"scaled": base.scale})
+            first, second = (", ".join(f"{k} {v}" for k, v in stage.items()) for stage in (base.first, base.second))
+            row = {"variant": variant, "base": base.name, "first": first, "second": second, "scaled": base.scale}
+            rows.append(row)
+    stages = (text("first stage", "first"), text("second stage", "second"))
+    columns = [text("variant", "variant"), _BASE, *stages, text("scaled", "scaled")]
     caption = f"Base explainers: {study.run.label}."
-    return show(blank_repeats(pd.DataFrame(rows), ["variant"]), caption, text=["variant", "base", *_STAGES, "scaled"])
+    return show(pd.DataFrame(rows), columns, caption, name="bases", group=["variant"])
 
 
-def table_1(study: Study, variant: str = "paper") -> HTML:
-    """CAUC of the methods beside print."""
-    return _methods(study, "cauc", "Table 1: CAUC, lower is better", variant)
+def methods(study: Study, metric: str) -> HTML:
+    """Tables 1 ("cauc") and 2 ("cdrop"): the methods beside print."""
+    rows, table = scores.methods(study, metric), scores.TABLES[metric]
+    caption = (
+        f"Table {table}: {metric.upper()}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
+        f"variant “paper”. The last two rows of a base are ours. Paper: {_paper(rows)}."
+    )
+    columns = [_NETWORK, _BASE, _METHOD, *_BESIDE]
+    return show(rows, columns, caption, name=f"table-{table}", group=["network", "base"])
 
 
-def table_2(study: Study, variant: str = "paper") -> HTML:
-    """CDROP of the methods beside print."""
-    return _methods(study, "cdrop", "Table 2: CDROP, higher is better", variant)
-
-
-def table_3(study: Study, variant: str = "paper") -> HTML:
+def table_3(study: Study) -> HTML:
     """CWOX-2s by base explainer, beside print."""
-    rows = printed.bases(study, variant)
-    frame = pd.DataFrame({"network": rows["model"].map(_MODELS), "metric": rows["metric"].map(CONTRASTIVE_NAMES),
-                          "base": rows["base"].map(METHOD_NAMES)} | _beside(rows))  # fmt: skip
+    rows = scores.bases(study)
     caption = (
         f"Table 3: base explainers of CWOX-2s: {_counted(rows, study)}. CAUC up to the fewest salient pixels of "
         f"the four. Paper: {_paper(rows)}."
     )
-    return show(blank_repeats(frame, ["network", "metric"]), caption, text=["network", "metric", "base"])
+    return show(rows, [_NETWORK, _METRIC, _BASE, *_BESIDE], caption, name="table-3", group=["network", "metric"])
 
 
-def degenerate(study: Study, variant: str = "paper") -> HTML:
-    """Maps without a salient pixel, which would have had the best CAUC there is."""
+def degenerate(study: Study, variant: Variant = "paper") -> HTML:
+    """Maps without a salient pixel, which would have had the best CAUC there is; recorded with those of noise."""
     rows = scores.degenerate(study, variant)
-    rows = rows[rows["method"] != "random"]
-    wide = rows.assign(cell=[f"{bad} of {maps}" for bad, maps in zip(rows["degenerate"], rows["maps"])])
-    table = wide.pivot(index="method", columns="base", values="cell")
-    order = list(dict.fromkeys(rows["method"]))
-    table = table.reindex(index=order, columns=list(dict.fromkeys(rows["base"])))
-    table.columns = [METHOD_NAMES[name] for name in table.columns]
-    table.insert(0, "method", [WHOLE_OUTPUT_NAMES[name] for name in order])
+    shown = rows[rows["method"] != "random"]
+    wide = shown.set_index(["method", "base"]).unstack("base", sort=False).reset_index()
+    wide.columns = ["-".join(filter(None, names)) for names in wide.columns]
+    columns = [Column(METHOD_NAMES[b], (f"degenerate-{b}", f"maps-{b}"), part_of) for b in shown["base"].unique()]
     caption = f"Maps without a positive value, left out of the means: {study.run.label}, variant “{variant}”."
-    return show(table, caption, text=["method"])
+    table = show(wide, [_METHOD, *columns], caption)
+    record.write_table("degenerate" + "-released" * (variant == "released"), rows, table.data)
+    return table
 
 
 def shares_of_the_gain(study: Study) -> HTML:
     """Two stages, or finer maps?"""
-    rows = evidence.shares_of_the_gain(study)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(CONTRASTIVE_NAMES),
-            "network": rows["model"].map(_MODELS),
-            "base": rows["base"].map(METHOD_NAMES),
-            "step": rows["step"],
-            "gain": [signed(value, 4) for value in rows["difference"]],
-            "95 % interval": [interval(low, high, 4) for low, high in zip(rows["low"], rows["high"])],
-            "images": rows["n_images"],
-        }
-    )
+    gain = [Column("gain", "difference", signed(4)), Column("95 % interval", ("low", "high"), interval(4)), _IMAGES]
+    columns = [_METRIC, _NETWORK, _BASE, text("step", "step"), *gain]
     caption = f"From CWOX-1sA to CWOX-2s in two steps, above zero is better: {study.run.label}."
-    return show(
-        blank_repeats(frame, ["metric", "network", "base"]), caption, text=["metric", "network", "base", "step"]
-    )
+    rows = scores.shares_of_the_gain(study)
+    return show(rows, columns, caption, name="gain", group=["metric", "network", "base"])
 
 
 def variants(study: Study) -> HTML:
     """The paper's equations beside the released code's."""
-    rows = evidence.variants(study)
-    frame = pd.DataFrame(
-        {
-            "metric": rows["metric"].map(CONTRASTIVE_NAMES),
-            "network": rows["model"].map(_MODELS),
-            "base": rows["base"].map(METHOD_NAMES),
-            "method": rows["method"].map(WHOLE_OUTPUT_NAMES),
-            "paper's equations": [number(v, _DIGITS[m]) for m, v in zip(rows["metric"], rows["paper"])],
-            "released code's": [number(v, _DIGITS[m]) for m, v in zip(rows["metric"], rows["released"])],
-        }
-    )
+    titles = {"paper": "paper's equations", "released": "released code's"}
+    both = [Column(title, ("metric", variant), _with_digits(number)) for variant, title in titles.items()]
+    columns = [_METRIC, _NETWORK, _BASE, _METHOD, *both]
     caption = f"The same images by the paper's equations and as the released code has them: {study.run.label}."
-    return show(
-        blank_repeats(frame, ["metric", "network", "base"]), caption, text=["metric", "network", "base", "method"]
-    )
+    return show(scores.variants(study), columns, caption, name="variants", group=["metric", "network", "base"])
 
 
-def epsilons(study: Study, base: str = "grad-cam", n: int = 100) -> HTML:
+def epsilons(study: Study) -> HTML:
     """What ε in Equation 2 does."""
-    rows = evidence.epsilons(study, base, n)
-    frame = pd.DataFrame(
-        {
-            "ε, share of the cluster map's maximum": rows["epsilon"],
-            "CDROP ↑": [number(value) for value in rows["mean"]],
-            "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
-            "images": rows["n_images"],
-            "empty maps": [f"{bad} of {maps}" for bad, maps in zip(rows["degenerate"], rows["maps"])],
-        }
-    )
-    return show(frame, f"ε in Equation 2, CWOX-2s with {METHOD_NAMES[base]}: {study.run.label}, one network.")
+    share, empty = Column("ε, share of the cluster map's maximum", "epsilon"), ("degenerate", "maps")
+    columns = [share, *_mean("CDROP ↑"), Column("empty maps", empty, part_of)]
+    caption = f"ε in Equation 2, CWOX-2s with Grad-CAM: {study.run.label}, one network."
+    return show(scores.epsilons(study, "grad-cam", 100), columns, caption)
 
 
 def part_energy(study: Study) -> HTML:
     """Does a map light up what tells look-alikes apart?"""
-    rows = evidence.part_energy(study)
-    frame = pd.DataFrame(
-        {
-            "base": rows["base"].map(METHOD_NAMES),
-            "method": rows["method"].map(WHOLE_OUTPUT_NAMES),
-            "share of the energy": [number(value) for value in rows["mean"]],
-            "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
-            "images": rows["n_images"],
-        }
-    )
     caption = (
         "Energy of the maps of look-alike classes in the one part in which they differ: pairs of the image's own class "
         f"and its look-alike, {study.run.label}. Random: the part's share of the image."
     )
-    return show(blank_repeats(frame, ["base"]), caption, text=["base", "method"])
+    columns = [_BASE, _METHOD, *_mean("share of the energy")]
+    return show(scores.part_energy(study), columns, caption, group=["base"])
 
 
 def matching(study: Study) -> HTML:
     """The simulated observer; what people scored is in :func:`people`."""
-    rows = printed.matching(study)
-    frame = pd.DataFrame(
-        {
-            "network": rows["model"].map(_MODELS),
-            "base": rows["base"].map(METHOD_NAMES),
-            "maps": rows["method"].map(WHOLE_OUTPUT_NAMES),
-            "matched by another network": [number(value) for value in rows["mean"]],
-            "95 % interval": [interval(low, high) for low, high in zip(rows["low"], rows["high"])],
-            "images": rows["n_images"],
-            "undefined": rows["n_undefined"],
-        }
-    )
+    maps, undefined = text("maps", "method", WHOLE_OUTPUT_NAMES), Column("undefined", "n_undefined")
+    columns = [_NETWORK, _BASE, maps, *_mean("matched by another network"), undefined]
     caption = f"A simulated observer matches maps with classes; 0.5 is guessing: {study.run.label}."
-    return show(blank_repeats(frame, ["network", "base"]), caption, text=["network", "base", "maps"])
+    return show(scores.matching(study), columns, caption, name="matching", group=["network", "base"])
 
 
 def people() -> HTML:
     """Tables 4 and 5 as printed."""
-    rows = printed.people()
-    wide = rows.pivot(index=["group", "metric"], columns="method", values="printed")  # sorted as in print
-    shown = wide[["swox", "cwox-1sb", "cwox-2s"]].rename(columns=WHOLE_OUTPUT_NAMES)
-    flat = shown.rename_axis(index=["group", "measure"], columns=None).reset_index()
-    flat["measure"] = flat["measure"].map({"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"})
+    wide = scores.people().pivot(index=["group", "metric"], columns="method", values="printed").reset_index()
+    measures = {"matching-accuracy": "matched", "rated-confidence": "confidence, 1 to 5"}
+    methods = [Column(WHOLE_OUTPUT_NAMES[method], method) for method in ("swox", "cwox-1sb", "cwox-2s")]
+    columns = [text("group", "group"), text("measure", "metric", measures), *methods]
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
-    return show(blank_repeats(flat, ["group"]), caption, text=["group", "measure"])
-
-
-def verdicts(study: Study) -> HTML:
-    """Every claim of §5 with difference, interval, corrected p-value and verdict."""
-    rows = results_of_verdicts(study)
-    frame = pd.DataFrame(
-        {
-            "claim": rows["text"],
-            "section": rows["section"],
-            "difference as claimed": [signed(value, 4) for value in rows["difference"]],
-            "95 % interval": [interval(low, high, 4) for low, high in zip(rows["low"], rows["high"])],
-            "p (Holm)": [p_value(value) for value in rows["p_holm"]],
-            "images": rows["n_images"],
-            "verdict": rows["reason"],
-        }
-    )
-    held, turned = ((rows["verdict"] == name).sum() for name in ("holds", "reverses"))
-    caption = (
-        f"Claims of §5 on {study.run.label}: {held} hold, {turned} reverse, {len(rows) - held - turned} are undecided. "
-        "A difference above zero supports the claim."
-    )
-    return show(frame, caption, text=["section", "verdict"], long=["claim"])
-
-
-def _methods(study: Study, metric: str, title: str, variant: str) -> HTML:
-    rows = printed.methods(study, metric, variant)
-    frame = pd.DataFrame({"network": rows["model"].map(_MODELS), "base": rows["base"].map(METHOD_NAMES),
-                          "method": rows["method"].map(WHOLE_OUTPUT_NAMES)} | _beside(rows))  # fmt: skip
-    caption = (
-        f"{title}: {_counted(rows, study)}, variant “{variant}”. The last two rows of a base are ours. "
-        f"Paper: {_paper(rows)}."
-    )
-    return show(blank_repeats(frame, ["network", "base"]), caption, text=["network", "base", "method"])
-
-
-def _beside(rows: pd.DataFrame) -> dict[str, list]:
-    """Ours, interval, published, difference, undefined: columns of a table."""
-    digits = [_DIGITS[metric] for metric in rows["metric"]]
-    ours = zip(rows["mean"], rows["spread"], digits)
-    return {
-        "here": [plus_minus(mean, spread, d) for mean, spread, d in ours],
-        "95 % interval": [interval(low, high, d) for low, high, d in zip(rows["low"], rows["high"], digits)],
-        "paper, as printed": rows["printed"].replace("", MISSING).tolist(),
-        "difference": [signed(value, d) for value, d in zip(rows["difference"], digits)],
-        "undefined": rows["n_undefined"].tolist(),
-    }
-
-
-def _corpora(rows: pd.DataFrame, caption: str) -> HTML:
-    frame = pd.DataFrame(
-        {
-            "documents of": rows["network"],
-            "images": rows["documents"],
-            "of one class": rows["of_one"],
-            "classes in the others, mean": [number(value, 2) for value in rows["mean_length"]],
-            "longest": rows["longest"],
-            "clusters": rows["clusters"],
-            "largest": rows["largest"],
-            "classes alone": rows["alone"],
-        }
-    )
-    return show(frame, caption, text=["documents of"])
+    return show(wide, columns, caption, group=["group"])
 
 
 def _counted(rows: pd.DataFrame, study: Study) -> str:

@@ -19,20 +19,20 @@ def ordered(made_up, frame, methods, *, upwards=True, **where):
         made_up.add(frame, (place if upwards else -place) * 0.1, method=method, **where)
 
 
-def test_metrics_that_rank_alike_agree_whatever_their_directions(study_with, made_up, frames):
+def test_metrics_that_rank_alike_agree_whatever_their_directions(study_of, made_up, frames):
     """The methods fall under D and rise under AG: the same order, as low is good under D; under AI the other one."""
     ordered(made_up, frames["fidelity"], lineup.INFORMED, metric="average-gain")
     ordered(made_up, frames["fidelity"], lineup.INFORMED, metric="deletion", upwards=False)
     ordered(made_up, frames["fidelity"], lineup.INFORMED, metric="average-increase", upwards=False)
-    rows = evidence.agreement(study_with(frames))
+    rows = evidence.agreement(study_of(frames))
     tau = rows.set_index(["metric_a", "metric_b"])["tau"]
     assert tau["average-gain", "deletion"] == pytest.approx(1)
     assert tau["average-increase", "deletion"] == pytest.approx(-1)
     assert (rows["n_methods"] == 9).all() and (rows["n_images"] == 12).all()
 
 
-def test_near_copies_and_ruled_means_are_not_compared(study_with, frames):
-    study = study_with(frames)
+def test_near_copies_and_ruled_means_are_not_compared(study_of, frames):
+    study = study_of(frames)
     names = evidence.compared(study)
     copies = {"local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya", "completeness"}
     assert set(lineup.METRICS) - set(names) == copies
@@ -41,20 +41,20 @@ def test_near_copies_and_ruled_means_are_not_compared(study_with, frames):
     assert len(rows) == len(names) * (len(names) - 1) / 2
 
 
-def test_stability_is_that_of_the_nine(study_with, made_up, frames):
+def test_stability_is_that_of_the_nine(study_of, made_up, frames):
     ordered(made_up, frames["fidelity"], lineup.INFORMED, metric="insertion")
     made_up.add(frames["fidelity"], 100, method=("fake-cam", *lineup.BEYOND))
-    rows = evidence.stability(study_with(frames)).set_index("metric")
+    rows = evidence.stability(study_of(frames)).set_index("metric")
     assert rows.index.tolist() == list(lineup.METRICS)
     assert (rows["n_methods"] == 9).all()
     assert rows.loc["insertion", "w_images"] == pytest.approx(1, abs=0.02)
     assert rows.loc["deletion", "w_images"] < 0.3
 
 
-def test_fooled_holds_the_controls_against_the_nine(study_with, made_up, frames):
+def test_fooled_holds_the_controls_against_the_nine(study_of, made_up, frames):
     made_up.add(frames["fidelity"], 1, metric=("insertion", "deletion"), method="random")
     made_up.add(frames["fidelity"], 2, metric="insertion", method=lineup.BEYOND)
-    rows = evidence.fooled(study_with(frames)).set_index(["metric", "control"])
+    rows = evidence.fooled(study_of(frames)).set_index(["metric", "control"])
     assert rows.index.get_level_values("control").unique().tolist() == ["fake-cam", *lineup.CONTROLS]
     assert rows.loc[("insertion", "random"), "verdict"] == "fooled"
     assert rows.loc[("insertion", "random"), ["rank", "n_methods"]].tolist() == [1, 10]
@@ -62,28 +62,28 @@ def test_fooled_holds_the_controls_against_the_nine(study_with, made_up, frames)
     assert rows.loc[("deletion", "random"), "rank"] == 10
 
 
-def test_discrimination_counts_pairs_of_the_nine(study_with, made_up, frames):
+def test_discrimination_counts_pairs_of_the_nine(study_of, made_up, frames):
     made_up.add(frames["fidelity"], 5, metric="insertion", method=("grad-cam", "lime", *lineup.BEYOND))
-    rows = evidence.discrimination(study_with(frames)).set_index("metric")
+    rows = evidence.discrimination(study_of(frames)).set_index("metric")
     assert (rows["pairs"] == 36).all()
     assert rows.loc["insertion", "apart"] > rows.loc["sparseness", "apart"]
 
 
-def test_mean_ranks_are_of_everyone_and_the_best_is_first(study_with, made_up, frames):
+def test_mean_ranks_are_of_everyone_and_the_best_is_first(study_of, made_up, frames):
     made_up.add(frames["fidelity"], -1, metric="deletion", method="lrp")
     made_up.add(frames["fidelity"], 1, metric="deletion", method="edge-map")
-    ranks, critical = evidence.mean_ranks(study_with(frames), "deletion")
+    ranks, critical = evidence.mean_ranks(study_of(frames), "deletion")
     assert set(ranks["method"]) == set(lineup.ALL) and critical > 0
     assert (ranks["method"].iloc[0], ranks["mean_rank"].iloc[0]) == ("lrp", 1)
     assert (ranks["method"].iloc[-1], ranks["mean_rank"].iloc[-1]) == ("edge-map", 22)
 
 
-def test_readings_rank_the_papers_methods_and_the_controls(study_with, made_up, frames):
+def test_readings_rank_the_papers_methods_and_the_controls(study_of, made_up, frames):
     """Print a known order under I; black turns it round, blur is not a reading of I."""
     frame, metric = frames["fidelity"], "insertion"
     ordered(made_up, frame, READ, metric=metric, reading=("paper", "mean colour"), target="ground-truth")
     ordered(made_up, frame, READ, metric=metric, reading="black", upwards=False)
-    rows = evidence.readings(study_with(frames))
+    rows = evidence.readings(study_of(frames))
     assert set(rows["method"]) == set(READ)
     rows = rows[rows["metric"] == metric].set_index(["reading", "method"])
     assert rows.loc[("paper", READ[-1]), "rank"] == 1 and rows.loc[("paper", READ[0]), "rank"] == 14
@@ -94,25 +94,25 @@ def test_readings_rank_the_papers_methods_and_the_controls(study_with, made_up, 
     assert set(rows.index.get_level_values("reading")) == {"paper", "absolute values", "black", "mean colour"}
 
 
-def test_readings_turn_with_the_direction_of_the_metric(study_with, made_up, frames):
+def test_readings_turn_with_the_direction_of_the_metric(study_of, made_up, frames):
     ordered(made_up, frames["fidelity"], READ, metric="deletion", target="ground-truth")
-    rows = evidence.readings(study_with(frames)).set_index(["metric", "reading", "method"])
+    rows = evidence.readings(study_of(frames)).set_index(["metric", "reading", "method"])
     assert rows.loc[("deletion", "blur", READ[0]), "rank"] == 1
     assert rows.loc[("deletion", "blur", READ[-1]), "rank"] == 14
 
 
-def test_the_papers_reading_is_first_and_of_the_same_images(study_with, made_up, frames):
+def test_the_papers_reading_is_first_and_of_the_same_images(study_of, made_up, frames):
     """Images beyond those read in every way must not move the paper's own mean."""
     beyond = tuple(range(made_up.N_READ, 12))
     made_up.put(frames["fidelity"], 100, metric="average-drop", index=beyond, reading="paper", method="rise")
-    rows = evidence.readings(study_with(frames))
+    rows = evidence.readings(study_of(frames))
     assert rows["mean"].max() < 1
     for _, group in rows.groupby(["metric", "method"]):
         assert group["reading"].iloc[0] == "paper" and group["reading"].is_unique
     assert rows["metric"].unique().tolist() == [*lineup.FIDELITY, "local-accuracy"]
 
 
-def test_against_probability_pairs_a_metric_with_the_probability_of_the_same_image(study_with, made_up, frames):
+def test_against_probability_pairs_a_metric_with_the_probability_of_the_same_image(study_of, made_up, frames):
     frame = frames["fidelity"].sample(frac=1, random_state=0, ignore_index=True)
     for index in range(12):
         here = {"index": index, "target": "ground-truth", "reading": "paper"}
@@ -120,7 +120,7 @@ def test_against_probability_pairs_a_metric_with_the_probability_of_the_same_ima
         made_up.put(frame, index**2, metric="insertion", method="rise", **here)
         made_up.put(frame, -index, metric="average-drop", method="iba", **here)
     made_up.put(frame, 7, metric=("probability", "insertion"), target=("predicted", "least-probable"))
-    rows = evidence.against_probability(study_with({**frames, "fidelity": frame}))
+    rows = evidence.against_probability(study_of({**frames, "fidelity": frame}))
     assert rows["metric"].unique().tolist() == ["average-drop", "average-gain", "insertion", "deletion"]
     assert set(rows["method"]) == set(lineup.PAPER) and len(rows) == 4 * 10 * 12
     found = rows.set_index(["metric", "method"])
@@ -131,18 +131,18 @@ def test_against_probability_pairs_a_metric_with_the_probability_of_the_same_ima
     assert rise["probability"].tolist() == pytest.approx([index / 12 for index in rise["index"]])
 
 
-def test_cost_is_the_first_networks_in_the_order_of_the_pages(study_with, made_up):
+def test_cost_is_the_first_networks_in_the_order_of_the_pages(study_of, made_up):
     frames = made_up.frames(n_images=2, n_seeds=2)
     frames["cost"] = frames["cost"].iloc[::-1]
-    rows = evidence.cost(study_with(frames))
+    rows = evidence.cost(study_of(frames))
     assert rows.columns.tolist() == ["method", "forwards", "seconds", "megabytes"]
     assert rows["method"].tolist() == list(lineup.ALL)
     assert (rows["seconds"] == 0.002).all()
 
 
-def test_a_method_that_a_metric_leaves_undefined_is_left_out_of_it_alone(study_with, made_up, frames):
+def test_a_method_that_a_metric_leaves_undefined_is_left_out_of_it_alone(study_of, made_up, frames):
     made_up.put(frames["repeated"], NAN, metric="monotonicity", method=("uniform", "lime"))
-    study = study_with(frames)
+    study = study_of(frames)
     fooled = evidence.fooled(study).set_index(["metric", "control"])
     assert np.isnan(fooled.loc[("monotonicity", "uniform"), "rank"])
     assert fooled.loc[("monotonicity", "random"), "n_methods"] == 9
@@ -152,9 +152,9 @@ def test_a_method_that_a_metric_leaves_undefined_is_left_out_of_it_alone(study_w
     assert (pairs["monotonicity"], pairs["insertion"]) == (28, 36)
 
 
-def test_fewer_methods_are_enough(study_with, made_up):
+def test_fewer_methods_are_enough(study_of, made_up):
     few = ("fake-cam", "gradient", "integrated-gradients", "grad-cam", "score-cam", "rise", "uniform", "random")
-    study = study_with(made_up.frames(few, n_images=4))
+    study = study_of(made_up.frames(few, n_images=4))
     assert evidence.fooled(study)["control"].unique().tolist() == ["fake-cam", "uniform", "random"]
     assert (evidence.fooled(study)["n_methods"] == 6).all()
     assert set(evidence.mean_ranks(study, "insertion")[0]["method"]) == set(few)
@@ -163,6 +163,6 @@ def test_fewer_methods_are_enough(study_with, made_up):
 
 
 @pytest.mark.parametrize("methods", [("grad-cam", "rise"), ("random", "uniform")])
-def test_fooled_needs_a_map_that_is_uninformed_and_one_that_is_not(study_with, made_up, methods):
+def test_fooled_needs_a_map_that_is_uninformed_and_one_that_is_not(study_of, made_up, methods):
     with pytest.raises(ValueError, match="Expected at least one"):
-        evidence.fooled(study_with(made_up.frames(methods, n_images=4)))
+        evidence.fooled(study_of(made_up.frames(methods, n_images=4)))

@@ -6,7 +6,7 @@ from xai_lib import models
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.saliency.analysis import pictures
 from xai_lib.papers.saliency.method import Explained, fidelity, lineup, raw_maps
-from xai_lib.run import settings
+from xai_lib.run.settings import settings
 from xai_lib.run.study import Study
 
 
@@ -26,7 +26,7 @@ def subject():
 
 @pytest.fixture
 def study(subject):
-    return Study(settings.settings(scale="smoke", device="cpu"), (subject,), lineup.ALL)
+    return Study(settings(scale="smoke", device="cpu"), (subject,))
 
 
 def test_maps_are_of_the_first_image_of_each_class_for_its_own_class(study, subject):
@@ -54,7 +54,7 @@ def test_curves_are_those_under_which_the_area_is_scored(study, subject):
 
 
 def test_extremes_are_the_best_image_of_the_best_method_and_the_worst_of_the_worst(
-    study_with, made_up, subject, monkeypatch
+    study_of, made_up, subject, monkeypatch
 ):
     frames = made_up.frames(lineup.PAPER, n_images=6)
     frame, here = frames["fidelity"], {"target": "ground-truth", "reading": "paper"}
@@ -68,7 +68,7 @@ def test_extremes_are_the_best_image_of_the_best_method_and_the_worst_of_the_wor
         made_up.add(frame, -1, metric=metric, method=low, index=indices[4], **here)
     made_up.put(frame, float("nan"), metric=("insertion", "deletion"), method="score-cam", **here)
     monkeypatch.setattr(pictures, "_explained", lambda study, method, images: torch.zeros(len(images), 32, 32))
-    found = pictures.extremes(study_with(frames, (subject,)))
+    found = pictures.extremes(study_of(frames, (subject,)))
     assert [(row["metric"], row["which"]) for row in found] == [
         (metric, which) for metric in lineup.FIDELITY for which in ("best", "worst")
     ]

@@ -9,7 +9,7 @@ import torch
 from matplotlib.colors import to_hex
 
 from xai_lib.page.names import FAMILY_COLOURS, METHOD_NAMES
-from xai_lib.papers.saliency import figures
+from xai_lib.papers.saliency.figures import benchmark
 from xai_lib.papers.saliency.method import lineup
 
 METHODS = ["rise", "fake-cam", "grad-cam", "score-cam"]
@@ -27,7 +27,7 @@ def test_maps_stand_in_blocks_with_the_image_in_front(methods):
         name: torch.full((2, 4, 4), 0.04 * place) + torch.eye(2)[:, :1, None] / 100
         for place, name in enumerate(methods)
     }
-    figure = figures.maps(images, heats, ["cat", "mug"])
+    figure = benchmark.maps(images, heats, ["cat", "mug"])
     blocks = ceil(len(methods) / 8)
     axes = np.array(figure.axes).reshape(blocks, 2, -1)
     assert axes.shape[2] <= 9
@@ -49,7 +49,7 @@ def test_extremes_set_best_beside_worst_and_frame_the_map_that_was_scored():
         return {"metric": metric, "method": method, "which": which, "score": score, "image": image, "maps": maps}
 
     rows = [extreme("deletion", "gradient", "worst", 0.75), extreme("deletion", "iba", "best", 0.125)]
-    figure = figures.extremes([*rows, extreme("insertion", "rise", "best", 0.5)])
+    figure = benchmark.extremes([*rows, extreme("insertion", "rise", "best", 0.5)])
     axes = np.array(figure.axes).reshape(2, 7)
     assert [line[0].get_ylabel() for line in axes] == ["D ↓", "I ↑"]
     assert (axes[0, 0].get_title("left"), axes[0, 4].get_title("left")) == ("best: IBA 0.12", "worst: Gradient 0.75")
@@ -66,7 +66,7 @@ def test_scores_stand_against_probability_with_their_correlation():
             enumerate(lineup.PAPER[:7]), ("deletion", "insertion"), (0.2, 0.8)
         )
     ]
-    figure = figures.against_probability(pd.DataFrame(rows))
+    figure = benchmark.against_probability(pd.DataFrame(rows))
     axes = np.array(figure.axes).reshape(4, 4)  # seven methods in two blocks
     assert [axis.get_ylabel() for axis in axes[:, 0]] == ["D ↓", "I ↑"] * 2
     assert titles([*axes[0], *axes[2]]) == [*(METHOD_NAMES[name] for name in lineup.PAPER[:7]), ""]
@@ -83,7 +83,7 @@ def test_transforms_have_a_row_a_metric_a_panel_a_transform_and_a_line_a_method(
         for metric, method, name in itertools.product(("insertion", "average-gain"), METHODS, levels)
         for setting in levels[name]
     ]
-    figure = figures.transforms(pd.DataFrame(rows))
+    figure = benchmark.transforms(pd.DataFrame(rows))
     axes = np.array(figure.axes).reshape(2, 2)
     assert titles(axes[0]) == ["Resize", "Rotation"] and axes[1, 0].get_ylabel() == "AG ↑"
     figure.canvas.draw()
@@ -96,7 +96,7 @@ def test_transforms_have_a_row_a_metric_a_panel_a_transform_and_a_line_a_method(
 
 def test_methods_of_a_family_have_markers_of_their_own():
     frame = pd.DataFrame({"method": lineup.ALL, "kind": "insertion", "fraction": 0.0, "probability": 1.0})
-    figure = figures.curves(frame)
+    figure = benchmark.curves(frame)
     looks = {(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}
     assert len(looks) == len(lineup.ALL)
 
@@ -106,7 +106,7 @@ def test_curves_have_a_panel_a_kind():
         {"method": method, "kind": kind, "fraction": fraction, "probability": fraction * place}
         for (place, method), kind, fraction in itertools.product(enumerate(METHODS), ("insertion", "deletion"), (0, 1))
     ]
-    figure = figures.curves(pd.DataFrame(rows))
+    figure = benchmark.curves(pd.DataFrame(rows))
     assert titles(figure.axes) == ["I ↑", "D ↓"]
     assert [line.get_ydata().tolist() for line in figure.axes[1].lines] == [[0, place] for place in range(4)]
 
@@ -115,7 +115,7 @@ def test_cost_has_the_fastest_on_top_and_writes_zeros():
     frame = pd.DataFrame(
         {"method": METHODS, "seconds": [2, 0.001, 0.1, 1], "forwards": [4000, 0, 1, 512], "megabytes": [9, 1, 2, 3]}
     )
-    figure = figures.cost(frame)
+    figure = benchmark.cost(frame)
     figure.canvas.draw()
     seconds, forwards, megabytes = figure.axes
     assert [label.get_text() for label in seconds.get_yticklabels()] == ["RISE", "Score-CAM", "Grad-CAM", "Fake-CAM"]

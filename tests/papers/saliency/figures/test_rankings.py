@@ -4,7 +4,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from xai_lib.page.names import FAMILY_COLOURS
-from xai_lib.papers.saliency import figures
+from xai_lib.papers.saliency.figures import rankings
 
 METHODS = ["rise", "grad-cam", "uniform", "lrp", "gradient"]
 
@@ -20,7 +20,7 @@ def test_agreement_is_symmetric_and_marks_what_is_undecided():
          ("deletion", "sparseness", 0.25, -0.125, 0.5)],
         columns=["metric_a", "metric_b", "tau", "low", "high"],
     )  # fmt: skip
-    axis = figures.agreement(frame).axes[0]
+    axis = rankings.agreement(frame).axes[0]
     table = np.ma.filled(axis.images[0].get_array(), np.nan)
     np.testing.assert_array_equal(table, [[np.nan, -0.5, 1], [-0.5, np.nan, 0.25], [1, 0.25, np.nan]])
     assert axis.images[0].get_clim() == (-1, 1)
@@ -37,7 +37,7 @@ def test_an_undefined_agreement_is_a_dash():
     frame = pd.DataFrame(
         {"metric_a": ["insertion"], "metric_b": ["deletion"], "tau": np.nan, "low": np.nan, "high": 1.0}
     )
-    axis = figures.agreement(frame).axes[0]
+    axis = rankings.agreement(frame).axes[0]
     assert [text.get_text() for text in axis.texts] == ["–", "–"]
 
 
@@ -47,7 +47,7 @@ def test_what_is_fooled_is_framed_and_bold():
          ("deletion", "uniform", 0.75, "undecided"), ("deletion", "edge-map", 0.0, "not fooled")],
         columns=["metric", "control", "superiority", "verdict"],
     ).assign(low=0.0, high=1.0)  # fmt: skip
-    axis = figures.fooled(frame).axes[0]
+    axis = rankings.fooled(frame).axes[0]
     np.testing.assert_array_equal(axis.images[0].get_array(), [[0.25, 0.9], [0.75, 0]])
     assert cells(axis) == {(1, 0)}
     written = {text.get_position(): text.get_text() for text in axis.texts}
@@ -65,7 +65,7 @@ def bars(figure):
 
 def test_methods_within_the_critical_difference_are_joined():
     ranks = pd.DataFrame({"method": METHODS, "mean_rank": [4.5, 1.5, 3.0, 2.0, 4.0]})
-    figure = figures.critical_difference(ranks, 1.0, "AG ↑")
+    figure = rankings.critical_difference(ranks, 1.0, "AG ↑")
     axis = figure.axes[0]
     assert axis.get_title() == "AG ↑"
     found = bars(figure)
@@ -82,7 +82,7 @@ def test_methods_within_the_critical_difference_are_joined():
 @pytest.mark.parametrize(("cd", "n"), [(float("nan"), 0), (0.1, 0), (10.0, 1)])
 def test_no_bar_joins_what_differs(cd, n):
     ranks = pd.DataFrame({"method": METHODS, "mean_rank": [1.5, 2.0, 3.0, 4.0, 4.5]})
-    figure = figures.critical_difference(ranks, cd, "")
+    figure = rankings.critical_difference(ranks, cd, "")
     assert len(bars(figure)) == n
     written = any("critical" in text.get_text() for text in figure.axes[0].texts)
     assert written == np.isfinite(cd)
@@ -97,7 +97,7 @@ def test_readings_have_a_line_a_method_named_at_both_ends():
             for method, rank in zip(METHODS, values)
         ]
     )
-    axis = figures.readings(frame).axes[0]
+    axis = rankings.readings(frame).axes[0]
     assert [line.get_ydata().tolist() for line in axis.lines[:2]] == [[1, 5, 1.5], [2, 4, 1.5]]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["paper", "ranks", "ties from\nthe top"]
     left = {text.get_text(): text.get_position()[1] for text in axis.texts if text.get_ha() == "right"}

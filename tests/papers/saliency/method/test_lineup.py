@@ -33,13 +33,11 @@ def test_every_method_gives_maps_in_the_unit_interval_under_every_normalisation(
     assert torch.equal(raw[:, 1], one)
 
 
-def test_the_papers_gradient_is_scaled_with_all_colours_together_and_keeps_the_highest():
+def test_the_papers_gradient_keeps_the_highest_colour_and_the_absolute_one_the_larger():
+    """The first is scaled with all colours together, the second once the larger colour has been taken."""
     raw = torch.tensor([[-3.0, 0.0], [1.0, -1.0], [5.0, -2.0]]).reshape(1, 3, 1, 2)
     assert normalise.unit_maps(raw, "gradient", (1, 2)).tolist() == [[[1.0, 3 / 8]]]
     assert normalise.unit_maps(-raw, "gradient", (1, 2)).tolist() == [[[1.0, 7 / 8]]]
-
-
-def test_absolute_gradients_are_scaled_after_the_larger_colour_is_taken():
     raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
     assert normalise.unit_maps(raw, "gradient", (1, 3), "absolute").tolist() == [[[1.0, 1 / 4, 0.0]]]
 

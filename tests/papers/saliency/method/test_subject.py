@@ -6,26 +6,6 @@ from xai_lib.explainers import normalise
 from xai_lib.explainers.subject import Subject
 
 
-def test_raw_maps_are_what_the_explainer_returns_for_what_its_paper_explains(subject, images, x):
-    labels, network, score = images.labels, subject.network, explainers.of_class
-    for method, settings, expected in (
-        ("gradient", {}, explainers.get("gradient")(network, x, score=score(labels, "logit"))),
-        (
-            "grad-cam",
-            {},
-            explainers.get("grad-cam")(network, x, score=score(labels, "logit"), layer="3", upsample=False),
-        ),
-        (
-            "rise",
-            {"n_masks": 5},
-            explainers.get("rise")(
-                network, x, score=score(labels, "probability"), seed=0, index=images.index, n_masks=5
-            ),
-        ),
-    ):
-        assert torch.equal(subject.raw_maps(method, settings, x, labels, images.index), expected)
-
-
 @pytest.mark.parametrize("method", ["gradient", "grad-cam", "score-cam", "rise", "iba", "random"])
 def test_several_targets_give_what_each_gives_alone(subject, images, x, method):
     settings = {"rise": {"n_masks": 6}, "iba": {"steps": 2, "copies": 2}}.get(method, {})

@@ -1,1 +1,5 @@
-"""Matrices, hierarchies and training shares, computed from a run."""
+"""What is computed from a run: matrices, hierarchies, training shares, and images and maps to show."""
+
+from xai_lib.papers.dominance.analysis import hierarchies, networks, pictures, rarity, single, training
+
+__all__ = ["hierarchies", "networks", "pictures", "rarity", "single", "training"]

@@ -1,7 +1,7 @@
 """Dominance matrices and hierarchies, of each network and class (§3.4, Figures 2 and 5)."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -9,55 +9,55 @@ import pandas as pd
 from scipy import stats
 
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment.dominance import K_MEANS, Hierarchies
-from xai_lib.papers.dominance.method import hierarchy, matrix
+from xai_lib.papers.dominance.analysis.networks import first
+from xai_lib.papers.dominance.experiment import K_MEANS
+from xai_lib.papers.dominance.method import dominance, relative_dominance
+from xai_lib.run.study import Study
 from xai_lib.statistics.comparison import SIGNIFICANCE
+from xai_lib.statistics.cube import defined_mean
 
 _GROUP = ["kind", "seed", "clustering", "label"]
+_VARIANT = ["explainer", "resized", "scaling"]
 
 
 @cache
-def pairs(of: Hierarchies) -> pd.DataFrame:
-    """Every pair of clusters: kind, seed, clustering, label, and the columns of :func:`matrix.pairs`."""
-    groups = experiment.mosaic_shares(of).groupby(_GROUP, sort=False)
-    return _stacked((dict(zip(_GROUP, key)), matrix.pairs(values)) for key, values in groups)
+def pairs(study: Study) -> pd.DataFrame:
+    """Every pair of clusters: kind, seed, clustering, label, and the columns of :func:`dominance.pairs`."""
+    return _of_each_class(study, dominance.pairs)
 
 
 @cache
-def ranked(of: Hierarchies) -> pd.DataFrame:
-    """Every cluster: kind, seed, clustering, label, and the columns of :func:`hierarchy.hierarchy`."""
-    groups = experiment.mosaic_shares(of).groupby(_GROUP, sort=False)
-    return _stacked((dict(zip(_GROUP, key)), hierarchy.hierarchy(values)) for key, values in groups)
+def ranked(study: Study) -> pd.DataFrame:
+    """Every cluster: kind, seed, clustering, label, and the columns of :func:`relative_dominance.hierarchy`."""
+    return _of_each_class(study, relative_dominance.hierarchy)
 
 
-def matrices(of: Hierarchies, kind: str, labels: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def matrices(study: Study, kind: str, labels: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Class -> dominance [P,P] and Holm-corrected p-values of the t test [P,P], clusters by number (A, B, …).
 
     Of some classes of the first network of a kind.
     """
-    found = {label: pairs_of(of, kind, label) for label in labels}
-    return {label: (matrix.matrix(rows), matrix.matrix(rows, "p_t_holm")) for label, rows in found.items()}
+    found = {label: pairs_of(study, kind, label) for label in labels}
+    return {label: (dominance.matrix(rows), dominance.matrix(rows, "p_t_holm")) for label, rows in found.items()}
 
 
-def ranked_matrices(of: Hierarchies, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def ranked_matrices(study: Study, kind: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """:func:`matrices` of all classes, with the clusters by rank, the most dominant first."""
-    order = _of(ranked(of), kind, 0)
-    found = {}
-    for label, both in matrices(of, kind, order["label"].unique()).items():
-        ranks = order.loc[order["label"] == label].sort_values("cluster")["rank"].to_numpy()
-        place = np.ix_(ranks.argsort(), ranks.argsort())
-        found[label] = tuple(square[place] for square in both)
+    order, found = _clusters(ranked(study), kind), {}
+    for label, both in matrices(study, kind, order["label"].unique()).items():
+        by_rank = order.loc[order["label"] == label].sort_values("cluster")["rank"].to_numpy().argsort()
+        found[label] = tuple(square[np.ix_(by_rank, by_rank)] for square in both)
     return found
 
 
-def pairs_of(of: Hierarchies, kind: str, label: str, seed: int = 0) -> pd.DataFrame:
-    """The pairs of one class of one network."""
-    rows = _of(pairs(of), kind, seed)
+def pairs_of(study: Study, kind: str, label: str) -> pd.DataFrame:
+    """The pairs of one class of the first network of a kind."""
+    rows = _clusters(pairs(study), kind)
     return rows[rows["label"] == label]
 
 
-def classes(of: Hierarchies, kind: str, seed: int = 0) -> pd.DataFrame:
-    """One row a class: how firm its hierarchy is.
+def classes(study: Study, kind: str) -> pd.DataFrame:
+    """One row a class of the first network of a kind: how firm its hierarchy is.
 
     Returns:
         label, most, least (clusters, of those with a value), dominance_most, dominance_least with low and high,
@@ -65,13 +65,12 @@ def classes(of: Hierarchies, kind: str, seed: int = 0) -> pd.DataFrame:
         Holm-corrected), pairs, cyclic and triples (intransitive triples, and all), misfit (of Bradley-Terry).
     """
     rows = []
-    of_pairs = _of(pairs(of), kind, seed)
-    for label, clusters in _of(ranked(of), kind, seed).groupby("label", sort=False):
+    for label, clusters in _clusters(ranked(study), kind).groupby("label", sort=False):
         clusters = clusters.sort_values("rank")  # those without a value are last
         top, bottom = clusters.iloc[0], clusters.iloc[max(clusters["dominance"].count() - 1, 0)]
-        here = of_pairs[of_pairs["label"] == label]
-        dominance = matrix.matrix(here)
-        counted = hierarchy.triples(dominance)
+        here = pairs_of(study, kind, label)
+        square = dominance.matrix(here)
+        cyclic, triples = relative_dominance.cyclic_triples(square)
         rows.append(
             {
                 "label": label,
@@ -84,15 +83,15 @@ def classes(of: Hierarchies, kind: str, seed: int = 0) -> pd.DataFrame:
                 "certain": bottom["last"],
                 "decided": int((here["p_t_holm"] < SIGNIFICANCE).sum()),
                 "pairs": len(here),
-                "cyclic": counted.cyclic,
-                "triples": counted.n,
-                "misfit": hierarchy.misfit(dominance, hierarchy.bradley_terry(dominance)),
+                "cyclic": cyclic,
+                "triples": triples,
+                "misfit": relative_dominance.misfit(square, relative_dominance.bradley_terry(square)),
             }
         )
     return pd.DataFrame(rows)
 
 
-def spread(of: Hierarchies) -> pd.DataFrame:
+def spread(study: Study) -> pd.DataFrame:
     """How far clusters are apart, with images dealt to clusters at random beside them.
 
     Returns:
@@ -102,10 +101,10 @@ def spread(of: Hierarchies) -> pd.DataFrame:
         significant_holm, significant_wilcoxon (both corrected over the class's pairs), cyclic, triples.
     """
     rows = []
-    by_cluster = ranked(of).groupby(_GROUP, sort=False)["dominance"]
+    by_cluster = ranked(study).groupby(_GROUP, sort=False)["dominance"]
     ranges = by_cluster.max() - by_cluster.min()
-    for key, here in pairs(of).groupby(_GROUP, sort=False):
-        counted = hierarchy.triples(matrix.matrix(here))
+    for key, here in pairs(study).groupby(_GROUP, sort=False):
+        cyclic, triples = relative_dominance.cyclic_triples(dominance.matrix(here))
         rows.append(
             dict(zip(_GROUP, key))
             | {
@@ -117,14 +116,14 @@ def spread(of: Hierarchies) -> pd.DataFrame:
                 "significant": float((here["p_t"] < SIGNIFICANCE).mean()),
                 "significant_holm": float((here["p_t_holm"] < SIGNIFICANCE).mean()),
                 "significant_wilcoxon": float((here["p_wilcoxon_holm"] < SIGNIFICANCE).mean()),
-                "cyclic": counted.cyclic,
-                "triples": counted.n,
+                "cyclic": cyclic,
+                "triples": triples,
             }
         )
     return pd.DataFrame(rows)
 
 
-def variants(of: Hierarchies) -> pd.DataFrame:
+def variants(study: Study) -> pd.DataFrame:
     """Other explainers, scalings and sizes on the same mosaics, against the paper's way.
 
     Returns:
@@ -133,66 +132,57 @@ def variants(of: Hierarchies) -> pd.DataFrame:
         same_least (share of networks and classes whose least dominant cluster is the same, of those that have one),
         n_undefined, n.
     """
-    by = ["explainer", "resized", "scaling"]
     group = ["kind", "seed", "label"]
-    values = experiment.variant_shares(of)
-    relative = {
+    values = experiment.table(study, "variants")
+    found = {
         key: {which: _relative(rows) for which, rows in here.groupby(group, sort=False)}
-        for key, here in values.groupby(by, sort=False)
+        for key, here in values.groupby(_VARIANT, sort=False)
     }
-    reference = relative["grad-cam", False, "relu"]
-    rows = []
-    for key, here in values.groupby(by, sort=False):
-        found = relative[key]
-        both = [(found[which], reference[which]) for which in reference]
+    rows, reference = [], found["grad-cam", False, "relu"]
+    for key, here in values.groupby(_VARIANT, sort=False):
+        both = [(found[key][which], reference[which]) for which in reference]
         means = here.groupby([*group, "first", "second"])["value"].mean()
-        rows.append(
-            dict(zip(by, key))
-            | {
-                "spread": float(np.sqrt(((means - 0.5) ** 2).groupby(group).mean()).mean()),
-                "correlation": _mean([_spearman(*pair) for pair in both]),
-                "same_least": _mean([_same_least(*pair) for pair in both]),
-                "n_undefined": int(here["value"].isna().sum()),
-                "n": len(here),
-            }
+        away = float(np.sqrt(((means - 0.5) ** 2).groupby(group).mean()).mean())
+        agree, same = (
+            float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_spearman, _same_least)
         )
-    return pd.DataFrame(rows)
+        rows.append((*key, away, agree, same, int(here["value"].isna().sum()), len(here)))
+    return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])
 
 
-def between_trainings(of: Hierarchies) -> pd.DataFrame:
+def between_trainings(study: Study) -> pd.DataFrame:
     """Would another training rank the same images alike? Over images, since clusters differ between networks.
 
     Returns:
         kind, a, b (seeds), label, correlation (Spearman over a class's evaluation images, of the relative dominance
         of the cluster that each is in).
     """
-    images = experiment.cluster_images(of)
-    hierarchy_of = ranked(of)
-    hierarchy_of = hierarchy_of[hierarchy_of["clustering"] == K_MEANS]
-    images = images.merge(hierarchy_of[["kind", "seed", "label", "cluster", "dominance"]])
-    rows = []
+    order = ranked(study)
+    order = order.loc[order["clustering"] == K_MEANS, ["kind", "seed", "label", "cluster", "dominance"]]
+    images, rows = experiment.table(study, "images").merge(order), []
     for (kind, label), here in images.groupby(["kind", "label"], sort=False):
-        table = here.pivot(index="index", columns="seed", values="dominance")
-        for a, b in itertools.combinations(table.columns, 2):
-            correlation = _spearman(table[a].to_numpy(), table[b].to_numpy())
-            rows.append({"kind": kind, "a": a, "b": b, "label": label, "correlation": correlation})
+        by_seed = here.pivot(index="index", columns="seed", values="dominance")
+        for a, b in itertools.combinations(by_seed.columns, 2):
+            rows.append((kind, a, b, label, _spearman(by_seed[a].to_numpy(), by_seed[b].to_numpy())))
     return pd.DataFrame(rows, columns=["kind", "a", "b", "label", "correlation"])
 
 
-def _of(rows: pd.DataFrame, kind: str, seed: int, clustering: str = K_MEANS) -> pd.DataFrame:
-    return rows[(rows["kind"] == kind) & (rows["seed"] == seed) & (rows["clustering"] == clustering)]
+def _clusters(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Those of the first network of a kind, of clusters that K-means found."""
+    rows = first(rows, kind)
+    return rows[rows["clustering"] == K_MEANS]
 
 
-def _stacked(parts: Iterator[tuple[dict, pd.DataFrame]]) -> pd.DataFrame:
+def _of_each_class(study: Study, compute: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:
+    groups = experiment.table(study, "mosaics").groupby(_GROUP, sort=False)
+    parts = ((dict(zip(_GROUP, key)), compute(values)) for key, values in groups)
     return pd.concat([frame.assign(**named)[[*named, *frame]] for named, frame in parts], ignore_index=True)
 
 
 def _relative(values: pd.DataFrame) -> np.ndarray:
-    """Mean dominance of each cluster of a class over the others [P]."""
+    """Relative dominance of each cluster of a class [P]."""
     means = values.groupby(["first", "second"])["value"].mean().rename("dominance").reset_index()
-    dominance = matrix.matrix(means)
-    np.fill_diagonal(dominance, np.nan)
-    return np.array([_mean(row) for row in dominance])
+    return relative_dominance.relative(dominance.matrix(means))
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> float:
@@ -206,9 +196,3 @@ def _same_least(a: np.ndarray, b: np.ndarray) -> float:
     if np.isnan(a).all() or np.isnan(b).all():
         return float("nan")
     return float(np.nanargmin(a) == np.nanargmin(b))
-
-
-def _mean(values: Sequence[float]) -> float:
-    """Mean of those that are defined; NaN where none is."""
-    values = np.asarray(values)[~np.isnan(values)]
-    return float(values.mean()) if len(values) else float("nan")

@@ -1,6 +1,7 @@
-"""Images and maps for the figures of the dominance notebooks: computed for the few that are shown."""
+"""Images and maps for the figures of the dominance part: computed for the few that are shown."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,71 +11,96 @@ from xai_lib.metrics.mosaics import focus
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import hierarchies
-from xai_lib.papers.dominance.analysis.networks import of_first
-from xai_lib.papers.dominance.experiment.dominance import Hierarchies, RankedNetwork
-from xai_lib.papers.dominance.figures.mosaics import Shown
-from xai_lib.papers.dominance.method import energy, mosaics
+from xai_lib.papers.dominance.analysis.networks import first
+from xai_lib.papers.dominance.experiment import K_MEANS, RankedNetwork
+from xai_lib.papers.dominance.method import energy_share
+from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
+from xai_lib.papers.dominance.method.energy_share import Explain
+from xai_lib.papers.dominance.method.mosaics import assemble
+from xai_lib.run.study import Study
 
 
-def widest_and_narrowest(of: Hierarchies, kind: str) -> tuple[str, str]:
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A mosaic with its explanation.
+
+    ``image`` is float [3,H,W] in [0,1], ``heat`` float [H,W] in [0,1], ``first`` bool [4]: the quadrants (top left, top
+    right, bottom left, bottom right) of the first of the two clusters, whose ``names`` stand in the quadrants' corners.
+    """
+
+    image: Tensor
+    heat: Tensor
+    first: Tensor
+    title: str
+    names: tuple[str, str] = ("A", "B")
+
+
+def explained(
+    pictures: Tensor,
+    x: Tensor,
+    first: Tensor,
+    explain: Explain,
+    target: int,
+    names: tuple[str, str],
+    *,
+    title: str = "",
+    index: Sequence[int] | None = None,
+    resized: bool = False,
+) -> list[Shown]:
+    """Mosaics of two clusters, each with its map and, after ``title``, the share of the first cluster (Eq. 6).
+
+    Args:
+        pictures: float [M,4,3,H,W] in [0,1], by quadrant; ``x`` the same images, normalised, on the network's device.
+        first: which quadrants show the first cluster, bool [M,4].
+        explain: maps of mosaics of the class ``target``.
+        names: of the two clusters.
+        index: numbers of the mosaics; None counts from 0.
+        resized: scale mosaics to the size of one image.
+    """
+    numbers = torch.tensor(range(len(x)) if index is None else index, device=x.device)
+    heat = relu(explain(assemble(x, resized), torch.full_like(numbers, target), numbers))
+    said = [f"{names[0]} has {100 * d:.0f} %" if d == d else "empty map" for d in focus(heat, first).tolist()]
+    both = zip(assemble(pictures, resized).cpu(), min_max(heat).cpu(), first, said)
+    return [Shown(image, scaled, where, title + share, names) for image, scaled, where, share in both]
+
+
+def widest_and_narrowest(study: Study, kind: str) -> tuple[str, str]:
     """The classes whose relative dominance has the largest and the smallest range in the first network: those shown."""
-    found = of_first(hierarchies.spread(of), kind)
-    found = found[found["clustering"] == "k-means"]
-    found = found.sort_values("range", kind="stable")  # those without a value are last
+    found = first(hierarchies.spread(study), kind)
+    found = found[found["clustering"] == K_MEANS].sort_values("range", kind="stable")  # those without a value are last
     return found["label"].iloc[max(found["range"].count() - 1, 0)], found["label"].iloc[0]
 
 
-def representatives(of: Hierarchies, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
+def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
     """Images nearest to the centre of each cluster: the cluster's letter and size -> float [n,3,H,W] in [0,1]."""
-    ranked = of.of(kind)[0]
-    rows = experiment.cluster_images(of)
-    rows = rows[(rows["kind"] == kind) & (rows["seed"] == ranked.seed) & (rows["label"] == label)]
+    images = experiment.networks_of(study, kind)[0].subject.images
+    place = {number: position for position, number in enumerate(images.index.tolist())}
+    rows = first(experiment.table(study, "images"), kind)
     found = {}
-    for cluster, members in rows.groupby("cluster"):
+    for cluster, members in rows[rows["label"] == label].groupby("cluster"):
         nearest = members.sort_values("distance", kind="stable")["index"].tolist()[:n]
-        found[f"{LETTERS[cluster]} ({len(members)})"] = _pictures(ranked, nearest)
+        shown = images.subset([place[number] for number in nearest]).images.float().cpu() / 255
+        found[f"{LETTERS[cluster]} ({len(members)})"] = shown
     return found
 
 
-def examples(of: Hierarchies, kind: str, label: str, n: int = 2) -> list[Shown]:
+def examples(study: Study, kind: str, label: str, n: int = 2) -> list[Shown]:
     """Mosaics of the pair of clusters that are furthest apart, and of the pair that is nearest to 0.5: ``n`` of each.
 
     The first of their mosaics, whatever they show. Where there is one pair with a value, ``n`` in all.
     """
-    pairs = hierarchies.pairs_of(of, kind, label)
-    distances = (pairs["dominance"] - 0.5).abs().sort_values(kind="stable")  # those without a value are last
+    rows, ranked = hierarchies.pairs_of(study, kind, label), experiment.networks_of(study, kind)[0]
+    distances = (rows["dominance"] - NO_DOMINANCE).abs().sort_values(kind="stable")  # those without a value are last
     furthest, nearest = distances.index[max(distances.count() - 1, 0)], distances.index[0]
-    shown = []
-    for place in dict.fromkeys([furthest, nearest]):
-        row = pairs.loc[place]
-        shown += shown_mosaics(of, of.of(kind)[0], label, (int(row["first"]), int(row["second"])), n)
-    return shown
+    pairs = [tuple(rows.loc[place, ["first", "second"]].astype(int)) for place in dict.fromkeys([furthest, nearest])]
+    return [one for pair in pairs for one in shown_mosaics(study, ranked, label, pair, n)]
 
 
-def shown_mosaics(of: Hierarchies, ranked: RankedNetwork, label: str, pair: tuple[int, int], n: int) -> list[Shown]:
+def shown_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int], n: int) -> list[Shown]:
     """The first ``n`` mosaics of two clusters, each with Grad-CAM's map and the share of the first cluster."""
-    drawn = experiment.class_mosaics(of, ranked, label, pair)
-    drawn = mosaics.Mosaics(drawn.images[:n], drawn.first[:n])
-    split = ranked.subject.images.subset(drawn.images.flatten()).materialised()
-    raw = split.images.to(ranked.subject.device).unflatten(0, (-1, 4))
-    x = mosaics.assemble(split.normalise(raw.flatten(0, 1)).unflatten(0, (-1, 4)))
-    target = torch.full((len(drawn),), split.classes.index(label), device=x.device)
-    explain = energy.by_grad_cam(ranked.subject.network, ranked.subject.layer)
-    heat = relu(explain(x, target, torch.arange(len(drawn), device=x.device)))
-    shares = focus(heat, drawn.first)  # dominance on each mosaic (Eq. 6)
-    pictures = mosaics.assemble(raw.float() / 255)
-    names = (LETTERS[pair[0]], LETTERS[pair[1]])
-    return [
-        Shown(picture.cpu(), scaled.cpu(), first, f"{label}: {_has(names[0], share)}", names)
-        for picture, scaled, first, share in zip(pictures, min_max(heat), drawn.first, shares.tolist())
-    ]
-
-
-def _has(name: str, share: float) -> str:
-    return "empty map" if math.isnan(share) else f"{name} has {100 * share:.0f} %"
-
-
-def _pictures(ranked: RankedNetwork, index: list[int]) -> Tensor:
-    images = ranked.subject.images
-    place = {number: position for position, number in enumerate(images.index.tolist())}
-    return images.subset([place[number] for number in index]).images.float().cpu() / 255
+    drawn, subject = experiment.class_mosaics(study, ranked, label, pair), ranked.subject
+    split = subject.images.subset(drawn.images[:n].flatten()).materialised()
+    raw, target = split.images.to(subject.device), split.classes.index(label)
+    pictures, x = (images.unflatten(0, (-1, 4)) for images in (raw.float() / 255, split.normalise(raw)))
+    explain, names = energy_share.by_grad_cam(subject.network, subject.layer), (LETTERS[pair[0]], LETTERS[pair[1]])
+    return explained(pictures, x, drawn.first[:n], explain, target, names, title=f"{label}: ")

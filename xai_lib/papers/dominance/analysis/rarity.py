@@ -7,25 +7,26 @@ import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.method import detection
+from xai_lib.papers.dominance.experiment import K_MEANS
+from xai_lib.papers.dominance.method import rare_modes
 from xai_lib.run.settings import Settings
 from xai_lib.statistics import Comparison
 
-RARE = tuple(rarity for rarity in detection.SHARES if rarity < 0.2)  # one of five modes with 0.2 is not rare
+RARE = tuple(rarity for rarity in rare_modes.SHARES if rarity < 0.2)  # one of five modes with 0.2 is not rare
 
 
 @cache
 def hits(run: Settings, clustering: str) -> pd.DataFrame:
-    """Every trial: a class of a training. The columns of :func:`detection.suspects`, with rarity."""
+    """Every trial: a class of a training. The columns of :func:`rare_modes.suspects`, with rarity."""
     rows = experiment.rare_clusters(run)
     rows = rows[rows["clustering"] == clustering].rename(columns={"training_distance": "training distance"})
     rarity = rows[["label", "seed", "rarity"]].drop_duplicates()
-    return detection.suspects(rows).merge(rarity, on=["label", "seed"])
+    return rare_modes.suspects(rows).merge(rarity, on=["label", "seed"])
 
 
 def power(run: Settings, clustering: str) -> pd.DataFrame:
-    """How often each score finds the rare cluster, by rarity: see :func:`detection.power`."""
-    return detection.power(hits(run, clustering))
+    """How often each score finds the rare cluster, by rarity: see :func:`rare_modes.power`."""
+    return rare_modes.power(hits(run, clustering))
 
 
 def purity(run: Settings) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def purity(run: Settings) -> pd.DataFrame:
         cluster's images that are of the rare mode), means over classes and trainings; trials.
     """
     rows = experiment.rare_clusters(run)
-    rows = rows[rows["clustering"] == "k-means"]
+    rows = rows[rows["clustering"] == K_MEANS]
     best = rows.loc[rows.groupby(["seed", "label"])["rare_mode_in"].idxmax()]
     grouped = best.groupby("rarity")
     return pd.DataFrame(
@@ -61,11 +62,11 @@ def suspected(run: Settings, clustering: str) -> pd.DataFrame:
     found["share"] = found["rare_share"].where(found["score"] != "random", found["of_any"])
     grouped = found.groupby(["score", "rarity"])
     means = grouped[["share", "rank"]].mean().assign(trials=grouped.size()).reset_index()
-    return means.sort_values("score", key=lambda names: names.map(list(detection.SCORES).index), kind="stable")
+    return means.sort_values("score", key=lambda names: names.map(list(rare_modes.SCORES).index), kind="stable")
 
 
 def against(run: Settings, clustering: str, other: str) -> Comparison:
-    """Hit rate of dominance minus that of another score of :data:`detection.SCORES`, over rare modes.
+    """Hit rate of dominance minus that of another score of :data:`rare_modes.SCORES`, over rare modes.
 
     The unit is the training; the interval is over trainings and classes.
     """

@@ -8,8 +8,9 @@ import pandas as pd
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import hierarchies
-from xai_lib.papers.dominance.experiment.dominance import K_MEANS, Hierarchies
-from xai_lib.papers.dominance.method import share
+from xai_lib.papers.dominance.experiment import K_MEANS
+from xai_lib.papers.dominance.method import training_share
+from xai_lib.run.study import Study
 
 # What dominance is correlated with -> how it is called. The first is the paper's.
 SHARES = {
@@ -22,42 +23,37 @@ OUTPUTS = {"logit": "mean logit", "probability": "mean probability"}
 
 
 @cache
-def clusters(of: Hierarchies, clustering: str = K_MEANS) -> pd.DataFrame:
-    """Every cluster: kind, seed, label, cluster, dominance, rank, low, high, the columns of :func:`share.shares`, and
+def clusters(study: Study) -> pd.DataFrame:
+    """Every cluster of K-means: the columns of :func:`hierarchies.ranked` and of the table "shares", and of its images
 
-    for K-means training_distance, logit and probability (means over its evaluation images).
+    the means of training_distance, logit and probability.
     """
     by = ["kind", "seed", "label", "cluster"]
-    ranked = hierarchies.ranked(of)
-    ranked = ranked[ranked["clustering"] == clustering].drop(columns="clustering")
-    shares = experiment.training_shares(of)
-    shares = shares[shares["clustering"] == clustering].drop(columns="clustering")
-    both = ranked.merge(shares, on=by)
-    if clustering != K_MEANS:
-        return both
-    means = experiment.cluster_images(of).groupby(by)[["training_distance", "logit", "probability"]].mean()
-    return both.merge(means.reset_index(), on=by)
+    both = (hierarchies.ranked(study), experiment.table(study, "shares"))
+    order, shares = (rows[rows["clustering"] == K_MEANS].drop(columns="clustering") for rows in both)
+    means = experiment.table(study, "images").groupby(by)[["training_distance", "logit", "probability"]].mean()
+    return order.merge(shares, on=by).merge(means.reset_index(), on=by)
 
 
-def correlations(of: Hierarchies, clustering: str = K_MEANS) -> pd.DataFrame:
-    """Spearman's correlation of dominance with each of :data:`SHARES` in each class: kind, share, and those of
+def correlations(study: Study) -> pd.DataFrame:
+    """Spearman's correlation of dominance with each of :data:`SHARES` in each class, of each network.
 
-    :func:`share.correlations`.
+    Returns:
+        The columns of :func:`training_share.correlations`, then kind and share.
     """
     parts = [
-        share.correlations(rows, name).assign(kind=kind, share=name)
-        for kind, rows in clusters(of, clustering).groupby("kind", sort=False)
+        training_share.correlations(rows, name).assign(kind=kind, share=name)
+        for kind, rows in clusters(study).groupby("kind", sort=False)
         for name in SHARES
-        if name in rows
     ]
     return pd.concat(parts, ignore_index=True)
 
 
-def over_classes(of: Hierarchies, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
+def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
     """The claim as one number: mean correlation, its interval over classes, and a permutation test.
 
     Args:
-        of: the run.
+        study: the run.
         names: what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
 
     Returns:
@@ -65,9 +61,9 @@ def over_classes(of: Hierarchies, names: Iterable[str] = tuple(SHARES)) -> pd.Da
         permutation test), positive (classes above 0), classes, networks.
     """
     rows = []
-    for kind, here in clusters(of).groupby("kind", sort=False):
+    for kind, here in clusters(study).groupby("kind", sort=False):
         for name in names:
-            by_class = share.correlations(here, name).groupby("label", sort=False)["correlation"].mean()
+            by_class = training_share.correlations(here, name).groupby("label", sort=False)["correlation"].mean()
             interval = statistics.mean_interval(by_class.to_numpy())
             rows.append(
                 {
@@ -76,7 +72,7 @@ def over_classes(of: Hierarchies, names: Iterable[str] = tuple(SHARES)) -> pd.Da
                     "correlation": interval.mean,
                     "low": interval.low,
                     "high": interval.high,
-                    "p_value": share.permutation_test(here, name).p_value,
+                    "p_value": training_share.permutation_test(here, name).p_value,
                     "positive": int((by_class > 0).sum()),
                     "classes": int(by_class.notna().sum()),
                     "networks": here["seed"].nunique(),
@@ -85,13 +81,13 @@ def over_classes(of: Hierarchies, names: Iterable[str] = tuple(SHARES)) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def least(of: Hierarchies, name: str = "training_share") -> pd.DataFrame:
-    """The least dominant cluster of each class: kind, and the columns of :func:`share.least`."""
-    parts = [share.least(rows, name).assign(kind=kind) for kind, rows in clusters(of).groupby("kind", sort=False)]
-    return pd.concat(parts, ignore_index=True)
+def least(study: Study, name: str = "training_share") -> pd.DataFrame:
+    """The least dominant cluster of each class: the columns of :func:`training_share.least`, and kind."""
+    by_kind = clusters(study).groupby("kind", sort=False)
+    return pd.concat([training_share.least(rows, name).assign(kind=kind) for kind, rows in by_kind], ignore_index=True)
 
 
-def least_in_numbers(of: Hierarchies) -> pd.DataFrame:
+def least_in_numbers(study: Study) -> pd.DataFrame:
     """How often the least dominant cluster has the fewest training images.
 
     Returns:
@@ -99,25 +95,17 @@ def least_in_numbers(of: Hierarchies) -> pd.DataFrame:
     """
     rows = []
     for name in ("training_share", "representation"):
-        for (kind, seed), found in least(of, name).groupby(["kind", "seed"], sort=False):
+        for key, found in least(study, name).groupby(["kind", "seed"], sort=False):
+            luck = float(found["chance"].sum()), training_share.at_chance(found)
             rows.append(
-                {
-                    "kind": kind,
-                    "seed": seed,
-                    "share": name,
-                    "same": int(found["same"].sum()),
-                    "classes": len(found),
-                    "expected": float(found["chance"].sum()),
-                    "p_value": share.at_chance(found),
-                    "share_of_least": float(found["share_of_least"].mean()),
-                }
+                (*key, name, int(found["same"].sum()), len(found), *luck, float(found["share_of_least"].mean()))
             )
     columns = ["kind", "seed", "share", "same", "classes", "expected", "p_value", "share_of_least"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def by_rank(of: Hierarchies, kind: str) -> pd.DataFrame:
+def by_rank(study: Study, kind: str) -> pd.DataFrame:
     """Figure 4: label, rank (1 most dominant), training_share, representation; means over the networks of a kind."""
-    rows = clusters(of)
+    rows = clusters(study)
     rows = rows[(rows["kind"] == kind) & rows["dominance"].notna()]
     return rows.groupby(["label", "rank"], sort=False)[["training_share", "representation"]].mean().reset_index()

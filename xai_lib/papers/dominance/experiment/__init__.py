@@ -1,31 +1,218 @@
-"""What is computed of every network and kept: clusters, mosaics, trainings with rare modes."""
+"""A run of the dominance part: its networks, what is computed of each and kept, and the tables of all of them."""
 
-from xai_lib.papers.dominance.experiment.dominance import (
-    Hierarchies,
-    RankedNetwork,
-    choices,
-    class_mosaics,
-    cluster_images,
-    focus_values,
-    hierarchies,
-    mosaic_shares,
-    paired_images,
-    training_shares,
-    variant_shares,
-)
-from xai_lib.papers.dominance.experiment.rarity import rare_clusters
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
-__all__ = [
-    "Hierarchies",
-    "RankedNetwork",
-    "choices",
-    "class_mosaics",
-    "cluster_images",
-    "focus_values",
-    "hierarchies",
-    "mosaic_shares",
-    "paired_images",
-    "rare_clusters",
-    "training_shares",
-    "variant_shares",
-]
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from xai_lib import files
+from xai_lib.data import planted
+from xai_lib.explainers.subject import Subject
+from xai_lib.papers.dominance.experiment import parts
+from xai_lib.papers.dominance.experiment.parts import K_MEANS, SEED, SHUFFLED, read
+from xai_lib.papers.dominance.experiment.rare_modes import rarity
+from xai_lib.papers.dominance.method import dominance
+from xai_lib.papers.dominance.method.mosaics import Mosaics
+from xai_lib.papers.dominance.method.rare_modes import rarities_of
+from xai_lib.run import networks
+from xai_lib.run.cell import Cell
+from xai_lib.run.settings import LOSSES, Settings
+from xai_lib.run.stage import computed
+from xai_lib.run.study import Study
+from xai_lib.training import recipes
+
+__all__ = ["K_MEANS", "SHUFFLED"]
+PARTS = ("clusters", "choice", "mosaics", "variants", "pairs", "focus")
+EXPLAINERS = ("grad-cam", "eigen-cam", "excitation-backprop", "gradient", "random")
+_OF_ALL = ("clusters", "mosaics", "focus")  # parts of every network; the others are of the fine-tuned ones, the paper's
+_N_TRAIN, _N_TEST = 10_000, 2000  # images with rare modes, where the scale names no numbers
+
+
+@dataclass(frozen=True, eq=False)
+class RankedNetwork:
+    """A network whose clusters are ranked.
+
+    Attributes:
+        subject: the network, with the evaluation images, all of them.
+        kind: how it was trained: a name of ``Settings.fine_tunings``, or "ce", "scl", "tl".
+    """
+
+    subject: Subject
+    kind: str
+
+    @property
+    def seed(self) -> int:
+        """Number of the training."""
+        return self.subject.seed
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is computed for it, of :data:`PARTS`."""
+        return _OF_ALL if self.kind in LOSSES else PARTS
+
+
+def study(run: Settings) -> Study:
+    """The part on a run's networks: fine-tuned as in the paper, then trained by CE, SCL and TL, which it does not do.
+
+    Raises:
+        ValueError: on ImageNet, of which there are no training images here.
+    """
+    if run.pretrained:
+        raise ValueError(
+            f"Expected a data set with training images, to which clusters are compared. Got {run.dataset}: "
+            "take planted, cifar10, cifar100 or folder:<path>."
+        )
+    made = [(name, networks.tune_cell(run, name, seed)) for name in run.fine_tunings for seed in run.tuned_seeds]
+    made += [(loss, networks.train_cell(run, loss, seed)) for loss in LOSSES for seed in run.tuned_seeds]
+    return Study(run, tuple(RankedNetwork(networks.with_images(run, cell, None), kind) for kind, cell in made))
+
+
+def kinds(study: Study) -> tuple[str, ...]:
+    """Ways of training, in the order of the networks."""
+    return tuple(dict.fromkeys(ranked.kind for ranked in study.networks))
+
+
+def networks_of(study: Study, kind: str) -> tuple[RankedNetwork, ...]:
+    """The networks of a kind; pages show the first of them."""
+    return tuple(ranked for ranked in study.networks if ranked.kind == kind)
+
+
+def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
+    """One of :data:`PARTS` of one network."""
+    budgets, shared = study.run.dominance, {"subject": ranked.subject, "images": ranked.subject.images}
+    if part == "clusters":
+        return parts.cluster.cell(**shared, training=study.run.train_split(), n_clusters=budgets.n_clusters)
+    if part == "choice":
+        return parts.choose.cell(**shared)
+    if part == "pairs":
+        return parts.pair.cell(**shared, n_images=budgets.n_paired, n_classes=budgets.paired_classes)
+    if part == "focus":
+        return parts.focus.cell(**shared, n_mosaics=budgets.n_focus, by=EXPLAINERS)
+    clustered = shared | {"clustering": part_cell(study, ranked, "clusters"), "n_mosaics": budgets.n_mosaics}
+    return parts.compare.cell(**clustered) if part == "mosaics" else parts.vary.cell(**clustered, by=EXPLAINERS)
+
+
+def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
+    """Some parts of every network, without what they stand on."""
+    return [part_cell(study, one, part) for one in study.networks for part in wanted if part in one.parts]
+
+
+def dominance_cells(run: Settings, network: int) -> list[Cell]:
+    """What the command ``dominance`` computes: all parts of one network.
+
+    Raises:
+        ValueError: if there is no such network; the message says which there are. Also as :func:`study`.
+    """
+    of_run = study(run)
+    ranked = _chosen("network", network, of_run.networks)
+    return [part_cell(of_run, ranked, part) for part in ranked.parts]
+
+
+def rarity_cells(run: Settings, training: int) -> list[Cell]:
+    """What the command ``rarity`` computes: one training on planted images with rare modes, and its scores.
+
+    Raises:
+        ValueError: if there is no such training; the message says which there are. Also on ImageNet, where nothing is
+            trained.
+    """
+    if run.pretrained:
+        raise ValueError(f"Expected a run that trains networks. Got {run.dataset}: take planted, for example.")
+    return [rarity_cell(run, _chosen("training", training, range(run.dominance.rarity_trainings)))]
+
+
+def rarity_cell(run: Settings, number: int) -> Cell:
+    """A training on planted images with the rare modes of its number."""
+    recipe = recipes.get("small/few-images", networks.LOSS)
+    return rarity.cell(
+        recipe=replace(recipe, epochs=run.networks.epochs_ce, width=run.networks.width),
+        rarities=dict(rarities_of(number)),
+        n_train=run.networks.n_train or _N_TRAIN,
+        n_test=run.networks.n_test or _N_TEST,
+        size=run.networks.size,
+        generator=planted.VERSION,
+        seed=number,
+        n_clusters=run.dominance.n_clusters,
+        n_mosaics=run.dominance.n_mosaics,
+        device=run.device,
+    )
+
+
+def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The commands of the part and their options: one a network, one a training with rare modes; none on ImageNet."""
+    if run.pretrained:
+        return
+    yield from (("dominance", {"network": number}) for number in range(len(study(run).networks)))
+    yield from (("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))
+
+
+@cache
+def table(study: Study, name: str) -> pd.DataFrame:
+    """One of the tables that the parts write, of all networks that have it: with kind and seed (of the training).
+
+    Args:
+        study: the run; what the store lacks is computed now.
+        name: which one; labels are names of classes.
+
+            - "images", every evaluation image: label, index, predicted (class name), cluster, distance (to the
+              cluster's centre), logit and probability of the true class, training_distance (mean distance to the five
+              nearest training images of the class, in features); on planted images also mode.
+            - "shares", training and evaluation images of every cluster: clustering, label, and the columns of
+              :func:`training_share.shares`.
+            - "choice", how many clusters each class could have: label, and the columns of
+              :func:`number_of_clusters.choose`.
+            - "mosaics", d on each mosaic by Grad-CAM, mosaics of whole images: clustering ("k-means", "shuffled" for
+              the control, on planted images "modes"), label, and the columns of :func:`dominance.pairwise`.
+            - "variants", the same mosaics by other explainers, resized, or with maps scaled to [0, 1]: as "mosaics",
+              with explainer, resized and scaling for clustering.
+            - "pairs", every image its own cluster: label, a, b (image indices), value, n_undefined (of six layouts).
+            - "focus", Focus on each mosaic of several classes: explainer, target (class name), mosaic, value.
+    """
+    part = {"images": "clusters", "shares": "clusters"}.get(name, name)
+    having = [ranked for ranked in study.networks if part in ranked.parts]
+    frames = [
+        read(computed(part_cell(study, ranked, part)) / f"{name}.csv").assign(kind=ranked.kind, seed=ranked.seed)
+        for ranked in tqdm(having, desc=part, leave=False, disable=None)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def rare_clusters(run: Settings) -> pd.DataFrame:
+    """Every cluster of every training with rare modes.
+
+    Returns:
+        Columns seed (number of the training), rarity (share of the class's rare mode in its training images), label
+        (class name), clustering ("k-means", or "modes": the planted ones), cluster, dominance, training and evaluation
+        (images), representation, logit, probability, training_distance (means), rare_share (share of the cluster's
+        images that are of the rare mode) and rare_mode_in (share of that mode's images that it holds).
+    """
+    frames = [
+        files.read_frame(computed(rarity_cell(run, number)) / "clusters.csv").assign(seed=number)
+        for number in tqdm(range(run.dominance.rarity_trainings), desc="rarity", leave=False, disable=None)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> Mosaics:
+    """The mosaics of two clusters of a class, the smaller number first; positions are those of the subject's images.
+
+    Raises:
+        ValueError: if the class has no such pair of clusters.
+    """
+    images, split = read(computed(part_cell(study, ranked, "clusters")) / "images.csv"), ranked.subject.images
+    members = dict(parts.classes(split))[split.classes.index(label)]
+    assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
+    which, drawn = dominance.draw(assigned, study.run.dominance.n_mosaics, seed=SEED, purpose=f"{K_MEANS}/{label}")
+    chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
+    if not chosen.any():
+        raise ValueError(f"Expected two of the clusters 0 to {assigned.max()}, the smaller number first. Got {pair}.")
+    return Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
+
+
+def _chosen(what: str, number: int, choices: Sequence[Any]) -> Any:
+    if not 0 <= number < len(choices):
+        raise ValueError(f"Expected a {what} from 0 to {len(choices) - 1}. Got {number}.")
+    return choices[number]

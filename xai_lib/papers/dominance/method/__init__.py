@@ -1,1 +1,1 @@
-"""Clusters of a class, mosaics of two of them, and dominance of one over the other."""
+"""The method of the dominance paper: its equations, each in the module that has its name."""

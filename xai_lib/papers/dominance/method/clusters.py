@@ -1,13 +1,14 @@
-"""Part a class's images into kinds by k-means, and find the kind of other images (dominance paper §3.1, §4)."""
+"""Part a class's images into clusters by what a network has computed of them (dominance paper §3.1, Eq. 1)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from torch import Tensor
+from torch import Tensor, nn
 
-from xai_lib.papers.dominance.method.features import checked
+from xai_lib.explainers.passes import layer_activations
 from xai_lib.randomness import uniform
 
 N_STARTS = 10  # of k-means; the best is kept
@@ -27,19 +28,48 @@ class Clustering:
     distance: Tensor
 
 
+def pooled(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str | None = None) -> Tensor:
+    """The mean over the grid of each channel of a layer: v_c = (1 / HW) Σ_ij X(i, j, c) (dominance paper Eq. 1).
+
+    At the last block of a ResNet, which is the default, these are the features that its linear head reads.
+
+    Args:
+        model: the network; its modes and hooks are afterwards as they were.
+        batches: normalised images, each float [B,3,H,W] on the model's device. How they are divided changes nothing.
+        layer: see :func:`xai_lib.explainers.layers.find_layer`.
+
+    Returns:
+        float32 [N,D] on the CPU, in the order of the images.
+
+    Raises:
+        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`, or if there is no batch.
+
+    Example:
+        >>> pooled(nn.Sequential(nn.Identity()), [torch.arange(12.0).reshape(1, 3, 2, 2)], "0")
+        tensor([[1.5000, 5.5000, 9.5000]])
+    """
+    features = [layer_activations(model, x, layer).mean(dim=(2, 3)).cpu() for x in batches]
+    if not features:
+        raise ValueError("Expected at least one batch of images. Got none.")
+    return torch.cat(features)
+
+
 def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
     """The P clusters γ of least squared distance to their means (dominance paper §3.1), largest first.
 
     Clusters of one size stand in the order of their centres, so that the same images always give the same numbers.
 
     Args:
-        features: float [N,D], as :func:`xai_lib.papers.dominance.method.features.pooled` returns them.
+        features: float [N,D], as :func:`pooled` returns them.
         n_clusters: P, at least 1 and at most the number of distinct images.
         seed: of the starts.
 
     Raises:
-        TypeError: if `features` is not a float tensor.
-        ValueError: if `features` is not finite [N,D], or there cannot be P clusters.
+        TypeError, ValueError: as :func:`checked`, or if there cannot be P clusters.
+
+    Example:
+        >>> kmeans(torch.tensor([[0.0], [5.0], [6.0]]), 2).assigned
+        tensor([1, 0, 0])
     """
     values = checked(features)
     n_distinct = len(values.unique(dim=0))
@@ -62,18 +92,13 @@ def best_of_starts(values: np.ndarray, n_clusters: int, seed: int) -> KMeans:
 
 
 def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit images into a clustering: the nearest centre of each, the first of equally near ones (dominance paper §4).
-
-    Args:
-        features: float [M,D], of training images, say.
-        centres: float [P,D].
+    """Fit images [M,D] (of training, say) into clusters with centres [P,D]: the nearest, the first of equally near.
 
     Returns:
         The clusters int64 [M], and the Euclidean distances to their centres float32 [M].
 
     Raises:
-        TypeError: if one is not a float tensor.
-        ValueError: if one is not finite [N,D], or the two differ in D.
+        TypeError, ValueError: as :func:`checked`, or if the two differ in D.
     """
     distance, assigned = _distances(features, centres).min(dim=1)
     return assigned, distance.float()
@@ -96,15 +121,7 @@ def representatives(clustering: Clustering, n: int) -> list[Tensor]:
 
 
 def shuffled(assigned: Tensor, *, seed: int) -> Tensor:
-    """The control: clusters of the same sizes, to which the images are dealt at random and which thus mean nothing.
-
-    Args:
-        assigned: int64 [N].
-        seed: of the deal.
-
-    Returns:
-        int64 [N].
-    """
+    """The control: the clusters int64 [N] with images dealt to them at random; their sizes stay, they mean nothing."""
     order = uniform(seed, torch.arange(len(assigned)), "shuffled clusters").argsort(stable=True)
     return assigned[order]
 
@@ -123,13 +140,29 @@ def nearest_distance(features: Tensor, reference: Tensor, k: int = 5) -> Tensor:
         float32 [M]; high is far.
 
     Raises:
-        TypeError: if one is not a float tensor.
-        ValueError: if one is not finite [N,D], the two differ in D, or `k` is not in 1 to R.
+        TypeError, ValueError: as :func:`checked`, or if the two differ in D, or `k` is not in 1 to R.
     """
     if not 1 <= k <= len(reference):
         raise ValueError(f"Expected k from 1 to {len(reference)}, the number of reference images. Got {k}.")
     parts = features.split(max(1, _DISTANCES_AT_ONCE // len(reference)))
     return torch.cat([_distances(part, reference).topk(k, largest=False).values.mean(1) for part in parts]).float()
+
+
+def checked(features: Tensor) -> Tensor:
+    """Features [N,D] as float64 on the CPU, in which distances of near images keep their digits.
+
+    Raises:
+        TypeError: if `features` is not a float tensor.
+        ValueError: if `features` is not [N,D] with at least one image and one feature, or a value is not finite.
+    """
+    if not isinstance(features, Tensor) or not features.is_floating_point():
+        got = features.dtype if isinstance(features, Tensor) else type(features).__name__
+        raise TypeError(f"Expected features as a float tensor [N,D]. Got {got}.")
+    if features.ndim != 2 or features.numel() == 0:
+        raise ValueError(f"Expected features [N,D] of at least one image. Got shape {list(features.shape)}.")
+    if not features.isfinite().all():
+        raise ValueError(f"Expected finite features. Got {int((~features.isfinite()).sum())} NaN or infinite values.")
+    return features.detach().to("cpu", torch.float64)
 
 
 def _distances(features: Tensor, others: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
-"""Mosaics: 2×2 grids of images, two from each of two groups in balanced places (dominance paper §3.2).
+"""Mosaics: 2×2 grids of images, two from each of two groups in balanced places (dominance paper §3.2, Eq. 2).
 
 Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,7 +35,7 @@ class Mosaics:
 
 
 def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: str) -> Mosaics:
-    """Mosaics of two images from each of two clusters (Eq. 2), in each layout equally often, to within one.
+    """Mosaics m = {img_1, …, img_4}, two images from each of two clusters (Eq. 2), layouts balanced to within one.
 
     Equation 2 admits three images of one cluster and one of the other as well, for which absence of dominance would
     not be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever
@@ -52,6 +51,11 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
 
     Raises:
         ValueError: if a cluster is not int64 [A] with A at least 1, or n is below 1.
+
+    Example:
+        >>> drawn = of_clusters(torch.tensor([0, 1]), torch.tensor([7, 8]), 25, seed=0, purpose="example")
+        >>> len(drawn), drawn.images[0][drawn.first[0]].sort().values, drawn.images[0][~drawn.first[0]].sort().values
+        (25, tensor([0, 1]), tensor([7, 8]))
     """
     for what, members in (("first", first), ("second", second)):
         _check_positions(what, members)
@@ -69,8 +73,7 @@ def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
     """Mosaics a, a, b, b of single images, for an image taken as a cluster of its own (§4, Figure 3).
 
     Args:
-        a: position of each pair's first image, int64 [M].
-        b: position of the second one, int64 [M].
+        a, b: positions of each pair's first and second image, int64 [M].
 
     Returns:
         6M mosaics: each pair in all six layouts, in the order of ``LAYOUTS``, before the next pair. Nothing is drawn.
@@ -78,8 +81,8 @@ def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
     Raises:
         ValueError: if a or b is not int64 [M], or they differ in length.
     """
-    _check_positions("a", a)
-    _check_positions("b", b)
+    for what, positions in (("a", a), ("b", b)):
+        _check_positions(what, positions)
     if len(a) != len(b):
         raise ValueError(f"Expected a and b of one length, one place a pair. Got {len(a)} and {len(b)}.")
     first = LAYOUTS.repeat(len(a), 1)
@@ -117,11 +120,6 @@ def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
         two = members[_two_of(len(members), index, seed, f"focus/class {label}")].repeat(1, 2)
         shown = torch.where(drawn == number, two, shown)
     return _placed(shown[:, :2], shown[:, 2:], _balanced_layouts(index, seed, "focus")), classes[turn]
-
-
-def concatenate(parts: Sequence[Mosaics]) -> Mosaics:
-    """Several sets of mosaics of the same images as one, in order."""
-    return Mosaics(torch.cat([part.images for part in parts]), torch.cat([part.first for part in parts]))
 
 
 def assemble(images: Tensor, resized: bool = False) -> Tensor:

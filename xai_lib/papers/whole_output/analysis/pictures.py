@@ -1,32 +1,25 @@
 """Images and maps for the figures of the whole-output notebooks: computed for the few images that are shown."""
 
-import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import matplotlib
-import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
 from torch import Tensor
 
 from xai_lib.data import Split
 from xai_lib.data.split import first_of_each_class
-from xai_lib.explainers.normalise import min_max
-from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output import experiment
-from xai_lib.papers.whole_output.experiment.explanations import ExplainedNetwork, Outputs, Study, outputs_of
-from xai_lib.papers.whole_output.figures.matching_game import Round
-from xai_lib.papers.whole_output.method import evaluation
-from xai_lib.papers.whole_output.method.confusion import confusion_clusters
-from xai_lib.papers.whole_output.method.explanation import FINE, METHODS, WholeOutput, explain
-from xai_lib.papers.whole_output.method.faithfulness import salient
+from xai_lib.papers.whole_output.method import faithfulness
+from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, WholeOutput, explain
+from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
+from xai_lib.run.study import Study
 
 PLAYED = ("swox", "cwox-1sb", "cwox-2s")  # as in the user study
 _CANDIDATES = 200
-_SIDE = 168  # pixels of a picture in the game
+_CURVES = ("cwox-2s", "swox", "cwox-1sa")  # of Figure 6
+_MOST_POINTS = 48  # of a curve, beside its start
 _SEED = 0
 
 
@@ -42,67 +35,88 @@ class Example:
     label: str
 
 
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One image, and two heat maps of it for two classes that a network confuses, as in Figure 7.
+
+    Attributes:
+        picture, label: float [3,H,W] in [0,1], and the image's class.
+        maps, labels: of two classes of different names, float [H,W], not negative.
+        method: that drew both maps.
+    """
+
+    picture: Tensor
+    label: str
+    maps: tuple[Tensor, Tensor]
+    labels: tuple[str, str]
+    method: str
+
+    def __post_init__(self) -> None:
+        if self.labels[0] == self.labels[1]:
+            raise ValueError(f"Expected two different labels. Got {self.labels[0]!r} twice.")
+
+
 def example(study: Study, base: str) -> Example:
     """The image on which the first network wavers most between two clusters, one of them of two or more classes.
 
     Of the first 200 images with a pair, that whose second cluster has the highest probability: a stated choice, of an
-    image on which two stages have something to tell. If all have one cluster, the first of them.
-
-    Raises:
-        ValueError: if no output of the run has two classes of a cluster at its top.
+    image on which two stages have something to tell. If all have one cluster, the first of them; ValueError if no
+    output of the run has two classes of a cluster at its top.
     """
-    explained = study.networks[0]
     best, chosen = -1.0, None
-    for images in itertools.islice(_one_by_one(study, explained), _CANDIDATES):
-        outputs = outputs_of(explained, images)
-        groups = confusion_clusters(experiment.partition(explained.corpus), outputs.top[0])
-        shares = sorted((float(outputs.probabilities[0, group].sum()) for group in groups), reverse=True)
+    for images, outputs in itertools.islice(_with_a_pair(study), _CANDIDATES):
+        shares = sorted((float(outputs.probabilities[0, group].sum()) for group in outputs.clusters[0]), reverse=True)
         second = shares[1] if len(shares) > 1 else 0.0
         if second > best:
-            best, chosen = second, (outputs, groups)
+            best, chosen = second, (images, outputs)
     if chosen is None:
         raise ValueError("Expected an output with two classes of one cluster at its top. Got none: take more images.")
-    return _explained(study, explained, base, *chosen)
+    return _explained(study, base, *chosen)
 
 
 def curves(study: Study, example: Example) -> pd.DataFrame:
-    """Figure 6 for the most probable class of an example that has rivals: see :func:`evaluation.curves`.
+    """Figure 6 for the most probable class of an example that has rivals, while the salient pixels of its maps go.
 
     Returns:
-        Its rows, with target_name and rival_names.
+        Rows method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score, and
+        target_name and rival_names, the same in all rows.
     """
     (label, *others) = next(group for group in example.output.clusters if len(group) > 1)
-    position = example.output.classes.index(label)
-    shown = {method: example.output.class_maps[method][position] for method in ("cwox-2s", "swox", "cwox-1sa")}
-    shown = {method: found for method, found in shown.items() if (found > 0).any()}
-    network = study.networks[0].subject.network
-    frame = evaluation.curves(network, example.x, shown, label, others, n_classes=len(example.classes))
+    one, x = torch.zeros(1, dtype=torch.int64, device=example.x.device), example.x
+    rivals = torch.zeros(1, len(example.classes), dtype=torch.bool, device=x.device)
+    rivals[0, others] = True
+    parts = []
+    for method in _CURVES:
+        heat = example.output.class_map(method, label)[None]
+        if not (heat > 0).any():
+            continue
+        last = int(faithfulness.salient_pixels(heat)[0])
+        removed = torch.linspace(0, last, min(last, _MOST_POINTS) + 1, device=x.device).round().long()[None]
+        network = study.networks[0].subject.network
+        curve = faithfulness.contrastive_curve(network, x, one, heat, one + label, rivals, removed, index=one)
+        columns = {"removed": removed.double() / heat.numel(), **dict(zip(("target", "rivals"), curve))}
+        columns["score"] = faithfulness.contrastive_score(*curve)
+        parts.append(pd.DataFrame({name: value[0].cpu().numpy() for name, value in columns.items()}))
+        parts[-1]["method"] = method
     names = ", ".join(example.classes[other] for other in others)
-    return frame.assign(target_name=example.classes[label], rival_names=names)
+    return pd.concat(parts, ignore_index=True).assign(target_name=example.classes[label], rival_names=names)
 
 
 def rounds(study: Study, n: int) -> list[Round]:
     """Rounds of the matching game, RISE as in the user study: ``n`` images a method, each image for one method alone.
 
-    The first images on which both maps of the two most probable classes of a cluster have a salient pixel, and differ.
-
-    Raises:
-        ValueError: if there is no such image.
+    The first images on which both maps of the two most probable classes of a cluster have a salient pixel, and differ;
+    ValueError if there is none.
     """
-    explained = study.networks[0]
     found: list[Round] = []
-    for images in _one_by_one(study, explained):
+    for images, outputs in _with_a_pair(study):
         method = PLAYED[len(found) % len(PLAYED)]
-        outputs = outputs_of(explained, images)
-        groups = confusion_clusters(experiment.partition(explained.corpus), outputs.top[0])
-        pair = next((group[:2] for group in groups if len(group) > 1), None)
-        if pair is None:
-            continue
-        shown = _explained(study, explained, "rise", outputs, groups)
-        maps = [shown.output.class_maps[method][shown.output.classes.index(label)].cpu() for label in pair]
+        pair = next(group[:2] for group in outputs.clusters[0] if len(group) > 1)
+        shown = _explained(study, "rise", images, outputs)
+        maps = tuple(shown.output.class_map(method, label).cpu() for label in pair)
         if not all((heat > 0).any() for heat in maps) or torch.equal(*maps):
             continue
-        found.append(_round(shown, pair, maps, WHOLE_OUTPUT_NAMES[method]))
+        found.append(Round(shown.picture, shown.label, maps, tuple(shown.classes[label] for label in pair), method))
         if len(found) == n * len(PLAYED):
             break
     if not found:
@@ -110,77 +124,39 @@ def rounds(study: Study, n: int) -> list[Round]:
     return found
 
 
-def thumbnails(study: Study) -> dict[int, bytes]:
-    """A picture of each class for the tree: the first test image of it, PNG."""
+def thumbnails(study: Study) -> dict[int, Tensor]:
+    """A picture of each class for the tree: the first test image of it, float [3,H,W] in [0,1]."""
     images = study.networks[0].subject.images
     shown = images.subset(first_of_each_class(images.labels)).materialised()
-    return {label: _png(picture.float().cpu() / 255, 48) for label, picture in zip(shown.labels.tolist(), shown.images)}
+    return {label: picture.float().cpu() / 255 for label, picture in zip(shown.labels.tolist(), shown.images)}
 
 
-def _explained(
-    study: Study, explained: ExplainedNetwork, base: str, outputs: Outputs, groups: list[list[int]]
-) -> Example:
-    settings = experiment.base_of(study, explained, base)
-    images = outputs.images
-    (output,) = explain(
-        explained.subject.network,
-        outputs.x,
-        [groups],
-        base=settings,
-        methods=(*METHODS, FINE),
-        seed=_SEED,
-        index=images.index.to(outputs.x.device),
-    )
-    picture = images.images[0].float().cpu() / 255
-    label = images.classes[int(images.labels[0])]
-    return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)
-
-
-def _one_by_one(study: Study, explained: ExplainedNetwork) -> Iterator[Split]:
-    """Images that have a pair, by the stored outputs."""
+def _with_a_pair(study: Study) -> Iterator[tuple[Split, Outputs]]:
+    """Images of the first network that have a pair, by the stored outputs, one by one with what is said of them."""
+    explained = study.networks[0]
+    subject, partition = explained.subject, experiment.partition(explained.corpus)
     listed = experiment.whole_outputs(study)
     listed = listed[listed["network"] == explained.name]
     clusters = listed["clusters"].astype(str)  # a number where all outputs of a file have one top class
     several = clusters.map(lambda of_image: any(" " in cluster for cluster in of_image.split(" | ")))
-    at = {int(number): place for place, number in enumerate(explained.subject.images.index.tolist())}
+    at = {int(number): place for place, number in enumerate(subject.images.index.tolist())}
     for number in listed.loc[several, "index"]:
-        yield explained.subject.images.subset([at[int(number)]])
+        images = subject.images.subset([at[int(number)]]).materialised()
+        outputs = outputs_of(subject.network, images, partition, study.run.device)
+        if any(len(group) > 1 for group in outputs.clusters[0]):
+            yield images, outputs
 
 
-def _round(example: Example, pair: Sequence[int], maps: Sequence[Tensor], method: str) -> Round:
-    return Round(
-        image=_png(example.picture, _SIDE),
-        image_alt=f"An image of the class {example.label}.",
-        maps=tuple(_overlay(example.picture, heat) for heat in maps),
-        map_alts=tuple(_where(heat) for heat in maps),
-        labels=tuple(example.classes[label] for label in pair),
-        method=method,
+def _explained(study: Study, base: str, images: Split, outputs: Outputs) -> Example:
+    explained = study.networks[0]
+    (output,) = explain(
+        explained.subject.network,
+        outputs.x,
+        outputs.clusters,
+        base=experiment.base_of(study, explained, base),
+        methods=(*METHODS, FINE),
+        seed=_SEED,
+        index=outputs.index,
     )
-
-
-def _where(heat: Tensor) -> str:
-    """In words, where a map is strongest and how much of the image its salient pixels cover."""
-    kept = salient(heat[None])[0]
-    rows, columns = kept.nonzero().float().mean(0) / torch.tensor(heat.shape)
-    down = ("top", "middle", "bottom")[min(int(rows * 3), 2)]
-    across = ("left", "centre", "right")[min(int(columns * 3), 2)]
-    place = "centre" if (down, across) == ("middle", "centre") else f"{down} {across}"
-    return f"Heat map: strongest around the {place}, over {100 * kept.float().mean():.0f} % of the image."
-
-
-def _overlay(picture: Tensor, heat: Tensor) -> bytes:
-    """A map over the grey picture, PNG."""
-    colours = matplotlib.colormaps["inferno"](min_max(heat[None].float())[0].numpy())[..., :3]
-    grey = picture.mean(0).numpy()[..., None]
-    mixed = torch.from_numpy(0.4 * grey + 0.6 * colours).permute(2, 0, 1)
-    return _png(mixed, _SIDE)
-
-
-def _png(picture: Tensor, side: int) -> bytes:
-    """A picture, float [3,H,W] in [0,1], as PNG of that height, its pixels kept where it is enlarged."""
-    values = (picture.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
-    image = Image.fromarray(np.ascontiguousarray(values))
-    how = Image.Resampling.NEAREST if image.height < side else Image.Resampling.LANCZOS
-    file = io.BytesIO()
-    image.resize((round(side * image.width / image.height), side), how).save(file, "PNG", optimize=True)
-    return file.getvalue()
+    picture, label = images.images[0].float().cpu() / 255, images.classes[int(images.labels[0])]
+    return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)

@@ -3,29 +3,29 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from torch import nn
+import torch
 
-from xai_lib import files as artefacts
+from xai_lib import files
 from xai_lib.data import Split
+from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import latent_tree
-from xai_lib.papers.whole_output.method import clusterings, documents, stability
+from xai_lib.papers.whole_output.method import clusters, documents, stability
+from xai_lib.papers.whole_output.method.clusters import Partition
 from xai_lib.run.cell import Cell
-from xai_lib.run.stages import STAGES
-from xai_lib.run.store import Store
+from xai_lib.run.settings import Settings
+from xai_lib.run.stage import computed, stage
 
-CUMULATIVE = 0.95  # probability that a document covers (§5)
 LATENT_TREE = "latent tree"
 RANDOM = "random, same sizes"
 _BATCH = 250
 _MANY_LABELS, _RESOLUTION = 100, 30  # 1000 classes then fall into about as many clusters as the latent tree has
 _SEED = 0
-
-Partition = list[list[int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,70 +36,83 @@ class Corpus:
         label: how pages call it.
         classes: names of the classes.
         key: what identifies the documents in the store.
-        made_by: the cell of the stage "documents"; none for a file.
+        parents: the cell of the stage "documents"; none for a file.
         load: gives all documents, also those of one label; called once.
     """
 
     label: str
     classes: tuple[str, ...]
     key: str
-    made_by: tuple[Cell, ...]
-    load: Callable[[], list[list[int]]]
+    parents: tuple[Cell, ...]
+    load: Callable[[], list[list[int]]] = field(repr=False)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What stands for the documents in a key of the store."""
+        return {"documents": self.key, "labels": len(self.classes)}
+
+    @cached_property
     def documents(self) -> list[list[int]]:
         """All documents, those of one label among them."""
-        return _loaded(self)
+        return self.load()
 
     @property
     def informative(self) -> list[list[int]]:
-        """Those of at least two labels, from which clusters are made."""
-        return documents.informative(self.documents)
+        """Those of at least two labels, from which clusters are made: one label says nothing about confusion."""
+        return [document for document in self.documents if len(document) > 1]
 
 
-def corpus_of_network(
-    network: Callable[[], nn.Module],
-    key: str,
-    parents: tuple[Cell, ...],
-    images: Callable[[], Split],
-    label: str,
-) -> Corpus:
-    """The top classes of images, uncapped, computed now if the store lacks them when they are asked for.
+@stage("documents", version=1)
+def find_documents(folder: Path, *, network: Subject, images: Split, cumulative: float, device: torch.device) -> None:
+    """The top classes of images, uncapped."""
+    batches = (images.normalise(batch.images.to(device)) for batch in images.batches(_BATCH))
+    found = documents.of_network(network.network, batches, cumulative=cumulative)
+    names = [str(number) for number in images.index.tolist()]
+    documents.write(folder / "documents.json", dict(zip(names, found, strict=True)))
 
-    Args:
-        network: gives the network, in evaluation mode.
-        key: of its weights.
-        parents: cells that the network came from.
-        images: gives the images; they need not be those that are explained.
-        label: how pages call the documents.
-    """
-    split = images()
-    config = {"network": key, "images": {"digest": split.digest, "number": len(split)}, "cumulative": CUMULATIVE}
-    cell = Cell("documents", {"version": STAGES["documents"].version, **config})
 
-    def work(folder: Path) -> None:
-        model = network()
-        device = next(model.parameters()).device
-        batches = (split.normalise(batch.images.to(device)) for batch in split.batches(_BATCH))
-        found = documents.of_network(model, batches, cumulative=CUMULATIVE)
-        names = [str(number) for number in split.index.tolist()]
-        documents.write(folder / "documents.json", dict(zip(names, found, strict=True)))
+@stage("latent-tree", version=1)
+def fit_tree(folder: Path, *, corpus: Corpus, seed: int) -> None:
+    """The latent tree of documents."""
+    found = corpus.informative
+    if len(found) < 2:
+        raise ValueError(
+            f"Expected at least two documents of two or more classes ({corpus.label}). Got {len(found)} of "
+            f"{len(corpus.documents)}: the network is sure of its images; take more or harder ones."
+        )
+    latent_tree.save(latent_tree.fit_tree(found, len(corpus.classes), seed=seed), folder / "tree.json")
+
+
+@stage("stability", version=1)
+def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, seed: int) -> None:
+    """Other clusterings of the same documents, and how each agrees with itself on other documents and seeds."""
+    found, n_labels = corpus.informative, len(corpus.classes)
+    islands = latent_tree.load(computed(tree) / "tree.json").clusters(1)
+    methods = _methods(len(islands), n_labels)
+    partitions = {LATENT_TREE: islands}
+    partitions |= {name: method(found, n_labels, seed=seed) for name, method in methods.items() if name != LATENT_TREE}
+    partitions[RANDOM] = clusters.random_partition([len(island) for island in islands], seed=seed)
+    frames = [
+        stability.made_again(what, found, n_labels, method, repeats=repeats, seed=seed).assign(clustering=name)
+        for name, method in methods.items()
+        for what in ("halves", "bootstrap", *(["seeds"] if name == LATENT_TREE else []))
+    ]
+    files.write_frame(folder / "stability.csv", pd.concat(frames, ignore_index=True))
+    files.write_json(folder / "clusterings.json", partitions)
+
+
+def corpus_of_network(run: Settings, network: Subject, images: Split, label: str) -> Corpus:
+    """The top classes of images, which need not be those that are explained; found once they are asked for."""
+    cell = find_documents.cell(network=network, images=images, cumulative=documents.CUMULATIVE, device=run.device)
 
     def load() -> list[list[int]]:
-        if not Store().is_done(cell):
-            network()  # trained first, outside this cell's time
-        folder = Store().compute(cell, work, parents=parents)
-        return list(documents.read(folder / "documents.json").values())
+        return list(documents.read(computed(cell) / "documents.json").values())
 
-    return Corpus(label, tuple(split.classes), cell.key, (cell,), load)
+    return Corpus(label, tuple(images.classes), cell.key, (cell,), load)
 
 
 def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
-    """Documents in the authors' format, read now: see :func:`documents.read`.
-
-    Raises:
-        FileNotFoundError, ValueError: as :func:`documents.read`, or if the file has a class that has no name.
-    """
+    """Documents in the authors' format, read now; raises as :func:`documents.read`, or if a class has no name."""
     path = Path(path)
     found = list(documents.read(path).values())
     highest = max((number for document in found for number in document), default=-1)
@@ -112,11 +125,9 @@ def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
 
 
 def class_names(path: Path) -> tuple[str, ...]:
-    """Names of classes from a file as ImageNet's class index: class number -> [WordNet id, name].
+    """Names of classes from a file as ImageNet's class index, class number -> [WordNet id, name].
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it holds something else.
+    FileNotFoundError if there is no such file, ValueError if it holds something else.
     """
     try:
         index = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -129,37 +140,21 @@ def class_names(path: Path) -> tuple[str, ...]:
 
 
 def tree_cell(corpus: Corpus) -> Cell:
-    """What a latent tree depends on."""
-    return Cell(
-        "latent-tree",
-        {
-            "version": STAGES["latent-tree"].version,
-            "documents": corpus.key,
-            "labels": len(corpus.classes),
-            "seed": _SEED,
-        },
-    )
+    """The latent tree of some documents."""
+    return fit_tree.cell(corpus=corpus, seed=_SEED)
+
+
+def stability_cell(corpus: Corpus, repeats: int) -> Cell:
+    """Other clusterings of some documents, made again so many times."""
+    return cluster_again.cell(corpus=corpus, tree=tree_cell(corpus), repeats=repeats, seed=_SEED)
 
 
 def tree(corpus: Corpus) -> latent_tree.Tree:
     """The latent tree of the documents, fitted now if the store lacks it.
 
-    Raises:
-        ValueError: if fewer than two documents have several classes: there is nothing to cluster.
+    ValueError if fewer than two documents have several classes: there is nothing to cluster.
     """
-
-    def work(folder: Path) -> None:
-        found = corpus.informative
-        if len(found) < 2:
-            raise ValueError(
-                f"Expected at least two documents of two or more classes ({corpus.label}). Got {len(found)} of "
-                f"{len(corpus.documents)}: the network is sure of its images; take more or harder ones."
-            )
-        latent_tree.save(latent_tree.fit_tree(found, len(corpus.classes), seed=_SEED), folder / "tree.json")
-
-    if not Store().is_done(tree_cell(corpus)):
-        _ = corpus.documents  # first, outside this cell's time
-    return latent_tree.load(Store().compute(tree_cell(corpus), work, parents=corpus.made_by) / "tree.json")
+    return latent_tree.load(computed(tree_cell(corpus)) / "tree.json")
 
 
 def partition(corpus: Corpus) -> Partition:
@@ -167,46 +162,14 @@ def partition(corpus: Corpus) -> Partition:
     return tree(corpus).clusters(1)
 
 
-def stability_cell(corpus: Corpus, repeats: int) -> Cell:
-    """What the study of other documents, seeds and clusterings depends on."""
-    return Cell(
-        "stability",
-        {"version": STAGES["stability"].version, "tree": tree_cell(corpus).key, "repeats": repeats},
-    )
-
-
 def clusterings_of(corpus: Corpus, repeats: int) -> dict[str, Partition]:
     """Other clusterings of the same documents: name -> every class in one cluster; the latent tree's first."""
-    return artefacts.read_json(_stability(corpus, repeats) / "clusterings.json")
+    return files.read_json(computed(stability_cell(corpus, repeats)) / "clusterings.json")
 
 
 def stability_of(corpus: Corpus, repeats: int) -> pd.DataFrame:
-    """How clusterings agree with themselves: clustering, and the rows of :mod:`whole_output.stability`."""
-    return artefacts.read_frame(_stability(corpus, repeats) / "stability.csv")
-
-
-def _stability(corpus: Corpus, repeats: int) -> Path:
-    def work(folder: Path) -> None:
-        found, n_labels = corpus.informative, len(corpus.classes)
-        islands = partition(corpus)
-        methods = _methods(len(islands), n_labels)
-        partitions = {LATENT_TREE: islands}
-        partitions |= {name: method(found, n_labels, _SEED) for name, method in methods.items() if name != LATENT_TREE}
-        partitions[RANDOM] = clusterings.random_partition([len(island) for island in islands], seed=_SEED)
-        frames = []
-        for name, method in methods.items():
-            halves = stability.halves(found, n_labels, method, repeats=repeats, seed=_SEED)
-            resampled = stability.bootstrap(found, n_labels, method, repeats=repeats, seed=_SEED)
-            frames += [halves.assign(clustering=name), resampled.assign(clustering=name)]
-            if name == LATENT_TREE:
-                seeds = stability.seeds(found, n_labels, method, repeats=repeats, seed=_SEED)
-                frames.append(seeds.assign(clustering=name))
-        artefacts.write_frame(folder / "stability.csv", pd.concat(frames, ignore_index=True))
-        artefacts.write_json(folder / "clusterings.json", partitions)
-
-    if not Store().is_done(stability_cell(corpus, repeats)):
-        tree(corpus)
-    return Store().compute(stability_cell(corpus, repeats), work, parents=[tree_cell(corpus)])
+    """How clusterings agree with themselves: clustering, and the rows of :func:`stability.made_again`."""
+    return files.read_frame(computed(stability_cell(corpus, repeats)) / "stability.csv")
 
 
 def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
@@ -215,23 +178,16 @@ def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
     A part of the documents may lack so many classes, each then a cluster of its own, that there are more.
     """
 
-    def at_least(found: stability.Documents, n: int) -> int:
+    def as_many(method: stability.Cluster, found: clusters.Documents, n: int, *, seed: int) -> Partition:
         n_found = len({label for document in found for label in document})
-        return max(n_clusters, n - n_found + min(n_found, 1))
+        return method(found, n, max(n_clusters, n - n_found + min(n_found, 1)), seed=seed)
 
     methods = {
-        LATENT_TREE: lambda found, n, seed: latent_tree.fit_islands(found, n, seed=seed),
-        "average linkage": lambda found, n, seed: clusterings.average_linkage(found, n, at_least(found, n), seed=seed),
-        "spectral": lambda found, n, seed: clusterings.spectral(found, n, at_least(found, n), seed=seed),
-        "Louvain": lambda found, n, seed: clusterings.louvain(found, n, seed=seed),
+        LATENT_TREE: latent_tree.fit_islands,
+        "average linkage": partial(as_many, clusters.average_linkage),
+        "spectral": partial(as_many, clusters.spectral),
+        "Louvain": clusters.louvain,
     }
     if n_labels > _MANY_LABELS:  # Louvain's own resolution finds a handful of communities among so many
-        methods[f"Louvain, resolution {_RESOLUTION}"] = lambda found, n, seed: clusterings.louvain(
-            found, n, resolution=_RESOLUTION, seed=seed
-        )
+        methods[f"Louvain, resolution {_RESOLUTION}"] = partial(clusters.louvain, resolution=_RESOLUTION)
     return methods
-
-
-@cache
-def _loaded(corpus: Corpus) -> list[list[int]]:
-    return corpus.load()

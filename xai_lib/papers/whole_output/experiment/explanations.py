@@ -1,35 +1,35 @@
 """Stage "whole-output": scores of one network's whole-output explanations, a chunk of images at a time."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
-from xai_lib import files as artefacts
-from xai_lib import models
-from xai_lib.data import Split, planted
+from xai_lib import files, models
+from xai_lib.data import Split
 from xai_lib.explainers.subject import Subject
 from xai_lib.forward import images_at_once
+from xai_lib.papers.whole_output import latent_tree
 from xai_lib.papers.whole_output.experiment import documents
-from xai_lib.papers.whole_output.experiment.documents import Corpus
+from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE, Corpus
 from xai_lib.papers.whole_output.method import base_maps, evaluation
-from xai_lib.papers.whole_output.method import documents as top
 from xai_lib.papers.whole_output.method.base_maps import Base
-from xai_lib.papers.whole_output.method.confusion import confusion_clusters
-from xai_lib.papers.whole_output.method.evaluation import Images
-from xai_lib.run import subjects
+from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
+from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
-from xai_lib.run.stages import STAGES
-from xai_lib.run.store import Store
+from xai_lib.run.stage import computed, stage
+from xai_lib.run.study import Study
 
 PARTS = ("paper", "released", "clusterings")
-AT_MOST = 5  # top classes of an image that are explained (§5)
 _CHUNK = 100  # images of one cell: what a killed run loses at most
+_MANY = 500  # images; from here on a chunk takes longer than the start of its process
 _PIXELS_AT_ONCE = 1 << 15  # of images explained together: 32 at 32 pixels
 # Of columns that a chunk without rows, or with one class in each, would give another type.
 _TYPES = {"index": "int64", "class": "int64", "value": "float64"} | dict.fromkeys(("rivals", "top", "clusters"), "str")
@@ -65,60 +65,106 @@ class ExplainedNetwork:
         """How pages call it."""
         return self.model or f"seed {self.subject.seed}"
 
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """One run of the whole-output part.
-
-    Attributes:
-        run: scale and device.
-        networks: those that are explained.
-    """
-
-    run: Settings
-    networks: tuple[ExplainedNetwork, ...]
+    @property
+    def chunks(self) -> list[Split]:
+        """The images that are explained, a cell's worth at a time."""
+        return _pieces(self.subject.images, _CHUNK)
 
 
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """What is explained of some images.
-
-    Attributes:
-        images: the images.
-        x: normalised, float [B,3,H,W], on the network's device.
-        top: their top classes, ranked.
-        probabilities: of all classes, float [B,C].
-    """
-
-    images: Split
-    x: torch.Tensor
-    top: list[list[int]]
-    probabilities: torch.Tensor
+@stage("whole-output", version=1)
+def score(
+    folder: Path,
+    *,
+    network: Subject,
+    images: Split,
+    part: str,
+    clusters: Cell,
+    bases: Sequence[Base],
+    steps: int,
+    observer: Subject | None,
+    device: torch.device,
+) -> None:
+    """Scores of one part; and, in "paper" and "released", every image's output."""
+    compared = part == "clusterings"
+    if compared:
+        partitions = files.read_json(computed(clusters) / "clusterings.json")
+    else:
+        partitions = {LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
+    how = {} if compared else {"variant": part, "observed_by": observer.network if observer is not None else None}
+    scores, listed = [], []
+    for batch in _batches(images):
+        outputs = outputs_of(network.network, batch, partitions[LATENT_TREE], device)
+        listed.append(_listed(outputs, batch))
+        together = [[top] for top in outputs.top] if compared else outputs.clusters
+        several = outputs.part([b for b, groups in enumerate(together) if any(len(group) > 1 for group in groups)])
+        if several.top and compared:
+            scores.append(evaluation.compare_clusterings(several, partitions, bases[0], steps=steps))
+        elif several.top:
+            scores.append(evaluation.evaluate(several, bases, steps=steps, **how))
+    columns = evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS
+    found = pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(columns=columns)
+    files.write_frame(folder / "scores.csv", found)
+    if not compared:
+        files.write_frame(folder / "outputs.csv", pd.concat(listed, ignore_index=True))
 
 
 def study(run: Settings) -> Study:
     """The part on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's GoogLeNet and ResNet-50.
 
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
-    is the training with the next seed; on ImageNet the other network.
-
-    Raises:
-        FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
+    is the training with the next seed; on ImageNet the other network. FileNotFoundError if torchvision's weights are
+    missing; the message says which file goes where.
     """
     if run.pretrained:
         return Study(run, _from_torchvision(run))
-    return Study(run, tuple(_trained_here(run, seed) for seed in subjects.seeds(run)))
+    return Study(run, tuple(_trained_here(run, seed) for seed in networks.explained_seeds(run)))
 
 
-def outputs_of(explained: ExplainedNetwork, images: Split) -> Outputs:
-    """Run the network: the top classes of some images, K = min(5, as many as have more than 0.95) (§5)."""
-    subject = explained.subject
-    images = images.materialised()
-    x = images.normalise(images.images.to(subject.device))
-    with torch.inference_mode():
-        probabilities = subject.network(x).float().softmax(1)
-    found = top.top_classes(probabilities, cumulative=documents.CUMULATIVE, at_most=AT_MOST)
-    return Outputs(images, x.clone(), found, probabilities.clone())
+def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The commands of the part and their options: one a network and part; one a chunk where images are many."""
+    for number, explained in enumerate(study(run).networks):
+        chunks = list(range(len(explained.chunks)))
+        groups = [chunks] if len(explained.subject.images) < _MANY else [[chunk] for chunk in chunks]
+        for part, group in itertools.product(PARTS, groups):
+            yield "whole-output", {"network": number, "part": part, "chunks": group}
+
+
+def whole_output_cells(run: Settings, network: int, part: str, chunks: Sequence[int]) -> list[Cell]:
+    """What the command ``whole-output`` computes: some chunks of one network and part.
+
+    ValueError if there is no such network, part or chunk; the message lists those that exist.
+    """
+    of_run = study(run)
+    explained = of_run.networks[_checked("network", network, len(of_run.networks))]
+    if part not in PARTS:
+        raise ValueError(f"Expected a part out of {', '.join(PARTS)}. Got {part!r}.")
+    images = explained.chunks
+    return [score_cell(of_run, explained, part, images[_checked("chunk", chunk, len(images))]) for chunk in chunks]
+
+
+def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
+    """Every cell of some parts, without those that they stand on."""
+    return [
+        score_cell(study, explained, part, images)
+        for explained, part in itertools.product(study.networks, parts)
+        for images in explained.chunks
+    ]
+
+
+def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Cell:
+    """The scores of a chunk of images."""
+    run, compared = study.run, part == "clusterings"
+    again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
+    return score.cell(
+        network=explained.subject,
+        images=images,
+        part=part,
+        clusters=again or documents.tree_cell(explained.corpus),
+        bases=[base_of(study, explained, "grad-cam")] if compared else bases_of(study, explained, part),
+        steps=run.whole_output.contrast_steps,
+        observer=explained.observer if part == "paper" else None,
+        device=run.device,
+    )
 
 
 def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") -> list[Base]:
@@ -128,76 +174,14 @@ def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") 
 
 def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str = "paper") -> Base:
     """One base explainer with the settings of the run."""
-    scale = study.run.scale
-    return base_maps.base(
-        name,
-        explained.layers.get(name, explained.layers["grad-cam"]),
-        variant=variant,
-        n_masks=study.run.explainers.rise_masks,
-        n_samples=study.run.explainers.lime_samples,
-    )
-
-
-def chunks(study: Study, explained: ExplainedNetwork) -> list[Split]:
-    """The images that are explained, a cell's worth at a time."""
-    images = explained.subject.images
-    n = len(images)
-    return [images.subset(list(range(start, min(start + _CHUNK, n)))) for start in range(0, n, _CHUNK)]
-
-
-def whole_output_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Cell:
-    """What the scores of a chunk depend on."""
-    scale, corpus = study.run.scale, explained.corpus
-    config = {
-        "network": explained.subject.key,
-        "layers": {name: list(pair) for name, pair in sorted(explained.layers.items())},
-        "images": {"digest": images.digest, "number": len(images)},
-        "tree": documents.tree_cell(corpus).key,
-        "part": part,
-        "steps": study.run.whole_output.contrast_steps,
-    }
-    if part == "clusterings":
-        config["clusterings"] = _stability_cell(study, explained).key
-    else:
-        config |= {"rise_masks": study.run.explainers.rise_masks, "lime_samples": study.run.explainers.lime_samples}
-        observer = _observer(explained, part)
-        config["observer"] = observer.key if observer is not None else None
-    return Cell("whole-output", {"version": STAGES["whole-output"].version, **config})
-
-
-def whole_output_cells(study: Study, explained: ExplainedNetwork, part: str) -> list[Cell]:
-    """The cells of one network and part: one for each chunk of images."""
-    return [whole_output_cell(study, explained, part, images) for images in chunks(study, explained)]
-
-
-def scored_chunk(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Path:
-    """The folder of a chunk's scores, computed now if the store lacks them."""
-    store, cell = Store(), whole_output_cell(study, explained, part, images)
-    if not store.is_done(cell):  # what it stands on first, outside this cell's time
-        documents.partition(explained.corpus)
-        if part == "clusterings":
-            documents.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
-        observer = _observer(explained, part)
-        _ = explained.subject.network, observer and observer.network
-
-    def work(folder: Path) -> None:
-        frames = (
-            _clusterings(study, explained, images) if part == "clusterings" else _scores(study, explained, part, images)
-        )
-        for name, frame in frames.items():
-            artefacts.write_frame(folder / f"{name}.csv", frame)
-
-    return store.compute(cell, work, parents=_parents(study, explained, part))
+    layers = explained.layers.get(name, explained.layers["grad-cam"])
+    budgets = study.run.explainers
+    return base_maps.base(name, layers, variant=variant, n_masks=budgets.rise_masks, n_samples=budgets.lime_samples)
 
 
 @cache
 def whole_output_scores(study: Study, part: str) -> pd.DataFrame:
-    """Scores of all networks for a part of :data:`PARTS`.
-
-    Returns:
-        Columns network, seed, and those of :func:`evaluation.evaluate`, or of :func:`evaluation.compare_clusterings`
-        for "clusterings".
-    """
+    """Scores of all networks for a part of :data:`PARTS`: network, seed, and the columns of :mod:`evaluation`."""
     return _gathered(study, part, "scores")
 
 
@@ -214,171 +198,70 @@ def whole_outputs(study: Study) -> pd.DataFrame:
 def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
     frames = []
     for explained in study.networks:
-        for images in tqdm(chunks(study, explained), desc=f"{part}, {explained.name}", leave=False, disable=None):
-            frame = artefacts.read_frame(scored_chunk(study, explained, part, images) / f"{name}.csv")
+        for images in tqdm(explained.chunks, desc=f"{part}, {explained.name}", leave=False, disable=None):
+            frame = files.read_frame(computed(score_cell(study, explained, part, images)) / f"{name}.csv")
             types = {column: kind for column, kind in _TYPES.items() if column in frame}
             frames.append(frame.astype(types).assign(network=explained.name, seed=explained.subject.seed))
     return pd.concat(frames, ignore_index=True)
 
 
-def lineage(study: Study, explained: ExplainedNetwork, parts: Sequence[str]) -> list[Cell]:
-    """The cells that some parts of a network's scores stand on, in the order in which they are computed."""
-    observer = explained.observer.parents if explained.observer is not None else ()
-    trees = [documents.tree_cell(explained.corpus)]
-    if "clusterings" in parts:
-        trees.append(_stability_cell(study, explained))
-    return [*explained.subject.parents, *observer, *explained.corpus.made_by, *trees]
-
-
-def _parents(study: Study, explained: ExplainedNetwork, part: str) -> list[Cell]:
-    """The cells whose keys are in the key of a part."""
-    parents = [*explained.subject.parents, documents.tree_cell(explained.corpus)]
-    if part == "clusterings":
-        parents.append(_stability_cell(study, explained))
-    observer = _observer(explained, part)
-    return [*parents, *(observer.parents if observer is not None else ())]
-
-
-def _observer(explained: ExplainedNetwork, part: str) -> Subject | None:
-    """The network that plays the observer, in the part that has the matching task."""
-    return explained.observer if part == "paper" else None
-
-
-def _stability_cell(study: Study, explained: ExplainedNetwork) -> Cell:
-    return documents.stability_cell(explained.corpus, study.run.whole_output.stability_repeats)
-
-
-def _scores(
-    study: Study, explained: ExplainedNetwork, part: str, images: Split
-) -> dict[str, pd.DataFrame]:
-    partition = documents.partition(explained.corpus)
-    observer = _observer(explained, part)
-    scores, listed = [], []
-    for batch in _batches(images):
-        outputs = outputs_of(explained, batch)
-        clusters = [confusion_clusters(partition, found) for found in outputs.top]
-        listed.append(_listed(outputs, clusters))
-        confusing = [b for b, found in enumerate(clusters) if any(len(cluster) > 1 for cluster in found)]
-        if confusing:
-            scores.append(
-                evaluation.evaluate(
-                    explained.subject.network,
-                    _confusing(outputs, clusters, confusing),
-                    bases_of(study, explained, part),
-                    n_classes=outputs.probabilities.shape[1],
-                    steps=study.run.whole_output.contrast_steps,
-                    variant=part,
-                    observed_by=observer.network if observer is not None else None,
-                )
-            )
-    return {"scores": _all(scores, evaluation.COLUMNS), "outputs": pd.concat(listed, ignore_index=True)}
-
-
-def _clusterings(study: Study, explained: ExplainedNetwork, images: Split) -> dict[str, pd.DataFrame]:
-    partitions = documents.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
-    base = base_of(study, explained, "grad-cam")
-    scores = []
-    for batch in _batches(images):
-        outputs = outputs_of(explained, batch)
-        several = [b for b, found in enumerate(outputs.top) if len(found) > 1]
-        if several:
-            clusters = {
-                name: [confusion_clusters(partition, outputs.top[b]) for b in several]
-                for name, partition in partitions.items()
-            }
-            scores.append(
-                evaluation.compare_clusterings(
-                    explained.subject.network,
-                    outputs.x[several],
-                    outputs.images.index.to(outputs.x.device)[several],
-                    clusters,
-                    base,
-                    n_classes=outputs.probabilities.shape[1],
-                    steps=study.run.whole_output.contrast_steps,
-                )
-            )
-    return {"scores": _all(scores, evaluation.CLUSTERING_COLUMNS)}
-
-
 def _batches(images: Split) -> list[Split]:
     first = images.subset([0]).materialised()
     at_once = images_at_once(first.images, cpu=_PIXELS_AT_ONCE, gpu=_PIXELS_AT_ONCE, least=1)
-    return [
-        images.subset(list(range(start, min(start + at_once, len(images))))) for start in range(0, len(images), at_once)
-    ]
+    return _pieces(images, at_once)
 
 
-def _confusing(outputs: Outputs, clusters: Sequence[list[list[int]]], rows: list[int]) -> Images:
-    images, device = outputs.images, outputs.x.device
-    differing, look_alike = None, [None] * len(rows)
-    if images.name == "planted":
-        differing = images.masks["part"][rows].to(device)
-        look_alike = [_look_alike(images.classes[label]) for label in images.labels[rows].tolist()]
-    return Images(
-        outputs.x[rows], images.index.to(device)[rows], [clusters[row] for row in rows], differing, look_alike
-    )
+def _pieces(images: Split, n: int) -> list[Split]:
+    return [images.subset(list(range(first, min(first + n, len(images))))) for first in range(0, len(images), n)]
 
 
-def _look_alike(name: str) -> tuple[int, int] | None:
-    """The pair of look-alike planted classes that a class belongs to, by number."""
-    for pair in planted.LOOK_ALIKE_PAIRS:
-        if name in pair:
-            return tuple(planted.CLASSES.index(member) for member in pair)
-    return None
-
-
-def _listed(outputs: Outputs, clusters: Sequence[list[list[int]]]) -> pd.DataFrame:
-    rows = zip(outputs.top, clusters, outputs.probabilities.cpu(), strict=True)
+def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
+    rows = zip(outputs.top, outputs.clusters, outputs.probabilities.cpu(), strict=True)
     columns = [
         {
-            "top": " ".join(map(str, found)),
-            "clusters": " | ".join(" ".join(map(str, cluster)) for cluster in groups),
-            "probability": float(probabilities[found].sum()),
+            "top": " ".join(map(str, top)),
+            "clusters": " | ".join(" ".join(map(str, cluster)) for cluster in clusters),
+            "probability": float(probabilities[top].sum()),
         }
-        for found, groups, probabilities in rows
+        for top, clusters, probabilities in rows
     ]
-    numbers = {"index": outputs.images.index.tolist(), "label": outputs.images.labels.tolist()}
-    return pd.DataFrame(columns).assign(**numbers)
+    return pd.DataFrame(columns).assign(index=images.index.tolist(), label=images.labels.tolist())
 
 
-def _all(frames: list[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
+def _checked(what: str, number: int, n: int) -> int:
+    if not 0 <= number < n:
+        raise ValueError(f"Expected a {what} from 0 to {n - 1}. Got {number}.")
+    return number
 
 
 def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
-    subject = subjects.trained_here(run, seed, run.whole_output.n_outputs)
     seeds = list(run.seeds)
     other = seeds[(seeds.index(seed) + 1) % len(seeds)]
-    corpus = documents.corpus_of_network(
-        lambda: subject.network, subject.key, subject.parents, run.train_split, f"{run.label}, seed {seed}"
+    subject, observer = (
+        networks.with_images(run, networks.train_cell(run, networks.LOSS, number), run.whole_output.n_outputs)
+        for number in (seed, other)
     )
-    observer = subjects.trained_here(run, other, run.whole_output.n_outputs) if other != seed else None
-    return ExplainedNetwork(subject, "", {"grad-cam": _coarse_and_fine(run, seed)}, corpus, observer)
+    corpus = documents.corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
+    layers = {"grad-cam": _coarse_and_fine(run, seed)}
+    return ExplainedNetwork(subject, "", layers, corpus, observer if other != seed else None)
 
 
 def _coarse_and_fine(run: Settings, seed: int) -> tuple[str, str]:
     """The network's last layer, and the last one of the stage before it, as the released settings for ResNet-50."""
-    recipe = run.recipe(subjects.LOSS)
+    recipe = run.recipe(networks.LOSS)
     names = list(models.build(recipe.architecture, 2, width=recipe.width, seed=seed).layers())
     stage = names[-1].rsplit(".", 1)[0] if names[-1].count(".") > 1 else names[-1]
     return names[-1], [name for name in names if not name.startswith(stage)][-1]
 
 
 def _from_torchvision(run: Settings) -> tuple[ExplainedNetwork, ...]:
-    found = {
-        name: subjects.from_torchvision(run, name, layers["grad-cam"][0], run.whole_output.n_outputs)
+    subjects = [
+        networks.from_torchvision(run, name, layers["grad-cam"][0], run.whole_output.n_outputs)
         for name, layers in _TORCHVISION.items()
-    }
+    ]
     explained = []
-    for name, subject in found.items():
-        (other,) = (one for key, one in found.items() if key != name)
+    for (name, layers), subject, other in zip(_TORCHVISION.items(), subjects, subjects[::-1]):
         model = name.removeprefix("torchvision:")
-        corpus = documents.corpus_of_network(
-            lambda subject=subject: subject.network,
-            subject.key,
-            (),
-            run.test_split,
-            f"{run.label}, {model}, validation images",
-        )
-        explained.append(ExplainedNetwork(subject, model, _TORCHVISION[name], corpus, other))
+        corpus = documents.corpus_of_network(run, subject, run.test_split(), f"{run.label}, {model}, validation images")
+        explained.append(ExplainedNetwork(subject, model, layers, corpus, other))
     return tuple(explained)

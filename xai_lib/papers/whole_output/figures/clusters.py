@@ -20,12 +20,9 @@ _COMPARISONS = {
 
 
 def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Figure:
-    """How often two labels are top classes together; the clusters are framed.
+    """How often two labels are top classes together: see :func:`analysis.clusters.co_occurrence`.
 
-    Args:
-        frame: square, share in [0,1] of the documents of either label that have both, NaN on the diagonal, with the
-            labels' names, in the order of the clusters.
-        partition: the clusters; only their sizes are read.
+    The clusters of ``partition``, of which only the sizes are read, are framed.
     """
     n = len(frame)
     side = min(PAGE_WIDTH - 1.6, max(2.5, 0.46 * n))
@@ -54,26 +51,15 @@ def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Fi
 
 
 def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
-    """How many clusters there are of each size, side by side for several partitions.
-
-    The legend has the number of clusters of each.
-
-    Args:
-        partitions: name -> clusters of labels.
-    """
+    """How many clusters there are of each size, side by side for several partitions; the legend has their number."""
     sizes = {name: [min(len(cluster), _LARGE + 1) for cluster in found] for name, found in partitions.items()}
     present = sorted({size for found in sizes.values() for size in found})
     width = 0.8 / len(sizes)
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 3.2))
     for number, (name, found) in enumerate(sizes.items()):
         places = np.arange(len(present)) + (number - (len(sizes) - 1) / 2) * width
-        axis.bar(
-            places,
-            [found.count(size) for size in present],
-            width,
-            color=COLOURS[number % len(COLOURS)],
-            label=f"{name} ({len(found)})",
-        )
+        look = {"color": COLOURS[number % len(COLOURS)], "label": f"{name} ({len(found)})"}
+        axis.bar(places, [found.count(size) for size in present], width, **look)
     axis.set_xticks(range(len(present)), [f"> {_LARGE}" if size > _LARGE else size for size in present])
     axis.set(xlabel="classes in a cluster", ylabel="clusters")
     axis.tick_params(labelsize=SMALL)
@@ -85,8 +71,7 @@ def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
 def stability(frame: pd.DataFrame) -> Figure:
     """How well a way to cluster agrees with itself: mean adjusted Rand index, and the range over repeats.
 
-    Args:
-        frame: rows with clustering, what ("seeds", "bootstrap" or "halves"), ari, low, high.
+    Rows have clustering, what ("seeds", "bootstrap" or "halves"), ari, low, high.
     """
     names = list(frame["clustering"].unique())
     kinds = [kind for kind in _COMPARISONS if kind in set(frame["what"])]
@@ -94,16 +79,9 @@ def stability(frame: pd.DataFrame) -> Figure:
     for number, kind in enumerate(kinds):
         rows = frame[frame["what"] == kind]
         places = rows["clustering"].map(names.index) + (number - (len(kinds) - 1) / 2) * 0.22
-        axis.errorbar(
-            rows["ari"],
-            places,
-            xerr=[rows["ari"] - rows["low"], rows["high"] - rows["ari"]],
-            fmt=MARKERS[number],
-            color=COLOURS[number],
-            markersize=5.5,
-            linewidth=1.6,
-            label=_COMPARISONS[kind],
-        )
+        around = [rows["ari"] - rows["low"], rows["high"] - rows["ari"]]
+        look = {"fmt": MARKERS[number], "color": COLOURS[number], "label": _COMPARISONS[kind]}
+        axis.errorbar(rows["ari"], places, xerr=around, markersize=5.5, linewidth=1.6, **look)
     axis.set_yticks(range(len(names)), names)
     axis.set(xlim=(min(0, frame["low"].min()), 1.02), ylim=(len(names) - 0.5, -0.5))
     axis.set_xlabel("adjusted Rand index (1: the same clusters)", fontsize=SMALL)

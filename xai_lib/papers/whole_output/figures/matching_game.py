@@ -1,52 +1,27 @@
 """The matching task of §5.2 as a game in the page: which heat map is for which label?"""
 
-from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
+import torch
 from IPython.display import HTML
+from torch import Tensor
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+from xai_lib.page.names import WHOLE_OUTPUT_NAMES
+from xai_lib.papers.whole_output.figures.png import inline, overlaid, png
+from xai_lib.papers.whole_output.method.faithfulness import salient
+
+if TYPE_CHECKING:  # drawing needs no experiment
+    from xai_lib.papers.whole_output.analysis.pictures import Round
+
 _CONFIDENCES = range(1, 6)  # from "not sure" to "completely sure"
+_SIDE = 168  # pixels of a picture
 
 
-@dataclass(frozen=True)
-class Round:
-    """One image, and two heat maps of it for two labels that a network confuses, as in Figure 7.
-
-    Attributes:
-        image: the image, a PNG.
-        image_alt: what the image shows, in words, for readers who do not see it.
-        maps: each label's map drawn over the image, PNGs: ``maps[0]`` is of ``labels[0]``.
-        map_alts: where each map is strongest, in words that do not name its label: the game can be played by them.
-        labels: two different names.
-        method: the name of the method that drew both maps, shown after the answer.
-
-    Raises:
-        ValueError: when a picture is no PNG, a description is empty, or the labels are alike.
-    """
-
-    image: bytes
-    image_alt: str
-    maps: tuple[bytes, bytes]
-    map_alts: tuple[str, str]
-    labels: tuple[str, str]
-    method: str
-
-    def __post_init__(self) -> None:
-        for picture in (self.image, *self.maps):
-            if not picture.startswith(_PNG):
-                raise ValueError(f"Expected the bytes of PNGs. Got a picture that begins with {picture[:8]!r}.")
-        if not all((self.image_alt, *self.map_alts)):
-            raise ValueError("Expected a description of the image and of both maps. Got an empty one.")
-        if self.labels[0] == self.labels[1]:
-            raise ValueError(f"Expected two different labels. Got {self.labels[0]!r} twice.")
-
-
-def matching_game(rounds: Sequence[Round], *, title: str) -> HTML:
+def matching_game(rounds: Sequence["Round"], *, title: str) -> HTML:
     """A reader matches pairs of maps to pairs of labels, says how sure that is, and gets a score for each method.
 
     The task and the scale of confidence are those of the paper's user study. Different from there: one reader sees
@@ -56,13 +31,7 @@ def matching_game(rounds: Sequence[Round], *, title: str) -> HTML:
 
     Args:
         rounds: one or more, in any order; the table at the end lists methods in the order given here.
-        title: one line above the game.
-
-    Returns:
-        One piece of HTML that holds its pictures, style and script. Several fit on one page.
-
-    Raises:
-        ValueError: when there are no rounds.
+        title: one line above the game. Several games fit on one page.
     """
     if not rounds:
         raise ValueError("Expected one round or more. Got none.")
@@ -80,26 +49,37 @@ def matching_game(rounds: Sequence[Round], *, title: str) -> HTML:
     )
 
 
-def _round(given: Round, number: int, n_rounds: int) -> str:
+def _round(given: "Round", number: int, n_rounds: int) -> str:
     """The pictures and the solution: all there is without JavaScript, so the maps stand in no telling order."""
     drawn, solution = [], []
-    pairs = sorted(zip(given.maps, given.map_alts, given.labels), key=lambda pair: crc32(pair[0]))
-    for letter, (png, alt, label) in zip("AB", pairs):
-        drawn.append(_picture(png, alt, f"Map {letter}", f' data-label="{escape(label)}"'))
+    files = [png(overlaid(given.picture, heat), _SIDE) for heat in given.maps]
+    pairs = sorted(zip(files, given.maps, given.labels), key=lambda pair: crc32(pair[0]))
+    for letter, (file, heat, label) in zip("AB", pairs):
+        drawn.append(_picture(file, _where(heat), f"Map {letter}", f' data-label="{escape(label)}"'))
         solution.append(f"map {letter} is for <b>{escape(label)}</b>")
+    image = _picture(png(given.picture, _SIDE), f"An image of the class {given.label}.", "Image")
+    method = escape(WHOLE_OUTPUT_NAMES[given.method])
     return (
-        f'<div class="game-round" data-method="{escape(given.method)}">'
+        f'<div class="game-round" data-method="{method}">'
         f'<p class="game-number" tabindex="-1">Round {number} of {n_rounds}</p>'
-        f'<div class="game-pictures">{_picture(given.image, given.image_alt, "Image")}'
-        f'<div class="game-maps">{"".join(drawn)}</div></div>'
+        f'<div class="game-pictures">{image}<div class="game-maps">{"".join(drawn)}</div></div>'
         f"<details><summary>Solution: which map is for {' and which for '.join(map(escape, given.labels))}?</summary>"
-        f"<p>By {escape(given.method)}: {', '.join(solution)}.</p></details></div>"
+        f"<p>By {method}: {', '.join(solution)}.</p></details></div>"
     )
 
 
-def _picture(png: bytes, alt: str, caption: str, data: str = "") -> str:
-    source = f"data:image/png;base64,{b64encode(png).decode()}"
-    return f'<div class="game-picture"{data}><p>{caption}</p><img src="{source}" alt="{escape(alt)}"></div>'
+def _where(heat: Tensor) -> str:
+    """In words that do not name its label, where a map is strongest, and how much of the image is salient."""
+    kept = salient(heat[None])[0]
+    rows, columns = kept.nonzero().float().mean(0) / torch.tensor(heat.shape)
+    down = ("top", "middle", "bottom")[min(int(rows * 3), 2)]
+    across = ("left", "centre", "right")[min(int(columns * 3), 2)]
+    place = "centre" if (down, across) == ("middle", "centre") else f"{down} {across}"
+    return f"Heat map: strongest around the {place}, over {100 * kept.float().mean():.0f} % of the image."
+
+
+def _picture(file: bytes, alt: str, caption: str, data: str = "") -> str:
+    return f'<div class="game-picture"{data}><p>{caption}</p><img src="{inline(file)}" alt="{escape(alt)}"></div>'
 
 
 def _form() -> str:

@@ -1,6 +1,5 @@
 """A latent tree that a reader zooms, drags and searches in the page, with the same tree as a list below it."""
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -9,12 +8,15 @@ from itertools import count
 from string import Template
 
 from IPython.display import HTML
+from torch import Tensor
 
+from xai_lib.papers.whole_output.figures.png import inline, png
 from xai_lib.papers.whole_output.figures.tree_layout import FONT, GUTTER, INDENT, STEP, Node, arrange
 from xai_lib.papers.whole_output.latent_tree.tree import Tree
 
 _ROW = 14.5  # height of a label; all lengths are in units of the drawing
 _PICTURE = 44  # side of a picture
+_PIXELS = 48  # of its file
 _MARGIN = 10
 _PAGE = 700  # pixels; how wide the drawing is taken to be before the page knows
 _LEGIBLE = 6  # pixels, of the labels; below, parts of the drawing have captions
@@ -22,7 +24,7 @@ _CAPTIONED = (25, 150)  # labels that a caption stands for, at least and, if the
 _numbers = count(1)
 
 
-def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mapping[int, bytes] | None = None) -> HTML:
+def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mapping[int, Tensor] | None = None) -> HTML:
     """A latent tree as an inline drawing (whole-output paper, Figure 5); brackets hold the clusters of labels.
 
     The drawing can be zoomed (buttons, wheel, keys, two fingers), dragged and searched for a label. It needs no server
@@ -30,13 +32,9 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     the tree's bridges. Any number of drawings can share a page.
 
     Args:
-        tree: of any number of labels.
-        names: of the labels.
+        tree, names: of any number of labels; a name for each.
         title: one line above the drawing.
-        images: label -> a PNG file, shown before its name; each is written into the page.
-
-    Raises:
-        ValueError: if there is not one name for each label, or an image is of no label.
+        images: label -> a picture shown before its name, float [3,H,W] in [0,1]; each is written into the page.
     """
     images = images or {}
     if len(names) != tree.n_labels or not set(images) <= set(range(tree.n_labels)):
@@ -47,11 +45,8 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     row, picture = (_PICTURE + 2, _PICTURE + 6) if images else (_ROW, 0)
     tops, size = arrange(tree, names, row=row, picture=picture)
     width, height = (side + 2 * _MARGIN for side in size)
-    drawing = [
-        *_bridges(tree, tops),
-        *(_subtree(node, names, images, picture) for node in tops),
-        *(_caption(node, names, size[0]) for node in tops),
-    ]
+    drawing = _bridges(tree, tops) + [_subtree(node, names, images, picture) for node in tops]
+    drawing += [_caption(node, names, size[0]) for node in tops]
     digest = hashlib.sha256(repr((tree, names, title)).encode()).hexdigest()
     page = Template(_file("tree.html")).substitute(
         here=f"tree-{digest[:8]}-{next(_numbers)}",
@@ -70,7 +65,7 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     return HTML(page)
 
 
-def _subtree(node: Node, names: Sequence[str], images: Mapping[int, bytes], picture: float) -> str:
+def _subtree(node: Node, names: Sequence[str], images: Mapping[int, Tensor], picture: float) -> str:
     """A group of the node's lines, everything below it, and its dot: the script reads the nesting."""
     if node.level == 0:
         shown = _picture(node, images[node.position]) if node.position in images else ""
@@ -96,10 +91,9 @@ def _lines(node: Node) -> str:
     return found
 
 
-def _picture(node: Node, png: bytes) -> str:
-    data = base64.b64encode(png).decode()
+def _picture(node: Node, picture: Tensor) -> str:
     place = f'x="{_n(node.x)}" y="{_n(node.y - _PICTURE / 2)}" width="{_PICTURE}" height="{_PICTURE}"'
-    return f'<image {place} href="data:image/png;base64,{data}"/>'
+    return f'<image {place} href="{inline(png(picture, _PIXELS))}"/>'
 
 
 def _bridges(tree: Tree, tops: Sequence[Node]) -> list[str]:

@@ -75,11 +75,7 @@ def nested(tree: Tree) -> list[Node]:
 def arrange(tree: Tree, names: Sequence[str], *, row: float, picture: float) -> tuple[list[Node], Size]:
     """The top nodes of a tree, in the order in which they fill the drawing, with all that is below them in its place.
 
-    Args:
-        tree: of any number of labels.
-        names: of the labels.
-        row: height of a label.
-        picture: room for pictures before the names.
+    A label has the height ``row``, and room for a ``picture`` before its name.
 
     Returns:
         The nodes, and the size of the drawing: the most page-like of several tries.

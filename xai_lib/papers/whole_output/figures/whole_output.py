@@ -14,7 +14,7 @@ from torch import Tensor
 from xai_lib.page.images import bare, overlay, show
 from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
-from xai_lib.papers.whole_output.method.explanation import WholeOutput
+from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput
 
 _ABREAST = 3  # classes of a cluster, or panels of curves
 
@@ -26,8 +26,7 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
 
     Args:
         image: float [3,H,W] in [0,1].
-        output: with maps of "cwox-2s".
-        names: of the network's classes.
+        output, names: with maps of "cwox-2s"; of the network's classes.
     """
     rows = [
         (number, classes[start : start + _ABREAST])
@@ -36,18 +35,16 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
     ]
     width = 2 + max(len(classes) for _, classes in rows)
     titles = _titles(output, names, width)
-    figure, axes = _pictures(len(rows), width, text=[[titles[label] for label in classes] for _, classes in rows])
-    _image(axes[0, 0], image)
+    figure, axes = _pictures(image, width, [[titles[label] for label in classes] for _, classes in rows])
     drawn = set()
     for line, (number, classes) in zip(axes, rows):
         if number not in drawn:
             drawn.add(number)
-            together = sum(
-                float(output.probabilities[output.classes.index(label)]) for label in output.clusters[number]
-            )
+            places = [output.classes.index(label) for label in output.clusters[number]]
+            together = sum(float(output.probabilities[place]) for place in places)
             _map(line[1], image, output.cluster_maps[number], number, f"cluster {number + 1}\n{together:.3f}")
         for axis, label in zip(line[2:], classes):
-            _map(axis, image, _of_class(output, "cwox-2s", label), number, titles[label])
+            _map(axis, image, output.class_map("cwox-2s", label), number, titles[label])
     _without_empty(axes)
     return figure
 
@@ -55,21 +52,15 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
 def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], methods: Sequence[str]) -> Figure:
     """The maps of all top classes by several methods, a row a method (Figures 1, 2, 8 and 9 of the paper).
 
-    Frames say which classes are in one confusion cluster. Every map is drawn from 0 to its own maximum.
-
-    Args:
-        image: float [3,H,W] in [0,1].
-        output: with maps of all ``methods``.
-        names: of the network's classes.
-        methods: in the order of the rows.
+    Frames say which classes are in one confusion cluster. Arguments as :func:`whole_output`, with maps of all
+    ``methods``, in the order of the rows.
     """
     shown = [(number, label) for number, classes in enumerate(_ranked(output)) for label in classes]
     titles = _titles(output, names, 1 + len(shown))
-    figure, axes = _pictures(len(methods), 1 + len(shown), text=[list(titles.values())] + [[]] * (len(methods) - 1))
-    _image(axes[0, 0], image)
+    figure, axes = _pictures(image, 1 + len(shown), [list(titles.values())] + [[]] * (len(methods) - 1))
     for row, (line, method) in enumerate(zip(axes, methods)):
         for axis, (number, label) in zip(line[1:], shown):
-            _map(axis, image, _of_class(output, method, label), number, "" if row else titles[label])
+            _map(axis, image, output.class_map(method, label), number, "" if row else titles[label])
         line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=TEXT)
     _without_empty(axes)
     return figure
@@ -79,11 +70,7 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
     """Figure 6 of the paper: probabilities of a class and of its rivals while a map's salient pixels are deleted.
 
     A panel a method. Each curve ends at its map's own number of salient pixels; shaded is what lies beyond the
-    smallest of them, up to which CAUC compares the methods.
-
-    Args:
-        frame: rows with method, removed (share of the pixels), target and rivals (probabilities), score
-            (target · (1 − rivals)), and the names target_name and rival_names, the same in all rows.
+    smallest of them, up to which CAUC compares the methods. Rows are those of :func:`analysis.pictures.curves`.
     """
     methods = list(frame["method"].unique())
     lines = {
@@ -93,8 +80,8 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
     }
     width = min(_ABREAST, len(methods))
     height = math.ceil(len(methods) / width)
-    size = (PAGE_WIDTH, 2.3 * height + 0.7)
-    figure, axes = plt.subplots(height, width, figsize=size, sharex=True, sharey=True, squeeze=False)
+    size, shared = (PAGE_WIDTH, 2.3 * height + 0.7), {"sharex": True, "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(height, width, figsize=size, **shared)
     ends = frame.groupby("method")["removed"].max()
     for axis, method in zip(axes.flat, methods):
         rows = frame[frame["method"] == method]
@@ -108,17 +95,15 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
         axis.axis("off")
     axes[0, 0].set(xlim=(0, 1.04 * ends.max()), ylim=(-0.02, 1.02))
     figure.supxlabel("share of the pixels deleted", fontsize=SMALL)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False
-    )
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
     return figure
 
 
 def part_energy(frame: pd.DataFrame) -> Figure:
     """Share of a map's energy in the planted part that tells look-alikes apart; dotted, the share of a random map.
 
-    Args:
-        frame: rows with base, method, mean, low, high; a panel a base explainer, a line a method.
+    Rows have base, method, mean, low, high; a panel a base explainer, a line a method.
     """
     bases, methods = list(frame["base"].unique()), list(frame["method"].unique())
     size = (PAGE_WIDTH, 0.3 * len(methods) + 1.0)
@@ -126,15 +111,8 @@ def part_energy(frame: pd.DataFrame) -> Figure:
     for axis, base in zip(axes[0], bases):
         rows = frame[frame["base"] == base]
         places = rows["method"].map(methods.index)
-        axis.errorbar(
-            rows["mean"],
-            places,
-            xerr=[rows["mean"] - rows["low"], rows["high"] - rows["mean"]],
-            fmt="o",
-            color="#0072B2",
-            markersize=5,
-            linewidth=1.6,
-        )
+        around = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+        axis.errorbar(rows["mean"], places, xerr=around, fmt="o", color="#0072B2", markersize=5, linewidth=1.6)
         for chance in rows.loc[rows["method"] == "random", "mean"]:
             axis.axvline(chance, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
         axis.set_title(METHOD_NAMES[base], fontsize=TEXT)
@@ -150,16 +128,10 @@ def _ranked(output: WholeOutput) -> list[list[int]]:
     return [sorted(cluster, key=output.classes.index) for cluster in output.clusters]
 
 
-def _of_class(output: WholeOutput, method: str, label: int) -> Tensor:
-    return output.class_maps[method][output.classes.index(label)]
-
-
 def _titles(output: WholeOutput, names: Sequence[str], width: int) -> dict[int, str]:
     """Name, broken to fit a panel of ``width`` abreast, and probability of each class."""
-    return {
-        label: f"{_broken(names[label], width)}\n{float(probability):.3f}"
-        for label, probability in zip(output.classes, output.probabilities)
-    }
+    shares = zip(output.classes, output.probabilities)
+    return {label: f"{_broken(names[label], width)}\n{float(share):.3f}" for label, share in shares}
 
 
 def _broken(name: str, width: int) -> str:
@@ -172,14 +144,17 @@ def _side(width: int) -> float:
     return min(PAGE_WIDTH / 4, PAGE_WIDTH / width)
 
 
-def _pictures(height: int, width: int, *, text: Sequence[Sequence[str]]) -> tuple[Figure, np.ndarray]:
-    """A figure of bare square panels close together, with room for the longest text above each row."""
+def _pictures(image: Tensor, width: int, text: Sequence[Sequence[str]]) -> tuple[Figure, np.ndarray]:
+    """Bare square panels close together, the image in the first, with room for the longest text above each row."""
+    height = len(text)
     lines = [max((title.count("\n") + 1 for title in titles), default=0) for titles in text]
     size = (_side(width) * width, _side(width) * height + 0.2 * sum(lines) + 0.08 * height)
     figure, axes = plt.subplots(height, width, figsize=size, squeeze=False, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
     for axis in axes.flat:
         bare(axis)
+    show(axes[0, 0], image)
+    axes[0, 0].set_title("image", fontsize=TEXT)
     return figure, axes
 
 
@@ -187,11 +162,6 @@ def _without_empty(axes: np.ndarray) -> None:
     for axis in axes.flat:
         if not axis.images:
             axis.axis("off")
-
-
-def _image(axis: Axes, image: Tensor) -> None:
-    show(axis, image)
-    axis.set_title("image", fontsize=TEXT)
 
 
 def _map(axis: Axes, image: Tensor, heat: Tensor, cluster: int, title: str) -> None:

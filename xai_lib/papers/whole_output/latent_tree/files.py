@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from xai_lib import files as artefacts
+from xai_lib import files
 from xai_lib.papers.whole_output.latent_tree.tree import Tree, from_clusters
 
 _WORDS = re.compile(r"(c\d+(-\S*)? [\d.eE-]+ ?)+")
@@ -13,13 +13,7 @@ _LABEL = re.compile(r"(?:^| )c(\d+)")
 
 def save(tree: Tree, path: Path | str) -> None:
     """Write a tree as JSON; the file appears whole or not at all, and :func:`load` gives back an equal tree."""
-    fields = {
-        "n_labels": tree.n_labels,
-        "levels": tree.levels,
-        "bridges": tree.bridges,
-        "probabilities": tree.probabilities,
-    }
-    artefacts.write_json(Path(path), fields)
+    files.write_json(Path(path), vars(tree))
 
 
 def load(path: Path | str) -> Tree:
@@ -29,14 +23,11 @@ def load(path: Path | str) -> Tree:
     cluster of level 1, and its text names its labels, each followed by a number: "c402-acoustic_guitar 0.01
     c420-banjo 0.02". The number after "c" is the label. Such a tree comes without bridges and probabilities, nodes in
     the order of their smallest label. Labels up to the largest that no node names become clusters of their own.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is not JSON, or not a tree of one of the two forms.
+    FileNotFoundError if there is no such file, ValueError if it is not JSON, or not a tree of one of the two forms.
     """
     path = Path(path)
     try:
-        value = artefacts.read_json(path)
+        value = files.read_json(path)
         return _released(value) if isinstance(value, list) else Tree(**value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(

@@ -1,10 +1,12 @@
-"""Mutual information of labels: how much the presence of one says about the presence of another."""
+"""Mutual information of labels, and the tree over them that keeps most of it."""
 
 import numpy as np
 from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
 from scipy.special import xlogy
 
 from xai_lib.papers.whole_output.latent_tree.patterns import Corpus
+from xai_lib.papers.whole_output.latent_tree.tree import Edges
 
 
 def mutual_information(corpus: Corpus) -> np.ndarray:
@@ -28,3 +30,22 @@ def mutual_information(corpus: Corpus) -> np.ndarray:
     information = np.clip(alike + unlike + (entropy[:, None] + entropy), 0, None) / n
     np.fill_diagonal(information, 0)
     return information
+
+
+def chow_liu(information: np.ndarray) -> Edges:
+    """The tree whose edges have the largest sum of mutual information (Chow & Liu 1968).
+
+    Args:
+        information: mutual information of every two variables, float [V,V], symmetric, not negative.
+
+    Returns:
+        V − 1 edges (parent, child), breadth first from variable 0.
+
+    Example:
+        >>> chow_liu(np.array([[0, 1, 3], [1, 0, 2], [3, 2, 0]]))
+        ((0, 2), (2, 1))
+    """
+    costs = information.max() + 1 - information  # above 0: a cost of 0 would mean no edge
+    kept = minimum_spanning_tree(np.triu(costs, k=1))
+    order, parents = breadth_first_order(kept, 0, directed=False)
+    return tuple((int(parents[child]), int(child)) for child in order[1:])

@@ -11,8 +11,10 @@ from scipy.special import xlog1py, xlogy
 
 from xai_lib.papers.whole_output.latent_tree.information import mutual_information
 from xai_lib.papers.whole_output.latent_tree.latent_class import LatentClass, fit_latent_class, fit_member, fit_pair
-from xai_lib.papers.whole_output.latent_tree.patterns import MOST_LABELS, Corpus, contingency, corpus_of, patterns_of
+from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, contingency, corpus_of, patterns_of
 
+MAX_SIZE = 10  # an island with so many labels is closed
+THRESHOLD = 3.0  # of both tests, in nats of BIC
 _BATCH = 5000  # BIC is that of at most so many documents
 
 
@@ -30,43 +32,26 @@ class Island:
     model: LatentClass
 
 
-def fit_islands(
-    documents: Iterable[Sequence[int]],
-    n_labels: int,
-    *,
-    seed: int = 0,
-    max_size: int = 10,
-    threshold: float = 3.0,
-    correlation_test: bool = True,
-) -> list[list[int]]:
+def fit_islands(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0) -> list[list[int]]:
     """Cluster labels that documents have together (whole-output paper §3): level 1 of the latent tree.
-
-    See :func:`find_islands` for how.
 
     Args:
         documents: the labels of each document, whole numbers in 0 to n_labels - 1; their order makes no difference.
         n_labels: number of labels.
         seed: draws the starts of EM; the same seed gives the same islands.
-        max_size: an island with so many labels is closed, 3 to 52.
-        threshold: of both tests, in nats of BIC.
-        correlation_test: whether a label that its latent does not explain better than chance closes the island. The
-            paper does not mention this test.
 
     Returns:
         A partition of all labels: members ascending, islands by their first member. A label in no document, or
-        in all, is alone.
+        in all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
 
-    Raises:
-        ValueError: if there is no document, a label out of range, or `max_size` outside 3 to 52.
+    Example:
+        >>> fit_islands([[0, 1], [2, 3], [4, 5]] * 10, 6)
+        [[0, 1], [2, 3], [4, 5]]
     """
-    corpus = corpus_of(documents, n_labels)
-    found = find_islands(corpus, seed=seed, max_size=max_size, threshold=threshold, correlation_test=correlation_test)
-    return [island.labels for island in found]
+    return [island.labels for island in find_islands(corpus_of(documents, n_labels), seed=seed)]
 
 
-def find_islands(
-    corpus: Corpus, *, seed: int = 0, max_size: int = 10, threshold: float = 3.0, correlation_test: bool = True
-) -> list[Island]:
+def find_islands(corpus: Corpus, *, seed: int = 0) -> list[Island]:
     """Islands one after the other, each with its model, until no label is left.
 
     The two free labels of the highest mutual information start an island and stay in it; the label with most
@@ -74,26 +59,22 @@ def find_islands(
     other than the first two is tried, in two models: m1 puts it under the island's latent, m2 puts it and that member
     under a second latent. The island is closed without both if BIC(m2) - BIC(m1) exceeds the threshold (the test of
     uni-dimensionality; both are free again). It is closed without the new label if BIC(m1) - BIC(m0) is below the
-    threshold, where m0 leaves the new label independent (the correlation test). The last three labels are not tested.
+    threshold, where m0 leaves the new label independent (the correlation test, which the paper does not mention). The
+    last three labels are not tested.
 
     BIC is the log-likelihood, scaled to at most 5000 documents, less half the logarithm of their number per parameter,
     as in the authors' program: more documents do not make the tests more sensitive than that.
-
-    Arguments, order of the result and errors as :func:`fit_islands`.
     """
-    if not 3 <= max_size <= MOST_LABELS:
-        raise ValueError(f"Expected max_size in 3 to {MOST_LABELS}. Got {max_size}.")
     generator = np.random.default_rng(seed)
     information = mutual_information(corpus)
     varies = np.array([0 < len(documents) < corpus.n_documents for documents in corpus.documents])
     islands = [Island([int(label)], _alone(corpus, label)) for label in np.flatnonzero(~varies)]
     free = np.flatnonzero(varies)
     while len(free):
-        labels, model = _grow(corpus, information, free, generator, max_size, threshold, correlation_test)
+        labels, model = _grow(corpus, information, free, generator)
         order = np.argsort(labels)
-        islands.append(
-            Island([int(labels[i]) for i in order], LatentClass(model.prior, model.present[order]).ordered())
-        )
+        ordered = LatentClass(model.prior, model.present[order]).ordered()
+        islands.append(Island([int(labels[i]) for i in order], ordered))
         free = np.setdiff1d(free, labels)
     return sorted(islands, key=lambda island: island.labels)
 
@@ -111,13 +92,7 @@ def assigned(corpus: Corpus, islands: Sequence[Island]) -> Corpus:
 
 
 def _grow(
-    corpus: Corpus,
-    information: np.ndarray,
-    free: np.ndarray,
-    generator: np.random.Generator,
-    max_size: int,
-    threshold: float,
-    correlation_test: bool,
+    corpus: Corpus, information: np.ndarray, free: np.ndarray, generator: np.random.Generator
 ) -> tuple[list[int], LatentClass]:
     """One island of free labels: its labels, the two that started it first, and its model."""
     if len(free) == 1:
@@ -127,7 +102,7 @@ def _grow(
     start = patterns_of(corpus, island)
     model = fit_latent_class(start.values, start.counts, generator=generator)
     n, batch = corpus.n_documents, min(corpus.n_documents, _BATCH)
-    while len(outside) and len(island) < max_size:
+    while len(outside) and len(island) < MAX_SIZE:
         closest, new = _strongest(information, island[2:], outside)
         member, last = island.index(closest), len(island)
         patterns = patterns_of(corpus, [*island, new])
@@ -136,13 +111,13 @@ def _grow(
         without = LatentClass(model.prior, np.delete(model.present, member, axis=0))
         pair_others, pair_counts = contingency(patterns, [member, last])
         two_latents = fit_pair(without.joint(pair_others), pair_counts, generator=generator)
-        if (two_latents - one_latent) * batch / n - np.log(batch) > threshold:  # two more parameters
+        if (two_latents - one_latent) * batch / n - np.log(batch) > THRESHOLD:  # two more parameters
             island.remove(closest)
             return island, without
         alone = model.log_likelihood(others, counts.sum(axis=1))
         share = counts[:, 1].sum() / n
         independent = alone + n * (xlogy(share, share) + xlog1py(1 - share, -share))
-        if correlation_test and (one_latent - independent) * batch / n - np.log(batch) / 2 < threshold:
+        if (one_latent - independent) * batch / n - np.log(batch) / 2 < THRESHOLD:
             break
         island.append(new)
         outside = outside[outside != new]

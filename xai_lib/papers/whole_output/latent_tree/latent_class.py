@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 
 RESTARTS = 32
 STEPS = 200
@@ -53,20 +54,16 @@ class LatentClass:
 
 
 def fit_latent_class(
-    values: np.ndarray,
-    counts: np.ndarray,
-    *,
-    generator: np.random.Generator,
-    restarts: int = RESTARTS,
-    steps: int = STEPS,
+    values: np.ndarray, counts: np.ndarray, *, generator: Generator, restarts: int = RESTARTS, steps: int = STEPS
 ) -> LatentClass:
     """Latent class model of the highest likelihood among several runs of EM from random starts.
 
+    A step takes P(z | x) ∝ P(z) Π P(x_v | z) of every pattern x (E), then the shares of documents, each counted by it,
+    in a state z and with a label in it (M).
+
     Args:
-        values: patterns, bool [P,V].
-        counts: documents of each pattern, float64 [P], not negative.
-        generator: draws the starts.
-        restarts: number of starts.
+        values, counts: patterns, bool [P,V], and the documents of each, float64 [P], not negative.
+        generator, restarts: what draws the starts, and how many.
         steps: EM stops after so many steps, or once they gain next to nothing.
     """
     columns, value = np.arange(values.shape[1]), values.astype(np.int64)
@@ -94,7 +91,7 @@ def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> 
     Args:
         joint: probability of each pattern of the other labels together with each state, float64 [P,2].
         counts: documents of each pattern without and with the new label, float64 [P,2].
-        steps: as in :func:`fit_latent_class`.
+        steps: at most so many.
 
     Returns:
         The label's probability in each state, float64 [2], and the log-likelihood of all labels in nats.
@@ -111,24 +108,16 @@ def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> 
 
 
 def fit_pair(
-    joint: np.ndarray,
-    counts: np.ndarray,
-    *,
-    generator: np.random.Generator,
-    restarts: int = RESTARTS,
-    steps: int = STEPS,
+    joint: np.ndarray, counts: np.ndarray, *, generator: Generator, restarts: int = RESTARTS, steps: int = STEPS
 ) -> float:
     """Fit two labels under a second latent, the child of a latent whose other labels are settled.
+
+    Returns the log-likelihood of all labels in nats.
 
     Args:
         joint: probability of each pattern of the other labels together with each state of their latent, float64 [P,2].
         counts: documents of each pattern with neither of the two labels, the first, the second and both, float64 [P,4].
-        generator: draws the starts.
-        restarts: number of starts.
-        steps: as in :func:`fit_latent_class`.
-
-    Returns:
-        The log-likelihood of all labels in nats.
+        generator, restarts, steps: as in :func:`fit_latent_class`.
     """
 
     def step(child: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[_Parameters, np.ndarray]:
@@ -152,12 +141,8 @@ def _climb(
 ) -> tuple[_Parameters, float]:
     """Repeat EM steps: the parameters of the best start, without their last axis, and their log-likelihood.
 
-    Args:
-        step: parameters -> parameters of no lower likelihood, and the probability [...,R] of what is counted under
-            the parameters it was given.
-        parameters: of all starts.
-        counts: float64 [...].
-        steps: at most so many.
+    A step takes parameters of all starts to some of no lower likelihood, and to the probability [...,R] of what is
+    counted, float64 [...], under those it was given.
     """
     before = -np.inf
     for number in range(steps + 1):
@@ -175,7 +160,7 @@ def _climb(
     return tuple(array[..., best] for array in parameters), float(likelihood[best])
 
 
-def _distributions(generator: np.random.Generator, *shape: int) -> np.ndarray:
+def _distributions(generator: Generator, *shape: int) -> np.ndarray:
     """Uniform random distributions over two states, float64 [2,*shape]."""
     chance = generator.random(shape)
     return np.stack([chance, 1 - chance])

@@ -41,8 +41,7 @@ class Patterns:
 def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
     """Index documents by label. The order within a document and labels named twice make no difference.
 
-    Raises:
-        ValueError: if there is no document or no label to index, or a label outside 0 to n_labels - 1.
+    ValueError if there is no document or no label to index, or a label outside 0 to n_labels - 1.
     """
     lists = [sorted(set(document)) for document in documents]
     if not lists or n_labels < 1:
@@ -56,11 +55,7 @@ def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
 
 
 def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
-    """Patterns of some distinct labels in all documents; the labels are the columns of the patterns' values.
-
-    Raises:
-        ValueError: if there are more than 52 labels.
-    """
+    """Patterns of some distinct labels, at most 52, in all documents; the labels are the columns of their values."""
     if len(labels) > MOST_LABELS:
         raise ValueError(f"Expected at most {MOST_LABELS} labels. Got {len(labels)}.")
     lists = [corpus.documents[label] for label in labels]
@@ -74,11 +69,7 @@ def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
 
 
 def contingency(patterns: Patterns, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Count some columns of patterns against all others.
-
-    Args:
-        patterns: of V labels.
-        columns: k of the V columns.
+    """Count k columns of patterns of V labels against all others.
 
     Returns:
         The distinct patterns of the other columns, bool [Q,V-k], and how many documents have each with which values of

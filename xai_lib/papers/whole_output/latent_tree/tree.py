@@ -23,8 +23,8 @@ class Tree:
         bridges: edges (parent, child) between nodes of the top level, in an order in which parents come first; the
             nodes that are nobody's child are the roots. Empty where the top nodes are independent of each other.
         probabilities: of the model, if it is known: ``probabilities[k][i]`` is the probability that label i (k = 0)
-            or node i of level k is on, given that its parent is off, and given that it is on. Both are the same
-            for a root.
+            or node i of level k is on, given that its parent is off, and given that it is on; both are the same for a
+            root.
 
     Raises:
         ValueError: if a label or a node does not have exactly one parent, bridges are not a forest with parents
@@ -39,26 +39,21 @@ class Tree:
     def __post_init__(self) -> None:
         object.__setattr__(self, "levels", tuple(_tuples(level) for level in self.levels))
         object.__setattr__(self, "bridges", _tuples(self.bridges))
-        if self.probabilities is not None:
-            object.__setattr__(self, "probabilities", tuple(_tuples(level) for level in self.probabilities))
         _check_levels(self.n_labels, self.levels)
         _check_bridges(self.bridges, len(self.levels[-1]))
         if self.probabilities is not None:
+            object.__setattr__(self, "probabilities", tuple(_tuples(level) for level in self.probabilities))
             _check_probabilities(self.probabilities, [self.n_labels, *map(len, self.levels)])
 
-    @property
-    def n_levels(self) -> int:
-        """The number of levels above the labels, at least 1."""
-        return len(self.levels)
-
     def clusters(self, level: int = 1) -> list[list[int]]:
-        """The labels below each node of a level, ascending; every label is in exactly one. Level 1 by default.
+        """The labels below each node of a level, ascending; every label is in exactly one.
 
-        Raises:
-            ValueError: if the tree has no such level.
+        Example:
+            >>> Tree(3, (((0, 2), (1,)), ((0, 1),))).clusters(2)
+            [[0, 1, 2]]
         """
-        if level not in range(1, self.n_levels + 1):
-            raise ValueError(f"Expected a level from 1 to {self.n_levels}. Got {level!r}.")
+        if level not in range(1, len(self.levels) + 1):
+            raise ValueError(f"Expected a level from 1 to {len(self.levels)}. Got {level!r}.")
         below = [[label] for label in range(self.n_labels)]
         for groups in self.levels[:level]:
             below = [sorted(label for child in group for label in below[child]) for group in groups]
@@ -68,11 +63,8 @@ class Tree:
 def from_clusters(n_labels: int, partitions: Sequence[Iterable[Iterable[int]]]) -> Tree:
     """The tree of nested partitions of the labels, lowest level first, without bridges and probabilities.
 
-    Children are ascending, and nodes are in the order of their smallest label.
-
-    Raises:
-        ValueError: if a partition does not have every label exactly once, or a cluster is not within one cluster of
-            the level above.
+    Children are ascending, and nodes are in the order of their smallest label. ValueError if a partition does not have
+    every label exactly once, or a cluster is not within one cluster of the level above.
     """
     levels, below = [], [[label] for label in range(n_labels)]
     for level, partition in enumerate(partitions, start=1):

@@ -1,21 +1,25 @@
-"""Saliency maps of groups of classes by the four base explainers, coarse or fine (whole-output paper §4.1-4.2)."""
+"""Saliency maps of groups of classes by the four base explainers, coarse or fine (whole-output paper §4.1 and §4.2)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import torch
 from torch import Tensor, nn
 
+from xai_lib.checks import check_choice
 from xai_lib.explainers import about
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.normalise import min_max, positive_share
-from xai_lib.papers.whole_output.method.groups import of_groups
-from xai_lib.papers.whole_output.method.heatmaps import Variant
+from xai_lib.explainers.scores import Score
 
 BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
 
+Variant = Literal["paper", "released"]  # the equations as printed, or what the authors' code does
 Stage = Literal["first", "second"]
 Scale = Literal["none", "min-max", "positive share"]
+
+_RISE = {"paper": ((7, 0.5), (10, 0.3)), "released": ((15, 0.3), (10, 0.14))}  # of both stages: cells a side, p
 
 
 @dataclass(frozen=True)
@@ -24,8 +28,8 @@ class Base:
 
     Attributes:
         name: one of :data:`BASES`.
-        first: keywords of the explainer in the first stage, which looks for the object.
-        second: those of the second stage, which tells classes apart and wants finer maps.
+        first, second: keywords of the explainer in the first stage, which looks for the object, and in the second,
+            which tells classes apart and wants finer maps.
         scale: what is done to each map before maps are contrasted: "none"; "min-max" to [0,1]; "positive share" sets
             negative values to 0 and divides by the maximum.
     """
@@ -45,9 +49,7 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
 
     Nor does the paper say on which scale maps are subtracted. As in the released code, each map of RISE is stretched
     to [0,1], each map of LIME cut at 0 and divided by its maximum, and the other two are taken as they come. Without
-    it, the heat maps of RISE, which are probabilities, are often empty: of a class and a more probable one, the second
-    has the higher value at every pixel.
-
+    it, the maps of RISE, which are probabilities, are often empty: a more probable rival's is higher at every pixel.
     LIME's segments are those of :mod:`xai_lib.explainers.lime` in both variants; the released ones are others.
 
     Args:
@@ -55,27 +57,25 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
         layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. Released for
             ResNet-50: "layer4", then "layer3" (Grad-CAM) or "layer4.0" (excitation backprop).
         variant: "paper" or "released".
-        n_masks: RISE's masks, in the first stage.
-        n_samples: LIME's samples, in each stage.
+        n_masks, n_samples: RISE's masks in the first stage, LIME's samples in each.
 
     Raises:
         ValueError: if `name` or `variant` is another word.
+
+    Example:
+        >>> base("grad-cam", ("layer4", "layer3"), n_masks=1, n_samples=1).second
+        {'layer': 'layer3'}
     """
     if name not in BASES:
         raise ValueError(f"Expected a base explainer out of {', '.join(BASES)}. Got {name!r}.")
-    if variant not in get_args(Variant):
-        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
+    check_choice("variant", variant, get_args(Variant))
     if name == "lime":
         return Base(name, {"n_samples": n_samples}, {"n_samples": n_samples}, "positive share")
     if name == "rise":
-        if variant == "paper":
-            first, second = {"n_masks": n_masks, "grid": 7, "p": 0.5}, {"n_masks": n_masks, "grid": 10, "p": 0.3}
-        else:
-            fewer = max(1, n_masks * 3 // 5)
-            first, second = {"n_masks": n_masks, "grid": 15, "p": 0.3}, {"n_masks": fewer, "grid": 10, "p": 0.14}
+        counts = (n_masks, n_masks if variant == "paper" else max(1, n_masks * 3 // 5))
+        first, second = ({"n_masks": n, "grid": grid, "p": p} for n, (grid, p) in zip(counts, _RISE[variant]))
         return Base(name, first, second, "min-max")
-    coarse, fine = layers
-    return Base(name, {"layer": coarse}, {"layer": fine}, "none")
+    return Base(name, {"layer": layers[0]}, {"layer": layers[1]}, "none")
 
 
 def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, *, seed: int, index: Tensor) -> Tensor:
@@ -85,13 +85,10 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     negative values, and for excitation backprop.
 
     Args:
-        model: the network.
-        x: normalised images, float [B,3,H,W].
-        base: the explainer and its settings.
-        stage: which of its settings.
+        model, x: the network, and normalised images, float [B,3,H,W].
+        base, stage: the explainer, and which of its settings.
         groups: bool [B,S,C], each with at least one class.
-        seed: the run's seed, for RISE and LIME.
-        index: image indices, int64 [B].
+        seed, index: the run's seed and image indices, int64 [B], for RISE and LIME.
 
     Returns:
         float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says.
@@ -99,11 +96,50 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     Raises:
         TypeError, ValueError: as the explainer and :func:`of_groups`.
     """
-    settings = dict({"first": base.first, "second": base.second}[stage])
-    layer = settings.pop("layer", None)
-    score = of_groups(groups, about(base.name).explains)
+    settings = dict(getattr(base, stage))
+    layer, score = settings.pop("layer", None), of_groups(groups, about(base.name).explains)
     raw = raw_maps(model, base.name, x, score, index, layer=layer, settings=settings, seed=seed, upsample=True)
     return _SCALES[base.scale](raw)
+
+
+def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
+    """The score of S groups of classes per image, each taken as one compound class (whole-output paper §4.1).
+
+    A group C has the probability P(C) = Σ P(c) and the logit z_C = log Σ exp z_c, both over the classes c in C.
+
+    Args:
+        groups: which classes are in a group, bool [B,S,C]; each group has at least one.
+        what: "logit", or "probability", in [0,1].
+
+    Returns:
+        A function from logits [B,C] to scores [B,S]. It raises ValueError if the logits have another shape.
+
+    Raises:
+        ValueError: if `groups` is not bool [B,S,C], a group is empty, or `what` is another word.
+
+    Example:
+        >>> two_of_three = torch.tensor([[[True, True, False]]])
+        >>> of_groups(two_of_three, "probability")(torch.zeros(1, 3))
+        tensor([[0.6667]])
+    """
+    if what not in ("logit", "probability"):
+        raise ValueError(f"Expected what as one of logit, probability. Got {what!r}.")
+    if not isinstance(groups, Tensor) or groups.dtype != torch.bool or groups.ndim != 3:
+        got = f"{groups.dtype} with shape {list(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
+        raise ValueError(f"Expected groups as a bool tensor [B,S,C]. Got {got}.")
+    if not groups.any(2).all():
+        raise ValueError(f"Expected groups of at least one class. Got {int((~groups.any(2)).sum())} empty ones.")
+    with torch.inference_mode(False):
+        members = groups.clone()  # gradients cannot be taken through what was made in inference mode
+
+    def score(logits: Tensor) -> Tensor:
+        expected = [len(groups), groups.shape[2]]
+        if list(logits.shape) != expected:
+            raise ValueError(f"Expected logits {expected} for these groups. Got {list(logits.shape)}.")
+        within = torch.where(members.to(logits.device), logits[:, None], -torch.inf).logsumexp(2)
+        return within if what == "logit" else (within - logits.logsumexp(1, keepdim=True)).exp()
+
+    return score
 
 
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -1,7 +1,8 @@
 """Whole-output explanations scored: methods and base explainers on the same pairs of a class and its rivals (§5)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from xai_lib import randomness
 from xai_lib.metrics.localisation import attribution_localisation
 from xai_lib.papers.whole_output.method import faithfulness, observer
-from xai_lib.papers.whole_output.method.base_maps import Base
-from xai_lib.papers.whole_output.method.explanation import FINE, METHODS, WholeOutput, explain
+from xai_lib.papers.whole_output.method.base_maps import Base, Variant
+from xai_lib.papers.whole_output.method.clusters import Partition, confusion_clusters
+from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, WholeOutput, explain
+from xai_lib.papers.whole_output.method.outputs import Outputs
 
 CONTROL = "random"  # a map of noise, which no explanation should fail to beat
 SCORED = (*METHODS, FINE, CONTROL)
@@ -22,44 +25,18 @@ _SEED = 0  # of everything that is drawn: the same for every network and method,
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
-    """Some images and what their outputs are made of.
-
-    Attributes:
-        x: normalised images, float [B,3,H,W].
-        index: image indices, int64 [B].
-        clusters: the confusion clusters of each image's top classes.
-        differing: of each image, the part in which its class differs from its look-alike, bool [B,H,W]; None where
-            unknown.
-        look_alike: the two classes that differ in that part, for each image; None where there is no such pair.
-    """
-
-    x: Tensor
-    index: Tensor
-    clusters: Sequence[list[list[int]]]
-    differing: Tensor | None = None
-    look_alike: Sequence[tuple[int, int] | None] = ()
-
-
-@dataclass(frozen=True, eq=False)
 class _Pairs:
-    """Classes that have rivals: row of the image int64 [P], class int64 [P], rivals bool [P,C] and by number."""
+    """P classes that have rivals: row of the image int64 [P], class int64 [P], rivals by number and as bool [P,C]."""
 
+    outputs: Outputs
     image: Tensor
     target: Tensor
-    rivals: Tensor
     others: list[list[int]]
+    rivals: Tensor
 
 
 def evaluate(
-    network: nn.Module,
-    images: Images,
-    bases: Sequence[Base],
-    *,
-    n_classes: int,
-    steps: int,
-    variant: str,
-    observed_by: nn.Module | None,
+    outputs: Outputs, bases: Sequence[Base], *, steps: int, variant: Variant, observed_by: nn.Module | None
 ) -> pd.DataFrame:
     """Score all methods with all base explainers on some images.
 
@@ -68,10 +45,7 @@ def evaluate(
     up to the smallest among them ("cauc-bases"), as Tables 1 and 3 do.
 
     Args:
-        network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        images: what is explained.
-        bases: base explainers with the settings of both stages.
-        n_classes: C.
+        outputs, bases: what is explained, and the base explainers with the settings of both stages.
         steps: counts of removed pixels along a curve, at most.
         variant: "paper" or "released", of heat maps and of scores.
         observed_by: the network that plays the observer; None leaves the matching task out.
@@ -82,292 +56,148 @@ def evaluate(
         map's energy in the differing part), "matching-accuracy" and "matching-margin" (of the pair of a cluster's two
         most probable classes). NaN where undefined.
     """
-    pairs = _pairs(images, n_classes)
+    pairs = _pairs(outputs)
     if not pairs.others:
         return pd.DataFrame(columns=COLUMNS)
+    control = _control(pairs)[:, None]
     parts, contrastive = [], []
     for base in bases:
-        outputs = explain(
-            network,
-            images.x,
-            images.clusters,
-            base=base,
-            variant=variant,
-            methods=(*METHODS, FINE),
-            seed=_SEED,
-            index=images.index,
-        )
-        maps = _maps_of_pairs(outputs, pairs, images)  # [P,M,H,W]
+        found = _explained(outputs, base, (*METHODS, FINE), variant=variant)
+        maps = torch.cat([_maps(found, pairs, (*METHODS, FINE)), control], dim=1)  # [P,M,H,W]
         contrastive.append(maps[:, SCORED.index(CONTRASTIVE)])
-        scored = _scored(network, images, pairs, maps, compared=range(len(METHODS)), steps=steps, variant=variant)
-        values = {
-            "cauc": scored.cauc,
-            "cdrop": scored.cdrop,
-            "salient-pixels": scored.n_salient.double(),
-            "degenerate": scored.degenerate.double(),
-        }
-        if images.differing is not None:
-            values["part-energy"] = _part_energy(maps, pairs, images)
-        parts += [_rows(pairs, images, values, base.name, SCORED)]
+        scored = _scored(pairs, maps, compared=range(len(METHODS)), steps=steps, variant=variant)
+        values = {"cauc": scored.cauc, "cdrop": scored.cdrop}
+        values |= {"salient-pixels": scored.n_salient.double(), "degenerate": scored.degenerate.double()}
+        if outputs.differing is not None:
+            values["part-energy"] = _part_energy(maps, pairs)
+        parts.append(_rows(pairs, values, base, SCORED))
         if observed_by is not None:
-            parts += [_matched(observed_by, outputs, images, base.name)]
-    parts += [_between_bases(network, images, pairs, torch.stack(contrastive, 1), bases, steps, variant)]
+            parts += _matched(observed_by, found, outputs, base)
+    scored = _scored(pairs, torch.stack(contrastive, 1), compared=range(len(bases)), steps=steps, variant=variant)
+    for place, base in enumerate(bases):
+        parts.append(_rows(pairs, {"cauc-bases": scored.cauc[:, [place]]}, base, (CONTRASTIVE,)))
     return pd.concat(parts, ignore_index=True)
 
 
 def compare_clusterings(
-    network: nn.Module,
-    x: Tensor,
-    index: Tensor,
-    clusters: Mapping[str, Sequence[list[list[int]]]],
-    base: Base,
-    *,
-    n_classes: int,
-    steps: int,
+    outputs: Outputs, partitions: Mapping[str, Partition], base: Base, *, steps: int
 ) -> pd.DataFrame:
-    """What other clusters do to CWOX-2s: its CDROP, and how much its maps are those of the first clustering.
+    """What other clusters do to CWOX-2s: its CDROP, and how much its maps are those of the first of the clusterings.
 
-    Args:
-        network, x, index, base, n_classes, steps: as :func:`evaluate`.
-        clusters: clustering -> the confusion clusters of each image; the first is what the others are held against.
-
-    Returns:
-        Rows index, class, clustering, metric, value: "cdrop" for classes with rivals there, "same-map" (Pearson's
-        correlation with the first clustering's map of that class, over pixels; NaN where a map is constant).
+    Rows have index, class, clustering, metric, value: "cdrop" for classes with rivals there, "same-map" (Pearson's
+    correlation with the first clustering's map of that class, over pixels; NaN where a map is constant).
     """
-    parts, reference = [], None
-    for name, of_images in clusters.items():
-        images = Images(x, index, of_images)
-        outputs = explain(
-            network, x, of_images, base=base, variant="paper", methods=(CONTRASTIVE,), seed=_SEED, index=index
-        )
-        maps = [dict(zip(output.classes, output.class_maps[CONTRASTIVE])) for output in outputs]
-        reference = maps if reference is None else reference
+    columns, parts, reference = ["index", "class", "metric", "value"], [], None
+    for name, partition in partitions.items():
+        clusters = [confusion_clusters(partition, top) for top in outputs.top]
+        found, rows = _of_two_stages(replace(outputs, clusters=clusters), base, steps)
+        reference = reference or found
         alike = [
-            {"index": int(number), "class": label, "metric": "same-map", "value": _correlation(found, first[label])}
-            for number, own, first in zip(index.tolist(), maps, reference)
-            for label, found in own.items()
+            (number, label, "same-map", _correlation(*(one.class_map(CONTRASTIVE, label) for one in both)))
+            for number, *both in zip(outputs.index.tolist(), found, reference)
+            for label in both[0].classes
         ]
-        parts.append(pd.DataFrame(alike).assign(clustering=name))
-        pairs = _pairs(images, n_classes)
-        if pairs.others:
-            own = torch.stack([maps[b][label] for b, label in zip(pairs.image.tolist(), pairs.target.tolist())])
-            scored = _scored(network, images, pairs, own[:, None], compared=(0,), steps=steps)
-            rows = _rows(pairs, images, {"cdrop": scored.cdrop}, base.name, (CONTRASTIVE,))
-            parts.append(rows[["index", "class", "metric", "value"]].assign(clustering=name))
+        drops = rows.loc[rows["metric"] == "cdrop", columns]
+        kept = [pd.DataFrame(alike, columns=columns), *([drops] if len(drops) else [])]
+        parts += [part.assign(clustering=name) for part in kept]
     return pd.concat(parts, ignore_index=True)
 
 
-def compare_epsilons(
-    network: nn.Module, images: Images, base: Base, epsilons: Sequence[float], *, n_classes: int, steps: int
-) -> pd.DataFrame:
+def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float], *, steps: int) -> pd.DataFrame:
     """What ε in Equation 2, which the paper does not give, does to CWOX-2s.
 
-    Args:
-        network, images, base, n_classes, steps: as :func:`evaluate`.
-        epsilons: shares of the cluster map's maximum, see :func:`heatmaps.support`.
-
-    Returns:
-        Rows index, class, rivals, base, method, metric ("cdrop", "degenerate"), value, epsilon.
+    Rows have index, class, rivals, base, method, metric ("cdrop", "degenerate"), value, epsilon: a share of the cluster
+    map's maximum, see :func:`contrastive_maps.support`.
     """
-    pairs = _pairs(images, n_classes)
+    rows = [_of_two_stages(outputs, base, steps, epsilon)[1].assign(epsilon=epsilon) for epsilon in epsilons]
+    return pd.concat(rows, ignore_index=True)
+
+
+def _of_two_stages(
+    outputs: Outputs, base: Base, steps: int, epsilon: float = 0.0
+) -> tuple[list[WholeOutput], pd.DataFrame]:
+    """CWOX-2s of each image, and the rows of its CDROP and of maps without a salient pixel."""
+    found, pairs = _explained(outputs, base, (CONTRASTIVE,), epsilon=epsilon), _pairs(outputs)
     if not pairs.others:
-        return pd.DataFrame(columns=[*COLUMNS, "epsilon"])
-    parts = []
-    for epsilon in epsilons:
-        outputs = explain(
-            network,
-            images.x,
-            images.clusters,
-            base=base,
-            methods=(CONTRASTIVE,),
-            epsilon=epsilon,
-            seed=_SEED,
-            index=images.index,
-        )
-        found = zip(pairs.image.tolist(), pairs.target.tolist())
-        maps = torch.stack([_maps_of_class(outputs[b], label)[CONTRASTIVE] for b, label in found])[:, None]
-        scored = _scored(network, images, pairs, maps, compared=(0,), steps=steps)
-        values = {"cdrop": scored.cdrop, "degenerate": scored.degenerate.double()}
-        parts.append(_rows(pairs, images, values, base.name, (CONTRASTIVE,)).assign(epsilon=epsilon))
-    return pd.concat(parts, ignore_index=True)
+        return found, pd.DataFrame(columns=COLUMNS)
+    scored = _scored(pairs, _maps(found, pairs, (CONTRASTIVE,)), compared=(0,), steps=steps, variant="paper")
+    values = {"cdrop": scored.cdrop, "degenerate": scored.degenerate.double()}
+    return found, _rows(pairs, values, base, (CONTRASTIVE,))
 
 
-def curves(
-    network: nn.Module, x: Tensor, maps: Mapping[str, Tensor], target: int, rivals: Sequence[int], *, n_classes: int
-) -> pd.DataFrame:
-    """Figure 6: probabilities while the salient pixels of each method's map go, for one image.
-
-    Args:
-        network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        x: one normalised image, float [1,3,H,W].
-        maps: method -> map, float [H,W].
-        target: the class.
-        rivals: the classes it is contrasted with.
-        n_classes: C.
-
-    Returns:
-        Rows method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score.
-    """
-    mask = torch.zeros(1, n_classes, dtype=torch.bool, device=x.device)
-    mask[0, list(rivals)] = True
-    parts = []
-    for method, found in maps.items():
-        last = int(faithfulness.salient_pixels(found[None])[0])
-        removed = torch.linspace(0, last, min(last, 48) + 1, device=x.device).round().long()[None]
-        curve = faithfulness.contrastive_curve(
-            network,
-            x,
-            torch.zeros(1, dtype=torch.int64, device=x.device),
-            found[None],
-            torch.tensor([target], device=x.device),
-            mask,
-            removed,
-            index=torch.zeros(1, dtype=torch.int64, device=x.device),
-        )
-        columns = {
-            "removed": removed[0].double() / found.numel(),
-            "target": curve.probability[0],
-            "rivals": curve.rivals[0],
-            "score": curve.score[0],
-        }
-        parts.append(pd.DataFrame({name: value.cpu().numpy() for name, value in columns.items()}).assign(method=method))
-    return pd.concat(parts, ignore_index=True)
+def _explained(outputs: Outputs, base: Base, methods: Sequence[str], **how: Any) -> list[WholeOutput]:
+    given = {"base": base, "methods": methods, "seed": _SEED, "index": outputs.index}
+    return explain(outputs.network, outputs.x, outputs.clusters, **given, **how)
 
 
-def _pairs(images: Images, n_classes: int) -> _Pairs:
-    listed = [
-        (b, label, [other for other in cluster if other != label])
-        for b, clusters in enumerate(images.clusters)
-        for cluster in clusters
-        if len(cluster) > 1
-        for label in cluster
-    ]
-    rivals = torch.zeros(len(listed), n_classes, dtype=torch.bool, device=images.x.device)
-    for row, (_, _, others) in enumerate(listed):
-        rivals[row, others] = True
-    image, target = (
-        torch.tensor([pair[part] for pair in listed], dtype=torch.int64, device=images.x.device) for part in (0, 1)
-    )
-    return _Pairs(image, target, rivals, [others for _, _, others in listed])
+def _pairs(outputs: Outputs, two_most_probable: bool = False) -> _Pairs:
+    """Every class with its rivals; or the most probable class of each cluster with the second."""
+    listed = []
+    for b, clusters in enumerate(outputs.clusters):
+        for cluster in clusters:
+            if two_most_probable and len(cluster) > 1:
+                listed.append((b, cluster[0], cluster[1:2]))
+            elif len(cluster) > 1:
+                listed += [(b, label, [other for other in cluster if other != label]) for label in cluster]
+    device = outputs.x.device
+    rivals = torch.zeros(len(listed), outputs.probabilities.shape[1], dtype=torch.bool, device=device)
+    for row, (_, _, others) in zip(rivals, listed):
+        row[others] = True
+    image, target = (torch.tensor([pair[k] for pair in listed], dtype=torch.int64, device=device) for k in (0, 1))
+    return _Pairs(outputs, image, target, [others for _, _, others in listed], rivals)
 
 
-def _scored(
-    network: nn.Module,
-    images: Images,
-    pairs: _Pairs,
-    maps: Tensor,
-    *,
-    compared: Sequence[int],
-    steps: int,
-    variant: str = "paper",
-) -> faithfulness.Scores:
+def _maps(found: Sequence[WholeOutput], pairs: _Pairs, methods: Sequence[str]) -> Tensor:
+    """The maps of each pair's class by some methods, float [P,M,H,W]."""
+    places = zip(pairs.image.tolist(), pairs.target.tolist())
+    return torch.stack([torch.stack([found[b].class_map(name, label) for name in methods]) for b, label in places])
+
+
+def _control(pairs: _Pairs) -> Tensor:
+    """Noise drawn for each image and class, the same for every base: [P,H,W] in [0,1]."""
+    drawn_by = pairs.outputs.index[pairs.image] * pairs.rivals.shape[1] + pairs.target
+    return randomness.uniform(_SEED, drawn_by, "whole output/control", tuple(pairs.outputs.x.shape[-2:]))
+
+
+def _scored(pairs: _Pairs, maps: Tensor, **how: Any) -> faithfulness.Scores:
     """CAUC and CDROP of maps [P,M,H,W] of the pairs."""
-    return faithfulness.scores(
-        network,
-        images.x,
-        pairs.image,
-        maps,
-        pairs.target,
-        pairs.rivals,
-        index=images.index,
-        compared=compared,
-        steps=steps,
-        variant=variant,
-        seed=_SEED,
-    )
+    of, given = pairs.outputs, (pairs.image, maps, pairs.target, pairs.rivals)
+    return faithfulness.scores(of.network, of.x, *given, index=of.index, seed=_SEED, **how)
 
 
-def _maps_of_pairs(outputs: Sequence[WholeOutput], pairs: _Pairs, images: Images) -> Tensor:
-    """The maps of each pair's class by every method of :data:`SCORED`, float [P,M,H,W]."""
-    drawn_by = images.index[pairs.image] * pairs.rivals.shape[1] + pairs.target  # a number for each image and class
-    noise = randomness.uniform(_SEED, drawn_by, "whole output/control", tuple(images.x.shape[-2:]))  # [P,H,W]
-    rows = []
-    for b, label, control in zip(pairs.image.tolist(), pairs.target.tolist(), noise):
-        found = _maps_of_class(outputs[b], label)
-        rows.append(torch.stack([*(found[name] for name in SCORED[:-1]), control]))
-    return torch.stack(rows)
-
-
-def _maps_of_class(output: WholeOutput, label: int) -> dict[str, Tensor]:
-    position = output.classes.index(label)
-    return {method: maps[position] for method, maps in output.class_maps.items()}
-
-
-def _rows(
-    pairs: _Pairs, images: Images, values: Mapping[str, Tensor], base: str, methods: Sequence[str]
-) -> pd.DataFrame:
+def _rows(pairs: _Pairs, values: Mapping[str, Tensor], base: Base, methods: Sequence[str]) -> pd.DataFrame:
     """Tidy rows from values [P,M]."""
-    index = images.index[pairs.image].tolist()
     rivals = [" ".join(map(str, others)) for others in pairs.others]
-    parts = []
-    for metric, found in values.items():
-        for method, column in zip(methods, found.double().cpu().unbind(1)):
-            named = {"index": index, "class": pairs.target.tolist(), "rivals": rivals}
-            parts.append(pd.DataFrame({**named, "value": column}).assign(base=base, method=method, metric=metric))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _part_energy(maps: Tensor, pairs: _Pairs, images: Images) -> Tensor:
-    """Share of a map's energy in the differing part, [P,M]; NaN where class and rival do not differ in just that."""
-    told_apart = torch.tensor(
-        [
-            images.look_alike[b] is not None
-            and label in images.look_alike[b]
-            and bool(set(others) & set(images.look_alike[b]))
-            for b, label, others in zip(pairs.image.tolist(), pairs.target.tolist(), pairs.others)
-        ],
-        device=maps.device,
-    )
-    n_methods = maps.shape[1]
-    masks = images.differing[pairs.image].repeat_interleave(n_methods, dim=0)
-    shares = attribution_localisation(maps.flatten(0, 1), masks).unflatten(0, (-1, n_methods))
-    return torch.where(told_apart[:, None], shares, float("nan"))
-
-
-def _matched(observed_by: nn.Module, outputs: Sequence[WholeOutput], images: Images, base: str) -> pd.DataFrame:
-    """The matching task on the two most probable classes of every cluster that has two: rows as :func:`evaluate`."""
-    listed = [
-        (b, cluster[0], cluster[1])
-        for b, clusters in enumerate(images.clusters)
-        for cluster in clusters
-        if len(cluster) > 1
-    ]
-    image = torch.tensor([b for b, _, _ in listed], dtype=torch.int64, device=images.x.device)
-    labels = torch.tensor([pair[1:] for pair in listed], dtype=torch.int64, device=images.x.device)
-    parts = []
-    for method in (*METHODS, FINE):
-        maps = torch.stack(
-            [torch.stack([_maps_of_class(outputs[b], label)[method] for label in pair]) for b, *pair in listed]
-        )
-        accuracy, margin = observer.matched(observed_by, images.x, image, maps, labels)
-        for metric, value in (("matching-accuracy", accuracy), ("matching-margin", margin)):
-            columns = {
-                "index": images.index[image].tolist(),
-                "class": labels[:, 0].tolist(),
-                "rivals": [str(other) for _, _, other in listed],
-                "value": value.double().cpu(),
-            }
-            parts.append(pd.DataFrame(columns).assign(base=base, method=method, metric=metric))
-    return pd.concat(parts, ignore_index=True)
-
-
-def _between_bases(
-    network: nn.Module,
-    images: Images,
-    pairs: _Pairs,
-    maps: Tensor,
-    bases: Sequence[Base],
-    steps: int,
-    variant: str,
-) -> pd.DataFrame:
-    """CAUC of CWOX-2s up to the smallest number of salient pixels among the base explainers (Table 3)."""
-    scored = _scored(network, images, pairs, maps, compared=range(len(bases)), steps=steps, variant=variant)
+    named = {"index": pairs.outputs.index[pairs.image].tolist(), "class": pairs.target.tolist(), "rivals": rivals}
     parts = [
-        _rows(pairs, images, {"cauc-bases": scored.cauc[:, [place]]}, base.name, (CONTRASTIVE,))
-        for place, base in enumerate(bases)
+        pd.DataFrame({**named, "value": column}).assign(base=base.name, method=method, metric=metric)
+        for metric, found in values.items()
+        for method, column in zip(methods, found.double().cpu().unbind(1))
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _part_energy(maps: Tensor, pairs: _Pairs) -> Tensor:
+    """Share of a map's energy in the differing part, [P,M]; NaN where class and rival do not differ in just that."""
+    places = zip(pairs.image.tolist(), pairs.target.tolist(), pairs.others)
+    alike = [(label, others, pairs.outputs.look_alike[b]) for b, label, others in places]
+    told_apart = torch.tensor([label in both and not {*both}.isdisjoint(others) for label, others, both in alike])
+    masks = pairs.outputs.differing[pairs.image].repeat_interleave(maps.shape[1], dim=0)
+    shares = attribution_localisation(maps.flatten(0, 1), masks).unflatten(0, maps.shape[:2])
+    return torch.where(told_apart.to(maps.device)[:, None], shares, float("nan"))
+
+
+def _matched(observed_by: nn.Module, found: Sequence[WholeOutput], outputs: Outputs, base: Base) -> list[pd.DataFrame]:
+    """The matching task on the two most probable classes of every cluster that has two: rows as :func:`evaluate`."""
+    pairs, parts = _pairs(outputs, two_most_probable=True), []
+    rivals = replace(pairs, target=pairs.target.new_tensor(pairs.others)[:, 0])
+    labels = torch.stack([pairs.target, rivals.target], dim=1)
+    for method in (*METHODS, FINE):
+        maps = torch.cat([_maps(found, classes, (method,)) for classes in (pairs, rivals)], dim=1)  # [P,2,H,W]
+        accuracy, margin = observer.matched(observed_by, outputs.x, pairs.image, maps, labels)
+        values = {"matching-accuracy": accuracy[:, None], "matching-margin": margin[:, None]}
+        parts.append(_rows(pairs, values, base, (method,)))
+    return parts
 
 
 def _correlation(one: Tensor, other: Tensor) -> float:

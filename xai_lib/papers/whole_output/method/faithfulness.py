@@ -1,4 +1,4 @@
-"""Is a contrastive map faithful to the network? (Whole-output paper §5.1, Equations 3-5.)
+"""Is a contrastive map faithful to the network? (Whole-output paper §5.1, Equations 3 to 5 and Figure 6.)
 
 The pixels with the highest values are deleted first. P(class)·(1 - P(its rivals)), the contrastive score, should then
 fall fast: CAUC is the area under it, lower is better, and CDROP its weighted fall, higher is better.
@@ -6,16 +6,19 @@ fall fast: CAUC is the area under it, lower is better, and CDROP its weighted fa
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
 
-from xai_lib.forward import Model
+from xai_lib.checks import check_choice, check_index
+from xai_lib.forward import Model, outputs
+from xai_lib.metrics import perturbation
 from xai_lib.metrics.maps import check_maps, is_finite
-from xai_lib.papers.whole_output.method.curve import check_rows, contrastive_curve
+from xai_lib.papers.whole_output.method.base_maps import Variant
 
-Variant = Literal["paper", "released"]
+DELTA = 0.5  # share of a map's highest value from which a pixel is salient
+TAU = 0.05  # share of all pixels up to which CDROP asks no price
 
 _RELEASED_STEP, _RELEASED_PIXELS = 16, 224 * 224
 
@@ -39,37 +42,101 @@ class Scores:
     degenerate: Tensor
 
 
-def salient(maps: Tensor, *, delta: float = 0.5, variant: Variant = "paper") -> Tensor:
-    """Which pixels are δ-salient: those of at least `delta` times the map's highest value (§5.1).
+def salient(maps: Tensor, variant: Variant = "paper") -> Tensor:
+    """Which pixels are δ-salient: those of at least δ = 0.5 times the map's highest value (§5.1).
 
     Args:
         maps: float [N,H,W].
-        delta: in (0, 1].
-        variant: "released" takes those strictly above the share `delta` of the way from the map's lowest to its
+        variant: "released" takes those strictly above the share δ of the way from the map's lowest to its
             highest value, negative values counting as 0. A constant map then has none.
 
     Returns:
-        bool [N,H,W]; all False for a map without a positive value or with one that is not finite.
+        bool [N,H,W]; all False for a map without a positive value or with one that is not finite. TypeError or
+        ValueError if maps are not float [N,H,W] or variant is another word.
 
-    Raises:
-        TypeError, ValueError: if maps are not float [N,H,W], delta is outside (0, 1] or variant is another word.
+    Example:
+        >>> salient(torch.tensor([[[4.0, 2.0, 1.0]]]))
+        tensor([[[ True,  True, False]]])
     """
     check_maps(maps, "maps")
-    if not 0 < delta <= 1:
-        raise ValueError(f"Expected delta in (0, 1]. Got {delta}.")
-    _check_variant(variant)
+    check_choice("variant", variant, get_args(Variant))
     highest = maps.amax((1, 2), keepdim=True)
     if variant == "paper":
-        found = maps >= delta * highest
+        found = maps >= DELTA * highest
     else:
         lowest = maps.amin((1, 2), keepdim=True).clamp(min=0)
-        found = maps > lowest + delta * (highest - lowest)
+        found = maps > lowest + DELTA * (highest - lowest)
     return found & (highest > 0) & is_finite(maps)[:, None, None]
 
 
-def salient_pixels(maps: Tensor, *, delta: float = 0.5, variant: Variant = "paper") -> Tensor:
+def salient_pixels(maps: Tensor, variant: Variant = "paper") -> Tensor:
     """Number n_δ of :func:`salient` pixels of each map [N,H,W], int64 [N]; 0 for a degenerate map."""
-    return salient(maps, delta=delta, variant=variant).flatten(1).sum(1)
+    return salient(maps, variant).flatten(1).sum(1)
+
+
+def contrastive_score(probability: Tensor, rivals: Tensor) -> Tensor:
+    """s = P(c) · (1 - P(C')), of the probabilities of a class and of its rivals together (Equation 3).
+
+    Example:
+        >>> contrastive_score(torch.tensor(0.5), torch.tensor(0.25))
+        tensor(0.3750)
+    """
+    return probability * (1 - rivals)
+
+
+def contrastive_curve(
+    model: Model,
+    x: Tensor,
+    image: Tensor,
+    maps: Tensor,
+    target: Tensor,
+    rivals: Tensor,
+    removed: Tensor,
+    *,
+    index: Tensor,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour.
+
+    The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
+
+    Args:
+        model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32.
+        x: normalised images, float [B,c,H,W].
+        image: which row of x each map is of, int64 [N].
+        maps: float [N,H,W], of any sign and scale: only the order counts. Equal values go in an order drawn for each
+            image, the same for all maps of an image.
+        target: the class of each map, int64 [N].
+        rivals: the classes that it is told apart from, bool [N,C], at least one for each map and not the target.
+        removed: numbers of pixels, int64 [N,S] in 0 to H·W.
+        index: image indices, int64 [B].
+        seed: of the order of equal values.
+
+    Returns:
+        Probabilities of the class, and of its rivals together, float32 [N,S].
+
+    Raises:
+        TypeError, ValueError: if types, shapes or ranges are not these, the model is in training mode, or a logit is
+            not finite.
+    """
+    image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
+    check_rows(x, image, maps, target)
+    _check_contrast(target, rivals, removed, maps[0].numel() if len(maps) else 0)
+    check_index(index, x)
+    rank = perturbation.ranks(maps.to(x.device), ties="random", seed=seed, index=index.to(x.device)[image])
+    counts = x.shape[2] * x.shape[3] + 1
+    row = torch.arange(len(maps), device=x.device)[:, None]
+    points, place = torch.unique(row * counts + removed, return_inverse=True)
+    row, count = points // counts, points % counts
+
+    def make(point: Tensor, _: Tensor) -> Tensor:
+        gone = rank[row[point]] < count[point][:, None, None]  # [n,H,W]
+        return x[image[row[point]]].masked_fill(gone[:, None], 0)
+
+    space = x[:1].expand(len(points), -1, -1, -1)
+    classes = _columns(target, rivals)[row]
+    found = outputs(model, make, _of_class_and_rivals, space, classes, 1, None)
+    return found.reshape(len(points), 2)[place].unbind(-1)
 
 
 def scores(
@@ -83,46 +150,36 @@ def scores(
     index: Tensor,
     compared: Sequence[int],
     steps: int,
-    delta: float = 0.5,
-    tau: float = 0.05,
     variant: Variant = "paper",
     seed: int = 0,
 ) -> Scores:
-    """CAUC (Eq. 4) and CDROP (Eq. 5) of several maps of the same pairs of a class and its rivals.
+    """CAUC and CDROP of several maps of the same pairs of a class and its rivals.
 
-    CAUC is the sum of s over 0 to n_δ-1 deleted pixels, divided by all n pixels. n_δ there is `common`, the smallest of
-    the compared maps that have a salient pixel. CDROP is the fall of s when the map's own n_δ pixels are deleted,
-    divided by log2(1 + max(n_δ, τ)/τ). "released" deletes 16 pixels at a time at 224 × 224 pixels, and the same share
-    of smaller images, rounded up; never deletes the last of these chunks; takes the area by trapezoids over the number
-    of points of a whole curve; and sets the mean of the last three points (the last, of fewer) against the untouched
-    image.
+    CAUC = Σ s(r) / n over r = 1 … n_δ, of all n pixels (Equation 4); n_δ there is `common`, the smallest of the
+    compared maps that have a salient pixel. CDROP = (s(1) - s(n_δ + 1)) / log2(1 + max(n_δ, τ) / τ), with the map's own
+    n_δ and τ = 0.05 n (Equation 5). "released" deletes 16 pixels at a time at 224 × 224 pixels, and the same share of
+    smaller images, rounded up; never deletes the last of these chunks; takes the area by trapezoids over the number of
+    points of a whole curve; and sets the mean of the last three points (the last, of fewer) against the untouched one.
 
     Args:
         model, x, index, seed: as for :func:`contrastive_curve`.
-        image: which row of x each pair is of, int64 [P].
+        image, target, rivals: which row of x each pair is of, int64 [P], its class, int64 [P], its rivals, bool [P,C].
         maps: float [P,M,H,W].
-        target: int64 [P].
-        rivals: bool [P,C].
         compared: positions among the M maps whose smallest n_δ is the common one. The other maps are followed as far.
         steps: at most so many points, evenly spaced, of the curve under which CAUC is the area, at least 2; the curve
             is straight between them. Exact from `common` on (released: from the number of its chunks on).
-        delta: share of the highest value from which a pixel is salient, in (0, 1].
-        tau: share of all pixels up to which CDROP asks no price, above 0.
         variant: "paper" or "released"; :func:`salient` differs too.
 
     Raises:
         TypeError, ValueError: as :func:`contrastive_curve`, or if a choice is none of these.
     """
-    _check_choices(maps, compared, steps, tau)
+    _check_choices(maps, compared, steps)
     check_rows(x, image, maps[:, 0], target)
-    if len(rivals) != len(maps):
-        raise ValueError(
-            f"Expected rivals as bool [{len(maps)},C]. Got {rivals.dtype} with shape {list(rivals.shape)}."
-        )
-    n_pairs, n_maps, height, width = maps.shape
-    n_pixels = height * width
+    n_pairs, n_maps, n_pixels = *maps.shape[:2], maps.shape[2] * maps.shape[3]
+    if len(rivals) != n_pairs:
+        raise ValueError(f"Expected rivals as bool [{n_pairs},C]. Got {_described(rivals)}.")
     every_map = maps.to(x.device).flatten(0, 1)
-    n_salient = salient_pixels(every_map, delta=delta, variant=variant).reshape(n_pairs, n_maps)
+    n_salient = salient_pixels(every_map, variant).reshape(n_pairs, n_maps)
     degenerate = n_salient == 0
     common = _smallest(n_salient[:, list(compared)])
 
@@ -132,33 +189,44 @@ def scores(
     removed = torch.cat([area_at, fall_at], dim=2).masked_fill(degenerate[..., None], 0)
 
     pair = torch.arange(n_pairs, device=x.device).repeat_interleave(n_maps)
-    curve = contrastive_curve(
-        model,
-        x,
-        image.to(x.device)[pair],
-        every_map,
-        target.to(x.device)[pair],
-        rivals.to(x.device)[pair],
-        removed.flatten(0, 1),
-        index=index,
-        seed=seed,
-    )
-    s = curve.score.double().reshape(removed.shape)
-    followed = s[..., :steps]
-    area = torch.trapezoid(followed, area_at.double() / step, dim=2)
-    if variant == "paper":
-        cauc = (area + (followed[..., 0] + followed[..., -1]) / 2) / n_pixels
-    else:
-        cauc = area / (_up(n_pixels, step) + 1)
-    price = torch.log2(1 + (n_salient.double() / (tau * n_pixels)).clamp(min=1))
+    image, target, rivals = (tensor.to(x.device)[pair] for tensor in (image, target, rivals))
+    curve = contrastive_curve(model, x, image, every_map, target, rivals, removed.flatten(0, 1), index=index, seed=seed)
+    s = contrastive_score(*curve).double().reshape(removed.shape)
+    cauc = _area(s[..., :steps], area_at.double() / step, n_pixels, _up(n_pixels, step), variant)
+    price = torch.log2(1 + (n_salient.double() / (TAU * n_pixels)).clamp(min=1))
     cdrop = (s[..., 0] - s[..., steps:].mean(2)) / price
-    return Scores(
-        cauc.masked_fill(degenerate | (common == 0)[:, None], torch.nan).float(),
-        cdrop.masked_fill(degenerate, torch.nan).float(),
-        n_salient,
-        common,
-        degenerate,
-    )
+    cauc = cauc.masked_fill(degenerate | (common == 0)[:, None], torch.nan).float()
+    return Scores(cauc, cdrop.masked_fill(degenerate, torch.nan).float(), n_salient, common, degenerate)
+
+
+def check_rows(x: Tensor, image: Tensor, maps: Tensor, target: Tensor) -> None:
+    """Refuse what are not images, float [B,c,H,W], and, for some rows of them, int64 [N], maps [N,H,W] and classes."""
+    check_maps(maps, "maps")
+    if image.dtype != torch.int64 or image.shape != (len(maps),):
+        raise ValueError(f"Expected the row of x of each map, int64 [{len(maps)}]. Got {_described(image)}.")
+    if ((image < 0) | (image >= len(x))).any():
+        raise ValueError(f"Expected rows of x in 0 to {len(x) - 1}. Got {image.min()} to {image.max()}.")
+    perturbation.check_inputs(x[:1].expand(len(maps), *x.shape[1:]), maps, target)
+
+
+def _of_class_and_rivals(logits: Tensor, classes: Tensor) -> Tensor:
+    """Probability of the first class and of the others together, float32 [n,2]."""
+    probabilities = logits.softmax(1).gather(1, classes)
+    others = (probabilities * (classes != classes[:, :1])).sum(1)
+    return torch.stack([probabilities[:, 0], others], dim=1)
+
+
+def _columns(target: Tensor, rivals: Tensor) -> Tensor:
+    """Each target and behind it its rivals, padded with the target: int64 [N,1+R]."""
+    most = int(rivals.sum(1).max()) if len(rivals) else 0
+    first = rivals.int().argsort(dim=1, descending=True, stable=True)[:, :most]
+    return torch.cat([target[:, None], torch.where(rivals.gather(1, first), first, target[:, None])], dim=1)
+
+
+def _area(s: Tensor, at: Tensor, n_pixels: int, n_steps: int, variant: Variant) -> Tensor:
+    """The area under points [P,M,S] of curves: the sum at every place between, or, as released, by trapezoids."""
+    area = torch.trapezoid(s, at, dim=2)
+    return (area + (s[..., 0] + s[..., -1]) / 2) / n_pixels if variant == "paper" else area / (n_steps + 1)
 
 
 def _smallest(n_salient: Tensor) -> Tensor:
@@ -183,17 +251,31 @@ def _up(a: Tensor | int, b: int) -> Tensor | int:
     return -(-a // b)
 
 
-def _check_variant(variant: str) -> None:
-    if variant not in ("paper", "released"):
-        raise ValueError(f"Expected variant as 'paper' or 'released'. Got {variant!r}.")
+def _check_contrast(target: Tensor, rivals: Tensor, removed: Tensor, n_pixels: int) -> None:
+    n = len(target)
+    if rivals.dtype != torch.bool or rivals.ndim != 2 or len(rivals) != n:
+        raise ValueError(f"Expected rivals as bool [{n},C]. Got {_described(rivals)}.")
+    if ((target < 0) | (target >= rivals.shape[1])).any():
+        raise ValueError(f"Expected targets in 0 to {rivals.shape[1] - 1}. Got {target.min()} to {target.max()}.")
+    if not rivals.any(1).all() or rivals.gather(1, target[:, None]).any():
+        raise ValueError(
+            "Expected at least one rival of each class, and not the class itself. Got a row of rivals without any or "
+            "with its own class: leave out pairs without a rival."
+        )
+    if removed.dtype != torch.int64 or removed.ndim != 2 or len(removed) != n:
+        raise ValueError(f"Expected removed as int64 [{n},S]. Got {_described(removed)}.")
+    if ((removed < 0) | (removed > n_pixels)).any():
+        raise ValueError(f"Expected removed in 0 to {n_pixels}. Got {removed.min()} to {removed.max()}.")
 
 
-def _check_choices(maps: Tensor, compared: Sequence[int], steps: int, tau: float) -> None:
+def _check_choices(maps: Tensor, compared: Sequence[int], steps: int) -> None:
     if maps.ndim != 4:
         raise ValueError(f"Expected maps as a float tensor [P,M,H,W]. Got shape {list(maps.shape)}.")
     if not compared or not set(compared) <= set(range(maps.shape[1])):
         raise ValueError(f"Expected compared as positions in 0 to {maps.shape[1] - 1}. Got {list(compared)}.")
     if steps < 2:
         raise ValueError(f"Expected at least 2 steps. Got {steps}.")
-    if not tau > 0:
-        raise ValueError(f"Expected tau above 0. Got {tau}.")
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tensor.dtype} with shape {list(tensor.shape)}"

@@ -1,34 +1,28 @@
 """A simulated observer of the matching task: which of two heat maps is of which of two confusing classes?
 
 The whole-output paper asks this of people (§5.2, Tables 4-5). This observer is ours: another network than the explained
-one, with a stated rule. It says whether the pixels that a map points at are evidence that another observer can use;
-what it scores is no measurement of people and stands beside those tables, not in them.
+one, with a stated rule. What it scores is no measurement of people and stands beside those tables, not in them.
 """
 
 import torch
 from torch import Tensor
 
 from xai_lib.forward import Model, outputs
-from xai_lib.papers.whole_output.method.curve import check_rows
-from xai_lib.papers.whole_output.method.faithfulness import salient
+from xai_lib.papers.whole_output.method.faithfulness import check_rows, salient
 
 
-def matched(
-    observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor, *, delta: float = 0.5
-) -> tuple[Tensor, Tensor]:
+def matched(observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Let a network match two maps with two classes.
 
-    Of each map its δ-salient pixels (the paper's, see :func:`faithfulness.salient`) stay and the
-    rest becomes 0, the mean colour. The observer says log P(a) - log P(b) of both, and the map with the larger number
-    is matched with a. Two maps that leave the same pixels cannot be told apart.
+    Of each map its salient pixels (the paper's, see :func:`faithfulness.salient`) stay and the rest becomes 0, the mean
+    colour. The observer says log P(a) - log P(b) of both, and the map with the larger number is matched with a. Two
+    maps that leave the same pixels cannot be told apart.
 
     Args:
         observer: images [B,c,H,W] -> logits [B,C], in evaluation mode; another network than the explained one.
         x: images as the observer takes them, normalised, float [B,c,H,W].
         image: which row of x each pair is of, int64 [P].
-        maps: of class a and of class b, float [P,2,H,W].
-        labels: classes a and b, int64 [P,2].
-        delta: share of a map's highest value from which a pixel stays, in (0, 1].
+        maps, labels: of classes a and b, float [P,2,H,W]; these classes, int64 [P,2].
 
     Returns:
         accuracy, float32 [P]: 1 if the right map is matched with a, 0 if the other one is, 0.5 (a guess) if they say
@@ -40,13 +34,11 @@ def matched(
             is not finite.
     """
     if maps.ndim != 4 or maps.shape[1] != 2 or labels.shape != maps.shape[:2]:
-        raise ValueError(
-            f"Expected two maps and two classes for each pair, maps [P,2,H,W] and labels [P,2]. "
-            f"Got {list(maps.shape)} and {list(labels.shape)}."
-        )
+        got = f"{list(maps.shape)} and {list(labels.shape)}"
+        raise ValueError(f"Expected two maps [P,2,H,W] and two classes, labels [P,2], for each pair. Got {got}.")
     check_rows(x, image.repeat_interleave(2), maps.flatten(0, 1), labels.flatten())
     image, labels = image.to(x.device), labels.to(x.device)
-    stay = salient(maps.to(x.device).flatten(0, 1), delta=delta).unflatten(0, (-1, 2))  # [P,2,H,W]
+    stay = salient(maps.to(x.device).flatten(0, 1)).unflatten(0, (-1, 2))  # [P,2,H,W]
 
     def make(pair: Tensor, which: Tensor) -> Tensor:
         return x[image[pair]].masked_fill(~stay[pair, which][:, None], 0)

@@ -1,4 +1,4 @@
-"""How many clusters a class's images have: two answers beside the number that the dominance paper sets beforehand."""
+"""How many clusters a class's images have: two answers beside P, which the dominance paper sets beforehand."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,8 +8,7 @@ import torch
 from sklearn.metrics import pairwise_distances, silhouette_score
 from torch import Tensor
 
-from xai_lib.papers.dominance.method.clusters import best_of_starts
-from xai_lib.papers.dominance.method.features import checked
+from xai_lib.papers.dominance.method.clusters import best_of_starts, checked
 from xai_lib.randomness import uniform
 
 
@@ -34,8 +33,8 @@ def choose(
         sd·sqrt(1 + 1/B).
 
     Raises:
-        TypeError: if `features` is not a float tensor.
-        ValueError: if `features` is not finite [N,D], a candidate is out of range, or `n_references` is below 1.
+        TypeError, ValueError: as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a candidate is out of
+            range, or `n_references` is below 1.
     """
     values = checked(features)
     n_distinct = len(values.unique(dim=0))

@@ -27,19 +27,17 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # of five modes, one with a share of 0.2 
 
 
 def rarities_of(training: int) -> Mapping[str, float]:
-    """How rare the rare mode of each planted class is in one training: each of :data:`SHARES` in two classes.
+    """How rare the rare mode of each planted class is in a training: class -> share, each of :data:`SHARES` twice.
 
     In trainings 0 to 4 every class has every share once, always beside another class; so it has in 5 to 9, beside
-    still other classes, and so on.
-
-    Args:
-        training: number of the training, 0 or more.
-
-    Returns:
-        Class -> share, as ``planted.Parameters(rarities=…)`` takes it.
+    still other classes, and so on. That is what ``planted.Parameters(rarities=…)`` takes.
 
     Raises:
         ValueError: for a negative number.
+
+    Example:
+        >>> sorted(rarities_of(3).values())
+        [0.01, 0.01, 0.02, 0.02, 0.05, 0.05, 0.1, 0.1, 0.2, 0.2]
     """
     if training < 0:
         raise ValueError(f"Expected the number of a training, 0 or more. Got {training}.")

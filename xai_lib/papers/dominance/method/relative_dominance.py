@@ -1,39 +1,37 @@
-"""The clusters of a class from most to least dominant, and how well one order describes all pairs (paper §3.4)."""
+"""Relative dominance of a class's clusters: their hierarchy, and how well one order tells all pairs (paper §3.4)."""
 
 import itertools
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import sparse, special
 
-from xai_lib.papers.dominance.method.matrix import NO_DOMINANCE, matrix, oriented
+from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE, matrix, oriented
+from xai_lib.statistics.cube import defined_mean
 from xai_lib.statistics.intervals import RESAMPLES, percentile_interval
 
 _STEPS, _TOLERANCE = 200, 1e-12  # of Newton's method; 5 to 15 steps are common
 
 
-@dataclass(frozen=True)
-class Triples:
-    """How many triples of clusters have no order: i dominates j, j dominates k, and k dominates i.
+def relative(matrix: np.ndarray) -> np.ndarray:
+    """Relative dominance: the mean D of each cluster over the others, float64 [P] in [0, 1]; NaN without a value.
 
-    ``n`` triples have a dominant cluster in each of their three pairs, ``cyclic`` of them go round; of tournaments
-    drawn at random a quarter does. ``decided`` are those whose three pairs all differ significantly from 0.5,
-    ``decided_cyclic`` of them go round; None where no p-values were given.
+    Args:
+        matrix: dominance [P,P], entry i, j that of i over j; NaN is a pair without a value. The diagonal is not read.
+
+    Example:
+        >>> relative(np.array([[0.5, 0.75], [0.25, 0.5]]))
+        array([0.75, 0.25])
     """
-
-    n: int
-    cyclic: int
-    decided: int | None
-    decided_cyclic: int | None
+    return defined_mean(np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix), axis=1)
 
 
 def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
-    """The clusters of one class, each with its place in the hierarchy.
+    """The clusters of one class, each with its place in the hierarchy: the order of relative dominance.
 
     Args:
-        values: as :func:`xai_lib.papers.dominance.method.matrix.pairs` takes them.
+        values: as :func:`xai_lib.papers.dominance.method.dominance.pairs` takes them.
 
     Returns:
         A row a cluster, in the order of their numbers, with the columns
@@ -46,21 +44,26 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
         - strength: of :func:`bradley_terry`, pairs weighted by their mosaics; mean 0; strength_rank: 1 is the highest.
 
     Raises:
-        ValueError: as :func:`xai_lib.papers.dominance.method.matrix.pairs`.
+        ValueError: as :func:`xai_lib.papers.dominance.method.dominance.pairs`.
+
+    Example:
+        >>> values = pd.DataFrame({"first": 0, "second": 1, "mosaic": [0, 1, 2], "value": [0.5, 0.75, 1.0]})
+        >>> hierarchy(values)[["cluster", "dominance", "rank"]].to_numpy().tolist()
+        [[0.0, 0.75, 1.0], [1.0, 0.25, 2.0]]
     """
     frame = oriented(values)
     of_pairs = frame.groupby(["first", "second"])["value"].agg(dominance="mean", n="count").reset_index()
     dominance = matrix(of_pairs)
     strengths = bradley_terry(dominance, matrix(of_pairs, "n"))
-    relative, draws = np.split(_relative(frame, len(dominance)), [1])  # [1,P], [R,P]
+    observed, draws = np.split(_resampled(frame, len(dominance)), [1])  # [1,P], [R,P]
     intervals = np.array([percentile_interval(of_cluster) for of_cluster in draws.T])
     return pd.DataFrame(
         {
             "cluster": np.unique(of_pairs[["first", "second"]]),
-            "dominance": relative[0],
+            "dominance": observed[0],
             "low": intervals[:, 0],
             "high": intervals[:, 1],
-            "rank": _ranks(relative[0]),
+            "rank": _ranks(observed[0]),
             "first": _share_highest(draws),
             "last": _share_highest(-draws),
             "strength": strengths,
@@ -69,28 +72,25 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def triples(matrix: np.ndarray, p: np.ndarray | None = None, level: float = 0.05) -> Triples:
-    """Count intransitive triples.
+def cyclic_triples(matrix: np.ndarray) -> tuple[int, int]:
+    """How many triples of clusters have no order: i dominates j, j dominates k, and k dominates i.
 
     Args:
         matrix: dominance [P,P], entry i, j that of i over j; NaN and 0.5 have no dominant cluster.
-        p: p-values [P,P] of the pairs.
-        level: a pair differs from 0.5 if its p-value is below this.
+
+    Returns:
+        The triples that go round, and all that have a dominant cluster in each of their three pairs; of tournaments
+        drawn at random a quarter goes round.
+
+    Example:
+        >>> cyclic_triples(np.array([[0.5, 0.6, 0.4], [0.4, 0.5, 0.6], [0.6, 0.4, 0.5]]))
+        (1, 1)
     """
     wins = matrix > NO_DOMINANCE
-    has_winner = wins | wins.T
-    decided = np.zeros_like(wins) if p is None else has_winner & (p < level)
-    found = []  # a row a triple: has an order or a cycle, is decided, goes round
-    for i, j, k in itertools.combinations(range(len(matrix)), 3):
-        whole, sure = (bool(known[i, j] and known[j, k] and known[i, k]) for known in (has_winner, decided))
-        found.append((whole, sure, whole and wins[i, j] == wins[j, k] == wins[k, i]))
-    whole, sure, cyclic = np.array(found, dtype=bool).reshape(-1, 3).T
-    return Triples(
-        n=int(whole.sum()),
-        cyclic=int(cyclic.sum()),
-        decided=None if p is None else int(sure.sum()),
-        decided_cyclic=None if p is None else int((sure & cyclic).sum()),
-    )
+    decided = wins | wins.T
+    upper = itertools.combinations(range(len(matrix)), 3)
+    whole = [(i, j, k) for i, j, k in upper if decided[i, j] and decided[j, k] and decided[i, k]]
+    return sum(bool(wins[i, j] == wins[j, k] == wins[k, i]) for i, j, k in whole), len(whole)
 
 
 def bradley_terry(matrix: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -107,6 +107,10 @@ def bradley_terry(matrix: np.ndarray, weights: np.ndarray | None = None) -> np.n
         float64 [P] with mean 0; NaN for a cluster without any pair. Where some clusters have all the energy against
         the others, or never met them, the maximum is at infinity: half a win is then added to either side of every
         pair, as if it had one more mosaic that nobody dominates.
+
+    Example:
+        >>> bradley_terry(special.expit(np.array([[0.0, 1.0], [-1.0, 0.0]]))).round(6)
+        array([ 0.5, -0.5])
     """
     weight = np.where(np.isnan(matrix), 0, 1 if weights is None else weights).astype(float)
     np.fill_diagonal(weight, 0)
@@ -146,15 +150,14 @@ def _fit(wins: np.ndarray) -> np.ndarray:
     return strengths - strengths.mean()
 
 
-def _relative(values: pd.DataFrame, n_clusters: int) -> np.ndarray:
+def _resampled(values: pd.DataFrame, n_clusters: int) -> np.ndarray:
     """Relative dominance [1 + R,P]: as it is, then of R resamples, mosaics drawn anew within each pair.
 
     Draws of a pair are stretched by sqrt(n / (n - 1)), which makes their variance that of a mean of n values.
     """
     total, n_pairs = np.zeros((1 + RESAMPLES, n_clusters)), np.zeros(n_clusters)
-    for (i, j), (_, shares) in zip(
-        itertools.combinations(range(n_clusters), 2), values.groupby(["first", "second"])["value"]
-    ):
+    upper = itertools.combinations(range(n_clusters), 2)
+    for (i, j), (_, shares) in zip(upper, values.groupby(["first", "second"])["value"]):
         shares = shares.dropna().to_numpy()
         n = len(shares)
         if n == 0:

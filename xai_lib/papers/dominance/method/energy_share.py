@@ -1,12 +1,13 @@
-"""How a map's energy in a mosaic is shared between two clusters (dominance paper §3.3-3.4)."""
+"""How a map's energy in a mosaic is shared between two clusters: d of a mosaic (dominance paper §3.3-3.4, Eq. 3-7)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers import about, cams, normalise
+from xai_lib import explainers
+from xai_lib.explainers import cams, normalise
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.forward import images_at_once
 from xai_lib.metrics.mosaics import focus
@@ -15,6 +16,8 @@ from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
 # (mosaics [B,3,h,w] normalised, target int64 [B], index int64 [B]) -> maps [B,h,w]; negative values do not count.
 Explain = Callable[[Tensor, Tensor, Tensor], Tensor]
 Scaling = Literal["relu", "min-max"]
+
+_PIXELS_AT_ONCE = {"cpu": 1 << 17, "gpu": 1 << 22}  # of mosaics in one call: on a processor 32 of four 32-pixel images
 
 
 def shares(
@@ -25,22 +28,21 @@ def shares(
     *,
     resized: bool = False,
     scalings: Sequence[Scaling] = ("relu",),
-    index: Tensor | None = None,
-    batch_size: int | None = None,
 ) -> dict[Scaling, Tensor]:
-    """Dominance d of each mosaic's first cluster over its second (Eq. 6), or Focus if the first group is the target's.
+    """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d.
+
+    If the first group is the target's images and the second is of other classes, it is Focus.
 
     Args:
         mosaics: M mosaics of the images in x.
         x: normalised images, float [N,3,H,W]; all is computed on their device.
         target: class explained in each mosaic, int64 [M].
-        explain: gives the maps of mosaics, of the mosaics' size; see :func:`by_grad_cam`.
+        explain: gives the maps of mosaics, of the mosaics' size, and is told their numbers from 0; see
+            :func:`by_grad_cam`.
         resized: scale the mosaics to the size of one image first.
         scalings: how maps are scaled first. "relu" leaves them as they are but for negative values, which count as 0:
             raw energy. "min-max" scales what is left of each map to [0, 1], pytorch-grad-cam's default; a share then
             changes only where a map's lowest value lies above 0.
-        index: number of each mosaic for explainers that draw random numbers, int64 [M]; None counts from 0.
-        batch_size: mosaics explained at once; None suits x's device. Shares do not depend on it.
 
     Returns:
         For each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value.
@@ -48,14 +50,18 @@ def shares(
     Raises:
         TypeError, ValueError: if a type, shape or length is not this, a scaling is another word, or a map has an odd
             size.
+
+    Example:
+        >>> from xai_lib.papers.dominance.method.mosaics import of_pairs
+        >>> bright_and_dark = torch.tensor([3.0, 1.0])[:, None, None, None].expand(2, 3, 8, 8)
+        >>> six = of_pairs(torch.tensor([0]), torch.tensor([1]))
+        >>> shares(six, bright_and_dark, torch.zeros(6, dtype=torch.int64), lambda x, target, index: x.mean(1))["relu"]
+        tensor([0.7500, 0.7500, 0.7500, 0.7500, 0.7500, 0.7500])
     """
-    _check(mosaics, x, target, scalings, index)
-    index = torch.arange(len(mosaics)) if index is None else index
-    images = 1 if resized else 4  # whose pixels a mosaic has; 32 mosaics of 32-pixel images at once are the fastest
-    batch_size = images_at_once(x, batch_size, cpu=(1 << 17) // images, gpu=(1 << 22) // images)
+    _check(mosaics, x, target, scalings)
     found: dict[Scaling, list[Tensor]] = {scaling: [] for scaling in scalings}
-    rows = [part.split(batch_size) for part in (mosaics.images, mosaics.first, target.to(x.device), index.to(x.device))]
-    for images, first, classes, numbers in zip(*rows, strict=True):
+    whole = (mosaics.images, mosaics.first, target.to(x.device), torch.arange(len(mosaics), device=x.device))
+    for images, first, classes, numbers in zip(*(part.split(_at_once(x, resized)) for part in whole), strict=True):
         shown = assemble(x[images.to(x.device)], resized)
         maps = explain(shown, classes, numbers)
         if maps.shape != (len(shown), *shown.shape[2:]):
@@ -77,7 +83,7 @@ def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Expla
     return of_explainer(model, "grad-cam", layer)
 
 
-def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = None, **settings: Any) -> Explain:
+def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = None) -> Explain:
     """An explainer by name as :func:`shares` wants it: what of the target the method's own paper explains.
 
     Maps on a layer's grid lose their negative values there and are then upsampled; gradients of colours become the
@@ -85,17 +91,16 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
 
     Args:
         model: the network, images [B,3,H,W] of any size -> logits [B,C].
-        name: of a registered explainer.
+        name: of a registered explainer that needs no settings.
         layer: a module, its dotted name, or None for the model's default layer.
-        **settings: the explainer's own keywords.
 
     Raises:
         ValueError: if no explainer has that name.
     """
-    on_layer = about(name).on_layer
+    on_layer = explainers.about(name).on_layer
 
     def explain(x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        maps = raw_maps(model, name, x, target, index, layer=layer, settings=settings)
+        maps = raw_maps(model, name, x, target, index, layer=layer)
         if maps.ndim == x.ndim:
             maps = normalise.reduce_colours(maps)
         return cams.upsample(normalise.relu(maps), x.shape[-2:]) if on_layer else maps
@@ -103,7 +108,12 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
     return explain
 
 
-def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str], index: Tensor | None) -> None:
+def _at_once(x: Tensor, resized: bool) -> int:
+    """Mosaics in one call; each has the pixels of four images, or of one."""
+    return images_at_once(x, **{where: n // (1 if resized else 4) for where, n in _PIXELS_AT_ONCE.items()})
+
+
+def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str]) -> None:
     if len(mosaics) == 0:
         raise ValueError("Expected at least 1 mosaic. Got none.")
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
@@ -114,11 +124,10 @@ def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str],
             f"Expected mosaics of positions 0 to {len(x) - 1}, those of x. "
             f"Got {int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x."
         )
-    for what, numbers in (("target", target), ("index", index)):
-        if numbers is not None and (numbers.dtype != torch.int64 or numbers.shape != (len(mosaics),)):
-            raise ValueError(
-                f"Expected {what} as int64 [{len(mosaics)}], one a mosaic. "
-                f"Got {numbers.dtype} with shape {list(numbers.shape)}."
-            )
+    if target.dtype != torch.int64 or target.shape != (len(mosaics),):
+        raise ValueError(
+            f"Expected target as int64 [{len(mosaics)}], one a mosaic. "
+            f"Got {target.dtype} with shape {list(target.shape)}."
+        )
     if not scalings or not set(scalings) <= set(get_args(Scaling)):
         raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")

@@ -1,18 +1,80 @@
-"""The dominance matrix of a class and which of its entries differ from 0.5 (dominance paper §3.4, Figures 2 and 5)."""
+"""Dominance D of one cluster over another: mean of d over the mosaics of a pair (dominance paper §3.4, Eq. 8)."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import Tensor
 
+from xai_lib.papers.dominance.method import energy_share, mosaics
+from xai_lib.papers.dominance.method.energy_share import Explain
+from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.statistics.comparison import holm, signed_rank_p, t_p
 from xai_lib.statistics.intervals import check_columns, mean_intervals
 
 NO_DOMINANCE = 0.5  # share of the energy that either cluster has where neither dominates
 
 
+def pairwise(
+    x: Tensor,
+    target: int,
+    assigned: Tensor,
+    explain: Explain,
+    *,
+    n: int = 25,
+    seed: int = 0,
+    purpose: str,
+    resized: bool = False,
+    scalings: Sequence[str] = ("relu",),
+) -> pd.DataFrame:
+    """d of each mosaic, for all pairs of a class's clusters (Eq. 6, J = ``n``): what :func:`pairs` takes the mean of.
+
+    Args:
+        x: the class's evaluation images, normalised, float [N,3,H,W], on the network's device.
+        target: the class, whose logit is explained.
+        assigned: their clusters, int64 [N].
+        explain: maps of mosaics, see :func:`energy_share.by_grad_cam`.
+        n: mosaics of each pair.
+        seed, purpose: what the draws depend on, besides the clusters; the same give the same mosaics.
+        resized, scalings: as :func:`energy_share.shares`.
+
+    Returns:
+        Columns first, second (clusters, first < second), mosaic (from 0 in each pair), scaling, value: the share of
+        ``first``'s quadrants in [0, 1], above 0.5 where ``first`` dominates; NaN for an empty map.
+
+    Raises:
+        ValueError: if there are fewer than two clusters.
+    """
+    which, drawn = draw(assigned, n, seed=seed, purpose=purpose)
+    of_class = torch.full((len(drawn),), target, device=x.device)
+    found = energy_share.shares(drawn, x, of_class, explain, resized=resized, scalings=scalings)
+    return pd.concat([which.assign(scaling=name, value=value) for name, value in found.items()], ignore_index=True)
+
+
+def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.DataFrame, Mosaics]:
+    """The mosaics of :func:`pairwise`: a row each of first, second and mosaic, and what each of them shows.
+
+    Raises:
+        ValueError: if there are fewer than two clusters.
+    """
+    present = assigned.unique().tolist()
+    if len(present) < 2:
+        raise ValueError(f"Expected images of at least two clusters. Got the clusters {present}.")
+    upper = list(itertools.combinations(present, 2))
+    members = {cluster: (assigned == cluster).nonzero()[:, 0] for cluster in present}
+    drawn = [
+        mosaics.of_clusters(members[first], members[second], n, seed=seed, purpose=f"{purpose}/{first}-{second}")
+        for first, second in upper
+    ]
+    rows = [{"first": first, "second": second, "mosaic": number} for first, second in upper for number in range(n)]
+    both = Mosaics(torch.cat([part.images for part in drawn]), torch.cat([part.first for part in drawn]))
+    return pd.DataFrame(rows), both
+
+
 def pairs(values: pd.DataFrame) -> pd.DataFrame:
-    """Dominance D of each pair of clusters of one class (Eq. 8), with its interval and tests against 0.5.
+    """Dominance D = (1/J) Σ_m d(m) of each pair of clusters of one class (Eq. 8), with interval and tests against 0.5.
 
     The interval and the tests are over mosaics. Mosaics of a cluster with few images show the same images again and
     again, so both speak about these images, not about others of their kind.
@@ -35,6 +97,11 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: if a column is missing, a cluster meets itself, a value is outside [0, 1], a pair has no row, or a
             mosaic of a pair occurs twice.
+
+    Example:
+        >>> values = pd.DataFrame({"first": 0, "second": 1, "mosaic": [0, 1, 2], "value": [0.5, 0.75, 1.0]})
+        >>> pairs(values)["dominance"].item()
+        0.75
     """
     tables = {pair: table.to_numpy() for pair, table in oriented(values).groupby(["first", "second"])["value"]}
     rows = []
@@ -62,13 +129,14 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
 def matrix(pairs: pd.DataFrame, column: str = "dominance") -> np.ndarray:
     """A column of :func:`pairs` as a matrix of the clusters in the order of their numbers.
 
-    Args:
-        pairs: columns first, second and ``column``, one row an unordered pair.
-        column: "dominance", or one of the p-values.
-
     Returns:
         float64 [P,P]. Of "dominance": entry i, j is that of i over j in [0, 1], entry j, i is one less it (Eq. 7), and
         0.5 is on the diagonal. Any other column gives a symmetric matrix with NaN on the diagonal.
+
+    Example:
+        >>> matrix(pd.DataFrame({"first": [0], "second": [1], "dominance": [0.75]}))
+        array([[0.5 , 0.75],
+               [0.25, 0.5 ]])
     """
     clusters, place = np.unique(pairs[["first", "second"]].to_numpy(), return_inverse=True)
     first, second = place.reshape(-1, 2).T

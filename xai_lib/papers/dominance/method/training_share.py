@@ -2,7 +2,7 @@
 
 A ``table`` here has one row a cluster: ``label`` (the class), ``seed`` (of the training), ``cluster``, ``dominance``
 and at least one column of shares, whose name is the argument ``share``. A cluster without a dominance or a share (NaN)
-is left out.
+is left out. A missing column, a cluster that is there twice, or an infinite number raises a ValueError.
 """
 
 import math
@@ -48,6 +48,10 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
 
     Raises:
         ValueError: without training images, for a cluster without an evaluation image, or one not in 0 to P - 1.
+
+    Example:
+        >>> shares([0, 0, 0, 1], [0, 1], 2)["representation"].tolist()
+        [1.5, 0.5]
     """
     training = _sizes(assigned_training, n_clusters, "assigned_training")
     evaluation = _sizes(assigned_evaluation, n_clusters, "assigned_evaluation")
@@ -78,8 +82,10 @@ def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
         One row a class and seed: label, seed, correlation (in [-1, 1], positive where clusters with few images
         dominate little; NaN below two clusters or where all have one dominance or one share), n_clusters.
 
-    Raises:
-        ValueError: on a missing column, a cluster that is there twice, or an infinite number.
+    Example:
+        >>> table = pd.DataFrame({"label": "cat", "seed": 0, "cluster": range(3), "dominance": [0.6, 0.5, 0.4]})
+        >>> correlations(table.assign(training_share=[0.5, 0.3, 0.2]), "training_share")["correlation"].round(6).item()
+        1.0
     """
     rows = [
         (label, seed, _product(_standard(group["dominance"]), _standard(group[share])), len(group))
@@ -104,9 +110,6 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
     Returns:
         ``p_value`` is (1 + deals as far from 0 as the value) / (n + 1); NaN, as the value is, where no class has a
         correlation. A class or seed without one is left out.
-
-    Raises:
-        ValueError: as :func:`correlations`.
     """
     found, dealt = {}, {}
     for label, _, group in _classes(table, share):
@@ -131,9 +134,6 @@ def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
         One row a class and seed: label, seed, least_dominant and fewest (clusters; of several, the first number), same
         (bool), share_of_least (the share of the least dominant one), chance (1 / P, how often the two would be the
         same by luck). A class with no cluster left has no row.
-
-    Raises:
-        ValueError: as :func:`correlations`.
     """
     rows = []
     for label, seed, group in _classes(table, share):
@@ -157,6 +157,10 @@ def at_chance(found: pd.DataFrame) -> float:
 
     Raises:
         ValueError: if a class is there twice; seeds of one class are not independent.
+
+    Example:
+        >>> at_chance(pd.DataFrame({"label": ["cat", "dog"], "same": [True, True], "chance": [0.5, 0.25]}))
+        0.125
     """
     check_columns(found, ["label", "same", "chance"])
     if found["label"].duplicated().any():

@@ -1,0 +1,179 @@
+"""Stages of the dominance part: clusters of each class, their mosaics, and which of them a network attends to."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from xai_lib import explainers, files
+from xai_lib.data import Split
+from xai_lib.explainers.subject import Subject
+from xai_lib.papers.dominance.method import (
+    clusters,
+    dominance,
+    energy_share,
+    mosaics,
+    number_of_clusters,
+    single_images,
+    training_share,
+)
+from xai_lib.papers.dominance.method.energy_share import Explain
+from xai_lib.run.cell import Cell
+from xai_lib.run.stage import computed, stage
+
+K_MEANS, SHUFFLED, MODES = "k-means", "shuffled", "modes"
+SEED = 0  # of clusters and mosaics: the same for every network
+_BATCH = 256
+
+
+@stage("dominance-clusters", version=1)
+def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n_clusters: int) -> None:
+    """Where every evaluation image was put, what its network says about it, and how frequent each cluster is."""
+    here, there = _features(subject, images), _features(subject, training)
+    with torch.inference_mode():
+        logits = torch.cat([subject.network(x).float().cpu() for x in _batches(subject, images)])
+    listed, shares = [], []
+    for label, members in classes(images):
+        seen = (training.labels.cpu() == label).nonzero()[:, 0]
+        found = clusters.kmeans(here[members], n_clusters, seed=SEED)
+        trained, _ = clusters.assign(there[seen], found.centres)
+        assigned = {K_MEANS: (trained, found.assigned)} | _modes(training, seen, images, members)
+        listed.append(
+            single_images.outputs(label, logits[members], here[members], there[seen]).assign(
+                index=images.index.cpu()[members],
+                label=images.classes[label],
+                predicted=[images.classes[k] for k in logits[members].argmax(1).tolist()],
+                cluster=found.assigned,
+                distance=found.distance,
+                **({"mode": assigned[MODES][1]} if MODES in assigned else {}),
+            )
+        )
+        shares += [
+            training_share.shares(*(part.numpy() for part in parts), 1 + int(torch.cat(parts).max())).assign(
+                clustering=name, label=images.classes[label]
+            )
+            for name, parts in assigned.items()
+        ]
+    _write(folder, "images", listed)
+    _write(folder, "shares", shares)
+
+
+@stage("dominance-choice", version=1)
+def choose(folder: Path, *, subject: Subject, images: Split) -> None:
+    """How many clusters each class could have."""
+    here, frames = _features(subject, images), []
+    for label, members in classes(images):
+        found = number_of_clusters.choose(here[members], range(2, min(11, len(members))), seed=SEED)
+        frames.append(found.assign(label=images.classes[label]))
+    _write(folder, "choice", frames)
+
+
+@stage("dominance-mosaics", version=1)
+def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int) -> None:
+    """Each pair of clusters on mosaics by Grad-CAM; beside them images dealt at random, and the planted modes."""
+    explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
+    for label, name, x, rows in _class_by_class(subject, images, clustering):
+        assigned = torch.tensor(rows["cluster"].to_numpy())
+        clusterings = {K_MEANS: assigned, SHUFFLED: clusters.shuffled(assigned, seed=SEED)}
+        if "mode" in rows:
+            clusterings[MODES] = torch.tensor(rows["mode"].to_numpy())
+        for kind, of_images in clusterings.items():
+            draws = {"n": n_mosaics, "seed": SEED, "purpose": f"{kind}/{name}"}
+            found = dominance.pairwise(x, label, of_images, explain, **draws).drop(columns="scaling")
+            frames.append(found.assign(clustering=kind, label=name))
+    _write(folder, "mosaics", frames)
+
+
+@stage("dominance-variants", version=1)
+def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int, by: Sequence[str]) -> None:
+    """The same mosaics by other explainers, then resized by the first of them; each with maps scaled to [0, 1] too."""
+    frames = []
+    for label, name, x, rows in _class_by_class(subject, images, clustering):
+        assigned = torch.tensor(rows["cluster"].to_numpy())
+        draws = {"n": n_mosaics, "seed": SEED, "purpose": f"{K_MEANS}/{name}", "scalings": ("relu", "min-max")}
+        for explainer, resized in [*((explainer, False) for explainer in by), (by[0], True)]:
+            explain = _explain(subject, explainer)
+            found = dominance.pairwise(x, label, assigned, explain, resized=resized, **draws)
+            frames.append(found.assign(label=name, explainer=explainer, resized=resized))
+    _write(folder, "variants", frames)
+
+
+@stage("dominance-pairs", version=1)
+def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_classes: int | None) -> None:
+    """Every image its own cluster: the first images of the first classes, each with each other one."""
+    explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
+    for label, members in list(classes(images))[:n_classes]:
+        chosen = images.subset(members[:n_images])
+        index = chosen.index.cpu().numpy()
+        found = single_images.all_pairs(_normalised(subject, chosen), label, explain)
+        sides = {side: index[found[side].to_numpy()] for side in ("a", "b")}
+        frames.append(found.assign(**sides, label=images.classes[label]))
+    _write(folder, "pairs", frames)
+
+
+@stage("dominance-focus", version=1)
+def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: Sequence[str]) -> None:
+    """Focus of explainers on mosaics of several classes."""
+    drawn, target = mosaics.of_classes(images.labels.cpu(), n_mosaics, seed=SEED)
+    names = [images.classes[label] for label in target.tolist()]
+    x, frames = _normalised(subject, images), []
+    for explainer in by:
+        (value,) = energy_share.shares(drawn, x, target.to(x.device), _explain(subject, explainer)).values()
+        frames.append(
+            pd.DataFrame({"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value})
+        )
+    _write(folder, "focus", frames)
+
+
+def read(file: Path) -> pd.DataFrame:
+    """A table of a stage; names of classes stay texts."""
+    return files.read_frame(file, ("label", "predicted", "target"))
+
+
+def classes(images: Split) -> Iterator[tuple[int, Tensor]]:
+    """Each class that has images, with their positions."""
+    labels = images.labels.cpu()
+    for label in labels.unique().tolist():
+        yield label, (labels == label).nonzero()[:, 0]
+
+
+def _write(folder: Path, name: str, frames: Sequence[pd.DataFrame]) -> None:
+    files.write_frame(folder / f"{name}.csv", pd.concat(frames, ignore_index=True))
+
+
+def _class_by_class(
+    subject: Subject, images: Split, clustering: Cell
+) -> Iterator[tuple[int, str, Tensor, pd.DataFrame]]:
+    """Each class: its number and name, its normalised images, and its rows of the part "clusters"."""
+    rows = read(computed(clustering) / "images.csv")
+    for label, members in classes(images):
+        name = images.classes[label]
+        yield label, name, _normalised(subject, images.subset(members)), rows[rows["label"] == name]
+
+
+def _explain(subject: Subject, explainer: str) -> Explain:
+    layer = subject.layer if explainers.about(explainer).on_layer else None
+    return energy_share.of_explainer(subject.network, explainer, layer)
+
+
+def _features(subject: Subject, images: Split) -> Tensor:
+    return clusters.pooled(subject.network, _batches(subject, images), subject.layer)
+
+
+def _batches(subject: Subject, images: Split) -> Iterator[Tensor]:
+    for batch in images.batches(_BATCH):
+        yield images.normalise(batch.images.to(subject.device))
+
+
+def _normalised(subject: Subject, images: Split) -> Tensor:
+    return images.normalise(images.images.to(subject.device))
+
+
+def _modes(training: Split, seen: Tensor, images: Split, members: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """The planted modes of a class's training and evaluation images; none where they are not known."""
+    if images.name != "planted":
+        return {}
+    pairs = ((training, seen), (images, members))
+    return {MODES: tuple(torch.tensor(of_part.factors["mode"].to_numpy())[rows] for of_part, rows in pairs)}

@@ -1,0 +1,302 @@
+"""Figures of the dominance part: mosaics, matrices, and what dominance has to do with outputs and training images."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
+from torch import Tensor
+
+from xai_lib.page.images import bare, overlay, show
+from xai_lib.page.names import METHOD_NAMES
+from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT
+from xai_lib.papers.dominance.analysis.pictures import Shown
+
+_PALETTE = "PuOr_r"  # two-sided, told apart by readers with any colour vision
+_LEVEL = 0.05
+_STEPS = (0, 0.001, 0.01, _LEVEL, 1)  # of p-values
+_MATRICES_ABREAST, _MOSAICS_ABREAST = 5, 2  # matrices without numbers; mosaics, each beside its overlay
+_LARGEST = 1.25  # inches, of a representative
+_DOTTED = {"color": "0.4", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
+
+
+def mosaics(shown: Sequence[Shown]) -> Figure:
+    """Mosaics, two in a row, and at the right of each its explanation over it (Figure 2 of the paper, bottom).
+
+    Every quadrant has a frame in the colour of its cluster and the cluster's name in the corner.
+    """
+    width = min(_MOSAICS_ABREAST, len(shown))
+    height = math.ceil(len(shown) / width)
+    side = PAGE_WIDTH / (2 * _MOSAICS_ABREAST)
+    lines = max(example.title.count("\n") + 1 for example in shown)
+    size = (2 * side * width, (side + 0.2 * lines + 0.1) * height)
+    figure, axes = _close_together(height, 2 * width, size, w_pad=0.03, h_pad=0.04)
+    pairs = axes.reshape(-1, 2)
+    for (left, right), example in zip(pairs, shown):
+        show(left, example.image)
+        overlay(right, example.image, example.heat)
+        for axis in (left, right):
+            _frames(axis, example)
+        left.set_title(example.title, fontsize=TEXT, loc="left")
+    for axis in pairs[len(shown) :].flat:
+        axis.axis("off")
+    return figure
+
+
+def representatives(images: Mapping[str, Tensor]) -> Figure:
+    """Images that stand for each cluster, a row a cluster: its name -> float [n,3,H,W] in [0,1], n its own."""
+    width = max(len(row) for row in images.values())
+    names = [textwrap.fill(name, 10) for name in images]
+    words = 0.15 + 0.09 * max(len(line) for name in names for line in name.split("\n"))
+    side = min(_LARGEST, (PAGE_WIDTH - words) / width)
+    size = (side * width + words, side * len(images))
+    figure, axes = _close_together(len(images), width, size, w_pad=0.02, h_pad=0.02)
+    for line, name, row in zip(axes, names, images.values()):
+        for axis, image in zip(line, row):
+            show(axis, image)
+        for axis in line[len(row) :]:
+            axis.axis("off")
+        line[0].set_ylabel(name, fontsize=TEXT, rotation=0, ha="right", va="center")
+    return figure
+
+
+def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> Figure:
+    """Dominance of a row's cluster over a column's, beside the p-values (Figure 2 of the paper, top); a row a class.
+
+    Framed and bold where p is below 0.05. One scale of colours, centred on 0.5, serves all classes.
+
+    Args:
+        matrices: title -> dominance float [P,P] in [0,1] and p-values float [P,P], NaN where there is none.
+        names: of the P clusters, the same in all classes.
+    """
+    reach = _reach([values for values, _ in matrices.values()])
+    size = (PAGE_WIDTH, 3.55 * len(matrices) + 0.75)
+    figure, axes = plt.subplots(len(matrices), 2, figsize=size, squeeze=False)
+    for (left, right), (title, (values, p_values)) in zip(axes, matrices.items()):
+        dominance = left.imshow(values, cmap=_PALETTE, vmin=0.5 - reach, vmax=0.5 + reach)
+        significance = right.imshow(p_values, cmap="Blues_r", norm=BoundaryNorm(_STEPS, 256))
+        for axis, what in ((left, "dominance"), (right, "p-values, Holm")):
+            _cells(axis, names, f"{title}: {what}")
+        for y, x in np.ndindex(values.shape):
+            if y == x:
+                continue
+            decided, dark = p_values[y, x] < _LEVEL, abs(values[y, x] - 0.5) > 0.7 * reach
+            _number(left, x, y, _text(values[y, x], 2), dark=dark, bold=decided, n=len(names))
+            _number(right, x, y, _text(p_values[y, x], 3), dark=p_values[y, x] < _STEPS[2], bold=decided, n=len(names))
+            if decided:
+                left.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, ec="black", lw=1.6, zorder=3))
+    _scale(figure, dominance, axes[:, 0], "dominance of the row's cluster")
+    bar = _scale(figure, significance, axes[:, 1], "p-value")
+    bar.ax.set_xticks(_STEPS, [f"{step:g}" for step in _STEPS])
+    return figure
+
+
+def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
+    """Dominance of a row's cluster over a column's for many classes (Figure 5 of the paper); a dot where p < 0.05.
+
+    Clusters are numbered from 1 in the order given; ``matrices`` and colours are as in :func:`dominance_matrices`.
+    """
+    reach = _reach([values for values, _ in matrices.values()])
+    height = math.ceil(len(matrices) / _MATRICES_ABREAST)
+    width = math.ceil(len(matrices) / height)
+    side = PAGE_WIDTH / _MATRICES_ABREAST
+    size = (max(side * width, 3.4), (side + 0.25) * height + 0.75)
+    figure, axes = plt.subplots(height, width, figsize=size, squeeze=False)
+    for axis, (title, (values, p_values)) in zip(axes.flat, matrices.items()):
+        shown = axis.imshow(values, cmap=_PALETTE, vmin=0.5 - reach, vmax=0.5 + reach)
+        decided = np.argwhere(p_values < _LEVEL)
+        dark = [abs(values[y, x] - 0.5) > 0.7 * reach for y, x in decided]
+        axis.scatter(decided[:, 1], decided[:, 0], s=9, color=["white" if here else "black" for here in dark])
+        _cells(axis, range(1, len(values) + 1), textwrap.fill(title, 14))
+    for axis in axes.flat[len(matrices) :]:
+        axis.axis("off")
+    _scale(figure, shown, axes, "dominance of the row's cluster; dot: p < 0.05")
+    return figure
+
+
+def against_outputs(frame: pd.DataFrame) -> Figure:
+    """Dominance against logit and probability (Figure 3 of the paper): a row a class, a dot an image.
+
+    The frame has label (the class's name), dominance (relative, in [0,1]), logit, probability.
+    """
+    columns = {"logit": "logit of the class", "probability": "probability of the class"}
+    labels = list(frame["label"].unique())
+    size = (PAGE_WIDTH, 2.3 * len(labels) + 0.4)
+    figure, axes = plt.subplots(len(labels), 2, figsize=size, sharex="col", sharey=True, squeeze=False)
+    for line, label in zip(axes, labels):
+        rows = frame[frame["label"] == label]
+        for axis, column in zip(line, columns):
+            axis.axhline(0.5, **_DOTTED)
+            axis.scatter(rows[column], rows["dominance"], s=14, color=COLOURS[0], alpha=0.6, linewidth=0)
+            axis.tick_params(labelsize=SMALL)
+        line[0].set_ylabel(f"{label}: dominance", fontsize=TEXT)
+    for axis, title in zip(axes[-1], columns.values()):
+        axis.set_xlabel(title, fontsize=TEXT)
+    return figure
+
+
+def choices(frame: pd.DataFrame) -> Figure:
+    """How well each number of clusters does: silhouette and gap statistic, a thin line a class, the mean thick.
+
+    The frame has label, n_clusters, silhouette (in [-1,1], higher is better), gap, gap_error (drawn as a band).
+    """
+    titles = {"silhouette": "silhouette", "gap": "gap statistic"}
+    figure, axes = _of_classes(frame, "n_clusters", titles, "number of clusters", 2.9)
+    for _, rows in frame.groupby("label", sort=False):
+        ends = rows["gap"] - rows["gap_error"], rows["gap"] + rows["gap_error"]
+        axes[1].fill_between(rows["n_clusters"], *ends, color="0.6", alpha=0.3, linewidth=0)
+    return figure
+
+
+def training_share(frame: pd.DataFrame) -> Figure:
+    """Training images of clusters by rank of dominance (Figure 4 of the paper): a thin line a class, the mean thick.
+
+    The frame has label, rank (1: most dominant), training_share (in [0,1]), representation (dotted: 1).
+    """
+    titles = {"training_share": "share of the training images", "representation": "share in training / in evaluation"}
+    figure, axes = _of_classes(frame.sort_values("rank"), "rank", titles, "rank of the cluster (1: most dominant)", 3.0)
+    for axis in axes:
+        axis.set_ylim(0, None)
+    axes[1].axhline(1, **_DOTTED)
+    return figure
+
+
+def focus(frame: pd.DataFrame) -> Figure:
+    """Focus of explainers, a mark a network; dotted, the 0.5 of a map that knows nothing.
+
+    The frame has network (a name that readers know), explainer (a registered one), mean, low, high.
+    """
+    networks, names = list(frame["network"].unique()), list(frame["explainer"].unique())
+    figure, axis = plt.subplots(figsize=(PAGE_WIDTH, (0.26 + 0.13 * len(networks)) * len(names) + 1.3))
+    axis.axvline(0.5, **_DOTTED)
+    for number, network in enumerate(networks):
+        rows = frame[frame["network"] == network]
+        places = rows["explainer"].map(names.index) + (number - (len(networks) - 1) / 2) * 0.7 / len(networks)
+        bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
+        axis.errorbar(rows["mean"], places, xerr=bars, **_marked(number, network))
+    axis.set_yticks(range(len(names)), [METHOD_NAMES[name] for name in names])
+    axis.set(xlim=(0, 1.02), ylim=(len(names) - 0.5, -0.5))
+    axis.set_xlabel("Focus, with 95 % interval (0.5: as a map that knows nothing)", fontsize=SMALL)
+    axis.tick_params(labelsize=SMALL)
+    figure.legend(loc="outside upper center", ncols=min(3, len(networks)), fontsize=SMALL, frameon=False)
+    return figure
+
+
+def power(frame: pd.DataFrame) -> Figure:
+    """How often the most suspect cluster is the one that is rare in training, against how rare it is.
+
+    A line a score, with 95 % intervals over trainings. The score "random", if there, is the dotted line of chance.
+
+    The frame has score, rarity (share in training, in [0,1]), hit (rate in [0,1]), low, high, trainings.
+    """
+    rarities = sorted(frame["rarity"].unique())
+    scores = [score for score in frame["score"].unique() if score != "random"]
+    figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 3.9))
+    for number, score in enumerate(scores):
+        rows = frame[frame["score"] == score].sort_values("rarity")
+        places = rows["rarity"].map(rarities.index) + (number - (len(scores) - 1) / 2) * 0.08
+        bars = [rows["hit"] - rows["low"], rows["high"] - rows["hit"]]
+        axis.errorbar(places, rows["hit"], yerr=bars, elinewidth=1.1, **_marked(number, score, "-"))
+    chance = frame[frame["score"] == "random"].sort_values("rarity")
+    if len(chance):
+        axis.plot(chance["rarity"].map(rarities.index), chance["hit"], ":", color="0.3", linewidth=1.6, label="chance")
+    axis.set_xticks(range(len(rarities)), [f"{100 * rarity:g} %" for rarity in rarities])
+    axis.set_ylim(-0.02, 1.02)
+    axis.set_xlabel("share of the class's training images that are of the rare mode", fontsize=SMALL)
+    axis.set_ylabel(f"rare cluster found first\n({frame['trainings'].min()} trainings)", fontsize=SMALL)
+    axis.tick_params(labelsize=SMALL)
+    handles, labels = axis.get_legend_handles_labels()
+    if len(chance):  # matplotlib names lines before those with error bars
+        handles, labels = handles[1:] + handles[:1], labels[1:] + labels[:1]
+    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
+    return figure
+
+
+def _close_together(rows: int, columns: int, size: tuple[float, float], **pads: float) -> tuple[Figure, np.ndarray]:
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure.get_layout_engine().set(**pads, wspace=0, hspace=0)
+    for axis in axes.flat:
+        bare(axis)
+    return figure, axes
+
+
+def _of_classes(
+    frame: pd.DataFrame, x: str, titles: Mapping[str, str], label: str, height: float
+) -> tuple[Figure, np.ndarray]:
+    """Two panels, a column of the frame each, over the column ``x``: a thin line a class, and their mean."""
+    figure, axes = plt.subplots(1, 2, figsize=(PAGE_WIDTH, height), sharex=True)
+    for axis, (column, title) in zip(axes, titles.items()):
+        for _, rows in frame.groupby("label", sort=False):
+            axis.plot(rows[x], rows[column], color="0.6", linewidth=0.8)
+        means = frame.groupby(x)[column].mean()
+        axis.plot(means.index, means, "o-", color=COLOURS[0], linewidth=2.4, markersize=5)
+        axis.set_xticks(means.index)
+        axis.set_title(title, fontsize=TEXT)
+        axis.tick_params(labelsize=SMALL)
+    figure.supxlabel(label, fontsize=SMALL)
+    return figure, axes
+
+
+def _marked(number: int, label: str, line: str = "") -> dict[str, Any]:
+    """How error bars of one of several look."""
+    marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+    return {"fmt": marker + line, "color": colour, "markersize": 5.5, "linewidth": 1.6, "label": label}
+
+
+def _reach(matrices: Sequence[np.ndarray]) -> float:
+    """How far from 0.5 the scale of colours goes on either side: to the next tenth."""
+    furthest = max(np.nanmax(np.abs(values - 0.5)) for values in matrices)
+    return min(0.5, max(0.1, math.ceil(10 * furthest - 1e-9) / 10))
+
+
+def _number(axis: Axes, x: int, y: int, text: str, *, dark: bool, bold: bool, n: int) -> None:
+    """Write in a cell of an ``n`` by ``n`` matrix; white on ``dark`` cells."""
+    look = {"color": "white" if dark else "black", "weight": "bold" if bold else "normal"}
+    axis.text(x, y, text, ha="center", va="center", fontsize=min(TEXT, 56 / n), **look)
+
+
+def _text(value: float, digits: int) -> str:
+    """A share or a p-value, without the 0 before its point."""
+    if not np.isfinite(value):
+        return "–"
+    written = f"{value:.{digits}f}".removeprefix("0")
+    return "<.001" if digits == 3 and value < 0.001 else "1" if written == "1.000" else written
+
+
+def _cells(axis: Axes, names: Sequence[str | int], title: str) -> None:
+    axis.set_facecolor("0.93")
+    axis.set_xticks(range(len(names)), names, fontsize=SMALL)
+    axis.set_yticks(range(len(names)), names, fontsize=SMALL)
+    axis.tick_params(length=0, pad=2)
+    axis.grid(False)
+    axis.set_title(title, fontsize=TEXT)
+
+
+def _scale(figure: Figure, shown: AxesImage, axes: np.ndarray, label: str) -> Colorbar:
+    bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, aspect=30)
+    bar.set_label(label, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
+    return bar
+
+
+def _frames(axis: Axes, example: Shown) -> None:
+    """Frame the quadrants and write the names of their clusters in the outer corners."""
+    height, width = example.heat.shape[0] / 2, example.heat.shape[1] / 2
+    inset = 0.012 * 2 * width
+    for quadrant, is_first in enumerate(example.first.tolist()):
+        row, column = divmod(quadrant, 2)
+        name, colour = (name_and_colour[not is_first] for name_and_colour in (example.names, COLOURS))
+        corner = (column * width - 0.5 + inset, row * height - 0.5 + inset)
+        axis.add_patch(Rectangle(corner, width - 2 * inset, height - 2 * inset, fill=False, ec=colour, lw=2.2))
+        at = {"ha": "right" if column else "left", "va": "bottom" if row else "top", "transform": axis.transAxes}
+        look = {"weight": "bold", "color": "white", "bbox": {"facecolor": colour, "edgecolor": "none", "pad": 1.5}}
+        axis.text(0.04 + 0.92 * column, 0.96 - 0.92 * row, name, fontsize=SMALL, **at, **look)

@@ -1,0 +1,159 @@
+"""What the clusters are, how firm they are, and what they do to explanations."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from xai_lib.data import planted
+from xai_lib.papers.whole_output import experiment
+from xai_lib.papers.whole_output.experiment import Corpus
+from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE
+from xai_lib.papers.whole_output.method.clusters import jaccard, numbers
+from xai_lib.papers.whole_output.method.stability import agreement, changed_outputs
+from xai_lib.run.study import Study
+from xai_lib.statistics.over_images import summary
+
+# Classes that the paper says are confused with each other, and where; names as in ImageNet's class index.
+_EXAMPLES = (
+    (("cello", "violin"), "§1, Figure 3"),
+    (("acoustic guitar", "banjo", "electric guitar"), "§1, Figure 3"),
+    (("hare", "wood rabbit"), "§3, Figure 5"),
+    (("mouse", "computer keyboard"), "§3, Figure 8"),
+    (("screwdriver", "syringe"), "§3, Figure 1"),
+    (("ambulance", "police van"), "§5.2, Figure 7"),
+)
+
+
+def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
+    """Counts of documents and clusters, one row a collection.
+
+    Rows have documents, of_one (of one label), mean_length (of the others), longest, clusters, largest, alone (classes
+    in a cluster of their own), network (the name that the collection is given under).
+    """
+    rows = []
+    for name, corpus in found.items():
+        lengths = np.array([len(document) for document in corpus.documents])
+        sizes = [len(cluster) for cluster in experiment.partition(corpus)]
+        row = {
+            "documents": len(lengths),
+            "of_one": int((lengths == 1).sum()),
+            "mean_length": float(lengths[lengths > 1].mean()),
+            "longest": int(lengths.max()),
+            "clusters": len(sizes),
+            "largest": max(sizes),
+            "alone": sizes.count(1),
+        }
+        rows.append(row | {"network": name})
+    return pd.DataFrame(rows)
+
+
+def co_occurrence(corpus: Corpus) -> pd.DataFrame:
+    """How often two classes are top classes of the same image: the share of either's documents that has both.
+
+    A square frame with class names, in the order of the clusters; NaN on the diagonal.
+    """
+    shares = jaccard(corpus.informative, len(corpus.classes))
+    np.fill_diagonal(shares, np.nan)
+    order = [label for cluster in experiment.partition(corpus) for label in cluster]
+    names = [corpus.classes[label] for label in order]
+    return pd.DataFrame(shares[np.ix_(order, order)], index=names, columns=names)
+
+
+def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
+    """The clusters of at least two classes that hold most documents together.
+
+    Rows have classes (names, joined by commas), size, documents (that have at least two of them).
+    """
+    clusters = experiment.partition(corpus)
+    place, held = numbers(clusters), np.zeros(len(clusters), dtype=int)
+    for document in corpus.informative:
+        found, counts = np.unique(place[document], return_counts=True)
+        held[found[counts > 1]] += 1
+    rows = [
+        (", ".join(corpus.classes[label] for label in clusters[number]), len(clusters[number]), int(held[number]))
+        for number in np.argsort(-held, kind="stable")[:n]
+        if len(clusters[number]) > 1
+    ]
+    return pd.DataFrame(rows, columns=["classes", "size", "documents"])
+
+
+def paper_examples(corpus: Corpus) -> pd.DataFrame:
+    """Are the paper's examples of confusing classes in one cluster? Those of which the documents have all classes.
+
+    Rows have classes (joined by commas), section, together (of the classes, how many are in the cluster of most), size
+    (number of the classes).
+    """
+    place, rows = numbers(experiment.partition(corpus)), []
+    for names, section in _EXAMPLES:
+        where = [place[corpus.classes.index(name)] for name in names if name in corpus.classes]
+        if len(where) == len(names):
+            together = max(where.count(number) for number in where)
+            rows.append({"classes": ", ".join(names), "section": section, "together": together, "size": len(names)})
+    return pd.DataFrame(rows)
+
+
+def planted_truth() -> list[list[str]]:
+    """The clusters that the planted data should give: the look-alikes, the pair that keeps company, two alone."""
+    pairs = [list(pair) for pair in (*planted.LOOK_ALIKE_PAIRS, planted.CO_OCCURRING_PAIR)]
+    together = {name for pair in pairs for name in pair}
+    return pairs + [[name] for name in planted.CLASSES if name not in together]
+
+
+def against_truth(study: Study) -> pd.DataFrame:
+    """Are the planted clusters found? Network by network and clustering by clustering.
+
+    Rows have network, clustering, ari (with the truth, 1 is the same, 0 what chance gives), pairs (of the four planted
+    pairs, how many are in one cluster), exact (how many are a cluster by themselves), clusters.
+    """
+    rows = []
+    for explained in study.networks:
+        classes = explained.corpus.classes
+        truth = [[classes.index(name) for name in cluster] for cluster in planted_truth()]
+        pairs = [set(cluster) for cluster in truth if len(cluster) == 2]
+        found = experiment.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
+        for name, partition in found.items():
+            sets, row = list(map(set, partition)), {"network": explained.name, "clustering": name}
+            row |= {"ari": agreement(truth, partition, range(len(classes)))}
+            row |= {"pairs": sum(any(pair <= cluster for cluster in sets) for pair in pairs)}
+            row |= {"exact": sum(pair in sets for pair in pairs), "clusters": len(partition)}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
+    """How firm clusterings are: clustering, what ("halves", "bootstrap", "seeds"), ari (mean), low, high (smallest and
+    largest), repeats."""
+    found = experiment.stability_of(corpus, repeats)
+    grouped = found.groupby(["clustering", "what"], sort=False)["ari"]
+    return grouped.agg(ari="mean", low="min", high="max", repeats="size").reset_index()
+
+
+def clusterings(corpus: Corpus, repeats: int) -> pd.DataFrame:
+    """The clusterings against the latent tree's: clustering, clusters, largest, ari, changed, together.
+
+    ``changed`` is the share of documents whose confusion clusters differ, ``together`` the share of pairs of classes in
+    a document that are put together, or apart, alike.
+    """
+    found = experiment.clusterings_of(corpus, repeats)
+    reference, rows = found[LATENT_TREE], []
+    for name, partition in found.items():
+        changed, together = changed_outputs(reference, partition, corpus.informative)
+        row = {"clustering": name, "clusters": len(partition), "largest": max(map(len, partition))}
+        ari = agreement(reference, partition, range(len(corpus.classes)))
+        rows.append(row | {"ari": ari, "changed": changed, "together": together})
+    return pd.DataFrame(rows)
+
+
+def effect_of_clusters(study: Study) -> pd.DataFrame:
+    """What other clusters do to the explanations of CWOX-2s with Grad-CAM: clustering, metric, and means over images.
+
+    "cdrop" is over the classes that have rivals under that clustering, "same-map" the correlation of a class's map with
+    the latent tree's.
+    """
+    found = experiment.whole_output_scores(study, "clusterings")
+    keys = ["network", "index", "clustering", "metric"]
+    means = found.groupby(keys, as_index=False, sort=False)["value"].mean()
+    rows = summary(means.rename(columns={"network": "seed"}), by=["metric", "clustering"])
+    order = {name: place for place, name in enumerate(found["clustering"].unique())}
+    return rows.sort_values(["metric", "clustering"], key=lambda names: names.map(lambda name: order.get(name, name)))

@@ -1,0 +1,192 @@
+"""Clusters of classes: those of an image (whole-output paper §4), and other ways than a latent tree to find them.
+
+A partition of the labels 0 … n-1 is a list of clusters that hold every label once. Those made here are in order:
+members ascend within a cluster, clusters by their first members. A label in no document is a cluster of its own. The
+paper (§3) leaves other clusterings to future work; these, from the Jaccard similarity of co-occurrence, are ours.
+"""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import networkx
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.cluster import AgglomerativeClustering, SpectralClustering
+
+Documents = Sequence[Sequence[int]]
+Partition = list[list[int]]
+
+
+def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -> Partition:
+    """The clusters of a partition that an image's top classes, ranked, fall into, without all other classes (§4).
+
+    With the level-1 clusters of a latent tree this is the paper's way: restrict the tree to the top classes, cut what
+    is left at level 1. Any other disjoint clusters of the labels do as well.
+
+    Returns:
+        Clusters in the order of their first members, members in the order of ``top``.
+
+    Raises:
+        ValueError: if a label is in two clusters, or a top class is in none or named twice.
+
+    Example:
+        >>> confusion_clusters([[0, 3, 5], [1], [2, 4]], [5, 1, 0])
+        [[5, 0], [1]]
+    """
+    cluster_of = {label: number for number, cluster in enumerate(partition) for label in cluster}
+    if len(cluster_of) != sum(map(len, partition)):
+        raise ValueError("Expected disjoint clusters. Got a label in two of them.")
+    unknown = [label for label in top if label not in cluster_of]
+    if unknown:
+        raise ValueError(
+            f"Expected every top class in a cluster of the partition. Got {unknown[:5]} in none: "
+            "the partition must be of the same classes as the network's."
+        )
+    if len(set(top)) != len(top):
+        raise ValueError(f"Expected different top classes. Got {list(top)}.")
+    members = defaultdict(list)
+    for label in top:
+        members[cluster_of[label]].append(label)
+    return list(members.values())
+
+
+def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
+    """The position in ``partition`` of each label's cluster, int64 [n_labels].
+
+    Raises:
+        ValueError: if the clusters do not hold every label of 0 … n-1 once.
+
+    Example:
+        >>> numbers([[2, 0], [1]]).tolist()
+        [0, 1, 0]
+    """
+    labels = np.array([label for cluster in partition for label in cluster], dtype=np.int64)
+    if not np.array_equal(np.sort(labels), np.arange(len(labels))):
+        raise ValueError(
+            f"Expected a partition: every label from 0 on in exactly one cluster. Got {len(labels)} members, "
+            f"{len(np.unique(labels))} different ones, the largest {labels.max()}."
+        )
+    found = np.empty(len(labels), dtype=np.int64)
+    found[labels] = np.repeat(np.arange(len(partition)), [len(cluster) for cluster in partition])
+    return found
+
+
+def occurring(documents: Documents, n_labels: int) -> np.ndarray:
+    """The labels that some document has, ascending, int64; ValueError if one is not of 0 … n_labels-1."""
+    labels = np.unique(np.array([label for document in documents for label in document], dtype=np.int64))
+    if len(labels) and not 0 <= labels[0] <= labels[-1] < n_labels:
+        raise ValueError(f"Expected labels in 0 to {n_labels - 1}. Got labels from {labels[0]} to {labels[-1]}.")
+    return labels
+
+
+def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
+    """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels].
+
+    In [0, 1], symmetric, 1 on the diagonal. A label in no document has 0 with all, itself included. ValueError as
+    :func:`occurring`.
+
+    Example:
+        >>> jaccard([[0, 1], [0]], 2).tolist()
+        [[1.0, 0.5], [0.5, 1.0]]
+    """
+    occurring(documents, n_labels)
+    labels = np.array([label for document in documents for label in document], dtype=np.int64)
+    rows = np.repeat(np.arange(len(documents)), [len(document) for document in documents])
+    present = csr_array((np.ones(len(labels), dtype=bool), (rows, labels)), shape=(len(documents), n_labels))
+    present = present.astype(np.int64)
+    both = (present.T @ present).toarray()
+    each = both.diagonal()
+    either = each[:, None] + each[None, :] - both
+    return both / np.maximum(either, 1)
+
+
+def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
+    """Clusters merged, the two of least mean Jaccard distance first, until ``n_clusters`` are left.
+
+    Args:
+        documents: lists of labels in 0 … n_labels-1.
+        n_labels: how many labels are clustered.
+        n_clusters: how many clusters are returned, labels in no document included.
+        seed: of the labels' order, by which equal distances are told apart; few documents have many.
+
+    Raises:
+        ValueError: if a label is out of range, or there cannot be ``n_clusters`` clusters.
+
+    Example:
+        >>> average_linkage([[0, 2], [1, 3], [0, 2]], 4, 2)
+        [[0, 2], [1, 3]]
+    """
+
+    def assign(similarity: np.ndarray, n: int) -> np.ndarray:
+        order = np.random.default_rng(seed).permutation(len(similarity))
+        distance = 1 - similarity[np.ix_(order, order)]
+        found = AgglomerativeClustering(n_clusters=n, metric="precomputed", linkage="average").fit_predict(distance)
+        return found[np.argsort(order)]
+
+    return _partition(documents, n_labels, n_clusters, assign)
+
+
+def spectral(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
+    """Spectral clustering by Jaccard similarity: the normalised cut, with the leading eigenvectors' pivoted QR.
+
+    QR instead of the usual k-means, which in hundreds of dimensions leaves dozens of unlike labels in one cluster and
+    depends on its start. ``seed`` is of the eigenvectors' iteration; it moves labels in ties at most. Otherwise as
+    :func:`average_linkage`.
+    """
+
+    def assign(similarity: np.ndarray, n: int) -> np.ndarray:
+        method = SpectralClustering(n, affinity="precomputed", assign_labels="cluster_qr", random_state=seed)
+        with warnings.catch_warnings():  # QR puts unconnected parts of the graph apart as it should
+            warnings.filterwarnings("ignore", "Graph is not fully connected", UserWarning)
+            return method.fit_predict(similarity)
+
+    return _partition(documents, n_labels, n_clusters, assign)
+
+
+def louvain(documents: Documents, n_labels: int, *, resolution: float = 1.0, seed: int = 0) -> Partition:
+    """Communities of the graph of labels, weighted by Jaccard similarity: Louvain's search for high modularity.
+
+    A higher ``resolution``, above 0, gives more, smaller clusters; their number cannot be set. ``seed`` is of the order
+    in which labels are visited. ValueError if a label or the resolution is out of range.
+    """
+    if not resolution > 0:
+        raise ValueError(f"Expected resolution above 0. Got {resolution!r}.")
+    similarity = jaccard(documents, n_labels)
+    np.fill_diagonal(similarity, 0)
+    graph = networkx.from_numpy_array(similarity)
+    communities = networkx.community.louvain_communities(graph, resolution=resolution, seed=seed)
+    return sorted(sorted(community) for community in communities)
+
+
+def random_partition(sizes: Sequence[int], *, seed: int = 0) -> Partition:
+    """The null: labels 0 … sum(sizes)-1 in random clusters of these sizes, at least 1, whatever the documents say."""
+    if any(size < 1 for size in sizes):
+        raise ValueError(f"Expected sizes of at least 1. Got {list(sizes)}.")
+    return _by_number(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)))
+
+
+def _partition(
+    documents: Documents, n_labels: int, n_clusters: int, assign: Callable[[np.ndarray, int], np.ndarray]
+) -> Partition:
+    """The partition by ``assign``: similarity [P,P] of the labels that occur, how many clusters -> numbers [P]."""
+    present = occurring(documents, n_labels)
+    n_absent = n_labels - len(present)
+    wanted = n_clusters - n_absent
+    if not min(1, len(present)) <= wanted <= len(present):
+        raise ValueError(
+            f"Expected n_clusters from {n_absent + min(1, len(present))} to {n_labels}: {n_absent} of the {n_labels} "
+            f"labels are in no document, each a cluster of its own. Got {n_clusters}."
+        )
+    found = n_labels + np.arange(n_labels)
+    if wanted < len(present):
+        found[present] = assign(jaccard(documents, n_labels)[np.ix_(present, present)], wanted)
+    return _by_number(found)
+
+
+def _by_number(numbers: np.ndarray) -> Partition:
+    """The partition in which two labels are together if they have the same number, int [n_labels]."""
+    members = defaultdict(list)
+    for label, number in enumerate(numbers.tolist()):
+        members[number].append(label)
+    return list(members.values())
