@@ -1,7 +1,5 @@
-"""Figures of the benchmark."""
+"""Figures of the benchmark: maps and scores, and the rankings made of them."""
 
-from xai_lib.papers.saliency.figures.benchmark import against_probability, cost, curves, extremes, maps, transforms
-from xai_lib.papers.saliency.figures.rankings import agreement, critical_difference, fooled, readings
+from xai_lib.papers.saliency.figures import benchmark, rankings
 
-__all__ = ["against_probability", "cost", "curves", "extremes", "maps", "transforms"]
-__all__ += ["agreement", "critical_difference", "fooled", "readings"]
+__all__ = ["benchmark", "rankings"]
