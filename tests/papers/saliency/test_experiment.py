@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,16 +14,16 @@ from torch import nn
 from torchvision.models import GoogLeNet, resnet50
 
 from xai_lib import data as datasets
-from xai_lib import pretrained
+from xai_lib import explainers, metrics, pretrained
 from xai_lib.data import transforms
 from xai_lib.metrics import randomisation
-from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency import experiment as saliency
-from xai_lib.papers.saliency import method as benchmark
-from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
-from xai_lib.papers.whole_output.experiment.explanations import PARTS
-from xai_lib.run import settings, stages, train, workflow
+from xai_lib.page.methods import colour, legend_of_methods
+from xai_lib.page.names import FAMILY_COLOURS
+from xai_lib.papers.saliency import experiment, method, tables
+from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.run import workflow
+from xai_lib.run.networks import train_cell, trained
+from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -30,17 +31,24 @@ FEW = (
     "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2,"
     "rise_masks=4, lime_samples=8"
 )
+PAPERS_OWN = experiment.PARTS[:-1]
 
 
 @pytest.fixture
 def run(empty_store):
-    return settings.settings(scale="smoke", device="cpu", overrides=FEW)
+    return settings(scale="smoke", device="cpu", overrides=FEW)
 
 
 @pytest.fixture(scope="module")
 def images():
     """Ten planted images, one of each class."""
     return datasets.load("planted", "test", n=10)
+
+
+@pytest.fixture
+def study(run, images):
+    """A small network of one's own."""
+    return experiment.study_of(run, small(), images, name="small")
 
 
 def small(seed=0):
@@ -55,12 +63,17 @@ def in_order(frame):
     )
 
 
-def keys(study, method, part):
-    return [cell.key for cell in saliency.saliency_cells(study, study.networks[0], method, part)]
+def cells(study, name, part):
+    return experiment.part_cells(study, study.networks[0], name, part)
 
 
-def with_budgets(study, **values):
-    return replace(study, run=replace(study.run, scale=replace(study.run.scale, **values)))
+def keys(study, name, part="fidelity"):
+    return [cell.key for cell in cells(study, name, part)]
+
+
+def scores(study, name, part):
+    """The rows of one method, computed anew where the store lacks them."""
+    return experiment.scores(replace(study, methods=(name,)), part)
 
 
 def test_every_method_has_the_columns_metrics_and_images_of_every_part(smoke_bench):
@@ -73,9 +86,9 @@ def test_every_method_has_the_columns_metrics_and_images_of_every_part(smoke_ben
         "cost": ["forwards", "seconds", "megabytes", "seed", "method"],
     }
     for part, names in columns.items():
-        frame = saliency.saliency_scores(smoke_bench, part)
+        frame = experiment.scores(smoke_bench, part)
         assert list(frame.columns) == names
-        expected = [method for method in lineup.ALL if part != "transformed" or method not in lineup.BEYOND]
+        expected = [name for name in lineup.ALL if part != "transformed" or name not in lineup.BEYOND]
         assert list(frame["method"].unique()) == expected
         assert set(frame["seed"]) == {0}
         identity = [name for name in names if name != "value"] if part != "cost" else ["method"]
@@ -90,7 +103,7 @@ def test_every_method_has_the_columns_metrics_and_images_of_every_part(smoke_ben
 
 
 def test_other_readings_are_of_the_first_images_and_of_the_papers_methods_and_controls(smoke_bench):
-    frame = saliency.saliency_scores(smoke_bench, "fidelity")
+    frame = experiment.scores(smoke_bench, "fidelity")
     assert set(frame["target"]) == set(TARGETS)
     others = frame[frame["reading"] != "paper"]
     assert set(others["method"]) == {*lineup.PAPER, *lineup.CONTROLS}
@@ -99,150 +112,177 @@ def test_other_readings_are_of_the_first_images_and_of_the_papers_methods_and_co
     assert all(found == first for found in others.groupby(["method", "reading", "metric"])["index"].agg(list))
 
 
-@pytest.mark.parametrize("method", ["gradient", "rise"])
-def test_stored_scores_are_those_of_the_plain_function(smoke_bench, method):
+@pytest.mark.parametrize("name", ["gradient", "rise"])
+def test_stored_scores_are_those_of_the_plain_function(smoke_bench, name):
     [subject] = smoke_bench.networks
-    settings = {"n_masks": 4} if method == "rise" else {}
-    found = experiment.benchmarked(smoke_bench, subject, method, "fidelity")
-    expected = benchmark.fidelity(subject, method, settings, subject.images, causal_steps=2, n_readings=2)
-    pd.testing.assert_frame_equal(found, expected, rtol=1e-5, atol=1e-7)
-    found = experiment.benchmarked(smoke_bench, subject, method, "transformed")
-    expected = benchmark.transformed(subject, method, settings, subject.images.subset([0, 1]), causal_steps=2)
-    pd.testing.assert_frame_equal(found, expected, rtol=1e-5, atol=1e-7)
+    explained = method.Explained(subject, name, {"n_masks": 4} if name == "rise" else {})
+    stored, few = method.raw_maps(explained, subject.images), subject.images.subset([0, 1])
+    for part, expected in (
+        ("fidelity", method.fidelity(explained, subject.images, stored, causal_steps=2, n_readings=2)),
+        ("transformed", method.transformed(explained, few, causal_steps=2)),
+    ):
+        found = scores(smoke_bench, name, part).drop(columns=["seed", "method"])
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-5, atol=1e-7)
 
 
 def test_the_networks_are_the_first_cross_entropy_trainings_on_images_in_turns(smoke_bench):
     [subject] = smoke_bench.networks
     run = smoke_bench.run
-    assert subject.parents[0].key == workflow.of_run(run)[0].key == subject.key
+    assert subject.parents[0].key == train_cell(run, "ce", 0).key == subject.key
     assert subject.images.index.tolist() == datasets.select(run.test_split(), 4).index.tolist()
     batch = next(run.test_split().batches(8))
     x = run.test_split().normalise(batch.images)
     with torch.no_grad():
-        expected = train.trained(run, "ce", 0).classifier.eval()(x)
+        expected = trained(run, "ce", 0).classifier.eval()(x)
         torch.testing.assert_close(subject.network(x), expected, rtol=1e-4, atol=1e-4)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in subject.network.modules())
     reference = subject.reference()
     assert reference.part == "train" and len(reference) == 100
 
 
-def test_chunks_of_images_give_the_rows_of_all_together(run, images, monkeypatch):
-    study = experiment.study_of(run, small(), images, name="small")
-    whole = {
-        part: experiment.benchmarked(study, study.networks[0], "gradient", part) for part in ("fidelity", "repeated")
-    }
-    monkeypatch.setattr(saliency, "_CHUNK", 2)
+def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, read):
+    for registry in (explainers.registry.EXPLAINERS, metrics.registry.METRICS):
+        monkeypatch.setattr(registry, "entries", dict(registry.entries))
+    made, plain = [], method.raw_maps
+    monkeypatch.setattr(method, "raw_maps", lambda *given: made.append(given[0].method) or plain(*given))
+
+    @explainers.register("mine", title="Mine", paper="-", family="cam", class_specific=False)
+    def mine(model, x, *, score=None, layer=None):
+        return x.mean(1)
+
+    @metrics.register("mass", title="Mass", better="lower", range=(0, 1), paper="-", equation="-")
+    def mass(attribution):
+        return attribution.mean((1, 2))
+
+    study = experiment.study(smoke_bench.run)
+    rows = read(tables.leaderboard(study)).set_index("method")
+    assert set(made) == {"mine"}
+    assert (rows.index[-1], rows.columns[-1], len(rows)) == ("Mine", "Mass ↓", 23)
+    [subject] = study.networks
+    x = subject.images.normalise(subject.images.images)
+    shown = experiment.explained_by(study, subject, "mine").maps(x, subject.images.labels, subject.images.index)
+    assert rows.loc["Mine", "Mass ↓"].removesuffix(" *") == f"{shown.mean():.3f}"
+    assert rows.loc["Uniform", "Mass ↓"] == "1.000" and "–" not in set(rows["Mass ↓"])
+    assert colour("mine") == FAMILY_COLOURS["cam"]
+    legend_of_methods(plt.figure(layout="constrained"), study.methods)
+    names = [text.get_text() for text in plt.gcf().legends[0].get_texts()]
+    plt.close()
+    assert names.index("Ablation-CAM") + 1 == names.index("Mine") == names.index("RISE") - 1
+
+
+def test_chunks_of_images_give_the_rows_of_all_together(study, monkeypatch):
+    whole = {part: scores(study, "gradient", part) for part in ("fidelity", "repeated")}
+    monkeypatch.setattr(experiment, "_CHUNK", 2)
     for part, n in (("fidelity", 3), ("repeated", 2)):
         assert len(keys(study, "gradient", part)) == n
-        parts = experiment.benchmarked(study, study.networks[0], "gradient", part)
+        parts = scores(study, "gradient", part)
         pd.testing.assert_frame_equal(in_order(parts), in_order(whole[part]), rtol=1e-4, atol=1e-6)
     assert whole["fidelity"]["index"].nunique() == 6
     others = whole["fidelity"][whole["fidelity"]["reading"] != "paper"]
     assert others["index"].nunique() == 3
 
 
-def test_chunks_that_a_killed_run_had_finished_are_kept(run, images, monkeypatch):
-    monkeypatch.setattr(saliency, "_CHUNK", 2)
-    study = experiment.study_of(run, small(), images, name="small")
-    subject, plain, scored = study.networks[0], benchmark.fidelity, []
+def test_chunks_that_a_killed_run_had_finished_are_kept(study, monkeypatch):
+    monkeypatch.setattr(experiment, "_CHUNK", 2)
+    plain, scored, stop = method.fidelity, [], [2]
 
     def killed_in_the_last(*arguments, **options):
-        if len(scored) == 2:
+        if len(scored) in stop:
             raise KeyboardInterrupt
-        scored.append(arguments[3].index.tolist())
+        scored.append(arguments[1].index.tolist())
         return plain(*arguments, **options)
 
-    monkeypatch.setattr(benchmark, "fidelity", killed_in_the_last)
+    monkeypatch.setattr(method, "fidelity", killed_in_the_last)
     with pytest.raises(KeyboardInterrupt):
-        experiment.benchmarked(study, subject, "gradient", "fidelity")
-    done = [Store().is_done(cell) for cell in saliency.saliency_cells(study, subject, "gradient", "fidelity")]
-    assert done == [True, True, False]
-
-    def resumed(*arguments, **options):
-        scored.append(arguments[3].index.tolist())
-        return plain(*arguments, **options)
-
-    monkeypatch.setattr(benchmark, "fidelity", resumed)
-    frame = experiment.benchmarked(study, subject, "gradient", "fidelity")
-    assert scored == [subject.images.index[first : first + 2].tolist() for first in (0, 2, 4)]
-    assert frame["index"].unique().tolist() == subject.images.index.tolist()
-    experiment.benchmarked(study, subject, "gradient", "fidelity")
+        scores(study, "gradient", "fidelity")
+    assert [Store().is_done(cell) for cell in cells(study, "gradient", "fidelity")] == [True, True, False]
+    stop.clear()
+    frame, index = scores(study, "gradient", "fidelity"), study.networks[0].images.index.tolist()
+    assert scored == [index[first : first + 2] for first in (0, 2, 4)]
+    assert frame["index"].unique().tolist() == index
+    scores(study, "gradient", "fidelity")
     assert len(scored) == 3
 
 
 @pytest.mark.parametrize(
-    ("values", "changed"),
+    ("values", "expected"),
     [
-        ({"rise_masks": 5}, {("rise", part) for part in saliency.PARTS}),
-        ({"lime_samples": 9}, {("lime", part) for part in saliency.PARTS}),
+        ({"rise_masks": 5}, {("rise", part) for part in PAPERS_OWN}),
+        ({"lime_samples": 9}, {("lime", part) for part in PAPERS_OWN}),
         (
             {"causal_steps": 3},
             {(m, p) for m in ("rise", "lime", "gradient") for p in ("fidelity", "repeated", "transformed")},
         ),
-        ({"sensitivity_draws": 2}, {(method, "repeated") for method in ("rise", "lime", "gradient")}),
-        (
-            {"n_sensitivity": 2},
-            {(m, p) for m in ("rise", "lime", "gradient") for p in ("fidelity", "repeated")},
-        ),
-        ({"n_transformed": 3}, {(method, "transformed") for method in ("rise", "lime", "gradient")}),
+        ({"sensitivity_draws": 2}, {(name, "repeated") for name in ("rise", "lime", "gradient")}),
+        ({"n_sensitivity": 2}, {(m, p) for m in ("rise", "lime", "gradient") for p in ("fidelity", "repeated")}),
+        ({"n_transformed": 3}, {(name, "transformed") for name in ("rise", "lime", "gradient")}),
         ({"n_scored": 1, "flipping_step": 1, "epochs_ce": 9, "saliency_seeds": 1}, set()),
     ],
 )
-def test_a_budget_changes_the_keys_of_what_depends_on_it(run, images, values, changed):
-    study = experiment.study_of(run, small(), images, name="small")
-    other = with_budgets(study, **values)
-    pairs = [(method, part) for method in ("rise", "lime", "gradient") for part in saliency.PARTS]
-    assert {pair for pair in pairs if keys(study, *pair) != keys(other, *pair)} == changed
+def test_a_budget_changes_the_keys_of_what_depends_on_it(study, changed, values, expected):
+    other = replace(study, run=changed(study.run, **values))
+    pairs = [(name, part) for name in ("rise", "lime", "gradient") for part in PAPERS_OWN]
+    assert {pair for pair in pairs if keys(study, *pair) != keys(other, *pair)} == expected
 
 
-def test_keys_know_network_layer_images_and_version_but_no_device_and_no_label(run, images, monkeypatch):
-    study = experiment.study_of(run, small(), images, name="small")
-    key = keys(study, "gradient", "fidelity")
+def test_keys_know_network_layer_images_and_version_but_no_device_and_no_label(study, run, images, monkeypatch):
+    key = keys(study, "gradient")
     elsewhere = replace(run, device=torch.device("meta"), label="Another", data_root=Path("/elsewhere"), download=True)
-    assert keys(replace(study, run=elsewhere), "gradient", "fidelity") == key
-    assert keys(experiment.study_of(run, small(), images, name="small"), "gradient", "fidelity") == key
+    assert keys(replace(study, run=elsewhere), "gradient") == key
+    assert keys(experiment.study_of(run, small(), images, name="small"), "gradient") == key
     others = [
         experiment.study_of(run, small(seed=1), images, name="small"),
         experiment.study_of(run, small(), images, name="large"),
         experiment.study_of(run, small(), images, name="small", layer="1"),
         experiment.study_of(run, small(), images.subset(list(range(9))), name="small"),
     ]
-    found = [keys(other, "gradient", "fidelity") for other in others]
-    monkeypatch.setitem(stages.STAGES, "saliency", replace(stages.STAGES["saliency"], version=99))
-    found.append(keys(study, "gradient", "fidelity"))
+    found = [keys(other, "gradient") for other in others]
+    monkeypatch.setattr(experiment, "saliency", replace(experiment.saliency, version=99))
+    found.append(keys(study, "gradient"))
     assert len({*map(tuple, found), tuple(key)}) == 6
 
 
-def test_a_network_of_ones_own_is_explained_at_its_last_spatial_layer_on_images_in_turns(run, images):
+def test_a_network_of_ones_own_is_explained_at_its_last_spatial_layer_on_images_in_turns(run, images, changed):
     doubled = images.subset([*range(10), *range(10)])
     [subject] = experiment.study_of(run, small(), doubled, name="small").networks
     assert subject.layer == "3"
     assert subject.images.labels.tolist() == [0, 1, 2, 3, 4, 5]
     assert (subject.parents, subject.seed) == ((), 0)
     assert experiment.study_of(run, small(), images, name="small", layer="0").networks[0].layer == "0"
-    every = replace(run, scale=replace(run.scale, n_saliency=None))
+    every = changed(run, n_saliency=None)
     assert len(experiment.study_of(every, small(), images, name="small").networks[0].images) == 10
 
 
-def test_a_layer_or_method_that_does_not_exist_is_refused_with_the_choices(run, images):
+def test_what_does_not_exist_is_refused_with_the_choices(run, images):
     with pytest.raises(ValueError) as refusal:
         experiment.study_of(run, small(), images, name="small", layer="layer4")
     for name in ("'layer4'", "0", "2", "6"):
         assert name in str(refusal.value)
-    with pytest.raises(ValueError) as refusal:
-        experiment.study_of(run, small(), images, name="small", methods=("rise", "rice"))
-    assert str(refusal.value) == f"Expected methods out of {', '.join(lineup.ALL)}. Got rice."
+    methods = f"Expected methods out of {', '.join(lineup.ALL)}. Got rice."
+    for ask, message in (
+        (lambda: experiment.study_of(run, small(), images, name="small", methods=("rise", "rice")), methods),
+        (lambda: experiment.saliency_cells(run, 0, ("rise", "rice")), methods),
+        (lambda: experiment.saliency_cells(run, 7, ("rise",)), "Expected a seed out of 0. Got 7."),
+    ):
+        with pytest.raises(ValueError) as refusal:
+            ask()
+        assert str(refusal.value) == message
 
 
-def test_only_the_methods_of_the_bench_take_part(run, images):
+def test_only_the_methods_of_the_study_take_part(run, images):
     study = experiment.study_of(run, small(), images, name="small", methods=("uniform", "eigen-cam"))
-    assert list(saliency.saliency_scores(study, "cost")["method"]) == ["uniform", "eigen-cam"]
-    assert saliency.parts_of("uniform") == saliency.PARTS
-    assert saliency.parts_of("eigen-cam") == ("fidelity", "repeated", "cost")
-    parts = {(cell.config["method"], cell.config["part"]) for cell in workflow.of_bench(study)}
-    assert parts == {("uniform", part) for part in saliency.PARTS} | {
-        ("eigen-cam", part) for part in ("fidelity", "repeated", "cost")
-    }
+    assert list(experiment.scores(study, "cost")["method"]) == ["uniform", "eigen-cam"]
+    parts = {(cell.arguments["explained"].method, cell.config["part"]) for cell in experiment.cells(study)}
+    beyond = {("eigen-cam", part) for part in PAPERS_OWN if part != "transformed"}
+    assert parts == {("uniform", part) for part in PAPERS_OWN} | beyond
+    assert experiment.scores(study, "metric").empty
+
+
+@pytest.mark.parametrize(("n", "count"), [(499, 2), (500, 22)])
+def test_a_process_is_started_for_each_method_only_where_images_are_many(run, changed, n, count):
+    found = list(experiment.jobs(changed(run, n_saliency=n)))
+    assert [name for _, options in found for name in options["methods"]] == list(lineup.ALL)
+    assert len(found) == count and {(command, options["seed"]) for command, options in found} == {("saliency", 0)}
 
 
 @pytest.fixture
@@ -268,14 +308,14 @@ def test_imagenet_is_scored_on_torchvisions_network_from_its_files(imagenet, emp
     monkeypatch.setattr(transforms, "TRANSFORMS", {"mixup": (0.2,), "crop": (0.8,)})
     monkeypatch.setattr(randomisation, "blocks", lambda model: ("fc", "layer4.2.conv3"))
     overrides = "n_test=null, n_saliency=2, n_transformed=2, n_sensitivity=1, sensitivity_draws=1, causal_steps=1,"
-    run = settings.settings("smoke", f"imagenet:{imagenet}", device="cpu", overrides=overrides + "rise_masks=4")
+    run = settings("smoke", f"imagenet:{imagenet}", device="cpu", overrides=overrides + "rise_masks=4")
     study = replace(experiment.study(run), methods=("gradient", "grad-cam", "rise", "iba"))
     assert asked == [(("torchvision:resnet50",), {"download": False})]
     [subject] = study.networks
     assert (subject.layer, subject.key, subject.parents) == ("layer4", pretrained.state_digest(network), ())
     assert subject.images.size == 224 and subject.images.labels.tolist() == [0, 1]
 
-    found = experiment.benchmarked(study, subject, "rise", "fidelity")
+    found = scores(study, "rise", "fidelity")
     assert set(found["target"]) == set(TARGETS) and found["index"].nunique() == 2
     assert not {"pointing-game", "attribution-localisation"} & set(found["metric"])
     kept = subject.images.materialised()
@@ -283,14 +323,13 @@ def test_imagenet_is_scored_on_torchvisions_network_from_its_files(imagenet, emp
         expected = network(kept.normalise(kept.images)).softmax(1)[[0, 1], kept.labels]
     probability = found[(found["metric"] == "probability") & (found["target"] == "ground-truth")]
     np.testing.assert_allclose(probability["value"], expected, rtol=1e-3)
-    changed = experiment.benchmarked(study, subject, "grad-cam", "transformed")
+    changed = scores(study, "grad-cam", "transformed")
     assert set(zip(changed["transform"], changed["setting"])) == {("mixup", 0.2), ("crop", 0.8)}
-    again = experiment.benchmarked(study, subject, "grad-cam", "repeated")
+    again = scores(study, "grad-cam", "repeated")
     assert len(again) == 8 and again["index"].nunique() == 1
-    assert experiment.benchmarked(study, subject, "iba", "cost")["forwards"].item() > 10
-    jobs = workflow.plan(run)
-    whole_output = [f"whole-output-{network}-{part}-0" for network in (0, 1) for part in PARTS]
-    assert [job["id"] for job in jobs] == ["saliency-0-fake-cam", "saliency-0-uniform", *whole_output]
+    assert scores(study, "iba", "cost")["forwards"].item() > 10
+    jobs = [job for job in workflow.plan(run) if job["command"][0] == "saliency"]
+    assert [job["id"] for job in jobs] == ["saliency-0-fake-cam", "saliency-0-uniform"]
     assert not any(job["needs"] or job["done"] for job in jobs)
 
 
@@ -299,10 +338,10 @@ def test_googlenet_is_explained_at_its_last_inception_module(imagenet, empty_sto
     torch.manual_seed(0)
     network = GoogLeNet(aux_logits=False, init_weights=False, transform_input=True).eval()
     images = datasets.load(f"imagenet:{imagenet}", "test", n=1)
-    run = settings.settings("smoke", device="cpu", overrides="n_saliency=1, n_sensitivity=1, causal_steps=1")
+    run = settings("smoke", device="cpu", overrides="n_saliency=1, n_sensitivity=1, causal_steps=1")
     study = experiment.study_of(run, network, images, name="googlenet", methods=("gradient", "grad-cam"))
     assert study.networks[0].layer == "inception5b"
-    frame = pd.concat([experiment.benchmarked(study, study.networks[0], name, "fidelity") for name in study.methods])
+    frame = pd.concat([scores(study, name, "fidelity") for name in study.methods])
     assert frame["value"].notna().any()
     assert set(frame["target"]) == set(TARGETS)
 
