@@ -92,7 +92,7 @@ for stage in sorted({cell["command"][0] for cell in CELLS}):
         params:
             command=lambda wildcards: [*BY_KEY[wildcards.key]["command"], *ARGUMENTS],
             python=PYTHON,
-            finished=str(STORE / stage / "{key}"),
+            finished=lambda wildcards: str(STORE / BY_KEY[wildcards.key]["folder"]),
         log:
             str(STORE / "logs" / stage / "{key}.log"),
         message:

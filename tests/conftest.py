@@ -114,7 +114,7 @@ def smoke_study(studied_store, monkeypatch):
 def smoke_hierarchies(ranked_store, monkeypatch):
     """The dominance part of the smallest run; its cells are in the store that they will be looked for in."""
     monkeypatch.setenv("XAI_STORE", str(ranked_store))
-    return dominance.hierarchies(_run(RANKED))
+    return dominance.study(_run(RANKED))
 
 
 @pytest.fixture(scope="session")

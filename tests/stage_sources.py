@@ -3,9 +3,10 @@
 import ast
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 
-from xai_lib.run.stage import STAGES
+from xai_lib.run.workflow import STAGES
 
 REGISTRY = Path(__file__).with_name("stage_sources.json")
 LIBRARY = Path(__file__).parents[1] / "xai_lib"
@@ -28,6 +29,7 @@ def path_of(module):
     return file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
 
 
+@cache
 def imported(module):
     """The library's modules that a module imports, wherever in its code: packages on the way included."""
     file = path_of(module)
@@ -58,6 +60,11 @@ def closure(module):
     return reached
 
 
+def sources(stage):
+    """What a stage reaches: what its function's module does, and what makes the networks that it may be given."""
+    return closure(stage.function.__module__) | closure(f"{LIBRARY.name}.run.networks")
+
+
 def digest(module):
     """SHA-256 of a module's code."""
     return hashlib.sha256(normalised(path_of(module).read_text(encoding="utf-8")).encode()).hexdigest()
@@ -65,7 +72,7 @@ def digest(module):
 
 def current():
     """The hash of each module that a stage reaches, and each stage's version and modules, as the code is now."""
-    stages = {name: sorted(closure(stage.function.__module__)) for name, stage in sorted(STAGES.items())}
+    stages = {name: sorted(sources(stage)) for name, stage in sorted(STAGES.items())}
     modules = sorted({module for reached in stages.values() for module in reached})
     return {
         "modules": {module: digest(module) for module in modules},

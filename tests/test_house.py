@@ -4,6 +4,7 @@ import ast
 import runpy
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def modules(*rooms):
     return sorted(".".join(name.parts).removesuffix(".__init__") for name in names)
 
 
+@cache
 def imports(module):
     """Top names of the packages that a module imports."""
     path = ROOT / module.replace(".", "/")

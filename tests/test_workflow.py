@@ -27,7 +27,8 @@ with open("journal", "a") as journal:
 def cell(*command, needs=()):
     key = hashlib.sha256("/".join(command).encode()).hexdigest()
     done = (store / command[0] / key).exists()
-    return {"id": "-".join(command), "command": command, "needs": needs, "key": key, "done": done}
+    where = f"{command[0]}/{key}"
+    return {"id": "-".join(command), "command": command, "needs": needs, "key": key, "folder": where, "done": done}
 
 
 cells = [cell("train", "--seed", seed) for seed in "01"]

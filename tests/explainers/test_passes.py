@@ -16,30 +16,6 @@ def maps_of(model, x, score, layer="last"):
     return layer_maps(model, x, score, layer, gradient_sum)
 
 
-def plain_maps(model, x, target, layer):
-    """The same by ordinary autograd through the whole network."""
-    kept = {}
-    handle = model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: kept.update(a=output * 1))
-    rest = model.get_submodule(layer).register_forward_hook(lambda module, inputs, output: kept["a"])
-    logits = model(x)
-    handle.remove()
-    rest.remove()
-    (gradient,) = torch.autograd.grad(logits.gather(1, target[:, None]).sum(), kept["a"])
-    return (kept["a"] * gradient).sum(1).detach()
-
-
-def hooks(model):
-    return [len(module._forward_hooks) + len(module._backward_hooks) for module in model.modules()]
-
-
-@pytest.mark.parametrize("layer", ["stem", "stem.0", "middle", "last", "last.0", "relu"])
-def test_gradients_equal_those_of_plain_autograd(model, x, target, layer):
-    # "last.0" is an in-place ReLU, and in-place ReLUs follow "stem", "middle" and "last".
-    expected = plain_maps(model, x, target, layer)
-    assert expected.abs().max() > 1e-3
-    torch.testing.assert_close(maps_of(model, x, class_score(target), layer), expected, rtol=1e-5, atol=1e-6)
-
-
 def test_activations_are_not_changed_by_a_later_in_place_operation(model, x):
     activations = layer_activations(model, x, "last")
     assert activations.min() < 0
@@ -53,55 +29,16 @@ def test_nothing_before_the_layer_is_recorded(model, x, target):
     assert seen == [False]
 
 
-def test_no_gradient_is_left_behind(model, x, target):
-    x.requires_grad_()
-    maps = maps_of(model, x, class_score(target), "middle")
-    assert all(parameter.grad is None for parameter in model.parameters())
-    assert x.grad is None
-    assert not maps.requires_grad
-
-
-def test_a_gradient_that_was_there_stays(model, x, target):
-    model(x).sum().backward()
-    before = [parameter.grad.clone() for parameter in model.parameters()]
-    maps_of(model, x, class_score(target))
-    assert all(torch.equal(a, p.grad) for a, p in zip(before, model.parameters(), strict=True))
-
-
-def test_each_modules_mode_comes_back(model, x, target):
-    expected = maps_of(model, x, class_score(target))
-    model.train()
-    model.middle.eval()
-    modes = [module.training for module in model.modules()]
-    statistics = model.stem[1].running_mean.clone()
-    assert torch.equal(maps_of(model, x, class_score(target)), expected)
-    layer_activations(model, x, "last")
-    assert [module.training for module in model.modules()] == modes
-    assert torch.equal(model.stem[1].running_mean, statistics)
-
-
 @pytest.mark.parametrize("recording", [True, False])
-def test_modes_hooks_and_recording_come_back_after_an_error(model, x, recording):
-    model.train()
-    before = hooks(model)
-
+def test_recording_comes_back_after_an_error(model, x, recording):
     def failing(logits):
         assert not model.training
         raise RuntimeError("score failed")
 
     with torch.set_grad_enabled(recording):
         with pytest.raises(RuntimeError, match=r"score failed"):
-            maps_of(model, x, failing)
+            maps_of(model.train(), x, failing)
         assert torch.is_grad_enabled() is recording
-    assert all(module.training for module in model.modules())
-    assert hooks(model) == before
-
-
-def test_hooks_are_gone_after_success(model, x, target):
-    before = hooks(model)
-    maps_of(model, x, class_score(target))
-    layer_activations(model, x, "last")
-    assert hooks(model) == before
 
 
 def test_the_models_own_hooks_stay_and_are_obeyed(model, x, target):
@@ -113,10 +50,9 @@ def test_the_models_own_hooks_stay_and_are_obeyed(model, x, target):
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_it_works_where_the_caller_does_not_record(model, x, target, mode):
-    expected = maps_of(model, x, class_score(target))
+def test_the_callers_mode_is_left_as_it_was(model, x, target, mode):
     with mode():
-        assert torch.equal(maps_of(model, x * 1, class_score(target)), expected)
+        maps_of(model, x * 1, class_score(target))
         assert torch.is_grad_enabled() is False
         assert torch.is_inference_mode_enabled() is (mode is torch.inference_mode)
 
@@ -128,20 +64,6 @@ def test_a_model_made_of_inference_tensors_is_refused(x, target):
         maps_of(model, x, class_score(target), "0")
 
 
-def test_frozen_parameters_do_not_matter(model, x, target):
-    expected = maps_of(model, x, class_score(target))
-    model.requires_grad_(False)
-    assert torch.equal(maps_of(model, x, class_score(target)), expected)
-    assert not any(parameter.requires_grad for parameter in model.parameters())
-
-
-def test_images_are_not_changed(model, x, target):
-    before = x.clone()
-    maps_of(model, x, class_score(target))
-    assert torch.equal(x, before)
-    assert not x.requires_grad
-
-
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_a_network_that_writes_into_its_input_does_not_change_the_images(model, target, mode):
     with mode():
@@ -151,14 +73,6 @@ def test_a_network_that_writes_into_its_input_does_not_change_the_images(model, 
     assert torch.equal(x, before)
 
 
-def test_several_scores_equal_separate_calls(model, x, target):
-    other = (target + 1) % 5
-    together = maps_of(model, x, class_score(torch.stack([target, other], 1)))
-    assert together.shape == (4, 2, 4, 4)
-    torch.testing.assert_close(together[:, 0], maps_of(model, x, class_score(target)), rtol=0, atol=1e-6)
-    torch.testing.assert_close(together[:, 1], maps_of(model, x, class_score(other)), rtol=0, atol=1e-6)
-
-
 def test_several_scores_share_one_forward_pass(model, x):
     runs = []
     model.stem.register_forward_hook(lambda *_: runs.append(1))
@@ -166,17 +80,9 @@ def test_several_scores_share_one_forward_pass(model, x):
     assert len(runs) == 1
 
 
-def test_one_score_may_keep_its_axis(model, x, target):
-    assert maps_of(model, x, class_score(target[:, None])).shape == (4, 1, 4, 4)
-
-
-def test_an_empty_batch_gives_no_maps(model, x, target):
+def test_an_empty_batch_gives_no_maps_and_half_precision_float32_ones(model, x, target):
     assert maps_of(model, x[:0], class_score(target[:0])).shape == (0, 4, 4)
-
-
-def test_half_precision_networks_give_float32_maps(model, x, target):
-    maps = maps_of(model.bfloat16(), x.bfloat16(), class_score(target))
-    assert maps.dtype == torch.float32
+    assert maps_of(model.bfloat16(), x.bfloat16(), class_score(target)).dtype == torch.float32
 
 
 def test_maps_are_combined_in_float32_under_autocast(model, x, target):
@@ -188,18 +94,6 @@ def test_maps_are_combined_in_float32_under_autocast(model, x, target):
 
     with torch.autocast("cpu", torch.bfloat16):
         layer_maps(model, x, class_score(target), "last", combine)
-
-
-@pytest.mark.parametrize("shape", [(3, 16, 16), (4, 3, 16), (1, 4, 3, 16, 16)])
-def test_images_of_another_shape_are_refused(model, shape):
-    with pytest.raises(ValueError, match=r"Expected x as images \[B,c,H,W\]. Got shape"):
-        layer_activations(model, torch.zeros(shape), "last")
-
-
-@pytest.mark.parametrize("images", [torch.zeros(4, 3, 16, 16, dtype=torch.uint8), [[0.0]]])
-def test_images_of_another_type_are_refused(model, images):
-    with pytest.raises(TypeError, match=r"Expected x as normalised images, a float tensor.*Got (torch.uint8|list)"):
-        layer_activations(model, images, "last")
 
 
 class Branches(nn.Module):
@@ -236,7 +130,7 @@ def test_a_layer_that_cannot_be_explained_is_refused(x, target, layer, error, me
     with pytest.raises(error, match=message):
         maps_of(model, x, class_score(target), layer)
     assert model.training
-    assert sum(hooks(model)) == 0
+    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
 
 
 def test_a_layer_behind_the_pooling_is_refused(model, x, target):

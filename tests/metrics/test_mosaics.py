@@ -22,18 +22,6 @@ def test_quadrants_by_hand():
     assert focus(attribution, TOP).item() == pytest.approx(6 / 6.5)
 
 
-def test_energy_equals_slices():
-    attribution = maps(5)
-    positive = attribution.double().clamp(min=0)
-    half = HEIGHT // 2, WIDTH // 2
-    expected = [
-        positive[:, rows, columns].sum((1, 2))
-        for rows in (slice(0, half[0]), slice(half[0], None))
-        for columns in (slice(0, half[1]), slice(half[1], None))
-    ]
-    torch.testing.assert_close(quadrant_energy(attribution), torch.stack(expected, 1))
-
-
 def test_is_the_share_inside_a_mask_of_the_quadrants():
     attribution, chosen = maps(20), quadrants(20)
     chosen[:, 0] = ~chosen[:, 1:].any(1)  # a mask without a pixel is another matter

@@ -77,6 +77,6 @@ def test_imagenet_comes_with_its_network_and_has_224_pixels_unless_another_size_
     run = settings.settings(scale="smoke", dataset="imagenet:/images")
     assert run.pretrained and run.networks.size == 224
     named = settings.settings(scale="smoke", dataset="imagenet:/images", overrides="size=64, n_saliency=5")
-    assert named.pretrained and named.scale.size == 64
+    assert named.pretrained and named.networks.size == 64
     planted = settings.settings(scale="smoke")
-    assert not planted.pretrained and planted.scale.size == 32
+    assert not planted.pretrained and planted.networks.size == 32

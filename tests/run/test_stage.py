@@ -17,8 +17,12 @@ class Images:
     pixels: object = None
 
 
-def write(folder, *, n, images=None, parents_value=0, **more):
+def write(folder, *, n, images=None, **more):
     write_json(folder / "found.json", {"n": n})
+
+
+def placed(folder, *, device):
+    write_json(folder / "found.json", str(device))
 
 
 def doubled(folder, *, of, times=2):
@@ -72,12 +76,13 @@ def test_what_has_no_identity_is_refused(one):
         one.cell(n=torch.zeros(2))
 
 
-def test_a_device_stands_in_the_key_by_its_arithmetic(one, monkeypatch):
-    cell = one.cell(n=1, device=torch.device("cpu"))
+def test_a_device_stands_in_the_key_by_its_arithmetic(monkeypatch):
+    one = Stage("one", 1, placed)
+    cell = one.cell(device=torch.device("cpu"))
     assert cell.config["numerics"] == {"precision": training.numerics(torch.device("cpu")).precision, "tf32": False,
                                        "compiled": "no"}  # fmt: skip
     monkeypatch.setattr(stages, "numerics", lambda device: training.Numerics("float64", False, "no"))
-    assert one.cell(n=1, device=torch.device("cpu")).key != cell.key
+    assert one.cell(device=torch.device("cpu")).key != cell.key
 
 
 def test_a_cell_is_computed_once_with_what_it_stands_on_first(one, two, empty_store):

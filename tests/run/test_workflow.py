@@ -208,7 +208,9 @@ def _all_done_and_nothing_else(run, commands, cells):
     keys = {cell.key for cell in cells}
     assert len(keys) == len(cells) and {job["key"] for job in jobs} <= keys
     folders = [Store().root / name for name in STAGES]
-    assert {path.name for stage in folders if stage.is_dir() for path in stage.iterdir() if path.is_dir()} == keys
+    assert {
+        path.name for stage in folders if stage.is_dir() for path in stage.iterdir() if len(path.name) == 64
+    } == keys
     seen = {}
     for cell in cells:
         parents = read_json(Store().path(cell) / "provenance.json")["parents"]

@@ -14,7 +14,8 @@ from xai_lib.papers.whole_output import experiment as whole_output
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
-from xai_lib.run.stage import computed, lineage
+from xai_lib.run.stage import STAGES as STAGES
+from xai_lib.run.stage import computed
 from xai_lib.run.store import Store
 
 COMMANDS: dict[str, Callable[..., list[Cell]]] = {
@@ -30,7 +31,9 @@ _EXPERIMENTS = (networks, contrastive, saliency, whole_output, dominance)
 
 
 def plan(run: Settings) -> list[dict[str, Any]]:
-    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key (of its last cell), done.
+    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key, folder and whether it is done.
+
+    Key and folder (below the store's root) are those of its last cell.
 
     A job needs those whose cells its own stand on; a cell that no job lists is computed by the first that needs it.
     """
@@ -46,8 +49,9 @@ def plan(run: Settings) -> list[dict[str, Any]]:
         {
             "id": name,
             "command": command,
-            "needs": list(dict.fromkeys(maker[c.key] for c in lineage(cells) if maker.get(c.key, name) != name)),
+            "needs": _needed(name, cells, maker),
             "key": cells[-1].key,
+            "folder": f"{cells[-1].stage}/{cells[-1].key}",
             "done": all(store.is_done(cell) for cell in cells),
         }
         for name, command, cells in found
@@ -62,6 +66,18 @@ def compute(run: Settings, command: str, **options: Any) -> None:
     """
     for cell in COMMANDS[command](run, **options):
         computed(cell)
+
+
+def _needed(name: str, cells: list[Cell], maker: dict[str, str]) -> list[str]:
+    """The jobs whose cells some cells stand on, not those that these stand on in turn, in the order of the plan."""
+    found, waiting = set(), list(cells)
+    while waiting:
+        cell = waiting.pop()
+        if maker.get(cell.key, name) == name:
+            waiting += cell.parents
+        else:
+            found.add(maker[cell.key])
+    return [job for job in dict.fromkeys(maker.values()) if job in found]
 
 
 def _said(value: Any) -> str:

@@ -1,8 +1,19 @@
+"""Fixtures of the dominance part's tests: made-up numbers in the place of a run's, and a reader of shown tables."""
+
+import itertools
 import runpy
+from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from xai_lib.papers.dominance import experiment
+
+_RUNS = itertools.count()
 
 
 @pytest.fixture(scope="session")
@@ -12,11 +23,90 @@ def made_up():
 
 
 @pytest.fixture
-def hierarchies_of(made_up, monkeypatch):
-    """Function (frames of made_up.py, networks) -> hierarchies that have these numbers."""
+def study_of(made_up, monkeypatch):
+    """Function (frames of made_up.py, networks) -> a study that has these numbers."""
 
     def build(frames, networks=made_up.NETWORKS):
         made_up.put_into(monkeypatch, frames)
-        return made_up.hierarchies(networks)
+        return made_up.study(networks)
 
     return build
+
+
+@pytest.fixture(scope="module")
+def study(made_up):
+    """A study with the made-up numbers, which no test of a file changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        made_up.put_into(patch, made_up.frames())
+        yield made_up.study()
+
+
+@pytest.fixture
+def rare_run(made_up, monkeypatch):
+    """Function (rows of made_up.rare) -> settings of a run that has them."""
+
+    def build(rows):
+        monkeypatch.setattr(experiment, "rare_clusters", lambda run: rows)
+        return replace(made_up.run(n_clusters=5), label=f"run {next(_RUNS)}")  # results of equal runs are kept
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def select():
+    """Function (frame, column=value …) -> the rows that have these values; there must be some."""
+
+    def rows(frame, **where):
+        for column, value in where.items():
+            frame = frame[frame[column] == value]
+        assert len(frame), where
+        return frame
+
+    return rows
+
+
+@pytest.fixture(scope="session")
+def values_of():
+    """Function ({(first, second): shares}) -> values of mosaics, as matrix and hierarchy of a class take them."""
+
+    def frame(tables):
+        parts = [
+            pd.DataFrame({"first": i, "second": j, "mosaic": range(len(v)), "value": v}) for (i, j), v in tables.items()
+        ]
+        return pd.concat(parts, ignore_index=True)
+
+    return frame
+
+
+@pytest.fixture(scope="session")
+def read():
+    """Function (shown table, columns whose blanks are filled in) -> a frame of texts; ``attrs`` has the caption."""
+
+    def table(shown, *grouped):
+        head, *rows = _Rows(shown.data).rows
+        frame = pd.DataFrame(rows, columns=head)
+        frame[list(grouped)] = frame[list(grouped)].replace("", np.nan).ffill()
+        frame.attrs["caption"] = shown.data.partition("<caption>")[2].partition("</caption>")[0]
+        return frame
+
+    return table
+
+
+class _Rows(HTMLParser):
+    """The texts of a table's cells, row by row."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.open = [], False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("th", "td"):
+            self.rows[-1].append("")
+        self.open = tag in ("th", "td")
+
+    def handle_data(self, data):
+        if self.open:
+            self.rows[-1][-1] += data

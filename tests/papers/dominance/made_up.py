@@ -8,37 +8,30 @@ import pandas as pd
 
 from xai_lib.data.planted import CLASSES
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment.dominance import Hierarchies, RankedNetwork
-from xai_lib.papers.dominance.method import detection
+from xai_lib.papers.dominance.experiment import RankedNetwork
+from xai_lib.papers.dominance.method.rare_modes import rarities_of
 from xai_lib.run import settings
+from xai_lib.run.study import Study
 
 NETWORKS = (("tuned", 0), ("tuned", 1), ("ce", 0))  # kind, seed; not in the order of the alphabet
 LABELS = ("ship", "bird", "cat")
 SIZES = (9, 7, 5, 3)  # evaluation images of clusters 0 to 3: of every class and network, but not the same images
 CLUSTERINGS = ("k-means", "shuffled", "modes")
-VARIANTS = (
-    *(("grad-cam", False, scaling) for scaling in ("relu", "min-max")),
-    *(("eigen-cam", False, scaling) for scaling in ("relu", "min-max")),
-    *(("grad-cam", True, scaling) for scaling in ("relu", "min-max")),
+VARIANTS = tuple(
+    (*explained, scaling)
+    for explained in (("grad-cam", False), ("eigen-cam", False), ("grad-cam", True))
+    for scaling in ("relu", "min-max")
 )
 PAIRED = 8  # images of a class that are compared one by one
 
 
 def frames(
-    networks=NETWORKS,
-    *,
-    labels=LABELS,
-    sizes=SIZES,
-    clusterings=CLUSTERINGS,
-    n_mosaics=6,
-    paired=PAIRED,
-    missing=0.1,
-    planted=True,
+    networks=NETWORKS, *, labels=LABELS, sizes=SIZES, clusterings=CLUSTERINGS, n_mosaics=6, paired=PAIRED, missing=0.1
 ):
-    """What cells return -> made-up rows; ``missing`` is the share of empty maps."""
+    """Name of a table of the experiment -> made-up rows; ``missing`` is the share of empty maps."""
     rng = np.random.default_rng(0)
     pairs = list(itertools.combinations(range(len(sizes)), 2))
-    parts = {name: [] for name in ("images", "shares", "choices", "mosaics", "variants", "pairs", "focus")}
+    parts = {name: [] for name in ("images", "shares", "choice", "mosaics", "variants", "pairs", "focus")}
 
     def shares_of_energy(n):
         return np.where(rng.random(n) < missing, np.nan, rng.beta(8, 8, n))
@@ -60,7 +53,7 @@ def frames(
                     "logit": rng.normal(5, 2, n),
                     "probability": rng.random(n),
                     "training_distance": rng.random(n),
-                    **({"mode": rng.integers(0, 3, n)} if planted else {}),
+                    "mode": rng.integers(0, 3, n),
                 }
             )
             parts["images"].append(images.assign(**named))
@@ -78,7 +71,7 @@ def frames(
                     for explainer, resized, scaling in VARIANTS
                 ]
                 numbers = range(2, 7)
-                parts["choices"].append(
+                parts["choice"].append(
                     pd.DataFrame(
                         {"n_clusters": numbers, "silhouette": rng.random(5), "gap": rng.random(5), "gap_error": 0.05}
                     ).assign(**named)
@@ -94,7 +87,7 @@ def frames(
 
 
 def rare(trainings=6, *, n_clusters=5):
-    """Made-up rows of ``cells.rare_clusters``: cluster 2 of the modes, and another one of K-means, is the rare one."""
+    """Made-up rows of ``rare_clusters``: cluster 2 of the modes, and another one of K-means, is the rare one."""
     rng = np.random.default_rng(1)
     frames = []
     for seed, label, clustering in itertools.product(range(trainings), CLASSES, ("k-means", "modes")):
@@ -104,7 +97,7 @@ def rare(trainings=6, *, n_clusters=5):
         rows |= {"training": rng.integers(1, 99, n_clusters), "evaluation": rng.integers(1, 99, n_clusters)}
         if clustering == "modes":
             rows["rare_mode_in"] = np.arange(n_clusters) == 2
-        rarity = detection.rarities_of(seed)[label]
+        rarity = rarities_of(seed)[label]
         frames.append(pd.DataFrame(rows).assign(seed=seed, label=label, clustering=clustering, rarity=rarity))
     return pd.concat(frames, ignore_index=True)
 
@@ -116,24 +109,14 @@ def run(**changes):
     return settings.settings(scale="smoke", device="cpu", overrides=overrides)
 
 
-def hierarchies(networks=NETWORKS):
+def study(networks=NETWORKS):
     """Networks of which nothing but names is there."""
-    ranked = [RankedNetwork(SimpleNamespace(seed=seed), kind) for kind, seed in networks]
-    return Hierarchies(run(), tuple(ranked))
+    return Study(run(), tuple(RankedNetwork(SimpleNamespace(seed=seed), kind) for kind, seed in networks))
 
 
 def put_into(monkeypatch, frames):
-    """Let the cells give these frames."""
-    for name, part in (
-        ("cluster_images", "images"),
-        ("training_shares", "shares"),
-        ("choices", "choices"),
-        ("mosaic_shares", "mosaics"),
-        ("variant_shares", "variants"),
-        ("paired_images", "pairs"),
-        ("focus_values", "focus"),
-    ):
-        monkeypatch.setattr(experiment, name, lambda of, part=part: frames[part])
+    """Let the experiment's tables be these frames."""
+    monkeypatch.setattr(experiment, "table", lambda study, name: frames[name])
 
 
 def rows(frame, **where):

@@ -1,26 +1,24 @@
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from xai_lib import statistics
-from xai_lib.papers.dominance import claims as verdicts
-from xai_lib.papers.dominance import experiment
+from xai_lib.papers.dominance import claims
 from xai_lib.papers.dominance.analysis import hierarchies, single, training
 
 NAN = float("nan")
-NETWORKS = (("tuned-resnet18", 0), ("tuned-resnet18", 1), ("tuned-resnet50", 0))
-LABELS = ("truck", "bird", "ship", "cat", "deer")
 KINDS = ("tuned-resnet18", "tuned-resnet50")
-SIZES = (20, 16, 14, 10)
+NETWORKS = ((KINDS[0], 0), (KINDS[0], 1), (KINDS[1], 0))
+LABELS = ("truck", "bird", "ship", "cat", "deer")
 PAIRED = 50
+SHARED = "abstract and 4, Figures 4-5"
 # What each claim says, read off the paper: section, metric, direction, a, b, unit.
 CLAIMS = {
     "clusters": ("3.4 and 4, Figure 2", "spread", "higher", "clusters", "dealt at random", "class"),
     "hierarchy": ("3.4", "intransitive triples", "lower", "triples", "chance", "class"),
     **{
-        name: ("abstract and 4, Figures 4-5", metric, better, "dominance", metric, "class")
+        name: (SHARED, metric, better, "dominance", metric, "class")
         for name, metric, better in (
             ("training_share", "share of the training images", "higher"),
             ("representation", "training share / evaluation share", "higher"),
@@ -43,12 +41,24 @@ CLAIMS = {
 _TRUE = {(0, 1): 0.6, (1, 2): 0.6, (2, 3): 0.6, (0, 2): 0.7, (1, 3): 0.7, (0, 3): 0.8}
 _TURNED = {(0, 1): 0.54, (1, 2): 0.51, (2, 3): 0.51, (0, 3): 0.49, (0, 2): 0.53, (1, 3): 0.52}  # two circles of four
 _ORDER = {1: [0, 1, 2, 3], -1: [0, 1, 3, 2]}  # of the clusters by relative dominance, the highest first
-numbers = itertools.count()
+RIVALS = {
+    "random": "a cluster chosen at random",
+    "logit": "the cluster with the lowest mean logit",
+    "probability": "the cluster with the lowest mean probability",
+    "training distance": "the cluster with the largest distance to the training images",
+    "representation": (
+        "the cluster with the lowest ratio of training to evaluation share, which needs the training images"
+    ),
+}
 
 
-def made(made_up, networks=NETWORKS, **settings):
-    return made_up.frames(
-        networks, labels=LABELS, sizes=SIZES, clusterings=("k-means", "shuffled"), paired=PAIRED, **settings
+@pytest.fixture
+def made(made_up):
+    """Function (networks) -> frames of five classes of 60 images."""
+    clusterings = ("k-means", "shuffled")
+    sizes = (20, 16, 14, 10)
+    return lambda networks=NETWORKS, **given: made_up.frames(
+        networks, labels=LABELS, sizes=sizes, clusterings=clusterings, paired=PAIRED, **given
     )
 
 
@@ -56,10 +66,7 @@ def plant(made_up, frames, sign, **where):
     """Let every claim be true, or turned round."""
     mosaics, shares, images, pairs = (frames[name] for name in ("mosaics", "shares", "images", "pairs"))
     jitter = np.random.default_rng(3).uniform(-0.002, 0.002, len(mosaics))
-    for clustering, table in (
-        ("k-means", _TRUE if sign > 0 else _TURNED),
-        ("shuffled", _TURNED if sign > 0 else _TRUE),
-    ):
+    for clustering, table in zip(("k-means", "shuffled"), (_TRUE, _TURNED) if sign > 0 else (_TURNED, _TRUE)):
         chosen = made_up.rows(mosaics, clustering=clustering, **where)
         share = np.array([table[pair] for pair in zip(mosaics["first"], mosaics["second"])])
         mosaics.loc[chosen, "value"] = (share + jitter)[chosen]
@@ -72,26 +79,14 @@ def plant(made_up, frames, sign, **where):
     chosen = made_up.rows(pairs, **where)
     pairs.loc[chosen, "value"] = (0.5 - (pairs["b"] - pairs["a"]) / 1000)[chosen]
     place = images["index"] % 1000
-    middle = 3 * (PAIRED - 1) / 2
-    said = place if sign < 0 else (place - middle).abs()
+    said = place if sign < 0 else (place - 3 * (PAIRED - 1) / 2).abs()
     chosen = made_up.rows(images, **where)
     for name in single.OUTPUTS:
         images.loc[chosen, name] = said.astype(float)[chosen]
 
 
-def by_claim(of):
-    rows = verdicts.verdicts(of)
+def by_claim(rows):
     return rows.set_index(rows["claim"].str.removeprefix("dominance-"))
-
-
-@pytest.fixture
-def found(hierarchies_of):
-    """Function (frames, networks) -> verdicts by claim, without the beginning that all ids share."""
-
-    def decide(frames, networks=NETWORKS):
-        return by_claim(hierarchies_of(frames, networks))
-
-    return decide
 
 
 def of_kind(rows, kind):
@@ -100,77 +95,65 @@ def of_kind(rows, kind):
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_planted_truth_decides_every_claim_of_each_kind_of_fine_tuned_network(found, made_up):
-    """Of one kind all claims hold, of the other all reverse."""
-    frames = made(made_up)
-    plant(made_up, frames, 1, kind="tuned-resnet18")
-    plant(made_up, frames, -1, kind="tuned-resnet50")
-    rows = found(frames)
-    assert len(rows) == 2 * len(CLAIMS)
-    for kind, reason, n_seeds in (("tuned-resnet18", "holds", 2), ("tuned-resnet50", "reverses", 1)):
+def test_a_planted_truth_decides_every_claim_of_each_kind_of_fine_tuned_network(study_of, made_up, made):
+    """Of one kind all claims hold, of the other all reverse; networks that are not fine-tuned have none."""
+    networks = (*NETWORKS, ("ce", 0), ("scl", 0), ("tl", 0))
+    frames = made(networks)
+    for kind, sign in zip(KINDS, (1, -1)):
+        plant(made_up, frames, sign, kind=kind)
+    rows = by_claim(claims.verdicts(study_of(frames, networks)))
+    assert len(rows) == 2 * len(CLAIMS) and set(rows["method"]) == set(KINDS)
+    assert set(rows["paper"]) == {"dominance"} and set(rows["dataset"]) == {"planted"}
+    for kind, reason, n_seeds in zip(KINDS, ("holds", "reverses"), (2, 1)):
         own = of_kind(rows, kind)
         columns = ["section", "metric", "better", "a", "b", "unit"]
         assert {name: tuple(row) for name, row in own[columns].iterrows()} == CLAIMS
-        assert own["reason"].to_dict() == dict.fromkeys(CLAIMS, reason)
+        assert own["reason"].to_dict() == dict.fromkeys(CLAIMS, reason) and set(own["method"]) == {kind}
         assert (np.sign(own["difference"]) == (1 if reason == "holds" else -1)).all()
-        assert (
-            set(own["method"]) == {kind} and set(own["paper"]) == {"dominance"} and set(own["dataset"]) == {"planted"}
-        )
-        over_classes = own[own["unit"] == "class"]
-        assert (over_classes["n_classes"] == len(LABELS)).all() and (over_classes["n_seeds"] == n_seeds).all()
-        over_images = own[own["unit"] == "image"]
-        assert (over_images["n_images"] == len(LABELS) * PAIRED).all()
-        assert (over_images["test"] == "bootstrap over images").all()
+        over_classes, over_images = own[own["unit"] == "class"], own[own["unit"] == "image"]
+        assert (over_classes[["n_classes", "n_seeds"]] == [len(LABELS), n_seeds]).all(axis=None)
+        assert set(over_images["n_images"]) == {len(LABELS) * PAIRED}
+        assert set(over_images["test"]) == {"bootstrap over images"}
     np.testing.assert_allclose(rows["p_holm"], statistics.holm(rows["p_value"]))  # over both kinds
     assert (rows["p_holm"] > rows["p_value"]).any()
 
 
-def test_differences_are_those_of_the_results(made_up, hierarchies_of):
-    frames = made(made_up, missing=0.1)
-    made_up.put(frames["mosaics"], "value", NAN, label="bird", kind="tuned-resnet18", clustering="k-means")
-    of = hierarchies_of(frames, NETWORKS)
-    rows, spread, least = by_claim(of), hierarchies.spread(of), training.least(of)
-    shares = training.over_classes(of).set_index(["kind", "share"])
+def test_differences_are_those_of_the_results(study_of, made_up, made):
+    frames = made(missing=0.1)
+    made_up.put(frames["mosaics"], "value", NAN, label="bird", kind=KINDS[0], clustering="k-means")
+    study = study_of(frames, NETWORKS)
+    rows, spread, least = by_claim(claims.verdicts(study)), hierarchies.spread(study), training.least(study)
+    shares = training.over_classes(study).set_index(["kind", "share"])
 
-    def mean(frame, column, kind):
+    def mean(frame, column):
         """Over networks, then over classes."""
-        here = frame[frame["kind"] == kind]
-        return np.nanmean(
-            [here.loc[here["label"] == label, column].mean() for label in LABELS if label in set(here["label"])]
-        )
+        return np.nanmean([here[column].mean() for _, here in frame[frame["kind"] == kind].groupby("label")])
 
     for kind in KINDS:
         own = of_kind(rows, kind)
-        with_value = spread[spread["label"] != "bird"] if kind == "tuned-resnet18" else spread
-        by_clustering = dict(iter(with_value.groupby("clustering")))
-        assert own.loc["clusters", "difference"] == pytest.approx(
-            mean(by_clustering["k-means"], "spread", kind) - mean(by_clustering["shuffled"], "spread", kind)
-        )
-        cyclic = by_clustering["k-means"].assign(share=lambda rows: rows["cyclic"] / rows["triples"])
-        assert own.loc["hierarchy", "difference"] == pytest.approx(0.25 - mean(cyclic, "share", kind))
-        n = len(LABELS) - (kind == "tuned-resnet18")
-        assert (own.loc[own["unit"] == "class", "n_classes"] == n).all()
+        with_value = spread[spread["label"] != "bird"] if kind == KINDS[0] else spread
+        found, dealt = (with_value[with_value["clustering"] == name] for name in ("k-means", "shuffled"))
+        assert own.loc["clusters", "difference"] == pytest.approx(mean(found, "spread") - mean(dealt, "spread"))
+        cyclic = mean(found.assign(share=found["cyclic"] / found["triples"]), "share")
+        assert own.loc["hierarchy", "difference"] == pytest.approx(0.25 - cyclic)
+        assert (own.loc[own["unit"] == "class", "n_classes"] == len(LABELS) - (kind == KINDS[0])).all()
         for name in training.SHARES:
-            row = shares.loc[(kind, name)]
+            row, claim = shares.loc[(kind, name)], own.loc[name]
             sign = -1 if name == "training_distance" else 1
-            assert own.loc[name, "difference"] == pytest.approx(sign * row["correlation"])
-            assert own.loc[name, "p_value"] == row["p_value"]
-            assert own.loc[name, "test"] == "permutation within classes"
-            assert (own.loc[name, "low"], own.loc[name, "high"]) == pytest.approx(
-                tuple(sorted((sign * row["low"], sign * row["high"])))
-            )
-        below = least.assign(below=least["chance"] - least["share_of_least"])
-        assert own.loc["least", "difference"] == pytest.approx(mean(below, "below", kind))
+            assert claim["difference"] == pytest.approx(sign * row["correlation"])
+            assert (claim["p_value"], claim["test"]) == (row["p_value"], "permutation within classes")
+            bounds = tuple(sorted((sign * row["low"], sign * row["high"])))
+            assert (claim["low"], claim["high"]) == pytest.approx(bounds)
+        below = mean(least.assign(below=least["chance"] - least["share_of_least"]), "below")
+        assert own.loc["least", "difference"] == pytest.approx(below)
         for name in single.OUTPUTS:
-            value, draws = single.strength(of, kind, name)
-            assert own.loc[name, "difference"] == pytest.approx(0.3 - value)
-            low, high = np.quantile(0.3 - draws, [0.025, 0.975])
-            assert (own.loc[name, "low"], own.loc[name, "high"]) == pytest.approx((low, high))
+            value, draws = single.strength(study, kind, name)
+            expected = (0.3 - value, *np.quantile(0.3 - draws, [0.025, 0.975]))
+            assert tuple(own.loc[name, ["difference", "low", "high"]]) == pytest.approx(expected)
 
 
-def test_texts_say_what_is_measured_and_what_is_printed(found, made_up):
-    networks = NETWORKS[:1]
-    text = of_kind(found(made(made_up, networks), networks), "tuned-resnet18")["text"]
+def test_texts_say_what_is_measured_and_what_is_printed(study_of, made):
+    text = of_kind(by_claim(claims.verdicts(study_of(made(NETWORKS[:1]), NETWORKS[:1]))), KINDS[0])["text"]
     assert all(words.endswith(".") and "  " not in words for words in text)
     assert "further from 0.5 than with images dealt to the clusters at random" in text["clusters"]
     assert "fewer triples go round than the quarter that does by chance" in text["hierarchy"]
@@ -183,78 +166,51 @@ def test_texts_say_what_is_measured_and_what_is_printed(found, made_up):
 
 
 @pytest.mark.filterwarnings("error")
-def test_one_class_and_no_values_decide_nothing(found, made_up, hierarchies_of):
-    networks = NETWORKS[:1]
-    frames = made_up.frames(networks, labels=("cat",), sizes=(2, 1))
-    rows = of_kind(found(frames, networks), "tuned-resnet18")
-    over_classes = rows[rows["unit"] == "class"]
-    assert set(over_classes["reason"]) == {"undecided (no interval)"}
+def test_one_class_and_no_values_decide_nothing(study_of, made_up, made):
+    frames = made_up.frames(NETWORKS[:1], labels=("cat",), sizes=(2, 1))
+    rows = of_kind(by_claim(claims.verdicts(study_of(frames, NETWORKS[:1]))), KINDS[0])
+    assert set(rows.loc[rows["unit"] == "class", "reason"]) == {"undecided (no interval)"}
     assert np.isnan(rows.loc["hierarchy", "difference"])  # two clusters have no triple
-    frames = made(made_up, networks)
+    frames = made(NETWORKS[:1])
     for part in ("mosaics", "pairs"):
         made_up.put(frames[part], "value", NAN)
-    rows = found(frames, networks)
-    assert set(rows["reason"]) == {"undecided (no interval)"} and rows["difference"].isna().all()
-    assert rows["p_holm"].isna().all()
-
-
-def test_networks_that_are_not_fine_tuned_have_no_claims(found, made_up, hierarchies_of):
-    networks = (("tuned", 0), ("ce", 0), ("scl", 0), ("tl", 0))
-    frames = made_up.frames(networks, labels=("cat", "bird"), clusterings=("k-means", "shuffled"))
-    rows = found(frames, networks)
-    assert set(rows["method"]) == {"tuned"} and len(rows) == len(CLAIMS)
-
-
-@pytest.fixture
-def rare(made_up, monkeypatch):
-    """Function (rows of made_up.rare) -> verdicts by claim."""
-
-    def decide(rows):
-        monkeypatch.setattr(experiment, "rare_clusters", lambda run: rows)
-        found = verdicts.rarity_verdicts(replace(made_up.run(), label=f"verdicts {next(numbers)}"))
-        return found.set_index(found["claim"].str.removeprefix("dominance-rare-"))
-
-    return decide
-
-
-RIVALS = {
-    "random": "a cluster chosen at random",
-    "logit": "the cluster with the lowest mean logit",
-    "probability": "the cluster with the lowest mean probability",
-    "training distance": "the cluster with the largest distance to the training images",
-    "representation": (
-        "the cluster with the lowest ratio of training to evaluation share, which needs the training images"
-    ),
-}
+    rows = claims.verdicts(study_of(frames, NETWORKS[:1]))
+    assert set(rows["reason"]) == {"undecided (no interval)"}
+    assert rows[["difference", "p_holm"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize(("sign", "reason"), [(1, "holds"), (-1, "reverses")])
-def test_planted_rare_modes_decide_every_claim(rare, made_up, sign, reason):
+def test_planted_rare_modes_decide_every_claim(rare_run, made_up, sign, reason):
     rows = made_up.rare()
     best = rows.groupby(["seed", "label", "clustering"])["rare_mode_in"].transform("max") == rows["rare_mode_in"]
     rows["dominance"] = 1.0 - best if sign > 0 else best.astype(float)
     for name, way in (("logit", -1), ("probability", -1), ("representation", -1), ("training_distance", 1)):
         rows[name] = -sign * way * best.astype(float)
-    found = rare(rows)
-    assert set(found.index) == {
-        f"{clustering}-{rival.replace(' ', '-')}" for clustering in ("modes", "k-means") for rival in RIVALS
-    }
-    assert set(found["reason"]) == {reason}
-    assert set(found["unit"]) == {"seed"} and (found["n_seeds"] == 6).all() and set(found["test"]) == {"t over seeds"}
-    assert set(found["a"]) == {"dominance"} and set(found["better"]) == {"higher"}
-    expected = [(sign > 0) - (0.2 if rival == "random" else float(sign < 0)) for rival in found["b"]]
-    np.testing.assert_allclose(found["difference"], expected)
-    for row in found.to_dict("records"):
-        assert row["text"] == (
+    found = claims.rarity_verdicts(rare_run(rows))
+    methods = {"modes": "the planted modes as clusters", "k-means": "clusters by K-means"}
+    expected = {
+        f"dominance-rare-{clustering}-{rival.replace(' ', '-')}": (
+            *(rival, method, (sign > 0) - (0.2 if rival == "random" else float(sign < 0))),
             "The least dominant cluster holds the mode that is rare in training (1 to 10 %) more often than "
-            f"{RIVALS[row['b']]}. A test of ours."
+            f"{words}. A test of ours.",
         )
-        assert row["method"] == (
-            "the planted modes as clusters" if "-modes-" in row["claim"] else "clusters by K-means"
-        )
+        for (clustering, method), (rival, words) in itertools.product(methods.items(), RIVALS.items())
+    }
+    shown = found.assign(difference=found["difference"].round(12)).set_index("claim")
+    columns = shown[["b", "method", "difference", "text"]].itertuples(name=None)
+    assert {claim: tuple(row) for claim, *row in columns} == expected
+    same = {
+        "reason": reason,
+        "unit": "seed",
+        "n_seeds": 6,
+        "test": "t over seeds",
+        "a": "dominance",
+        "better": "higher",
+    }
+    assert all(set(found[column]) == {value} for column, value in same.items())
     np.testing.assert_allclose(found["p_holm"], statistics.holm(found["p_value"]))
 
 
-def test_rare_modes_of_few_trainings_decide_nothing(rare, made_up):
-    found = rare(made_up.rare(trainings=4))
+def test_rare_modes_of_few_trainings_decide_nothing(rare_run, made_up):
+    found = claims.rarity_verdicts(rare_run(made_up.rare(trainings=4)))
     assert set(found["reason"]) == {"undecided (seeds)"} and found["p_holm"].isna().all()

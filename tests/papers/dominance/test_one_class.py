@@ -1,3 +1,5 @@
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -12,14 +14,14 @@ from torchvision.transforms import functional as pictures
 from xai_lib import explainers, models
 from xai_lib.data.images import FolderError
 from xai_lib.explainers.normalise import min_max, relu
-from xai_lib.papers.dominance import one_class
-from xai_lib.papers.dominance import one_class as of_foreign
-from xai_lib.papers.dominance.method import clusters, energy, hierarchy, matrix, mosaics, share
+from xai_lib.papers.dominance import figures, one_class
+from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, training_share
+from xai_lib.papers.dominance.method.relative_dominance import hierarchy
+from xai_lib.papers.dominance.one_class import rank_clusters
 
 N, SIZE, N_CLASSES, TARGET = 14, 16, 5, 2
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
 FEW = {"n_clusters": 3, "n_mosaics": 7}
-PURPOSE = "rank_clusters"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def ranking(network, images):
-    return one_class.rank_clusters(network, images, TARGET, mean=MEAN, std=STD, training=some_images(9, 1), **FEW)
+    return rank_clusters(network, images, TARGET, mean=MEAN, std=STD, training=some_images(9, 1), **FEW)
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +53,8 @@ def closed():
 
 
 def normalised(images, mean=MEAN, std=STD):
-    return torch.stack(
-        [(image / 255 - torch.tensor(mean).reshape(3, 1, 1)) / torch.tensor(std).reshape(3, 1, 1) for image in images]
-    )
+    mean, std = (torch.tensor(colours).reshape(3, 1, 1) for colours in (mean, std))
+    return (images / 255 - mean) / std
 
 
 def features_of(network, x, layer="backbone.block3"):
@@ -68,43 +69,39 @@ def features_of(network, x, layer="backbone.block3"):
 
 def expected(network, x, *, layer="backbone.block3", n=7, seed=0, n_clusters=3, resized=False, method="grad-cam"):
     """Clusters and values without the call that is tested, mosaic by mosaic; and the map of each mosaic."""
-    found = clusters.kmeans(features_of(network, x, layer), n_clusters, seed=seed)
+    found, about = clusters.kmeans(features_of(network, x, layer), n_clusters, seed=seed), explainers.about(method)
     members = [(found.assigned == cluster).nonzero()[:, 0] for cluster in range(n_clusters)]
-    rows, maps, shown = [], [], []
-    for first in range(n_clusters):
-        for second in range(first + 1, n_clusters):
-            drawn = mosaics.of_clusters(
-                members[first], members[second], n, seed=seed, purpose=f"{PURPOSE}/{first}-{second}"
-            )
-            for number in range(n):
-                four = x[drawn.images[number]]
-                mosaic = torch.cat([torch.cat([four[0], four[1]], 2), torch.cat([four[2], four[3]], 2)], 1)[None]
-                if resized:
-                    mosaic = functional.interpolate(mosaic, x.shape[2:], mode="bilinear", antialias=True)
-                about = explainers.about(method)
-                more = {"upsample": False} if about.on_layer else {}
-                if about.random:
-                    more |= {"seed": 0, "index": torch.tensor([len(rows)])}
-                score = explainers.of_class(torch.tensor([TARGET]), about.explains)
-                raw = about.function(network, mosaic, score=score, layer=layer if about.on_layer else None, **more)
-                if about.on_layer:
-                    raw = functional.interpolate(relu(raw)[None], mosaic.shape[2:], mode="bilinear")[0]
-                side = raw.shape[-1] // 2
-                quarters = relu(raw[0]).reshape(2, side, 2, side).sum((1, 3)).flatten()
-                value = (quarters[drawn.first[number]].sum() / quarters.sum()).item()
-                rows.append({"first": first, "second": second, "mosaic": number, "value": value})
-                maps.append(min_max(relu(raw))[0])
-                shown.append((drawn.images[number], drawn.first[number]))
+    score, rows, maps, shown = explainers.of_class(torch.tensor([TARGET]), about.explains), [], [], []
+    for first, second in itertools.combinations(range(n_clusters), 2):
+        of_pair = {"seed": seed, "purpose": f"rank_clusters/{first}-{second}"}
+        drawn = mosaics.of_clusters(members[first], members[second], n, **of_pair)
+        for number in range(n):
+            four, where = x[drawn.images[number]], drawn.first[number]
+            mosaic = torch.cat([torch.cat([four[0], four[1]], 2), torch.cat([four[2], four[3]], 2)], 1)[None]
+            if resized:
+                mosaic = functional.interpolate(mosaic, x.shape[2:], mode="bilinear", antialias=True)
+            more = {"upsample": False} if about.on_layer else {}
+            if about.random:
+                more |= {"seed": 0, "index": torch.tensor([len(rows)])}
+            raw = about.function(network, mosaic, score=score, layer=layer if about.on_layer else None, **more)
+            if about.on_layer:
+                raw = functional.interpolate(relu(raw)[None], mosaic.shape[2:], mode="bilinear")[0]
+            side = raw.shape[-1] // 2
+            quarters = relu(raw[0]).reshape(2, side, 2, side).sum((1, 3)).flatten()
+            value = (quarters[where].sum() / quarters.sum()).item()
+            rows.append({"first": first, "second": second, "mosaic": number, "value": value})
+            maps.append(min_max(relu(raw))[0])
+            shown.append((drawn.images[number], where))
     return found, pd.DataFrame(rows), maps, shown
 
 
-def test_clusters_pairs_and_order_are_those_of_the_parts(network, images, ranking):
+def test_clusters_pairs_order_and_representatives_are_those_of_the_parts(network, images, ranking):
     found, values, _, _ = expected(network, normalised(images))
     assert torch.equal(ranking.assigned, found.assigned)
-    of_pairs = matrix.pairs(values)
+    of_pairs = dominance.pairs(values)
     pd.testing.assert_frame_equal(ranking.pairs, of_pairs, atol=1e-4)
-    np.testing.assert_allclose(ranking.matrix, matrix.matrix(of_pairs), atol=1e-5)
-    order = hierarchy.hierarchy(values).sort_values("rank", ignore_index=True)
+    np.testing.assert_allclose(ranking.matrix, dominance.matrix(of_pairs), atol=1e-5)
+    order = hierarchy(values).sort_values("rank", ignore_index=True)
     pd.testing.assert_frame_equal(ranking.hierarchy[order.columns], order, atol=1e-4)
     assert ranking.hierarchy["rank"].tolist() == [1, 2, 3] and ranking.hierarchy["dominance"].is_monotonic_decreasing
     assert ranking.hierarchy["cluster"].tolist() != [0, 1, 2]  # else the letters prove nothing
@@ -112,9 +109,6 @@ def test_clusters_pairs_and_order_are_those_of_the_parts(network, images, rankin
     sizes = found.assigned.bincount()
     assert ranking.hierarchy["images"].tolist() == [sizes[cluster] for cluster in order["cluster"]]
     assert ranking.pairs["dominance"].std() > 0.01
-
-
-def test_representatives_are_the_images_nearest_to_the_centres(images, network, ranking):
     features = features_of(network, normalised(images))
     for cluster, nearest in enumerate(ranking.representatives):
         members = (ranking.assigned == cluster).nonzero()[:, 0].tolist()
@@ -131,8 +125,7 @@ def test_the_examples_are_the_first_mosaics_of_the_furthest_pair(network, images
     first, second = (means - 0.5).abs().idxmax()
     assert (first, second) != (0, 1)
     rows = values.index[(values["first"] == first) & (values["second"] == second)][:4]
-    assert len(ranking.examples) == len(rows) == 4
-    for example, row in zip(ranking.examples, rows):
+    for example, row in zip(ranking.examples, rows, strict=True):
         positions, where = shown[row]
         assert torch.equal(example.first, where)
         quadrants = example.image.unfold(1, SIZE, SIZE).unfold(2, SIZE, SIZE).permute(1, 2, 0, 3, 4).flatten(0, 1)
@@ -142,18 +135,30 @@ def test_the_examples_are_the_first_mosaics_of_the_furthest_pair(network, images
         assert example.title == f"{'ABC'[first]} has {100 * values['value'][row]:.0f} %"
 
 
-def test_training_images_are_fitted_into_the_clusters(network, images, ranking):
+def test_training_images_are_fitted_in_and_recognised_images_are_counted(network, images, ranking):
     features, seen = (features_of(network, normalised(part)) for part in (images, some_images(9, 1)))
     centres = torch.stack([features[ranking.assigned == cluster].mean(0) for cluster in range(3)])
     nearest = torch.cdist(seen, centres).argmin(1)
-    pd.testing.assert_frame_equal(ranking.shares, share.shares(nearest.numpy(), ranking.assigned.numpy(), 3))
+    expected_shares = training_share.shares(nearest.numpy(), ranking.assigned.numpy(), 3)
+    pd.testing.assert_frame_equal(ranking.shares, expected_shares)
     assert ranking.shares["training"].sum() == 9 and ranking.shares["training"].nunique() > 1
-    assert one_class.rank_clusters(network, images, TARGET, **FEW).shares is None
-
-
-def test_how_many_images_are_recognised(network, images, ranking):
     right = (network(normalised(images)).argmax(1) == TARGET).float().mean()
     assert ranking.recognised == pytest.approx(right.item()) and 0 < right < 1
+    plain = rank_clusters(network, images, TARGET, **FEW)  # colour statistics of ImageNet, no training images
+    _, values, _, _ = expected(network, normalised(images, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    np.testing.assert_allclose(plain.matrix, dominance.matrix(dominance.pairs(values)), atol=1e-5)
+    assert plain.shares is None
+
+
+def test_the_matrix_is_drawn_with_corrected_p_values(ranking, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "dominance_matrices", lambda *parts: drawn.append(parts))
+    ranking.figures()
+    [(shown, names)] = drawn
+    assert list(shown) == ["class 2"] and names == "ABC"
+    assert np.array_equal(shown["class 2"][0], ranking.matrix)
+    corrected = ranking.pairs["p_t_holm"].tolist()
+    assert shown["class 2"][1][np.triu_indices(3, 1)].tolist() == corrected != ranking.pairs["p_t"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -171,16 +176,24 @@ def test_how_many_images_are_recognised(network, images, ranking):
     ids=lambda settings: "-".join(map(str, (settings or {}).values())),
 )
 def test_settings_reach_the_parts(network, images, ranking, settings, same):
-    found = one_class.rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **(FEW | settings))
+    found = rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **(FEW | settings))
     assert not np.array_equal(found.matrix, ranking.matrix)
     if same is not None:
-        of_pairs = matrix.pairs(expected(network, normalised(images), **same)[1])
-        np.testing.assert_allclose(found.matrix, matrix.matrix(of_pairs), atol=2e-4)
+        of_pairs = dominance.pairs(expected(network, normalised(images), **same)[1])
+        np.testing.assert_allclose(found.matrix, dominance.matrix(of_pairs), atol=2e-4)
+
+
+def test_clusters_have_the_seed(network, images, monkeypatch):
+    """Of few images the best of ten starts is mostly the same, whatever the seed."""
+    seeds, kmeans = [], clusters.kmeans
+    monkeypatch.setattr(clusters, "kmeans", lambda *args, seed: seeds.append(seed) or kmeans(*args, seed=seed))
+    rank_clusters(network, images, TARGET, seed=3, **FEW)
+    assert seeds == [3]
 
 
 def test_batches_change_nothing(network, images, ranking, monkeypatch):
-    monkeypatch.setattr(of_foreign, "images_at_once", lambda _x, _chunk: 4)
-    found = one_class.rank_clusters(network, images, TARGET, mean=MEAN, std=STD, training=some_images(9, 1), **FEW)
+    monkeypatch.setattr(one_class, "images_at_once", lambda _x, _chunk: 4)
+    found = rank_clusters(network, images, TARGET, mean=MEAN, std=STD, training=some_images(9, 1), **FEW)
     pd.testing.assert_frame_equal(found.hierarchy, ranking.hierarchy, atol=1e-5)
     pd.testing.assert_frame_equal(found.shares, ranking.shares)
     assert found.recognised == ranking.recognised
@@ -194,8 +207,8 @@ def test_the_examples_show_what_was_scored(network, images, monkeypatch):
         asked.append((target.tolist(), index.tolist()))
         return x.mean(1) + index[:, None, None] / 100
 
-    monkeypatch.setattr(energy, "of_explainer", lambda *_: explain)
-    found = one_class.rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **FEW)
+    monkeypatch.setattr(energy_share, "of_explainer", lambda *_: explain)
+    found = rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **FEW)
     furthest = (found.pairs["dominance"] - 0.5).abs().idxmax()
     rows = [FEW["n_mosaics"] * furthest + number for number in range(4)]
     assert asked[-1] == ([TARGET] * 4, rows) and furthest > 0
@@ -203,31 +216,6 @@ def test_the_examples_show_what_was_scored(network, images, monkeypatch):
         raw = normalised(255 * example.image[None])[0].mean(0) + row / 100
         assert (raw < 0).any()
         torch.testing.assert_close(example.heat, raw.clamp(min=0) / raw.max(), atol=1e-4, rtol=0)
-
-
-def test_the_matrix_is_drawn_with_corrected_p_values(ranking, monkeypatch):
-    drawn = []
-    monkeypatch.setattr("xai_lib.papers.dominance.figures.dominance_matrices", lambda *parts: drawn.append(parts))
-    ranking.figures()
-    [(shown, names)] = drawn
-    assert list(shown) == ["class 2"] and names == "ABC"
-    assert np.array_equal(shown["class 2"][0], ranking.matrix)
-    expected = ranking.pairs["p_t_holm"].tolist()
-    assert shown["class 2"][1][np.triu_indices(3, 1)].tolist() == expected != ranking.pairs["p_t"].tolist()
-
-
-def test_clusters_have_the_seed(network, images, monkeypatch):
-    """Of few images the best of ten starts is mostly the same, whatever the seed."""
-    seeds, kmeans = [], clusters.kmeans
-    monkeypatch.setattr(clusters, "kmeans", lambda *args, seed: seeds.append(seed) or kmeans(*args, seed=seed))
-    one_class.rank_clusters(network, images, TARGET, seed=3, **FEW)
-    assert seeds == [3]
-
-
-def test_colour_statistics_are_those_of_imagenet_unless_given(network, images):
-    _, values, _, _ = expected(network, normalised(images, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    found = one_class.rank_clusters(network, images, TARGET, **FEW)
-    np.testing.assert_allclose(found.matrix, matrix.matrix(matrix.pairs(values)), atol=1e-5)
 
 
 def red_network():
@@ -251,11 +239,11 @@ PLAIN = {"n_clusters": 2, "n_mosaics": 6, "mean": (0, 0, 0), "std": (1, 1, 1), "
 
 
 def test_a_network_that_sees_red_ranks_red_images_first():
-    found = one_class.rank_clusters(red_network(), red_and_blue(), 1, classes=["blue", "red"], **PLAIN)
+    found = rank_clusters(red_network(), red_and_blue(), 1, classes=["blue", "red"], **PLAIN)
     assert found.hierarchy[["letter", "images", "dominance"]].to_numpy().tolist() == [["B", 3, 1.0], ["A", 5, 0.0]]
     assert found.assigned.tolist() == [1] * 3 + [0] * 5
     assert found.recognised == 3 / 8
-    many = one_class.rank_clusters(red_network(), red_and_blue(3, 10), 1, **PLAIN)
+    many = rank_clusters(red_network(), red_and_blue(3, 10), 1, **PLAIN)
     assert [len(nearest) for nearest in many.representatives] == [8, 3]
     assert found.title == "red"
     drawn = found.figures()
@@ -263,30 +251,24 @@ def test_a_network_that_sees_red_ranks_red_images_first():
     assert [axis.get_title() for axis in drawn["matrix"].axes][:2] == ["red: dominance", "red: p-values, Holm"]
     assert {axis.get_ylabel() for axis in drawn["representatives"].axes} == {"", "A (5)", "B (3)"}
     assert [axis.get_title("left") for axis in drawn["mosaics"].axes][::2] == ["A has 0 %"] * 4
-
-
-def test_the_heat_of_an_example_lies_on_the_cluster_that_dominates():
-    for example in one_class.rank_clusters(red_network(), red_and_blue(), 1, **PLAIN).examples:
+    for example in found.examples:  # the heat lies on the cluster that dominates
         quarters = functional.avg_pool2d(example.heat[None], 8).flatten()
         assert example.names == ("A", "B") and (quarters[~example.first] > 0.7).all()
         assert (quarters[example.first] < 0.2).all()
         assert (example.image[2].reshape(2, 8, 2, 8).amax((1, 3)).flatten() > 0).tolist() == example.first.tolist()
 
 
-def test_maps_without_a_positive_value_are_named():
-    with pytest.raises(ValueError, match=r"Expected maps with a positive value. Got none of class 0"):
-        one_class.rank_clusters(red_network(), red_and_blue(), 0, **PLAIN)
-
-
-def test_a_pair_without_a_value_is_left_out():
+def test_pairs_without_a_value_are_left_out_and_maps_without_one_are_named():
     """Of a network of red, blue and green images side by side have empty maps."""
     x = red_and_blue(4, 6)
     x[4:7] = x[4:7].roll(-1, 1)  # three of the blue ones become green
-    found = one_class.rank_clusters(red_network(), x, 1, **(PLAIN | {"n_clusters": 3}))
+    found = rank_clusters(red_network(), x, 1, **(PLAIN | {"n_clusters": 3}))
     assert found.pairs["n_undefined"].tolist() == [0, 0, 6]
     assert found.hierarchy["dominance"].tolist() == [1, 0, 0] and found.hierarchy["images"].tolist() == [4, 3, 3]
     assert [example.names for example in found.examples] == [("A", "B")] * 4
     assert len(found.figures()) == 3
+    with pytest.raises(ValueError, match=r"Expected maps with a positive value. Got none of class 0"):
+        rank_clusters(red_network(), red_and_blue(), 0, **PLAIN)
 
 
 @pytest.fixture
@@ -308,14 +290,14 @@ def test_a_folder_a_list_of_files_and_a_tensor_are_the_same_images(network, fold
         ]  # 8/7 of 16 are 18
     )
     found = [
-        one_class.rank_clusters(network, source, TARGET, size=16, **FEW)
+        rank_clusters(network, source, TARGET, size=16, **FEW)
         for source in (folder, str(folder), files, [str(file) for file in files], cut, cut / 255)
     ]
     assert all(np.array_equal(other.matrix, found[0].matrix) for other in found)
     positions = found[-1].representatives
     for other in found[:4]:
         assert other.representatives == [[files[place] for place in row] for row in positions]
-    training = one_class.rank_clusters(network, cut, TARGET, training=folder, size=16, **FEW)
+    training = rank_clusters(network, cut, TARGET, training=folder, size=16, **FEW)
     assert (training.shares["representation"] == 1).all()
 
 
@@ -324,8 +306,8 @@ def test_a_network_of_torchvision_needs_no_layer():
         torch.manual_seed(0)
         network = torchvision.models.resnet18(weights=None, num_classes=4).eval()
     x = some_images(6, 5).repeat_interleave(2, 2).repeat_interleave(2, 3)
-    found = one_class.rank_clusters(network, x, 3, n_clusters=2, n_mosaics=3)
-    named = one_class.rank_clusters(network, x, 3, n_clusters=2, n_mosaics=3, layer="layer4")
+    found = rank_clusters(network, x, 3, n_clusters=2, n_mosaics=3)
+    named = rank_clusters(network, x, 3, n_clusters=2, n_mosaics=3, layer="layer4")
     assert np.array_equal(found.matrix, named.matrix)
     assert not network.training and all(parameter.grad is None for parameter in network.parameters())
 
@@ -342,8 +324,8 @@ def test_a_network_of_one_size_is_told_of_resized_mosaics(images):
         torch.manual_seed(1)
         network = OfOneSize().eval()
     with pytest.raises(ValueError, match=r"take images \[1, 3, 32, 32\] .* resized=True scales them"):
-        one_class.rank_clusters(network, images, TARGET, **FEW)
-    found = one_class.rank_clusters(network, images, TARGET, resized=True, **FEW)
+        rank_clusters(network, images, TARGET, **FEW)
+    found = rank_clusters(network, images, TARGET, resized=True, **FEW)
     assert found.examples[0].image.shape == (3, SIZE, SIZE) and found.examples[0].heat.shape == (SIZE, SIZE)
 
 
@@ -374,32 +356,28 @@ def test_a_network_of_one_size_is_told_of_resized_mosaics(images):
 def test_what_does_not_fit_is_named(network, images, settings, message):
     arguments = {"images": images, "target": TARGET} | FEW | settings
     with pytest.raises(ValueError, match=message):
-        one_class.rank_clusters(network, arguments.pop("images"), arguments.pop("target"), **arguments)
-
-
-def test_a_network_in_training_mode_is_refused(images):
+        rank_clusters(network, arguments.pop("images"), arguments.pop("target"), **arguments)
     with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
-        one_class.rank_clusters(models.build("resnet8", 4, width=4, seed=0).train(), images, 0)
+        rank_clusters(models.build("resnet8", 4, width=4, seed=0).train(), images, 0)
 
 
 def test_files_that_are_none_are_named(network, folder, tmp_path):
-    def rank(images):
-        one_class.rank_clusters(network, images, TARGET, size=16, **FEW)
-
-    with pytest.raises(FolderError, match=r"Expected a folder of images at .*nowhere. Got no such folder"):
-        rank(tmp_path / "nowhere")
-    with pytest.raises(FolderError, match="Got a file: put it in a list"):
-        rank(folder / "01.png")
-    with pytest.raises(FolderError, match=r"images of one class .* Got 1 other things, the first 'zebra'"):
-        rank(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(FolderError, match="Got an empty folder"):
-        rank(tmp_path / "empty")
-    with pytest.raises(FileNotFoundError, match=r"Expected an image in .*nowhere.png"):
-        rank([folder / "01.png", folder / "nowhere.png"])
-    with pytest.raises(TypeError, match=r"Expected a folder, a list of files or a tensor.* Got ndarray in it"):
-        rank([np.zeros((8, 8, 3), np.uint8)])
-    whole = (folder / "07.png").read_bytes()
-    (folder / "07.png").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"Expected an image in .*07.png. Got: "):
-        rank(folder)
+    for images, error, message in (
+        (tmp_path / "nowhere", FolderError, r"Expected a folder of images at .*nowhere. Got no such folder"),
+        (folder / "01.png", FolderError, "Got a file: put it in a list"),
+        (tmp_path, FolderError, r"images of one class .* Got 2 other things, the first 'empty'"),
+        (tmp_path / "empty", FolderError, "Got an empty folder"),
+        ([folder / "01.png", folder / "nowhere.png"], FileNotFoundError, r"Expected an image in .*nowhere.png"),
+        (
+            [np.zeros((8, 8, 3), np.uint8)],
+            TypeError,
+            r"Expected a folder, a list of files or a tensor.* Got ndarray in it",
+        ),
+        (folder, ValueError, r"Expected an image in .*07.png. Got: "),
+    ):
+        if images == folder:
+            whole = (folder / "07.png").read_bytes()
+            (folder / "07.png").write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(error, match=message):
+            rank_clusters(network, images, TARGET, size=16, **FEW)

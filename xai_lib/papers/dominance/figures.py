@@ -3,7 +3,6 @@
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -39,7 +38,7 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
     side = PAGE_WIDTH / (2 * _MOSAICS_ABREAST)
     lines = max(example.title.count("\n") + 1 for example in shown)
     size = (2 * side * width, (side + 0.2 * lines + 0.1) * height)
-    figure, axes = _close_together(height, 2 * width, size, w_pad=0.03, h_pad=0.04)
+    figure, axes = _grid(height, 2 * width, size, 0.03, 0.04)
     pairs = axes.reshape(-1, 2)
     for (left, right), example in zip(pairs, shown):
         show(left, example.image)
@@ -58,8 +57,7 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
     names = [textwrap.fill(name, 10) for name in images]
     words = 0.15 + 0.09 * max(len(line) for name in names for line in name.split("\n"))
     side = min(_LARGEST, (PAGE_WIDTH - words) / width)
-    size = (side * width + words, side * len(images))
-    figure, axes = _close_together(len(images), width, size, w_pad=0.02, h_pad=0.02)
+    figure, axes = _grid(len(images), width, (side * width + words, side * len(images)), 0.02, 0.02)
     for line, name, row in zip(axes, names, images.values()):
         for axis, image in zip(line, row):
             show(axis, image)
@@ -221,9 +219,9 @@ def power(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _close_together(rows: int, columns: int, size: tuple[float, float], **pads: float) -> tuple[Figure, np.ndarray]:
+def _grid(rows: int, columns: int, size: tuple[float, float], *pads: float) -> tuple[Figure, np.ndarray]:
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(**pads, wspace=0, hspace=0)
+    figure.get_layout_engine().set(w_pad=pads[0], h_pad=pads[1], wspace=0, hspace=0)
     for axis in axes.flat:
         bare(axis)
     return figure, axes
@@ -246,7 +244,7 @@ def _of_classes(
     return figure, axes
 
 
-def _marked(number: int, label: str, line: str = "") -> dict[str, Any]:
+def _marked(number: int, label: str, line: str = "") -> dict[str, object]:
     """How error bars of one of several look."""
     marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
     return {"fmt": marker + line, "color": colour, "markersize": 5.5, "linewidth": 1.6, "label": label}

@@ -108,41 +108,47 @@ def rank_clusters(
         FileNotFoundError, TypeError, ValueError: if an image cannot be read, there are fewer images than clusters, the
             network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
     """
-    needs = explainers.about(explainer).needs
-    if needs:
-        raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {needs}.")
-    device = next(model.parameters()).device
     shown, files = pictures(images, size)
-    if not 2 <= n_clusters <= min(len(shown), len(LETTERS)):
-        raise ValueError(f"Expected n_clusters from 2 to 26, at most one an image. Got {n_clusters} for {len(shown)}.")
-    x = normalised(shown.to(device), mean, std)
-    title = _checked(model, x, target, classes, resized)
+    x = normalised(shown.to(next(model.parameters()).device), mean, std)
+    title = _checked(model, x, target, classes, explainer, n_clusters, resized)
     layer = default_layer(model, _mosaic(x, resized)) if layer is None else find_layer(model, layer)[0]
     found = clusters.kmeans(clusters.pooled(model, _batches(x), layer), n_clusters, seed=seed)
-    sizes = found.assigned.bincount(minlength=n_clusters)
-    shares = None
-    if training is not None:
-        seen = normalised(pictures(training, size)[0], mean, std)
-        of_training = clusters.pooled(model, (batch.to(device) for batch in _batches(seen)), layer)
-        fitted, _ = clusters.assign(of_training, found.centres)
-        shares = training_share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
-
     explain = energy_share.of_explainer(model, explainer, layer)
     draws = {"n": n_mosaics, "seed": seed, "purpose": "rank_clusters"}
     values = dominance.pairwise(x, target, found.assigned, explain, resized=resized, **draws)
     if values["value"].isna().all():
         raise ValueError(f"Expected maps with a positive value. Got none of {title}: look at the layer.")
-    of_pairs, order = dominance.pairs(values), hierarchy(values).sort_values("rank", ignore_index=True)
-    order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
-    order.insert(2, "images", sizes.numpy()[order["cluster"]])
-    nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
-    furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax()]
-    pair = int(furthest["first"]), int(furthest["second"])
-    index = values.index[(values["first"] == pair[0]) & (values["second"] == pair[1])].tolist()[:_EXAMPLES]
-    _, drawn = dominance.draw(found.assigned, **draws)
-    both, names = (images[drawn.images[index].to(images.device)] for images in (shown, x)), [LETTERS[k] for k in pair]
+    shares = None
+    if training is not None:
+        seen = normalised(pictures(training, size)[0], mean, std)
+        of_training = clusters.pooled(model, (batch.to(x.device) for batch in _batches(seen)), layer)
+        fitted, _ = clusters.assign(of_training, found.centres)
+        shares = training_share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
     with torch.no_grad():
         right = torch.cat([logits_of(model, batch).argmax(1) == target for batch in _batches(x)])
+    index, names = _furthest(values)
+    quadrants = dominance.draw(found.assigned, **draws)[1]
+    both = (part[quadrants.images[index].to(part.device)] for part in (shown, x))
+    examples = explained(*both, quadrants.first[index], explain, target, names, index=index, resized=resized)
+    return _ranking(title, values, found, shown, files, shares, right.float().mean().item(), examples)
+
+
+def _ranking(
+    title: str,
+    values: pd.DataFrame,
+    found: clusters.Clustering,
+    shown: Tensor,
+    files: list[Path] | None,
+    shares: pd.DataFrame | None,
+    recognised: float,
+    examples: list[Shown],
+) -> ClusterRanking:
+    sizes = found.assigned.bincount()
+    order = hierarchy(values).sort_values("rank", ignore_index=True)
+    order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
+    order.insert(2, "images", sizes.numpy()[order["cluster"]])
+    of_pairs = dominance.pairs(values)
+    nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
     return ClusterRanking(
         title=title,
         hierarchy=order,
@@ -151,14 +157,36 @@ def rank_clusters(
         assigned=found.assigned,
         representatives=[[files[n] if files else n for n in members] for members in nearest],
         shares=shares,
-        recognised=right.float().mean().item(),
+        recognised=recognised,
         pictures={f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)},
-        examples=explained(*both, drawn.first[index], explain, target, tuple(names), index=index, resized=resized),
+        examples=examples,
     )
 
 
-def _checked(model: nn.Module, x: Tensor, target: int, classes: Sequence[str] | None, resized: bool) -> str:
-    """The name of the class, of a network and a class that can be explained on these images and their mosaics."""
+def _furthest(values: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
+    """The first mosaics of the pair of clusters that is furthest from 0.5, and the pair's letters."""
+    of_pairs = dominance.pairs(values)
+    furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax()]
+    pair = int(furthest["first"]), int(furthest["second"])
+    index = values.index[(values["first"] == pair[0]) & (values["second"] == pair[1])]
+    return index.tolist()[:_EXAMPLES], (LETTERS[pair[0]], LETTERS[pair[1]])
+
+
+def _checked(
+    model: nn.Module,
+    x: Tensor,
+    target: int,
+    classes: Sequence[str] | None,
+    explainer: str,
+    n_clusters: int,
+    resized: bool,
+) -> str:
+    """The name of the class, if the network and the class can be explained on these images and their mosaics."""
+    needs = explainers.about(explainer).needs
+    if needs:
+        raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {needs}.")
+    if not 2 <= n_clusters <= min(len(x), len(LETTERS)):
+        raise ValueError(f"Expected n_clusters from 2 to 26, at most one an image. Got {n_clusters} for {len(x)}.")
     check_model(model, x[:1], None if classes is None else len(classes))
     try:
         check_model(model, _mosaic(x, resized), None)

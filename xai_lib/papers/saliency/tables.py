@@ -199,7 +199,7 @@ def stability(study: Study) -> HTML:
         Column("two halves of the images (τ)", "tau_halves", number(2)),
         Column("two trainings (τ)", "tau_seeds", number(2)),
     ]
-    caption = f"Stability of the order of the {_informed(study)} informed methods: {study.run.label}."
+    caption = f"Stability of the order of the {len(evidence.informed(study))} informed methods: {study.run.label}."
     return show(evidence.stability(study), columns, caption, name="stability")
 
 
@@ -215,7 +215,7 @@ def fooled(study: Study) -> HTML:
     ]
     caption = (
         f"Is the metric fooled? How often an uninformed map scores better than one of the "
-        f"{_informed(study)} informed methods on the same image: {study.run.label}."
+        f"{len(evidence.informed(study))} informed methods on the same image: {study.run.label}."
     )
     return show(evidence.fooled(study), columns, caption, name="fooled", group=["metric"])
 
@@ -229,9 +229,7 @@ def discrimination(study: Study) -> HTML:
         Column("critical difference of mean ranks", "critical_difference", number(2)),
         Column("p (Friedman)", "p_value", p_value),
     ]
-    caption = (
-        f"Pairs of the {_informed(study)} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
-    )
+    caption = f"Pairs of the {len(evidence.informed(study))} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
@@ -252,10 +250,6 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> H
     papers = rows[rows["method"].isin(lineup.PAPER)]
     caption = f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet."
     return _recorded(name, rows, show(papers, columns, caption, group=["metric"]))
-
-
-def _informed(study: Study) -> int:
-    return len(scores.among(study, lineup.INFORMED))
 
 
 def _wide(rows: pd.DataFrame, index: list[str], across: str, values: list[str]) -> pd.DataFrame:

@@ -56,7 +56,7 @@ def test_mistakes_are_counted_by_pair_and_named_as_planted(found):
 
 def test_outcomes_cover_every_network_image_and_variant(smoke_run):
     found = results.outcomes(smoke_run)
-    assert len(found) == 3 * len(smoke_run.seeds) * smoke_run.scale.n_test * len(results.VARIANTS)
+    assert len(found) == 3 * len(smoke_run.seeds) * smoke_run.networks.n_test * len(results.VARIANTS)
     assert set(found["label"]) <= set(planted.CLASSES)
     assert ((found["label"] == found["predicted"]) == found["correct"]).all()
     confidence = results.confidence(found, smoke_run)

@@ -8,96 +8,81 @@ from xai_lib.papers.dominance.analysis import networks
 NAN = float("nan")
 
 
-def select(frame, **where):
-    for column, value in where.items():
-        frame = frame[frame[column] == value]
-    assert len(frame), where
-    return frame
+def pairs(frame, *columns):
+    return [*frame[list(columns)].itertuples(index=False, name=None)]
 
 
-def test_accuracy_and_probability_are_means_over_images_then_trainings(hierarchies_of, made_up):
+def test_accuracy_and_probability_are_means_over_images_then_trainings(study_of, made_up, select):
     frames = made_up.frames()
-    rows = networks.accuracy(hierarchies_of(frames))
-    assert [*rows[["kind", "metric"]].itertuples(index=False, name=None)] == [
-        (kind, metric) for kind in ("tuned", "ce") for metric in ("accuracy", "probability")
-    ]
-    n = sum(made_up.SIZES) * len(made_up.LABELS)
+    rows = networks.accuracy(study_of(frames))
+    expected = [(kind, metric) for kind in ("tuned", "ce") for metric in ("accuracy", "probability")]
+    assert pairs(rows, "kind", "metric") == expected
     for row in rows.to_dict("records"):
         by_training = []
         for _, images in select(frames["images"], kind=row["kind"]).groupby("seed"):
             right = [label == predicted for label, predicted in zip(images["label"], images["predicted"])]
             by_training.append(np.mean(right if row["metric"] == "accuracy" else images["probability"]))
         assert row["mean"] == pytest.approx(np.mean(by_training))
-        assert (row["n_seeds"], row["n_images"]) == (len(by_training), n)
-        if len(by_training) == 2:
-            assert row["spread"] == pytest.approx(np.std(by_training, ddof=1))
-        else:
-            assert np.isnan(row["spread"])
+        assert (row["n_seeds"], row["n_images"]) == (len(by_training), sum(made_up.SIZES) * len(made_up.LABELS))
+        spread = np.std(by_training, ddof=1) if len(by_training) == 2 else NAN
+        assert row["spread"] == pytest.approx(spread, nan_ok=True)
 
 
-def test_sizes_are_of_k_means(hierarchies_of, made_up):
+def test_sizes_are_of_k_means(study_of, made_up, select):
     frames = made_up.frames()
     frames["shares"].loc[frames["shares"]["clustering"] == "modes", ["evaluation", "training"]] = 0
-    rows = networks.sizes(hierarchies_of(frames))
-    assert [*rows[["kind", "seed"]].itertuples(index=False, name=None)] == list(made_up.NETWORKS)
+    rows = networks.sizes(study_of(frames))
+    assert pairs(rows, "kind", "seed") == list(made_up.NETWORKS)
     assert (rows[["smallest", "median", "largest"]] == [3, 6, 9]).all(axis=None)
     for row in rows.to_dict("records"):
         here = select(frames["shares"], clustering="k-means", kind=row["kind"], seed=row["seed"])
         assert row["fewest"] == min(here["training"]) > 0
 
 
-def test_two_rules_choose_the_number_of_clusters(hierarchies_of, made_up):
+def test_two_rules_choose_the_number_of_clusters(study_of, made_up, select):
     frames = made_up.frames()
-    choices = frames["choices"]
+    choice = frames["choice"]
     here = {"kind": "tuned", "seed": 0, "label": "bird"}
-    chosen = made_up.rows(choices, **here)
-    choices.loc[chosen, "silhouette"] = [0.1, 0.5, 0.3, 0.2, 0.4]  # of 2 to 6
-    choices.loc[chosen, "gap"] = [0.1, 0.2, 0.4, 0.42, 0.6]
-    made_up.put(choices, "gap", np.arange(5.0), **here | {"label": "cat"})  # keeps growing
-    rows = networks.chosen(hierarchies_of(frames))
+    chosen = made_up.rows(choice, **here)
+    choice.loc[chosen, "silhouette"] = [0.1, 0.5, 0.3, 0.2, 0.4]  # of 2 to 6
+    choice.loc[chosen, "gap"] = [0.1, 0.2, 0.4, 0.42, 0.6]
+    made_up.put(choice, "gap", np.arange(5.0), **here | {"label": "cat"})  # keeps growing
+    rows = networks.chosen(study_of(frames))
     assert len(rows) == 2 * len(made_up.LABELS)
     row = select(rows, **here).squeeze()
     assert (row["silhouette"], row["best_silhouette"], row["by_silhouette"]) == (0.3, 0.5, 3)  # a run of 4 clusters
     assert row["by_gap"] == 4  # the first whose gap is at least the next one less 0.05
     assert np.isnan(select(rows, **here | {"label": "cat"})["by_gap"].item())
-    first = networks.first_choices(hierarchies_of(frames), "tuned")
+    frames["choice"] = choice.query("n_clusters != 4")  # no candidate
+    assert networks.chosen(study_of(frames))["silhouette"].isna().all()
+    first = networks.first(choice, "tuned")
     assert set(first["seed"]) == {0} and len(first) == 5 * len(made_up.LABELS)
 
 
-def test_a_number_of_clusters_that_is_no_candidate_has_no_silhouette(hierarchies_of, made_up):
-    frames = made_up.frames()
-    frames["choices"] = frames["choices"].query("n_clusters != 4")
-    assert networks.chosen(hierarchies_of(frames))["silhouette"].isna().all()
-
-
-def test_modes_are_compared_with_clusters_in_each_class(hierarchies_of, made_up):
+def test_modes_are_compared_with_clusters_in_each_class(study_of, made_up, select):
     frames = made_up.frames()
     images = frames["images"]
     same = made_up.rows(images, kind="tuned", seed=0, label="cat")
     images.loc[same, "mode"] = 3 - images.loc[same, "cluster"]
-    rows = networks.modes(hierarchies_of(frames))
+    rows = networks.modes(study_of(frames))
     for row in rows.to_dict("records"):
-        here = select(images, kind=row["kind"], seed=row["seed"])
-        found = [
-            adjusted_rand_score(part["mode"], part["cluster"])
-            for part in (here[here["label"] == label] for label in made_up.LABELS)
-        ]
+        of_classes = (select(images, kind=row["kind"], seed=row["seed"], label=label) for label in made_up.LABELS)
+        found = [adjusted_rand_score(part["mode"], part["cluster"]) for part in of_classes]
         assert (row["ari"], row["lowest"], row["highest"]) == pytest.approx((np.mean(found), min(found), max(found)))
     assert select(rows, kind="tuned", seed=0)["highest"].item() == 1
 
 
-def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(hierarchies_of, made_up):
+def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(study_of, made_up, select):
     frames = made_up.frames()
     values = frames["focus"]
     made_up.put(values, "value", NAN, kind="tuned", seed=0, explainer="grad-cam", mosaic=(1, 2))
-    rows = networks.focus(hierarchies_of(frames))
-    assert [*rows[["kind", "explainer"]].itertuples(index=False, name=None)] == [
-        (kind, explainer) for kind in ("tuned", "ce") for explainer in ("grad-cam", "random")
-    ]
+    rows = networks.focus(study_of(frames))
+    expected = [(kind, explainer) for kind in ("tuned", "ce") for explainer in ("grad-cam", "random")]
+    assert pairs(rows, "kind", "explainer") == expected
     for row in rows.to_dict("records"):
         here = select(values, kind=row["kind"], explainer=row["explainer"])
         table = here.pivot(index="seed", columns="mosaic", values="value").to_numpy()
-        expected = statistics.mean_interval(table)
-        assert row["mean"] == pytest.approx(np.mean([np.nanmean(line) for line in table]))
-        assert (row["low"], row["high"]) == pytest.approx((expected.low, expected.high))
-        assert row["n_undefined"] == np.isnan(table).sum()
+        interval = statistics.mean_interval(table)
+        found = row["mean"], row["low"], row["high"], row["n_undefined"]
+        mean = np.mean([np.nanmean(line) for line in table])
+        assert found == pytest.approx((mean, interval.low, interval.high, np.isnan(table).sum()))

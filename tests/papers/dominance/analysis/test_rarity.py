@@ -1,63 +1,52 @@
-import itertools
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
-from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import rarity
-from xai_lib.papers.dominance.method import detection
+from xai_lib.papers.dominance.method.rare_modes import SCORES, SHARES
 
-numbers = itertools.count()
 LOW = ("dominance", "logit", "probability", "representation")
 
 
-@pytest.fixture
-def run(made_up, monkeypatch):
-    """Function (rows of made_up.rare) -> settings of a run that has them."""
-
-    def build(rows):
-        monkeypatch.setattr(experiment, "rare_clusters", lambda run: rows)
-        return replace(made_up.run(n_clusters=5), label=f"run {next(numbers)}")  # results of equal runs are kept
-
-    return build
-
-
-def hits_of(rows, clustering, score):
-    """Rarity, training and whether the first suspect is the rare cluster, class by class."""
+def trials_of(rows, clustering, score):
+    """Each class of each training: rarity, training, hit, what the first suspect holds, the rare cluster's place."""
     found = []
     for (seed, _), here in rows[rows["clustering"] == clustering].groupby(["seed", "label"]):
-        rare = here["rare_mode_in"].to_numpy().argmax()
+        rare, held = here["rare_mode_in"].to_numpy().argmax(), here["rare_share"].to_numpy()
         if score == "random":
-            hit = 1 / len(here)
+            hit, share, rank = 1 / len(here), held.mean(), 3  # the middle of five
         else:
-            values = here[score.replace(" ", "_")].to_numpy()
-            hit = float((values.argmin() if score in LOW else values.argmax()) == rare)
-        found.append((here["rarity"].iloc[0], seed, hit))
-    return pd.DataFrame(found, columns=["rarity", "seed", "hit"])
+            values = here[score.replace(" ", "_")].to_numpy() * (1 if score in LOW else -1)
+            hit, share = float(values.argmin() == rare), held[values.argmin()]
+            rank = 1 + sum(values < values[rare])
+        found.append((here["rarity"].iloc[0], seed, hit, share, rank))
+    return pd.DataFrame(found, columns=["rarity", "seed", "hit", "share", "rank"])
 
 
 @pytest.mark.parametrize("clustering", ["modes", "k-means"])
-def test_power_is_the_hit_rate_by_rarity(run, made_up, clustering):
+def test_hit_rates_and_what_the_most_suspect_cluster_holds_by_rarity(rare_run, made_up, clustering):
     rows = made_up.rare()
-    power = rarity.power(run(rows), clustering)
-    assert len(power) == len(detection.SCORES) * len(detection.SHARES)
-    for row in power.to_dict("records"):
-        found = hits_of(rows, clustering, row["score"])
-        here = found[found["rarity"] == row["rarity"]]
-        assert row["hit"] == pytest.approx(here["hit"].mean())
-        assert (row["trials"], row["trainings"]) == (len(here), 6) and len(here) == 12
+    run = rare_run(rows)
+    power, suspected = rarity.power(run, clustering), rarity.suspected(run, clustering)
+    for found in (power, suspected):
+        assert list(found["score"].unique()) == list(SCORES) and len(found) == len(SCORES) * len(SHARES)
+        assert (found["trials"] == 12).all()
+    for row, held in zip(power.to_dict("records"), suspected.to_dict("records")):
+        trials = trials_of(rows, clustering, row["score"])
+        here = trials[trials["rarity"] == row["rarity"]]
+        assert row["hit"] == pytest.approx(here["hit"].mean()) and row["trainings"] == 6
         assert row["low"] <= row["hit"] <= row["high"]
+        assert (held["score"], held["rarity"]) == (row["score"], row["rarity"])
+        assert (held["share"], held["rank"]) == pytest.approx((here["share"].mean(), here["rank"].mean()))
 
 
-@pytest.mark.parametrize("other", [name for name in detection.SCORES if name != "dominance"])
-def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(run, made_up, other):
+@pytest.mark.parametrize("other", [name for name in SCORES if name != "dominance"])
+def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(rare_run, made_up, other):
     rows = made_up.rare()
     made_up.put(rows, "dominance", 0.0, clustering="modes", cluster=2, rarity=(0.01, 0.02))  # found by dominance
-    comparison = rarity.against(run(rows), "modes", other)
-    mine, theirs = (hits_of(rows, "modes", score) for score in ("dominance", other))
+    comparison = rarity.against(rare_run(rows), "modes", other)
+    mine, theirs = (trials_of(rows, "modes", score) for score in ("dominance", other))
     difference = mine.assign(hit=mine["hit"] - theirs["hit"])
     by_training = difference[difference["rarity"] < 0.2].groupby("seed")["hit"].mean()
     assert comparison.difference == pytest.approx(by_training.mean()) and comparison.difference > 0
@@ -65,53 +54,25 @@ def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(run, made_u
     assert comparison.low < comparison.difference < comparison.high and comparison.interval_over == "seeds and classes"
     assert (comparison.n_images, comparison.n_undefined) == (0, 0)
     assert comparison.p_value == pytest.approx(stats.ttest_1samp(by_training, 0).pvalue)
-
-
-def test_modes_as_frequent_as_others_do_not_count(run, made_up):
+    made_up.put(rows, "dominance", 0.0, cluster=2, rarity=0.2)  # as frequent as others: does not count
     assert rarity.RARE == (0.01, 0.02, 0.05, 0.1)
-    rows = made_up.rare()
-    before = rarity.against(run(rows), "modes", "random").difference
-    made_up.put(rows, "dominance", 0.0, cluster=2, rarity=0.2)
-    assert rarity.against(run(rows), "modes", "random").difference == before
+    assert rarity.against(rare_run(rows), "modes", other).difference == comparison.difference
 
 
-def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(run, made_up):
+def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(rare_run, made_up):
     rows = made_up.rare(trainings=2)
-    found = rarity.purity(run(rows)).set_index("rarity")
-    assert found.index.tolist() == list(detection.SHARES) and (found["trials"] == 4).all()
+    found = rarity.purity(rare_run(rows)).set_index("rarity")
+    assert found.index.tolist() == list(SHARES) and (found["trials"] == 4).all()
     for share, row in found.iterrows():
-        held, pure = [], []
         here = rows[(rows["clustering"] == "k-means") & (rows["rarity"] == share)]
-        for _, trial in here.groupby(["seed", "label"]):
-            place = np.argmax(trial["rare_mode_in"])
-            held.append(trial["rare_mode_in"].iloc[place])
-            pure.append(trial["rare_share"].iloc[place])
-        assert (row["held"], row["pure"]) == pytest.approx((np.mean(held), np.mean(pure)))
-
-
-@pytest.mark.parametrize("clustering", ["modes", "k-means"])
-def test_what_the_most_suspect_cluster_holds_and_where_the_rare_one_stands(run, made_up, clustering):
-    rows = made_up.rare(trainings=2)
-    found = rarity.suspected(run(rows), clustering)
-    assert list(found["score"].unique()) == list(detection.SCORES) and (found["trials"] == 4).all()
-    trials = rows[rows["clustering"] == clustering]
-    for row in found.to_dict("records"):
-        shares, ranks = [], []
-        for _, here in trials[trials["rarity"] == row["rarity"]].groupby(["seed", "label"]):
-            rare = here["rare_mode_in"].to_numpy().argmax()
-            if row["score"] == "random":
-                shares.append(here["rare_share"].mean())
-                ranks.append(3)  # the middle of five
-                continue
-            values = here[row["score"].replace(" ", "_")].to_numpy() * (1 if row["score"] in LOW else -1)
-            shares.append(here["rare_share"].iloc[values.argmin()])
-            ranks.append(1 + sum(values < values[rare]))
-        assert (row["share"], row["rank"]) == pytest.approx((np.mean(shares), np.mean(ranks)))
+        best = [trial.iloc[np.argmax(trial["rare_mode_in"])] for _, trial in here.groupby(["seed", "label"])]
+        means = np.mean([one["rare_mode_in"] for one in best]), np.mean([one["rare_share"] for one in best])
+        assert (row["held"], row["pure"]) == pytest.approx(means)
 
 
 @pytest.mark.filterwarnings("error")
-def test_one_training_has_rates_without_intervals(run, made_up):
-    one = run(made_up.rare(trainings=1))
+def test_one_training_has_rates_without_intervals(rare_run, made_up):
+    one = rare_run(made_up.rare(trainings=1))
     power = rarity.power(one, "modes")
     scored = power[power["score"] != "random"]
     assert scored[["low", "high"]].isna().all(axis=None) and power["hit"].between(0, 1).all()

@@ -1,116 +1,142 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from xai_lib.papers.dominance.method.clusters import assign, kmeans, nearest_distance, representatives, shuffled
+from xai_lib import models
+from xai_lib.papers.dominance.method import clusters
+from xai_lib.papers.dominance.method.clusters import assign, checked, kmeans, nearest_distance, pooled, representatives
 
 SIZES = (9, 30, 17)  # of the blobs, in the order in which they stand
+
+
+@pytest.fixture
+def network():
+    return models.build("resnet8", n_classes=4, width=4, seed=0).eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(7, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def cloud():
+    return torch.randn(80, 4, generator=torch.Generator().manual_seed(2))
 
 
 def blobs(seed=0, n_features=6):
     """Three far blobs of 9, 30 and 17 images, shuffled, and which blob an image is of."""
     generator = torch.Generator().manual_seed(seed)
     blob = torch.arange(3).repeat_interleave(torch.tensor(SIZES))[torch.randperm(56, generator=generator)]
-    middle = 10 * torch.eye(3, n_features)
-    return middle[blob] + torch.randn(56, n_features, generator=generator), blob
+    return 10 * torch.eye(3, n_features)[blob] + torch.randn(56, n_features, generator=generator), blob
 
 
 def by_loops(features, centres):
-    """Nearest centre and distance, plainly."""
-    nearest, distances = [], []
-    for image in features.double().tolist():
-        away = [sum((a - b) ** 2 for a, b in zip(image, centre)) ** 0.5 for centre in centres.double().tolist()]
-        nearest.append(away.index(min(away)))
-        distances.append(min(away))
-    return torch.tensor(nearest), torch.tensor(distances)
-
-
-def test_blobs_come_back_largest_first():
-    features, blob = blobs()
-    found = kmeans(features, 3)
-    assert torch.equal(found.assigned, torch.tensor([2, 0, 1])[blob])
-    assert (found.centres.dtype, found.assigned.dtype, found.distance.dtype) == (
-        torch.float32,
-        torch.int64,
-        torch.float32,
+    """Euclidean distances [M,R], plainly."""
+    return torch.tensor(
+        [
+            [sum((a - b) ** 2 for a, b in zip(image, centre)) ** 0.5 for centre in centres.double().tolist()]
+            for image in features.double().tolist()
+        ]
     )
 
 
-def test_centres_are_means_and_each_image_is_in_the_nearest():
-    features = torch.randn(80, 4, generator=torch.Generator().manual_seed(2))
-    found = kmeans(features, 5)
+def test_pooled_features_are_what_the_head_reads_however_images_are_divided(network, images):
+    network.train()
+    running = network.state_dict()["backbone.stem.1.running_mean"].clone()
+    found = pooled(network, images.split(3))
+    assert network.training  # it stays as it was
+    assert torch.equal(network.state_dict()["backbone.stem.1.running_mean"], running)
+    with torch.no_grad():
+        expected = network.eval().features(images)
+    assert found.dtype == torch.float32
+    for divided in (found, pooled(network, [images])):
+        torch.testing.assert_close(divided, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_equation_1_by_hand_at_a_named_layer_of_any_network(network, images):
+    plain = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(980, 2)).eval()
+    with torch.no_grad():
+        maps = plain[0](images)  # [7,5,14,14]
+    expected = [[sum(channel.flatten().tolist()) / 14**2 for channel in image] for image in maps]
+    torch.testing.assert_close(pooled(plain, [images], layer="0"), torch.tensor(expected))
+    with pytest.raises(ValueError, match=r"Expected at least one batch of images. Got none"):
+        pooled(plain, [])
+    with pytest.raises(ValueError, match=r"\[7,K,h,w\]"):  # no grid
+        pooled(network, [images], layer="head")
+
+
+@pytest.mark.parametrize(
+    ("features", "error", "message"),
+    [
+        ([[1.0]], TypeError, r"float tensor \[N,D\]. Got list"),
+        (torch.ones(2, 3, dtype=torch.int64), TypeError, r"float tensor \[N,D\]. Got torch.int64"),
+        (torch.ones(3), ValueError, r"Expected features \[N,D\].*Got shape \[3\]"),
+        (torch.ones(0, 3), ValueError, r"at least one image. Got shape \[0, 3\]"),
+        (torch.tensor([[1.0, float("nan")]]), ValueError, r"Expected finite features. Got 1 NaN"),
+    ],
+    ids=["list", "integers", "vector", "empty", "nan"],
+)
+def test_what_is_no_table_of_features_is_refused(features, error, message):
+    with pytest.raises(error, match=message):
+        checked(features)
+
+
+def test_blobs_come_back_largest_first_and_other_images_go_to_the_nearest():
+    features, blob = blobs()
+    found = kmeans(features, 3)
+    assert torch.equal(found.assigned, torch.tensor([2, 0, 1])[blob])
+    dtypes = found.centres.dtype, found.assigned.dtype, found.distance.dtype
+    assert dtypes == (torch.float32, torch.int64, torch.float32)
+    turned = kmeans(features.flip(0), 3, seed=5)  # neither the order of the images nor the seed changes clear clusters
+    torch.testing.assert_close(turned.centres, found.centres)
+    assert torch.equal(turned.assigned.flip(0), found.assigned)
+    others, blob = blobs(seed=4)
+    assigned, distance = assign(others, found.centres)
+    assert torch.equal(assigned, torch.tensor([2, 0, 1])[blob])
+    torch.testing.assert_close(distance, by_loops(others, found.centres).amin(1))
+
+
+@pytest.mark.parametrize("n_clusters", [1, 5])
+def test_centres_are_means_and_each_image_is_in_the_nearest(cloud, n_clusters):
+    found = kmeans(cloud, n_clusters)
     for cluster, centre in enumerate(found.centres):
-        torch.testing.assert_close(centre, features[found.assigned == cluster].mean(0))
-    assigned, distance = by_loops(features, found.centres)
+        torch.testing.assert_close(centre, cloud[found.assigned == cluster].mean(0))
+    distance, assigned = by_loops(cloud, found.centres).min(1)
     assert torch.equal(found.assigned, assigned)
     torch.testing.assert_close(found.distance, distance)
     sizes = found.assigned.bincount().tolist()
-    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == n_clusters and sizes == sorted(sizes, reverse=True)
 
 
-def test_no_other_start_does_better_by_much():
-    features = torch.randn(80, 4, generator=torch.Generator().manual_seed(2))
-    squares = [kmeans(features, 5, seed=seed).distance.square().sum().item() for seed in range(5)]
+def test_the_seed_is_that_of_the_starts_and_no_other_does_better_by_much(cloud, monkeypatch):
+    squares = [kmeans(cloud, 5, seed=seed).distance.square().sum().item() for seed in range(5)]
     assert max(squares) < 1.02 * min(squares)
+    monkeypatch.setattr(clusters, "N_STARTS", 1)
+    assert len({kmeans(cloud, 5, seed=seed).distance.sum().item() for seed in range(5)}) > 1
+    assert torch.equal(kmeans(cloud, 5, seed=3).assigned, kmeans(cloud, 5, seed=3).assigned)
 
 
-def test_the_seed_is_that_of_the_starts(monkeypatch):
-    monkeypatch.setattr("xai_lib.papers.dominance.method.clusters.N_STARTS", 1)
-    features = torch.randn(80, 4, generator=torch.Generator().manual_seed(2))
-    assert len({kmeans(features, 5, seed=seed).distance.sum().item() for seed in range(5)}) > 1
-    assert torch.equal(kmeans(features, 5, seed=3).assigned, kmeans(features, 5, seed=3).assigned)
-
-
-def test_the_order_of_the_images_and_the_seed_do_not_change_clear_clusters():
-    features, _ = blobs()
-    found = kmeans(features, 3)
-    turned = kmeans(features.flip(0), 3, seed=5)
-    torch.testing.assert_close(turned.centres, found.centres)
-    assert torch.equal(turned.assigned.flip(0), found.assigned)
-
-
-def test_clusters_of_one_size_stand_in_the_order_of_their_centres():
+def test_equals_stand_in_the_order_of_their_centres_and_go_to_the_first():
     features = torch.tensor([[5.0, 9], [0.0, 9], [5.0, 1], [0.0, 1]])
     for seed in range(4):
         assert kmeans(features, 4, seed=seed).centres.tolist() == [[0, 1], [0, 9], [5, 1], [5, 9]]
+    assert assign(torch.tensor([[1.0], [1.5]]), torch.tensor([[2.0], [0.0]]))[0].tolist() == [0, 0]
 
 
-def test_one_cluster_is_the_mean():
-    features, _ = blobs()
-    found = kmeans(features, 1)
-    torch.testing.assert_close(found.centres[0], features.mean(0))
-    assert found.assigned.tolist() == [0] * 56
-
-
-def test_more_clusters_than_distinct_images_are_refused():
+def test_more_clusters_than_distinct_images_and_features_of_another_layer_are_refused():
     features = torch.tensor([[0.0], [0.0], [1.0]])
     assert kmeans(features, 2).assigned.tolist() == [0, 0, 1]
     for n_clusters in (3, 0):
         with pytest.raises(ValueError, match=rf"from 1 to 2, the number of distinct images. Got {n_clusters}: ask"):
             kmeans(features, n_clusters)
-
-
-def test_other_images_go_to_the_nearest_centre():
-    features, _ = blobs()
-    found = kmeans(features, 3)
-    others, blob = blobs(seed=4)
-    assigned, distance = assign(others, found.centres)
-    assert torch.equal(assigned, torch.tensor([2, 0, 1])[blob])
-    torch.testing.assert_close(distance, by_loops(others, found.centres)[1])
-
-
-def test_an_image_between_two_centres_goes_to_the_first():
-    assert assign(torch.tensor([[1.0], [1.5]]), torch.tensor([[2.0], [0.0]]))[0].tolist() == [0, 0]
-
-
-def test_features_of_another_layer_are_refused():
     with pytest.raises(ValueError, match=r"the same layer.*Got D 3 and 2"):
         assign(torch.ones(4, 3), torch.ones(2, 2))
 
 
 def test_representatives_are_the_nearest_of_each_cluster():
-    features, _ = blobs()
-    found = kmeans(features, 3)
+    found = kmeans(blobs()[0], 3)
     shown = representatives(found, 12)
     assert [len(positions) for positions in shown] == [12, 12, 9]  # the smallest cluster has nine images
     for cluster, positions in enumerate(shown):
@@ -121,35 +147,25 @@ def test_representatives_are_the_nearest_of_each_cluster():
 
 
 def test_shuffling_keeps_the_sizes_and_forgets_the_images():
-    assigned = torch.arange(4).repeat_interleave(torch.tensor([400, 300, 200, 100]))
-    dealt = shuffled(assigned, seed=0)
+    sizes = [400, 300, 200, 100]
+    assigned = torch.arange(4).repeat_interleave(torch.tensor(sizes))
+    dealt = clusters.shuffled(assigned, seed=0)
     assert torch.equal(dealt.bincount(), assigned.bincount())
-    together = np.histogram2d(assigned, dealt, bins=4)[0]
-    expected = np.outer([400, 300, 200, 100], [400, 300, 200, 100]) / 1000
+    together, expected = np.histogram2d(assigned, dealt, bins=4)[0], np.outer(sizes, sizes) / 1000
     assert ((together - expected) ** 2 / expected).sum() < 27.9  # chi-squared of 9 degrees of freedom: p = 0.001
-    assert torch.equal(dealt, shuffled(assigned, seed=0))
-    assert not torch.equal(dealt, shuffled(assigned, seed=1))
+    assert torch.equal(dealt, clusters.shuffled(assigned, seed=0))
+    assert not torch.equal(dealt, clusters.shuffled(assigned, seed=1))
 
 
 @pytest.mark.parametrize("at_once", [1, 100])  # 1 and 3 images at a time
 def test_the_nearest_distance_by_loops(monkeypatch, at_once):
-    monkeypatch.setattr("xai_lib.papers.dominance.method.clusters._DISTANCES_AT_ONCE", at_once)
+    monkeypatch.setattr(clusters, "_DISTANCES_AT_ONCE", at_once)
     generator = torch.Generator().manual_seed(0)
     features, reference = torch.randn(10, 8, generator=generator), torch.randn(30, 8, generator=generator)
-    found = nearest_distance(features, reference, k=4)
-    expected = [
-        sum(sorted(sum((a - b) ** 2 for a, b in zip(x, r)) ** 0.5 for r in reference.tolist())[:4]) / 4
-        for x in features.tolist()
-    ]
-    torch.testing.assert_close(found, torch.tensor(expected))
-
-
-def test_an_image_is_its_own_nearest():
-    features = torch.randn(40, 8, generator=torch.Generator().manual_seed(0)) + 100  # far from the origin
-    assert nearest_distance(features, features, k=1).max() < 1e-4
-
-
-@pytest.mark.parametrize("k", [0, 4])
-def test_more_neighbours_than_references_are_refused(k):
-    with pytest.raises(ValueError, match=rf"k from 1 to 3, the number of reference images. Got {k}"):
-        nearest_distance(torch.ones(5, 2), torch.ones(3, 2), k=k)
+    expected = by_loops(features, reference).sort(1).values[:, :4].mean(1)
+    torch.testing.assert_close(nearest_distance(features, reference, k=4), expected)
+    far = features + 100  # from the origin; an image is its own nearest
+    assert nearest_distance(far, far, k=1).max() < 1e-4
+    for k in (0, 31):
+        with pytest.raises(ValueError, match=rf"k from 1 to 30, the number of reference images. Got {k}"):
+            nearest_distance(features, reference, k=k)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as tv
 
-from xai_lib.papers.dominance.method.mosaics import LAYOUTS, assemble, concatenate, of_classes, of_clusters, of_pairs
+from xai_lib.papers.dominance.method.mosaics import LAYOUTS, assemble, of_classes, of_clusters, of_pairs
 
 FIRST, SECOND = torch.tensor([3, 8, 9, 11]), torch.tensor([0, 5, 6])
 
@@ -34,11 +34,8 @@ def test_two_different_images_of_each_cluster():
     for group, members in zip(shown(mosaics), (FIRST, SECOND), strict=True):
         assert set(itertools.chain(*group)) == set(members.tolist())
         assert all(a != b for a, b in group)
-
-
-def test_a_cluster_of_one_image_shows_it_twice():
     ones, _ = shown(two_clusters(9, first=torch.tensor([4])))
-    assert ones == [(4, 4)] * 9
+    assert ones == [(4, 4)] * 9  # a cluster of one image shows it twice
 
 
 def test_every_pair_of_images_is_drawn_equally_often():
@@ -68,15 +65,9 @@ def test_seed_and_purpose_alone_decide_what_is_drawn():
     assert torch.equal(one.images, same.images) and torch.equal(one.first, same.first)
     for other in (two_clusters(30, seed=1), two_clusters(30, purpose="other")):
         assert not torch.equal(one.images, other.images) and not torch.equal(one.first, other.first)
-
-
-def test_the_two_clusters_are_drawn_independently():
-    first, second = shown(two_clusters(60, second=FIRST))
+    assert shown(two_clusters(20))[0] == shown(two_clusters(40))[0][:20]  # more show the same images, then others
+    first, second = shown(two_clusters(60, second=FIRST))  # the two are drawn independently
     assert sum(a == b for a, b in zip(first, second, strict=True)) < 25  # 10 expected
-
-
-def test_more_mosaics_show_the_same_images_and_then_others():
-    assert shown(two_clusters(20))[0] == shown(two_clusters(40))[0][:20]
 
 
 def test_a_pair_stands_in_all_layouts():
@@ -88,9 +79,8 @@ def test_a_pair_stands_in_all_layouts():
 
 @pytest.mark.parametrize("classes", [(4, 7, 9), (0, 1, 2, 3, 8)], ids=["three classes", "five classes"])
 def test_focus_shows_two_of_a_class_and_two_of_others(classes):
-    labels = torch.tensor(classes).repeat(6)[
-        torch.randperm(6 * len(classes), generator=torch.Generator().manual_seed(0))
-    ]
+    order = torch.randperm(6 * len(classes), generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor(classes).repeat(6)[order]
     mosaics, target = of_classes(labels, 31, seed=0)
     assert target.tolist() == list(itertools.islice(itertools.cycle(classes), 31))
     own, others = shown(mosaics)
@@ -100,14 +90,9 @@ def test_focus_shows_two_of_a_class_and_two_of_others(classes):
     assert (strangers != target[:, None]).all() and (strangers[:, 0] != strangers[:, 1]).all()
     counts = layout_counts(mosaics)
     assert counts.max() - counts.min() <= 1
-
-
-def test_focus_with_two_classes_or_one_image_of_a_class():
-    labels = torch.tensor([1, 1, 1, 0])
-    mosaics, target = of_classes(labels, 8, seed=0)
+    mosaics, target = of_classes(torch.tensor([1, 1, 1, 0]), 8, seed=0)  # two classes, and one image of one of them
     own, others = shown(mosaics)
-    assert target.tolist() == [0, 1] * 4
-    assert own[0] == (3, 3) and others[1] == (3, 3)
+    assert target.tolist() == [0, 1] * 4 and own[0] == others[1] == (3, 3)
     assert set(own[1]) < {0, 1, 2} and len(set(own[1])) == 2
 
 
@@ -120,13 +105,6 @@ def test_focus_draws_other_classes_and_the_images_of_each_equally_often():
     assert (abs(counts[~torch.eye(5, dtype=torch.bool)] - 500) < 5 * 500**0.5).all()
     for shown_by in (mosaics.first, ~mosaics.first):
         assert (abs(mosaics.images[shown_by].bincount(minlength=20) - 500) < 5 * 500**0.5).all()
-
-
-def test_concatenated_in_order():
-    one, two = two_clusters(3), two_clusters(4, seed=1)
-    both = concatenate([one, two])
-    assert torch.equal(both.images, torch.cat([one.images, two.images]))
-    assert torch.equal(both.first, torch.cat([one.first, two.first]))
 
 
 def test_images_lie_in_their_quadrants():

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xai_lib.papers.dominance.method.mosaics import LAYOUTS, assemble
-from xai_lib.papers.dominance.method.single_images import all_pairs, relative
+from xai_lib.papers.dominance.method.single_images import all_pairs, outputs, relative
 
 N, SIZE = 5, 4
 
@@ -22,7 +22,6 @@ def by_place(x, target, _index):
 
 
 def test_equals_a_loop_over_pairs_and_layouts(x):
-    frame = all_pairs(x, 2, by_place)
     expected = []
     for a, b in itertools.combinations(range(N), 2):
         found = []
@@ -32,12 +31,12 @@ def test_equals_a_loop_over_pairs_and_layouts(x):
             parts = [half.sum() for row in heat.tensor_split(2) for half in row.tensor_split(2, dim=1)]
             found.append(sum(p for p, first in zip(parts, layout, strict=True) if first).item() / sum(parts).item())
         expected.append((a, b, np.mean(found), 0))
-    pd.testing.assert_frame_equal(frame, pd.DataFrame(expected, columns=["a", "b", "value", "n_undefined"]), atol=1e-6)
-
-
-def test_equal_images_are_even_wherever_the_method_looks(x):
-    frame = all_pairs(x[:1].repeat(3, 1, 1, 1), 0, by_place)
-    np.testing.assert_allclose(frame["value"], 0.5, atol=1e-6)
+    expected = pd.DataFrame(expected, columns=["a", "b", "value", "n_undefined"])
+    pd.testing.assert_frame_equal(all_pairs(x, 2, by_place), expected, atol=1e-6)
+    equal = all_pairs(x[:1].repeat(3, 1, 1, 1), 0, by_place)  # are even wherever the method looks
+    np.testing.assert_allclose(equal["value"], 0.5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"at least 2 images to compare. Got 1"):
+        all_pairs(x[:1], 0, by_place)
 
 
 def test_relative_dominance_orders_images_by_what_the_method_sees():
@@ -57,16 +56,24 @@ def test_layouts_without_energy_are_counted_and_left_out(x):
     frame = all_pairs(x, 0, explain)
     assert frame["n_undefined"].tolist() == [6] + [1] * 9
     assert frame["value"].isna().tolist() == [True] + [False] * 9
-    others = relative(frame, N)
-    assert others[0] == pytest.approx(frame["value"][1:4].mean())
-    assert others[1] == pytest.approx(frame["value"][4:7].mean())
+    assert relative(frame, N)[:2] == pytest.approx([frame["value"][1:4].mean(), frame["value"][4:7].mean()])
+    alone = relative(pd.DataFrame({"a": [0, 0], "b": [1, 2], "value": [0.7, np.nan]}), 3)
+    np.testing.assert_allclose(alone, [0.7, 0.3, np.nan])
 
 
-def test_an_image_without_any_pair_has_no_dominance():
-    found = relative(pd.DataFrame({"a": [0, 0], "b": [1, 2], "value": [0.7, np.nan]}), 3)
-    np.testing.assert_allclose(found, [0.7, 0.3, np.nan])
-
-
-def test_one_image_cannot_be_compared(x):
-    with pytest.raises(ValueError, match=r"at least 2 images to compare. Got 1"):
-        all_pairs(x[:1], 0, by_place)
+@pytest.mark.parametrize("n", [1, 3, 5, 20])
+def test_what_is_said_of_each_image_is_about_the_class(n):
+    """Of few training images all are the nearest."""
+    generator = torch.Generator().manual_seed(0)
+    draws = [torch.randn(*shape, generator=generator) for shape in ((6, 4), (6, 3), (20, 3))]
+    logits, features, training = (part.numpy() for part in draws)
+    frame = outputs(2, *draws[:2], draws[2][:n])
+    assert frame.columns.tolist() == ["logit", "probability", "training_distance"]
+    powers = np.exp(logits)
+    for row, one in enumerate(frame.itertuples()):
+        assert one.logit == logits[row, 2]
+        assert one.probability == pytest.approx(powers[row, 2] / powers[row].sum(), rel=1e-5)
+        distances = sorted(np.linalg.norm(features[row] - training[:n], axis=1))
+        assert one.training_distance == pytest.approx(np.mean(distances[:5]), rel=1e-5)
+    with pytest.raises(ValueError, match="0, the number of reference images"):
+        outputs(2, *draws[:2], draws[2][:0])

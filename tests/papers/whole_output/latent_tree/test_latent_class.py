@@ -181,19 +181,6 @@ def test_pair_is_the_maximum(settled):
     assert fit_pair(joint, counts, generator=generator()) == pytest.approx(-best, abs=0.05)
 
 
-def test_a_second_latent_is_worth_much_where_there_is_one_and_nothing_where_not():
-    for patterns, low, high in ((with_a_pair(3000), 100, 1000), (sampled(MODEL, 3000), -0.1, 8)):
-        labels = patterns.values.shape[1]
-        _, whole = contingency(patterns, [labels - 1])
-        model = fit_latent_class(patterns.values[:, :-1], patterns.counts, generator=generator())
-        others, counts = contingency(patterns, [labels - 1])
-        _, one_latent = fit_member(model.joint(others), whole)
-        without = LatentClass(model.prior, model.present[:-1])
-        others, counts = contingency(patterns, [labels - 2, labels - 1])
-        gain = fit_pair(without.joint(others), counts, generator=generator()) - one_latent
-        assert low < gain < high
-
-
 def test_restarts_help_and_the_generator_decides():
     patterns = with_a_pair(2000)
 

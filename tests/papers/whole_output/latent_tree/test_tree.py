@@ -11,7 +11,6 @@ def probabilities(*sizes):
 
 def test_clusters_of_each_level_nest_and_hold_every_label_once():
     tree = Tree(5, LEVELS)
-    assert tree.n_levels == 2
     assert tree.clusters() == tree.clusters(1) == [[0, 3], [1], [2, 4]]
     assert tree.clusters(2) == [[0, 2, 3, 4], [1]]
 

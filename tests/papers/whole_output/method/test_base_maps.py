@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -7,47 +8,87 @@ from torch import nn
 from torchvision.models import googlenet, resnet50
 
 from xai_lib import models
-from xai_lib.explainers import get
-from xai_lib.papers.whole_output.method.base_maps import BASES, base, maps
-from xai_lib.papers.whole_output.method.groups import of_groups
+from xai_lib.explainers import get, of_class
+from xai_lib.papers.whole_output.method.base_maps import BASES, base, maps, of_groups
 
 LAYERS = ("coarse", "fine")
 INDEX = torch.tensor([4, 9, 2])
+LOGITS = torch.tensor([[1.0, 2.0, 0.5, -1.0], [0.0, -1.0, 3.0, 2.0]])
 settings = partial(base, layers=LAYERS, n_masks=40, n_samples=40)
-every_base = pytest.mark.parametrize("name", BASES)
 
 
-def groups_of(*groups, n_images=3, n_classes=7):
-    found = torch.zeros(n_images, len(groups), n_classes, dtype=torch.bool)
-    for s, group in enumerate(groups):
-        found[:, s, list(group)] = True
+def members(*images, n_classes=4):
+    """Groups of classes of each image as bool [B,S,C]."""
+    found = torch.zeros(len(images), len(images[0]), n_classes, dtype=torch.bool)
+    for b, groups in enumerate(images):
+        for s, group in enumerate(groups):
+            found[b, s, list(group)] = True
     return found
 
 
+def groups_of(*groups, n_images=3, n_classes=7):
+    return members(*[groups] * n_images, n_classes=n_classes)
+
+
+@pytest.mark.parametrize("what", ["logit", "probability"])
+def test_a_group_of_one_class_is_that_class_and_large_logits_stay_finite(what):
+    scores = of_groups(members([{2}, {0}], [{1}, {3}]), what)(LOGITS)
+    torch.testing.assert_close(scores, of_class(torch.tensor([[2, 0], [1, 3]]), what)(LOGITS))
+    logits = (1e4 * LOGITS).requires_grad_()
+    scores = of_groups(members([{0, 1}], [{0, 1}]), what)(logits)
+    (gradient,) = torch.autograd.grad(scores.sum(), logits)
+    assert scores.isfinite().all() and gradient.isfinite().all()
+
+
+def test_a_compound_class_by_hand():
+    groups = members([{0, 2}, {1, 2, 3}, range(4)], [{0, 1}, {2, 3}, range(4)])
+    e = [[math.exp(z) for z in row] for row in LOGITS.tolist()]
+    sums = torch.tensor([[sum(row[c] for c in range(4) if g[c]) for g in own] for row, own in zip(e, groups.tolist())])
+    torch.testing.assert_close(of_groups(groups, "logit")(LOGITS), sums.log())
+    torch.testing.assert_close(of_groups(groups, "probability")(LOGITS), sums / sums[:, 2:])
+
+
+def test_the_gradient_of_a_groups_logit_is_each_members_share_of_its_probability():
+    logits, groups = LOGITS.clone().requires_grad_(), members([{0, 2}], [{1, 3}])
+    (gradient,) = torch.autograd.grad(of_groups(groups, "logit")(logits).sum(), logits)
+    own = LOGITS.softmax(1) * groups[:, 0]
+    torch.testing.assert_close(gradient, own / own.sum(1, keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("groups", "what", "logits", "message"),
+    [
+        ([[0]], "logit", LOGITS, r"Expected groups as a bool tensor \[B,S,C\]. Got list"),
+        (torch.ones(2, 4, dtype=torch.bool), "logit", LOGITS, r"\[B,S,C\]. Got torch.bool with shape \[2, 4\]"),
+        (torch.ones(2, 1, 4), "logit", LOGITS, r"\[B,S,C\]. Got torch.float32"),
+        (members([{0}, set()], [{1}, {2}]), "logit", LOGITS, "Expected groups of at least one class. Got 1 empty"),
+        (members([{0}], [{1}]), "softmax", LOGITS, r"Expected what as one of logit, .*Got 'softmax'"),
+        (members([{0}], [{1}]), "logit", LOGITS[:1], r"Expected logits \[2, 4\] for these groups. Got \[1, 4\]"),
+        (members([{0}], [{1}]), "logit", LOGITS[:, :3], r"Expected logits \[2, 4\] for these groups. Got \[2, 3\]"),
+    ],
+)
+def test_groups_without_a_meaning_are_refused(groups, what, logits, message):
+    with pytest.raises(ValueError, match=message):
+        of_groups(groups, what)(logits)
+
+
 SINGLES = groups_of(*({label} for label in range(7)))
-GROUP = {1, 2, 5}
+GROUP = [1, 2, 5]
 
 
 @pytest.mark.parametrize("stage", ["first", "second"])
-@pytest.mark.parametrize("name", ["grad-cam", "excitation-backprop"])
-def test_a_compound_map_is_the_mean_of_its_members_weighted_by_probability(network, images, name, stage):
-    compound = maps(network, images, settings(name), stage, groups_of(GROUP), seed=0, index=INDEX)[:, 0]
-    each = maps(network, images, settings(name), stage, SINGLES, seed=0, index=INDEX)
-    weights = network(images).softmax(1).detach() * SINGLES.new_tensor([label in GROUP for label in range(7)])
-    weights = weights / weights.sum(1, keepdim=True)
+@pytest.mark.parametrize("name", BASES)
+def test_a_compound_map_is_the_mean_of_its_members_by_probability_or_their_sum(network, images, name, stage):
+    """The mean where logits are explained, the sum where probabilities are."""
+    raw = replace(settings(name), scale="none")
+    compound = maps(network, images, raw, stage, groups_of(GROUP), seed=0, index=INDEX)[:, 0]
+    each = maps(network, images, raw, stage, SINGLES, seed=0, index=INDEX)[:, GROUP]
+    weights = network(images).softmax(1).detach()[:, GROUP]
+    weights = torch.ones(3, 3) if name in ("lime", "rise") else weights / weights.sum(1, keepdim=True)
     torch.testing.assert_close(compound, (weights[:, :, None, None] * each).sum(1), rtol=1e-4, atol=1e-6)
     assert (compound.flatten(1).std(1) > 0).all()
     if name == "grad-cam":
         assert each.min() < 0
-
-
-@pytest.mark.parametrize("name", ["lime", "rise"])
-def test_a_compound_map_of_probabilities_is_the_sum_of_its_members(network, images, name):
-    raw = replace(settings(name), scale="none")
-    compound = maps(network, images, raw, "first", groups_of(GROUP), seed=0, index=INDEX)[:, 0]
-    each = maps(network, images, raw, "first", SINGLES, seed=0, index=INDEX)
-    torch.testing.assert_close(compound, each[:, sorted(GROUP)].sum(1), rtol=1e-4, atol=1e-6)
-    assert (compound.flatten(1).std(1) > 0).all()
 
 
 @pytest.mark.parametrize("stage", [0, 1])
@@ -58,18 +99,12 @@ def test_a_compound_map_of_probabilities_is_the_sum_of_its_members(network, imag
         ("released", [{"n_masks": 40, "grid": 15, "p": 0.3}, {"n_masks": 24, "grid": 10, "p": 0.14}]),
     ],
 )
-@every_base
+@pytest.mark.parametrize("name", BASES)
 def test_each_stage_calls_the_explainer_with_its_settings(network, images, name, variant, rise, stage):
-    layer = {"layer": LAYERS[stage]}
-    drawn = {"seed": 5, "index": INDEX}
-    keywords = {
-        "grad-cam": layer,
-        "excitation-backprop": layer,
-        "lime": {"n_samples": 40, **drawn},
-        "rise": {**rise[stage], **drawn},
-    }[name]
-    members = groups_of({0}, {3, 4})
-    score = of_groups(members, "probability" if name in ("lime", "rise") else "logit")
+    layer, drawn = {"layer": LAYERS[stage]}, {"seed": 5, "index": INDEX}
+    keywords = {"lime": {"n_samples": 40, **drawn}, "rise": {**rise[stage], **drawn}}.get(name, layer)
+    groups = groups_of({0}, {3, 4})
+    score = of_groups(groups, "probability" if name in ("lime", "rise") else "logit")
     expected = get(name)(network, images, score=score, **keywords)
     if name == "rise":
         lowest, highest = expected.amin((2, 3), keepdim=True), expected.amax((2, 3), keepdim=True)
@@ -77,34 +112,25 @@ def test_each_stage_calls_the_explainer_with_its_settings(network, images, name,
     if name == "lime":
         expected = expected.clamp(min=0) / expected.amax((2, 3), keepdim=True)
         assert expected.amax((2, 3)).tolist() == [[1, 1]] * 3
-    found = maps(
-        network, images, settings(name, variant=variant), ("first", "second")[stage], members, seed=5, index=INDEX
-    )
+    chosen, place = settings(name, variant=variant), ("first", "second")[stage]
+    found = maps(network, images, chosen, place, groups, seed=5, index=INDEX)
     torch.testing.assert_close(found, expected)
-    assert found.shape == (3, 2, 16, 16)
-    assert found.dtype == torch.float32
+    assert found.shape == (3, 2, 16, 16) and found.dtype == torch.float32
 
 
 def test_a_map_without_positive_values_has_no_share_of_them(network, images):
     network.head.bias.data[0] = -1e4  # a probability of exactly 0
-    nothing = settings("lime")
-    assert not maps(network, images, nothing, "first", groups_of({0}), seed=0, index=INDEX).any()
+    assert not maps(network, images, settings("lime"), "first", groups_of({0}), seed=0, index=INDEX).any()
 
 
-def test_few_masks_leave_one_for_the_second_stage():
+def test_few_masks_leave_one_for_the_second_stage_and_other_words_are_refused(network, images):
     assert base("rise", LAYERS, variant="released", n_masks=1, n_samples=1).second["n_masks"] == 1
-
-
-def test_other_words_are_refused():
     with pytest.raises(ValueError, match=r"Expected a base explainer out of grad-cam, .*Got 'mwp'"):
         settings("mwp")
     with pytest.raises(ValueError, match=r"Expected variant as 'paper' or 'released'. Got 'ours'"):
         settings("rise", variant="ours")
-
-
-def test_a_layer_that_does_not_exist_is_refused(network, images):
-    wrong = base("grad-cam", ("coarse", "layer3"), n_masks=1, n_samples=1)
     with pytest.raises(ValueError, match=r"Expected the name of a layer .*Got 'layer3'"):
+        wrong = base("grad-cam", ("coarse", "layer3"), n_masks=1, n_samples=1)
         maps(network, images, wrong, "second", groups_of({0}), seed=0, index=INDEX)
 
 
@@ -126,12 +152,10 @@ def test_layers_of_real_networks_by_dotted_name(build, layers, side, name):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network, x = lively(build()), torch.randn(1, 3, side, side)
-    chosen = base(name, layers, n_masks=1, n_samples=1)
-    members = groups_of({0}, {3, 4}, n_images=1, n_classes=10)
-    first, second = (maps(network, x, chosen, stage, members, seed=0, index=INDEX[:1]) for stage in ("first", "second"))
+    chosen, groups = base(name, layers, n_masks=1, n_samples=1), groups_of({0}, {3, 4}, n_images=1, n_classes=10)
+    first, second = (maps(network, x, chosen, stage, groups, seed=0, index=INDEX[:1]) for stage in ("first", "second"))
     for found in (first, second):
-        assert found.shape == (1, 2, side, side)
-        assert found.isfinite().all()
+        assert found.shape == (1, 2, side, side) and found.isfinite().all()
         assert (found.flatten(2).std(2) > 0).all()
     assert not torch.allclose(first, second)
 

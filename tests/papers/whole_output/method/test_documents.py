@@ -1,12 +1,11 @@
 import gzip
 import json
-import random
 
 import pytest
 import torch
 from torch import nn
 
-from xai_lib.papers.whole_output.method.documents import informative, of_network, read, top_classes, write
+from xai_lib.papers.whole_output.method.documents import of_network, read, top_classes, write
 
 DOCUMENTS = {"b.JPEG": [3, 0, 7], "ä.JPEG": [2], "a.JPEG": [9, 1]}
 
@@ -47,15 +46,10 @@ def test_the_default_is_the_papers_and_has_no_limit():
     assert first == 7 and rest == [label for label in range(181) if label != 7]
 
 
-def test_a_sum_rounded_to_too_little_gives_all_classes():
+def test_a_sum_rounded_to_too_little_gives_all_classes_and_sums_are_exact_for_half_precision():
     assert top_classes(torch.tensor([[0.5, 0.4995]]), cumulative=0.9999) == [[0, 1]]
     assert top_classes(torch.zeros(0, 4)) == []
-
-
-def test_sums_are_exact_for_half_precision():
-    probabilities = torch.full((1, 1024), 1 / 1024).bfloat16()
-    (document,) = top_classes(probabilities, cumulative=0.9)
-    assert document == list(range(922))
+    assert top_classes(torch.full((1, 1024), 1 / 1024).bfloat16(), cumulative=0.9) == [list(range(922))]
 
 
 @pytest.mark.parametrize(
@@ -94,15 +88,15 @@ def images():
 
 
 def test_documents_of_a_network_whatever_the_batches(model, images):
-    expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.9, at_most=4)
-    assert {len(document) for document in expected} == {2, 3, 4}
+    expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.9)
+    assert {len(document) for document in expected} >= {2, 3, 4}
+    assert of_network(model, [images]) == top_classes(model(images).softmax(1).detach(), cumulative=0.95)  # as printed
     model.train()
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for size in (99, 40):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = of_network(model, (batch for batch in images.split(size)), cumulative=0.9, at_most=4)
-        assert found == expected
+            assert of_network(model, (batch for batch in images.split(size)), cumulative=0.9) == expected
     assert model.training and model[2].training and not model[1].training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert of_network(model, []) == []
@@ -114,11 +108,6 @@ def test_probabilities_of_a_network_in_half_precision_are_float32(model, images)
     assert of_network(model, [images], cumulative=0.99) == expected
 
 
-def test_the_networks_documents_have_the_papers_share_by_default(model, images):
-    expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.95)
-    assert of_network(model, [images]) == expected
-
-
 def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model, images):
     images = images[:10]
     images[7] = torch.nan
@@ -127,31 +116,14 @@ def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model, i
     assert model.training
 
 
-def test_documents_of_one_class_are_left_out():
-    assert informative([[1], (2, 3), [], [4, 5, 6]]) == [[2, 3], [4, 5, 6]]
-    with pytest.raises(TypeError, match=r"values\(\)"):
-        informative(DOCUMENTS)
-
-
-@pytest.mark.parametrize("name", ["documents.json", "documents.json.gz"])
-def test_files_come_back_equal_and_have_the_authors_format(tmp_path, name):
-    path = tmp_path / name
-    write(path, DOCUMENTS)
-    assert read(path) == read(str(path)) == DOCUMENTS and list(read(path)) == list(DOCUMENTS)
-    content = path.read_bytes()
-    assert json.loads(gzip.decompress(content) if name.endswith(".gz") else content) == DOCUMENTS
-    assert list(tmp_path.iterdir()) == [path]
-    write(tmp_path / f"again-{name}", {image: tuple(document) for image, document in DOCUMENTS.items()})
-    assert (tmp_path / f"again-{name}").read_bytes() == content
-
-
-def test_the_time_is_not_in_a_compressed_file(tmp_path, monkeypatch):
-    contents = []
-    for now in (1e9, 1.5e9):
-        monkeypatch.setattr("time.time", lambda now=now: now)
-        write(tmp_path / "a.json.gz", DOCUMENTS)
-        contents.append((tmp_path / "a.json.gz").read_bytes())
-    assert contents[0] == contents[1]
+def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
+    path = tmp_path / "documents.json"
+    write(path, {image: tuple(document) for image, document in DOCUMENTS.items()})
+    assert read(path) == read(str(path)) == json.loads(path.read_bytes()) == DOCUMENTS
+    assert list(read(path)) == list(DOCUMENTS) and list(tmp_path.iterdir()) == [path]
+    (tmp_path / "a.json").write_bytes(json.dumps(DOCUMENTS, ensure_ascii=False, indent=1).encode())
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert read(tmp_path / "a.json") == read(tmp_path / "a.json.gz") == DOCUMENTS
 
 
 @pytest.mark.parametrize(
@@ -185,33 +157,12 @@ def test_a_missing_file_is_named(tmp_path):
         read(tmp_path / "none.json")
 
 
-def test_text_of_any_kind_is_read(tmp_path):
-    (tmp_path / "a.json").write_bytes(json.dumps(DOCUMENTS, ensure_ascii=False, indent=1).encode())
-    assert read(tmp_path / "a.json") == DOCUMENTS
-
-
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.json"
     write(path, DOCUMENTS)
+    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
+        write(path, DOCUMENTS | {"c": [1, 1]})
     (tmp_path / "a.json.part").symlink_to("/dev/full")
     with pytest.raises(OSError):
         write(path, {"a": list(range(9999))})
     assert read(path) == DOCUMENTS
-
-
-def test_wrong_documents_are_not_written_and_leave_the_old_file(tmp_path):
-    path = tmp_path / "a.json.gz"
-    write(path, DOCUMENTS)
-    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
-        write(path, DOCUMENTS | {"c": [1, 1]})
-    assert read(path) == DOCUMENTS
-
-
-def test_a_file_cut_anywhere_is_never_read(tmp_path):
-    path = tmp_path / "a.json.gz"
-    write(path, DOCUMENTS)
-    content = path.read_bytes()
-    for length in random.Random(0).sample(range(len(content)), 20):
-        path.write_bytes(content[:length])
-        with pytest.raises(ValueError, match="Expected"):
-            read(path)

@@ -71,24 +71,17 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
         here = pairs_of(study, kind, label)
         square = dominance.matrix(here)
         cyclic, triples = relative_dominance.cyclic_triples(square)
-        rows.append(
-            {
-                "label": label,
-                "most": int(top["cluster"]),
-                "dominance_most": top["dominance"],
-                "least": int(bottom["cluster"]),
-                "dominance_least": bottom["dominance"],
-                "low": bottom["low"],
-                "high": bottom["high"],
-                "certain": bottom["last"],
-                "decided": int((here["p_t_holm"] < SIGNIFICANCE).sum()),
-                "pairs": len(here),
-                "cyclic": cyclic,
-                "triples": triples,
-                "misfit": relative_dominance.misfit(square, relative_dominance.bradley_terry(square)),
-            }
+        sides = (
+            int(top["cluster"]),
+            top["dominance"],
+            int(bottom["cluster"]),
+            *bottom[["dominance", "low", "high", "last"]],
         )
-    return pd.DataFrame(rows)
+        decided = int((here["p_t_holm"] < SIGNIFICANCE).sum())
+        misfit = relative_dominance.misfit(square, relative_dominance.bradley_terry(square))
+        rows.append((label, *sides, decided, len(here), cyclic, triples, misfit))
+    columns = ["label", "most", "dominance_most", "least", "dominance_least", "low", "high", "certain", "decided"]
+    return pd.DataFrame(rows, columns=[*columns, "pairs", "cyclic", "triples", "misfit"])
 
 
 def spread(study: Study) -> pd.DataFrame:
@@ -105,22 +98,14 @@ def spread(study: Study) -> pd.DataFrame:
     ranges = by_cluster.max() - by_cluster.min()
     for key, here in pairs(study).groupby(_GROUP, sort=False):
         cyclic, triples = relative_dominance.cyclic_triples(dominance.matrix(here))
-        rows.append(
-            dict(zip(_GROUP, key))
-            | {
-                "spread": float(np.sqrt(((here["dominance"] - 0.5) ** 2).mean())),
-                "range": float(ranges[key]),
-                "mean": float(here["dominance"].mean()),
-                "n": int(here["n"].sum() + here["n_undefined"].sum()),
-                "n_undefined": int(here["n_undefined"].sum()),
-                "significant": float((here["p_t"] < SIGNIFICANCE).mean()),
-                "significant_holm": float((here["p_t_holm"] < SIGNIFICANCE).mean()),
-                "significant_wilcoxon": float((here["p_wilcoxon_holm"] < SIGNIFICANCE).mean()),
-                "cyclic": cyclic,
-                "triples": triples,
-            }
-        )
-    return pd.DataFrame(rows)
+        away = float(np.sqrt(((here["dominance"] - 0.5) ** 2).mean()))
+        n, n_undefined = here["n"].sum() + here["n_undefined"].sum(), here["n_undefined"].sum()
+        significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm", "p_wilcoxon_holm")]
+        mean = here["dominance"].mean()
+        rows.append((*key, away, ranges[key], mean, n, n_undefined, *significant, cyclic, triples))
+    columns = ["spread", "range", "mean", "n", "n_undefined"]
+    columns += ["significant", "significant_holm", "significant_wilcoxon", "cyclic", "triples"]
+    return pd.DataFrame(rows, columns=[*_GROUP, *columns])
 
 
 def variants(study: Study) -> pd.DataFrame:

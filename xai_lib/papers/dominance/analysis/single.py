@@ -96,19 +96,8 @@ def over_classes(study: Study) -> pd.DataFrame:
         value, draws = strength(study, kind, output)
         low, high = percentile_interval(draws)
         n = here.loc[here["correlation"].notna(), "n"]
-        rows.append(
-            {
-                "kind": kind,
-                "output": output,
-                "correlation": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-                "strength": value,
-                "strength_low": low,
-                "strength_high": high,
-                "by_chance": float(np.sqrt(2 / (np.pi * (n - 1))).mean()),  # the variance of rho is then 1 / (n - 1)
-                "classes": int(by_class.notna().sum()),
-                "networks": here["seed"].nunique(),
-            }
-        )
-    return pd.DataFrame(rows)
+        by_chance = float(np.sqrt(2 / (np.pi * (n - 1))).mean())  # the variance of rho is then 1 / (n - 1)
+        counts = by_class.notna().sum(), here["seed"].nunique()
+        rows.append((kind, output, interval.mean, interval.low, interval.high, value, low, high, by_chance, *counts))
+    columns = ["kind", "output", "correlation", "low", "high", "strength", "strength_low", "strength_high", "by_chance"]
+    return pd.DataFrame(rows, columns=[*columns, "classes", "networks"])

@@ -65,20 +65,11 @@ def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataF
         for name in names:
             by_class = training_share.correlations(here, name).groupby("label", sort=False)["correlation"].mean()
             interval = statistics.mean_interval(by_class.to_numpy())
-            rows.append(
-                {
-                    "kind": kind,
-                    "share": name,
-                    "correlation": interval.mean,
-                    "low": interval.low,
-                    "high": interval.high,
-                    "p_value": training_share.permutation_test(here, name).p_value,
-                    "positive": int((by_class > 0).sum()),
-                    "classes": int(by_class.notna().sum()),
-                    "networks": here["seed"].nunique(),
-                }
-            )
-    return pd.DataFrame(rows)
+            p_value = training_share.permutation_test(here, name).p_value
+            counts = (by_class > 0).sum(), by_class.notna().sum(), here["seed"].nunique()
+            rows.append((kind, name, interval.mean, interval.low, interval.high, p_value, *counts))
+    columns = ["kind", "share", "correlation", "low", "high", "p_value", "positive", "classes", "networks"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def least(study: Study, name: str = "training_share") -> pd.DataFrame:

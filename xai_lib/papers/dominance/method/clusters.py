@@ -87,7 +87,7 @@ def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
 
 
 def best_of_starts(values: np.ndarray, n_clusters: int, seed: int) -> KMeans:
-    """Scikit-learn's k-means of features [N,D], run until nothing moves; the best of ten starts."""
+    """Scikit-learn's k-means of features [N,D], run until nothing moves; the best of :data:`N_STARTS`."""
     return KMeans(n_clusters, n_init=N_STARTS, tol=0, random_state=seed).fit(values)
 
 
@@ -105,10 +105,7 @@ def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def representatives(clustering: Clustering, n: int) -> list[Tensor]:
-    """The images that show best what a cluster has: the n nearest to its centre, nearest first.
-
-    Returns:
-        A list of P tensors of positions, int64 [up to n]; a cluster of fewer images gives all of them.
+    """The images that show best what each of P clusters has: the (up to) n nearest to its centre, int64 positions.
 
     Raises:
         ValueError: if `n` is below 1.

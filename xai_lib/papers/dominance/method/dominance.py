@@ -107,20 +107,10 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (pair, table), interval in zip(tables.items(), mean_intervals([table[None] for table in tables.values()])):
         shifted = table[~np.isnan(table)] - NO_DOMINANCE
-        rows.append(
-            {
-                "first": pair[0],
-                "second": pair[1],
-                "dominance": interval.mean,
-                "low": interval.low,
-                "high": interval.high,
-                "n": len(shifted),
-                "n_undefined": interval.n_undefined,
-                "p_t": t_p(shifted),
-                "p_wilcoxon": signed_rank_p(shifted),
-            }
-        )
-    frame = pd.DataFrame(rows)
+        counts, tests = (len(shifted), interval.n_undefined), (t_p(shifted), signed_rank_p(shifted))
+        rows.append((*pair, interval.mean, interval.low, interval.high, *counts, *tests))
+    columns = ["first", "second", "dominance", "low", "high", "n", "n_undefined", "p_t", "p_wilcoxon"]
+    frame = pd.DataFrame(rows, columns=columns)
     for test in ("t", "wilcoxon"):
         frame.insert(frame.columns.get_loc(f"p_{test}") + 1, f"p_{test}_holm", holm(frame[f"p_{test}"]))
     return frame

@@ -20,12 +20,7 @@ LAYOUTS = torch.tensor(
 
 @dataclass(frozen=True, eq=False)
 class Mosaics:
-    """M mosaics.
-
-    Attributes:
-        images: which image each quadrant shows, positions, int64 [M,4].
-        first: which quadrants show the first group, bool [M,4]; two in each row.
-    """
+    """M mosaics: the image of each quadrant, positions int64 [M,4], and the first group's quadrants, bool [M,4]."""
 
     images: Tensor
     first: Tensor
@@ -42,15 +37,13 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
     is there, then favours no cluster.
 
     Args:
-        first: positions of the first cluster's images, int64 [A] with A at least 1. The two images of a mosaic are
+        first, second: positions of the clusters' images, int64 [A] with A at least 1. The two images of a mosaic are
             different; a cluster of one image shows it twice.
-        second: positions of the second cluster's images, int64 [B]; they may be the same as `first`.
         n: number of mosaics, at least 1.
-        seed: of the draws.
-        purpose: what the mosaics are for; two purposes are drawn independently.
+        seed, purpose: of the draws; two purposes are drawn independently.
 
     Raises:
-        ValueError: if a cluster is not int64 [A] with A at least 1, or n is below 1.
+        ValueError: if an argument is not that.
 
     Example:
         >>> drawn = of_clusters(torch.tensor([0, 1]), torch.tensor([7, 8]), 25, seed=0, purpose="example")
@@ -70,16 +63,13 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
 
 
 def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
-    """Mosaics a, a, b, b of single images, for an image taken as a cluster of its own (§4, Figure 3).
-
-    Args:
-        a, b: positions of each pair's first and second image, int64 [M].
+    """Mosaics a, a, b, b of M pairs of images, for an image taken as a cluster of its own (§4, Figure 3).
 
     Returns:
         6M mosaics: each pair in all six layouts, in the order of ``LAYOUTS``, before the next pair. Nothing is drawn.
 
     Raises:
-        ValueError: if a or b is not int64 [M], or they differ in length.
+        ValueError: if the positions a or b are not int64 [M], or they differ in length.
     """
     for what, positions in (("a", a), ("b", b)):
         _check_positions(what, positions)
@@ -93,18 +83,13 @@ def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
 def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
     """Mosaics for Focus: two images of a target class and two of other classes (Arias-Duart et al. 2022).
 
-    Args:
-        labels: class of each image, int64 [N], of at least two classes.
-        n: number of mosaics, at least 1.
-        seed: of the draws.
-
     Returns:
-        The mosaics, whose first group is the target class, and the target classes, int64 [n]: the classes take turns.
+        n mosaics, whose first group is the target class, and the target classes, int64 [n]: the classes take turns.
         Layouts are balanced over the n mosaics to within one. The other two images are of two different classes where
         there are three classes or more. Of a class with one image, it is shown twice.
 
     Raises:
-        ValueError: if `labels` is not int64 [N] with at least two classes, or n is below 1.
+        ValueError: if `labels` (of the images) are not int64 [N] with at least two classes, or n is below 1.
     """
     _check_positions("labels", labels)
     classes = labels.cpu().unique()
@@ -123,15 +108,10 @@ def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
 
 
 def assemble(images: Tensor, resized: bool = False) -> Tensor:
-    """Put four images side by side.
+    """Put four images [M,4,3,H,W] side by side, by quadrant: float [M,3,2H,2W], or [M,3,H,W] if resized.
 
-    Args:
-        images: float [M,4,3,H,W], by quadrant.
-        resized: scale the mosaic back to the size of one image, bilinearly with antialiasing. The paper rescales its
-            mosaics and does not say to what size.
-
-    Returns:
-        Float [M,3,2H,2W], or [M,3,H,W] if resized.
+    Resized is scaled back to the size of one image, bilinearly with antialiasing. The paper rescales its mosaics and
+    does not say to what size.
 
     Raises:
         ValueError: if `images` is not [M,4,3,H,W].

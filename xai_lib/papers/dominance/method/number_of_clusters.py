@@ -15,7 +15,7 @@ from xai_lib.randomness import uniform
 def choose(
     features: Tensor, candidates: Sequence[int] = range(2, 11), *, n_references: int = 10, seed: int = 0
 ) -> pd.DataFrame:
-    """How well each number of clusters fits: the mean silhouette and the gap statistic; more is better in both.
+    """How well each number of clusters fits: the mean silhouette (Rousseeuw 1987) and the gap; more is better in both.
 
     The gap (Tibshirani, Walther & Hastie 2001) is how much smaller the logarithm of the squared distances to the
     cluster means is than where there are no clusters: in as many images drawn uniformly from the box around the
@@ -64,10 +64,7 @@ def choose(
 
 
 def by_silhouette(frame: pd.DataFrame) -> int:
-    """The number of clusters of the highest silhouette, the smallest of equal ones (Rousseeuw 1987).
-
-    Args:
-        frame: as :func:`choose` returns it.
+    """The number of clusters of the highest silhouette in a frame of :func:`choose`, the smallest of equal ones.
 
     Raises:
         ValueError: if no row has a silhouette.
@@ -79,11 +76,7 @@ def by_silhouette(frame: pd.DataFrame) -> int:
 
 
 def by_gap(frame: pd.DataFrame) -> int | None:
-    """The smallest k with gap(k) ≥ gap(k+1) - s(k+1) (Tibshirani, Walther & Hastie 2001), or None if no k has it.
-
-    Args:
-        frame: as :func:`choose` returns it; a k without k+1 in the frame cannot be chosen.
-    """
+    """The smallest k of a frame of :func:`choose` with gap(k) ≥ gap(k+1) - s(k+1), or None if no k has it."""
     rows = frame.set_index("n_clusters").sort_index()
     needed = (rows["gap"] - rows["gap_error"]).rename(lambda k: k - 1).reindex(rows.index)
     enough = rows.index[rows["gap"] >= needed]

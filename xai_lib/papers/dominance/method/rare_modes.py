@@ -91,14 +91,12 @@ def power(hits: pd.DataFrame) -> pd.DataFrame:
     """How often each score finds the rare cluster, by how rare the mode is in training.
 
     The interval is exact for a proportion (Clopper & Pearson) at the number of independent trials that is worth as much
-    as the trainings are, at most the number of trials (Korn & Graubard 1998, "Confidence intervals for proportions with
-    small expected number of positive counts estimated from survey data"). Where all trials hit, or none does, each
-    training counts as one trial, for its classes could have hit together. Student's t over the trainings would have no
-    width there, and reach beyond 1 elsewhere. "random" is known without error.
+    as the trainings are, at most the number of trials (Korn & Graubard 1998, Survey Methodology 24). Where all trials
+    hit, or none does, each training counts as one trial, for its classes could have hit together. Student's t over the
+    trainings would have no width there, and reach beyond 1 elsewhere. "random" is known without error.
 
     Args:
-        hits: columns score, rarity (share of the mode in training), seed (the training) and hit (in [0, 1]); one row a
-            class.
+        hits: a row a class: score, rarity (share of the mode in training), seed (the training), hit (in [0, 1]).
 
     Returns:
         One row a score and rarity, in the order of :data:`SCORES`: score, rarity, hit (mean over classes, then over

@@ -75,12 +75,9 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
 def cyclic_triples(matrix: np.ndarray) -> tuple[int, int]:
     """How many triples of clusters have no order: i dominates j, j dominates k, and k dominates i.
 
-    Args:
-        matrix: dominance [P,P], entry i, j that of i over j; NaN and 0.5 have no dominant cluster.
-
     Returns:
-        The triples that go round, and all that have a dominant cluster in each of their three pairs; of tournaments
-        drawn at random a quarter goes round.
+        Of a matrix [P,P], the triples that go round, and all that have a dominant cluster in each of their three pairs,
+        as NaN and 0.5 have not; of tournaments drawn at random a quarter goes round.
 
     Example:
         >>> cyclic_triples(np.array([[0.5, 0.6, 0.4], [0.4, 0.5, 0.6], [0.6, 0.4, 0.5]]))

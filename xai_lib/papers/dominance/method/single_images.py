@@ -44,12 +44,7 @@ def all_pairs(x: Tensor, target: int, explain: Explain) -> pd.DataFrame:
 def relative(frame: pd.DataFrame, n: int) -> np.ndarray:
     """Relative dominance of each of ``n`` images: its mean share against the others.
 
-    Args:
-        frame: as :func:`all_pairs` returns it.
-        n: number of images.
-
-    Returns:
-        float64 [n] in [0, 1]; pairs without a value are left out, NaN for an image that has no other pair.
+    Of a frame of :func:`all_pairs`: float64 [n] in [0, 1]; pairs without a value are left out, NaN if none is left.
 
     Example:
         >>> relative(pd.DataFrame({"a": [0], "b": [1], "value": [0.75]}), 2)
@@ -64,8 +59,7 @@ def outputs(label: int, logits: Tensor, features: Tensor, training_features: Ten
 
     Args:
         label: the class.
-        logits: of the images, float [N,C].
-        features: of the images, float [N,D].
+        logits, features: of the images, float [N,C] and [N,D].
         training_features: of the training images of the class, float [M,D].
 
     Returns:

@@ -37,8 +37,7 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
     one is small in the other, so the raw share also says how small a cluster is; ``representation`` does not.
 
     Args:
-        assigned_training: nearest cluster of each training image, int [Nt].
-        assigned_evaluation: cluster of each evaluation image, int [Ne].
+        assigned_training, assigned_evaluation: nearest cluster of each image, int [Nt] and [Ne].
         n_clusters: number of clusters, P.
 
     Returns:
@@ -102,10 +101,8 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
     With a deal for each seed, two that agree in everything would pass for significant in 17 % of cases, not in 5 %.
 
     Args:
-        table: one row a cluster, see above.
-        share: the column of shares.
-        n: number of deals.
-        seed: another seed, other deals.
+        table, share: as above.
+        n, seed: number of deals; another seed, other deals.
 
     Returns:
         ``p_value`` is (1 + deals as far from 0 as the value) / (n + 1); NaN, as the value is, where no class has a
@@ -147,13 +144,9 @@ def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
 
 
 def at_chance(found: pd.DataFrame) -> float:
-    """Exact two-sided p-value of the number of classes that are ``same`` against luck: a binomial test.
+    """Exact two-sided p-value, in (0, 1], of the number of classes that are ``same`` against luck: a binomial test.
 
-    Args:
-        found: rows of :func:`least`, one a class: of one seed. Chances may differ between classes.
-
-    Returns:
-        The probability, in (0, 1], of all numbers of classes that are no likelier than the one found. NaN without rows.
+    Of rows of :func:`least`, one a class: of one seed; NaN without rows. Chances may differ between classes.
 
     Raises:
         ValueError: if a class is there twice; seeds of one class are not independent.

@@ -10,18 +10,7 @@ from xai_lib.page import verdicts as of_claims
 from xai_lib.page.errata import errata as notes
 from xai_lib.page.names import LETTERS, METHOD_NAMES
 from xai_lib.page.record import keep
-from xai_lib.page.table import (
-    MISSING,
-    Column,
-    interval,
-    number,
-    p_value,
-    part_of,
-    plus_minus,
-    show,
-    signed,
-    text,
-)
+from xai_lib.page.table import MISSING, Column, interval, number, p_value, part_of, plus_minus, show, signed, text
 from xai_lib.papers.dominance import claims
 from xai_lib.papers.dominance.analysis import hierarchies, networks, single, training
 from xai_lib.papers.dominance.tables.networks_and_clusters import (

@@ -4,13 +4,18 @@ import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import among, directions, in_order, of_metrics, present, scores
+from xai_lib.papers.saliency.analysis.scores import directions, in_order, of_metrics, present, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
 
 # Near copies of their namesakes; and completeness, whose means are ruled by images with a tiny denominator.
 _NOT_COMPARED = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya", "completeness")
+
+
+def informed(study: Study) -> tuple[str, ...]:
+    """The paper's methods that look at the network and take part."""
+    return tuple(name for name in lineup.INFORMED if name in study.methods)
 
 
 def networks(study: Study) -> pd.DataFrame:
@@ -31,15 +36,13 @@ def compared(study: Study) -> tuple[str, ...]:
 def agreement(study: Study) -> pd.DataFrame:
     """Do metrics rank the informed methods alike? Kendall's tau of every pair: see ``statistics.metric_agreement``."""
     names = compared(study)
-    return statistics.metric_agreement(of_metrics(study, names, among(study, lineup.INFORMED)), directions(names))
+    return statistics.metric_agreement(of_metrics(study, names, informed(study)), directions(names))
 
 
 def stability(study: Study) -> pd.DataFrame:
     """Do images, halves of the images and trainings rank the informed methods alike, metric by metric?"""
     names = present(study)
-    return in_order(
-        statistics.rank_stability(of_metrics(study, names, among(study, lineup.INFORMED)), directions(names))
-    )
+    return in_order(statistics.rank_stability(of_metrics(study, names, informed(study)), directions(names)))
 
 
 def fooled(study: Study) -> pd.DataFrame:
@@ -48,27 +51,25 @@ def fooled(study: Study) -> pd.DataFrame:
     Raises:
         ValueError: if the one or the other kind takes no part.
     """
-    controls, informed, names = among(study, lineup.UNINFORMED), among(study, lineup.INFORMED), present(study)
-    if not (controls and informed):
+    uninformed = tuple(name for name in lineup.UNINFORMED if name in study.methods)
+    if not (uninformed and informed(study)):
         raise ValueError(
             f"Expected at least one of {', '.join(lineup.UNINFORMED)} and one of {', '.join(lineup.INFORMED)}, to hold "
             f"against each other. Got {', '.join(study.methods)}."
         )
-    return statistics.fooled(of_metrics(study, names), directions(names), controls, informed)
+    names = present(study)
+    return statistics.fooled(of_metrics(study, names), directions(names), uninformed, informed(study))
 
 
 def discrimination(study: Study) -> pd.DataFrame:
     """How many pairs of informed methods a metric tells apart: see ``statistics.discrimination``."""
     names = present(study)
-    return in_order(
-        statistics.discrimination(of_metrics(study, names), directions(names), among(study, lineup.INFORMED))
-    )
+    return in_order(statistics.discrimination(of_metrics(study, names), directions(names), informed(study)))
 
 
 def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
     """Mean rank over images of every method under a metric, and the critical difference at 0.05."""
-    methods = tuple(name for name in lineup.methods() if name in study.methods)
-    return statistics.mean_ranks(scores(study), directions((metric,)), methods, metric)
+    return statistics.mean_ranks(scores(study), directions((metric,)), study.methods, metric)
 
 
 def readings(study: Study) -> pd.DataFrame:
@@ -118,11 +119,12 @@ def against_probability(study: Study) -> pd.DataFrame:
     Returns:
         Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
     """
-    metrics, rows = ("average-gain", "average-drop", "insertion", "deletion"), []
-    found = of_metrics(study, ("probability", *metrics), lineup.PAPER)
+    found = scores(study)
+    found = found[found["method"].isin(lineup.PAPER)]
     over_seeds = found.groupby(["method", "metric", "index"])["value"].mean()
     probability = over_seeds.xs("probability", level="metric").rename("probability")
-    for metric in metrics:
+    rows = []
+    for metric in ("average-gain", "average-drop", "insertion", "deletion"):
         both = over_seeds.xs(metric, level="metric").rename("value").to_frame().join(probability).reset_index()
         for _, group in both.groupby("method"):
             rho = statistics.rank_agreement(group["value"].to_numpy(), group["probability"].to_numpy(), kind="spearman")

@@ -35,11 +35,6 @@ def directions(names: Sequence[str]) -> dict[str, str]:
     return {name: metrics.about(name).better for name in names}
 
 
-def among(study: Study, methods: Sequence[str]) -> tuple[str, ...]:
-    """Those of the methods that take part: ``lineup.INFORMED``, say, or ``lineup.UNINFORMED``."""
-    return tuple(name for name in methods if name in study.methods)
-
-
 def present(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """Those of the metrics (None: all) that the run's images can give, in the order of the pages: new ones last."""
     found = set(scores(study)["metric"])

@@ -1,0 +1,79 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from xai_lib.explainers import class_score, normalise, of_class
+from xai_lib.explainers.perturbed_cams import ablation_cam, score_cam
+
+# Score-CAM
+
+
+class GivenChannels(nn.Module):
+    """Fixed activations for every image; the logits are sums over the image's first colour, times a factor."""
+
+    def __init__(self, channels, factors):
+        super().__init__()
+        self.layer = nn.Identity()
+        self.channels = channels
+        self.factors = torch.tensor(factors)
+
+    def forward(self, x):
+        self.layer(self.channels.expand(len(x), *self.channels.shape))
+        return x[:, 0].sum((1, 2))[:, None] * self.factors
+
+    def default_layer(self):
+        return self.layer
+
+
+def test_by_hand():
+    channels = torch.tensor([[[2.0, 0.0], [0.0, 0.0]], [[0.0, 5.0], [5.0, 0.0]], [[7.0, 7.0], [7.0, 7.0]]])
+    x = torch.zeros(1, 3, 2, 2)
+    x[0, 0] = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    # Seen through the channels: 1; 2 + 3; nothing, for the constant one.
+    weights = torch.tensor([1.0, 5.0, 0.0]).softmax(0)
+    maps = score_cam(GivenChannels(channels, [1.0]), x, score=lambda logits: logits[:, 0])
+    torch.testing.assert_close(maps[0], (weights[:, None, None] * channels).sum(0))
+
+
+def test_a_constant_channel_hides_all_even_if_upsampling_rounds():
+    channels = torch.stack([torch.full((3, 3), 0.1), torch.eye(3)])
+    x = torch.full((1, 3, 32, 32), 1e-2)
+    hidden = score_cam(GivenChannels(channels, [1.0]), x, score=lambda logits: logits[:, 0], upsample=False)
+    share = float((hidden[0, 0, 1]) / 0.1)  # there, only the constant channel is not 0: its weight
+    mask = normalise.min_max(functional.interpolate(torch.eye(3)[None, None], (32, 32), mode="bilinear")[0])
+    assert share == pytest.approx(float(torch.tensor([0.0, 1e-2 * float(mask.sum())]).softmax(0)[0]), abs=1e-5)
+
+
+def test_a_number_added_to_the_score_cancels(model, x, target):
+    score = class_score(target)
+    expected = score_cam(model, x, score=score, layer="relu")
+    shifted = score_cam(model, x, score=lambda logits: score(logits) - 3, layer="relu")
+    torch.testing.assert_close(shifted, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_score_is_used_as_it_is(model, x, target):
+    logit = score_cam(model, x, score=of_class(target, "logit"), layer="relu")
+    probability = score_cam(model, x, score=of_class(target, "probability"), layer="relu")
+    assert (logit - probability).abs().max() > 0.1
+
+
+def test_an_empty_batch_gives_no_maps(model, x, target):
+    assert score_cam(model, x[:0], score=class_score(target[:0]), layer="last").shape == (0, 16, 16)
+
+
+# Ablation-CAM
+
+
+def test_a_negative_score_does_not_turn_the_map(model, x, target):
+    score = class_score(target)
+    shifted = ablation_cam(model, x, score=lambda logits: score(logits) - 100, layer="relu")
+    torch.testing.assert_close(shifted, ablation_cam(model, x, score=score, layer="relu"), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("chunk", [1, 5, 1000])
+def test_what_lies_before_the_layer_runs_once_for_all_copies(model, x, target, chunk):
+    before = []
+    model.stem.register_forward_hook(lambda module, inputs, output: before.append(len(output)))
+    ablation_cam(model, x, score=class_score(target), layer="last", chunk=chunk)
+    assert max(before) == min(chunk, 4)

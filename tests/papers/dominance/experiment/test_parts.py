@@ -1,0 +1,527 @@
+import copy
+import itertools
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xai_lib import data as datasets
+from xai_lib import models
+from xai_lib.explainers.subject import Subject
+from xai_lib.files import read_json
+from xai_lib.papers.dominance import experiment
+from xai_lib.papers.dominance.experiment import EXPLAINERS, PARTS, RankedNetwork, cells, part_cell, parts, table
+from xai_lib.papers.dominance.method import (
+    clusters,
+    dominance,
+    energy_share,
+    mosaics,
+    number_of_clusters,
+    single_images,
+)
+from xai_lib.run import settings
+from xai_lib.run.stage import computed, lineage
+from xai_lib.run.store import Store
+from xai_lib.run.study import Study
+
+FEW = (
+    "size=16, n_train=120, n_test=150, n_clusters=3, n_mosaics=6, n_paired=3, paired_classes=2, n_focus=9,"
+    "seeds=2, dominance_seeds=2, width=4"
+)
+LABELS = (1, 4, 7)  # of the ten classes, those with evaluation images
+OF_ALL = ("clusters", "mosaics", "focus")
+COLUMNS = {
+    "images": "logit probability training_distance index label predicted cluster distance mode",
+    "shares": "cluster training evaluation training_share evaluation_share representation clustering label",
+    "choice": "n_clusters silhouette gap gap_error label",
+    "mosaics": "first second mosaic value clustering label",
+    "variants": "first second mosaic scaling value label explainer resized",
+    "pairs": "a b value n_undefined label",
+    "focus": "explainer target mosaic value",
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_starts():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clusters, "N_STARTS", 1)  # ten are most of the time of "choice"
+        yield
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Some of three classes, up to two of each mode, in an order that is neither that of the classes nor of indices."""
+    pool = datasets.load("planted", "test", n=150, size=16)
+    of_pool = pd.DataFrame({"label": pool.labels.numpy(), "mode": pool.factors["mode"]})
+    of_pool = of_pool[of_pool["label"].isin(LABELS)].groupby(["label", "mode"]).head(2)
+    return pool.subset(of_pool.sample(frac=1, random_state=0).index.tolist())
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Two networks that nobody trained, with answers that differ between images."""
+    found = []
+    for seed in (0, 1):
+        network = models.build("resnet8", 10, width=8, seed=seed).eval()
+        weights = torch.randn(network.head.weight.shape, generator=torch.Generator().manual_seed(seed))
+        network.head.weight.data = 3 * weights
+        found.append(models.fold_batchnorm(network))
+    return found
+
+
+def built(networks, images, device="cpu"):
+    device = torch.device(device)
+    run = replace(settings.settings(scale="smoke", device="cpu", overrides=FEW), device=device)
+
+    def subject(network, seed):
+        load = lambda: copy.deepcopy(network).to(device)  # noqa: E731
+        return Subject(load, f"network {seed}", (), None, images, lambda: images, device, seed)
+
+    ranked = (RankedNetwork(subject(*one), kind) for one, kind in zip(zip(networks, (0, 1)), ("tuned", "ce")))
+    return Study(run, tuple(ranked))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept") / "store"
+
+
+@pytest.fixture
+def study(networks, images, kept, monkeypatch):
+    """The part on these two networks, one taken for fine-tuned; its store is the whole file's."""
+    monkeypatch.setenv("XAI_STORE", str(kept))
+    return built(networks, images)
+
+
+def positions(split, label):
+    return (split.labels == label).nonzero()[:, 0]
+
+
+def normalised(split):
+    return split.normalise(split.images)
+
+
+def pooled(network, split):
+    with torch.no_grad():
+        return network.backbone(normalised(split)).mean((2, 3))
+
+
+def rows_of(frame, **values):
+    for name, value in values.items():
+        frame = frame[frame[name] == value]
+    return frame.reset_index(drop=True)
+
+
+def modes_of(split, label):
+    return torch.tensor(split.factors["mode"].to_numpy())[positions(split, label)]
+
+
+def assigned_to(study, ranked, label):
+    """The clusters of a class's images, in the order of their positions."""
+    split = ranked.subject.images
+    frame = rows_of(table(study, "images"), kind=ranked.kind).set_index("index")
+    return torch.tensor(frame.loc[split.index[positions(split, label)].tolist(), "cluster"].to_numpy())
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_tables_have_their_columns_of_the_networks_that_have_the_part(study, name):
+    frame = table(study, name)
+    assert frame.columns.tolist() == [*COLUMNS[name].split(), "kind", "seed"]
+    networks = list(frame[["kind", "seed"]].drop_duplicates().itertuples(index=False, name=None))
+    shared = name in ("images", "shares", "mosaics", "focus")
+    assert networks == ([("tuned", 0), ("ce", 1)] if shared else [("tuned", 0)])
+    assert [ranked.parts for ranked in study.networks] == [PARTS, OF_ALL]
+
+
+def test_each_image_is_listed_with_its_cluster_and_what_its_network_says(study):
+    training = study.run.train_split()
+    for ranked in study.networks:
+        rows, split = rows_of(table(study, "images"), kind=ranked.kind, seed=ranked.seed), ranked.subject.images
+        network = ranked.subject.network
+        order = torch.cat([positions(split, label) for label in LABELS])
+        assert rows["index"].tolist() == split.index[order].tolist()
+        assert rows["label"].tolist() == [split.classes[label] for label in split.labels[order].tolist()]
+        assert rows["mode"].tolist() == split.factors["mode"].iloc[order.tolist()].tolist()
+        with torch.no_grad():
+            logits = network(normalised(split))[order]
+        own = split.labels[order][:, None]
+        assert rows["predicted"].tolist() == [split.classes[label] for label in logits.argmax(1).tolist()]
+        np.testing.assert_allclose(rows["logit"], logits.gather(1, own)[:, 0], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(rows["probability"], logits.softmax(1).gather(1, own)[:, 0], rtol=1e-3)
+        for label in LABELS:
+            here = pooled(network, split)[positions(split, label)]
+            there = pooled(network, training)[positions(training, label)]
+            of_class = rows_of(rows, label=split.classes[label])
+            expected = clusters.kmeans(here, 3, seed=0)
+            assert of_class["cluster"].tolist() == expected.assigned.tolist()
+            centres = torch.stack([here[expected.assigned == cluster].mean(0) for cluster in range(3)])
+            to_own = (here - centres[expected.assigned]).norm(dim=1)
+            np.testing.assert_allclose(of_class["distance"], to_own, rtol=1e-3, atol=1e-5)
+            nearest = (here[:, None] - there).norm(dim=2).sort(1).values[:, :5].mean(1)
+            np.testing.assert_allclose(of_class["training_distance"], nearest, rtol=1e-3, atol=1e-5)
+    assert len(table(study, "images")) == 2 * len(study.networks[0].subject.images)
+
+
+def test_training_images_are_counted_in_the_clusters_and_in_the_modes(study):
+    frame, ranked, training = table(study, "shares"), study.networks[0], study.run.train_split()
+    split, label = ranked.subject.images, LABELS[1]
+    here = pooled(ranked.subject.network, split)[positions(split, label)]
+    there = pooled(ranked.subject.network, training)[positions(training, label)]
+    assigned = assigned_to(study, ranked, label)
+    centres = torch.stack([here[assigned == cluster].mean(0) for cluster in range(3)])
+    nearest = (there[:, None] - centres).norm(dim=2).argmin(1)
+    modes = [modes_of(part, label) for part in (training, split)]
+    for name, (trained, evaluated) in {"k-means": (nearest, assigned), "modes": modes}.items():
+        rows = rows_of(frame, kind="tuned", clustering=name, label=split.classes[label])
+        assert rows["cluster"].tolist() == list(range(len(rows))) == sorted(evaluated.unique().tolist())
+        assert rows["training"].tolist() == trained.bincount(minlength=len(rows)).tolist()
+        assert rows["evaluation"].tolist() == evaluated.bincount().tolist()
+        shares = rows["training"] / 12, rows["evaluation"] / len(here)
+        for column, share in zip(
+            ("training_share", "evaluation_share", "representation"), (*shares, shares[0] / shares[1])
+        ):
+            np.testing.assert_allclose(rows[column], share)
+    assert len(frame) == 2 * len(LABELS) * (3 + 5)
+
+
+def test_numbers_of_clusters_are_compared_for_each_class(study):
+    frame, ranked = table(study, "choice"), study.networks[0]
+    split = ranked.subject.images
+    assert set(frame["label"]) == {split.classes[label] for label in LABELS}
+    here = pooled(ranked.subject.network, split)[positions(split, LABELS[2])]
+    expected = number_of_clusters.choose(here, range(2, 10), seed=0)
+    assert len(here) == 10
+    found = rows_of(frame, label=split.classes[LABELS[2]])[expected.columns.tolist()]
+    pd.testing.assert_frame_equal(found, expected, rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize("clustering", ["k-means", "shuffled", "modes"])
+def test_shares_of_mosaics_are_those_of_one_pair_alone(study, clustering):
+    for ranked, label, pair in [(study.networks[0], LABELS[1], (0, 2)), (study.networks[1], LABELS[0], (1, 2))]:
+        split = ranked.subject.images
+        name, found = split.classes[label], assigned_to(study, ranked, label)
+        dealt = clusters.shuffled(found, seed=0)
+        assigned = {"k-means": found, "shuffled": dealt, "modes": modes_of(split, label)}[clustering]
+        assert dealt.bincount().tolist() == found.bincount().tolist() and not torch.equal(dealt, found)
+        rows = rows_of(table(study, "mosaics"), kind=ranked.kind, seed=ranked.seed, clustering=clustering, label=name)
+        pairs = list(itertools.combinations(range(5 if clustering == "modes" else 3), 2))
+        assert list(zip(rows["first"], rows["second"], rows["mosaic"])) == [(*p, n) for p in pairs for n in range(6)]
+        members = [positions(split, label)[assigned == cluster] for cluster in pair]
+        drawn = mosaics.of_clusters(*members, 6, seed=0, purpose=f"{clustering}/{name}/{pair[0]}-{pair[1]}")
+        explain = energy_share.by_grad_cam(ranked.subject.network)
+        expected = energy_share.shares(drawn, normalised(split), torch.full((6,), label), explain)["relu"]
+        assert expected.std() > 0.02
+        np.testing.assert_allclose(rows_of(rows, first=pair[0], second=pair[1])["value"], expected, rtol=0, atol=1e-4)
+
+
+def test_all_ways_of_explaining_see_the_mosaics_of_the_main_result(study, empty_store, monkeypatch):
+    real, drawn = energy_share.shares, []
+
+    def remember(shown, x, target, explain, **options):
+        drawn.append((x[shown.images], shown.first, target, options["resized"]))
+        return real(shown, x, target, explain, **options)
+
+    monkeypatch.setattr(energy_share, "shares", remember)
+    computed(part_cell(study, study.networks[0], "mosaics"))
+    assert len(drawn) == 3 * len(LABELS)  # clusters, shuffled, modes
+    by_class = drawn[::3]
+    del drawn[:]
+    computed(part_cell(study, study.networks[0], "variants"))
+    assert len(drawn) == 6 * len(LABELS)
+    for number, (*found, resized) in enumerate(drawn):
+        assert all(torch.equal(one, same) for one, same in zip(found, by_class[number // 6]))
+        assert resized == (number % 6 == 5) and set(found[2].tolist()) == {LABELS[number // 6]}
+
+
+def test_variants_have_the_main_result_among_them(study):
+    frame = table(study, "variants")
+    assert frame["resized"].dtype == bool
+    explained = [*((name, False) for name in EXPLAINERS), ("grad-cam", True)]
+    ways = [[*way, scaling] for way in explained for scaling in ("relu", "min-max")]
+    assert frame[["explainer", "resized", "scaling"]].drop_duplicates().to_numpy().tolist() == ways
+    main = rows_of(table(study, "mosaics"), kind="tuned", clustering="k-means")
+    keys = ["label", "first", "second", "mosaic"]
+    same = rows_of(frame, explainer="grad-cam", resized=False, scaling="relu")
+    pd.testing.assert_frame_equal(same[[*keys, "value"]], main[[*keys, "value"]], atol=1e-5)
+    for way, rows in frame.groupby(["explainer", "resized", "scaling"]):
+        assert rows[keys].reset_index(drop=True).equals(main[keys])
+        if way != ("grad-cam", False, "relu"):
+            assert (rows["value"].to_numpy() != main["value"].to_numpy()).any() or way[2] == "min-max"
+
+
+@pytest.mark.parametrize(
+    ("explainer", "resized", "scaling"),
+    [
+        ("eigen-cam", False, "min-max"),
+        ("gradient", False, "relu"),
+        ("random", False, "relu"),
+        ("grad-cam", True, "relu"),
+    ],
+)
+def test_a_variant_is_what_it_says(study, explainer, resized, scaling):
+    ranked, label = study.networks[0], LABELS[0]
+    split, assigned = ranked.subject.images, assigned_to(study, ranked, label)
+    name = split.classes[label]
+    x = normalised(split)[positions(split, label)]
+    explain = energy_share.of_explainer(ranked.subject.network, explainer)
+    options = {"n": 6, "seed": 0, "purpose": f"k-means/{name}", "resized": resized, "scalings": (scaling,)}
+    expected = dominance.pairwise(x, label, assigned, explain, **options)["value"]
+    found = rows_of(table(study, "variants"), label=name, explainer=explainer, resized=resized, scaling=scaling)
+    np.testing.assert_allclose(found["value"], expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("label", "pair"), itertools.product(LABELS, [(0, 1), (1, 2)]))
+def test_mosaics_that_are_shown_are_those_that_were_explained(study, label, pair):
+    for ranked in study.networks:
+        split = ranked.subject.images
+        name = split.classes[label]
+        found = experiment.class_mosaics(study, ranked, name, pair)
+        cluster_of = dict(zip(positions(split, label).tolist(), assigned_to(study, ranked, label).tolist()))
+        for shown, first in zip(found.images, found.first, strict=True):
+            assert [cluster_of[image] for image in shown[first].tolist()] == [pair[0]] * 2
+            assert [cluster_of[image] for image in shown[~first].tolist()] == [pair[1]] * 2
+        explain = energy_share.by_grad_cam(ranked.subject.network)
+        value = energy_share.shares(found, normalised(split), torch.full((6,), label), explain)["relu"]
+        rows = rows_of(table(study, "mosaics"), kind=ranked.kind, clustering="k-means", label=name)
+        rows = rows_of(rows, first=pair[0], second=pair[1])
+        np.testing.assert_allclose(value, rows["value"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("pair", [(1, 0), (0, 3), (1, 1)])
+def test_a_pair_that_was_not_compared_has_no_mosaics(study, pair):
+    name = study.networks[0].subject.images.classes[LABELS[0]]
+    with pytest.raises(ValueError, match=r"two of the clusters 0 to 2, the smaller number first\. Got \("):
+        experiment.class_mosaics(study, study.networks[0], name, pair)
+
+
+def test_single_images_are_the_first_of_the_first_classes_or_of_all(study, empty_store):
+    frame, ranked = table(study, "pairs"), study.networks[0]
+    split = ranked.subject.images
+    assert list(frame["label"].unique()) == [split.classes[label] for label in LABELS[:2]]
+    for label in LABELS[:2]:
+        rows, three = rows_of(frame, label=split.classes[label]), positions(split, label)[:3]
+        assert list(zip(rows["a"], rows["b"])) == list(itertools.combinations(split.index[three].tolist(), 2))
+        explain = energy_share.by_grad_cam(ranked.subject.network)
+        last = single_images.all_pairs(normalised(split)[three[1:]], label, explain)
+        assert rows["value"].iloc[-1] == pytest.approx(last["value"].item(), abs=1e-4)
+    every = table(with_budgets(study, paired_classes=None, n_paired=2), "pairs")
+    assert every["label"].tolist() == [split.classes[label] for label in LABELS]
+
+
+def test_focus_is_of_mosaics_of_several_classes_by_each_explainer(study):
+    for ranked in study.networks:
+        split = ranked.subject.images
+        shown, target = mosaics.of_classes(split.labels, 9, seed=0)
+        rows = rows_of(table(study, "focus"), kind=ranked.kind, seed=ranked.seed)
+        assert rows["explainer"].tolist() == [name for name in EXPLAINERS for _ in range(9)]
+        for name in ("grad-cam", "random"):
+            of_one = rows_of(rows, explainer=name)
+            assert of_one["mosaic"].tolist() == list(range(9))
+            assert of_one["target"].tolist() == [split.classes[label] for label in target.tolist()]
+            explain = energy_share.of_explainer(ranked.subject.network, name)
+            expected = energy_share.shares(shown, normalised(split), target, explain)["relu"]
+            np.testing.assert_allclose(of_one["value"], expected, rtol=0, atol=1e-4)
+
+
+def first_alone(study, key="another", **values):
+    """The part of the first network alone, with a subject of other values."""
+    ranked = study.networks[0]
+    return replace(study, networks=(replace(ranked, subject=replace(ranked.subject, key=key, **values)),))
+
+
+def on(study, **values):
+    """The part of the first network alone, on other images."""
+    return first_alone(study, images=replace(study.networks[0].subject.images, digest="0", **values))
+
+
+def test_modes_are_of_planted_images_alone(study, empty_store):
+    other = on(study, name="another", factors=None)
+    assert "mode" not in table(other, "images")
+    assert set(table(other, "shares")["clustering"]) == {"k-means"}
+    assert list(table(other, "mosaics")["clustering"].unique()) == ["k-means", "shuffled"]
+    same = ["label", "index", "cluster"]
+    assert table(other, "images")[same].equals(rows_of(table(study, "images"), kind="tuned")[same])
+
+
+def test_classes_may_have_numbers_for_names(study, empty_store):
+    classes = ("00", "01", "02", "03", "04", "NA", "06", "007", "08", "09")
+    other = on(study, classes=classes)
+    for name, n_classes in (("images", 3), ("mosaics", 3), ("shares", 3), ("pairs", 2)):
+        assert list(table(other, name)["label"].unique()) == ["01", "04", "007"][:n_classes]
+    assert set(table(other, "images")["predicted"]) <= set(classes)
+    assert set(table(other, "focus")["target"]) == {"01", "04", "007"}
+    assert len(experiment.class_mosaics(other, other.networks[0], "007", (0, 1))) == 6
+
+
+def test_the_layer_of_the_network_is_clustered_and_explained(study, empty_store):
+    ranked, other = study.networks[0], first_alone(study, layer="backbone.block1")
+    split, network = ranked.subject.images, ranked.subject.network
+    here, name = positions(split, LABELS[0]), split.classes[LABELS[0]]
+    with torch.no_grad():
+        shallow = network.backbone.block1(network.backbone.stem(normalised(split)))
+    expected = clusters.kmeans(shallow.mean((2, 3))[here], 3, seed=0).assigned
+    found = assigned_to(other, other.networks[0], LABELS[0])
+    assert found.tolist() == expected.tolist() != assigned_to(study, ranked, LABELS[0]).tolist()
+    explain = energy_share.by_grad_cam(network, "backbone.block1")
+    values = dominance.pairwise(normalised(split)[here], LABELS[0], found, explain, n=6, purpose=f"k-means/{name}")
+    rows = rows_of(table(other, "mosaics"), clustering="k-means", label=name)
+    np.testing.assert_allclose(rows["value"], values["value"], rtol=0, atol=1e-4)
+
+
+def with_budgets(study, **values):
+    overrides = ", ".join([FEW, *(f"{name}={'null' if value is None else value}" for name, value in values.items())])
+    return replace(study, run=settings.settings(scale="smoke", device="cpu", overrides=overrides))
+
+
+def keys(study, number=0):
+    ranked = study.networks[number]
+    return {part: part_cell(study, ranked, part).key for part in ranked.parts}
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ({"n_clusters": 4}, {"clusters", "mosaics", "variants"}),
+        ({"n_train": 130}, {"clusters", "mosaics", "variants"}),
+        ({"n_mosaics": 7}, {"mosaics", "variants"}),
+        ({"n_paired": 4}, {"pairs"}),
+        ({"paired_classes": None}, {"pairs"}),
+        ({"n_focus": 10}, {"focus"}),
+        ({"seeds": 9, "dominance_seeds": 9, "n_scored": 9, "n_outputs": 9, "rarity_trainings": 9}, set()),
+    ],
+)
+def test_a_budget_changes_the_keys_of_the_parts_that_depend_on_it(study, values, changed):
+    one, another = keys(study), keys(with_budgets(study, **values))
+    assert {part for part in PARTS if one[part] != another[part]} == changed
+
+
+def test_keys_know_network_layer_and_images_but_no_device_no_label_and_no_kind(study, monkeypatch):
+    ranked, key = study.networks[0], study.networks[0].subject.key
+    elsewhere = {"device": torch.device("meta"), "label": "Another", "data_root": Path("/elsewhere"), "download": True}
+    same = [
+        replace(study, run=replace(study.run, **elsewhere)),
+        first_alone(study, key, device=torch.device("meta"), seed=7),
+        replace(study, networks=(replace(ranked, kind="another"),)),
+    ]
+    assert [keys(other) for other in same] == [keys(study)] * 3
+    others = [
+        first_alone(study),
+        first_alone(study, key, layer="backbone.block1"),
+        first_alone(study, key, images=ranked.subject.images.subset(list(range(20)))),
+    ]
+    for other in others:
+        assert not set(keys(other).values()) & set(keys(study).values())
+    before = keys(study)
+    monkeypatch.setattr(experiment, "EXPLAINERS", EXPLAINERS[:2])
+    assert {part for part in PARTS if keys(study)[part] != before[part]} == {"variants", "focus"}
+
+
+def test_clusters_come_first_and_are_on_record(study, empty_store):
+    ranked = study.networks[0]
+    clustered = part_cell(study, ranked, "clusters")
+    for part in PARTS:
+        stands_on = [clustered.key] * (part in ("mosaics", "variants"))
+        assert [cell.key for cell in part_cell(study, ranked, part).parents] == stands_on
+    folder = computed(part_cell(study, ranked, "mosaics"))
+    assert Store().is_done(clustered)
+    assert read_json(folder / "provenance.json")["parents"] == {clustered.key: "dominance-clusters"}
+    assert {file.name for file in folder.glob("*.csv")} == {"mosaics.csv"}
+    assert {file.name for file in Store().path(clustered).glob("*.csv")} == {"images.csv", "shares.csv"}
+
+
+def test_a_part_that_was_stopped_leaves_the_others_and_is_computed_again(study, empty_store, monkeypatch):
+    ranked = study.networks[1]
+
+    def killed(*_given, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.dominance, "pairwise", killed)
+        with pytest.raises(KeyboardInterrupt):
+            computed(part_cell(study, ranked, "mosaics"))
+    done = {part: Store().is_done(part_cell(study, ranked, part)) for part in ranked.parts}
+    assert done == {"clusters": True, "mosaics": False, "focus": False}
+    monkeypatch.setattr(parts.clusters, "kmeans", killed)
+    computed(part_cell(study, ranked, "mosaics"))
+    assert Store().is_done(part_cell(study, ranked, "mosaics"))
+
+
+@pytest.fixture
+def run(empty_store):
+    return settings.settings(scale="smoke", device="cpu", overrides=FEW)
+
+
+def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(run, empty_store):
+    study = experiment.study(run)
+    kinds = ("tuned", "ce", "scl", "tl")
+    assert experiment.kinds(study) == kinds and experiment.networks_of(study, "ce") == study.networks[2:4]
+    assert [(ranked.kind, ranked.seed) for ranked in study.networks] == list(itertools.product(kinds, (0, 1)))
+    for ranked in study.networks:
+        (made,) = ranked.subject.parents
+        assert made.stage == ("tune" if ranked.kind == "tuned" else "train") and made.config["seed"] == ranked.seed
+        assert made.config["recipe"]["loss"] == ("ce" if ranked.kind == "tuned" else ranked.kind)
+        assert ranked.subject.key == made.key and ranked.subject.layer is None
+        assert ranked.subject.images.index.tolist() == run.test_split().index.tolist()
+    few = settings.settings(scale="smoke", device="cpu", overrides=f"{FEW}, dominance_seeds=1")
+    assert len(experiment.study(few).networks) == 4
+    assert not empty_store.exists()
+
+
+def test_the_cells_of_a_run_are_those_of_its_jobs_and_come_after_what_they_stand_on(run):
+    jobs = [*experiment.jobs(run)]
+    numbers = [("dominance", {"network": number}) for number in range(8)]
+    assert jobs == [*numbers, *(("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))]
+    listed = cells(experiment.study(run))
+    by_jobs = [cell.key for _, options in numbers for cell in experiment.dominance_cells(run, **options)]
+    assert [cell.key for cell in listed] == by_jobs and len(set(by_jobs)) == len(by_jobs) == 2 * (6 + 3 * 3)
+    assert {cell.stage for cell in cells(experiment.study(run), ("choice", "focus"))} == {
+        *("dominance-choice", "dominance-focus")
+    }
+    found, seen = lineage(listed), set()
+    assert [cell.stage for cell in found[:3]] == ["train", "tune", "dominance-clusters"]
+    for cell in found:
+        assert {parent.key for parent in cell.parents} <= seen
+        seen.add(cell.key)
+    assert set(by_jobs) < seen
+
+
+@pytest.mark.parametrize(
+    ("cells_of", "options", "message"),
+    [
+        ("dominance_cells", {"network": 8}, r"Expected a network from 0 to 7\. Got 8\."),
+        ("dominance_cells", {"network": -1}, r"Expected a network from 0 to 7\. Got -1\."),
+        ("rarity_cells", {"training": 1}, r"Expected a training from 0 to 0\. Got 1\."),
+    ],
+)
+def test_what_a_run_has_not_is_refused(run, cells_of, options, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(experiment, cells_of)(run, **options)
+
+
+def test_without_training_images_there_is_nothing_to_compare_clusters_with(run):
+    published = replace(run, dataset="imagenet:/somewhere")
+    assert [*experiment.jobs(published)] == []
+    with pytest.raises(ValueError, match=r"Expected a data set with training images.*Got imagenet:/somewhere: take"):
+        experiment.dominance_cells(published, 0)
+    with pytest.raises(ValueError, match=r"Expected a run that trains networks\. Got imagenet:/somewhere: take"):
+        experiment.rarity_cells(published, 0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_gpu_gives_the_same_clusters_and_nearly_the_same_shares(networks, images, study, tmp_path, monkeypatch):
+    expected = {name: table(study, name) for name in COLUMNS}
+    on_gpu = built(networks, images, "cuda")
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "another"))
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    for name in COLUMNS:
+        found = table(on_gpu, name)
+        assert found.columns.tolist() == expected[name].columns.tolist()
+        for column in found.columns:
+            if found[column].dtype == np.float64:
+                np.testing.assert_allclose(found[column], expected[name][column], rtol=1e-2, atol=1e-3)
+            else:
+                assert found[column].equals(expected[name][column])

@@ -1,0 +1,219 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from xai_lib import models, training
+from xai_lib.data import planted
+from xai_lib.files import read_frame, read_json
+from xai_lib.papers.dominance import experiment
+from xai_lib.papers.dominance.experiment import rare_modes, rarity_cell
+from xai_lib.papers.dominance.method import clusters, dominance, energy_share
+from xai_lib.papers.dominance.method.rare_modes import rarities_of, suspects
+from xai_lib.run import settings, stage
+from xai_lib.run.stage import computed
+from xai_lib.run.store import Store
+from xai_lib.training import loop
+
+FEW = "size=16, n_train=200, n_test=100, width=4, epochs_ce=2, n_clusters=3, n_mosaics=2, rarity_trainings=2"
+COLUMNS = [
+    *("cluster", "dominance", "training", "evaluation", "representation", "logit", "probability", "training_distance"),
+    *("rare_share", "rare_mode_in", "label", "clustering", "rarity", "seed"),
+]
+
+
+def run_with(overrides="recipe=paper/cifar10"):
+    return settings.settings(scale="smoke", device="cpu", overrides=f"{FEW}, {overrides}")
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    return tmp_path_factory.mktemp("kept") / "store"
+
+
+@pytest.fixture
+def run(kept, monkeypatch):
+    """Few images and epochs; its store is the whole file's."""
+    monkeypatch.setenv("XAI_STORE", str(kept))
+    return run_with()
+
+
+@pytest.fixture(scope="module")
+def fitted(kept):
+    """What training number 1 was given and made."""
+    found, real = {}, training.fit
+
+    def remember(recipe, split, **options):
+        found.update(recipe=recipe, split=split, **options, made=real(recipe, split, **options))
+        return found["made"]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XAI_STORE", str(kept))
+        patch.setattr(training, "fit", remember)
+        computed(rarity_cell(run_with(), 1))
+    return found
+
+
+def scored(run, number):
+    return read_frame(computed(rarity_cell(run, number)) / "clusters.csv")
+
+
+def test_the_network_is_trained_on_images_with_the_rare_modes_of_its_number(run, fitted):
+    split, recipe = fitted["split"], fitted["recipe"]
+    assert (fitted["seed"], fitted["device"], len(split), split.part) == (1, run.device, 200, "train")
+    parameters = planted.Parameters(rarities=rarities_of(1))
+    assert split.digest == planted.generate(200, "train", size=16, seed=1, parameters=parameters).digest
+    assert (recipe.architecture, recipe.loss, recipe.batch_size) == ("resnet8", "ce", 64)  # whatever the run's recipe
+    assert (recipe.epochs, recipe.width) == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["rabbit", "tree"])
+def test_clusters_of_a_class_are_those_of_the_plain_functions(run, fitted, name):
+    label = planted.CLASSES.index(name)
+    network, train = fitted["made"].classifier, fitted["split"]
+    test = planted.generate(100, "test", size=16, seed=1)
+    with torch.no_grad():
+        found = []
+        for split in (test, train):
+            rows = (split.labels == label).nonzero()[:, 0]
+            x = split.normalise(split.images[rows])
+            features = network.backbone(x).mean((2, 3))
+            found.append((x, features, torch.tensor(split.factors["mode"].to_numpy())[rows]))
+        (x, here, modes), (_, there, seen_modes) = found
+        logits = network(x)
+    clustering = clusters.kmeans(here, 3, seed=0)
+    centres = torch.stack([here[clustering.assigned == cluster].mean(0) for cluster in range(3)])
+    fitted_in = (there[:, None] - centres).norm(dim=2).argmin(1)
+    rare = modes == planted.rare_mode(name)
+    assert 0 < rare.sum() < len(rare)
+    frame = scored(run, 1)
+    explain = energy_share.by_grad_cam(models.fold_batchnorm(network))
+    to_nearest = (here[:, None] - there).norm(dim=2).sort(1).values[:, :5].mean(1)
+    said = {"logit": logits[:, label], "probability": logits.softmax(1)[:, label], "rare_share": rare.float()}
+    for kind, assigned, trained in (("k-means", clustering.assigned, fitted_in), ("modes", modes, seen_modes)):
+        rows = frame[(frame["label"] == name) & (frame["clustering"] == kind)]
+        numbers = assigned.unique().tolist()
+        assert rows["cluster"].tolist() == numbers
+        assert set(rows["rarity"]) == {rarities_of(1)[name]}
+        values = dominance.pairwise(x, label, assigned, explain, n=2, seed=0, purpose=f"rarity/{label}")
+        means = values.groupby(["first", "second"])["value"].mean()
+        for row in rows.itertuples():
+            inside = assigned == row.cluster
+            won = [means[row.cluster, other] for other in numbers if row.cluster < other]
+            won += [1 - means[other, row.cluster] for other in numbers if row.cluster > other]
+            assert row.dominance == pytest.approx(np.mean(won), abs=1e-3)
+            assert (row.training, row.evaluation) == (int((trained == row.cluster).sum()), int(inside.sum()))
+            shares = row.training / len(there), row.evaluation / len(here)
+            assert row.representation == pytest.approx(shares[0] / shares[1])
+            for column, of_images in said.items():
+                assert getattr(row, column) == pytest.approx(of_images[inside].mean().item(), abs=1e-3)
+            assert row.training_distance == pytest.approx(to_nearest[inside].mean().item(), rel=1e-2, abs=1e-3)
+            assert row.rare_mode_in == pytest.approx((rare & inside).sum().item() / rare.sum().item())
+
+
+def test_every_class_of_every_training_is_listed(run, fitted):
+    frame = experiment.rare_clusters(run)
+    assert frame.columns.tolist() == COLUMNS and set(frame["seed"]) == {0, 1}
+    for (seed, label, clustering), rows in frame.groupby(["seed", "label", "clustering"]):
+        assert rows["cluster"].tolist() == list(range(3 if clustering == "k-means" else 5))
+        assert (rows["evaluation"].sum(), rows["training"].sum()) == (10, 20)
+        assert rows["rare_mode_in"].sum() == pytest.approx(1)
+        assert set(rows["rarity"]) == {rarities_of(seed)[label]}
+    assert frame.groupby(["seed", "label"]).ngroups == 20
+    modes = frame[frame["clustering"] == "modes"]
+    for row in modes.itertuples():
+        assert row.rare_share == row.rare_mode_in == (row.cluster == planted.rare_mode(row.label))
+    rarest = modes[(modes["rarity"] == 0.01) & (modes["rare_share"] == 1)]
+    assert len(rarest) == 4 and rarest["training"].max() <= 1
+    hits = suspects(modes.rename(columns={"training_distance": "training distance"})).groupby("score")["hit"].mean()
+    assert hits["random"] == pytest.approx(1 / 5) and hits["representation"] > 0.5  # counts of training images tell
+
+
+@pytest.mark.parametrize(
+    ("overrides", "same"),
+    [
+        *((name, False) for name in ("n_train=210", "n_test=110", "size=20", "epochs_ce=3", "width=5")),
+        *((name, False) for name in ("n_clusters=4", "n_mosaics=3")),
+        *((name, True) for name in ("rarity_trainings=5", "seeds=5", "recipe=small", "epochs_scl=3, n_paired=7")),
+    ],
+)
+def test_what_decides_a_training_and_its_scores_is_in_its_key(run, overrides, same):
+    assert (rarity_cell(run, 0).key == rarity_cell(run_with(overrides), 0).key) == same
+
+
+def test_all_images_of_a_scale_are_a_number_of_them():
+    everything, named = run_with("n_train=null, n_test=null"), run_with("n_train=10000, n_test=2000")
+    assert rarity_cell(everything, 0).key == rarity_cell(named, 0).key
+
+
+def test_keys_know_the_number_the_generator_and_the_arithmetic_but_no_device_and_no_data_set(run, monkeypatch):
+    arithmetic = training.Numerics("float32", False, "no")
+    monkeypatch.setattr(stage, "numerics", lambda device: arithmetic)
+    elsewhere = replace(run, device=torch.device("cuda"), dataset="cifar10", label="Another", data_root=Path("/else"))
+    assert rarity_cell(elsewhere, 0).key == rarity_cell(run, 0).key
+    found = [rarity_cell(run, number).key for number in (0, 1, 5)]
+    with monkeypatch.context() as patch:
+        patch.setattr(planted, "VERSION", 99)
+        found.append(rarity_cell(run, 0).key)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "rarities_of", lambda number: {"cat": 0.03})
+        found.append(rarity_cell(run, 0).key)
+    arithmetic = training.Numerics("float64", False, "no")
+    assert len({*found, rarity_cell(run, 0).key}) == 6
+
+
+def test_a_training_stands_on_no_other_cell(run, fitted):
+    (cell,) = experiment.rarity_cells(run, 1)
+    assert cell.key == rarity_cell(run, 1).key and cell.parents == ()
+    folder = Store().path(cell)
+    assert read_json(folder / "provenance.json")["parents"] == {}
+    assert {path.name for path in folder.iterdir()} == {"clusters.csv", "provenance.json", "done.json"}
+
+
+@pytest.mark.parametrize("where", ["second epoch", "scores"])
+def test_a_training_that_was_killed_goes_on(run, fitted, empty_store, monkeypatch, where):
+    expected = fitted["made"].history["loss"].tolist()
+    real, epochs, made = loop._train_epoch, [], []
+
+    def train_epoch(run, epoch, *rest):
+        if where == "second epoch" and epochs == [0]:
+            raise KeyboardInterrupt
+        epochs.append(epoch)
+        return real(run, epoch, *rest)
+
+    def killed(*_given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_train_epoch", train_epoch)
+        patch.setattr(rare_modes, "_scores", killed)
+        with pytest.raises(KeyboardInterrupt):
+            computed(rarity_cell(run, 1))
+    assert epochs == ([0] if where == "second epoch" else [0, 1])
+    assert not Store().is_done(rarity_cell(run, 1))
+    fit = training.fit
+    resumed = lambda run, epoch, *rest: made.append(epoch) or real(run, epoch, *rest)  # noqa: E731
+    monkeypatch.setattr(loop, "_train_epoch", resumed)
+    monkeypatch.setattr(training, "fit", lambda *given, **options: made.append(fit(*given, **options)) or made[-1])
+    found = scored(run, 1)
+    *rest, last = made
+    assert rest == ([1] if where == "second epoch" else [])
+    assert last.history["loss"].tolist() == expected
+    monkeypatch.setenv("XAI_STORE", str(fitted["directory"].parents[1]))
+    pd.testing.assert_frame_equal(found, scored(run, 1))
+
+
+def test_trainings_that_are_done_are_not_made_again_and_are_those_of_the_store(run, fitted, monkeypatch, tmp_path):
+    expected = experiment.rare_clusters(run)
+
+    def refuse(*_given, **_options):
+        raise AssertionError("a network was trained again")
+
+    monkeypatch.setattr(training, "fit", refuse)
+    pd.testing.assert_frame_equal(experiment.rare_clusters(run), expected)
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "another"))
+    with pytest.raises(AssertionError, match="trained again"):
+        experiment.rare_clusters(run)

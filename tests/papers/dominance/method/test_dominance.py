@@ -1,0 +1,204 @@
+"""Dominance of pairs against loops, numbers by hand, scipy and Holm's rule; what it refuses."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from xai_lib.papers.dominance.method import energy_share, mosaics
+from xai_lib.papers.dominance.method.dominance import draw, matrix, pairs, pairwise
+from xai_lib.statistics import mean_interval
+
+ASSIGNED = torch.tensor([2, 0, 5, 0, 2, 0, 5, 2, 5, 0])  # clusters need not be numbered without gaps
+PAIRS = [(0, 2), (0, 5), (2, 5)]
+PAIRS_OF_THREE = [(0, 1), (0, 2), (1, 2)]
+N = 12
+
+
+@pytest.fixture
+def x():
+    """Images of one brightness each, so that a mosaic says which images it shows."""
+    brightness = torch.linspace(0.1, 1, len(ASSIGNED))
+    return brightness[:, None, None, None].expand(-1, 3, 4, 4).clone()
+
+
+def bright(x, _target, _index):
+    return x[:, 0]
+
+
+def found(x, explain=bright, assigned=ASSIGNED, **options):
+    return pairwise(x, 3, assigned, explain, **{"n": N, "purpose": "test"} | options)
+
+
+def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop(x):
+    frame = found(x, seed=4)
+    assert frame.columns.tolist() == ["first", "second", "mosaic", "scaling", "value"]
+    expected = [(*pair, number) for pair in PAIRS for number in range(N)]
+    assert list(zip(frame["first"], frame["second"], frame["mosaic"])) == expected
+    assert set(frame["scaling"]) == {"relu"}
+    for first, second in PAIRS:
+        members = [(cluster == ASSIGNED).nonzero()[:, 0] for cluster in (first, second)]
+        drawn = mosaics.of_clusters(*members, N, seed=4, purpose=f"test/{first}-{second}")
+        expected = []
+        for images, places in zip(drawn.images, drawn.first, strict=True):
+            brightness = x[images, 0, 0, 0]
+            expected.append(float(brightness[places].sum() / brightness.sum()))
+        rows = frame[(frame["first"] == first) & (frame["second"] == second)]
+        np.testing.assert_allclose(rows["value"], expected, rtol=1e-5)
+
+
+def test_the_class_is_what_is_explained_and_mosaics_are_numbered_through(x):
+    asked = []
+
+    def explain(x, target, index):
+        asked.append((target.tolist(), index.tolist(), tuple(x.shape[1:])))
+        return x[:, 0]
+
+    found(x, explain, resized=True)
+    targets, numbers, shapes = zip(*asked)
+    assert set(itertools.chain(*targets)) == {3} and set(shapes) == {(3, 4, 4)}
+    assert list(itertools.chain(*numbers)) == list(range(N * len(PAIRS)))
+
+
+def test_scalings_are_of_the_same_mosaics(x):
+    both = found(x, scalings=("relu", "min-max"))
+    assert both["scaling"].tolist() == ["relu"] * N * 3 + ["min-max"] * N * 3
+    relu, scaled = (both[both["scaling"] == name].reset_index(drop=True) for name in ("relu", "min-max"))
+    np.testing.assert_array_equal(relu["value"], found(x)["value"])
+    assert relu[["first", "second", "mosaic"]].equals(scaled[["first", "second", "mosaic"]])
+    _, drawn = draw(ASSIGNED, N, purpose="test")
+    expected = energy_share.shares(drawn, x, torch.full((N * 3,), 3), bright, scalings=("min-max",))["min-max"]
+    np.testing.assert_array_equal(scaled["value"], expected)
+
+
+def test_mosaics_show_the_clusters_that_the_rows_name_by_purpose_and_seed():
+    rows, drawn = draw(ASSIGNED, N, purpose="test")
+    assert len(rows) == len(drawn) == N * len(PAIRS)
+    for row, images, first in zip(rows.itertuples(), drawn.images, drawn.first, strict=True):
+        assert ASSIGNED[images[first]].tolist() == [row.first] * 2
+        assert ASSIGNED[images[~first]].tolist() == [row.second] * 2
+    assert torch.equal(draw(ASSIGNED, N, purpose="test")[1].images, drawn.images)
+    assert not torch.equal(draw(ASSIGNED, N, seed=1, purpose="test")[1].images, drawn.images)
+    assert not torch.equal(draw(ASSIGNED, N, purpose="another")[1].images, drawn.images)
+
+
+def test_pairs_are_drawn_independently():
+    """Three clusters of equal size: the same draws for all pairs would show the same places within each."""
+    _, drawn = draw(torch.arange(12) % 3, N, purpose="test")
+    first = drawn.first.unflatten(0, (3, N))
+    assert not torch.equal(first[0], first[1]) and not torch.equal(first[1], first[2])
+    of_first = drawn.images[drawn.first].unflatten(0, (3, 2 * N)) // 3
+    assert not torch.equal(of_first[0], of_first[1])
+
+
+@pytest.mark.parametrize(("assigned", "got"), [([1] * 4, r"\[1\]"), ([], r"\[\]")])
+def test_one_cluster_has_nothing_to_dominate(x, assigned, got):
+    with pytest.raises(ValueError, match=rf"at least two clusters\. Got the clusters {got}"):
+        found(x, assigned=torch.tensor(assigned, dtype=torch.int64))
+
+
+@pytest.fixture
+def tables():
+    rng = np.random.default_rng(0)
+    drawn = {(0, 1): rng.beta(5, 4, size=25), (0, 2): rng.beta(4, 8, size=25), (1, 2): rng.beta(4, 4, size=25)}
+    drawn[0, 2][[3, 7]] = math.nan
+    return drawn
+
+
+def test_each_pair_has_its_mean_interval_and_scipys_tests_corrected_over_the_class(values_of, tables):
+    result = pairs(values_of(tables)).set_index(["first", "second"])
+    assert list(result.index) == PAIRS_OF_THREE
+    for pair, values in tables.items():
+        row, defined = result.loc[pair], values[~np.isnan(values)]
+        interval = mean_interval(values)
+        assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+        assert row["dominance"] == pytest.approx(defined.mean())
+        assert row["p_t"] == pytest.approx(stats.ttest_1samp(defined, 0.5).pvalue)
+        assert row["p_wilcoxon"] == pytest.approx(stats.wilcoxon(defined - 0.5).pvalue)
+        assert (row["n"], row["n_undefined"]) == (len(defined), 25 - len(defined))
+    for test in ("t", "wilcoxon"):
+        p = result[f"p_{test}"].to_numpy()
+        small, middle, large = np.argsort(p)
+        corrected = np.empty(3)
+        corrected[small] = 3 * p[small]
+        corrected[middle] = max(corrected[small], 2 * p[middle])
+        corrected[large] = max(corrected[middle], p[large])
+        assert result[f"p_{test}_holm"].to_numpy() == pytest.approx(np.minimum(corrected, 1))
+
+
+def test_either_order_and_any_order_of_rows_says_the_same_if_mosaics_differ(values_of, tables):
+    frame = values_of(tables)
+    turned = frame.assign(first=frame["second"], second=frame["first"], value=1 - frame["value"])
+    mixed = pd.concat([frame[::2], turned[1::2]]).sample(frac=1, random_state=1).assign(label="baby")
+    pd.testing.assert_frame_equal(pairs(mixed), pairs(frame))
+    frame = values_of({(0, 1): [0.75, 0.5], (1, 0): [0.0, 0.5]})
+    with pytest.raises(ValueError, match=r"Got 2 more.*'mosaic': 0"):
+        pairs(frame)
+    result = pairs(frame.assign(mosaic=range(4))).iloc[0]
+    assert (result["dominance"], result["n"]) == (0.6875, 4)  # 0.75, 0.5, 1.0, 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "p_t", "p_wilcoxon"),
+    [
+        ([0.5] * 6, 1, 1),
+        ([0.75] * 6, 0, 2 / 2**6),
+        ([0.75], math.nan, math.nan),
+        ([0.75, math.nan], math.nan, math.nan),
+        ([math.nan] * 3, math.nan, math.nan),
+    ],
+)
+def test_constant_and_few_values(values_of, values, p_t, p_wilcoxon):
+    result = pairs(values_of({(0, 1): values})).iloc[0]
+    assert (result["p_t"], result["p_wilcoxon"]) == pytest.approx((p_t, p_wilcoxon), nan_ok=True)
+    assert result["n"] == np.isfinite(values).sum()
+    assert math.isnan(result["low"]) == (result["n"] < 2)
+    assert math.isnan(result["dominance"]) == (result["n"] == 0)
+
+
+def test_a_pair_without_values_is_not_in_the_family(values_of):
+    result = pairs(values_of({(0, 1): [0.6, 0.7, 0.8], (0, 2): [math.nan] * 3, (1, 2): [0.4, 0.45, 0.6]}))
+    assert result["p_t_holm"].isna().tolist() == [False, True, False]
+    assert result["p_t_holm"][0] == pytest.approx(2 * result["p_t"][0])
+
+
+def test_entries_mirror_at_one_half_and_p_values_have_no_diagonal(values_of, tables):
+    frame = pairs(values_of(tables))
+    square, p_values = matrix(frame), matrix(frame, "p_t_holm")
+    assert np.diag(square).tolist() == [0.5] * 3 and np.isnan(np.diag(p_values)).all()
+    for i, j in PAIRS_OF_THREE:
+        assert square[i, j] == pytest.approx(np.nanmean(tables[i, j]))
+        assert square[j, i] == 1 - square[i, j]
+    np.testing.assert_array_equal(p_values, p_values.T)
+    assert p_values[[0, 0, 1], [1, 2, 2]].tolist() == frame["p_t_holm"].tolist()
+    frame = pairs(values_of({(7, 2): [0.1, 0.3], (4, 7): [0.4, 0.6], (2, 4): [0.9, 0.7]}))  # by number
+    assert matrix(frame) == pytest.approx(np.array([[0.5, 0.8, 0.8], [0.2, 0.5, 0.5], [0.2, 0.5, 0.5]]))
+
+
+def test_the_t_test_rejects_as_often_as_it_says(values_of):
+    """496 pairs without dominance: about 5 % of p-values are below 0.05."""
+    draws = np.random.default_rng(3).beta(6, 6, size=(496, 25))
+    result = pairs(values_of(dict(zip(itertools.combinations(range(32), 2), draws))))
+    for test in ("t", "wilcoxon"):
+        assert 0.03 < (result[f"p_{test}"] < 0.05).mean() < 0.075
+        assert (result[f"p_{test}_holm"] < 0.05).sum() <= 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"first": [0], "second": [1], "value": [0.5]}, "without \\['mosaic'\\]"),
+        ({"first": [0, 1], "second": [1, 1], "mosaic": 0, "value": 0.5}, "a cluster with itself"),
+        ({"first": [0], "second": [1], "mosaic": 0, "value": [1.2]}, "Got 1.2"),
+        ({"first": [0], "second": [1], "mosaic": 0, "value": [-math.inf]}, "shares in \\[0, 1\\]"),
+        ({"first": [0, 1], "second": [1, 2], "mosaic": 0, "value": 0.5}, "without \\[\\(0, 2\\)\\]"),
+        ({"first": [], "second": [], "mosaic": [], "value": []}, "two or more clusters"),
+    ],
+)
+def test_what_is_no_class_of_pairs_is_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        pairs(pd.DataFrame(rows))

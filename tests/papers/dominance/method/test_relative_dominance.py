@@ -1,0 +1,204 @@
+"""The order of clusters: row means and coverage by simulation, triples by hand, Bradley-Terry against likelihoods."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import special
+
+from xai_lib.papers.dominance.method.dominance import matrix, pairs
+from xai_lib.papers.dominance.method.relative_dominance import (
+    bradley_terry,
+    cyclic_triples,
+    hierarchy,
+    misfit,
+    relative,
+)
+
+NAN = math.nan
+
+
+def drawn(means, n, seed):
+    """Values in [0, 1] of all pairs whose means are the upper half of ``means`` [P,P]."""
+    rng = np.random.default_rng(seed)
+    upper = itertools.combinations(range(len(means)), 2)
+    return {(i, j): rng.beta(6 * means[i, j], 6 * (1 - means[i, j]), size=n) for i, j in upper}
+
+
+def square_of(upper, n_clusters):
+    """A dominance matrix from its entries above the diagonal, row by row."""
+    square = np.full((n_clusters, n_clusters), 0.5)
+    for (i, j), value in zip(itertools.combinations(range(n_clusters), 2), upper):
+        square[i, j], square[j, i] = value, 1 - value
+    return square
+
+
+def symmetric(square):
+    return np.triu(square, 1) + np.triu(square, 1).T
+
+
+def of_strengths(strengths):
+    return special.expit(np.subtract.outer(strengths, strengths))
+
+
+def test_relative_dominance_is_the_mean_over_the_others(values_of):
+    tables = drawn(of_strengths(np.array([0.0, 0.8, -0.5, 0.3])), 10, 0)
+    tables[0, 3][:4] = NAN
+    square = matrix(pairs(values_of(tables)))
+    expected = np.array([np.delete(row, i).mean() for i, row in enumerate(square)])
+    assert relative(square) == pytest.approx(expected)
+    result = hierarchy(values_of(tables))
+    assert result["cluster"].tolist() == [0, 1, 2, 3]
+    assert result["dominance"].to_numpy() == pytest.approx(expected)
+    assert result["rank"].tolist() == (1 + np.argsort(np.argsort(-expected))).tolist()
+    assert result["strength"].mean() == pytest.approx(0, abs=1e-12)
+    weights = np.where(np.eye(4, dtype=bool), 0, 10)
+    weights[0, 3] = weights[3, 0] = 6
+    assert result["strength"].to_numpy() == pytest.approx(bradley_terry(square, weights))
+
+
+def test_the_hierarchy_does_not_depend_on_the_order_of_rows_and_sides(values_of):
+    frame = values_of(drawn(of_strengths(np.array([0.4, 0.0, -0.4])), 12, 1))
+    turned = frame.assign(first=frame["second"], second=frame["first"], value=1 - frame["value"])
+    mixed = pd.concat([frame[::2], turned[1::2]]).sample(frac=1, random_state=1)
+    pd.testing.assert_frame_equal(hierarchy(mixed), hierarchy(frame))
+
+
+def test_intervals_cover_the_truth(values_of):
+    """100 classes of four clusters: 400 intervals of 95 %."""
+    means = square_of([0.6, 0.7, 0.5, 0.45, 0.6, 0.55], 4)
+    truth = (means.sum(axis=1) - 0.5) / 3
+    covered, lengths = [], []
+    for seed in range(100):
+        result = hierarchy(values_of(drawn(means, 12, seed)))
+        covered.extend((result["low"] <= truth) & (truth <= result["high"]))
+        lengths.extend(result["high"] - result["low"])
+    assert 0.92 < np.mean(covered) < 0.975
+    spread = [math.sqrt(sum(m * (1 - m) / 7 for m in np.delete(row, i)) / 12) / 3 for i, row in enumerate(means)]
+    assert np.mean(lengths) == pytest.approx(2 * 1.96 * np.mean(spread), rel=0.05)
+
+
+def test_pairs_are_resampled_apart(values_of):
+    """Values of the first cluster that agree in all its pairs: one resample for all would triple the variance."""
+    values = np.linspace(0.2, 0.8, 25)
+    tables = {(i, j): values if i == 0 else np.full(25, 0.5) for i, j in itertools.combinations(range(4), 2)}
+    result = hierarchy(values_of(tables))
+    expected = 2 * 1.96 * values.std(ddof=1) / math.sqrt(25 * 3)
+    assert result["high"][0] - result["low"][0] == pytest.approx(expected, rel=0.08)
+
+
+def test_first_and_last_are_shares_of_resamples_and_equals_share(values_of):
+    clear = hierarchy(values_of(drawn(of_strengths(np.array([-1.5, 1.5, 0.0])), 25, 0)))
+    assert clear[["first", "last"]].to_numpy().tolist() == [[0, 1], [1, 0], [0, 0]]
+    half = np.random.default_rng(0).uniform(0.3, 0.7, size=50)
+    even = hierarchy(values_of({(0, 1): np.r_[half, 1 - half]}))
+    assert even["first"].to_numpy() == pytest.approx([0.5, 0.5], abs=0.04)
+    assert even["first"].tolist() == even["last"].tolist()[::-1]
+    equal = hierarchy(values_of({pair: [0.5] * 4 for pair in itertools.combinations(range(3), 2)}))
+    assert equal["rank"].tolist() == equal["strength_rank"].tolist() == [1, 2, 3]  # in the order of their numbers
+    assert equal[["first", "last"]].to_numpy() == pytest.approx(np.full((3, 2), 1 / 3))
+    assert equal[["low", "high"]].to_numpy().tolist() == [[0.5, 0.5]] * 3
+
+
+def test_a_cluster_without_values_is_last_and_one_value_has_no_interval(values_of):
+    tables = {(0, 1): [NAN] * 3, (0, 2): [NAN] * 3, (1, 2): [0.6, 0.7, 0.8]}
+    result = hierarchy(values_of(tables))
+    expected = pytest.approx([NAN, 0.7, 0.3], nan_ok=True)
+    assert result["dominance"].to_numpy() == expected
+    assert relative(matrix(pairs(values_of(tables)))) == expected
+    assert result["rank"].tolist() == result["strength_rank"].tolist() == [3, 1, 2]
+    assert np.isnan(result["strength"][0]) and result["strength"][1] > 0
+    assert result["low"].isna().tolist() == [True, False, False]
+    assert result["first"].isna().all()
+    result = hierarchy(values_of({(0, 1): [0.7], (0, 2): [0.6, 0.7], (1, 2): [0.5, 0.6]}))
+    assert result["low"].isna().tolist() == [True, True, False]
+    assert result["dominance"].to_numpy() == pytest.approx([0.675, 0.425, 0.4])
+
+
+@pytest.mark.parametrize(
+    ("upper", "n_clusters", "expected"),
+    [
+        ([0.7, 0.3, 0.8], 3, (1, 1)),  # D_01, D_02, D_12
+        ([0.3, 0.7, 0.2], 3, (1, 1)),
+        ([0.7, 0.6, 0.8], 3, (0, 1)),
+        ([0.3, 0.7, 0.8], 3, (0, 1)),
+        ([0.7, 0.3, 0.2], 3, (0, 1)),
+        ([0.7, 0.5, 0.8], 3, (0, 0)),  # only triples with three winners count
+        ([0.7, NAN, 0.8], 3, (0, 0)),
+        ([0.7], 2, (0, 0)),
+    ],
+)
+def test_a_triple_goes_round_or_has_an_order(upper, n_clusters, expected):
+    assert cyclic_triples(square_of(upper, n_clusters)) == expected
+
+
+@pytest.mark.parametrize("n_clusters", [4, 5, 8])
+def test_cycles_against_kendalls_formula(n_clusters):
+    """A tournament of P players with w wins each has C(P,3) - sum of C(w,2) cyclic triples (Kendall & Smith 1940)."""
+    upper = np.random.default_rng(n_clusters).uniform(size=n_clusters * (n_clusters - 1) // 2)
+    square = square_of(upper, n_clusters)
+    n, wins = math.comb(n_clusters, 3), (square > 0.5).sum(axis=1)
+    assert cyclic_triples(square) == (n - sum(math.comb(w, 2) for w in wins), n)
+
+
+@pytest.mark.parametrize("n_clusters", [3, 5, 10])
+def test_strengths_are_those_of_a_binomial_regression(n_clusters):
+    rng = np.random.default_rng(n_clusters)
+    upper = list(itertools.combinations(range(n_clusters), 2))
+    square = square_of(rng.uniform(0.05, 0.95, size=len(upper)), n_clusters)
+    weights = symmetric(rng.integers(1, 30, size=(n_clusters, n_clusters)))
+    design = np.array([[(k == i) - float(k == j) for k in range(n_clusters)] for i, j in upper])[:, 1:]
+    wins, trials = ([table[pair] for pair in upper] for table in (square, weights))
+    fitted = sm.GLM(wins, design, family=sm.families.Binomial(), freq_weights=trials).fit(tol=1e-12)
+    expected = np.r_[0, fitted.params]
+    found = bradley_terry(square, weights)
+    assert found == pytest.approx(expected - expected.mean(), abs=1e-7)
+    residuals = [abs(square[i, j] - special.expit(expected[i] - expected[j])) for i, j in upper]
+    assert misfit(square, found) == pytest.approx(max(residuals), abs=1e-7)
+
+
+def test_with_equal_weights_the_order_is_that_of_the_row_means():
+    rng = np.random.default_rng(0)
+    for n_clusters in [3, 5, 8] * 15:
+        upper = rng.beta(0.3, 0.3, size=n_clusters * (n_clusters - 1) // 2)
+        upper[rng.random(len(upper)) < 0.2] = 1  # some maxima at infinity
+        square = square_of(upper, n_clusters)
+        found = bradley_terry(square, np.full(square.shape, 25))
+        assert (np.diff(found[np.argsort(square.sum(axis=1), kind="stable")]) > -1e-9).all()
+
+
+def test_steep_maxima_are_found_where_full_steps_would_run_away():
+    strengths = np.array([15.0, 5.0, -3.0, -17.0])
+    assert bradley_terry(of_strengths(strengths)) == pytest.approx(strengths, rel=1e-6)
+    square = square_of([5e-06, 0.032295, 0.999665, 0.999993, 0.990987, 0.005486], 4)
+    weights = symmetric(square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4))
+    expected_wins = (weights * of_strengths(bradley_terry(square, weights))).sum(axis=1)
+    assert (weights * square).sum(axis=1) == pytest.approx(expected_wins, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("share", "weight", "odds"), [(1.0, None, 3), (1.0, 25, 51), (0.8, 25, 4)], ids=["1.5 of 2", "25.5 of 26", "finite"]
+)
+def test_all_of_the_energy_is_half_a_win_short_of_infinity(share, weight, odds):
+    weights = None if weight is None else np.full((2, 2), weight)
+    assert bradley_terry(square_of([share], 2), weights) == pytest.approx(np.array([1, -1]) * math.log(odds) / 2)
+
+
+def test_strengths_are_found_again_where_pairs_have_a_value_and_a_cycle_has_equal_ones():
+    strengths = np.array([0.6, 0.2, -0.8])
+    square = of_strengths(strengths)
+    for missing in (None, (0, 1)):
+        if missing:
+            square[missing] = square[missing[::-1]] = NAN
+        found = bradley_terry(square)
+        assert found == pytest.approx(strengths)
+        assert misfit(square, found) == pytest.approx(0, abs=1e-12)
+    square[0, 2] = square[2, 0] = NAN
+    assert bradley_terry(square) == pytest.approx([NAN, 0.5, -0.5], nan_ok=True)
+    assert np.isnan(bradley_terry(square_of([NAN], 2))).all()
+    square = square_of([0.8, 0.2, 0.8], 3)
+    found = bradley_terry(square)
+    assert found == pytest.approx(np.zeros(3), abs=1e-9) and misfit(square, found) == pytest.approx(0.3)

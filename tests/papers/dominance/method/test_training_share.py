@@ -1,0 +1,198 @@
+"""Training shares: counts by hand, scipy as oracle, all deals enumerated, and errors of the first kind measured."""
+
+import math
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from xai_lib.papers.dominance.method.training_share import at_chance, correlations, least, permutation_test, shares
+
+NAN = math.nan
+
+
+def table_of(*groups):
+    """Rows of (label, seed, dominances, shares)."""
+    parts = [
+        pd.DataFrame({"cluster": range(len(d)), "dominance": d, "training_share": s}).assign(label=label, seed=seed)
+        for label, seed, d, s in groups
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def permuted(table, **options):
+    return permutation_test(table, "training_share", **options)
+
+
+def random_table(rng, n_classes=10, n_clusters=5, seeds="independent"):
+    """No relation of dominance and share; "same" seeds have the same clusters under other numbers."""
+    groups = []
+    for label in range(n_classes):
+        first = rng.random((2, n_clusters))
+        for seed in range(2):
+            values = first[:, rng.permutation(n_clusters)] if seeds == "same" else rng.random((2, n_clusters))
+            groups.append((label, seed, *values))
+    return table_of(*groups)
+
+
+def test_shares_by_hand():
+    found = shares(torch.tensor([0, 0, 0, 2]), torch.tensor([0, 0, 1, 2, 2]), 3)
+    assert found["cluster"].tolist() == [0, 1, 2]
+    assert found["training"].tolist() == [3, 0, 1] and found["evaluation"].tolist() == [2, 1, 2]
+    assert found["training_share"].tolist() == pytest.approx([0.75, 0, 0.25])
+    assert found["evaluation_share"].tolist() == pytest.approx([0.4, 0.2, 0.4])
+    assert found["representation"].tolist() == pytest.approx([1.875, 0, 0.625])
+    evaluation = np.repeat([0, 1, 2], [50, 30, 20])  # parts that are drawn alike
+    assert shares(np.tile(evaluation, 5), evaluation, 3)["representation"].tolist() == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("training", "evaluation", "match"),
+    [
+        ([], [0, 1], "at least one training image"),
+        ([0], [1, 1], "Got none in cluster 0"),
+        ([0, 2], [0, 1], "0 to 1 in assigned_training. Got 0 to 2"),
+        ([0, 1], [-1, 1], "0 to 1 in assigned_evaluation. Got -1"),
+        ([0.0, 1.0], [0, 1], "assigned_training as integers"),
+        ([0, 1], [[0, 1]], r"assigned_evaluation as integers \[N\]"),
+    ],
+)
+def test_shares_refuse_what_has_none(training, evaluation, match):
+    with pytest.raises(ValueError, match=match):
+        shares(training, evaluation, 2)
+
+
+def test_correlations_are_spearmans_with_ties_of_the_share_asked_for():
+    rng = np.random.default_rng(0)
+    drawn = [(label, seed, rng.random(6), rng.integers(0, 3, 6) / 3) for label in "ab" for seed in (0, 1)]
+    found = correlations(table_of(*drawn).sample(frac=1, random_state=0), "training_share")
+    assert list(zip(found["label"], found["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    assert found["n_clusters"].tolist() == [6] * 4
+    assert found["correlation"].tolist() == pytest.approx([stats.spearmanr(d, s).statistic for _, _, d, s in drawn])
+    table = table_of(("a", 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])).assign(representation=[3, 2, 1])
+    assert correlations(table, "training_share")["correlation"].tolist() == pytest.approx([1])
+    assert correlations(table, "representation")["correlation"].tolist() == pytest.approx([-1])
+
+
+def test_a_correlation_is_undefined_where_nothing_varies_or_nothing_is_left():
+    found = correlations(
+        table_of(
+            ("a", 0, [0.1, 0.2, 0.3, NAN], [0.1, 0.2, 0.3, 0.0]),
+            ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]),
+            ("c", 0, [0.1, NAN, NAN], [0.1, 0.2, 0.3]),
+            ("d", 0, [NAN, NAN], [0.1, 0.2]),
+        ),
+        "training_share",
+    )
+    assert found["correlation"].tolist() == pytest.approx([1, NAN, NAN, NAN], nan_ok=True)
+    assert found["n_clusters"].tolist() == [3, 3, 1, 0]
+
+
+def test_the_p_value_is_that_of_all_deals():
+    rng = np.random.default_rng(1)
+    classes = rng.random((2, 4)), (rng.random(4), np.array([0.1, 0.1, 0.3, 0.5]))
+    found = permuted(table_of(("a", 0, *classes[0]), ("b", 0, *classes[1])), n=20_000)
+    all_a, all_b = (
+        np.array([stats.spearmanr(d, np.array(deal)).statistic for deal in permutations(s)]) for d, s in classes
+    )
+    value = np.mean([stats.spearmanr(*of_class).statistic for of_class in classes])
+    everything = (all_a[:, None] + all_b[None, :]) / 2
+    assert found.value == pytest.approx(value)
+    assert found.p_value == pytest.approx((np.abs(everything) >= abs(value) - 1e-9).mean(), abs=0.012)
+    assert found.draws.shape == (20_000,)
+    assert found.draws.std() == pytest.approx(everything.std(), rel=0.02)
+
+
+def test_seeds_are_averaged_before_classes_and_one_deal_serves_them_all():
+    up, shares_of = [0.1, 0.2, 0.3], [0.1, 0.2, 0.3]
+    groups = [("a", seed, up, shares_of) for seed in range(3)] + [("b", 0, up[::-1], shares_of)]
+    assert permuted(table_of(*groups), n=10).value == pytest.approx(0)
+    d, s = np.array([0.9, 0.1, 0.5, 0.3]), np.array([0.4, 0.1, 0.2, 0.3])
+    again = np.array([2, 0, 3, 1])  # whatever clusters are called
+    one = permuted(table_of(("a", 0, d, s)), n=50)
+    two = permuted(table_of(("a", 0, d, s), ("a", 1, d[again], s[again])), n=50)
+    apart = permuted(table_of(("a", 0, d, s), ("b", 0, d, s)), n=50)
+    assert two.draws == pytest.approx(one.draws)
+    assert np.abs(apart.draws - one.draws).max() > 0.1
+
+
+@pytest.mark.parametrize("seeds", ["independent", "same"])
+def test_five_in_a_hundred_tables_without_a_relation_are_significant(seeds):
+    # A deal for each seed would give about 0.17 for the same clusters twice; luck gives 0.05 ± 0.022 here.
+    rng = np.random.default_rng(2)
+    tables = (random_table(rng, n_classes=3, seeds=seeds) for _ in range(100))
+    p_values = np.array([permuted(table, n=99, seed=k).p_value for k, table in enumerate(tables)])
+    assert 0.01 <= np.mean(p_values <= 0.05) <= 0.09
+
+
+def test_a_relation_in_every_class_is_found_and_its_sign_kept():
+    rng = np.random.default_rng(3)
+    table = table_of(*((label, 0, s + 0.02 * rng.random(5), s) for label, s in enumerate(rng.random((10, 5)))))
+    found = permuted(table, n=999)
+    assert found.value > 0.8 and found.p_value == 1 / 1000
+    assert permuted(table.assign(dominance=-table["dominance"]), n=999).value == pytest.approx(-found.value)
+
+
+def test_deals_are_those_of_their_seed_and_class():
+    table = random_table(np.random.default_rng(4))
+    same, other = (permuted(table, n=50, seed=seed).draws for seed in (0, 1))
+    shuffled = permuted(table.sample(frac=1, random_state=0), n=50)
+    assert np.array_equal(shuffled.draws, same) and not np.array_equal(other, same)
+
+
+def test_classes_without_a_correlation_are_left_out():
+    defined = ("a", 0, [0.1, 0.3, 0.2], [0.1, 0.2, 0.3])
+    constant = ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
+    one, both, none = (permuted(table_of(*groups), n=50) for groups in ([defined], [defined, constant], [constant]))
+    assert both.value == one.value == pytest.approx(0.5) and np.array_equal(both.draws, one.draws)
+    assert math.isnan(none.value) and math.isnan(none.p_value) and np.isnan(none.draws).all()
+
+
+def test_least_by_hand():
+    found = least(
+        table_of(
+            ("a", 0, [0.6, 0.2, 0.7], [0.5, 0.1, 0.4]),
+            ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
+            ("b", 0, [0.6, 0.2, NAN, 0.4], [0.5, 0.3, 0.1, 0.1]),
+            ("c", 0, [0.3, 0.2], [0.5, 0.5]),
+            ("d", 0, [NAN, NAN], [0.5, 0.5]),
+        ).iloc[::-1],
+        "training_share",
+    )
+    assert list(zip(found["label"], found["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
+    assert found["least_dominant"].tolist() == [1, 2, 1, 1]
+    assert found["fewest"].tolist() == [1, 1, 3, 0]
+    assert found["same"].tolist() == [True, False, False, False]
+    assert found["share_of_least"].tolist() == pytest.approx([0.1, 0.4, 0.3, 0.5])
+    assert found["chance"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 2])
+
+
+@pytest.mark.parametrize(
+    ("same", "chances", "expected"),
+    [
+        *(([True] * n + [False] * (10 - n), [0.2] * 10, stats.binomtest(n, 10, 0.2).pvalue) for n in range(11)),
+        ([True, True], [0.5, 0.25], 1 / 8),  # 0, 1 or 2 classes have probabilities 3/8, 4/8, 1/8
+        ([False, False], [0.5, 0.25], 4 / 8),
+        ([False, True], [0.5, 0.25], 1),
+        ([True], [0.2], 0.2),
+        ([], [], NAN),
+    ],
+)
+def test_luck_is_a_binomial_that_may_differ_between_classes(same, chances, expected):
+    found = pd.DataFrame({"label": range(len(same)), "same": same, "chance": chances})
+    assert at_chance(found) == pytest.approx(expected, nan_ok=True)
+
+
+def test_tables_that_would_mislead_are_refused():
+    table = table_of(("a", 0, [0.1, 0.2], [0.1, 0.2]))
+    with pytest.raises(ValueError, match="without \\['representation'\\]"):
+        correlations(table, "representation")
+    with pytest.raises(ValueError, match="one row for each label, seed and cluster"):
+        permuted(pd.concat([table, table]))
+    with pytest.raises(ValueError, match="finite"):
+        least(table.assign(training_share=math.inf), "training_share")
+    with pytest.raises(ValueError, match="one row a class"):
+        at_chance(least(pd.concat([table, table.assign(seed=1)]), "training_share"))

@@ -1,0 +1,353 @@
+import re
+
+import numpy as np
+import pytest
+
+from xai_lib import published, statistics
+from xai_lib.page.table import interval, number, p_value, plus_minus, signed
+from xai_lib.page.verdicts import verdict_rule
+from xai_lib.papers.dominance import claims, tables
+from xai_lib.papers.dominance.analysis import hierarchies, networks, rarity, single, training
+from xai_lib.papers.dominance.method.rare_modes import SCORES
+from xai_lib.papers.dominance.tables import rarity as rarity_tables
+from xai_lib.run import settings
+
+NAN = float("nan")
+KIND = "tuned-resnet18"
+NETWORKS = ((KIND, 0), (KIND, 1), ("ce", 0))
+NAMES = {KIND: "fine-tuned ResNet-18", "ce": "CE"}
+EXPLAINERS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM", "random": "Random"}
+PERCENT, TWO = number(0, times=100), number(2)
+OF_A_RUN = (
+    *("accuracy", "sizes", "focus", "null", "variants", "between_trainings", "single_images", "over_classes", "least"),
+    *("verdicts", "modes", "clusters_and_outputs"),
+)
+OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
+
+
+@pytest.fixture(scope="module")
+def study(made_up):
+    """A study of a fine-tuned ResNet-18 that no test changes."""
+    with pytest.MonkeyPatch.context() as patch:
+        made_up.put_into(patch, made_up.frames(NETWORKS))
+        yield made_up.study(NETWORKS)
+
+
+def first(frame, kind=KIND):
+    return frame[(frame["kind"] == kind) & (frame["seed"] == 0)]
+
+
+# Table -> the frame behind it, and title -> what a row of the frame is in words.
+SHOWN = {
+    "accuracy": (
+        networks.accuracy,
+        {
+            "network": lambda row: NAMES[row["kind"]],
+            "": lambda row: {"accuracy": "accuracy (%)"}.get(row["metric"], "probability of the class (%)"),
+            "mean ± over trainings": lambda row: plus_minus(1, times=100)(row["mean"], row["spread"]),
+            "95 %": lambda row: interval(1, times=100)(row["low"], row["high"]),
+            "trainings": lambda row: "2" if row["kind"] == KIND else "1",
+            "images": lambda row: "72",
+        },
+    ),
+    "sizes": (
+        networks.sizes,
+        {
+            "training": lambda row: str(row["seed"]),
+            **dict(zip(("smallest", "median", "largest"), (lambda row: "3", lambda row: "6", lambda row: "9"))),
+            "fewest training images": lambda row: str(row["fewest"]),
+        },
+    ),
+    "modes": (networks.modes, {"ARI, mean over classes": lambda row: TWO(row["ari"])}),
+    "focus": (
+        networks.focus,
+        {
+            "network": lambda row: NAMES[row["kind"]],
+            "explainer": lambda row: EXPLAINERS[row["explainer"]],
+            "Focus ↑": lambda row: plus_minus()(row["mean"], row["spread"]),
+            "empty maps": lambda row: str(row["n_undefined"]),
+        },
+    ),
+    "variants": (
+        hierarchies.variants,
+        {
+            "explainer": lambda row: EXPLAINERS[row["explainer"]],
+            "mosaic": lambda row: "one image's size" if row["resized"] else "whole images",
+            "map": lambda row: {"relu": "ReLU", "min-max": "ReLU, min-max"}[row["scaling"]],
+            "correlation": lambda row: TWO(row["correlation"]),
+            "same least dominant (%)": lambda row: PERCENT(row["same_least"]),
+            "empty maps": lambda row: f"{row['n_undefined']} of {2 * 3 * 36}",
+        },
+    ),
+    "single_images": (
+        single.over_classes,
+        {
+            "network": lambda row: NAMES[KIND],
+            "dominance and": lambda row: row["output"],
+            "correlation": lambda row: TWO(row["correlation"]),
+            "strength": lambda row: TWO(row["strength"]),
+            "by chance": lambda row: TWO(row["by_chance"]),
+            "95 %, over images": lambda row: interval(2)(row["strength_low"], row["strength_high"]),
+            **{"classes": lambda row: "3", "trainings": lambda row: "2"},
+        },
+    ),
+    **{
+        table: (
+            lambda study, names=names: training.over_classes(study, names),
+            {
+                "network": lambda row: NAMES[row["kind"]],
+                "dominance and": lambda row, names=names: names[row["share"]],
+                "correlation": lambda row: signed(2)(row["correlation"]),
+                "p, permutation": lambda row: p_value(row["p_value"]),
+                "classes above 0": lambda row: f"{row['positive']} of 3",
+            },
+        )
+        for table, names in (("over_classes", training.SHARES), ("clusters_and_outputs", training.OUTPUTS))
+    },
+    "least": (
+        training.least_in_numbers,
+        {
+            "training": lambda row: str(row["seed"]),
+            "smallest": lambda row: row["share"].replace("_", " "),
+            "classes where it is the least dominant": lambda row: f"{row['same']} of 3",
+            "by luck": lambda row: number(1)(3 / 4),
+        },
+    ),
+    "chosen": (
+        lambda study: first(networks.chosen(study)),
+        {
+            "class": lambda row: row["label"],
+            "silhouette of 4": lambda row: TWO(row["silhouette"]),
+            "clusters by silhouette": lambda row: str(row["by_silhouette"]),
+            "by the gap statistic": lambda row: "–" if np.isnan(row["by_gap"]) else f"{row['by_gap']:.0f}",
+        },
+    ),
+    "classes": (
+        lambda study: hierarchies.classes(study, KIND),
+        {
+            "class": lambda row: row["label"],
+            "most dominant": lambda row: f"{'ABCD'[row['most']]} ({row['dominance_most']:.2f})",
+            "least dominant": lambda row: f"{'ABCD'[row['least']]} ({row['dominance_least']:.2f})",
+            "its 95 %": lambda row: interval(2)(row["low"], row["high"]),
+            "last in resamples (%)": lambda row: PERCENT(row["certain"]),
+            "pairs that differ": lambda row: f"{row['decided']} of 6",
+            "intransitive": lambda row: f"{row['cyclic']} of 4",
+            "misfit": lambda row: TWO(row["misfit"]),
+        },
+    ),
+    "pairs": (
+        lambda study: hierarchies.pairs_of(study, KIND, "bird"),
+        {
+            "pair": lambda row: f"{'ABCD'[row['first']]} over {'ABCD'[row['second']]}",
+            "dominance": lambda row: number()(row["dominance"]),
+            "p, t": lambda row: p_value(row["p_t"]),
+            "Holm": lambda row: p_value(row["p_t_holm"]),
+            "p, Wilcoxon": lambda row: p_value(row["p_wilcoxon"]),
+            "Holm ": lambda row: p_value(row["p_wilcoxon_holm"]),
+            "mosaics": lambda row: str(row["n"]),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_table_says_what_was_computed(study, read, name):
+    compute, words = SHOWN[name]
+    which = {"pairs": (KIND, "bird")}.get(name, (KIND,) if name in OF_A_KIND else ())
+    found, expected = read(getattr(tables, name)(study, *which)), compute(study).to_dict("records")
+    for column in {"network", "dominance and"} & set(found):  # repeats are blank
+        found[column] = found[column].replace("", np.nan).ffill()
+    for title, word in words.items():
+        assert found[title].tolist() == [word(row) for row in expected], title
+    caption = found.attrs["caption"]
+    said = {"sizes": "4 clusters a class", "pairs": "bird", "classes": NAMES[KIND], "chosen": NAMES[KIND]}
+    assert said.get(name, "") in caption
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("tuned", "fine-tuned"), ("tuned-resnet50", "fine-tuned ResNet-50"), ("ce", "CE"), ("scl", "SCL"), ("tl", "TL")],
+)
+def test_names_of_networks(kind, name):
+    assert tables.name_of(kind) == name
+
+
+def test_settings_stand_beside_what_the_paper_names(made_up, read):
+    rows = read(tables.fine_tuning(made_up.run(epochs_tuned=3))).set_index("setting")
+    assert list(rows) == ["in print", "fine-tuned"]
+    assert rows["fine-tuned"].drop("batch size").to_dict() == {
+        "starts from": "our network trained by cross-entropy",
+        "architecture": "ResNet-8",
+        "epochs": "3",
+        "optimizer": "AdamW",
+        "learning rate (peak)": "0.001",
+        "weight decay": "0.05",
+        "label smoothing": "0.1",
+        "schedule": "linear warm-up, cosine",
+        "warm-up, share of steps": "0.1",
+        "augmentation": "as for cross-entropy",
+    }
+    assert rows.loc["batch size", "fine-tuned"].isdigit()
+    named = rows["in print"][rows["in print"] != "–"]
+    assert list(named.index) == ["starts from", "architecture", "optimizer", "label smoothing", "schedule"]
+    rows = read(tables.fine_tuning(settings.settings(scale="paper", device="cpu"))).set_index("setting")
+    assert list(rows) == ["in print", "fine-tuned ResNet-18", "fine-tuned ResNet-50"]
+    assert list(rows.loc["architecture"]) == ["ResNet-18, ResNet-50", "ResNet-18", "ResNet-50"]
+    assert list(rows.loc["starts from"]) == ["ImageNet weights"] * 3
+
+
+def test_clusters_stand_beside_images_dealt_at_random(study, read, select):
+    rows = read(tables.null(study), "network")
+    assert "6 mosaics a pair" in rows.attrs["caption"]
+    expected = []
+    for kind in NAMES:
+        for clustering, name in (("k-means", "clusters"), ("shuffled", "images dealt at random")):
+            here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
+            significant = ("significant", "significant_holm", "significant_wilcoxon")
+            expected.append(
+                [
+                    *(NAMES[kind], name, number()(here["mean"].mean()), number()(here["spread"].mean())),
+                    *(PERCENT(here[column].mean()) for column in significant),
+                    *(f"{here['cyclic'].sum()} of {4 * len(here)}", f"{here['n_undefined'].sum()} of {36 * len(here)}"),
+                ]
+            )
+    assert rows.to_numpy().tolist() == expected
+
+
+def test_pairs_of_trainings_are_counted_by_kind(study_of, made_up, read):
+    """Kinds are not in the order of the alphabet; of one training there is no other."""
+    of_networks = (*(("tuned", seed) for seed in range(3)), ("ce", 0), ("ce", 1), ("scl", 0))
+    frames = made_up.frames(of_networks, labels=("cat", "bird"), clusterings=("k-means",))
+    study = study_of(frames, of_networks)
+    grouped = hierarchies.between_trainings(study).groupby("kind")["correlation"]
+    expected = [
+        [name, n, *(TWO(getattr(grouped, how)()[kind]) for how in ("mean", "min", "max"))]
+        for kind, name, n in (("tuned", "fine-tuned", "3"), ("ce", "CE", "1"))
+    ]
+    assert read(tables.between_trainings(study)).to_numpy().tolist() == expected
+
+
+def test_outputs_stand_side_by_side_for_each_class(study, made_up, read, select):
+    rows, found = read(tables.single_by_class(study, KIND)), select(single.correlations(study), seed=0)
+    assert list(rows) == ["class", "logit", "95 %", "images", "probability", "95 % "]
+    assert rows["class"].tolist() == list(made_up.LABELS) and set(rows["images"]) == {str(made_up.PAIRED)}
+    for output in single.OUTPUTS:
+        assert rows[output].tolist() == [TWO(value) for value in select(found, output=output)["correlation"]]
+
+
+def test_the_least_dominant_cluster_of_each_class(study, made_up, read, select):
+    rows = read(tables.by_class(study, KIND)).set_index("class")
+    assert list(rows.index) == list(made_up.LABELS)
+    for label, row in rows.iterrows():
+        here = select(first(training.clusters(study)), label=label).set_index("cluster")
+        agree = select(first(training.correlations(study)), label=label).set_index("share")["correlation"]
+        last, fewest = here["dominance"].idxmin(), here["training_share"].idxmin()
+        found = here.loc[last]
+        assert row.tolist() == [
+            *("ABCD"[last], "ABCD"[fewest], "yes" if last == fewest else "no"),
+            *(f"{found['training']}", number(1, times=100)(found["training_share"])),
+            *(f"{made_up.SIZES[last]}", TWO(found["representation"])),
+            *(signed(2)(agree["training_share"]), signed(2)(agree["representation"])),
+        ]
+
+
+def test_verdicts_name_their_units_and_are_counted(study, read):
+    rows, found = read(tables.verdicts(study)), claims.verdicts(study)
+    assert rows["claim"].tolist() == found["text"].tolist() and set(rows["with"]) == {NAMES[KIND]}
+    assert rows["units"].tolist() == ["3 classes"] * 6 + ["24 images"] * 2
+    assert rows["test"].tolist() == found["test"].tolist()
+    assert rows["verdict"].tolist() == found["reason"].tolist()
+    held = (found["verdict"] == "holds").sum()
+    assert rows.attrs["caption"].startswith(f"Claims on planted: {held} hold, ")
+    assert verdict_rule().data.count(statistics.RULE[:40]) == 1
+
+
+def test_verdicts_on_rare_modes(rare_run, made_up, read):
+    rows = made_up.rare(trainings=5)
+    made_up.put(rows, "dominance", -1.0, clustering="modes", cluster=2)
+    found = read(rarity_tables.verdicts(rare_run(rows)))
+    assert set(found["units"]) == {"5 trainings"} and len(found) == 2 * (len(SCORES) - 1)
+    assert set(found["test"]) == {"t over seeds"}  # no images are compared
+    assert set(found.loc[found["with"] == "the planted modes as clusters", "verdict"]) == {"holds"}
+    held = (found["verdict"] == "holds").sum()
+    assert found.attrs["caption"].startswith(f"Claims on planted images: {held} hold, ")
+
+
+def test_rare_modes_have_a_column_for_each_rarity(rare_run, made_up, read):
+    run, shares = rare_run(made_up.rare(trainings=5)), ["1 %", "2 %", "5 %", "10 %", "20 %"]
+    for table, compute, clustering in (
+        (rarity_tables.power, rarity.power, "modes"),
+        (rarity_tables.suspected, rarity.suspected, "k-means"),
+    ):
+        rows = read(table(run, clustering)).set_index("first suspect by")
+        assert list(rows.index) == list(SCORES) and list(rows) == shares
+        for row in compute(run, clustering).to_dict("records"):
+            if table is rarity_tables.power:
+                beside = "" if row["score"] == "random" else f" {interval(2)(row['low'], row['high'])}"
+                text = TWO(row["hit"]) + beside
+            else:
+                text = f"{PERCENT(row['share'])} % ({number(1)(row['rank'])})"
+            assert rows.loc[row["score"], f"{100 * row['rarity']:g} %"] == text
+    words = read(rarity_tables.power(run, "modes")).attrs["caption"]
+    assert "(planted modes)" in words and "10 trials each, 5 trainings" in words
+    assert "(clusters)" in read(rarity_tables.power(run, "k-means")).attrs["caption"]
+    rows = read(rarity_tables.purity(run))
+    assert rows["share in training"].tolist() == shares and set(rows["trials"]) == {"10"}
+    assert rows["of that cluster (%)"].tolist() == [PERCENT(value) for value in rarity.purity(run)["pure"]]
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_training_on_rare_modes_has_no_interval(rare_run, made_up, read):
+    run = rare_run(made_up.rare(trainings=1))
+    rows = read(rarity_tables.power(run, "k-means"))
+    assert not rows.iloc[:, 1:].apply(lambda column: column.str.contains("[", regex=False)).any(axis=None)
+    found = read(rarity_tables.verdicts(run))
+    assert set(found["verdict"]) == {"undecided (seeds)"} and set(found["units"]) == {"1 training"}
+    shown = (rarity_tables.purity(run), rarity_tables.suspected(run, "k-means"))
+    for table in (rows, found, *map(read, shown)):
+        assert re.search(r"[^.]\.$", table.attrs["caption"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("empty", [False, True])
+def test_tables_of_one_network_and_class_whose_maps_may_all_be_empty(study_of, made_up, read, empty):
+    frames = made_up.frames((("tuned", 0),), labels=("cat",), sizes=(3, 2), paired=3, n_mosaics=3, missing=0)
+    if empty:
+        for part in ("mosaics", "variants", "pairs", "focus"):
+            frames[part]["value"] = NAN
+    study = study_of(frames, (("tuned", 0),))
+    shown = {name: getattr(tables, name)(study) for name in OF_A_RUN}
+    shown |= {name: getattr(tables, name)(study, "tuned") for name in OF_A_KIND}
+    shown |= {"pairs": tables.pairs(study, "tuned", "cat"), "fine_tuning": tables.fine_tuning(study.run)}
+    for name, table in shown.items():
+        assert re.search(r"[^.]\.$", read(table).attrs["caption"]), name
+        assert not re.search(r"\bnan\b|None", table.data), name
+    assert read(shown["between_trainings"]).empty
+    if empty:
+        row = read(shown["classes"]).squeeze()
+        assert (row["most dominant"], row["least dominant"], row["misfit"]) == ("–", "–", "–")
+        assert read(shown["by_class"]).iloc[0].tolist()[1:].count("–") == read(shown["by_class"]).shape[1] - 1
+        assert read(shown["pairs"]).squeeze()["dominance"] == "–"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, read):
+    frames = made_up.frames(NETWORKS[:1])
+    made_up.put(frames["mosaics"], "value", NAN, label="bird")
+    made_up.put(frames["choice"], "gap", np.arange(5.0), label="bird")  # no gap speaks for a number
+    study = study_of(frames, NETWORKS[:1])
+    rows = read(tables.by_class(study, KIND)).set_index("class")
+    assert list(rows.index) == list(made_up.LABELS)
+    assert (rows.loc["bird"] == "–").all() and not (rows.drop("bird") == "–").any(axis=None)
+    assert rows.loc["ship", "training images"].isdigit()
+    assert read(tables.chosen(study, KIND)).set_index("class").loc["bird", "by the gap statistic"] == "–"
+
+
+def test_errata_are_those_of_the_data():
+    shown = tables.errata("airplane", "mosaic-composition").data
+    texts = published.errata("dominance").set_index("id")["text"]
+    assert shown.count("<p>") == 2 and texts["airplane"] in shown
+    assert shown.index(texts["airplane"]) < shown.index(texts["mosaic-composition"].split(",")[0])
+    assert tables.errata().data == ""
+    with pytest.raises(KeyError, match="nothing"):
+        tables.errata("nothing")

@@ -1,0 +1,289 @@
+import itertools
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from xai_lib.papers.whole_output.method import contrastive_maps
+from xai_lib.papers.whole_output.method.base_maps import BASES, Base, base, maps
+from xai_lib.papers.whole_output.method.contrastive_maps import (
+    FINE,
+    METHODS,
+    PERCENTILES,
+    explain,
+    released_subtracted,
+    scout,
+    subtracted,
+    support,
+)
+
+ALL = (*METHODS, FINE)
+INDEX = torch.tensor([4, 9, 2])
+CLUSTERS = [[[0, 1], [5], [2, 3, 4]], [[6, 2, 0]], [[3], [1, 4]]]
+settings = partial(base, layers=("coarse", "fine"), n_masks=40, n_samples=40)
+every_base = pytest.mark.parametrize("name", BASES)
+every_variant = pytest.mark.parametrize("variant", ["paper", "released"])
+
+
+OWN = torch.tensor([[3.0, -1.0], [0.5, 2.0]])
+REST = torch.tensor([[1.0, -4.0], [2.0, -2.0]])
+
+
+def test_contrasts_by_hand():
+    assert subtracted(OWN, REST).tolist() == [[2.0, 3.0], [0.0, 4.0]]
+    assert released_subtracted(OWN, torch.stack([REST, OWN, OWN])).tolist() == [[2.0, 3.0], [0.0, 4.0]]
+    assert released_subtracted(OWN, torch.stack([REST, REST])).tolist() == [[4.0, 6.0], [0.0, 8.0]]
+    assert scout(OWN, REST).tolist() == [[3.0, 0.0], [0.0, 4.0]]  # the rest's positive part is [[1, 0], [2, 0]]
+
+
+def test_maps_may_be_stacked_and_scout_takes_each_maps_own_maximum():
+    both = scout(torch.stack([OWN, OWN]), torch.stack([REST, 10 * REST]))
+    assert torch.equal(both, torch.stack([scout(OWN, REST), 10 * scout(OWN, REST)]))
+    generator = torch.Generator().manual_seed(0)
+    own, rivals = torch.randn(2, 3, 5, 4, generator=generator), torch.randn(2, 3, 6, 5, 4, generator=generator)
+    both = released_subtracted(own, rivals)
+    assert both.shape == own.shape and torch.equal(both[1, 2], released_subtracted(own[1, 2], rivals[1, 2]))
+
+
+def test_support_of_the_paper_is_what_is_positive():
+    cluster_map = torch.tensor([[0.0, 1e-6], [2.0, 4.0]])
+    assert support(cluster_map, "paper", "rise").tolist() == [[False, True], [True, True]]
+    assert support(cluster_map, "paper", "rise", epsilon=0.5).tolist() == [[False, False], [False, True]]
+    for variant in ("paper", "released"):
+        assert not support(torch.zeros(3, 4, 4), variant, "lime").any()
+
+
+@pytest.mark.parametrize(
+    ("base", "percent"), [("grad-cam", 50), ("excitation-backprop", 60), ("rise", 70), ("lime", 85)]
+)
+def test_support_as_released_lies_above_a_percentile_and_never_where_the_map_is_zero(base, percent):
+    maps = torch.randn(3, 9, 11, generator=torch.Generator().manual_seed(0)).relu()
+    for one, where in zip(maps.numpy(), support(maps, "released", base).numpy()):
+        assert np.array_equal(where, one > np.percentile(one, percent))
+    assert PERCENTILES[base] == percent
+    cluster_map = torch.zeros(10, 10)
+    cluster_map[0, :3] = 1
+    assert torch.equal(support(cluster_map, "released", base), cluster_map > 0)
+
+
+@pytest.mark.parametrize(
+    ("variant", "base", "epsilon", "said"),
+    [
+        ("ours", "rise", 0.0, r"Expected variant as 'paper' or 'released'. Got 'ours'"),
+        ("paper", "shap", 0.0, r"Expected base as one of grad-cam, .*Got 'shap'"),
+        ("paper", "rise", -0.1, "Expected epsilon as a share"),
+        ("paper", "rise", 1.0, "Expected epsilon as a share"),
+    ],
+)
+def test_other_words_and_numbers_have_no_support(variant, base, epsilon, said):
+    with pytest.raises(ValueError, match=said):
+        support(OWN, variant, base, epsilon=epsilon)
+
+
+def by_loop(network, image, clusters, stages, epsilon):
+    """Grad-CAM, Equations 1 and 2 and the baselines, one group and one pixel at a time."""
+
+    def saliency(labels, stage):
+        fine = network.fine(image[None])
+        coarse = network.coarse(fine) if stage == "coarse" else None
+        activations = (fine if coarse is None else coarse).detach().requires_grad_()
+        logits = network.head((activations if stage == "coarse" else network.coarse(activations)).mean((2, 3)))[0]
+        (gradient,) = torch.autograd.grad(sum(logits[label].exp() for label in labels).log(), activations)
+        n_channels, height, width = activations.shape[1:]
+        cam = torch.zeros(height, width)
+        for k in range(n_channels):
+            cam += gradient[0, k].mean() * activations[0, k].detach() / n_channels
+        return functional.interpolate(cam[None, None], size=image.shape[1:], mode="bilinear")[0, 0]
+
+    def contrast(own, rest, stage):
+        found = saliency(own, stage)
+        return ((found - saliency(rest, stage)) if rest else found).clamp(min=0)
+
+    first, second = stages
+    everyone = [label for cluster in clusters for label in cluster]
+    cluster_maps = [contrast(c, [label for label in everyone if label not in c], first) for c in clusters]
+    found = {method: {} for method in ALL}
+    for cluster, cluster_map in zip(clusters, cluster_maps):
+        for label in cluster:
+            others = [other for other in everyone if other != label]
+            own, rest = saliency([label], first).clamp(min=0), saliency(others, first).clamp(min=0)
+            found["swox"][label] = own
+            found["cwox-1sa"][label] = contrast([label], others, first)
+            found["cwox-1sb"][label] = own * (rest.max() - rest)
+            found[FINE][label] = contrast([label], others, second)
+            within = contrast([label], [other for other in cluster if other != label], second)
+            for i, j in np.ndindex(*within.shape):
+                within[i, j] = within[i, j] if cluster_map[i, j] > epsilon * cluster_map.max() else 0
+            found["cwox-2s"][label] = within
+    return torch.stack(cluster_maps), found
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.6])
+def test_all_methods_equal_a_plain_loop(network, images, epsilon):
+    how = {"base": settings("grad-cam"), "methods": ALL, "epsilon": epsilon, "index": INDEX}
+    outputs = explain(network, images, CLUSTERS, **how)
+    assert any(0 < (output.cluster_maps > 0).float().mean() < 1 for output in outputs)
+    for image, clusters, output in zip(images, CLUSTERS, outputs, strict=True):
+        cluster_maps, class_maps = by_loop(network, image, clusters, ("coarse", "fine"), epsilon)
+        torch.testing.assert_close(output.cluster_maps, cluster_maps, rtol=1e-4, atol=1e-6)
+        assert list(output.class_maps) == list(ALL)
+        for method in ALL:
+            expected = torch.stack([class_maps[method][label] for label in output.classes])
+            torch.testing.assert_close(output.class_maps[method], expected, rtol=1e-4, atol=1e-6)
+            assert expected.any()
+
+
+def test_classes_are_ranked_by_probability_and_equally_probable_ones_by_number(network, images):
+    probabilities = network(images).softmax(1).detach()
+    outputs = explain(network, images, CLUSTERS, base=settings("grad-cam"), index=INDEX)
+    for clusters, output, p in zip(CLUSTERS, outputs, probabilities):
+        assert output.clusters == clusters
+        assert output.classes == sorted(itertools.chain(*clusters), key=lambda label: -float(p[label]))
+        torch.testing.assert_close(output.probabilities, p[output.classes])
+        for k, label in enumerate(output.classes):
+            assert torch.equal(output.class_map("swox", label), output.class_maps["swox"][k])
+    network.head.weight.data[:] = network.head.weight.data[0]
+    network.head.bias.data[:] = 0
+    (output,) = explain(network, images[:1], [[[5, 3], [4]]], base=settings("grad-cam"), index=INDEX[:1])
+    assert output.classes == [3, 4, 5]
+
+
+@every_variant
+@every_base
+def test_with_one_cluster_two_stages_are_one_with_finer_maps_on_the_support(network, images, name, variant):
+    clusters = [[[0, 3, 2]], [[6, 2]], [[1, 5, 4]]]
+    outputs = explain(network, images, clusters, base=settings(name), variant=variant, methods=ALL, index=INDEX)
+    for output in outputs:
+        expected = support(output.cluster_maps[0], variant, name) * output.class_maps[FINE]
+        assert torch.equal(output.class_maps["cwox-2s"], expected)
+    assert max(output.class_maps["cwox-2s"].max() for output in outputs) > 0
+
+
+@every_variant
+@every_base
+def test_one_top_class_has_nothing_to_be_contrasted_with(network, images, name, variant):
+    clusters = [[[3]], [[0, 1], [2]], [[6]]]
+    outputs = explain(network, images, clusters, base=settings(name), variant=variant, methods=ALL, index=INDEX)
+    for output in (outputs[0], outputs[2]):
+        assert output.class_maps["swox"].shape == (1, 16, 16)
+        for method in ALL:
+            assert torch.equal(output.class_maps[method], output.class_maps["swox"])
+        assert torch.equal(output.cluster_maps, output.class_maps["swox"])
+
+
+@every_variant
+@every_base
+def test_images_are_explained_as_if_alone(network, images, name, variant):
+    explained = partial(explain, network, base=settings(name), variant=variant, methods=ALL)
+    together = explained(images, CLUSTERS, index=INDEX)
+    other = explained(images, [[[0, 4, 6], [1, 2], [3, 5]], *CLUSTERS[1:]], index=INDEX)  # of the first image
+    for b, output in enumerate(together):
+        (alone,) = explained(images[b : b + 1], CLUSTERS[b : b + 1], index=INDEX[b : b + 1])
+        assert_same(output, alone)
+        if b:
+            assert_same(output, other[b])
+
+
+@every_base
+def test_released_heat_maps_equal_an_explicit_formula(network, images, name):
+    chosen = settings(name, variant="released")
+    each = torch.zeros(1, 7 + 3, 7, dtype=torch.bool)
+    clusters = [[0, 1], [5], [2, 3, 4]]
+    for s, labels in enumerate([[0], [1], [2], [3], [4], [5], [6], *clusters]):
+        each[0, s, labels] = True
+    first, second = (
+        maps(network, images[:1], chosen, stage, each, seed=3, index=INDEX[:1])[0].numpy()
+        for stage in ("first", "second")
+    )
+    (output,) = explain(
+        network, images[:1], [clusters], base=chosen, variant="released", methods=ALL, seed=3, index=INDEX[:1]
+    )
+    pair, single, triple = first[7:]
+    contrasts = [2 * pair - single - triple, 2 * single - pair - triple, 2 * triple - pair - single]
+    expected = {label: np.maximum(contrasts[1], 0) for label in clusters[1]}
+    for cluster, contrast in ((clusters[0], contrasts[0]), (clusters[2], contrasts[2])):
+        cluster_map = np.maximum(contrast, 0)
+        region = cluster_map > np.percentile(cluster_map, PERCENTILES[name])
+        for label in cluster:
+            within = (len(cluster) - 1) * second[label] - sum(second[other] for other in cluster if other != label)
+            expected[label] = np.maximum(region * within, 0)
+    one_stage = {c: np.maximum(5 * first[c] - sum(first[o] for o in range(6) if o != c), 0) for c in range(6)}
+    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+    close(output.cluster_maps, torch.from_numpy(np.maximum(contrasts, 0)))
+    for method, found in (("cwox-2s", expected), ("cwox-1sa", one_stage)):
+        close(output.class_maps[method], torch.from_numpy(np.stack([found[label] for label in output.classes])))
+    assert output.class_maps["cwox-2s"].max() > 0
+
+
+@pytest.mark.parametrize(
+    ("methods", "second", "stages"),
+    [
+        (("swox", "cwox-1sa", "cwox-1sb"), "fine", ["first"]),
+        (("cwox-2s",), "fine", ["first", "second"]),
+        ((FINE,), "fine", ["first", "second"]),
+        (ALL, "coarse", ["first"]),
+    ],
+)
+def test_a_stage_that_is_not_needed_is_not_computed(network, images, monkeypatch, methods, second, stages):
+    called = []
+
+    def spy(model, x, base, stage, groups, **keywords):
+        called.append(stage)
+        return maps(model, x, base, stage, groups, **keywords)
+
+    monkeypatch.setattr(contrastive_maps, "maps", spy)
+    chosen = Base("grad-cam", {"layer": "coarse"}, {"layer": second}, "none")
+    outputs = explain(network, images, CLUSTERS, base=chosen, methods=methods, index=INDEX)
+    assert called == stages
+    assert list(outputs[0].class_maps) == list(methods)
+
+
+def test_stages_of_the_same_settings_share_their_maps_and_another_seed_draws_other_masks(network, images):
+    for output in explain(network, images, CLUSTERS, base=settings("lime"), methods=ALL, index=INDEX):
+        assert torch.equal(output.class_maps[FINE], output.class_maps["cwox-1sa"])
+    explained = partial(explain, network, images, CLUSTERS, base=settings("rise"), index=INDEX)
+    first, same, other = explained(seed=1), explained(seed=1), explained(seed=2)
+    assert torch.equal(first[0].class_maps["swox"], same[0].class_maps["swox"])
+    assert not torch.allclose(first[0].class_maps["swox"], other[0].class_maps["swox"])
+
+
+@every_base
+def test_the_network_is_left_as_it_was(network, images, name):
+    network.train()
+    network.coarse.eval()
+    given = images.clone()
+    with torch.inference_mode():
+        explain(network, images, CLUSTERS, base=settings(name), index=INDEX)
+    assert network.training
+    assert not network.coarse.training
+    assert torch.equal(images, given)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("clusters", "how", "said"),
+    [
+        ([[[0, 1]]], {}, r"Expected clusters for each of at least 1 image, 3 in all. Got 1"),
+        ([[[0, 1]], [[0], []], [[2]]], {}, r"no cluster empty. Got \[\[0\], \[\]\] for image 1"),
+        ([[[0, 1]], [], [[2]]], {}, r"no cluster empty. Got \[\] for image 1"),
+        ([[[0, 1], [1]], [[0]], [[2]]], {}, r"Expected each top class in one cluster, .* for image 0"),
+        ([[[0, 1]], [[0]], [[2, 7]]], {}, r"Expected classes in 0 to 6. Got \[2, 7\] for image 2"),
+        ([[[0, 1]], [[-1]], [[2]]], {}, r"Expected classes in 0 to 6. Got \[-1\] for image 1"),
+        (CLUSTERS, {"methods": ("swox", "shap")}, r"Expected methods out of swox, .*Got shap"),
+        (CLUSTERS, {"variant": "ours"}, r"Expected variant as 'paper' or 'released'. Got 'ours'"),
+    ],
+)
+def test_what_cannot_be_explained_is_refused(network, images, clusters, how, said):
+    with pytest.raises(ValueError, match=said):
+        explain(network, images, clusters, base=settings("grad-cam"), index=INDEX, **how)
+
+
+def assert_same(one, other):
+    close = partial(torch.testing.assert_close, rtol=1e-3, atol=1e-5)
+    assert one.classes == other.classes
+    close(one.probabilities, other.probabilities)
+    close(one.cluster_maps, other.cluster_maps)
+    for method, found in one.class_maps.items():
+        close(found, other.class_maps[method])
