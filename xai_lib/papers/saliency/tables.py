@@ -229,7 +229,8 @@ def discrimination(study: Study) -> HTML:
         Column("critical difference of mean ranks", "critical_difference", number(2)),
         Column("p (Friedman)", "p_value", p_value),
     ]
-    caption = f"Pairs of the {len(evidence.informed(study))} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
+    n = len(evidence.informed(study))
+    caption = f"Pairs of the {n} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
