@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -140,7 +141,9 @@ def test_the_networks_are_the_first_cross_entropy_trainings_on_images_in_turns(s
     assert reference.part == "train" and len(reference) == 100
 
 
-def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, read):
+def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, tmp_path, read):
+    shutil.copytree(Store().root, tmp_path / "store")
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
     for registry in (explainers.registry.EXPLAINERS, metrics.registry.METRICS):
         monkeypatch.setattr(registry, "entries", dict(registry.entries))
     made, plain = [], method.raw_maps
