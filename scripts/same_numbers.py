@@ -4,8 +4,8 @@ python scripts/same_numbers.py <before> [<after>]
 
 Each commit is checked out below .store/same-numbers and run there with this environment (minutes each, once a commit).
 Compared are the rows of every table and the bits of every tensor in the store, and the cells of every table that a
-notebook shows: a table may have got columns or other titles, but each row has the words and numbers that it had. What tells the
-time is left out. More numbers in the second commit are no difference; fewer are.
+notebook shows: it may have got columns or other titles, but each row has the words and numbers that it had. What tells
+the time is left out. More numbers in the second commit are no difference; fewer are.
 """
 
 import argparse

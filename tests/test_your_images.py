@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms import functional
 
 from xai_lib import data as datasets
 from xai_lib import your_images
@@ -109,3 +110,53 @@ def test_class_names_come_from_a_file_or_a_text(tmp_path):
     file.write_text("cat\n")
     with pytest.raises(ValueError, match="at least two"):
         your_images.class_names(file)
+
+
+def test_pictures_of_a_folder_of_files_and_of_a_tensor_are_the_same(tmp_path):
+    for number in range(3):
+        draw(tmp_path / "photos" / f"{number}.{'png' if number % 2 else 'bmp'}", 10 * number)
+    (tmp_path / "photos" / ".hidden").write_text("x")
+    files = sorted((tmp_path / "photos").glob("[0-9]*"))
+    cut = [functional.center_crop(Image.open(file).resize((46, 23), 2), [20]) for file in files]  # 8/7 of 20
+    expected = torch.stack([functional.pil_to_tensor(image) for image in cut])
+    for source in (tmp_path / "photos", str(tmp_path / "photos"), files, list(map(str, files))):
+        found, names = your_images.pictures(source, 20)
+        assert torch.equal(found, expected / 255) and names == files
+    for source in (expected, expected / 255):
+        found, names = your_images.pictures(source, 20)
+        assert torch.equal(found, expected / 255) and names is None
+
+
+@pytest.fixture
+def strange(tmp_path):
+    """A file that is an image, one that is cut short, an empty folder."""
+    draw(tmp_path / "whole.png", 0)
+    (tmp_path / "short.png").write_bytes((tmp_path / "whole.png").read_bytes()[:60])
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("images", "error", "message"),
+    [
+        ("nowhere", FolderError, r"Expected a folder of images at .*nowhere. Got no such folder"),
+        ("whole.png", FolderError, "Got a file: put it in a list"),
+        ("", FolderError, r"images of one class .* Got 1 other things, the first 'empty'"),
+        ("empty", FolderError, "Got an empty folder"),
+        (["whole.png", "nowhere.png"], FileNotFoundError, r"Expected an image in .*nowhere.png"),
+        (["short.png"], ValueError, r"Expected an image in .*short.png. Got: "),
+        ([np.zeros((8, 8, 3))], TypeError, r"Expected a folder, a list of files or a tensor.* Got ndarray in it"),
+        (torch.zeros(0, 3, 8, 8), ValueError, "Expected at least one image. Got none"),
+        ([], ValueError, "Expected at least one image. Got none"),
+        (torch.zeros(3, 8, 8), ValueError, r"Expected images \[N,3,H,W\]. Got shape \[3, 8, 8\]"),
+        (torch.zeros(4, 1, 8, 8), ValueError, r"Expected an image \[3,H,W\]. Got shape \[1, 8, 8\]"),
+        (torch.full((4, 3, 8, 8), -2.0), ValueError, "that are not normalised yet. Got torch.float32 from -2 to -2"),
+    ],
+)
+def test_what_is_no_picture_is_named(strange, images, error, message):
+    if isinstance(images, str):
+        images = strange / images
+    elif isinstance(images, list):
+        images = [strange / image if isinstance(image, str) else image for image in images]
+    with pytest.raises(error, match=message):
+        your_images.pictures(images, 16)

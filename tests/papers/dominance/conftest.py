@@ -67,7 +67,7 @@ def select():
 
 @pytest.fixture(scope="session")
 def values_of():
-    """Function ({(first, second): shares}) -> values of mosaics, as matrix and hierarchy of a class take them."""
+    """Function ({(first, second): shares}) -> values of mosaics, as :func:`dominance.pairs` takes them."""
 
     def frame(tables):
         parts = [

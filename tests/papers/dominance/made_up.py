@@ -87,7 +87,7 @@ def frames(
 
 
 def rare(trainings=6, *, n_clusters=5):
-    """Made-up rows of ``rare_clusters``: cluster 2 of the modes, and another one of K-means, is the rare one."""
+    """Made-up rows of ``experiment.rare_clusters``: cluster 2 of the modes, and one of K-means, is the rare one."""
     rng = np.random.default_rng(1)
     frames = []
     for seed, label, clustering in itertools.product(range(trainings), CLASSES, ("k-means", "modes")):

@@ -1,17 +1,14 @@
-import itertools
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torchvision
-from PIL import Image
 from torch import nn
 from torch.nn import functional
 from torchvision.transforms import functional as pictures
 
-from xai_lib import explainers, models
+from xai_lib import explainers, models, your_images
 from xai_lib.data.images import FolderError
 from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.papers.dominance import figures, one_class
@@ -57,42 +54,15 @@ def normalised(images, mean=MEAN, std=STD):
     return (images / 255 - mean) / std
 
 
-def features_of(network, x, layer="backbone.block3"):
-    """Means of a layer's channels, image by image."""
-    seen = []
-    handle = network.get_submodule(layer).register_forward_hook(lambda _m, _i, output: seen.append(output.detach()))
-    for image in x:
-        network(image[None])
-    handle.remove()
-    return torch.cat(seen).mean((2, 3))
-
-
 def expected(network, x, *, layer="backbone.block3", n=7, seed=0, n_clusters=3, resized=False, method="grad-cam"):
-    """Clusters and values without the call that is tested, mosaic by mosaic; and the map of each mosaic."""
-    found, about = clusters.kmeans(features_of(network, x, layer), n_clusters, seed=seed), explainers.about(method)
-    members = [(found.assigned == cluster).nonzero()[:, 0] for cluster in range(n_clusters)]
-    score, rows, maps, shown = explainers.of_class(torch.tensor([TARGET]), about.explains), [], [], []
-    for first, second in itertools.combinations(range(n_clusters), 2):
-        of_pair = {"seed": seed, "purpose": f"rank_clusters/{first}-{second}"}
-        drawn = mosaics.of_clusters(members[first], members[second], n, **of_pair)
-        for number in range(n):
-            four, where = x[drawn.images[number]], drawn.first[number]
-            mosaic = torch.cat([torch.cat([four[0], four[1]], 2), torch.cat([four[2], four[3]], 2)], 1)[None]
-            if resized:
-                mosaic = functional.interpolate(mosaic, x.shape[2:], mode="bilinear", antialias=True)
-            more = {"upsample": False} if about.on_layer else {}
-            if about.random:
-                more |= {"seed": 0, "index": torch.tensor([len(rows)])}
-            raw = about.function(network, mosaic, score=score, layer=layer if about.on_layer else None, **more)
-            if about.on_layer:
-                raw = functional.interpolate(relu(raw)[None], mosaic.shape[2:], mode="bilinear")[0]
-            side = raw.shape[-1] // 2
-            quarters = relu(raw[0]).reshape(2, side, 2, side).sum((1, 3)).flatten()
-            value = (quarters[where].sum() / quarters.sum()).item()
-            rows.append({"first": first, "second": second, "mosaic": number, "value": value})
-            maps.append(min_max(relu(raw))[0])
-            shown.append((drawn.images[number], where))
-    return found, pd.DataFrame(rows), maps, shown
+    """Clusters and values, and the map and the quadrants of each mosaic, by the parts of the method one by one."""
+    found = clusters.kmeans(clusters.pooled(network, x[:, None], layer), n_clusters, seed=seed)
+    rows, drawn = dominance.draw(found.assigned, n, seed=seed, purpose="rank_clusters")
+    target, index = torch.full((len(rows),), TARGET), torch.arange(len(rows))
+    explain = energy_share.of_explainer(network, method, layer if explainers.about(method).on_layer else None)
+    values = energy_share.shares(drawn, x, target, explain, resized=resized)["relu"]
+    maps = min_max(relu(explain(mosaics.assemble(x[drawn.images], resized), target, index)))
+    return found, rows.assign(value=values), maps, drawn
 
 
 def test_clusters_pairs_order_and_representatives_are_those_of_the_parts(network, images, ranking):
@@ -109,7 +79,7 @@ def test_clusters_pairs_order_and_representatives_are_those_of_the_parts(network
     sizes = found.assigned.bincount()
     assert ranking.hierarchy["images"].tolist() == [sizes[cluster] for cluster in order["cluster"]]
     assert ranking.pairs["dominance"].std() > 0.01
-    features = features_of(network, normalised(images))
+    features = clusters.pooled(network, [normalised(images)])
     for cluster, nearest in enumerate(ranking.representatives):
         members = (ranking.assigned == cluster).nonzero()[:, 0].tolist()
         centre = features[members].mean(0)
@@ -126,17 +96,16 @@ def test_the_examples_are_the_first_mosaics_of_the_furthest_pair(network, images
     assert (first, second) != (0, 1)
     rows = values.index[(values["first"] == first) & (values["second"] == second)][:4]
     for example, row in zip(ranking.examples, rows, strict=True):
-        positions, where = shown[row]
-        assert torch.equal(example.first, where)
+        assert torch.equal(example.first, shown.first[row])
         quadrants = example.image.unfold(1, SIZE, SIZE).unfold(2, SIZE, SIZE).permute(1, 2, 0, 3, 4).flatten(0, 1)
-        assert torch.equal(quadrants, images[positions] / 255)
+        assert torch.equal(quadrants, images[shown.images[row]] / 255)
         torch.testing.assert_close(example.heat, maps[row], atol=1e-4, rtol=0)
         assert example.names == ("ABC"[first], "ABC"[second])
         assert example.title == f"{'ABC'[first]} has {100 * values['value'][row]:.0f} %"
 
 
 def test_training_images_are_fitted_in_and_recognised_images_are_counted(network, images, ranking):
-    features, seen = (features_of(network, normalised(part)) for part in (images, some_images(9, 1)))
+    features, seen = (clusters.pooled(network, [normalised(part)]) for part in (images, some_images(9, 1)))
     centres = torch.stack([features[ranking.assigned == cluster].mean(0) for cluster in range(3)])
     nearest = torch.cdist(seen, centres).argmin(1)
     expected_shares = training_share.shares(nearest.numpy(), ranking.assigned.numpy(), 3)
@@ -271,34 +240,19 @@ def test_pairs_without_a_value_are_left_out_and_maps_without_one_are_named():
         rank_clusters(red_network(), red_and_blue(), 0, **PLAIN)
 
 
-@pytest.fixture
-def folder(tmp_path, images):
-    """Images in files, larger than what the network is shown, and a hidden file beside them."""
-    root = tmp_path / "zebra"
-    root.mkdir()
+def test_a_folder_and_its_files_are_the_same_images(network, images, tmp_path):
     for number, image in enumerate(images):
-        pictures.to_pil_image(image).resize((40, 24)).save(root / f"{number:02}.{'png' if number % 2 else 'bmp'}")
-    (root / ".hidden").write_text("x")
-    return root
-
-
-def test_a_folder_a_list_of_files_and_a_tensor_are_the_same_images(network, folder):
-    files = sorted(folder.glob("[0-9]*"))
-    cut = torch.stack(
-        [
-            pictures.pil_to_tensor(pictures.center_crop(Image.open(file).resize((30, 18), 2), [16])) for file in files
-        ]  # 8/7 of 16 are 18
-    )
-    found = [
-        rank_clusters(network, source, TARGET, size=16, **FEW)
-        for source in (folder, str(folder), files, [str(file) for file in files], cut, cut / 255)
-    ]
+        pictures.to_pil_image(image).resize((40, 24)).save(tmp_path / f"{number:02}.png")
+    files = sorted(tmp_path.iterdir())
+    cut = your_images.pictures(files, 16)[0]
+    found = [rank_clusters(network, source, TARGET, size=16, **FEW) for source in (cut, tmp_path, files)]
     assert all(np.array_equal(other.matrix, found[0].matrix) for other in found)
-    positions = found[-1].representatives
-    for other in found[:4]:
-        assert other.representatives == [[files[place] for place in row] for row in positions]
-    training = rank_clusters(network, cut, TARGET, training=folder, size=16, **FEW)
+    for other in found[1:]:
+        assert other.representatives == [[files[place] for place in row] for row in found[0].representatives]
+    training = rank_clusters(network, cut, TARGET, training=tmp_path, size=16, **FEW)
     assert (training.shares["representation"] == 1).all()
+    with pytest.raises(FolderError, match=r"nowhere\. Got no such folder"):
+        rank_clusters(network, tmp_path / "nowhere", TARGET, size=16, **FEW)
 
 
 def test_a_network_of_torchvision_needs_no_layer():
@@ -344,12 +298,8 @@ def test_a_network_of_one_size_is_told_of_resized_mosaics(images):
         ({"n_mosaics": 0}, "Expected n of at least 1 mosaic"),
         ({"classes": ["a", "b"]}, r"Expected logits \[1,2\], one for each class name. Got shape \[1, 5\]"),
         ({"std": (0.2, 0.0, 0.2)}, "look at the checkpoint and the normalisation"),
-        ({"images": torch.zeros(0, 3, 8, 8)}, "Expected at least one image. Got none"),
         ({"images": []}, "Expected at least one image. Got none"),
         ({"training": []}, "Expected at least one image. Got none"),
-        ({"images": torch.zeros(3, 8, 8)}, r"Expected images \[N,3,H,W\]. Got shape \[3, 8, 8\]"),
-        ({"images": torch.zeros(4, 1, 8, 8)}, r"Expected an image \[3,H,W\]. Got shape \[1, 8, 8\]"),
-        ({"images": torch.full((4, 3, 8, 8), -2.0)}, "that are not normalised yet. Got torch.float32 from -2 to -2"),
         ({"images": torch.zeros(9, 3, 16, 16)}, "the number of distinct images. Got 3"),
     ],
 )
@@ -359,25 +309,3 @@ def test_what_does_not_fit_is_named(network, images, settings, message):
         rank_clusters(network, arguments.pop("images"), arguments.pop("target"), **arguments)
     with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
         rank_clusters(models.build("resnet8", 4, width=4, seed=0).train(), images, 0)
-
-
-def test_files_that_are_none_are_named(network, folder, tmp_path):
-    (tmp_path / "empty").mkdir()
-    for images, error, message in (
-        (tmp_path / "nowhere", FolderError, r"Expected a folder of images at .*nowhere. Got no such folder"),
-        (folder / "01.png", FolderError, "Got a file: put it in a list"),
-        (tmp_path, FolderError, r"images of one class .* Got 2 other things, the first 'empty'"),
-        (tmp_path / "empty", FolderError, "Got an empty folder"),
-        ([folder / "01.png", folder / "nowhere.png"], FileNotFoundError, r"Expected an image in .*nowhere.png"),
-        (
-            [np.zeros((8, 8, 3), np.uint8)],
-            TypeError,
-            r"Expected a folder, a list of files or a tensor.* Got ndarray in it",
-        ),
-        (folder, ValueError, r"Expected an image in .*07.png. Got: "),
-    ):
-        if images == folder:
-            whole = (folder / "07.png").read_bytes()
-            (folder / "07.png").write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(error, match=message):
-            rank_clusters(network, images, TARGET, size=16, **FEW)

@@ -37,131 +37,113 @@ def first(frame, kind=KIND):
     return frame[(frame["kind"] == kind) & (frame["seed"] == 0)]
 
 
-# Table -> the frame behind it, and title -> what a row of the frame is in words.
-SHOWN = {
-    "accuracy": (
-        networks.accuracy,
-        {
-            "network": lambda row: NAMES[row["kind"]],
-            "": lambda row: {"accuracy": "accuracy (%)"}.get(row["metric"], "probability of the class (%)"),
-            "mean ± over trainings": lambda row: plus_minus(1, times=100)(row["mean"], row["spread"]),
-            "95 %": lambda row: interval(1, times=100)(row["low"], row["high"]),
-            "trainings": lambda row: "2" if row["kind"] == KIND else "1",
-            "images": lambda row: "72",
-        },
-    ),
-    "sizes": (
-        networks.sizes,
-        {
-            "training": lambda row: str(row["seed"]),
-            **dict(zip(("smallest", "median", "largest"), (lambda row: "3", lambda row: "6", lambda row: "9"))),
-            "fewest training images": lambda row: str(row["fewest"]),
-        },
-    ),
-    "modes": (networks.modes, {"ARI, mean over classes": lambda row: TWO(row["ari"])}),
-    "focus": (
-        networks.focus,
-        {
-            "network": lambda row: NAMES[row["kind"]],
-            "explainer": lambda row: EXPLAINERS[row["explainer"]],
-            "Focus ↑": lambda row: plus_minus()(row["mean"], row["spread"]),
-            "empty maps": lambda row: str(row["n_undefined"]),
-        },
-    ),
-    "variants": (
-        hierarchies.variants,
-        {
-            "explainer": lambda row: EXPLAINERS[row["explainer"]],
-            "mosaic": lambda row: "one image's size" if row["resized"] else "whole images",
-            "map": lambda row: {"relu": "ReLU", "min-max": "ReLU, min-max"}[row["scaling"]],
-            "correlation": lambda row: TWO(row["correlation"]),
-            "same least dominant (%)": lambda row: PERCENT(row["same_least"]),
-            "empty maps": lambda row: f"{row['n_undefined']} of {2 * 3 * 36}",
-        },
-    ),
-    "single_images": (
-        single.over_classes,
-        {
-            "network": lambda row: NAMES[KIND],
-            "dominance and": lambda row: row["output"],
-            "correlation": lambda row: TWO(row["correlation"]),
-            "strength": lambda row: TWO(row["strength"]),
-            "by chance": lambda row: TWO(row["by_chance"]),
-            "95 %, over images": lambda row: interval(2)(row["strength_low"], row["strength_high"]),
-            **{"classes": lambda row: "3", "trainings": lambda row: "2"},
-        },
-    ),
-    **{
-        table: (
-            lambda study, names=names: training.over_classes(study, names),
-            {
-                "network": lambda row: NAMES[row["kind"]],
-                "dominance and": lambda row, names=names: names[row["share"]],
-                "correlation": lambda row: signed(2)(row["correlation"]),
-                "p, permutation": lambda row: p_value(row["p_value"]),
-                "classes above 0": lambda row: f"{row['positive']} of 3",
-            },
-        )
-        for table, names in (("over_classes", training.SHARES), ("clusters_and_outputs", training.OUTPUTS))
-    },
-    "least": (
-        training.least_in_numbers,
-        {
-            "training": lambda row: str(row["seed"]),
-            "smallest": lambda row: row["share"].replace("_", " "),
-            "classes where it is the least dominant": lambda row: f"{row['same']} of 3",
-            "by luck": lambda row: number(1)(3 / 4),
-        },
-    ),
-    "chosen": (
-        lambda study: first(networks.chosen(study)),
-        {
-            "class": lambda row: row["label"],
-            "silhouette of 4": lambda row: TWO(row["silhouette"]),
-            "clusters by silhouette": lambda row: str(row["by_silhouette"]),
-            "by the gap statistic": lambda row: "–" if np.isnan(row["by_gap"]) else f"{row['by_gap']:.0f}",
-        },
-    ),
-    "classes": (
-        lambda study: hierarchies.classes(study, KIND),
-        {
-            "class": lambda row: row["label"],
-            "most dominant": lambda row: f"{'ABCD'[row['most']]} ({row['dominance_most']:.2f})",
-            "least dominant": lambda row: f"{'ABCD'[row['least']]} ({row['dominance_least']:.2f})",
-            "its 95 %": lambda row: interval(2)(row["low"], row["high"]),
-            "last in resamples (%)": lambda row: PERCENT(row["certain"]),
-            "pairs that differ": lambda row: f"{row['decided']} of 6",
-            "intransitive": lambda row: f"{row['cyclic']} of 4",
-            "misfit": lambda row: TWO(row["misfit"]),
-        },
-    ),
-    "pairs": (
-        lambda study: hierarchies.pairs_of(study, KIND, "bird"),
-        {
-            "pair": lambda row: f"{'ABCD'[row['first']]} over {'ABCD'[row['second']]}",
-            "dominance": lambda row: number()(row["dominance"]),
-            "p, t": lambda row: p_value(row["p_t"]),
-            "Holm": lambda row: p_value(row["p_t_holm"]),
-            "p, Wilcoxon": lambda row: p_value(row["p_wilcoxon"]),
-            "Holm ": lambda row: p_value(row["p_wilcoxon_holm"]),
-            "mosaics": lambda row: str(row["n"]),
-        },
-    ),
+def lettered(cluster, dominance):
+    return f"{'ABCD'[cluster]} ({dominance:.2f})"
+
+
+# Table -> the frame behind it.
+FRAMES = {
+    "accuracy": networks.accuracy,
+    "sizes": networks.sizes,
+    "modes": networks.modes,
+    "focus": networks.focus,
+    "variants": hierarchies.variants,
+    "single_images": single.over_classes,
+    "over_classes": training.over_classes,
+    "clusters_and_outputs": lambda study: training.over_classes(study, training.OUTPUTS),
+    "least": training.least_in_numbers,
+    "chosen": lambda study: first(networks.chosen(study)),
+    "classes": lambda study: hierarchies.classes(study, KIND),
+    "pairs": lambda study: hierarchies.pairs_of(study, KIND, "bird"),
+}
+METRICS = {"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}
+CORRELATIONS = [
+    ("network", NAMES.get, "kind"),
+    ("correlation", signed(2), "correlation"),
+    ("p, permutation", p_value, "p_value"),
+    ("classes above 0", "{} of 3".format, "positive"),
+]
+# Table -> title, and what it says of some columns of the frame.
+SAID = {
+    "accuracy": [
+        ("network", NAMES.get, "kind"),
+        ("", METRICS.get, "metric"),
+        ("mean ± over trainings", plus_minus(1, times=100), "mean", "spread"),
+        ("95 %", interval(1, times=100), "low", "high"),
+        ("trainings", str, "n_seeds"),
+        ("images", str, "n_images"),
+    ],
+    "sizes": [
+        ("training", str, "seed"),
+        *((name, "{:.0f}".format, name) for name in ("smallest", "median", "largest")),
+        ("fewest training images", str, "fewest"),
+    ],
+    "modes": [("ARI, mean over classes", TWO, "ari")],
+    "focus": [
+        ("network", NAMES.get, "kind"),
+        ("explainer", EXPLAINERS.get, "explainer"),
+        ("Focus ↑", plus_minus(), "mean", "spread"),
+        ("empty maps", str, "n_undefined"),
+    ],
+    "variants": [
+        ("explainer", EXPLAINERS.get, "explainer"),
+        ("mosaic", {True: "one image's size", False: "whole images"}.get, "resized"),
+        ("map", {"relu": "ReLU", "min-max": "ReLU, min-max"}.get, "scaling"),
+        ("correlation", TWO, "correlation"),
+        ("same least dominant (%)", PERCENT, "same_least"),
+        ("empty maps", f"{{}} of {2 * 3 * 36}".format, "n_undefined"),
+    ],
+    "single_images": [
+        ("network", NAMES.get, "kind"),
+        ("dominance and", str, "output"),
+        *((title, TWO, title.replace(" ", "_")) for title in ("correlation", "strength", "by chance")),
+        ("95 %, over images", interval(2), "strength_low", "strength_high"),
+        *(("classes", "3".format), ("trainings", "2".format)),
+    ],
+    "over_classes": [*CORRELATIONS, ("dominance and", training.SHARES.get, "share")],
+    "clusters_and_outputs": [*CORRELATIONS, ("dominance and", training.OUTPUTS.get, "share")],
+    "least": [
+        ("training", str, "seed"),
+        ("smallest", lambda share: share.replace("_", " "), "share"),
+        ("classes where it is the least dominant", "{} of 3".format, "same"),
+        ("by luck", number(1), "expected"),
+    ],
+    "chosen": [
+        ("class", str, "label"),
+        ("silhouette of 4", TWO, "silhouette"),
+        ("clusters by silhouette", str, "by_silhouette"),
+        ("by the gap statistic", number(0), "by_gap"),
+    ],
+    "classes": [
+        ("class", str, "label"),
+        ("most dominant", lettered, "most", "dominance_most"),
+        ("least dominant", lettered, "least", "dominance_least"),
+        ("its 95 %", interval(2), "low", "high"),
+        ("last in resamples (%)", PERCENT, "certain"),
+        ("pairs that differ", "{} of 6".format, "decided"),
+        ("intransitive", "{} of 4".format, "cyclic"),
+        ("misfit", TWO, "misfit"),
+    ],
+    "pairs": [
+        ("pair", lambda a, b: f"{'ABCD'[a]} over {'ABCD'[b]}", "first", "second"),
+        ("dominance", number(), "dominance"),
+        *(("p, t", p_value, "p_t"), ("Holm", p_value, "p_t_holm")),
+        *(("p, Wilcoxon", p_value, "p_wilcoxon"), ("Holm ", p_value, "p_wilcoxon_holm")),
+        ("mosaics", str, "n"),
+    ],
 }
 
 
-@pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.parametrize("name", SAID)
 def test_a_table_says_what_was_computed(study, read, name):
-    compute, words = SHOWN[name]
     which = {"pairs": (KIND, "bird")}.get(name, (KIND,) if name in OF_A_KIND else ())
-    found, expected = read(getattr(tables, name)(study, *which)), compute(study).to_dict("records")
+    found, expected = read(getattr(tables, name)(study, *which)), FRAMES[name](study).to_dict("records")
     for column in {"network", "dominance and"} & set(found):  # repeats are blank
         found[column] = found[column].replace("", np.nan).ffill()
-    for title, word in words.items():
-        assert found[title].tolist() == [word(row) for row in expected], title
-    caption = found.attrs["caption"]
-    said = {"sizes": "4 clusters a class", "pairs": "bird", "classes": NAMES[KIND], "chosen": NAMES[KIND]}
-    assert said.get(name, "") in caption
+    for title, said, *columns in SAID[name]:
+        assert found[title].tolist() == [said(*(row[column] for column in columns)) for row in expected], title
+    caption = {"sizes": "4 clusters a class", "pairs": "bird", "classes": NAMES[KIND], "chosen": NAMES[KIND]}
+    assert caption.get(name, "") in found.attrs["caption"]
 
 
 @pytest.mark.parametrize(

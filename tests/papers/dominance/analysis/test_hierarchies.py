@@ -12,23 +12,16 @@ GROUP = ["kind", "seed", "clustering", "label"]
 ONE = (("tuned", 0),)
 
 
-def means_of(rows, n_clusters=4):
-    """Dominance [P,P] in loops: the mean share of the row's cluster on its mosaics with the column's."""
-    square = np.full((n_clusters, n_clusters), NAN)
-    for a, b in itertools.combinations(range(n_clusters), 2):
-        shares = [
-            row.value for row in rows.itertuples() if (row.first, row.second) == (a, b) and row.value == row.value
-        ]
-        if shares:
-            square[a, b] = sum(shares) / len(shares)
-            square[b, a] = 1 - square[a, b]
-    return square
+def means_of(rows):
+    """Dominance [P,P]: the mean share of the row's cluster on its mosaics with the column's; NaN on the diagonal."""
+    shares = rows.pivot_table(index="first", columns="second", values="value", dropna=False).reindex(range(4))
+    above = shares.reindex(columns=range(4)).to_numpy()
+    return np.where(np.isnan(above), 1 - above.T, above)
 
 
-def relative_of(rows, n_clusters=4):
+def relative_of(rows):
     """Mean of each row of :func:`means_of` over the pairs that have a value [P]."""
-    lines = [line[~np.isnan(line)] for line in means_of(rows, n_clusters)]
-    return np.array([line.mean() if len(line) else NAN for line in lines])
+    return np.array([line[~np.isnan(line)].mean() for line in means_of(rows)])
 
 
 def test_each_network_clustering_and_class_has_its_pairs_clusters_and_spread(study_of, made_up, select):

@@ -7,11 +7,12 @@ import torch
 
 from xai_lib import data as datasets
 from xai_lib import models
-from xai_lib.explainers import cams
 from xai_lib.explainers.subject import Subject
+from xai_lib.metrics.mosaics import focus
 from xai_lib.papers.dominance import experiment, figures
 from xai_lib.papers.dominance.analysis import pictures
 from xai_lib.papers.dominance.experiment import RankedNetwork
+from xai_lib.papers.dominance.method import energy_share, mosaics
 from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.run.study import Study
 
@@ -81,35 +82,26 @@ def drawn(frames, split, label, pair):
 
 
 def share_of(subject, label, images, first):
-    """Grad-CAM's map of a mosaic and the first cluster's share of its energy, in plain steps."""
-    split, network, kept = subject.images, subject.network, {}
-    tiles = [split.normalise(split.images[[position]])[0] for position in images.tolist()]
-    x = torch.cat([torch.cat(tiles[:2], 2), torch.cat(tiles[2:], 2)], 1)[None]
-    handle = network.default_layer().register_forward_hook(lambda module, inputs, output: kept.update(a=output))
-    score = network(x)[0, split.classes.index(label)]
-    handle.remove()
-    (gradient,) = torch.autograd.grad(score, kept["a"])
-    coarse = (gradient.mean((2, 3), keepdim=True) * kept["a"]).sum(1).relu()
-    heat = cams.upsample(coarse, x.shape[-2:])[0].detach()
-    h, w = heat.shape[0] // 2, heat.shape[1] // 2
-    energies = [float(part.sum()) for part in (heat[:h, :w], heat[:h, w:], heat[h:, :w], heat[h:, w:])]
-    return heat, sum(part for part, mine in zip(energies, first.tolist()) if mine) / sum(energies)
+    """Grad-CAM's map of a mosaic and the first cluster's share of its energy."""
+    x = mosaics.assemble(subject.images.normalise(subject.images.images[images])[None])
+    heat = energy_share.by_grad_cam(subject.network)(x, torch.tensor([subject.images.classes.index(label)]), None)
+    return heat[0], focus(heat, first[None]).item()
 
 
 @pytest.mark.filterwarnings("error")
 def test_the_classes_shown_are_those_with_the_largest_and_the_smallest_range(frames, study_with, subject):
-    ranges, mosaics = {}, frames["mosaics"]
-    for label, rows in mosaics[mosaics["seed"] == 0].groupby("label"):
+    ranges, table = {}, frames["mosaics"]
+    for label, rows in table[table["seed"] == 0].groupby("label"):
         means = rows.groupby(["first", "second"])["value"].mean()
         one, two, three = (means[pair] for pair in PAIRS)
         relative = [(one + two) / 2, (1 - one + three) / 2, (2 - two - three) / 2]
         ranges[label] = max(relative) - min(relative)
     found = pictures.widest_and_narrowest(study_with(), KIND)
     assert found == (max(ranges, key=ranges.get), min(ranges, key=ranges.get))
-    mosaics.loc[mosaics["label"].isin(found), "value"] = NAN  # a class without values is neither
+    table.loc[table["label"].isin(found), "value"] = NAN  # a class without values is neither
     left = {label: ranges[label] for label in ranges if label not in found}
     assert pictures.widest_and_narrowest(study_with(), KIND) == (max(left, key=left.get), min(left, key=left.get))
-    mosaics["value"] = NAN  # without any value some class and pair are shown
+    table["value"] = NAN  # without any value some class and pair are shown
     label = subject.images.classes[0]
     assert pictures.widest_and_narrowest(study_with(), KIND) == (label, label)
     assert [one.names for one in pictures.examples(study_with(), KIND, label, n=1)] == [("A", "B")]

@@ -13,7 +13,7 @@ from xai_lib import models
 from xai_lib.explainers.subject import Subject
 from xai_lib.files import read_json
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment import EXPLAINERS, PARTS, RankedNetwork, cells, part_cell, parts, table
+from xai_lib.papers.dominance.experiment import EXPLAINERS, PARTS, RankedNetwork, cells, part_cell, table
 from xai_lib.papers.dominance.method import (
     clusters,
     dominance,
@@ -21,6 +21,7 @@ from xai_lib.papers.dominance.method import (
     mosaics,
     number_of_clusters,
     single_images,
+    training_share,
 )
 from xai_lib.run import settings
 from xai_lib.run.stage import computed, lineage
@@ -140,28 +141,21 @@ def test_each_image_is_listed_with_its_cluster_and_what_its_network_says(study):
     training = study.run.train_split()
     for ranked in study.networks:
         rows, split = rows_of(table(study, "images"), kind=ranked.kind, seed=ranked.seed), ranked.subject.images
-        network = ranked.subject.network
         order = torch.cat([positions(split, label) for label in LABELS])
         assert rows["index"].tolist() == split.index[order].tolist()
         assert rows["label"].tolist() == [split.classes[label] for label in split.labels[order].tolist()]
         assert rows["mode"].tolist() == split.factors["mode"].iloc[order.tolist()].tolist()
+        here, there = (pooled(ranked.subject.network, part) for part in (split, training))
         with torch.no_grad():
-            logits = network(normalised(split))[order]
-        own = split.labels[order][:, None]
-        assert rows["predicted"].tolist() == [split.classes[label] for label in logits.argmax(1).tolist()]
-        np.testing.assert_allclose(rows["logit"], logits.gather(1, own)[:, 0], rtol=1e-4, atol=1e-4)
-        np.testing.assert_allclose(rows["probability"], logits.softmax(1).gather(1, own)[:, 0], rtol=1e-3)
+            logits = ranked.subject.network(normalised(split))
+        assert rows["predicted"].tolist() == [split.classes[label] for label in logits[order].argmax(1).tolist()]
         for label in LABELS:
-            here = pooled(network, split)[positions(split, label)]
-            there = pooled(network, training)[positions(training, label)]
-            of_class = rows_of(rows, label=split.classes[label])
-            expected = clusters.kmeans(here, 3, seed=0)
-            assert of_class["cluster"].tolist() == expected.assigned.tolist()
-            centres = torch.stack([here[expected.assigned == cluster].mean(0) for cluster in range(3)])
-            to_own = (here - centres[expected.assigned]).norm(dim=1)
-            np.testing.assert_allclose(of_class["distance"], to_own, rtol=1e-3, atol=1e-5)
-            nearest = (here[:, None] - there).norm(dim=2).sort(1).values[:, :5].mean(1)
-            np.testing.assert_allclose(of_class["training_distance"], nearest, rtol=1e-3, atol=1e-5)
+            own, of_class = positions(split, label), rows_of(rows, label=split.classes[label])
+            found = clusters.kmeans(here[own], 3, seed=0)
+            assert of_class["cluster"].tolist() == found.assigned.tolist()
+            said = single_images.outputs(label, logits[own], here[own], there[positions(training, label)])
+            for name, values in {**said, "distance": found.distance.numpy()}.items():
+                np.testing.assert_allclose(of_class[name], values, rtol=1e-3, atol=1e-4)
     assert len(table(study, "images")) == 2 * len(study.networks[0].subject.images)
 
 
@@ -170,20 +164,13 @@ def test_training_images_are_counted_in_the_clusters_and_in_the_modes(study):
     split, label = ranked.subject.images, LABELS[1]
     here = pooled(ranked.subject.network, split)[positions(split, label)]
     there = pooled(ranked.subject.network, training)[positions(training, label)]
-    assigned = assigned_to(study, ranked, label)
-    centres = torch.stack([here[assigned == cluster].mean(0) for cluster in range(3)])
-    nearest = (there[:, None] - centres).norm(dim=2).argmin(1)
+    found = clusters.kmeans(here, 3, seed=0)
     modes = [modes_of(part, label) for part in (training, split)]
-    for name, (trained, evaluated) in {"k-means": (nearest, assigned), "modes": modes}.items():
+    for name, parts in {"k-means": (clusters.assign(there, found.centres)[0], found.assigned), "modes": modes}.items():
         rows = rows_of(frame, kind="tuned", clustering=name, label=split.classes[label])
-        assert rows["cluster"].tolist() == list(range(len(rows))) == sorted(evaluated.unique().tolist())
-        assert rows["training"].tolist() == trained.bincount(minlength=len(rows)).tolist()
-        assert rows["evaluation"].tolist() == evaluated.bincount().tolist()
-        shares = rows["training"] / 12, rows["evaluation"] / len(here)
-        for column, share in zip(
-            ("training_share", "evaluation_share", "representation"), (*shares, shares[0] / shares[1])
-        ):
-            np.testing.assert_allclose(rows[column], share)
+        expected = training_share.shares(*(part.numpy() for part in parts), len(rows))
+        pd.testing.assert_frame_equal(rows[expected.columns], expected)
+        assert len(rows) == len(parts[1].unique()) and expected["training"].sum() == 12
     assert len(frame) == 2 * len(LABELS) * (3 + 5)
 
 
@@ -215,25 +202,6 @@ def test_shares_of_mosaics_are_those_of_one_pair_alone(study, clustering):
         expected = energy_share.shares(drawn, normalised(split), torch.full((6,), label), explain)["relu"]
         assert expected.std() > 0.02
         np.testing.assert_allclose(rows_of(rows, first=pair[0], second=pair[1])["value"], expected, rtol=0, atol=1e-4)
-
-
-def test_all_ways_of_explaining_see_the_mosaics_of_the_main_result(study, empty_store, monkeypatch):
-    real, drawn = energy_share.shares, []
-
-    def remember(shown, x, target, explain, **options):
-        drawn.append((x[shown.images], shown.first, target, options["resized"]))
-        return real(shown, x, target, explain, **options)
-
-    monkeypatch.setattr(energy_share, "shares", remember)
-    computed(part_cell(study, study.networks[0], "mosaics"))
-    assert len(drawn) == 3 * len(LABELS)  # clusters, shuffled, modes
-    by_class = drawn[::3]
-    del drawn[:]
-    computed(part_cell(study, study.networks[0], "variants"))
-    assert len(drawn) == 6 * len(LABELS)
-    for number, (*found, resized) in enumerate(drawn):
-        assert all(torch.equal(one, same) for one, same in zip(found, by_class[number // 6]))
-        assert resized == (number % 6 == 5) and set(found[2].tolist()) == {LABELS[number // 6]}
 
 
 def test_variants_have_the_main_result_among_them(study):
@@ -430,23 +398,6 @@ def test_clusters_come_first_and_are_on_record(study, empty_store):
     assert read_json(folder / "provenance.json")["parents"] == {clustered.key: "dominance-clusters"}
     assert {file.name for file in folder.glob("*.csv")} == {"mosaics.csv"}
     assert {file.name for file in Store().path(clustered).glob("*.csv")} == {"images.csv", "shares.csv"}
-
-
-def test_a_part_that_was_stopped_leaves_the_others_and_is_computed_again(study, empty_store, monkeypatch):
-    ranked = study.networks[1]
-
-    def killed(*_given, **_options):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(parts.dominance, "pairwise", killed)
-        with pytest.raises(KeyboardInterrupt):
-            computed(part_cell(study, ranked, "mosaics"))
-    done = {part: Store().is_done(part_cell(study, ranked, part)) for part in ranked.parts}
-    assert done == {"clusters": True, "mosaics": False, "focus": False}
-    monkeypatch.setattr(parts.clusters, "kmeans", killed)
-    computed(part_cell(study, ranked, "mosaics"))
-    assert Store().is_done(part_cell(study, ranked, "mosaics"))
 
 
 @pytest.fixture

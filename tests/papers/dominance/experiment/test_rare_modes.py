@@ -11,8 +11,9 @@ from xai_lib.data import planted
 from xai_lib.files import read_frame, read_json
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.experiment import rare_modes, rarity_cell
-from xai_lib.papers.dominance.method import clusters, dominance, energy_share
+from xai_lib.papers.dominance.method import clusters, dominance, energy_share, single_images, training_share
 from xai_lib.papers.dominance.method.rare_modes import rarities_of, suspects
+from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run import settings, stage
 from xai_lib.run.stage import computed
 from xai_lib.run.store import Store
@@ -84,34 +85,22 @@ def test_clusters_of_a_class_are_those_of_the_plain_functions(run, fitted, name)
             found.append((x, features, torch.tensor(split.factors["mode"].to_numpy())[rows]))
         (x, here, modes), (_, there, seen_modes) = found
         logits = network(x)
-    clustering = clusters.kmeans(here, 3, seed=0)
-    centres = torch.stack([here[clustering.assigned == cluster].mean(0) for cluster in range(3)])
-    fitted_in = (there[:, None] - centres).norm(dim=2).argmin(1)
+    found = clusters.kmeans(here, 3, seed=0)
     rare = modes == planted.rare_mode(name)
     assert 0 < rare.sum() < len(rare)
-    frame = scored(run, 1)
     explain = energy_share.by_grad_cam(models.fold_batchnorm(network))
-    to_nearest = (here[:, None] - there).norm(dim=2).sort(1).values[:, :5].mean(1)
-    said = {"logit": logits[:, label], "probability": logits.softmax(1)[:, label], "rare_share": rare.float()}
-    for kind, assigned, trained in (("k-means", clustering.assigned, fitted_in), ("modes", modes, seen_modes)):
-        rows = frame[(frame["label"] == name) & (frame["clustering"] == kind)]
-        numbers = assigned.unique().tolist()
-        assert rows["cluster"].tolist() == numbers
-        assert set(rows["rarity"]) == {rarities_of(1)[name]}
+    said = single_images.outputs(label, logits, here, there).assign(rare_share=rare.float().numpy())
+    frame, by_k_means = scored(run, 1), (found.assigned, clusters.assign(there, found.centres)[0])
+    for kind, (assigned, trained) in {"k-means": by_k_means, "modes": (modes, seen_modes)}.items():
+        rows = frame[(frame["label"] == name) & (frame["clustering"] == kind)].set_index("cluster")
         values = dominance.pairwise(x, label, assigned, explain, n=2, seed=0, purpose=f"rarity/{label}")
-        means = values.groupby(["first", "second"])["value"].mean()
-        for row in rows.itertuples():
-            inside = assigned == row.cluster
-            won = [means[row.cluster, other] for other in numbers if row.cluster < other]
-            won += [1 - means[other, row.cluster] for other in numbers if row.cluster > other]
-            assert row.dominance == pytest.approx(np.mean(won), abs=1e-3)
-            assert (row.training, row.evaluation) == (int((trained == row.cluster).sum()), int(inside.sum()))
-            shares = row.training / len(there), row.evaluation / len(here)
-            assert row.representation == pytest.approx(shares[0] / shares[1])
-            for column, of_images in said.items():
-                assert getattr(row, column) == pytest.approx(of_images[inside].mean().item(), abs=1e-3)
-            assert row.training_distance == pytest.approx(to_nearest[inside].mean().item(), rel=1e-2, abs=1e-3)
-            assert row.rare_mode_in == pytest.approx((rare & inside).sum().item() / rare.sum().item())
+        order = hierarchy(values).set_index("cluster")["dominance"]
+        counted = training_share.shares(trained.numpy(), assigned.numpy(), len(rows))
+        held = said.groupby(assigned.numpy())["rare_share"].sum() / rare.sum().item()
+        expected = said.groupby(assigned.numpy()).mean().assign(dominance=order, rare_mode_in=held)
+        expected[["training", "evaluation", "representation"]] = counted.iloc[:, [1, 2, 5]]
+        np.testing.assert_allclose(rows[expected.columns], expected, rtol=1e-2, atol=1e-3)
+        assert rows.index.tolist() == assigned.unique().tolist() and set(rows["rarity"]) == {rarities_of(1)[name]}
 
 
 def test_every_class_of_every_training_is_listed(run, fitted):
@@ -145,8 +134,8 @@ def test_what_decides_a_training_and_its_scores_is_in_its_key(run, overrides, sa
 
 
 def test_all_images_of_a_scale_are_a_number_of_them():
-    everything, named = run_with("n_train=null, n_test=null"), run_with("n_train=10000, n_test=2000")
-    assert rarity_cell(everything, 0).key == rarity_cell(named, 0).key
+    every, named = (run_with(f"n_train={n}, n_test={m}") for n, m in (("null", "null"), (10_000, 2000)))
+    assert rarity_cell(every, 0).key == rarity_cell(named, 0).key
 
 
 def test_keys_know_the_number_the_generator_and_the_arithmetic_but_no_device_and_no_data_set(run, monkeypatch):
@@ -204,16 +193,3 @@ def test_a_training_that_was_killed_goes_on(run, fitted, empty_store, monkeypatc
     assert last.history["loss"].tolist() == expected
     monkeypatch.setenv("XAI_STORE", str(fitted["directory"].parents[1]))
     pd.testing.assert_frame_equal(found, scored(run, 1))
-
-
-def test_trainings_that_are_done_are_not_made_again_and_are_those_of_the_store(run, fitted, monkeypatch, tmp_path):
-    expected = experiment.rare_clusters(run)
-
-    def refuse(*_given, **_options):
-        raise AssertionError("a network was trained again")
-
-    monkeypatch.setattr(training, "fit", refuse)
-    pd.testing.assert_frame_equal(experiment.rare_clusters(run), expected)
-    monkeypatch.setenv("XAI_STORE", str(tmp_path / "another"))
-    with pytest.raises(AssertionError, match="trained again"):
-        experiment.rare_clusters(run)

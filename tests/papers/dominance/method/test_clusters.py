@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from xai_lib import models
 from xai_lib.papers.dominance.method import clusters
@@ -32,16 +31,6 @@ def blobs(seed=0, n_features=6):
     return 10 * torch.eye(3, n_features)[blob] + torch.randn(56, n_features, generator=generator), blob
 
 
-def by_loops(features, centres):
-    """Euclidean distances [M,R], plainly."""
-    return torch.tensor(
-        [
-            [sum((a - b) ** 2 for a, b in zip(image, centre)) ** 0.5 for centre in centres.double().tolist()]
-            for image in features.double().tolist()
-        ]
-    )
-
-
 def test_pooled_features_are_what_the_head_reads_however_images_are_divided(network, images):
     network.train()
     running = network.state_dict()["backbone.stem.1.running_mean"].clone()
@@ -53,18 +42,6 @@ def test_pooled_features_are_what_the_head_reads_however_images_are_divided(netw
     assert found.dtype == torch.float32
     for divided in (found, pooled(network, [images])):
         torch.testing.assert_close(divided, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_equation_1_by_hand_at_a_named_layer_of_any_network(network, images):
-    plain = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(980, 2)).eval()
-    with torch.no_grad():
-        maps = plain[0](images)  # [7,5,14,14]
-    expected = [[sum(channel.flatten().tolist()) / 14**2 for channel in image] for image in maps]
-    torch.testing.assert_close(pooled(plain, [images], layer="0"), torch.tensor(expected))
-    with pytest.raises(ValueError, match=r"Expected at least one batch of images. Got none"):
-        pooled(plain, [])
-    with pytest.raises(ValueError, match=r"\[7,K,h,w\]"):  # no grid
-        pooled(network, [images], layer="head")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +60,13 @@ def test_what_is_no_table_of_features_is_refused(features, error, message):
         checked(features)
 
 
+def test_no_batch_and_a_layer_without_a_grid_are_refused(network, images):
+    with pytest.raises(ValueError, match=r"Expected at least one batch of images. Got none"):
+        pooled(network, [])
+    with pytest.raises(ValueError, match=r"\[7,K,h,w\]"):
+        pooled(network, [images], layer="head")
+
+
 def test_blobs_come_back_largest_first_and_other_images_go_to_the_nearest():
     features, blob = blobs()
     found = kmeans(features, 3)
@@ -95,7 +79,7 @@ def test_blobs_come_back_largest_first_and_other_images_go_to_the_nearest():
     others, blob = blobs(seed=4)
     assigned, distance = assign(others, found.centres)
     assert torch.equal(assigned, torch.tensor([2, 0, 1])[blob])
-    torch.testing.assert_close(distance, by_loops(others, found.centres).amin(1))
+    torch.testing.assert_close(distance, torch.cdist(others, found.centres).amin(1))
 
 
 @pytest.mark.parametrize("n_clusters", [1, 5])
@@ -103,7 +87,7 @@ def test_centres_are_means_and_each_image_is_in_the_nearest(cloud, n_clusters):
     found = kmeans(cloud, n_clusters)
     for cluster, centre in enumerate(found.centres):
         torch.testing.assert_close(centre, cloud[found.assigned == cluster].mean(0))
-    distance, assigned = by_loops(cloud, found.centres).min(1)
+    distance, assigned = torch.cdist(cloud, found.centres).min(1)
     assert torch.equal(found.assigned, assigned)
     torch.testing.assert_close(found.distance, distance)
     sizes = found.assigned.bincount().tolist()
@@ -157,15 +141,12 @@ def test_shuffling_keeps_the_sizes_and_forgets_the_images():
     assert not torch.equal(dealt, clusters.shuffled(assigned, seed=1))
 
 
-@pytest.mark.parametrize("at_once", [1, 100])  # 1 and 3 images at a time
-def test_the_nearest_distance_by_loops(monkeypatch, at_once):
-    monkeypatch.setattr(clusters, "_DISTANCES_AT_ONCE", at_once)
-    generator = torch.Generator().manual_seed(0)
-    features, reference = torch.randn(10, 8, generator=generator), torch.randn(30, 8, generator=generator)
-    expected = by_loops(features, reference).sort(1).values[:, :4].mean(1)
-    torch.testing.assert_close(nearest_distance(features, reference, k=4), expected)
-    far = features + 100  # from the origin; an image is its own nearest
+def test_an_image_is_its_own_nearest_however_many_are_taken_at_a_time(cloud, monkeypatch):
+    far = cloud + 100  # from the origin
     assert nearest_distance(far, far, k=1).max() < 1e-4
-    for k in (0, 31):
-        with pytest.raises(ValueError, match=rf"k from 1 to 30, the number of reference images. Got {k}"):
-            nearest_distance(features, reference, k=k)
+    whole = nearest_distance(cloud, far, k=4)
+    monkeypatch.setattr(clusters, "_DISTANCES_AT_ONCE", 240)  # three images
+    torch.testing.assert_close(nearest_distance(cloud, far, k=4), whole)
+    for k in (0, 81):
+        with pytest.raises(ValueError, match=rf"k from 1 to 80, the number of reference images. Got {k}"):
+            nearest_distance(cloud, far, k=k)

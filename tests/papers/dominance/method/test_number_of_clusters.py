@@ -6,7 +6,6 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from xai_lib.papers.dominance.method.clusters import kmeans
 from xai_lib.papers.dominance.method.number_of_clusters import by_gap, by_silhouette, choose
 
 
@@ -14,20 +13,6 @@ def blobs(n_blobs, n=25, n_features=8, apart=6.0):
     generator = torch.Generator().manual_seed(n_blobs)
     middle = apart * torch.randn(n_blobs, n_features, generator=generator)
     return (middle[:, None] + torch.randn(n_blobs, n, n_features, generator=generator)).flatten(0, 1)
-
-
-def silhouette_by_loops(features, assigned):
-    """Rousseeuw 1987: (b - a) / max(a, b) of each image, 0 where it is alone in its cluster."""
-    away, values = torch.cdist(features.double(), features.double()).numpy(), []
-    for i, own in enumerate(assigned.tolist()):
-        others = {c: [away[i, j] for j in np.flatnonzero(assigned == c) if j != i] for c in set(assigned.tolist())}
-        if not others[own]:
-            values.append(0.0)
-            continue
-        a = np.mean(others.pop(own))
-        b = min(np.mean(distances) for distances in others.values())
-        values.append((b - a) / max(a, b))
-    return np.mean(values)
 
 
 @pytest.mark.parametrize("n_blobs", [3, 4])
@@ -41,13 +26,6 @@ def test_the_gap_can_say_that_there_are_no_clusters():
     assert by_gap(frame) == 1
     assert math.isnan(frame["silhouette"][0])
     assert by_silhouette(frame) >= 2
-
-
-def test_the_silhouette_by_loops():
-    features = blobs(3, n=8, apart=1.5)
-    frame = choose(features, (2, 5), n_references=1)
-    for k, silhouette in zip(frame["n_clusters"], frame["silhouette"]):
-        assert silhouette == pytest.approx(silhouette_by_loops(features, kmeans(features, k).assigned))
 
 
 def test_the_gap_is_that_of_a_plain_computation_with_other_draws():

@@ -1,12 +1,10 @@
-"""The order of clusters: row means and coverage by simulation, triples by hand, Bradley-Terry against likelihoods."""
+"""The order of clusters: row means and coverage by simulation, triples by hand, Bradley-Terry at its limits."""
 
 import itertools
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
-import statsmodels.api as sm
 from scipy import special
 
 from xai_lib.papers.dominance.method.dominance import matrix, pairs
@@ -58,13 +56,6 @@ def test_relative_dominance_is_the_mean_over_the_others(values_of):
     weights = np.where(np.eye(4, dtype=bool), 0, 10)
     weights[0, 3] = weights[3, 0] = 6
     assert result["strength"].to_numpy() == pytest.approx(bradley_terry(square, weights))
-
-
-def test_the_hierarchy_does_not_depend_on_the_order_of_rows_and_sides(values_of):
-    frame = values_of(drawn(of_strengths(np.array([0.4, 0.0, -0.4])), 12, 1))
-    turned = frame.assign(first=frame["second"], second=frame["first"], value=1 - frame["value"])
-    mixed = pd.concat([frame[::2], turned[1::2]]).sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(hierarchy(mixed), hierarchy(frame))
 
 
 def test_intervals_cover_the_truth(values_of):
@@ -133,31 +124,6 @@ def test_a_cluster_without_values_is_last_and_one_value_has_no_interval(values_o
 )
 def test_a_triple_goes_round_or_has_an_order(upper, n_clusters, expected):
     assert cyclic_triples(square_of(upper, n_clusters)) == expected
-
-
-@pytest.mark.parametrize("n_clusters", [4, 5, 8])
-def test_cycles_against_kendalls_formula(n_clusters):
-    """A tournament of P players with w wins each has C(P,3) - sum of C(w,2) cyclic triples (Kendall & Smith 1940)."""
-    upper = np.random.default_rng(n_clusters).uniform(size=n_clusters * (n_clusters - 1) // 2)
-    square = square_of(upper, n_clusters)
-    n, wins = math.comb(n_clusters, 3), (square > 0.5).sum(axis=1)
-    assert cyclic_triples(square) == (n - sum(math.comb(w, 2) for w in wins), n)
-
-
-@pytest.mark.parametrize("n_clusters", [3, 5, 10])
-def test_strengths_are_those_of_a_binomial_regression(n_clusters):
-    rng = np.random.default_rng(n_clusters)
-    upper = list(itertools.combinations(range(n_clusters), 2))
-    square = square_of(rng.uniform(0.05, 0.95, size=len(upper)), n_clusters)
-    weights = symmetric(rng.integers(1, 30, size=(n_clusters, n_clusters)))
-    design = np.array([[(k == i) - float(k == j) for k in range(n_clusters)] for i, j in upper])[:, 1:]
-    wins, trials = ([table[pair] for pair in upper] for table in (square, weights))
-    fitted = sm.GLM(wins, design, family=sm.families.Binomial(), freq_weights=trials).fit(tol=1e-12)
-    expected = np.r_[0, fitted.params]
-    found = bradley_terry(square, weights)
-    assert found == pytest.approx(expected - expected.mean(), abs=1e-7)
-    residuals = [abs(square[i, j] - special.expit(expected[i] - expected[j])) for i, j in upper]
-    assert misfit(square, found) == pytest.approx(max(residuals), abs=1e-7)
 
 
 def test_with_equal_weights_the_order_is_that_of_the_row_means():

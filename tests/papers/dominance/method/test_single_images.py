@@ -1,11 +1,8 @@
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from xai_lib.papers.dominance.method.mosaics import LAYOUTS, assemble
 from xai_lib.papers.dominance.method.single_images import all_pairs, outputs, relative
 
 N, SIZE = 5, 4
@@ -16,25 +13,11 @@ def x():
     return torch.rand(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
-def by_place(x, target, _index):
-    """A method that attends to bright pixels, to those further down the more."""
-    return x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]
+def test_equal_images_are_even_wherever_the_method_looks_and_one_cannot_be_compared(x):
+    def by_place(x, target, _index):
+        return x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]
 
-
-def test_equals_a_loop_over_pairs_and_layouts(x):
-    expected = []
-    for a, b in itertools.combinations(range(N), 2):
-        found = []
-        for layout in LAYOUTS.tolist():
-            mosaic = assemble(torch.stack([x[a] if first else x[b] for first in layout])[None])
-            heat = by_place(mosaic, torch.tensor([2]), None)[0]
-            parts = [half.sum() for row in heat.tensor_split(2) for half in row.tensor_split(2, dim=1)]
-            found.append(sum(p for p, first in zip(parts, layout, strict=True) if first).item() / sum(parts).item())
-        expected.append((a, b, np.mean(found), 0))
-    expected = pd.DataFrame(expected, columns=["a", "b", "value", "n_undefined"])
-    pd.testing.assert_frame_equal(all_pairs(x, 2, by_place), expected, atol=1e-6)
-    equal = all_pairs(x[:1].repeat(3, 1, 1, 1), 0, by_place)  # are even wherever the method looks
-    np.testing.assert_allclose(equal["value"], 0.5, atol=1e-6)
+    np.testing.assert_allclose(all_pairs(x[:1].repeat(3, 1, 1, 1), 0, by_place)["value"], 0.5, atol=1e-6)
     with pytest.raises(ValueError, match=r"at least 2 images to compare. Got 1"):
         all_pairs(x[:1], 0, by_place)
 

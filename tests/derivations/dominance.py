@@ -1,0 +1,290 @@
+"""Functions of the dominance paper, written again: in loops, and by scipy, statsmodels and pytorch-grad-cam."""
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import statsmodels.api as sm
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from scipy import special, stats
+from torch import nn
+from torch.nn import functional
+
+from derivations import replicates
+from xai_lib import models
+from xai_lib.papers.dominance.method import clusters, energy_share, mosaics
+
+METHOD = "papers.dominance.method"
+N_CLASSES, SIZE = 5, 16
+
+
+def tensors(*columns):
+    """Original's frame -> its columns as float64 tensors."""
+    return lambda frame, _given: [torch.tensor(frame[column].to_numpy(float)) for column in columns]
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def feature_maps():
+    """A plain network with a grid of 14 × 14 and seven images in two batches."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        plain = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Flatten(), nn.Linear(980, 2)).eval()
+    return {"model": plain, "batches": drawn(7, 3, SIZE, SIZE).split(4), "layer": "0"}
+
+
+@replicates(f"{METHOD}.clusters.pooled", inputs=feature_maps, rtol=1e-5, atol=1e-6)
+def equation_1(model, batches):
+    """The mean of each channel, number by number."""
+    maps = model[0](torch.cat(batches))
+    return torch.tensor([[sum(channel.flatten().tolist()) / 14**2 for channel in image] for image in maps])
+
+
+def two_clouds(**settings):
+    """Features of ten images and of thirty others."""
+    return {"features": drawn(10, 8), "reference": drawn(30, 8, seed=1), "centres": drawn(6, 8, seed=2)} | settings
+
+
+def distances(features, others):
+    """Euclidean distances [M,R], plainly."""
+    pairs = [[math.dist(image, other) for other in others.double().tolist()] for image in features.double().tolist()]
+    return torch.tensor(pairs, dtype=torch.float64)
+
+
+@replicates(f"{METHOD}.clusters.nearest_distance", inputs=two_clouds, cases=[{"k": 4}, {"k": 30}], atol=1e-5)
+def mean_of_the_nearest(features, reference, k):
+    """All distances, sorted."""
+    return distances(features, reference).sort(1).values[:, :k].mean(1)
+
+
+@replicates(f"{METHOD}.clusters.assign", inputs=two_clouds, atol=1e-5)
+def nearest_centre(features, centres):
+    """All distances, the smallest."""
+    distance, assigned = distances(features, centres).min(1)
+    return assigned, distance
+
+
+def blobs(n_blobs=3, n=8, n_features=8, apart=1.5, scale=1.0, **settings):
+    """Overlapping blobs of images."""
+    generator = torch.Generator().manual_seed(n_blobs)
+    middle = apart * torch.randn(n_blobs, n_features, generator=generator)
+    features = (middle[:, None] + torch.randn(n_blobs, n, n_features, generator=generator)).flatten(0, 1)
+    return {"features": scale * features, "candidates": (2, 5), "n_references": 1} | settings
+
+
+@replicates(f"{METHOD}.number_of_clusters.choose", inputs=blobs, after=tensors("silhouette"), atol=1e-6)
+def silhouettes(features, candidates):
+    """Rousseeuw 1987: (b - a) / max(a, b) of each image, 0 where it is alone in its cluster."""
+    away, found = distances(features, features).numpy(), []
+    for k in candidates:
+        assigned, values = clusters.kmeans(features, k).assigned.tolist(), []
+        for i, own in enumerate(assigned):
+            others = {c: [away[i, j] for j, other in enumerate(assigned) if other == c and j != i] for c in range(k)}
+            a = np.mean(others.pop(own)) if others[own] else math.nan
+            b = min(np.mean(of_cluster) for of_cluster in others.values() if of_cluster)
+            values.append(0 if math.isnan(a) else (b - a) / max(a, b))
+        found.append(np.mean(values))
+    return [torch.tensor(found)]
+
+
+def mosaics_of_images(resized=False, scalings=("relu", "min-max"), **settings):
+    """Thirty mosaics of twelve images for a small residual network whose maps have both signs, all numbered."""
+    model = models.build("resnet8", N_CLASSES, width=8, seed=0).eval()
+    model.head.weight.data = drawn(*model.head.weight.shape)
+    of_two = mosaics.of_clusters(torch.arange(5), torch.arange(5, 12), 30, seed=0, purpose="test")
+    given = {"mosaics": of_two, "x": drawn(12, 3, SIZE, SIZE, seed=1), "target": torch.arange(30) % N_CLASSES}
+    return given | {
+        "model": model,
+        "explain": energy_share.by_grad_cam(model),
+        "resized": resized,
+        "scalings": scalings,
+    }
+
+
+def first_share(heats, first):
+    """The first cluster's share of the energy of maps [M,H,W], quadrant by quadrant (Equations 5 and 6)."""
+    half = heats.shape[-1] // 2
+    quadrants = [heats[:, a : a + half, b : b + half].sum((1, 2)) for a in (0, half) for b in (0, half)]
+    return (torch.stack(quadrants, 1) * first).sum(1) / sum(quadrants)
+
+
+@replicates(
+    f"{METHOD}.energy_share.shares",
+    inputs=mosaics_of_images,
+    cases=[{"resized": False}, {"resized": True}],
+    after=lambda found, _given: [found["relu"], found["min-max"]],
+    atol=1e-5,
+)
+def equations_3_to_6(mosaics, x, target, model, resized):
+    """Autograd, mosaic by mosaic, and pytorch-grad-cam, which scales its maps to [0, 1]."""
+    heats, scaled = [], []
+    with GradCAM(model, [model.default_layer()]) as library:
+        for images, label in zip(mosaics.images, target.tolist()):
+            four = x[images]
+            mosaic = torch.cat([torch.cat([*four[:2]], 2), torch.cat([*four[2:]], 2)], 1)[None]
+            if resized:
+                mosaic = functional.interpolate(mosaic, x.shape[2:], mode="bilinear", antialias=True)
+            activations = model.backbone(mosaic)
+            (gradient,) = torch.autograd.grad(model.head(activations.mean((2, 3)))[0, label], activations)
+            coarse = (gradient.mean((2, 3), keepdim=True) * activations).sum(1, keepdim=True).relu()
+            heats.append(functional.interpolate(coarse, mosaic.shape[2:], mode="bilinear")[0, 0])
+            scaled.append(torch.tensor(library(mosaic, [ClassifierOutputTarget(label)])[0]))
+    return [first_share(torch.stack(maps), mosaics.first) for maps in (heats, scaled)]
+
+
+def by_place(x, target, _index):
+    """A method that attends to bright pixels, to those further down the more."""
+    return x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]
+
+
+def five_images():
+    """Five images, compared one by one by a method that favours a place."""
+    x = torch.rand(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    return {"pictures": x, "label": 2, "explain": by_place}
+
+
+@replicates(
+    f"{METHOD}.single_images.all_pairs",
+    inputs=five_images,
+    call=lambda function, given: function(*given.values()),
+    after=tensors("a", "b", "value"),
+    atol=1e-6,
+)
+def pairs_and_layouts(x, target, explain):
+    """A loop over pairs, and over the six ways to place two of each."""
+    rows = []
+    for a, b in itertools.combinations(range(len(x)), 2):
+        layouts = [[place in chosen for place in range(4)] for chosen in itertools.combinations(range(4), 2)]
+        tiles = torch.stack([torch.stack([x[a] if first else x[b] for first in layout]) for layout in layouts])
+        heats = explain(mosaics.assemble(tiles), torch.tensor([target]), None)
+        rows.append((a, b, first_share(heats, torch.tensor(layouts)).mean().item()))
+    return [torch.tensor(column, dtype=torch.float64) for column in zip(*rows)]
+
+
+def values_of_pairs(n_clusters=3):
+    """Shares of 25 mosaics of each pair of clusters, some undefined."""
+    rng, rows = np.random.default_rng(0), []
+    for first, second in itertools.combinations(range(n_clusters), 2):
+        values = rng.beta(5, 4 + second, size=25)
+        values[: 2 * first] = math.nan
+        rows += [(first, second, number, value) for number, value in enumerate(values)]
+    return {"values": pd.DataFrame(rows, columns=["first", "second", "mosaic", "value"])}
+
+
+@replicates(
+    f"{METHOD}.dominance.pairs",
+    inputs=values_of_pairs,
+    cases=[{}, {"n_clusters": 5}],
+    after=tensors("dominance", "p_t", "p_wilcoxon", "p_t_holm"),
+    atol=1e-9,
+)
+def equation_8_and_scipys_tests(values):
+    """Means and tests of each pair by scipy, and Holm's rule by counting."""
+    defined = [rows["value"].dropna().to_numpy() for _, rows in values.groupby(["first", "second"])]
+    p_t = [stats.ttest_1samp(shares, 0.5).pvalue for shares in defined]
+    holm = [max(min(1, sum(q >= p for q in p_t) * p) for p in p_t if p <= own) for own in p_t]
+    columns = (
+        [shares.mean() for shares in defined],
+        p_t,
+        [stats.wilcoxon(shares - 0.5).pvalue for shares in defined],
+        holm,
+    )
+    return [torch.tensor(np.array(column)) for column in columns]
+
+
+def tournaments(n_clusters):
+    """A dominance matrix, and how many mosaics each of its pairs stands for."""
+    rng = np.random.default_rng(n_clusters)
+    upper = np.triu(rng.uniform(0.05, 0.95, size=(n_clusters, n_clusters)), 1)
+    weights = np.triu(rng.integers(1, 30, size=(n_clusters, n_clusters)), 1)
+    square = upper + np.tril(1 - upper.T, -1) + np.eye(n_clusters) / 2
+    return {"matrix": square, "weights": weights + weights.T}
+
+
+SIZES = [{"n_clusters": 3}, {"n_clusters": 5}, {"n_clusters": 10}]
+
+
+@replicates(
+    f"{METHOD}.relative_dominance.bradley_terry",
+    inputs=tournaments,
+    cases=SIZES,
+    after=lambda found, _given: torch.tensor(found),
+    atol=1e-7,
+)
+def binomial_regression(matrix, weights):
+    """Statsmodels' binomial regression of fractional wins."""
+    n, upper = len(matrix), list(itertools.combinations(range(len(matrix)), 2))
+    design = np.array([[(k == i) - float(k == j) for k in range(n)] for i, j in upper])[:, 1:]
+    wins, trials = ([table[pair] for pair in upper] for table in (matrix, weights))
+    fitted = sm.GLM(wins, design, family=sm.families.Binomial(), freq_weights=trials).fit(tol=1e-12)
+    strengths = np.r_[0, fitted.params]
+    return torch.tensor(strengths - strengths.mean())
+
+
+def strengths_of(n_clusters):
+    """A dominance matrix and strengths that do not quite give it."""
+    given = tournaments(n_clusters)
+    return given | {"strengths": special.logit(given["matrix"].mean(1))}
+
+
+@replicates(
+    f"{METHOD}.relative_dominance.misfit",
+    inputs=strengths_of,
+    cases=SIZES,
+    after=lambda found, _given: torch.tensor(found, dtype=torch.float64),
+    atol=1e-12,
+)
+def largest_residual(matrix, strengths):
+    """A loop over pairs."""
+    pairs = itertools.combinations(range(len(matrix)), 2)
+    gaps = [abs(matrix[i, j] - 1 / (1 + math.exp(strengths[j] - strengths[i]))) for i, j in pairs]
+    return torch.tensor(max(gaps), dtype=torch.float64)
+
+
+@replicates(
+    f"{METHOD}.relative_dominance.cyclic_triples",
+    inputs=tournaments,
+    cases=[*SIZES[1:], {"n_clusters": 8}],
+    after=lambda found, _given: torch.tensor(found),
+)
+def kendalls_formula(matrix):
+    """A tournament of P players with w wins each has C(P,3) - sum of C(w,2) cyclic triples (Kendall & Smith 1940)."""
+    triples, wins = math.comb(len(matrix), 3), (matrix > 0.5).sum(axis=1)
+    return torch.tensor([triples - sum(math.comb(w, 2) for w in wins), triples])
+
+
+def tied_shares():
+    """Dominance and tied shares of six clusters in two classes of two trainings, in any order."""
+    rng, parts = np.random.default_rng(0), []
+    for label, seed in itertools.product("ab", (0, 1)):
+        columns = {"cluster": range(6), "dominance": rng.random(6), "training_share": rng.integers(0, 3, 6) / 3}
+        parts.append(pd.DataFrame(columns).assign(label=label, seed=seed))
+    return {"table": pd.concat(parts).sample(frac=1, random_state=0), "share": "training_share"}
+
+
+@replicates(
+    f"{METHOD}.training_share.correlations", inputs=tied_shares, after=tensors("correlation", "seed"), atol=1e-12
+)
+def spearmans(table, share):
+    """Scipy's correlation of each class and training."""
+    groups = {key: stats.spearmanr(rows["dominance"], rows[share]) for key, rows in table.groupby(["label", "seed"])}
+    return [torch.tensor([found.statistic for found in groups.values()]), torch.tensor([seed for _, seed in groups])]
+
+
+@replicates(
+    f"{METHOD}.training_share.at_chance",
+    inputs=lambda n: {
+        "found": pd.DataFrame({"label": range(10), "same": [True] * n + [False] * (10 - n), "chance": 0.2})
+    },
+    cases=[{"n": n} for n in range(11)],
+    after=lambda found, _given: torch.tensor(found, dtype=torch.float64),
+    atol=1e-12,
+)
+def binomial_test(found):
+    """Scipy's exact test, where chances are equal."""
+    return torch.tensor(stats.binomtest(int(found["same"].sum()), len(found), 0.2).pvalue, dtype=torch.float64)
