@@ -28,16 +28,13 @@ from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
 ROOT = Path(__file__).parents[3]
-FEW = (
-    "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2,"
-    "rise_masks=4, lime_samples=8"
-)
+FEW = "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2, rise_masks=4"
 PAPERS_OWN = experiment.PARTS[:-1]
 
 
 @pytest.fixture
 def run(empty_store):
-    return settings(scale="smoke", device="cpu", overrides=FEW)
+    return settings(scale="smoke", device="cpu", overrides=f"{FEW}, lime_samples=8")
 
 
 @pytest.fixture(scope="module")
