@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,16 +28,13 @@ from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
 ROOT = Path(__file__).parents[3]
-FEW = (
-    "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2,"
-    "rise_masks=4, lime_samples=8"
-)
+FEW = "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2, rise_masks=4"
 PAPERS_OWN = experiment.PARTS[:-1]
 
 
 @pytest.fixture
 def run(empty_store):
-    return settings(scale="smoke", device="cpu", overrides=FEW)
+    return settings(scale="smoke", device="cpu", overrides=f"{FEW}, lime_samples=8")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +138,9 @@ def test_the_networks_are_the_first_cross_entropy_trainings_on_images_in_turns(s
     assert reference.part == "train" and len(reference) == 100
 
 
-def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, read):
+def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, tmp_path, read):
+    shutil.copytree(Store().root, tmp_path / "store")
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
     for registry in (explainers.registry.EXPLAINERS, metrics.registry.METRICS):
         monkeypatch.setattr(registry, "entries", dict(registry.entries))
     made, plain = [], method.raw_maps
