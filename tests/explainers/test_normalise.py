@@ -32,16 +32,6 @@ def test_reduce_colours_by_hand():
     assert normalise.reduce_colours(gradients).tolist() == [[[4.0]]]
 
 
-def test_reduce_colours_keeps_the_scores_axis():
-    gradients = torch.randn(2, 5, 3, 4, 4)
-    assert torch.equal(normalise.reduce_colours(gradients)[:, 1], normalise.reduce_colours(gradients[:, 1]))
-
-
-def test_reduce_colours_refuses_maps():
-    with pytest.raises(ValueError, match=r"Got shape \[3, 2, 2\]"):
-        normalise.reduce_colours(MAPS)
-
-
 def test_by_rank_by_hand():
     maps = torch.tensor([[[-7.0, 0.0], [0.0, 100.0]], [[2.0, 2.0], [2.0, 2.0]], [[3.0, 4.0], [1.0, 2.0]]])
     expected = [[[0, 0.5], [0.5, 1]], [[0, 0], [0, 0]], [[2 / 3, 1], [0, 1 / 3]]]
@@ -68,17 +58,14 @@ def test_min_max_colours_by_hand():
     assert normalise.min_max_colours(torch.full((2, 3, 4, 4), -3.0)).count_nonzero() == 0
 
 
-def test_min_max_colours_takes_each_score_alone():
+@pytest.mark.parametrize("reduce", [normalise.reduce_colours, normalise.min_max_colours])
+def test_colours_are_reduced_score_by_score(reduce):
     gradients = torch.randn(2, 5, 3, 4, 4) * torch.arange(1.0, 6)[:, None, None, None]
-    maps = normalise.min_max_colours(gradients)
+    maps = reduce(gradients)
     assert maps.shape == (2, 5, 4, 4)
-    for s in range(5):
-        assert torch.equal(maps[:, s], normalise.min_max_colours(gradients[:, s]))
-
-
-def test_min_max_colours_refuses_maps():
+    assert all(torch.equal(maps[:, s], reduce(gradients[:, s])) for s in range(5))
     with pytest.raises(ValueError, match=r"Expected gradients \[B,3,H,W\] or \[B,S,3,H,W\]. Got shape \[3, 2, 2\]"):
-        normalise.min_max_colours(MAPS)
+        reduce(MAPS)
 
 
 @pytest.mark.parametrize(
