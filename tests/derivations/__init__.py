@@ -59,8 +59,7 @@ class Derivation:
     @property
     def name(self) -> str:
         """Of the derivation."""
-        function = self.function
-        return f"{function.func.__name__} {function.args[0]}" if isinstance(function, partial) else function.__name__
+        return (self.function.func if isinstance(self.function, partial) else self.function).__name__
 
     def original(self) -> Callable:
         """The function of the library."""

@@ -1,15 +1,11 @@
-"""Explainers, written again: in plain loops, by autograd through the whole network, and by other packages."""
+"""Explainers but for class activation maps, written again: in plain loops and by other packages."""
 
-from functools import partial
 from unittest import mock
 
 import numpy as np
-import pytorch_grad_cam
 import torch
 from captum._utils.models.linear_model import SkLearnLinearModel
 from captum.attr import GuidedBackprop, IntegratedGradients, LimeBase, Saliency
-from pytorch_grad_cam.utils.image import scale_cam_image
-from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from scipy import ndimage
 from scipy.stats import rankdata
 from skimage.transform import resize
@@ -20,185 +16,15 @@ from zennit.composites import EpsilonPlusFlat, ExcitationBackprop
 from zennit.torchvision import ResNetCanonizer
 
 from derivations import replicates
-from derivations.networks import fresh, images, lively
+from derivations.cams import activations_and_gradients
+from derivations.networks import INDEX, fresh, images, large, small
 from xai_lib import data, models, randomness
-from xai_lib.explainers import normalise, of_class
+from xai_lib.explainers import of_class
 from xai_lib.explainers.bottleneck import feature_statistics
 from xai_lib.explainers.lime import superpixels
 
-INDEX = torch.tensor([5, 0, 17, 3])
 TWO_LARGE = {"side": 64, "n": 2}
 TWO_FRESH = TWO_LARGE | {"make": fresh}
-SMALL_LAYERS = ("stem", "stem.0", "middle", "last", "last.0", "relu")  # in-place ReLUs follow, or are, some of them
-
-
-def small(layer="last", reading="logit", **settings):
-    """The small network, four images and a layer without upsampling."""
-    target = torch.tensor([0, 3, 1, 4])
-    found = {"model": lively("small"), "x": images(4, 16), "target": target, "index": INDEX, "layer": layer, "seed": 3}
-    return found | {"score": of_class(target, reading), "upsample": False} | settings
-
-
-def large(network, layer=None, side=32, n=4, factor=1.0, predicted=False, make=lively, **settings):
-    """A network of a usual architecture, its images, and a layer (of ours by its name in ``layers()``)."""
-    model, x, target = make(network), images(n, side), torch.tensor([0, 3, 9, 1])[:n]
-    target = model(x).argmax(1) if predicted else target
-    score = lambda logits: factor * of_class(target, "logit")(logits)  # noqa: E731
-    found = {"model": model, "x": x, "target": target, "score": score, "factor": factor}
-    return found | {"layer": layer, "upsample": False} | settings
-
-
-OUR_LAYERS = [
-    {"network": network, "layer": layer} for network in ("resnet8", "resnet18") for layer in lively(network).layers()
-]
-
-
-def activations_and_gradients(model, x, target, layer):
-    """[B,K,h,w] both, of each image's class, by autograd through the whole network."""
-    kept = {}
-    module = (
-        model.layers()[layer] if hasattr(model, "layers") and layer in model.layers() else model.get_submodule(layer)
-    )
-    first = module.register_forward_hook(lambda _module, _inputs, output: kept.update(a=output * 1))
-    second = module.register_forward_hook(lambda _module, _inputs, _output: kept["a"] * 1)
-    logits = model(x)
-    first.remove()
-    second.remove()
-    (gradient,) = torch.autograd.grad(logits.gather(1, target[:, None]).sum(), kept["a"])
-    return kept["a"].detach(), gradient
-
-
-def on_small_layers(of, **tolerance):
-    return replicates(of, inputs=small, cases=[{"layer": layer} for layer in SMALL_LAYERS], **tolerance)
-
-
-# Class activation maps
-
-
-@on_small_layers("explainers.cams.grad_cam", rtol=1e-4, atol=1e-6)
-def grad_cam(model, x, target, layer):
-    a, g = activations_and_gradients(model, x, target, layer)
-    return (g.mean((2, 3), keepdim=True) * a).mean(1)
-
-
-@on_small_layers("explainers.cams.hires_cam", rtol=1e-4, atol=1e-5)
-def hires_cam(model, x, target, layer):
-    a, g = activations_and_gradients(model, x, target, layer)
-    return (a * g).sum(1)
-
-
-@on_small_layers("explainers.cams.layer_cam", rtol=1e-4, atol=1e-5)
-def layer_cam(model, x, target, layer):
-    a, g = activations_and_gradients(model, x, target, layer)
-    return (a * g.relu()).sum(1)
-
-
-@on_small_layers("explainers.cams.xgrad_cam", rtol=1e-4, atol=1e-4)
-def xgrad_cam(model, x, target, layer):
-    a, g = activations_and_gradients(model, x, target, layer)
-    return ((a * g).sum((2, 3), keepdim=True) / (a.sum((2, 3), keepdim=True) + 1e-7) * a).sum(1)
-
-
-class Bypassed(nn.Module):
-    """What the layer returns is added to, or concatenated with, something of the image that passes by it."""
-
-    def __init__(self, join, width):
-        super().__init__()
-        self.layer = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU())
-        self.aside, self.behind = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(width, 7, 3)
-        self.join = join
-
-    def forward(self, x):
-        return self.behind(self.join(self.layer(x), self.aside(x))).relu_().mean((2, 3))
-
-
-def bypassed(join, width):
-    return small("layer", model=lively(partial(Bypassed, join, width)))
-
-
-@replicates("explainers.perturbed_cams.ablation_cam", inputs=bypassed, each=True, rtol=1e-4, atol=1e-4,
-            cases=[{"join": torch.add, "width": 6}, {"join": lambda *ab: torch.cat(ab, 1), "width": 12}])  # fmt: skip
-@replicates("explainers.perturbed_cams.ablation_cam", inputs=small, each=True, rtol=1e-4, atol=1e-4,
-            cases=[{"layer": layer} for layer in SMALL_LAYERS])  # fmt: skip
-def ablation_cam(model, x, target, layer):
-    """A channel of the layer set to 0 at a time."""
-    module = model.get_submodule(layer)
-    a, _ = activations_and_gradients(model, x[None], target[None], layer)
-    score, total = model(x[None])[0, target], 0
-    for k in range(a.shape[1]):
-        without = a.clone()
-        without[:, k] = 0
-        handle = module.register_forward_hook(lambda _module, _inputs, _output, without=without: without)
-        total = total + (score - model(x[None])[0, target]) * a[0, k]
-        handle.remove()
-    return total
-
-
-@replicates("explainers.perturbed_cams.score_cam", inputs=small, each=True, rtol=1e-4, atol=1e-5,
-            cases=[{"layer": layer} for layer in ("stem", "middle", "last", "relu")])  # fmt: skip
-def score_cam(model, x, target, layer):
-    """Wang et al.'s algorithm, a channel at a time, with the baseline that cancels."""
-    a, _ = activations_and_gradients(model, x[None], target[None], layer)
-    rises = []
-    for channel in a[0]:
-        large = functional.interpolate(channel[None, None], x.shape[1:], mode="bilinear")[0, 0]
-        span = large.max() - large.min()
-        mask = (large - large.min()) / span if span > 0 else torch.zeros_like(large)
-        rises.append(model((x * mask)[None])[0, target] - model(torch.full_like(x, 0.5)[None])[0, target])
-    weights = torch.stack(rises).exp() / torch.stack(rises).exp().sum()
-    return (weights[:, None, None] * a[0]).sum(0)
-
-
-def as_pytorch_grad_cam(grid, given):
-    """What pytorch-grad-cam makes of a raw grid: ReLU, min-max, upsampling, min-max."""
-    scaled = scale_cam_image(normalise.relu(grid).numpy(), given["x"].shape[-2:])
-    return torch.from_numpy(scale_cam_image(np.maximum(scaled, 0)))
-
-
-def times_channels(grid, given):
-    """The library's weights are summed over channels, and its scaling adds a constant: the factor matters a little."""
-    a, _ = activations_and_gradients(given["model"], given["x"], given["target"], given["layer"])
-    return as_pytorch_grad_cam(a.shape[1] * grid, given)
-
-
-def by_library(method, model, x, target, layer, factor):
-    module = model.layers()[layer] if layer in model.layers() else model.get_submodule(layer)
-    # Score-CAM alone enlarges masks with the corners aligned.
-    unaligned = mock.patch.object(nn, "UpsamplingBilinear2d", lambda size: nn.Upsample(size, mode="bilinear"))
-    with unaligned, getattr(pytorch_grad_cam, method)(model, [module]) as reference:
-        return torch.from_numpy(reference(x, [lambda logits, c=int(c): factor * logits[c] for c in target]))
-
-
-LAST, TWO = OUR_LAYERS[3:4], OUR_LAYERS[1:4:2]
-for _of, _method, _cases, _after, _atol in (
-    ("cams.grad_cam", "GradCAM", OUR_LAYERS, times_channels, 1e-5),
-    # The library adds 1e-6 to a denominator of the order of the squared gradient: a large score makes that nothing.
-    (
-        "cams.grad_cam_plus_plus",
-        "GradCAMPlusPlus",
-        [c | {"factor": 1e4} for c in OUR_LAYERS],
-        as_pytorch_grad_cam,
-        1e-4,
-    ),
-    ("cams.hires_cam", "HiResCAM", LAST, as_pytorch_grad_cam, 1e-4),
-    ("cams.layer_cam", "LayerCAM", LAST, as_pytorch_grad_cam, 1e-4),
-    ("cams.xgrad_cam", "XGradCAM", LAST, as_pytorch_grad_cam, 1e-4),
-    ("perturbed_cams.score_cam", "ScoreCAM", TWO, as_pytorch_grad_cam, 1e-4),
-    # The library divides by the score, which is positive for the class that is predicted.
-    ("perturbed_cams.ablation_cam", "AblationCAM", [c | {"predicted": True} for c in TWO], as_pytorch_grad_cam, 1e-3),
-):
-    replicates(f"explainers.{_of}", inputs=large, cases=_cases, after=_after, atol=_atol)(partial(by_library, _method))
-
-
-@replicates("explainers.cams.eigen_cam", inputs=large, cases=[c | {"centred": True} for c in OUR_LAYERS], atol=1e-5)
-def eigen_cam(model, x, target, layer):
-    """The library's projections, of length 1, with the sign that they have in common with the mean activation."""
-    a, _ = activations_and_gradients(model, x, target, layer)
-    projections = torch.from_numpy(get_2d_projection(a.numpy()).copy()).flatten(1).double()
-    unit = projections / projections.norm(dim=1, keepdim=True)
-    sign = (unit * a.flatten(2).mean(1)).sum(1).sign()
-    return (unit * sign[:, None]).reshape(len(x), *a.shape[2:])
-
 
 # Gradients
 
@@ -430,9 +256,6 @@ def lrp_with_residual_blocks(model, x, target):
 def excitation_backprop(model, x, target, layer):
     composite = ExcitationBackprop(zero_params=["bias"], canonizers=[SequentialMergeBatchNorm()])
     return by_zennit(Pooled(model), x, target, composite, layer).sum(1)
-
-
-# Maps
 
 
 @replicates("explainers.controls.edge_map", inputs=small, each=True, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Networks with lively weights, and images for them: shared by derivations and tests of explainers."""
+"""Networks with lively weights, images for them and what else explainers take: for derivations and tests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +8,9 @@ import torchvision
 from torch import Tensor, nn
 
 from xai_lib import models
+from xai_lib.explainers import of_class
+
+INDEX = torch.tensor([5, 0, 17, 3])
 
 
 class SmallNet(nn.Module):
@@ -62,3 +65,19 @@ def lively(build: str | Callable[[], nn.Module]) -> nn.Module:
 def images(n: int, side: int, seed: int = 1) -> Tensor:
     """Normalised images, float [n,3,side,side]."""
     return torch.randn(n, 3, side, side, generator=torch.Generator().manual_seed(seed))
+
+
+def small(layer="last", reading="logit", **settings):
+    """The small network, four images and a layer without upsampling."""
+    target = torch.tensor([0, 3, 1, 4])
+    found = {"model": lively("small"), "x": images(4, 16), "target": target, "index": INDEX, "layer": layer, "seed": 3}
+    return found | {"score": of_class(target, reading), "upsample": False} | settings
+
+
+def large(network, layer=None, side=32, n=4, factor=1.0, predicted=False, make=lively, **settings):
+    """A network of a usual architecture, its images, and a layer (of ours by its name in ``layers()``)."""
+    model, x, target = make(network), images(n, side), torch.tensor([0, 3, 9, 1])[:n]
+    target = model(x).argmax(1) if predicted else target
+    score = lambda logits: factor * of_class(target, "logit")(logits)  # noqa: E731
+    found = {"model": model, "x": x, "target": target, "score": score, "factor": factor}
+    return found | {"layer": layer, "upsample": False} | settings

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from derivations.metrics import blurred_as_released
+from derivations.walks import blurred_as_released
 from scipy.ndimage import gaussian_filter
 
 from xai_lib.metrics.causal import blurred, deletion, deletion_curve, insertion, insertion_curve
