@@ -4,8 +4,8 @@ python scripts/same_numbers.py <before> [<after>]
 
 Each commit is checked out below .store/same-numbers and run there with this environment (minutes each, once a commit).
 Compared are the rows of every table and the bits of every tensor in the store, and the cells of every table that a
-notebook shows: a table may have got columns or other titles, but each row has the cells that it had. What tells the
-time is left out. More numbers in the second commit are no difference; fewer are.
+notebook shows: it may have got columns or other titles, but each row has the words and numbers that it had. What tells
+the time is left out. More numbers in the second commit are no difference; fewer are.
 """
 
 import argparse
@@ -63,9 +63,9 @@ def missing(before: dict[str, Counter], after: dict[str, Counter]) -> dict[str, 
 
 
 def _holds(table: tuple, other: tuple) -> bool:
-    """Whether a shown table has, row by row, every cell of another."""
-    rows = zip(table[1:], other[1:])
-    return len(table) == len(other) and all(not Counter(theirs) - Counter(mine) for mine, theirs in rows)
+    """Whether a shown table has, row by row, every word and number of another."""
+    rows = [(Counter(" ".join(mine).split()), Counter(" ".join(theirs).split())) for mine, theirs in zip(table, other)]
+    return len(table) == len(other) and all(not theirs - mine for mine, theirs in rows[1:])
 
 
 def run(commit: str) -> Path:
@@ -102,11 +102,11 @@ def rows(file: Path) -> list[tuple]:
     """The rows of a table of the store, with the names of their columns, values as text to the last digit."""
     frame = pd.read_csv(file, dtype=str, keep_default_na=False)
     frame = frame[sorted(set(frame) - TIMED)]
-    return [(file.parent.parent.name, *zip(frame, row)) for row in frame.itertuples(index=False, name=None)]
+    return [tuple(zip(frame, row)) for row in frame.itertuples(index=False, name=None)]
 
 
 def tensors(file: Path) -> list[tuple]:
-    """The tensors of a file of the store: stage, name, shape, type and bits."""
+    """The tensors of a file of the store: name, shape, type and bits."""
     stage = file.parent.parent.name
     return [
         (

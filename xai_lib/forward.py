@@ -14,12 +14,10 @@ Model = Callable[[Tensor], Tensor]
 def images_at_once(
     images: Tensor, chunk: int | None = None, *, cpu: int = 1 << 16, gpu: int = 1 << 22, least: int = 8
 ) -> int:
-    """How many images a pass may hold: `chunk`, or as many as suit the device and bound the memory.
+    """How many images of this size [...,H,W] a pass may hold: `chunk`, or what suits the device and bounds the memory.
 
     Args:
-        images: for their size and device, [...,H,W].
-        chunk: None for as many as have these numbers of pixels together, but not fewer than `least`.
-        cpu: pixels on a processor: 64 images at 32 pixels, the fastest for a small ResNet.
+        cpu: pixels in all on a processor: 64 images at 32 pixels, the fastest for a small ResNet.
         gpu: pixels elsewhere.
         least: images, however large.
 
@@ -103,7 +101,8 @@ def outputs(
                 )
             values = read(logits.float(), target[image])
             if found is None:
-                found = _room(len(x) * points, values)
+                with torch.inference_mode(False):
+                    found = values.new_empty(len(x) * points, *values.shape[1:])
             found[row] = values
     if found is None:
         return torch.empty(len(x), points, device=x.device)
@@ -141,8 +140,3 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     finally:
         for module, training in modes:
             module.training = training
-
-
-def _room(rows: int, values: Tensor) -> Tensor:
-    with torch.inference_mode(False):
-        return torch.empty(rows, *values.shape[1:], dtype=values.dtype, device=values.device)

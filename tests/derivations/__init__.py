@@ -11,7 +11,7 @@ imported there and needs nothing else.
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -48,13 +48,13 @@ class Derivation:
     of: str
     function: Callable
     inputs: Callable[..., Inputs]
-    cases: tuple[Inputs, ...]
-    each: bool
-    after: Callable[[Any, Inputs], Any]
-    call: Callable[[Callable, Inputs], Any]
-    rtol: float
-    atol: float
-    share: float
+    cases: Sequence[Inputs] = ({},)
+    each: bool = False
+    after: Callable[[Any, Inputs], Any] = lambda found, _given: found
+    call: Callable[[Callable, Inputs], Any] = called
+    rtol: float = 0.0
+    atol: float = 0.0
+    share: float = 0.0
 
     @property
     def name(self) -> str:
@@ -91,22 +91,11 @@ class Derivation:
 DERIVATIONS: list[Derivation] = []
 
 
-def replicates(
-    of: str,
-    *,
-    inputs: Callable[..., Inputs],
-    cases: tuple[Inputs, ...] | list[Inputs] = ({},),
-    each: bool = False,
-    after: Callable[[Any, Inputs], Any] = lambda found, _given: found,
-    call: Callable[[Callable, Inputs], Any] = called,
-    rtol: float = 0.0,
-    atol: float = 0.0,
-    share: float = 0.0,
-) -> Callable[[Callable], Callable]:
-    """Decorator that enters a derivation and returns it unchanged; see :class:`Derivation` for the arguments."""
+def replicates(of: str, **settings: Any) -> Callable[[Callable], Callable]:
+    """Decorator that enters a derivation and returns it unchanged; `settings` are those of :class:`Derivation`."""
 
     def enter(function: Callable) -> Callable:
-        DERIVATIONS.append(Derivation(of, function, inputs, tuple(cases), each, after, call, rtol, atol, share))
+        DERIVATIONS.append(Derivation(of, function, **settings))
         return function
 
     return enter

@@ -139,15 +139,10 @@ def test_nothing_of_the_library_is_left_or_printed(model, x, target, capfd):
 # Eigen-CAM
 
 
-def test_eigen_cam_by_hand():
+@pytest.mark.parametrize("sign", [1, -1])
+def test_eigen_cam_by_hand_with_the_sign_that_makes_the_mean_positive(sign):
     # [hw,K] = 5 · (0.6, 0, 0.8, 0) ⊗ (0, 1) + (0, 1, 0, 0) ⊗ (1, 0): first singular value 5.
-    activations = torch.tensor([[[[0.0, 1.0], [0.0, 0.0]], [[3.0, 0.0], [4.0, 0.0]]]])
-    maps = eigen_cam(GivenActivations([[1.0, 1.0]]), activations)
-    torch.testing.assert_close(maps, torch.tensor([[[0.6, 0.0], [0.8, 0.0]]]))
-
-
-def test_eigen_cam_sign_makes_the_mean_positive():
-    activations = -torch.tensor([[[[0.0, 1.0], [0.0, 0.0]], [[3.0, 0.0], [4.0, 0.0]]]])
+    activations = sign * torch.tensor([[[[0.0, 1.0], [0.0, 0.0]], [[3.0, 0.0], [4.0, 0.0]]]])
     maps = eigen_cam(GivenActivations([[1.0, 1.0]]), activations)
     torch.testing.assert_close(maps, torch.tensor([[[0.6, 0.0], [0.8, 0.0]]]))
 

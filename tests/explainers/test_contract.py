@@ -174,17 +174,12 @@ def test_images_and_scores_that_cannot_be_explained_are_refused(model, x, target
     with pytest.raises(ValueError, match=r"Expected x as images \[B,c,H,W\]. Got shape \[4, 3, 16\]"):
         explain(name, model, x[..., 0], target)
     with pytest.raises(TypeError, match=r"Expected x as normalised images.*Got torch.uint8"):
-        ABOUT[name].function(model, x.byte(), score=class_score(target), layer="relu", **extra(name, model, x))
+        explain(name, model, x.byte(), target)
     if ABOUT[name].class_specific:
         with pytest.raises(ValueError, match=r"Expected score to return one number per image, \[4\]"):
             explain(name, model, x, lambda logits: logits.sum())
         with pytest.raises(ValueError, match=r"Expected one target per image, 4 in all. Got 3"):
             explain(name, model, x, class_score(target[:3]))
-
-
-def extra(name, model, x):
-    found = {"seed": 0, "index": INDEX} if ABOUT[name].random else {}
-    return found | ({"statistics": feature_statistics(model, [x], "relu")} if ABOUT[name].needs else {})
 
 
 @pytest.mark.parametrize("name", [name for name in ABOUT if ABOUT[name].random])
@@ -197,6 +192,69 @@ def test_too_few_indices_are_refused(model, x, target, name):
 def test_a_chunk_below_one_is_refused(model, x, target, name):
     with pytest.raises(ValueError, match=r"Expected chunk of at least 1 image. Got 0"):
         explain(name, model, x, target, chunk=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("integrated-gradients", {"steps": 0}, r"Expected steps as a whole number of at least 1. Got 0"),
+        ("integrated-gradients", {"steps": 2.0}, r"Expected steps as a whole number of at least 1. Got 2.0"),
+        ("integrated-gradients", {"baseline": "black"}, r"as 'zero', 'minimum' or a tensor. Got 'black'"),
+        ("integrated-gradients", {"baseline": torch.zeros(5)}, r"images \[4, 3, 16, 16\]. Got shape \[5\]"),
+        ("smoothgrad", {"draws": 0}, r"Expected draws as a whole number of at least 1. Got 0"),
+        ("smoothgrad", {"sigma": -0.1}, r"Expected sigma as a share of at least 0. Got -0.1"),
+        ("rise", {"n_masks": 0}, r"Expected n_masks as a whole number of at least 1. Got 0"),
+        ("rise", {"grid": 0}, r"Expected grid"),
+        ("rise", {"p": 0.0}, r"Expected p .* \(0,1\]. Got 0.0"),
+        ("rise", {"p": 1.5}, r"Expected p"),
+        ("lime", {"n_samples": 0}, r"Expected n_samples as a whole number of at least 1. Got 0"),
+        ("lime", {"kernel_width": 0.0}, r"Expected kernel_width above 0. Got 0.0"),
+        ("iba", {"steps": 0}, r"Expected steps as a whole number of at least 1. Got 0"),
+        ("iba", {"copies": 1.5}, r"Expected copies"),
+        ("iba", {"beta": -1.0}, r"Expected beta of at least 0. Got -1.0"),
+        ("iba", {"lr": 0.0}, r"Expected lr above 0. Got 0.0"),
+        ("lrp", {"epsilon": 0}, r"Expected epsilon above 0. Got 0"),
+        ("lrp", {"epsilon": float("nan")}, r"Expected epsilon above 0. Got nan"),
+    ],
+)
+def test_wrong_settings_are_refused(model, x, target, name, settings, message):
+    with pytest.raises(ValueError, match=message):
+        explain(name, model, x, target, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "chunk", "largest", "total"),
+    [
+        ("integrated-gradients", 1, 4, 4 * 10),  # one point of every image at least
+        ("integrated-gradients", 11, 8, 4 * 10),
+        ("integrated-gradients", 1000, 40, 4 * 10),
+        ("smoothgrad", 11, 8, 4 * 10),
+        ("rise", 1, 1, 4 * 66),
+        ("rise", 5, 4, 4 * 66),
+        ("rise", 64, 64, 4 * 66),
+        ("lime", 9, 8, 4 * 70),
+        ("iba", 1, 1, None),
+        ("iba", 25, 20, None),
+        ("score-cam", 1, 1, 4 + 12 * 4),
+        ("score-cam", 9, 8, 4 + 12 * 4),
+        ("score-cam", 1000, 48, 4 + 12 * 4),
+        ("ablation-cam", 1, 1, None),
+        ("ablation-cam", 5, 5, None),
+        ("ablation-cam", 1000, 13, None),
+    ],
+)
+def test_passes_hold_no_more_than_the_chunk_and_scores_share_them(model, x, target, name, chunk, largest, total):
+    counts = {"integrated-gradients": {"steps": 10}, "smoothgrad": {"draws": 10}, "rise": {"n_masks": 66},
+              "lime": {"n_samples": 70}, "iba": {"copies": 10}}  # fmt: skip
+    both, settings = torch.stack([target, target], 1), counts.get(name, {})
+    expected, sizes = explain(name, model, x, both, layer="last", **settings), []
+    statistics = feature_statistics(model, [images(30, 16, seed=2)], "last")
+    model.head.register_forward_hook(lambda _module, _inputs, output: sizes.append(len(output)))
+    settings = SETTINGS.get(name, {}) | settings | {"chunk": chunk}
+    maps = raw_maps(model, name, x, both, INDEX, layer="last", settings=settings, statistics=lambda: statistics,
+                    upsample=True)  # fmt: skip
+    assert max(sizes) == largest and total in (None, sum(sizes))
+    torch.testing.assert_close(maps, expected, rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.gpu

@@ -15,61 +15,41 @@ class WithDefault(nn.Sequential):
         return self[1]
 
 
-def test_a_dotted_name_finds_its_module(model):
-    assert find_layer(model, "last.1") == ("last.1", model.last[1])
+def test_a_layer_is_found_by_its_name_or_as_a_module(model):
+    assert find_layer(model, "last.1") == find_layer(model, model.last[1]) == ("last.1", model.last[1])
 
 
-def test_a_module_finds_its_name(model):
-    assert find_layer(model, model.last[1]) == ("last.1", model.last[1])
-
-
-def test_none_is_the_models_default_layer():
+def test_the_models_own_list_and_default_are_known():
     model = WithDefault(nn.ReLU(), nn.Tanh())
     assert find_layer(model, None) == ("1", model[1])
-
-
-def test_names_of_the_models_own_list_are_found_too():
-    model = WithDefault(nn.ReLU(), nn.Tanh())
     assert find_layer(model, "first") == ("first", model[0])
 
 
 def test_a_shared_module_is_found_under_both_names():
     relu = nn.ReLU()
-    model = nn.Sequential(relu, nn.Tanh(), relu)
-    assert find_layer(model, "2")[1] is relu
+    assert find_layer(nn.Sequential(relu, nn.Tanh(), relu), "2")[1] is relu
 
 
-def test_none_without_a_default_asks_for_a_name(model):
-    with pytest.raises(ValueError, match=r"SmallNet has no default_layer\(\). Got None. Name one of: stem, .*head"):
-        find_layer(model, None)
-
-
-def test_a_wrong_name_lists_those_that_exist_nearest_first(model):
-    with pytest.raises(
-        ValueError, match=r"Expected the name of a layer of this model: last, .*stem.*head.*Got 'lasst'"
-    ):
-        find_layer(model, "lasst")
-
-
-def test_the_whole_model_is_not_a_layer(model):
-    with pytest.raises(ValueError, match=r"Got ''"):
-        find_layer(model, "")
-
-
-def test_a_module_of_another_model_is_refused(model):
-    with pytest.raises(ValueError, match=r"Got a ReLU that is not part of it"):
-        find_layer(model, nn.ReLU())
-
-
-@pytest.mark.parametrize("layer", [3, ["last"]])
-def test_a_layer_of_another_type_is_refused(model, layer):
-    with pytest.raises(TypeError, match=r"Expected layer as a module, a dotted name or None"):
+@pytest.mark.parametrize(
+    ("layer", "error", "message"),
+    [
+        (None, ValueError, r"SmallNet has no default_layer\(\). Got None. Name one of: stem, .*head"),
+        ("lasst", ValueError, r"Expected the name of a layer of this model: last, .*stem.*head.*Got 'lasst'"),
+        ("", ValueError, r"Got ''"),
+        (nn.ReLU(), ValueError, r"Got a ReLU that is not part of it"),
+        (3, TypeError, r"Expected layer as a module, a dotted name or None"),
+        (["last"], TypeError, r"Expected layer as a module, a dotted name or None"),
+    ],
+)
+def test_what_is_no_layer_of_the_model_is_refused(model, layer, error, message):
+    with pytest.raises(error, match=message):
         find_layer(model, layer)
 
 
-def test_a_model_that_is_no_module_is_refused():
+@pytest.mark.parametrize("find", [find_layer, last_spatial_layer])
+def test_a_model_that_is_no_module_is_refused(find, x):
     with pytest.raises(TypeError, match=r"Expected model as a torch.nn.Module. Got function"):
-        find_layer(lambda x: x, "last")
+        find(lambda x: x, x)
 
 
 # The last layer, found by running
@@ -144,8 +124,3 @@ def test_finding_leaves_the_network_as_it_was(model, x):
     assert [module.training for module in model.modules()] == modes
     assert not any(module._forward_hooks for module in model.modules())
     assert torch.equal(model.stem[1].running_mean, statistics)
-
-
-def test_finding_in_what_is_no_module_is_refused(x):
-    with pytest.raises(TypeError, match=r"Expected model as a torch.nn.Module. Got function"):
-        last_spatial_layer(lambda x: x, x)

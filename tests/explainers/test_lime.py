@@ -1,10 +1,9 @@
 import pytest
 import torch
-from derivations.explainers import ReadsPlaces
 from torch import nn
 
 from xai_lib import data as datasets
-from xai_lib.explainers import class_score, of_class
+from xai_lib.explainers import class_score
 from xai_lib.explainers.lime import lime, superpixels
 
 INDEX = torch.tensor([5, 0, 17, 3])
@@ -57,39 +56,3 @@ def test_an_image_in_one_piece_is_cut_all_the_same(model):
     maps = lime(model, flat, score=class_score(torch.tensor([0])), seed=0, index=INDEX[:1], n_samples=20)
     # Hidden in its mean colour, nothing of a constant image changes.
     assert maps.abs().max() < 1e-4
-
-
-def test_neither_the_batch_nor_the_chunk_moves_a_map(pictures, target):
-    model = ReadsPlaces()
-    together = lime(model, pictures, score=of_class(target, "probability"), seed=0, index=INDEX, n_samples=100)
-    counts = superpixels(pictures).amax((1, 2))
-    assert len(counts.unique()) > 1
-    for chunk in (None, 7):
-        alone = [
-            lime(model, pictures[i : i + 1], score=of_class(target[i : i + 1], "probability"), seed=0,
-                 index=INDEX[i : i + 1], n_samples=100, chunk=chunk)
-            for i in range(4)
-        ]  # fmt: skip
-        torch.testing.assert_close(torch.cat(alone), together, rtol=0, atol=1e-6)
-    small = lime(model, pictures, score=of_class(target, "probability"), seed=0, index=INDEX, n_samples=100, chunk=3)
-    torch.testing.assert_close(small, together, rtol=0, atol=1e-6)
-
-
-def test_scores_share_forward_passes_that_hold_no_more_than_the_chunk(pictures, target):
-    model, passed = ReadsPlaces(), []
-    model.register_forward_hook(lambda _module, inputs, _output: passed.append(len(inputs[0])))
-    both = class_score(torch.stack([target, target], 1))
-    lime(model, pictures, score=both, seed=0, index=INDEX, n_samples=70, chunk=9)
-    assert sum(passed) == 4 * 70 and max(passed) <= 9
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"n_samples": 0}, r"Expected n_samples as a whole number of at least 1. Got 0"),
-        ({"kernel_width": 0.0}, r"Expected kernel_width above 0. Got 0.0"),
-    ],
-)
-def test_wrong_settings_are_refused(model, x, target, settings, message):
-    with pytest.raises(ValueError, match=message):
-        lime(model, x, **({"score": class_score(target), "seed": 0, "index": INDEX} | settings))

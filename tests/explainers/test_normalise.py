@@ -1,5 +1,6 @@
 import pytest
 import torch
+from pytest import approx
 
 from xai_lib.explainers import normalise
 
@@ -32,16 +33,6 @@ def test_reduce_colours_by_hand():
     assert normalise.reduce_colours(gradients).tolist() == [[[4.0]]]
 
 
-def test_reduce_colours_keeps_the_scores_axis():
-    gradients = torch.randn(2, 5, 3, 4, 4)
-    assert torch.equal(normalise.reduce_colours(gradients)[:, 1], normalise.reduce_colours(gradients[:, 1]))
-
-
-def test_reduce_colours_refuses_maps():
-    with pytest.raises(ValueError, match=r"Got shape \[3, 2, 2\]"):
-        normalise.reduce_colours(MAPS)
-
-
 def test_by_rank_by_hand():
     maps = torch.tensor([[[-7.0, 0.0], [0.0, 100.0]], [[2.0, 2.0], [2.0, 2.0]], [[3.0, 4.0], [1.0, 2.0]]])
     expected = [[[0, 0.5], [0.5, 1]], [[0, 0], [0, 0]], [[2 / 3, 1], [0, 1 / 3]]]
@@ -68,17 +59,14 @@ def test_min_max_colours_by_hand():
     assert normalise.min_max_colours(torch.full((2, 3, 4, 4), -3.0)).count_nonzero() == 0
 
 
-def test_min_max_colours_takes_each_score_alone():
+@pytest.mark.parametrize("reduce", [normalise.reduce_colours, normalise.min_max_colours])
+def test_colours_are_reduced_score_by_score(reduce):
     gradients = torch.randn(2, 5, 3, 4, 4) * torch.arange(1.0, 6)[:, None, None, None]
-    maps = normalise.min_max_colours(gradients)
+    maps = reduce(gradients)
     assert maps.shape == (2, 5, 4, 4)
-    for s in range(5):
-        assert torch.equal(maps[:, s], normalise.min_max_colours(gradients[:, s]))
-
-
-def test_min_max_colours_refuses_maps():
+    assert all(torch.equal(maps[:, s], reduce(gradients[:, s])) for s in range(5))
     with pytest.raises(ValueError, match=r"Expected gradients \[B,3,H,W\] or \[B,S,3,H,W\]. Got shape \[3, 2, 2\]"):
-        normalise.min_max_colours(MAPS)
+        reduce(MAPS)
 
 
 @pytest.mark.parametrize(
@@ -93,3 +81,54 @@ def test_each_map_stands_alone_and_stays_unchanged(step):
         for s in range(2):
             assert torch.equal(together[b, s], step(maps[b : b + 1, s])[0])
     assert torch.equal(maps, before)
+
+
+def test_the_papers_gradient_keeps_the_highest_colour_and_the_absolute_one_the_larger():
+    """The first is scaled with all colours together, the second once the larger colour has been taken."""
+    raw = torch.tensor([[-3.0, 0.0], [1.0, -1.0], [5.0, -2.0]]).reshape(1, 3, 1, 2)
+    assert normalise.unit_maps(raw, "gradient", (1, 2)).tolist() == [[[1.0, 3 / 8]]]
+    assert normalise.unit_maps(-raw, "gradient", (1, 2)).tolist() == [[[1.0, 7 / 8]]]
+    raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
+    assert normalise.unit_maps(raw, "gradient", (1, 3), "absolute").tolist() == [[[1.0, 1 / 4, 0.0]]]
+
+
+def test_class_activation_maps_lose_their_negative_part_before_they_are_enlarged():
+    raw = torch.tensor([[[-4.0, 2.0], [1.0, 1.0]]])
+    assert normalise.unit_maps(raw, "grad-cam", (2, 2)).tolist() == [[[0.0, 1.0], [0.5, 0.5]]]
+    absolute = normalise.unit_maps(raw, "grad-cam", (2, 2), "absolute").flatten().tolist()
+    assert absolute == approx([1, 1 / 3, 0, 0])
+    wide = normalise.unit_maps(raw, "grad-cam", (2, 4))[0, 0]
+    assert wide.tolist() == [0.0, 0.25, 0.75, 1.0]  # an enlarged -4 would have reached further
+    assert normalise.unit_maps(raw, "grad-cam", (2, 4), "absolute")[0, 0, 0] == 1
+
+
+def test_other_methods_keep_the_order_of_signs():
+    raw = torch.tensor([[[-4.0, 2.0], [1.0, 0.0]]])
+    for method in ("rise", "lime", "iba"):
+        assert normalise.unit_maps(raw, method, (2, 2)).flatten().tolist() == approx([0, 1, 5 / 6, 4 / 6])
+        assert normalise.unit_maps(raw, method, (2, 2), "absolute").tolist() == [[[1.0, 0.5], [0.25, 0.0]]]
+
+
+def test_ranks_are_those_of_the_papers_map():
+    raw = torch.tensor([[[-4.0, 2.0], [1.0, -7.0]]])
+    assert normalise.unit_maps(raw, "rise", (2, 2), "rank").flatten().tolist() == approx([1 / 3, 1, 2 / 3, 0])
+    cam = normalise.unit_maps(raw, "grad-cam", (2, 2), "rank")  # both negative values are 0 in the paper's map
+    assert cam.flatten().tolist() == approx([1 / 6, 1, 2 / 3, 1 / 6])
+
+
+@pytest.mark.parametrize("how", normalise.NORMALISATIONS)
+def test_a_flat_map_is_kept_where_it_is_all_a_method_says_and_empty_elsewhere(how):
+    flat = torch.full((2, 4, 4), 0.7)
+    flat[1, 0, 0] = 0.2
+    kept = normalise.unit_maps(flat, "uniform", (4, 4), how)
+    assert (kept[0] == 0.7).all()
+    assert kept[1, 0, 0] == 0 and (kept[1].flatten()[1:] > 0.5).all()
+    assert (normalise.unit_maps(flat, "rise", (4, 4), how)[0] == 0).all()
+    assert (normalise.unit_maps(flat, "grad-cam", (4, 4), how)[0] == 0).all()
+
+
+def test_another_normalisation_or_method_is_refused_with_the_choices():
+    with pytest.raises(ValueError, match=r"out of paper, absolute, rank\. Got 'softmax'"):
+        normalise.unit_maps(torch.ones(1, 2, 2), "rise", (2, 2), "softmax")
+    with pytest.raises(ValueError, match=r"grad-cam.*Got 'grad-cem'"):
+        normalise.unit_maps(torch.ones(1, 2, 2), "grad-cem", (2, 2))

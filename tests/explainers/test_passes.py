@@ -80,13 +80,9 @@ def test_several_scores_share_one_forward_pass(model, x):
     assert len(runs) == 1
 
 
-def test_an_empty_batch_gives_no_maps(model, x, target):
+def test_an_empty_batch_gives_no_maps_and_half_precision_float32_ones(model, x, target):
     assert maps_of(model, x[:0], class_score(target[:0])).shape == (0, 4, 4)
-
-
-def test_half_precision_networks_give_float32_maps(model, x, target):
-    maps = maps_of(model.bfloat16(), x.bfloat16(), class_score(target))
-    assert maps.dtype == torch.float32
+    assert maps_of(model.bfloat16(), x.bfloat16(), class_score(target)).dtype == torch.float32
 
 
 def test_maps_are_combined_in_float32_under_autocast(model, x, target):

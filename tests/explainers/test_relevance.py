@@ -108,12 +108,6 @@ def test_epsilon_is_that_of_the_rule(model, x, target):
     assert larger.abs().sum() < 0.5 * lrp(model, x, score=class_score(target)).abs().sum()
 
 
-@pytest.mark.parametrize("epsilon", [0, -1.0, float("nan")])
-def test_epsilon_must_be_positive(model, x, target, epsilon):
-    with pytest.raises(ValueError, match=r"Expected epsilon above 0. Got"):
-        lrp(model, x, score=class_score(target), epsilon=epsilon)
-
-
 # Excitation backprop
 
 
@@ -134,17 +128,19 @@ def test_batch_normalisation_without_a_convolution_passes_probability_on():
     torch.testing.assert_close(maps.sum(), torch.tensor(1.0), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("layer", ["stem", "middle", "last"])
-def test_probability_is_conserved(model, x, target, layer):
-    maps = excitation_backprop(model, x, score=class_score(target), layer=layer, upsample=False)
-    torch.testing.assert_close(maps.sum((1, 2)), torch.ones(4), rtol=0, atol=1e-3)
-    assert maps.min() >= 0
-
-
-def test_probability_is_conserved_in_residual_networks():
-    model, images, target = large("resnet18")
-    for layer in model.layers():
-        maps = excitation_backprop(model, images, score=class_score(target), layer=layer, upsample=False)
+@pytest.mark.parametrize(
+    ("network", "layers"),
+    [
+        ("small", ("stem", "middle", "last")),
+        ("resnet18", ("backbone.stem", "backbone.layer1.0", "backbone.layer2.1", "backbone.layer4.1")),
+        ("resnet50", ("layer3",)),
+        ("googlenet", ("inception4e",)),
+    ],
+)
+def test_probability_is_conserved(network, layers):
+    model, score = lively(network), class_score(torch.tensor([3, 4]))
+    for layer in layers:
+        maps = excitation_backprop(model, images_of(2, 64), score=score, layer=layer, upsample=False)
         torch.testing.assert_close(maps.sum((1, 2)), torch.ones(2), rtol=0, atol=1e-3)
         assert maps.min() >= 0, layer
 
@@ -178,27 +174,6 @@ def test_a_convolution_that_runs_twice_is_refused(model, x, target, explain):
 
 @every
 def test_a_model_that_returns_no_logits_is_refused(model, x, target, explain):
-    model.head = Twice()
+    model.head.register_forward_hook(lambda _module, _inputs, logits: (logits, logits))
     with pytest.raises(ValueError, match=r"Expected the model to return logits \[4,C\]. Got tuple"):
         explain(model, x, score=class_score(target))
-
-
-def test_googlenet_can_be_explained():
-    model, images, target = large("googlenet")
-    maps = lrp(model, images, score=class_score(target))
-    assert maps.isfinite().all()
-    assert (maps.flatten(1).std(1) > 0).all()
-    maps = excitation_backprop(model, images, score=class_score(target), layer="inception4e", upsample=False)
-    torch.testing.assert_close(maps.sum((1, 2)), torch.ones(2), rtol=0, atol=1e-3)
-
-
-def test_resnet50_can_be_explained_at_a_layer():
-    model, images, target = large("resnet50")
-    maps = excitation_backprop(model, images, score=class_score(target), layer="layer3", upsample=False)
-    torch.testing.assert_close(maps.sum((1, 2)), torch.ones(2), rtol=0, atol=1e-3)
-    assert maps.min() >= 0
-
-
-class Twice(nn.Module):
-    def forward(self, features):
-        return features, features

@@ -25,13 +25,9 @@ def test_a_complete_map_has_no_gap(linear, images, baseline):
     end = 0 if baseline == "zero" else images.amin((1, 2, 3), keepdim=True)
     maps = complete_maps(linear, images, TARGET, end)
     for attribution in (maps, maps.sum(1)):  # a value for each colour, and one for each pixel
-        torch.testing.assert_close(
-            completeness(linear, images, attribution, TARGET, baseline=baseline), torch.zeros(6), atol=1e-4, rtol=0
-        )
-        gap = completeness(linear, images, 3 * attribution, TARGET, baseline=baseline)
-        torch.testing.assert_close(gap, torch.full((6,), 2.0), atol=1e-3, rtol=0)
-        gap = completeness(linear, images, -attribution, TARGET, baseline=baseline)
-        torch.testing.assert_close(gap, torch.full((6,), 2.0), atol=1e-3, rtol=0)
+        for factor, expected, atol in ((1, 0.0, 1e-4), (3, 2.0, 1e-3), (-1, 2.0, 1e-3)):
+            gap = completeness(linear, images, factor * attribution, TARGET, baseline=baseline)
+            torch.testing.assert_close(gap, torch.full((6,), expected), atol=atol, rtol=0)
 
 
 def test_a_baseline_of_ones_own(linear, images):

@@ -10,13 +10,18 @@ ENTROPY = complexity.complexity
 BOTH = pytest.mark.parametrize("metric", [ENTROPY, sparseness])
 
 
-def one_map(*values):
-    return torch.tensor(values).reshape(1, 2, 2)
-
-
-def test_entropy_by_hand():
-    # shares 1/2, 1/4, 1/4, 0
-    assert ENTROPY(one_map(2.0, 1.0, -1.0, 0.0)).item() == pytest.approx(1.5 * math.log(2), abs=1e-6)
+@pytest.mark.parametrize(
+    ("metric", "values", "expected"),
+    [
+        (ENTROPY, (2.0, 1.0, -1.0, 0.0), 1.5 * math.log(2)),  # shares 1/2, 1/4, 1/4, 0
+        (ENTROPY, (0.0, 7.0, 0.0, 0.0), 0),
+        (sparseness, (2.0, 1.0, -1.0, 0.0), 6 / 16),  # ascending 0, 1, 1, 2: (-3·0 - 1·1 + 1·1 + 3·2) / (4·4)
+        (sparseness, (3.0, 3.0, 3.0, 3.0), 0),
+        (sparseness, (0.0, 7.0, 0.0, 0.0), 1 - 1 / 4),
+    ],
+)
+def test_by_hand(metric, values, expected):
+    assert metric(torch.tensor(values).reshape(1, 2, 2)).item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("size, ceiling", [(32, 6.93), (224, 10.82)])
@@ -24,20 +29,6 @@ def test_entropy_of_a_constant_map_is_the_logarithm_of_its_size(size, ceiling):
     value = ENTROPY(torch.full((1, size, size), 0.3)).item()
     assert value == pytest.approx(math.log(size**2), abs=1e-5)
     assert value == pytest.approx(ceiling, abs=0.005)
-
-
-def test_entropy_of_one_pixel_is_zero():
-    assert ENTROPY(one_map(0.0, 7.0, 0.0, 0.0)).item() == 0
-
-
-def test_gini_by_hand():
-    # ascending 0, 1, 1, 2: (-3·0 - 1·1 + 1·1 + 3·2) / (4·4)
-    assert sparseness(one_map(2.0, 1.0, -1.0, 0.0)).item() == pytest.approx(6 / 16)
-
-
-def test_gini_of_a_constant_map_and_of_one_pixel():
-    assert sparseness(one_map(3.0, 3.0, 3.0, 3.0)).item() == pytest.approx(0)
-    assert sparseness(one_map(0.0, 7.0, 0.0, 0.0)).item() == pytest.approx(1 - 1 / 4)
 
 
 @BOTH

@@ -18,6 +18,7 @@ SETTINGS = {
     "max-sensitivity": {"draws": 3},
     "average-sensitivity": {"draws": 3},
 }
+MASKED = ("average-drop", "average-increase", "average-gain", "local-accuracy", "local-accuracy-logit")
 every = pytest.mark.parametrize("name", NAMES)
 
 
@@ -166,12 +167,52 @@ def test_refuses_another_order_of_ties_and_too_few_indices(name):
         score(name, index=torch.arange(2))
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES for count in ("step", "samples", "draws") if count in taken(n)])
-def test_refuses_what_is_no_count(name):
-    for count in {"step", "samples", "draws"} & set(taken(name)):
-        for wrong in (0, 2.5):
-            with pytest.raises(ValueError, match=f"Expected {count} as a whole number of at least 1. Got {wrong}"):
-                score(name, **{count: wrong})
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        (n, {count: wrong})
+        for n in NAMES
+        for count in ("step", "samples", "draws")
+        if count in taken(n)
+        for wrong in (0, 2.5)
+    ],
+)
+def test_refuses_what_is_no_count(name, change):
+    [(count, wrong)] = change.items()
+    with pytest.raises(ValueError, match=f"Expected {count} as a whole number of at least 1. Got {wrong}"):
+        score(name, **change)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        *((n, {"baseline": "blur", "kernel": 4}, "odd number of pixels. Got 4") for n in ("deletion", "insertion")),
+        *((n, {"baseline": "blur", "sigma": 0.0}, "sigma above 0") for n in ("deletion", "insertion")),
+        *((n, {"sets": sets}, rf"sets as a whole number from 2 .*Got {sets}") for n in NAMES
+          if n.startswith("monotonicity") for sets in (1, 3 * SIZE**2 + 1, 2.0)),
+        *((n, {"attribution": torch.full((6, SIZE, SIZE), 1.1)}, "normalise them first") for n in MASKED),
+        *((n, {"attribution": torch.full((6, SIZE, SIZE), -0.1)}, "values from -0.1 to -0.1") for n in MASKED),
+        ("effective-complexity", {"threshold": 1.0}, r"share in \[0, 1\)"),
+        ("effective-complexity", {"threshold": float("nan")}, r"share in \[0, 1\)"),
+        ("effective-complexity-minimum", {"tolerance": -0.1}, "squared error of a probability"),
+        ("effective-complexity-minimum", {"tolerance": 1.0}, "squared error of a probability"),
+        ("max-sensitivity", {"variant": "new"}, "'paper' or 'released'. Got 'new'"),
+        ("max-sensitivity", {"radius": -0.1}, "radius of at least 0. Got -0.1"),
+        ("max-sensitivity", {"chunk": 0}, "chunk of at least 1 image. Got 0"),
+        ("max-sensitivity", {"index": torch.arange(3)}, r"one index per image, int64 \[6\]"),
+        ("max-sensitivity", {"target": torch.arange(3)}, r"one class per image, int64 \[6\]"),
+        ("max-sensitivity", {"reference": torch.ones(3, SIZE, SIZE)}, "one map per image, 6 in all. Got 3"),
+        ("max-sensitivity", {"reference": torch.ones(6, 4, 4)}, "maps of noisy images in the shape of the others"),
+        ("max-sensitivity", {"x": torch.ones(6, 3, SIZE)}, r"images \[B,c,H,W\]"),
+        ("continuity", {"variant": "new"}, "'paper' or 'released'. Got 'new'"),
+        ("continuity", {"empty": "drop"}, "'nan' or 'keep'. Got 'drop'"),
+        ("parameter-randomisation", {"similarity": "l2"}, "'spearman' or 'ssim'. Got 'l2'"),
+        ("parameter-randomisation", {"model": nn.Linear(1, 1)}, "evaluation mode"),
+    ],
+)  # fmt: skip
+def test_refuses_settings_without_meaning(name, change, message):
+    with pytest.raises(ValueError, match=message):
+        score(name, **change)
 
 
 @named("model", "attribution", "chunk")

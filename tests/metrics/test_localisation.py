@@ -17,24 +17,21 @@ def masks(n):
     return torch.rand(n, SIZE, SIZE, generator=torch.Generator().manual_seed(3)) < 0.4
 
 
-def test_pointing_game_by_hand():
-    assert pointing_game(one_map(0.2, 0.1, 0.9, 0.8), LEFT).item() == 1
-    assert pointing_game(one_map(0.2, 0.1, 0.8, 0.9), LEFT).item() == 0
-    assert pointing_game(one_map(-2.0, -1.0, -3.0, -4.0), LEFT).item() == 0
-
-
-def test_pointing_game_among_equal_highest_pixels_is_the_share_inside():
-    assert pointing_game(one_map(1.0, 1.0, 1.0, 0.0), LEFT).item() == pytest.approx(2 / 3)
-    assert pointing_game(one_map(1.0, 1.0, 1.0, 1.0), LEFT).item() == 0.5
-
-
-def test_attribution_localisation_by_hand():
-    assert attribution_localisation(one_map(3.0, 1.0, 0.0, 4.0), LEFT).item() == pytest.approx(3 / 8)
-    assert attribution_localisation(one_map(3.0, 1.0, -5.0, 4.0), LEFT).item() == pytest.approx(3 / 8)
-
-
-def test_attribution_localisation_as_printed_counts_pixels():
-    assert attribution_localisation_paper(one_map(3.0, 0.001, -5.0, 4.0), LEFT).item() == pytest.approx(1 / 3)
+@pytest.mark.parametrize(
+    ("metric", "values", "expected"),
+    [
+        (pointing_game, (0.2, 0.1, 0.9, 0.8), 1),
+        (pointing_game, (0.2, 0.1, 0.8, 0.9), 0),
+        (pointing_game, (-2.0, -1.0, -3.0, -4.0), 0),
+        (pointing_game, (1.0, 1.0, 1.0, 0.0), 2 / 3),  # of equal highest pixels, the share inside
+        (pointing_game, (1.0, 1.0, 1.0, 1.0), 1 / 2),
+        (attribution_localisation, (3.0, 1.0, 0.0, 4.0), 3 / 8),
+        (attribution_localisation, (3.0, 1.0, -5.0, 4.0), 3 / 8),
+        (attribution_localisation_paper, (3.0, 0.001, -5.0, 4.0), 1 / 3),  # counts pixels
+    ],
+)
+def test_by_hand(metric, values, expected):
+    assert metric(one_map(*values), LEFT).item() == pytest.approx(expected)
 
 
 def test_as_printed_it_is_the_area_of_the_object_for_a_map_without_zeros(blobs):

@@ -13,20 +13,18 @@ def test_empty_and_broken_maps_are_told_apart():
     assert maps.is_finite(batch).tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize("wrong", [torch.zeros(2, 2, 2, dtype=torch.int64), [[0.0]]])
-def test_refuses_what_is_not_a_float_tensor(wrong):
-    with pytest.raises(TypeError, match=r"Expected attribution as a float tensor \[B,H,W\]. Got"):
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (torch.zeros(2, 2, 2, dtype=torch.int64), TypeError, r"Expected attribution as a float tensor \[B,H,W\]. Got"),
+        ([[0.0]], TypeError, r"Expected attribution as a float tensor \[B,H,W\]. Got list"),
+        *((torch.zeros(shape), ValueError, "one map per image") for shape in ((2, 2), (2, 1, 2, 2), (2, 0, 2))),
+    ],
+)
+def test_refuses_what_are_no_maps(wrong, error, message):
+    with pytest.raises(error, match=message):
         maps.check_maps(wrong)
-
-
-@pytest.mark.parametrize("shape", [(2, 2), (2, 1, 2, 2), (2, 0, 2)])
-def test_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match="one map per image"):
-        maps.check_maps(torch.zeros(shape))
-
-
-def test_a_batch_may_be_empty():
-    maps.check_maps(torch.zeros(0, 2, 2))
+    maps.check_maps(torch.zeros(0, 2, 2))  # a batch may be empty
 
 
 def test_undefined_scores_are_nan():

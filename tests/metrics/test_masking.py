@@ -48,10 +48,8 @@ def test_registered_scores_are_those_of_one_pass(network, images, blobs, name):
     maps, blue = blobs(6), torch.tensor([0.1, 0.2, 0.9])[:, None, None]
     scores = metrics.get(name)(network, images, maps, TARGET, baseline=blue, chunk=4)
     assert torch.equal(scores, OF[name](masked_outputs(network, images, maps, TARGET, baseline=blue, chunk=4)))
-    assert (
-        not torch.equal(scores, OF[name](masked_outputs(network, images, maps, TARGET))) or name == "average-increase"
-    )
-    assert scores.dtype == torch.float32 and scores.shape == (6,)
+    other = OF[name](masked_outputs(network, images, maps, TARGET))
+    assert not torch.equal(scores, other) or name == "average-increase"
 
 
 def test_a_map_of_ones_changes_nothing(network, images):
@@ -86,9 +84,3 @@ def test_two_forward_passes_that_hold_at_most_a_chunk(images, blobs):
 
     masked_outputs(model, images, blobs(6), TARGET.clamp(max=2), chunk=4)
     assert sizes == [4, 2, 4, 2]
-
-
-@pytest.mark.parametrize(("value", "message"), [(1.1, "normalise them first"), (-0.1, "Got values from -0.1 to -0.1")])
-def test_refuses_maps_that_leave_the_unit_interval(network, images, value, message):
-    with pytest.raises(ValueError, match=rf"in \[0,1\].*{message}"):
-        masked_outputs(network, images, torch.full((6, SIZE, SIZE), value), TARGET)

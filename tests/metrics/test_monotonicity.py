@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import quantus
 import torch
+from derivations.metrics import ShareModel
 from scipy.stats import pearsonr, spearmanr
-from torch import nn
 
 from xai_lib.metrics.monotonicity import ascending_curve, monotonicity, monotonicity_arya, monotonicity_quantus
 
@@ -12,18 +12,6 @@ TARGET = torch.tensor([0, 1, 2, 3, 0, 1])
 INDEX = torch.arange(20, 26)
 ONE = torch.zeros(1, dtype=torch.int64)
 WALKS = [monotonicity, monotonicity_arya]
-
-
-class ShareModel(nn.Module):
-    """P(class 0) is exactly the weighted sum of the pixels of an image of one colour."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.register_buffer("weights", torch.tensor(weights))
-
-    def forward(self, x):
-        probability = (x[:, 0] * self.weights).sum((1, 2)).clamp(1e-30, 1)
-        return torch.stack([probability, 1 - probability], dim=1).log()
 
 
 def by_hand(metric, attribution, weights=((0.05, 0.3), (0.4, 0.15)), **options):
@@ -82,13 +70,6 @@ def test_a_constant_map_has_no_score(network, images, blobs, metric):
     maps = blobs(6)
     maps[1] = 0.1
     assert metric(network, images, maps, TARGET, index=INDEX).isnan().tolist() == [False, True, *[False] * 4]
-
-
-@pytest.mark.parametrize("metric", [*WALKS, monotonicity_quantus])
-@pytest.mark.parametrize("sets", [1, 3 * SIZE**2 + 1, 2.0])
-def test_refuses_another_number_of_sets(network, images, blobs, metric, sets):
-    with pytest.raises(ValueError, match=rf"sets as a whole number from 2 .*Got {sets}"):
-        metric(network, images, blobs(6), TARGET, index=INDEX, sets=sets)
 
 
 @pytest.mark.parametrize("metric", [*WALKS, monotonicity_quantus])

@@ -13,18 +13,9 @@ ALL = {"pixel-flipping", "complexity", "sparseness", "pointing-game", "attributi
 
 def split_of(images, masks):
     n = len(images)
-    return Split(
-        images=images,
-        labels=torch.arange(n) % 4,
-        classes=("a", "b", "c", "d"),
-        index=torch.arange(n),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.25, 0.25, 0.25),
-        name="made-up",
-        part="test",
-        digest="0",
-        masks=masks,
-    )
+    numbers = {"labels": torch.arange(n) % 4, "index": torch.arange(n), "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    words = {"classes": ("a", "b", "c", "d"), "name": "made-up", "part": "test", "digest": "0"}
+    return Split(images=images, masks=masks, **numbers, **words)
 
 
 @pytest.fixture

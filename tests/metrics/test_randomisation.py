@@ -9,7 +9,7 @@ from torchvision.models import resnet50
 
 from xai_lib import explainers, models, randomness
 from xai_lib.explainers import normalise
-from xai_lib.metrics import get, randomisation
+from xai_lib.metrics import get
 from xai_lib.metrics.randomisation import blocks, cascading, independent, parameter_randomisation, randomised, spearman
 from xai_lib.metrics.similarity import ssim
 
@@ -253,17 +253,3 @@ def test_rank_correlation_is_undefined_for_constant_and_broken_maps():
     assert found[:4].isnan().all() and torch.equal(found[4:], expected)
     with pytest.raises(ValueError, match="one shape"):
         spearman(a, b[:3])
-
-
-@pytest.mark.parametrize(
-    "change, message",
-    [({"order": "random"}, "'cascading' or 'independent'. Got 'random'"), ({"similarity": "l2"}, "Got 'l2'")],
-)
-def test_refuses_wrong_settings(change, message, resnet, images):
-    with pytest.raises(ValueError, match=message):
-        parameter_randomisation(gradient, resnet, images, TARGET, index=INDEX, **change)
-
-
-def test_refuses_a_network_in_training_mode(resnet, images):
-    with pytest.raises(ValueError, match="evaluation mode"):
-        randomisation.cascading(gradient, resnet.train(), images, TARGET, index=INDEX)

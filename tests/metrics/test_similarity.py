@@ -15,10 +15,7 @@ PAIRS = pytest.mark.parametrize("metric", [similarity.continuity, similarity.con
 
 def test_one_window_by_hand():
     a, b = torch.zeros(1, 7, 7), torch.zeros(1, 7, 7)
-    a[0, 1, 1], b[0, 0, 0] = (
-        0.98,
-        0.98,
-    )  # means 0.02; variances 49/48·(0.98²/49 - 0.02²), covariance -49/48·0.02²
+    a[0, 1, 1] = b[0, 0, 0] = 0.98  # means 0.02; variances 49/48·(0.98²/49 - 0.02²), covariance -49/48·0.02²
     variance, covariance = 49 / 48 * (0.0196 - 0.0004), -49 / 48 * 0.0004
     expected = (2 * 0.0004 + C1) * (2 * covariance + C2) / ((2 * 0.0004 + C1) * (2 * variance + C2))
     assert ssim(a, b).item() == pytest.approx(expected, abs=1e-6)
@@ -73,8 +70,6 @@ def test_pairs_with_an_empty_map_are_undefined_unless_kept(metric):
     assert torch.equal(scores[~empty], ssim(a, b)[~empty])
     assert torch.equal(kept, ssim(a, b))
     assert kept[4] < 0.1 and kept[5] < 0.1 and kept[9] == 1
-    with pytest.raises(ValueError, match=r"'nan' or 'keep'. Got 'drop'"):
-        metric(a, b, empty="drop")
 
 
 def test_noise_has_the_stated_deviation_and_does_not_depend_on_the_batch():
@@ -96,15 +91,12 @@ def test_released_noise_is_clamped_to_the_unit_interval():
     assert ((clamped - x).abs() > 0.1).float().mean() > 0.5
 
 
-def test_noise_keeps_the_type_and_the_image():
-    x = torch.rand(6, 3, 8, 8, dtype=torch.float64)
-    before = x.clone()
-    assert similarity.noisy(x, index=INDEX).dtype == torch.float64
-    assert torch.equal(x, before)
+def test_noise_keeps_the_type_and_has_a_deviation():
+    assert similarity.noisy(torch.rand(6, 3, 8, 8, dtype=torch.float64), index=INDEX).dtype == torch.float64
     with pytest.raises(ValueError, match=r"one index per image, 6 in all. Got 2"):
-        similarity.noisy(x, index=INDEX[:2])
+        similarity.noisy(torch.rand(6, 3, 8, 8), index=INDEX[:2])
     with pytest.raises(ValueError, match="sigma of at least 0"):
-        similarity.noisy(x, index=INDEX, sigma=-1)
+        similarity.noisy(torch.rand(6, 3, 8, 8), index=INDEX, sigma=-1)
 
 
 def test_other_class_is_uniform_over_the_rest():
@@ -162,19 +154,15 @@ def test_released_continuity_measures_clamping(images):
     torch.testing.assert_close(released, without_noise, atol=0.02, rtol=0)
 
 
-def test_without_noise_every_explainer_is_continuous(images):
-    score = continuity_of_explainer(brightness, images, TARGET, index=INDEX, sigma=0.0)
-    torch.testing.assert_close(score, torch.ones(6))
-
-
-def test_the_explainer_sees_the_same_class_and_index_twice(images):
+def test_the_explainer_sees_the_same_class_and_index_twice_and_without_noise_the_same_image(images):
     calls = []
 
     def explain(x, target, index):
         calls.append((target, index))
         return brightness(x, target, index)
 
-    continuity_of_explainer(explain, images, TARGET, index=INDEX)
+    score = continuity_of_explainer(explain, images, TARGET, index=INDEX, sigma=0.0)
+    torch.testing.assert_close(score, torch.ones(6))
     assert len(calls) == 2
     assert all(torch.equal(target, TARGET) and torch.equal(index, INDEX) for target, index in calls)
 
@@ -198,8 +186,3 @@ def test_empty_maps_of_other_classes_are_undefined_or_look_contrastive(images, b
     assert contrastivity_of_explainer(only_class_0, images, target, 3, index=INDEX).isnan().all()
     kept = contrastivity_of_explainer(only_class_0, images, target, 3, index=INDEX, empty="keep")
     assert (kept < 0.05).all()
-
-
-def test_refuses_an_unknown_variant(images):
-    with pytest.raises(ValueError, match=r"'paper' or 'released'. Got 'new'"):
-        continuity_of_explainer(brightness, images, TARGET, index=INDEX, variant="new")

@@ -86,9 +86,6 @@ def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisatio
         raw: what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before it.
         size: height and width of the images.
 
-    Raises:
-        ValueError: if `how` is another word, or no explainer has that name.
-
     Example:
         >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "grad-cam", (1, 3))
         tensor([[[0., 0., 1.]]])

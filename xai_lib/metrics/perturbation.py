@@ -74,9 +74,6 @@ def class_probabilities(
 
     Returns:
         float32 [B,S] on start's device.
-
-    Raises:
-        ValueError: as :func:`xai_lib.forward.outputs`.
     """
 
     def make(image: Tensor, point: Tensor) -> Tensor:

@@ -139,10 +139,7 @@ def contrastivity_of_explainer(
     """SSIM of an image's map with the map for another class, drawn uniformly. Lower is better.
 
     (Nauta et al. 2023.) `target` is the predicted class. float32 [B] in [-1, 1]; NaN if a map is empty or broken.
-
-    Args:
-        n_classes: number of classes.
-        empty: what to do with empty maps, see :func:`continuity`.
+    `empty` as in :func:`continuity`.
 
     Example:
         >>> x, first = torch.ones(1, 3, 8, 8), torch.tensor([0])

@@ -6,19 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xai_lib import explainers
-from xai_lib.page.names import FAMILY_COLOURS, FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES
+from xai_lib.page.names import FAMILY_COLOURS, FAMILY_NAMES, METHOD_NAMES
 
 _MARKERS = "osD^vPX*"
-
-
-def method_title(method: str) -> str:
-    """How a reader sees a method; one that has no name for readers is called as the registry has it."""
-    return METHOD_NAMES.get(method, method)
-
-
-def metric_title(metric: str) -> str:
-    """How a reader sees a metric, as :func:`method_title`."""
-    return METRIC_NAMES.get(metric, metric)
 
 
 def colour(method: str) -> str:
@@ -42,7 +32,7 @@ def legend_of_methods(figure: Figure, methods: Sequence[str]) -> None:
     families = {method: list(FAMILY_NAMES).index(explainers.about(method).family) for method in methods}
     ordered = sorted(methods, key=families.get)
     looks = styles(methods)
-    handles = [Line2D([], [], label=method_title(name), markersize=4, linewidth=1, **looks[name]) for name in ordered]
+    handles = [Line2D([], [], label=METHOD_NAMES[name], markersize=4, linewidth=1, **looks[name]) for name in ordered]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
 
 

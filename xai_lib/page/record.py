@@ -76,8 +76,7 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     """Execute notebooks and keep in ``folder`` what they show.
 
     Args:
-        notebooks: the sources, in the order in which they run; one whose metadata has ``recorded`` as false is of no
-            run, such as that of one's own model, and is left out.
+        notebooks: the sources, in the order in which they run.
         folder: where the record goes; made if need be.
         parameters: of the notebooks; each gets those that it declares.
         drafts: where the executed notebooks go.
@@ -96,8 +95,6 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     os.environ[VARIABLE] = str(folder.resolve())
     try:
         for source in notebooks:
-            if json.loads(source.read_text(encoding="utf-8"))["metadata"].get("recorded") is False:
-                continue
             known = run.declared(source)
             run.execute(source, drafts / source.name, {name: v for name, v in parameters.items() if name in known})
             write_figures(drafts / source.name, folder)

@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,16 +28,13 @@ from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
 ROOT = Path(__file__).parents[3]
-FEW = (
-    "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2,"
-    "rise_masks=4, lime_samples=8"
-)
+FEW = "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2, rise_masks=4"
 PAPERS_OWN = experiment.PARTS[:-1]
 
 
 @pytest.fixture
 def run(empty_store):
-    return settings(scale="smoke", device="cpu", overrides=FEW)
+    return settings(scale="smoke", device="cpu", overrides=f"{FEW}, lime_samples=8")
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +138,9 @@ def test_the_networks_are_the_first_cross_entropy_trainings_on_images_in_turns(s
     assert reference.part == "train" and len(reference) == 100
 
 
-def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, read):
+def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, tmp_path, read):
+    shutil.copytree(Store().root, tmp_path / "store")
+    monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
     for registry in (explainers.registry.EXPLAINERS, metrics.registry.METRICS):
         monkeypatch.setattr(registry, "entries", dict(registry.entries))
     made, plain = [], method.raw_maps
@@ -313,12 +313,13 @@ def test_imagenet_is_scored_on_torchvisions_network_from_its_files(imagenet, emp
     assert asked == [(("torchvision:resnet50",), {"download": False})]
     [subject] = study.networks
     assert (subject.layer, subject.key, subject.parents) == ("layer4", pretrained.state_digest(network), ())
-    assert subject.images.size == 224 and subject.images.labels.tolist() == [0, 1]
+    assert subject.images.labels.tolist() == [0, 1]
 
     found = scores(study, "rise", "fidelity")
     assert set(found["target"]) == set(TARGETS) and found["index"].nunique() == 2
     assert not {"pointing-game", "attribution-localisation"} & set(found["metric"])
     kept = subject.images.materialised()
+    assert kept.images.shape[2:] == (224, 224)
     with torch.no_grad():
         expected = network(kept.normalise(kept.images)).softmax(1)[[0, 1], kept.labels]
     probability = found[(found["metric"] == "probability") & (found["target"] == "ground-truth")]

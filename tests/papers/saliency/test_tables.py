@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES
@@ -7,6 +10,7 @@ from xai_lib.papers.saliency.analysis import evidence, printed
 from xai_lib.papers.saliency.method import lineup
 
 NAN = float("nan")
+RECORDED = Path(__file__).parents[3] / "book/recorded/saliency/laptop-cifar10-jpeg"
 EXAMPLE = tuple(example._METHODS.split(", "))
 
 
@@ -32,10 +36,8 @@ def test_networks_have_accuracy_and_confidence(study_of, made_up, read):
     made_up.put(frames["fidelity"], 1e-5, metric="probability", target="least-probable")
     made_up.put(frames["fidelity"], 0, metric="probability", method="random")
     rows = read(tables.networks(study_of(frames)))
-    assert rows.to_numpy().tolist() == [
-        ["seed 0", "4", "75.0", "0.650", "0.750", "1.0e-05"],
-        ["seed 1", "4", "50.0", "0.675", "0.750", "1.0e-05"],
-    ]
+    assert rows.loc[0].tolist() == ["seed 0", "4", "75.0", "0.650", "0.750", "1.0e-05"]
+    assert rows.loc[1].tolist() == ["seed 1", "4", "50.0", "0.675", "0.750", "1.0e-05"]
 
 
 def test_methods_are_listed_with_where_they_belong(study_of, frames, read):
@@ -204,9 +206,28 @@ def test_the_few_methods_of_the_example_are_enough(study_of, made_up, read):
         assert read(getattr(tables, name)(study))["method"].tolist() == names, name
     assert len(read(tables.networks(study))) == 1
     rows = read(tables.fooled(study))
-    assert rows["uninformed map"].unique().tolist() == ["Fake-CAM", "Uniform", "Random", "Centred Gaussian"]
+    assert set(rows["uninformed map"]) == {"Fake-CAM", "Uniform", "Random", "Centred Gaussian"}
+    assert rows["rank"].str.endswith(" of 6").all() and len(rows) == 4 * len(lineup.METRICS)
+    assert read(tables.discrimination(study))["pairs told apart"].str.endswith(" of 10").all()
+    assert set(evidence.mean_ranks(study, "insertion")[0]["method"]) == set(EXAMPLE)
     for name in ("fooled", "discrimination", "stability"):
         assert "5 informed methods" in read(getattr(tables, name)(study)).attrs["caption"]
+
+
+def test_a_record_has_the_columns_of_the_recorded_numbers(study_of, frames, made_up, tmp_path, monkeypatch):
+    """Readings, Tables 2 and 4 and the unprinted metrics are shown in another shape than they are kept in."""
+    monkeypatch.setenv("XAI_RECORD", str(tmp_path))
+    masked = made_up.rows(frames["fidelity"], metric=lineup.LOCALISATION)  # the recorded images have no masks
+    frames["fidelity"] = frames["fidelity"][~masked]
+    study = study_of(frames)
+    shown = [*(f"table_{number}" for number in range(1, 5)), "unprinted", "leaderboard", "readings", "stability"]
+    for name in (*shown, "fooled", "discrimination", "cost"):
+        getattr(tables, name)(study)
+    kept = {file.name: pd.read_csv(file) for file in tmp_path.glob("*.csv")}
+    assert len(kept) == len(list(tmp_path.glob("*.html"))) == 11
+    for name, found in kept.items():
+        assert found.columns.tolist() == pd.read_csv(RECORDED / name, nrows=1).columns.tolist(), name
+    assert len(kept["table-1.csv"]) == 6 * 22 and len(kept["table-2.csv"]) == 5 * 22 * 3
 
 
 def test_a_true_run_fills_every_table(smoke_bench, read):

@@ -2,7 +2,13 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+
+from xai_lib.papers.whole_output import experiment
+
+DOCUMENTS = [[0], [0, 1], [1, 0, 2], [3, 2], [4], [2, 3, 0, 1]]
+PARTITION = [[0, 1], [2, 3], [4]]
 
 
 @pytest.fixture(scope="session")
@@ -13,10 +19,30 @@ def made_up():
 
 @pytest.fixture
 def study_of(made_up, monkeypatch):
-    """Function (frames of made_up.py, networks) -> a study that has these scores."""
+    """Function (frames of made_up.py, networks, corpus) -> a study that has these scores."""
 
-    def build(frames, networks=made_up.OURS):
+    def build(frames, networks=made_up.OURS, corpus=None):
         made_up.put_into(monkeypatch, frames)
-        return made_up.study(networks)
+        return made_up.study(networks, corpus)
+
+    return build
+
+
+@pytest.fixture
+def frames(made_up):
+    """Those of two trainings with four images, of which the first and the last have five pairs, the others two."""
+    return made_up.frames(n_images=4)
+
+
+@pytest.fixture
+def corpus_of(monkeypatch):
+    """Function (documents, clusters, classes, other clusterings, stability) -> a corpus of which cells say this."""
+
+    def build(documents=DOCUMENTS, partition=PARTITION, classes=tuple("abcde"), clusterings=None, stability=()):
+        frame = pd.DataFrame(stability, columns=["clustering", "what", "ari"])
+        monkeypatch.setattr(experiment, "partition", lambda corpus: partition)
+        monkeypatch.setattr(experiment, "clusterings_of", lambda corpus, repeats: clusterings)
+        monkeypatch.setattr(experiment, "stability_of", lambda corpus, repeats: frame)
+        return experiment.Corpus("five letters", classes, "key", (), lambda: documents)
 
     return build

@@ -1,5 +1,6 @@
 """Scores of made-up pairs in the place of a study's: all alike but for noise, until a test plants a truth."""
 
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,10 +8,11 @@ import pandas as pd
 
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES
-from xai_lib.papers.whole_output.method.explanation import FINE, METHODS
-from xai_lib.run import settings
+from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS
+from xai_lib.papers.whole_output.method.evaluation import SCORED
+from xai_lib.run.settings import settings
+from xai_lib.run.study import Study
 
-SCORED = (*METHODS, FINE, "random")
 OURS = (("seed 0", 0, ""), ("seed 1", 1, ""))  # networks: name, seed, model
 PRINTED = (("googlenet", 0, "googlenet"), ("resnet50", 0, "resnet50"))
 CLUSTERINGS = ("latent tree", "spectral", "random, same sizes")
@@ -26,11 +28,8 @@ def clusters_of(index):
 
 def pairs_of(index):
     """The pairs of an image: class, and its rivals as stored."""
-    return [
-        (label, " ".join(str(other) for other in cluster if other != label))
-        for cluster in clusters_of(index)
-        for label in cluster
-    ]
+    listed = [(label, cluster) for cluster in clusters_of(index) for label in cluster]
+    return [(label, " ".join(str(other) for other in cluster if other != label)) for label, cluster in listed]
 
 
 def frames(networks=OURS, *, n_images=20, observed=True, planted=True):
@@ -38,57 +37,47 @@ def frames(networks=OURS, *, n_images=20, observed=True, planted=True):
     rng = np.random.default_rng(0)
 
     def part(metrics, methods, pairs=pairs_of):
-        keys = [
-            {"index": index, "class": label, "rivals": others, "base": base, "method": method, "metric": metric}
-            for metric in metrics
-            for base in BASES
-            for method in methods
-            for index in range(n_images)
-            for label, others in pairs(index)
+        rows = [
+            (index, *pair, base, method, metric)
+            for metric, base, method, index in itertools.product(metrics, BASES, methods, range(n_images))
+            for pair in pairs(index)
         ]
-        rows = pd.DataFrame(keys)
+        rows = pd.DataFrame(rows, columns=["index", "class", "rivals", "base", "method", "metric"])
         level = rows["metric"].map(LEVEL).fillna(0.5)
         apart = 1 + 0.01 * rows["index"] + 0.1 * rows["class"]
         return rows.assign(value=level * apart + NOISE * level * rng.standard_normal(len(rows)))
 
-    def listed(found):
+    def listed(*parts):
+        found = pd.concat(parts, ignore_index=True)
         return pd.concat([found.assign(network=name, seed=seed) for name, seed, _ in networks], ignore_index=True)
 
     def first_two(index):
         return [(cluster[0], str(cluster[1])) for cluster in clusters_of(index)]
 
     scores = [part(("cauc", "cdrop", "salient-pixels", "degenerate"), SCORED), part(("cauc-bases",), ("cwox-2s",))]
-    energy = [part(("part-energy",), SCORED)] if planted else []
+    scores += [part(("part-energy",), SCORED)] if planted else []
     matched = [part(("matching-accuracy", "matching-margin"), (*METHODS, FINE), first_two)] if observed else []
-    others = [
-        part(("cdrop", "same-map"), ("cwox-2s",)).query("base == 'grad-cam'").assign(clustering=name)
-        for name in CLUSTERINGS
-    ]
-    outputs = [
-        {
-            "index": index,
-            "label": index % 4,
-            "top": " ".join(str(label) for cluster in clusters_of(index) for label in cluster),
-            "clusters": " | ".join(" ".join(map(str, cluster)) for cluster in clusters_of(index)),
-            "probability": 0.96,
-        }
-        for index in range(n_images)
-    ]
+    others = [part(("cdrop", "same-map"), ("cwox-2s",)).assign(clustering=name) for name in CLUSTERINGS]
+    others = [rows[rows["base"] == "grad-cam"].drop(columns=["rivals", "base", "method"]) for rows in others]
+    outputs = pd.DataFrame({"index": range(n_images), "label": [n % 4 for n in range(n_images)], "probability": 0.96})
+    clusters = [" | ".join(" ".join(map(str, own)) for own in clusters_of(n)) for n in range(n_images)]
+    outputs = outputs.assign(clusters=clusters, top=[text.replace(" |", "") for text in clusters])
     return {
-        "paper": listed(pd.concat([*scores, *energy, *matched], ignore_index=True)),
-        "released": listed(pd.concat([*scores, *energy], ignore_index=True)),
-        "clusterings": listed(pd.concat(others, ignore_index=True).drop(columns=["rivals", "base", "method"])),
-        "outputs": listed(pd.DataFrame(outputs)),
+        "paper": listed(*scores, *matched),
+        "released": listed(*scores),
+        "clusterings": listed(*others),
+        "outputs": listed(outputs),
     }
 
 
 def study(networks=OURS, corpus=None):
     """A study of these networks, of which nothing but names is there."""
+    layers = {"grad-cam": ("coarse", "fine")}
     explained = [
-        experiment.ExplainedNetwork(SimpleNamespace(seed=seed), model, {"grad-cam": ("coarse", "fine")}, corpus, None)
+        experiment.ExplainedNetwork(SimpleNamespace(seed=seed), model, layers, corpus, None)
         for _, seed, model in networks
     ]
-    return experiment.Study(settings.settings(scale="smoke", device="cpu"), tuple(explained))
+    return Study(settings(scale="smoke", device="cpu"), tuple(explained))
 
 
 def put_into(monkeypatch, frames):

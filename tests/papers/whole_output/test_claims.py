@@ -1,8 +1,10 @@
+import itertools
+
 import numpy as np
 import pytest
 
 from xai_lib import published, statistics
-from xai_lib.papers.whole_output import claims as verdicts
+from xai_lib.papers.whole_output import claims
 
 NAN = float("nan")
 N = 12  # images: Wilcoxon's smallest p-value, 2 / 2^12, is below 0.05 after Holm's correction over 68 claims
@@ -16,32 +18,26 @@ ORDER = [  # §5.1: RISE outperforms others, Grad-CAM follows, then MWP, LIME ha
     ("excitation-backprop", "lime"),
 ]
 BETTER = {"cauc": "lower", "cauc-bases": "lower"}
-# What each claim says, read off the paper: section, direction, a, b, and the column in which these differ.
-CLAIMS = {
-    **{
-        f"{metric}-{base}-cwox-2s-{other}": ("5.1, Tables 1-2", BETTER.get(metric, "higher"), "cwox-2s", other)
-        for metric, base in CORNERS
-        for other in METHODS
-    },
-    **{
-        f"{metric}-{base}-cwox-1sa-cwox-1sb": ("5, Tables 1-2", BETTER.get(metric, "higher"), "cwox-1sa", "cwox-1sb")
-        for metric, base in CORNERS
-    },
-    **{
-        f"{metric}-cwox-2s-{a}-{b}": ("5.1, Table 3", BETTER.get(metric, "higher"), a, b)
-        for metric in ("cauc-bases", "cdrop")
-        for a, b in ORDER
-    },
-    **{
-        f"matching-accuracy-rise-cwox-2s-{other}": ("5.2, Table 4", "higher", "cwox-2s", other)
-        for other in ("cwox-1sb", "swox")
-    },
-    **{
-        f"part-energy-{base}-cwox-2s-{other}": ("4.2", "higher", "cwox-2s", other)
-        for base in ("grad-cam", "rise")
-        for other in METHODS
-    },
-}
+
+
+def expected():
+    """What each claim says, read off the paper: section, direction, a, b."""
+    found = {}
+    for metric, base in CORNERS:
+        better = BETTER.get(metric, "higher")
+        for other in METHODS:
+            found[f"{metric}-{base}-cwox-2s-{other}"] = ("5.1, Tables 1-2", better, "cwox-2s", other)
+        found[f"{metric}-{base}-cwox-1sa-cwox-1sb"] = ("5, Tables 1-2", better, "cwox-1sa", "cwox-1sb")
+    for metric, (a, b) in itertools.product(("cauc-bases", "cdrop"), ORDER):
+        found[f"{metric}-cwox-2s-{a}-{b}"] = ("5.1, Table 3", BETTER.get(metric, "higher"), a, b)
+    for other in ("cwox-1sb", "swox"):
+        found[f"matching-accuracy-rise-cwox-2s-{other}"] = ("5.2, Table 4", "higher", "cwox-2s", other)
+    for base, other in itertools.product(("grad-cam", "rise"), METHODS):
+        found[f"part-energy-{base}-cwox-2s-{other}"] = ("4.2", "higher", "cwox-2s", other)
+    return found
+
+
+CLAIMS = expected()
 
 
 def plant(made_up, frames, sign):
@@ -80,7 +76,7 @@ def found(study_of, made_up):
     """Function (frames, networks) -> verdicts by claim, without the beginning that all ids share."""
 
     def decide(frames, networks=made_up.OURS):
-        rows = verdicts.verdicts(study_of(frames, networks))
+        rows = claims.verdicts(study_of(frames, networks))
         return rows.set_index(rows["claim"].str.removeprefix("whole-output-"))
 
     return decide
@@ -168,7 +164,7 @@ def test_without_observer_or_planted_part_their_claims_are_absent(found, made_up
     assert set(rows.index) == {name for name in CLAIMS if not name.startswith(("matching", "part"))}
     frames = made_up.frames(alone, n_images=3)
     made_up.put(frames["paper"], NAN, metric="part-energy")  # there, but never a class together with its look-alike
-    assert list(verdicts._planted_part(study_of(frames, alone), "")) == []
+    assert list(claims._planted_part(study_of(frames, alone), "")) == []
 
 
 def test_a_method_without_any_value_and_a_single_image_are_undecided(found, made_up):

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -9,10 +8,9 @@ from torchvision.transforms import functional
 
 from xai_lib import models, pretrained
 from xai_lib.papers.whole_output import figures, one_image
-from xai_lib.papers.whole_output import one_image as of_foreign
 from xai_lib.papers.whole_output.latent_tree.tree import from_clusters
 from xai_lib.papers.whole_output.method import base_maps
-from xai_lib.papers.whole_output.method.explanation import explain
+from xai_lib.papers.whole_output.method.contrastive_maps import explain
 
 SIZE = 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -32,17 +30,11 @@ def picture():
     return torch.randint(0, 256, (3, SIZE, SIZE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.fixture(autouse=True)
-def closed():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def few(monkeypatch):
     """RISE and LIME with few masks."""
-    monkeypatch.setattr(of_foreign, "_MASKS", 12)
-    monkeypatch.setattr(of_foreign, "_SAMPLES", 20)
+    monkeypatch.setattr(one_image, "_MASKS", 12)
+    monkeypatch.setattr(one_image, "_SAMPLES", 20)
 
 
 @pytest.fixture
@@ -100,13 +92,12 @@ def test_without_a_tree_all_top_classes_are_one_cluster_at_the_networks_own_laye
     assert len(drawn[0][1].clusters) == 1
 
 
-def test_fewer_classes_and_other_colour_statistics(network, picture, drawn):
-    mean, std = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4)
-    own = ("backbone.block3",) * 2
-    one_image.explain_output(network, picture, at_most=2, mean=mean, std=std, tree=tree_of(PARTITION))
-    output = expected(network, picture / 255, PARTITION, "grad-cam", own, mean=mean, std=std, at_most=2)
-    assert len(drawn[0][1].classes) == 2
-    assert_same(drawn[0][1], output)
+def test_fewer_classes_names_and_other_colour_statistics(network, picture, drawn):
+    options, own = {"at_most": 2, "mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}, ("backbone.block3",) * 2
+    names = [f"class {letter}" for letter in "abcdefgh"]
+    one_image.explain_output(network, picture, tree=tree_of(PARTITION), classes=names, **options)
+    assert len(drawn[0][1].classes) == 2 and drawn[0][2] == names
+    assert_same(drawn[0][1], expected(network, picture / 255, PARTITION, "grad-cam", own, **options))
 
 
 def test_a_file_a_pil_image_and_a_tensor_are_one_picture(network, tmp_path, drawn):
@@ -124,22 +115,10 @@ def test_a_file_a_pil_image_and_a_tensor_are_one_picture(network, tmp_path, draw
     for shown, output, _ in drawn:
         assert shown.dtype == torch.float32 and torch.equal(shown, cut / 255)
         assert_same(output, drawn[0][1])
-
-
-def test_a_grey_picture_has_three_equal_colours(network, tmp_path, drawn):
     Image.fromarray(np.arange(32 * 32, dtype=np.uint16).reshape(32, 32).astype(np.uint8)).save(tmp_path / "grey.png")
     one_image.explain_output(network, tmp_path / "grey.png", size=SIZE)
-    shown = drawn[0][0]
-    assert shown.shape == (3, SIZE, SIZE) and torch.equal(shown[0], shown[1]) and torch.equal(shown[0], shown[2])
-
-
-def test_the_figure_names_the_classes(network, picture):
-    names = [f"class {letter}" for letter in "abcdefgh"]
-    figure = one_image.explain_output(network, picture, classes=names, tree=tree_of(PARTITION))
-    output = expected(network, picture / 255, PARTITION, "grad-cam", ("backbone.block3",) * 2)
-    titles = " ".join(axis.get_title() for axis in figure.axes)
-    assert all(names[label] in " ".join(titles.split()) for label in output.classes)
-    assert sum(name in " ".join(titles.split()) for name in names) == 5
+    grey = drawn[-1][0]
+    assert grey.shape == (3, SIZE, SIZE) and torch.equal(grey[0], grey[1]) and torch.equal(grey[0], grey[2])
 
 
 def test_a_network_of_torchvision(picture, drawn):
@@ -170,12 +149,9 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
 @pytest.mark.parametrize(
     ("image", "error", "message"),
     [
-        ("nowhere.jpg", FileNotFoundError, r"Expected an image in .*nowhere.jpg. Got no such file"),
         ("", FileNotFoundError, "Got no such file"),
         (np.zeros((32, 32, 3), dtype=np.uint8), TypeError, "Expected a file, a PIL image or a tensor.* Got ndarray"),
         (torch.zeros(1, 3, 8, 8), ValueError, r"Expected an image \[3,H,W\]. Got shape \[1, 3, 8, 8\]"),
-        (torch.zeros(8, 8, 3), ValueError, r"Got shape \[8, 8, 3\]"),
-        (torch.full((3, 8, 8), -1.5), ValueError, r"floats in \[0,1\] .* Got torch.float32 from -1.5 to -1.5"),
         (torch.full((3, 8, 8), 255), ValueError, "Got torch.int64 from 255 to 255"),
         (torch.full((3, 8, 8), float("nan")), ValueError, "not normalised yet"),
     ],
@@ -183,24 +159,6 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
 def test_an_image_that_is_none_is_named(network, image, error, message):
     with pytest.raises(error, match=message):
         one_image.explain_output(network, image)
-
-
-@pytest.mark.parametrize("damage", ["rubbish", "empty", "cut", "chunk"])
-def test_a_damaged_file_is_named(network, tmp_path, damage):
-    file = tmp_path / "damaged.png"
-    functional.to_pil_image(torch.randint(0, 256, (3, 64, 64), dtype=torch.uint8)).save(file)
-    whole = file.read_bytes()
-    at = whole.index(b"IDAT")
-    file.write_bytes(
-        {
-            "rubbish": b"rubbish",
-            "empty": b"",
-            "cut": whole[: len(whole) // 2],
-            "chunk": whole[: at + 40] + b"\xff" * 40 + whole[at + 80 :],
-        }[damage]
-    )
-    with pytest.raises(ValueError, match=r"Expected an image in .*damaged.png. Got: "):
-        one_image.explain_output(network, file)
 
 
 @pytest.mark.parametrize(
@@ -221,45 +179,9 @@ def test_settings_that_do_not_fit_are_named(network, picture, settings, message)
         one_image.explain_output(network, picture, **settings)
 
 
-class Answer(nn.Module):
-    """Says the same of every image."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.answer = answer
-        self.weight = nn.Parameter(torch.zeros(1))
-
-    def forward(self, x):
-        return self.answer
-
-
-@pytest.mark.parametrize(
-    ("answer", "error", "message"),
-    [
-        ((torch.zeros(1, 3),), TypeError, "one float tensor of logits. Got tuple"),
-        (torch.zeros(1, 3, dtype=torch.int64), TypeError, "Got torch.int64"),
-        (torch.zeros(3), ValueError, r"Expected logits \[1,C\], .* Got shape \[3\]"),
-        (torch.zeros(2, 3), ValueError, r"Got shape \[2, 3\]"),
-        (torch.zeros(1, 3, 2, 2), ValueError, r"Got shape \[1, 3, 2, 2\]"),
-        (torch.tensor(1.0), ValueError, r"Got shape \[\]"),
-        (torch.tensor([[0.5, 0.25, 0.25]]), ValueError, "leave out the softmax"),
-        (torch.tensor([[0.5, float("nan")]]), ValueError, "Got NaN or infinity"),
-    ],
-)
-def test_a_network_that_gives_no_logits_is_refused(picture, answer, error, message):
-    with pytest.raises(error, match=message):
-        one_image.explain_output(Answer(answer).eval(), picture)
-
-
-def test_a_network_in_training_mode_is_refused_before_it_runs(picture):
+def test_a_network_that_cannot_be_explained_here_is_refused_before_it_runs(network, picture):
     network = models.build("resnet8", 4, width=4, seed=0).train()
     before = pretrained.state_digest(network)
     with pytest.raises(ValueError, match=r"call model.eval\(\) first"):
         one_image.explain_output(network, picture)
     assert pretrained.state_digest(network) == before  # statistics of batch normalisation as well
-
-
-def test_a_network_that_cannot_take_the_image_is_refused():
-    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 4)).eval()
-    with pytest.raises(ValueError, match=r"Expected the model to take images \[1, 3, 8, 8\]"):
-        one_image.explain_output(network, torch.zeros(3, 8, 8))

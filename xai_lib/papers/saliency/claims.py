@@ -4,147 +4,141 @@ All are about these networks on new images: the paper, too, has one network. A f
 methods, image by image; a method whose score is undefined on an image is not in that image's mean.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pandas as pd
 
 from xai_lib import explainers, metrics, published, statistics
 from xai_lib.page.names import TRANSFORM_NAMES
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import directions, of_metrics, scores
+from xai_lib.papers.saliency.analysis.scores import directions, scores
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER, TABLE_1, TABLE_3
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Decided, compare_correlation, compare_statistic, decide, decide_by
 
-_NAMES = {name: metrics.about(name).title for name in (*TABLE_1, *TABLE_3)}
-_NAMES |= {"insertion": "Insertion", "deletion": "Deletion", "effective-complexity": "EC"}
+NAMES = {name: metrics.about(name).title for name in (*TABLE_1, *TABLE_3)}
+NAMES |= {"insertion": "Insertion", "deletion": "Deletion", "effective-complexity": "EC"}
 _OPPOSITE = {"higher": "lower", "lower": "higher"}
 _HALF = 0.5
-_FAMILIES = {
+_GROUPS = {
     name: tuple(method for method in PAPER if explainers.about(method).family == name)
     for name in ("gradient", "cam", "occlusion", "learning")
-}
-_GROUPS = {**_FAMILIES, "fake-cam": ("fake-cam",), "informed": INFORMED}
+} | {"fake-cam": ("fake-cam",), "informed": INFORMED}
+
+Asked = Callable[..., Claim]  # (name, section, text, metric, better, a, b) -> claim
 
 
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
+
+    def ask(name: str, *said: str) -> Claim:
+        shared = {"paper": "saliency", "dataset": study.run.label, "between": "method"}
+        return Claim(f"saliency-{name}", *said, **shared)
+
+    plain, change = scores(study), _change(study)
     decided = (
-        *_gradients_do_badly(study),
-        *_cams_do_best(study),
-        *_fake_cam(study),
-        *_follows_the_probability(study),
-        *_cannot_tell_apart(study, FIDELITY, "5.2 (5)"),
-        *_by_target(study),
-        *_cannot_tell_apart(study, TABLE_3, "5.3 (1)"),
-        *_gradients_move_most(study),
-        *_gain_moves_least(study),
+        *_gradients_do_badly(ask, plain),
+        *_cams_do_best(ask, plain),
+        *_fake_cam(ask, plain),
+        *_follows_the_probability(ask, plain),
+        *_cannot_tell_apart(ask, plain, FIDELITY, "5.2 (5)"),
+        *_by_target(ask, experiment.scores(study, "fidelity")),
+        *_cannot_tell_apart(ask, plain, TABLE_3, "5.3 (1)"),
+        *_gradients_move_most(ask, change),
+        *_gain_moves_least(ask, change),
     )
     return statistics.verdict_table(decided)
 
 
-def _gradients_do_badly(study: Study) -> Iterator[Decided]:
+def _gradients_do_badly(ask: Asked, plain: pd.DataFrame) -> Iterator[Decided]:
     for metric in TABLE_1:
-        text = f"Gradient-based methods score worse in {_NAMES[metric]} than class activation maps. "
-        text, worse = text + _printed(metric, "gradient", "cam"), _OPPOSITE[_better(metric)]
-        claim = _claim(study, f"gradients-{metric}", "5.2 (1)", text, metric, worse, "gradient", "cam")
-        yield _between_groups(claim, scores(study))
+        text = f"Gradient-based methods score worse in {NAMES[metric]} than class activation maps."
+        text, worse = f"{text} {_printed(metric, 'gradient', 'cam')}", _OPPOSITE[_better(metric)]
+        yield _groups(ask(f"gradients-{metric}", "5.2 (1)", text, metric, worse, "gradient", "cam"), plain)
 
 
-def _cams_do_best(study: Study) -> Iterator[Decided]:
-    ranks = statistics.overall_ranks(scores(study), directions(FIDELITY), PAPER, FIDELITY)
+def _cams_do_best(ask: Asked, plain: pd.DataFrame) -> Iterator[Decided]:
+    ranks = statistics.overall_ranks(plain, directions(FIDELITY), PAPER, FIDELITY)
     for other in ("occlusion", "learning"):
         text = f"Class activation maps rank above {other}-based methods, on average over the five fidelity metrics."
-        claim = _claim(study, f"cams-{other}", "5.2 (2)", text, "mean rank", "lower", "cam", other)
-        yield _between_groups(claim, ranks)
+        yield _groups(ask(f"cams-{other}", "5.2 (2)", text, "mean rank", "lower", "cam", other), ranks)
 
 
-def _fake_cam(study: Study) -> Iterator[Decided]:
-    for fooled, verb, how, turn in (
-        (("average-increase", "average-drop", "monotonicity"), "fools", "better", {}),
-        (("average-gain", "insertion", "deletion"), "does not fool", "worse", _OPPOSITE),
+def _fake_cam(ask: Asked, plain: pd.DataFrame) -> Iterator[Decided]:
+    for metric in ("average-increase", "average-drop", "monotonicity", "average-gain", "insertion", "deletion"):
+        fools = metric in ("average-increase", "average-drop", "monotonicity")
+        verb, how = ("fools", "better") if fools else ("does not fool", "worse")
+        text = f"Fake-CAM {verb} {NAMES[metric]}: it scores {how} than the nine methods do on average."
+        text, better = f"{text} {_printed(metric, 'fake-cam', 'informed')}", _better(metric)
+        claimed = better if fools else _OPPOSITE[better]
+        yield _groups(ask(f"fake-cam-{metric}", "5.2 (3)", text, metric, claimed, "fake-cam", "informed"), plain)
+
+
+def _follows_the_probability(ask: Asked, plain: pd.DataFrame) -> Iterator[Decided]:
+    nine, cams = ("the nine methods", "5.2 (4)", "informed"), ("class activation maps", "5.2, Figure 2", "cam")
+    for metric, (named, section, who), better, verb in (
+        ("insertion", nine, "higher", "rises"),
+        ("deletion", nine, "higher", "rises"),
+        ("average-gain", cams, "higher", "rises"),
+        ("average-drop", cams, "lower", "falls"),
     ):
-        for metric in fooled:
-            text = f"Fake-CAM {verb} {_NAMES[metric]}: it scores {how} than the nine methods do on average. "
-            text += _printed(metric, "fake-cam", "informed")
-            better = turn.get(_better(metric), _better(metric))
-            claim = _claim(study, f"fake-cam-{metric}", "5.2 (3)", text, metric, better, "fake-cam", "informed")
-            yield _between_groups(claim, scores(study))
-
-
-def _follows_the_probability(study: Study) -> Iterator[Decided]:
-    informed, cam = ("informed", "the nine methods", "5.2 (4)"), ("cam", "class activation maps", "5.2, Figure 2")
-    for metric, (who, named, section), better, verb in (
-        ("insertion", informed, "higher", "rises"),
-        ("deletion", informed, "higher", "rises"),
-        ("average-gain", cam, "higher", "rises"),
-        ("average-drop", cam, "lower", "falls"),
-    ):
-        text = f"{_NAMES[metric]} of {named} {verb} with the probability of the true class, over images"
-        text += " (rank correlation)."
-        claim = _claim(study, f"probability-{metric}", section, text, metric, better, "probability", "none")
-        value, probability = (
-            _mean_of(scores(study), name, _GROUPS[who], "").groupby("index")["value"].mean()
-            for name in (metric, "probability")
+        text = (
+            f"{NAMES[metric]} of {named} {verb} with the probability of the true class, over images (rank correlation)."
         )
-        both = pd.concat([value, probability], axis=1, keys=["value", "probability"])
-        yield decide_by(compare_correlation, claim, both["probability"].to_numpy(), both["value"].to_numpy())
+        claim = ask(f"probability-{metric}", section, text, metric, better, "probability", "none")
+        sides = [
+            _mean_of(plain, name, _GROUPS[who], "").groupby("index")["value"].mean() for name in ("probability", metric)
+        ]
+        both = pd.concat(sides, axis=1)
+        yield decide_by(compare_correlation, claim, *both.to_numpy().T)
 
 
-def _cannot_tell_apart(study: Study, names: Sequence[str], section: str) -> Iterator[Decided]:
+def _cannot_tell_apart(ask: Asked, plain: pd.DataFrame, names: Sequence[str], section: str) -> Iterator[Decided]:
     for metric in names:
         text = (
-            f"{_NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
+            f"{NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
             "half (Kendall's W below 0.5)."
         )
-        sides = ("higher", "one half", "Kendall's W")
-        claim = _claim(study, f"discrimination-{metric}", section, text, metric, *sides)
-        rows = of_metrics(study, (metric,), INFORMED)
+        claim = ask(f"discrimination-{metric}", section, text, metric, "higher", "one half", "Kendall's W")
+        rows = plain[(plain["metric"] == metric) & plain["method"].isin(INFORMED)]
         value, draws = statistics.w_draws(rows, metric, INFORMED)
-        test = {"n_images": _complete(rows), "test": "bootstrap over images"}
-        yield decide_by(compare_statistic, claim, _HALF - value, _HALF - draws, **test)
+        how = {"n_images": _complete(rows), "test": "bootstrap over images"}
+        yield decide_by(compare_statistic, claim, _HALF - value, _HALF - draws, **how)
 
 
-def _by_target(study: Study) -> Iterator[Decided]:
-    true, predicted, least = TARGETS
+def _by_target(ask: Asked, fidelity: pd.DataFrame) -> Iterator[Decided]:
+    found, (true, predicted, least) = fidelity[fidelity["reading"] == "paper"], TARGETS
     best, low = "is best for the true class: better than for the predicted one", "for the least probable class than"
     asked = [("truth", metric, _better(metric), (true, predicted), best) for metric in FIDELITY]
     for metric in ("average-increase", "average-drop", "deletion", "average-gain", "insertion"):
-        direction = "higher" if metric == "average-increase" else "lower"
-        asked.append(("least", metric, direction, (least, true), f"is {direction} {low} for the true one"))
-    found = experiment.scores(study, "fidelity")
-    found = found[found["reading"] == "paper"]
-    for name, metric, better, sides, says in asked:
-        text = f"{_NAMES[metric]} {says}."
-        claim = _claim(study, f"{name}-{metric}", "5.2, Table 2", text, metric, better, *sides)
+        claimed = "higher" if metric == "average-increase" else "lower"
+        asked.append(("least", metric, claimed, (least, true), f"is {claimed} {low} for the true one"))
+    for name, metric, claimed, sides, says in asked:
+        text = f"{NAMES[metric]} {says}."
         rows = [_mean_of(found[found["target"] == target], metric, INFORMED, target) for target in sides]
-        yield decide(claim, pd.concat(rows), unit="image")
+        yield _images(ask(f"{name}-{metric}", "5.2, Table 2", text, metric, claimed, *sides), pd.concat(rows))
 
 
-def _gradients_move_most(study: Study) -> Iterator[Decided]:
-    change = _change(study)
+def _gradients_move_most(ask: Asked, change: pd.DataFrame) -> Iterator[Decided]:
     for transform, title in TRANSFORM_NAMES.items():
         text = (
             f"Under {title}, the fidelity of gradient-based methods changes more than that of class activation "
             "maps (absolute change, over five metrics and four settings)."
         )
-        claim = _claim(study, f"moves-{transform}", "5.3 (2)", text, "change", "higher", "gradient", "cam")
         rows = change[change["transform"] == transform]
         rows = rows.groupby(["seed", "index", "method"], as_index=False)["value"].mean().assign(metric="change")
-        yield _between_groups(claim, rows)
+        yield _groups(ask(f"moves-{transform}", "5.3 (2)", text, "change", "higher", "gradient", "cam"), rows)
 
 
-def _gain_moves_least(study: Study) -> Iterator[Decided]:
-    change = _change(study)
-    change = change[change["method"].isin(INFORMED)]
-    change = change.groupby(["seed", "index", "metric"], as_index=False)["value"].mean()
-    rows = change.rename(columns={"metric": "method"}).assign(metric="change")
+def _gain_moves_least(ask: Asked, change: pd.DataFrame) -> Iterator[Decided]:
+    of_nine = change[change["method"].isin(INFORMED)]
+    rows = of_nine.groupby(["seed", "index", "metric"], as_index=False)["value"].mean()
+    rows = rows.rename(columns={"metric": "method"}).assign(metric="change")
     for other in FIDELITY:
         if other != "average-gain":
-            text = f"Under the transformations AG changes less than {_NAMES[other]} (absolute change, nine methods)."
-            claim = _claim(study, f"stable-{other}", "5.3 (3)", text, "change", "lower", "average-gain", other)
-            yield decide(claim, rows, unit="image")
+            text = f"Under the transformations AG changes less than {NAMES[other]} (absolute change, nine methods)."
+            yield _images(ask(f"stable-{other}", "5.3 (3)", text, "change", "lower", "average-gain", other), rows)
 
 
 def _change(study: Study) -> pd.DataFrame:
@@ -157,10 +151,14 @@ def _change(study: Study) -> pd.DataFrame:
     return both.groupby(keys, as_index=False)["value"].mean()
 
 
-def _between_groups(claim: Claim, found: pd.DataFrame) -> Decided:
+def _groups(claim: Claim, found: pd.DataFrame) -> Decided:
     """The claim's two groups of methods against each other, image by image."""
     rows = [_mean_of(found, claim.metric, _GROUPS[name], name) for name in (claim.a, claim.b)]
-    return decide(claim, pd.concat(rows), unit="image")
+    return _images(claim, pd.concat(rows))
+
+
+def _images(claim: Claim, rows: pd.DataFrame) -> Decided:
+    return decide(claim, rows, unit="image")
 
 
 def _mean_of(found: pd.DataFrame, metric: str, methods: Sequence[str], name: str) -> pd.DataFrame:
@@ -176,12 +174,7 @@ def _complete(rows: pd.DataFrame) -> int:
 
 
 def _better(metric: str) -> str:
-    return metrics.about(metric).better
-
-
-def _claim(study: Study, name: str, *fields: str) -> Claim:
-    """A claim about methods; ``fields`` are those of :class:`Claim` from the section to its two sides."""
-    return Claim(f"saliency-{name}", *fields, paper="saliency", dataset=study.run.label, between="method")
+    return directions((metric,))[metric]
 
 
 def _printed(metric: str, a: str, b: str) -> str:

@@ -40,24 +40,17 @@ def maps(folder: Path, *, explained: Explained, images: Split) -> None:
 
 @stage("saliency", version=1)
 def saliency(
-    folder: Path,
-    *,
-    explained: Explained,
-    images: Split,
-    part: str,
-    budgets: Mapping[str, Any],
-    raw: Cell | None = None,
+    folder: Path, *, explained: Explained, images: Split, part: str, budgets: Mapping[str, Any], raw: Cell | None
 ) -> None:
     """The scores of a part, by the function of its name in :mod:`xai_lib.papers.saliency.method`."""
-    given = dict(budgets) if raw is None else {**budgets, "stored": files.read_tensors(computed(raw) / "maps.pt")}
+    given = dict(budgets) if raw is None else {**budgets, "stored": _stored(raw)}
     files.write_frame(folder / "scores.csv", getattr(method, part)(explained, images.materialised(), **given))
 
 
 @stage("metric", version=1)
 def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name: str, source: str) -> None:
     """A metric that the paper does not have; ``source``, its code, is there for the key."""
-    stored = files.read_tensors(computed(raw) / "maps.pt")
-    found = method.scored(explained, images.materialised(), stored, metric=name)
+    found = method.scored(explained, images.materialised(), stored=_stored(raw), metric=name)
     files.write_frame(folder / "scores.csv", found)
 
 
@@ -90,7 +83,7 @@ def study_of(
         network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
         images: images, labels in the network's order of classes, and the normalisation it was trained with.
         name: what the network is, besides its weights: with them it makes the key under which scores are kept.
-        layer: dotted name of the layer explained; None for the network's default, or its last spatial one.
+        layer: dotted name of the layer explained; empty for the network's default, or its last spatial one.
         methods: names of the explainers that take part; none for all.
 
     Raises:
@@ -99,15 +92,9 @@ def study_of(
     _check(methods)
     network = network.to(run.device, memory_format=torch.channels_last)
     images = some(images, run.saliency.n_saliency)
-    subject = Subject(
-        load=lambda: network,
-        key=hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest(),
-        parents=(),
-        layer=_layer_of(network, images, layer, run.device),
-        images=images,
-        reference=lambda: some(images, REFERENCE),
-        device=run.device,
-    )
+    key = hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest()
+    layer = _layer_of(network, images, layer, run.device)
+    subject = Subject(lambda: network, key, (), layer, images, lambda: some(images, REFERENCE), run.device)
     return Study(run, (subject,), tuple(methods) or lineup.methods())
 
 
@@ -131,9 +118,9 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     explained, n = explained_by(study, subject, name), len(subject.images)
     budgets, is_papers = study.run.saliency, name in (*lineup.PAPER, *lineup.CONTROLS)
     limits = {"repeated": budgets.n_sensitivity, "transformed": budgets.n_transformed * is_papers, "cost": _COSTED}
-    found = []
-    for start in range(0, min(limits.get(part, n), n), _CHUNK):
-        images = subject.images.subset(list(range(start, min(start + _CHUNK, limits.get(part, n), n))))
+    n, found = min(limits.get(part, n), n), []
+    for start in range(0, n, _CHUNK):
+        images = subject.images.subset(list(range(start, min(start + _CHUNK, n))))
         given = {"explained": explained, "images": images}
         if part == "metric":
             found += _metric_cells(given)
@@ -215,8 +202,12 @@ def _check(methods: Sequence[str]) -> None:
         raise ValueError(f"Expected methods out of {', '.join(lineup.methods())}. Got {', '.join(strangers)}.")
 
 
-def _layer_of(network: nn.Module, images: Split, layer: str | None, device: torch.device) -> str:
-    if layer is not None or hasattr(network, "default_layer"):
-        return find_layer(network, layer)[0]
+def _layer_of(network: nn.Module, images: Split, layer: str, device: torch.device) -> str:
+    if layer or hasattr(network, "default_layer"):
+        return find_layer(network, layer or None)[0]
     batch = next(iter(images.subset([0]).batches(1)))
     return last_spatial_layer(network, images.normalise(batch.images.to(device)))
+
+
+def _stored(raw: Cell) -> dict[str, torch.Tensor]:
+    return files.read_tensors(computed(raw) / "maps.pt")

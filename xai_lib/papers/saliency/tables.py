@@ -7,8 +7,7 @@ from IPython.display import HTML
 
 from xai_lib import explainers
 from xai_lib.page import record
-from xai_lib.page.methods import method_title, metric_title
-from xai_lib.page.names import FAMILY_NAMES, TRANSFORM_NAMES
+from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.registered import metric_table
 from xai_lib.page.table import (
     MISSING,
@@ -32,10 +31,8 @@ from xai_lib.run.study import Study
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
 _ORDERS = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
 _PIXELS = ("effective-complexity", "effective-complexity-minimum")  # counted, not measured
-_METHOD = text("method", "method", method_title)
-_METRIC = text("metric", "metric", metric_title)
-_UNDEFINED = Column("undefined", "n_undefined")
-_INTERVAL = Column("95 % interval", ("low", "high"), interval())
+_METHOD = text("method", "method", METHOD_NAMES)
+_METRIC = text("metric", "metric", METRIC_NAMES)
 
 
 def networks(study: Study) -> HTML:
@@ -55,22 +52,19 @@ def networks(study: Study) -> HTML:
 
 def methods(study: Study) -> HTML:
     """The line-up: family, what is explained, where the method comes from, settings that the scale decides."""
-    rows = pd.DataFrame({"method": study.methods})
-
-    def known(title: str, said: Callable[[explainers.Explainer], str]) -> Column:
-        return text(title, "method", lambda name: said(explainers.about(name)))
 
     def settings(name: str) -> str:
         return ", ".join(f"{key} {value}" for key, value in experiment.settings_of(study.run, name).items()) or MISSING
 
+    rows = pd.DataFrame([vars(explainers.about(name)) for name in study.methods]).drop(columns="function")
     columns = [
-        _METHOD,
-        text("name in the library", "method"),
-        known("family", lambda about: FAMILY_NAMES[about.family]),
-        known("explains", lambda about: about.explains if about.class_specific else "no class"),
-        text("in the paper", "method", lambda name: _ROLES.get(name, "beyond")),
-        text("settings", "method", settings),
-        known("from", lambda about: about.paper),
+        text("method", "title"),
+        text("name in the library", "name"),
+        text("family", "family", FAMILY_NAMES),
+        text("explains", ("explains", "class_specific"), lambda what, specific: what if specific else "no class"),
+        text("in the paper", "name", lambda name: _ROLES.get(name, "beyond")),
+        text("settings", "name", settings),
+        text("from", "paper"),
     ]
     return show(rows, columns, "Methods of the benchmark.", name="methods")
 
@@ -78,7 +72,7 @@ def methods(study: Study) -> HTML:
 def metrics() -> HTML:
     """What each metric is: direction, range, where it is defined."""
     names = (*lineup.METRICS, *lineup.added_metrics())
-    return metric_table(names, {name: metric_title(name) for name in names}, "Metrics of the benchmark.")
+    return metric_table(names, METRIC_NAMES, "Metrics of the benchmark.")
 
 
 def cost(study: Study) -> HTML:
@@ -129,14 +123,13 @@ def table_4(study: Study) -> HTML:
 
     columns = [text("transformation", "transform", TRANSFORM_NAMES), _METHOD]
     for metric in lineup.FIDELITY:
-        columns.append(Column(metric_title(metric), (f"mean {metric}", f"published {metric}"), beside))
+        columns.append(Column(METRIC_NAMES[metric], (f"mean {metric}", f"published {metric}"), beside))
     caption = (
         f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
         f"as defined: {_counted(rows, study)}. Intervals are in the recorded CSV."
     )
     wide = _wide(rows, ["transform", "method"], "metric", ["mean", "published"])
-    places = {name: place for place, name in enumerate(TRANSFORM_NAMES)}
-    wide = wide.sort_values("transform", key=lambda names: names.map(places), kind="stable")
+    wide = wide.sort_values("transform", key=lambda names: names.map(list(TRANSFORM_NAMES).index), kind="stable")
     return _recorded("table-4", rows, show(wide, columns, caption, group=["transformation"]))
 
 
@@ -147,8 +140,8 @@ def sanity(study: Study) -> HTML:
         text("weights replaced", "metric", _ORDERS),
         _METHOD,
         Column("rank correlation ↓", "mean", number()),
-        _INTERVAL,
-        _UNDEFINED,
+        Column("95 % interval", ("low", "high"), interval()),
+        Column("undefined", "n_undefined"),
     ]
     caption = f"Maps before and after the weights were replaced: {study.run.label}, {rows['n_images'].max()} images."
     return show(rows, columns, caption, name="sanity", group=["weights replaced"])
@@ -186,11 +179,7 @@ def readings(study: Study) -> HTML:
         text("reading", "reading"),
         Column("Kendall's τ with the paper's", "tau", number(2)),
         Column("methods that change place", ("n_moved", "n_methods"), part_of),
-        text(
-            "moved most",
-            ("method", "moved"),
-            lambda method, moved: f"{method_title(method)}, by {moved:g}" if moved else MISSING,
-        ),
+        text("moved most", ("method", "moved"), lambda who, by: f"{METHOD_NAMES[who]}, by {by:g}" if by else MISSING),
     ]
     caption = (
         f"Rankings of the paper's methods and the controls in other readings of a metric: {study.run.label}. Middle "
@@ -210,7 +199,7 @@ def stability(study: Study) -> HTML:
         Column("two halves of the images (τ)", "tau_halves", number(2)),
         Column("two trainings (τ)", "tau_seeds", number(2)),
     ]
-    caption = f"Stability of the order of the {len(scores.informed(study))} informed methods: {study.run.label}."
+    caption = f"Stability of the order of the {len(evidence.informed(study))} informed methods: {study.run.label}."
     return show(evidence.stability(study), columns, caption, name="stability")
 
 
@@ -218,7 +207,7 @@ def fooled(study: Study) -> HTML:
     """Which uninformed maps fool which metric."""
     columns = [
         _METRIC,
-        text("uninformed map", "control", method_title),
+        text("uninformed map", "control", METHOD_NAMES),
         Column("better than a method (%)", "superiority", number(0, times=100)),
         Column("95 % interval", ("low", "high"), interval(0, times=100)),
         Column("rank", ("rank", "n_methods"), part_of),
@@ -226,7 +215,7 @@ def fooled(study: Study) -> HTML:
     ]
     caption = (
         f"Is the metric fooled? How often an uninformed map scores better than one of the "
-        f"{len(scores.informed(study))} informed methods on the same image: {study.run.label}."
+        f"{len(evidence.informed(study))} informed methods on the same image: {study.run.label}."
     )
     return show(evidence.fooled(study), columns, caption, name="fooled", group=["metric"])
 
@@ -240,10 +229,8 @@ def discrimination(study: Study) -> HTML:
         Column("critical difference of mean ranks", "critical_difference", number(2)),
         Column("p (Friedman)", "p_value", p_value),
     ]
-    caption = (
-        f"Pairs of the {len(scores.informed(study))} informed methods that a metric tells apart (Nemenyi): "
-        f"{study.run.label}."
-    )
+    n = len(evidence.informed(study))
+    caption = f"Pairs of the {n} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
@@ -259,7 +246,7 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> H
         Column("paper, as printed", "printed", printed),
         column("paper, in our unit", ("published",), number),
         column("difference", ("difference",), signed),
-        _UNDEFINED,
+        Column("undefined", "n_undefined"),
     ]
     papers = rows[rows["method"].isin(lineup.PAPER)]
     caption = f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet."
@@ -286,7 +273,7 @@ def _counted(rows: pd.DataFrame, study: Study) -> str:
 
 
 def _title(metric: str) -> str:
-    return metric_title(metric) + (", median" if metric in scores.BY_MEDIAN else "")
+    return METRIC_NAMES[metric] + (", median" if metric in scores.BY_MEDIAN else "")
 
 
 def _digits(metric: str, format: Callable[[int], Format] = number) -> Format:

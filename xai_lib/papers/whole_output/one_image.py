@@ -51,10 +51,8 @@ def explain_output(
         mean, std: colour statistics that the network was trained with; ImageNet's by default.
         at_most: the most top classes; there are as many as have more than 0.95 of the probability.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        TypeError, ValueError: if the image cannot be read, the network cannot be explained here, there is no such layer
-            or base, or names or tree do not fit the network's classes.
+    FileNotFoundError if there is no such file, TypeError or ValueError if the image cannot be read, the network cannot
+    be explained here, there is no such layer or base, or names or tree do not fit the network's classes.
     """
     device = next(model.parameters()).device
     shown = picture(image, size).to(device)
@@ -68,12 +66,10 @@ def explain_output(
         got = f"{len(names)} names" + ("" if tree is None else f" and a tree of {tree.n_labels}")
         raise ValueError(f"Expected names and a tree of the network's {n_classes} classes. Got {got}.")
     (top,) = top_classes(probabilities, at_most=at_most)
-    settings = base_maps.base(base, layers or _layers(model, x, base), n_masks=_MASKS, n_samples=_SAMPLES)
+    if layers is None:  # RISE and LIME look at none
+        layers = ("", "") if base in ("lime", "rise") else (default_layer(model, x),) * 2
+    settings = base_maps.base(base, layers, n_masks=_MASKS, n_samples=_SAMPLES)
     clusters = [top] if tree is None else confusion_clusters(tree.clusters(1), top)
     index = torch.zeros(1, dtype=torch.int64, device=device)
     (output,) = explain(model, x, [clusters], base=settings, methods=("cwox-2s",), seed=seed, index=index)
     return figures.whole_output(shown.cpu(), output, names)
-
-
-def _layers(model: nn.Module, x: Tensor, base: str) -> tuple[str, str]:
-    return ("", "") if base in ("lime", "rise") else (default_layer(model, x),) * 2  # those two look at no layer

@@ -91,9 +91,8 @@ def strongest(one: Corpus) -> HTML:
     """The clusters that hold most documents together."""
     together = Column("documents with two or more of them", "documents")
     columns = [Column("classes", "classes", kind="long"), *_plain("size"), together]
-    return show(
-        clusters.strongest(one, 20), columns, f"The clusters with most documents: {one.label}.", name="strongest"
-    )
+    caption = f"The clusters with most documents: {one.label}."
+    return show(clusters.strongest(one, 20), columns, caption, name="strongest")
 
 
 def paper_examples(one: Corpus) -> HTML:
@@ -166,8 +165,7 @@ def bases(study: Study) -> HTML:
     for variant in ("paper", "released"):
         for base in experiment.bases_of(study, study.networks[0], variant):
             first, second = (", ".join(f"{k} {v}" for k, v in stage.items()) for stage in (base.first, base.second))
-            row = {"variant": variant, "base": base.name, "first": first, "second": second, "scaled": base.scale}
-            rows.append(row)
+            rows.append({"variant": variant, "base": base.name, "first": first, "second": second, "scaled": base.scale})
     stages = (text("first stage", "first"), text("second stage", "second"))
     columns = [text("variant", "variant"), _BASE, *stages, text("scaled", "scaled")]
     caption = f"Base explainers: {study.run.label}."

@@ -152,16 +152,6 @@ def test_a_method_that_a_metric_leaves_undefined_is_left_out_of_it_alone(study_o
     assert (pairs["monotonicity"], pairs["insertion"]) == (28, 36)
 
 
-def test_fewer_methods_are_enough(study_of, made_up):
-    few = ("fake-cam", "gradient", "integrated-gradients", "grad-cam", "score-cam", "rise", "uniform", "random")
-    study = study_of(made_up.frames(few, n_images=4))
-    assert evidence.fooled(study)["control"].unique().tolist() == ["fake-cam", "uniform", "random"]
-    assert (evidence.fooled(study)["n_methods"] == 6).all()
-    assert set(evidence.mean_ranks(study, "insertion")[0]["method"]) == set(few)
-    assert evidence.cost(study)["method"].tolist() == list(few)
-    assert (evidence.discrimination(study)["pairs"] == 10).all()
-
-
 @pytest.mark.parametrize("methods", [("grad-cam", "rise"), ("random", "uniform")])
 def test_fooled_needs_a_map_that_is_uninformed_and_one_that_is_not(study_of, made_up, methods):
     with pytest.raises(ValueError, match="Expected at least one"):

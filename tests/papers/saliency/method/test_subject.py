@@ -6,34 +6,6 @@ from xai_lib.explainers import normalise
 from xai_lib.explainers.subject import Subject
 
 
-@pytest.mark.parametrize("method", ["gradient", "grad-cam", "score-cam", "rise", "iba", "random"])
-def test_several_targets_give_what_each_gives_alone(subject, images, x, method):
-    settings = {"rise": {"n_masks": 6}, "iba": {"steps": 2, "copies": 2}}.get(method, {})
-    target = torch.stack([images.labels, (images.labels + 3) % 10, (images.labels + 5) % 10], dim=1)
-    together = subject.raw_maps(method, settings, x, target, images.index)
-    for position in range(3):
-        alone = subject.raw_maps(method, settings, x, target[:, position], images.index)
-        torch.testing.assert_close(together[:, position], alone, rtol=1e-4, atol=1e-6)
-    assert torch.equal(together[:, 0], together[:, 1]) == (method == "random")
-
-
-def test_three_targets_cost_rise_no_more_forward_passes_than_one(subject, images, x):
-    passed = []
-    subject.network.register_forward_pre_hook(lambda _module, inputs: passed.append(len(inputs[0])))
-    subject.raw_maps("rise", {"n_masks": 6}, x, images.labels, images.index)
-    one = sum(passed)
-    passed.clear()
-    subject.raw_maps("rise", {"n_masks": 6}, x, images.labels[:, None].expand(-1, 3), images.index)
-    assert sum(passed) == one == 6 * len(x)
-
-
-def test_random_maps_belong_to_the_image_not_to_its_place(subject, images, x):
-    maps = subject.explain("random", {}, x, images.labels, images.index)
-    turned = subject.explain("random", {}, x.flip(0), images.labels.flip(0), images.index.flip(0))
-    assert torch.equal(turned.flip(0), maps)
-    assert not torch.equal(maps[0], maps[1])
-
-
 def test_the_network_is_loaded_once_and_only_when_it_is_needed(subject, images):
     calls = []
 

@@ -1,59 +1,51 @@
+from collections import defaultdict
+from statistics import fmean
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from xai_lib import files as artefacts
+from xai_lib import published
 from xai_lib.papers.whole_output.analysis import scores
+from xai_lib.papers.whole_output.method.outputs import Outputs
 
 NAN = float("nan")
+BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
+each_kind = pytest.mark.parametrize("networks", ["OURS", "PRINTED"])
 
 
-@pytest.fixture
-def frames(made_up):
-    return made_up.frames(n_images=4)
-
-
-def test_pairs_carry_the_model_in_place_of_the_network(study_of, made_up):
+def test_pairs_carry_the_model_in_place_of_the_network_and_variants_are_told_apart(study_of, made_up):
     networks = (*made_up.PRINTED, ("seed 3", 3, ""))
     frames = made_up.frames(networks, n_images=2)
-    found = scores.of_pairs(study_of(frames, networks))
-    assert found.columns.tolist() == [
-        *("index", "class", "rivals", "base", "method", "metric", "value", "seed", "model"),
-    ]
-    assert found["model"].tolist() == frames["paper"]["network"].replace({"seed 3": ""}).tolist()
-    assert found["seed"].tolist() == frames["paper"]["seed"].tolist()
-
-
-def test_variants_are_told_apart(study_of, frames):
     frames["released"]["value"] = 7.0
-    study = study_of(frames)
-    assert scores.of_pairs(study)["value"].max() != 7
+    study = study_of(frames, networks)
+    found = scores.of_pairs(study)
+    assert set(found) == {"index", "class", "rivals", "base", "method", "metric", "value", "seed", "model"}
+    assert found["model"].tolist() == frames["paper"]["network"].replace({"seed 3": ""}).tolist()
+    assert found["seed"].tolist() == frames["paper"]["seed"].tolist() and found["value"].max() != 7
     assert set(scores.of_pairs(study, "released")["value"]) == {7.0}
 
 
-def test_a_run_without_any_pair_says_so(study_of, frames):
+@pytest.mark.parametrize(
+    "function",
+    [
+        scores.of_pairs,
+        lambda study: scores.methods(study, "cauc"),
+        *(scores.bases, scores.degenerate, scores.shares_of_the_gain),
+        *(scores.variants, scores.part_energy, scores.matching),
+    ],
+)
+def test_a_run_without_any_pair_says_so(study_of, frames, function):
     with pytest.raises(ValueError, match=r"Expected an output with two classes of one cluster .* take more images"):
-        scores.of_pairs(study_of({**frames, "paper": frames["paper"].iloc[:0]}))
-
-
-def test_an_image_is_the_mean_of_its_pairs_that_have_a_value(study_of, made_up, frames):
-    """Image 0 has five pairs, image 1 two."""
-    here = {"metric": "cauc", "base": "rise", "method": "swox", "seed": 0}
-    for (label, _), value in zip(made_up.pairs_of(0), (1, 2, 3, NAN, 6)):
-        made_up.put(frames["paper"], value, index=0, class_=label, **here)
-    made_up.put(frames["paper"], NAN, index=1, **here)
-    found = scores.of_images(scores.of_pairs(study_of(frames)))
-    assert not found.duplicated(["model", "seed", "index", "base", "method", "metric"]).any()
-    chosen = found[made_up.rows(found, **here)].set_index("index")["value"]
-    assert chosen[0] == 3 and np.isnan(chosen[1]) and len(chosen) == 4
+        function(study_of({**frames, "paper": frames["paper"].iloc[:0], "released": frames["released"].iloc[:0]}))
 
 
 def test_a_pair_counts_where_both_sides_have_a_value(study_of, made_up, frames):
     paper, here = frames["paper"], {"metric": "cdrop", "base": "lime", "seed": 1}
     for place, (label, _) in enumerate(made_up.pairs_of(0)):
-        made_up.put(paper, place, index=0, class_=label, method="cwox-2s", **here)
-        made_up.put(paper, 10 * place, index=0, class_=label, method="swox", **here)
-        made_up.put(paper, 1e6, index=0, class_=label, method="cwox-1sa", **here)
+        for method, value in (("cwox-2s", place), ("swox", 10 * place), ("cwox-1sa", 1e6)):
+            made_up.put(paper, value, index=0, class_=label, method=method, **here)
     made_up.put(paper, NAN, index=0, class_=0, method="swox", **here)
     made_up.put(paper, NAN, index=0, class_=3, method="cwox-2s", **here)
     made_up.put(paper, NAN, index=1, method="swox", **here)
@@ -62,28 +54,22 @@ def test_a_pair_counts_where_both_sides_have_a_value(study_of, made_up, frames):
     rows = scores.paired(found, "cdrop", "method", "cwox-2s", "swox")
     assert set(rows["metric"]) == {"cdrop"} and len(rows) == 2 * 4 * 2
     value = rows.set_index(["seed", "index", "method"])["value"]
-    kept = (1, 2, 4)  # of places 0 to 4
-    assert value[1, 0, "cwox-2s"] == pytest.approx(np.mean(kept))
-    assert value[1, 0, "swox"] == pytest.approx(10 * np.mean(kept))
+    kept = np.mean((1, 2, 4))  # of places 0 to 4
+    assert [value[1, 0, "cwox-2s"], value[1, 0, "swox"]] == pytest.approx([kept, 10 * kept])
     assert np.isnan(value[1, 1, "cwox-2s"]) and np.isnan(value[1, 1, "swox"])  # it has values, its partner none
     assert value.notna().sum() == len(value) - 2
 
 
-def test_bases_are_paired_within_a_method(study_of, made_up, frames):
+def test_bases_are_paired_within_a_method_and_networks_of_one_seed_not_with_each_other(study_of, made_up, frames):
     """One base lacks class 1 of image 1; the other's value for it must not count."""
     here = {"metric": "cauc-bases", "seed": 0, "index": 1, "method": "cwox-2s"}
-    made_up.put(frames["paper"], NAN, class_=1, base="rise", **here)
-    made_up.put(frames["paper"], 2.0, class_=0, base="rise", **here)
-    made_up.put(frames["paper"], 3.0, class_=0, base="lime", **here)
-    made_up.put(frames["paper"], 99.0, class_=1, base="lime", **here)
+    for value, label, base in ((NAN, 1, "rise"), (2.0, 0, "rise"), (3.0, 0, "lime"), (99.0, 1, "lime")):
+        made_up.put(frames["paper"], value, class_=label, base=base, **here)
     made_up.put(frames["paper"], NAN, base="grad-cam", **here)
     rows = scores.paired(scores.of_pairs(study_of(frames)), "cauc-bases", "base", "rise", "lime")
     value = rows.set_index(["seed", "index", "base"])["value"]
     assert (value[0, 1, "rise"], value[0, 1, "lime"]) == (2, 3)
     assert value.notna().all() and set(rows["base"]) == {"rise", "lime"}
-
-
-def test_networks_of_one_seed_are_not_paired_with_each_other(study_of, made_up):
     frames = made_up.frames(made_up.PRINTED, n_images=2)
     made_up.put(frames["paper"], NAN, network="googlenet", method="swox")
     found = scores.of_pairs(study_of(frames, made_up.PRINTED))
@@ -92,24 +78,7 @@ def test_networks_of_one_seed_are_not_paired_with_each_other(study_of, made_up):
     assert len(rows) == 2 * 2 * 2 and defined.to_dict() == {"googlenet": False, "resnet50": True}
 
 
-def test_degenerate_maps_are_counted_over_networks(study_of, made_up, frames):
-    """A network has 14 pairs: images 0 and 3 have five, 1 and 2 two."""
-    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=0)
-    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=1, seed=1)
-    made_up.put(frames["released"], 1, metric="degenerate", base="lime", method="swox")
-    study = study_of(frames)
-    rows = scores.degenerate(study).set_index(["base", "method"])
-    assert rows.index.tolist() == [(base, method) for base in ORDER for method in made_up.SCORED]
-    assert (rows["maps"] == 2 * 14).all()
-    assert rows.loc[("rise", "cwox-1sb"), "degenerate"] == 2 * 5 + 2 and rows["degenerate"].sum() == 12
-    released = scores.degenerate(study, "released").set_index(["base", "method"])
-    assert released.loc[("lime", "swox"), "degenerate"] == 28 and released["degenerate"].sum() == 28
-
-
-ORDER = ("grad-cam", "excitation-backprop", "lime", "rise")
-
-
-def test_outputs_are_counted_network_by_network(study_of, made_up, frames):
+def test_outputs_are_counted_network_by_network(study_of, frames):
     rows = [
         ("seed 0", 3, "3 1 2", "3 2 | 1"),  # right; two of a cluster: two pairs
         ("seed 0", 0, "4 0", "4 | 0"),  # wrong; no pair
@@ -119,59 +88,239 @@ def test_outputs_are_counted_network_by_network(study_of, made_up, frames):
     ]
     listed = pd.DataFrame(rows, columns=["network", "label", "top", "clusters"])
     found = scores.outputs(study_of({**frames, "outputs": listed}))
-    assert found.to_dict("records") == [
-        {
-            "network": "seed 0",
-            "images": 4,
-            "accuracy": 0.75,
-            "top_classes": 11 / 4,
-            "one": 0.25,
-            "several_clusters": 0.75,
-            "explained": 2,
-            "pairs": 7,
-        },
-        {
-            "network": "seed 1",
-            "images": 1,
-            "accuracy": 0.0,
-            "top_classes": 2.0,
-            "one": 0.0,
-            "several_clusters": 0.0,
-            "explained": 1,
-            "pairs": 2,
-        },
+    columns = ["network", "images", "accuracy", "top_classes", "one", "several_clusters", "explained", "pairs"]
+    assert found.columns.tolist() == columns
+    assert found.to_numpy().tolist() == [["seed 0", 4, 0.75, 11 / 4, 0.25, 0.75, 2, 7], ["seed 1", 1, 0, 2, 0, 0, 1, 2]]
+
+
+def mean_over_images(frame, **where):
+    """Pair -> image and network -> image -> all, in plain Python."""
+    pairs, images = defaultdict(list), defaultdict(list)
+    for row in frame.dropna(subset="value").to_dict("records"):
+        if all(row[name] == value for name, value in where.items()):
+            pairs[row["index"], row["network"]].append(row["value"])
+    for (index, _), values in pairs.items():
+        images[index].append(fmean(values))
+    return fmean(map(fmean, images.values()))
+
+
+def printed(number):
+    """Model, base explainer, method and metric -> the value in one of the paper's tables."""
+    cells = published.table("whole_output", number).set_index(["model", "base", "method", "metric"])
+    return cells["value"].to_dict()
+
+
+@each_kind
+@pytest.mark.parametrize(("number", "metric"), [(1, "cauc"), (2, "cdrop")])
+def test_each_network_stands_beside_its_own_print_and_ours_beside_resnet_50(
+    study_of, made_up, networks, number, metric
+):
+    networks = getattr(made_up, networks)
+    rows = scores.methods(study_of(made_up.frames(networks, n_images=3), networks), metric)
+    models = sorted({model for _, _, model in networks}, reverse=True)
+    assert len(rows) == len(models) * 4 * 6 and rows["model"].unique().tolist() == models
+    assert set(rows["metric"]) == {metric} and (rows["n_images"] == 3).all()
+    cells = printed(number)
+    for row in rows.to_dict("records"):
+        value = cells.get((row["model"] or "resnet50", row["base"], row["method"], metric), NAN)
+        assert row["published"] == pytest.approx(value, nan_ok=True), row
+        assert row["difference"] == pytest.approx(row["mean"] - value, nan_ok=True)
+    assert rows["published"].notna().sum() == len(models) * 8
+    assert rows.loc[rows["method"].isin(("cwox-1sa-fine", "random")), "printed"].eq("").all()
+    assert (rows["better"][rows["published"].notna()] == scores.BETTER[metric]).all()
+
+
+@each_kind
+def test_table_3_has_a_row_a_base_and_metric_of_cwox_2s(study_of, made_up, networks):
+    networks = getattr(made_up, networks)
+    frames = made_up.frames(networks, n_images=3)
+    made_up.put(frames["paper"], 0.25, metric="cauc-bases", base="lime")
+    made_up.put(frames["paper"], 9.0, metric="cauc")
+    made_up.put(frames["paper"], 9e9, metric=("salient-pixels", "cdrop"), method=("swox", "random", "cwox-1sa-fine"))
+    rows, cells = scores.bases(study_of(frames, networks)), printed(3)
+    for model in {model for _, _, model in networks}:
+        own = rows[rows["model"] == model].set_index(["metric", "base"])
+        assert own.index.tolist() == [(name, base) for name in ("salient-pixels", "cauc", "cdrop") for base in BASES]
+        expected = [cells[model or "resnet50", base, "cwox-2s", metric] for metric, base in own.index]
+        assert own["published"].tolist() == expected
+        assert own.loc[("cauc", "lime"), "mean"] == pytest.approx(0.25)
+        assert own["mean"].max() < 1000 and own.loc["cauc", "mean"].max() < 1
+
+
+def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
+    """Images 0 and 3 have five pairs, the others two; the numbers are those of a plain loop."""
+    frames = made_up.frames(n_images=5)
+    paper, here = frames["paper"], {"metric": "cauc", "base": "rise", "method": "cwox-2s"}
+    made_up.put(paper, 1.0, index=0, **here)
+    made_up.put(paper, NAN, index=3, class_=(0, 2, 3), network="seed 0", **here)
+    made_up.put(paper, NAN, index=4, network="seed 1", **here)
+    made_up.put(paper, NAN, metric=("cauc", "cdrop"), base="lime", method="cwox-1sb")
+    study = study_of(frames)
+    rows = scores.methods(study, "cauc").set_index(["base", "method"])
+    row, empty = rows.loc[("rise", "cwox-2s")], scores.methods(study, "cdrop").set_index(["base", "method"])
+    assert row["mean"] == pytest.approx(mean_over_images(paper, **here))
+    assert abs(paper[made_up.rows(paper, **here)]["value"].mean() - row["mean"]) > 0.05  # of a mean over pairs
+    assert row["n_images"] == 5 and row["n_undefined"] == 1  # image 4 of one network
+    row = empty.loc[("lime", "cwox-1sb")]  # all of its maps are degenerate
+    assert np.isnan(row["mean"]) and (row["n_images"], row["n_undefined"]) == (0, 10)
+    assert empty["mean"].notna().sum() == 23
+
+
+def test_the_observer_has_the_papers_methods_and_nothing_of_the_study_with_people(study_of, made_up, frames):
+    made_up.put(frames["paper"], 0.75, metric="matching-accuracy", base="lime", method="cwox-1sa")
+    made_up.put(frames["paper"], 9.0, metric="matching-margin")
+    made_up.put(frames["paper"], NAN, metric="matching-accuracy", base="rise", method="swox", index=2)
+    rows = scores.matching(study_of(frames))
+    assert rows["method"].tolist() == ["swox", "cwox-1sa", "cwox-1sb", "cwox-2s"] * 4
+    assert not {"published", "printed", "difference"} & set(rows) and rows["mean"].max() < 1
+    found = rows.set_index(["base", "method"])
+    assert found.loc[("lime", "cwox-1sa"), "mean"] == pytest.approx(0.75)
+    assert found.loc[("rise", "swox"), ["n_images", "n_undefined"]].tolist() == [3, 2]
+    rows = scores.matching(study_of(made_up.frames(n_images=2, observed=False)))
+    assert rows.empty and {"model", "base", "method", "mean", "low", "high", "n_images"} <= set(rows)
+
+
+def test_degenerate_maps_are_counted_over_networks(study_of, made_up, frames):
+    """A network has 14 pairs: images 0 and 3 have five, 1 and 2 two."""
+    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=0)
+    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=1, seed=1)
+    made_up.put(frames["released"], 1, metric="degenerate", base="lime", method="swox")
+    study = study_of(frames)
+    rows = scores.degenerate(study).set_index(["base", "method"])
+    assert rows.index.tolist() == [(base, method) for base in BASES for method in made_up.SCORED]
+    assert (rows["maps"] == 2 * 14).all()
+    assert rows.loc[("rise", "cwox-1sb"), "degenerate"] == 2 * 5 + 2 and rows["degenerate"].sum() == 12
+    released = scores.degenerate(study, "released").set_index(["base", "method"])
+    assert released.loc[("lime", "swox"), "degenerate"] == 28 and released["degenerate"].sum() == 28
+
+
+STEPS = ("finer maps", "own rivals and region")
+
+
+@each_kind
+def test_the_two_steps_add_up_to_the_whole_gain(study_of, made_up, networks):
+    """All have values, so the steps are of the same pairs: 2s less 1sA, with the sign that makes a gain positive."""
+    networks = getattr(made_up, networks)
+    frames = made_up.frames(networks, n_images=6)
+    paper = frames["paper"]
+    made_up.scale(paper, 0.5, metric="cauc", base="rise", method="cwox-2s", network=networks[1][0])
+    made_up.scale(paper, 0.8, metric="cauc", base="rise", method="cwox-1sa-fine")
+    made_up.scale(paper, 3.0, metric="cdrop", base="lime", method="cwox-2s")
+    rows = scores.shares_of_the_gain(study_of(frames, networks))
+    models = list(dict.fromkeys(model for _, _, model in networks))
+    assert len(rows) == len(models) * 2 * 4 * 2 and (rows["n_images"] == 6).all()
+    rows = rows.set_index(["model", "metric", "base", "step"])
+    for model in models:
+        names = tuple(name for name, _, of in networks if of == model)
+        for metric, base in ((metric, base) for metric in ("cauc", "cdrop") for base in ("grad-cam", "lime", "rise")):
+            chosen = paper[made_up.rows(paper, metric=metric, base=base, network=names)]
+            images = chosen.groupby(["method", "network", "index"])["value"].mean().groupby("method").mean()
+            images *= -1 if metric == "cauc" else 1
+            one, two = (rows.loc[(model, metric, base, step), "difference"] for step in STEPS)
+            assert one + two == pytest.approx(images["cwox-2s"] - images["cwox-1sa"], rel=1e-9)
+            assert one == pytest.approx(images["cwox-1sa-fine"] - images["cwox-1sa"], rel=1e-9)
+    for key in ((models[0], "cauc", "rise", STEPS[0]), (models[0], "cdrop", "lime", STEPS[1])):
+        assert 0 < rows.loc[key, "low"] < rows.loc[key, "difference"] < rows.loc[key, "high"]  # lower CAUC is a gain
+
+
+def test_a_step_without_any_pair_is_undefined(study_of, made_up, frames):
+    made_up.put(frames["paper"], NAN, metric="cauc", base="rise", method="cwox-2s")
+    rows = scores.shares_of_the_gain(study_of(frames))
+    row = rows.set_index(["metric", "base", "step"]).loc[("cauc", "rise", STEPS[1])]
+    assert np.isnan(row[["difference", "low", "high"]].tolist()).all() and row["n_images"] == 0
+    assert rows["difference"].notna().sum() == 15
+
+
+@each_kind
+def test_variants_are_beside_each_other(study_of, made_up, networks):
+    networks = getattr(made_up, networks)
+    frames = made_up.frames(networks, n_images=3)
+    name, _, model = networks[1]
+    for variant, value in (("paper", 0.25), ("released", 0.75)):
+        made_up.put(frames[variant], value, metric="cauc", base="lime", method="cwox-2s", network=name)
+    rows = scores.variants(study_of(frames, networks))
+    assert len(rows) == len({model for _, _, model in networks}) * 2 * 4 * 4
+    assert set(rows["method"]) == {"swox", "cwox-1sa", "cwox-1sb", "cwox-2s"}
+    assert set(rows["metric"]) == {"cauc", "cdrop"}
+    row = rows.set_index(["metric", "model", "base", "method"]).loc[("cauc", model, "lime", "cwox-2s")]
+    expected = [0.25, 0.75] if model else [0.125, 0.375]  # two trainings of one model, one of them near 0.005
+    assert row[["paper", "released"]].tolist() == pytest.approx(expected, abs=0.01)
+
+
+@pytest.fixture
+def epsilons_of(made_up, corpus_of, monkeypatch):
+    """Function (rows of index, class, metric, value, epsilon) -> what the table says, and what was asked for."""
+
+    class Images:
+        index = torch.arange(6) + 20
+
+        def __len__(self):
+            return len(self.index)
+
+        def subset(self, places):
+            images = Images()
+            images.index = self.index[places]
+            return images
+
+    def outputs_of(network, images, partition, device):
+        return Outputs(network, None, images.index, None, (), partition)
+
+    def build(rows, n):
+        asked = []
+        monkeypatch.setattr(scores, "compare_epsilons", lambda *given, **steps: asked.append((given, steps)) or rows)
+        monkeypatch.setattr(scores, "outputs_of", outputs_of)
+        study = made_up.study(corpus=corpus_of())
+        for explained in study.networks:
+            explained.subject.images, explained.subject.network = Images(), f"network {explained.name}"
+        table = scores.epsilons(study, "rise", n)
+        [((outputs, base, epsilons), steps)] = asked
+        assert outputs.network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
+        assert outputs.clusters == [[0, 1], [2, 3], [4]]
+        assert steps == {"steps": study.run.whole_output.contrast_steps}
+        return table, outputs.index.tolist()
+
+    return build
+
+
+def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
+    values = {(20, 1): (0.1, 0.4), (20, 0): (0.3, NAN), (21, 2): (0.5, NAN)}  # CDROP with ε 0 and 0.5; NaN: empty
+    rows = [
+        (*pair, metric, value if metric == "cdrop" else float(np.isnan(value)), epsilon)
+        for pair, both in values.items()
+        for epsilon, value in zip((0.0, 0.5), both)
+        for metric in ("cdrop", "degenerate")
     ]
+    columns = ["index", "class", "metric", "value", "epsilon"]
+    table, index = epsilons_of(pd.DataFrame(rows, columns=columns), n=3)
+    table = table.set_index("epsilon")
+    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4}) and index == [20, 21, 22]
+    assert table[["n_images", "degenerate", "maps"]].to_numpy().tolist() == [[2, 0, 3], [1, 2, 3]]
+    table, index = epsilons_of(pd.DataFrame(columns=columns), n=9)  # no image has rivals
+    assert table.empty and {"epsilon", "mean", "degenerate", "maps"} <= set(table) and len(index) == 6
 
 
-def test_a_file_of_single_classes_is_read_as_numbers_and_counted_all_the_same(study_of, frames, tmp_path):
-    """A frame in the store is a CSV file, which does not say that "3" is a text."""
-    single = pd.DataFrame({"network": "seed 0", "label": [3, 1], "top": ["3", "2"], "clusters": ["3", "2"]})
-    several = pd.DataFrame({"network": "seed 0", "label": [4], "top": ["4 2"], "clusters": ["4 2"]})
-    parts = []
-    for number, part in enumerate((single, several)):
-        artefacts.write_frame(tmp_path / f"{number}.csv", part)
-        parts.append(artefacts.read_frame(tmp_path / f"{number}.csv"))
-    assert not isinstance(parts[0]["top"][0], str)
-    for listed, images, explained in ((parts[0], 2, 0), (pd.concat(parts, ignore_index=True), 3, 1)):
-        [row] = scores.outputs(study_of({**frames, "outputs": listed})).to_dict("records")
-        assert (row["images"], row["explained"], row["pairs"]) == (images, explained, 2 * explained)
-        assert row["accuracy"] == (1 + explained) / images
+def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
+    frames = made_up.frames(n_images=6)
+    paper, here = frames["paper"], {"metric": "part-energy", "base": "lime", "method": "cwox-2s"}
+    made_up.put(paper, NAN, metric="part-energy", index=(0, 2, 4))
+    made_up.put(paper, 0.2, class_=0, index=1, **here)
+    made_up.put(paper, 0.4, class_=1, index=1, **here)
+    made_up.put(paper, 0.9, index=(3, 5), **here)
+    rows = scores.part_energy(study_of(frames))
+    assert (rows["n_images"] == 3).all()
+    expected = [(base, method) for base in BASES for method in made_up.SCORED]
+    assert list(zip(rows["base"], rows["method"])) == expected
+    row = rows.set_index(["base", "method"]).loc[("lime", "cwox-2s")]
+    assert row["mean"] == pytest.approx((0.3 + 0.9 + 0.9) / 3)
+    made_up.put(paper, NAN, metric="part-energy")  # planted images, but no output has both look-alikes
+    for without in (frames, made_up.frames(n_images=2, planted=False)):
+        rows = scores.part_energy(study_of(without))
+        assert rows.empty and {"base", "method", "mean", "low", "high", "n_images"} <= set(rows)
 
 
 def test_rows_come_in_the_order_of_the_pages(made_up):
-    frame = pd.DataFrame(
-        [
-            (metric, model, base, method)
-            for metric in ("matching-accuracy", "cdrop", "cauc", "salient-pixels")
-            for model in ("googlenet", "resnet50")
-            for base in reversed(ORDER)
-            for method in reversed(made_up.SCORED)
-        ],
-        columns=["metric", "model", "base", "method"],
-    )
-    ordered = scores.in_order(frame)
-    assert ordered.index.tolist() == list(range(len(frame)))
-    assert ordered["metric"].unique().tolist() == ["salient-pixels", "cauc", "cdrop", "matching-accuracy"]
-    assert ordered["model"].unique().tolist() == ["resnet50", "googlenet"]
-    assert ordered["base"].unique().tolist() == list(ORDER)
-    assert ordered["method"].tolist()[: len(made_up.SCORED)] == list(made_up.SCORED)
+    names = (("salient-pixels", "cauc", "cdrop", "matching-accuracy"), ("resnet50", "googlenet"), BASES, made_up.SCORED)
+    index = pd.MultiIndex.from_product([own[::-1] for own in names], names=["metric", "model", "base", "method"])
+    ordered = scores.in_order(index.to_frame(index=False))
+    assert ordered.index.tolist() == list(range(len(index)))
+    assert [ordered[name].unique().tolist() for name in index.names] == [list(own) for own in names]

@@ -8,31 +8,25 @@ import torch
 from torch import nn
 
 from xai_lib import data as datasets
+from xai_lib.explainers.subject import Subject
 from xai_lib.files import read_json
 from xai_lib.papers.whole_output import experiment, latent_tree
-from xai_lib.papers.whole_output.experiment import documents
-from xai_lib.papers.whole_output.experiment.documents import (
-    Corpus,
-    corpus_of_file,
-    corpus_of_network,
-    stability_cell,
-    tree_cell,
-)
-from xai_lib.papers.whole_output.method import clusterings
-from xai_lib.run import stages
+from xai_lib.papers.whole_output.experiment import documents, stability_cell, tree_cell
+from xai_lib.papers.whole_output.experiment.documents import Corpus, corpus_of_file, corpus_of_network
+from xai_lib.papers.whole_output.method import clusters
+from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
 PAIRS = [[0, 4], [1, 2], [3, 5]]
 NAMES = ("ant", "bee", "cat", "dog", "eel", "fox")
 
 
-def confused(n=300, labels=6, pairs=PAIRS, seed=0):
+def confused(n=300):
     """Documents of a network that mixes up each pair and is sure of every fourth image."""
-    draw = random.Random(seed)
-    found = []
+    draw, found = random.Random(0), []
     for number in range(n):
-        first, second = draw.sample(draw.choice(pairs), 2)
-        others = [label for label in range(labels) if label not in (first, second) and draw.random() < 0.08]
+        first, second = draw.sample(draw.choice(PAIRS), 2)
+        others = [label for label in range(6) if label not in (first, second) and draw.random() < 0.08]
         found.append([first] if number % 4 == 0 else [first, second, *others])
     return found
 
@@ -62,13 +56,25 @@ def network():
     return model
 
 
-def of_network(network, images, *, key="weights", label="a label"):
-    return corpus_of_network(lambda: network, key, (), lambda: images, label)
+@pytest.fixture
+def of_network(network):
+    """Function (images, …) -> the network's documents; ``asked`` counts how often it was loaded."""
+    run, asked = settings(scale="smoke", device="cpu"), []
+
+    def build(images, key="weights", label="a label"):
+        load = lambda: asked.append(1) or network  # noqa: E731
+        subject = Subject(load, key, (), None, images, lambda: images, run.device)
+        return corpus_of_network(run, subject, images, label)
+
+    build.asked = asked
+    return build
 
 
-def test_documents_of_a_network_are_all_classes_of_95_percent_in_the_order_of_the_images(empty_store, network, images):
-    found = of_network(network, images)
-    assert not empty_store.exists()  # not before they are asked for
+def test_documents_of_a_network_are_all_classes_of_95_percent_in_the_order_of_the_images(
+    empty_store, network, images, of_network
+):
+    found = of_network(images)
+    assert not empty_store.exists() and of_network.asked == []  # not before they are asked for
     with torch.no_grad():
         probabilities = network(images.normalise(images.images)).double().softmax(1)
     expected = []
@@ -77,89 +83,66 @@ def test_documents_of_a_network_are_all_classes_of_95_percent_in_the_order_of_th
         while sum(row[label] for label in document) <= 0.95:
             document.append(ranked[len(document)])
         expected.append(document)
-    assert found.documents == expected
+    assert found.documents is found.documents and found.documents == expected
     lengths = {len(document) for document in expected}
     assert min(lengths) == 1 and max(lengths) > 5  # those that are explained are capped, not these
     assert found.informative == [document for document in expected if len(document) > 1]
     assert found.classes == images.classes and found.label == "a label"
-    [cell] = found.made_by
+    [cell] = found.parents
     assert found.key == cell.key and cell.stage == "documents"
-    assert read_json(Store().path(cell) / "documents.json") == {
-        str(number): document for number, document in zip(images.index.tolist(), expected)
-    }
+    names = [str(number) for number in images.index.tolist()]
+    assert read_json(Store().path(cell) / "documents.json") == dict(zip(names, expected))
+    assert of_network(images).documents == expected and of_network.asked == [1]  # stored ones ask for no network
 
 
 def test_documents_do_not_depend_on_batches_and_are_named_by_the_index_of_images(
-    empty_store, network, images, monkeypatch
+    empty_store, images, of_network, monkeypatch
 ):
-    whole = of_network(network, images).documents
+    whole, places = of_network(images).documents, [7, 3, 20, 11, 2, 29]
     monkeypatch.setattr(documents, "_BATCH", 4)
-    part = images.subset([7, 3, 20, 11, 2, 29])
-    found = of_network(network, part)
-    assert found.documents == [whole[position] for position in (7, 3, 20, 11, 2, 29)]
-    assert list(read_json(Store().path(found.made_by[0]) / "documents.json")) == ["7", "3", "20", "11", "2", "29"]
+    found = of_network(images.subset(places))
+    assert found.documents == [whole[place] for place in places]
+    assert list(read_json(Store().path(found.parents[0]) / "documents.json")) == [str(place) for place in places]
 
 
-def test_stored_documents_ask_for_no_network(empty_store, network, images):
-    asked = []
-    found = corpus_of_network(lambda: asked.append(1) or network, "weights", (), lambda: images, "a label")
-    assert asked == []
-    first = found.documents
-    loads = len(asked)
-    assert loads > 0 and found.documents is first and len(asked) == loads
-    again = corpus_of_network(lambda: asked.append(1) or network, "weights", (), lambda: images, "a label")
-    assert again.documents == first and len(asked) == loads
-
-
-def test_the_key_of_documents_knows_network_images_and_version_but_no_label(network, images, monkeypatch):
-    found = of_network(network, images)
-    assert of_network(network, images, label="Another").key == found.key
-    others = [of_network(network, images, key="other weights"), of_network(network, images.subset(list(range(29))))]
-    others.append(of_network(network, images.subset([1, 0, *range(2, 30)])))
-    monkeypatch.setitem(stages.STAGES, "documents", replace(stages.STAGES["documents"], version=99))
-    others.append(of_network(network, images))
-    assert len({found.key, *(other.key for other in others)}) == 5
+def test_keys_know_network_images_documents_labels_and_repeats_but_no_label_of_a_page(images, of_network):
+    found = of_network(images)
+    assert of_network(images, label="Another").key == found.key
+    parts = [list(range(29)), [1, 0, *range(2, 30)]]
+    others = [of_network(images, key="other weights"), *(of_network(images.subset(part)) for part in parts)]
+    assert len({found.key, *(other.key for other in others)}) == 4
+    one = corpus([])
+    relabelled, others = replace(one, label="Another"), (corpus([], key="another"), corpus([], (*NAMES, "gnu")))
+    assert tree_cell(relabelled).key == tree_cell(one).key
+    assert stability_cell(relabelled, 3).key == stability_cell(one, 3).key != stability_cell(one, 4).key
+    for cell in (tree_cell, lambda corpus: stability_cell(corpus, 3)):
+        assert len({cell(each).key for each in (one, *others)}) == 3
 
 
 @pytest.mark.parametrize("name", ["top.json", "top.json.gz"])
-def test_a_file_in_the_authors_format_is_read(tmp_path, name):
+def test_a_file_in_the_authors_format_is_read_when_its_key_is_taken_from_its_content(tmp_path, name):
     found = confused(8)
     path = written(tmp_path / name, found)
     read = corpus_of_file(path, NAMES, "a label")
-    assert (read.label, read.classes, read.made_by) == ("a label", NAMES, ())
-    path.unlink()  # it was read when its key was taken
+    assert (read.label, read.classes, read.parents) == ("a label", NAMES, ())
+    moved = path.rename(tmp_path / f"moved-{name}")
     assert read.documents == found
     assert read.informative == [document for document in found if len(document) > 1] != found
-
-
-def test_the_key_of_a_file_is_that_of_its_content(tmp_path):
-    path, other = written(tmp_path / "a.json", confused(8)), written(tmp_path / "b.json", confused(9))
-    key = corpus_of_file(path, NAMES, "a label").key
-    assert corpus_of_file(path.rename(tmp_path / "c.json"), NAMES, "Another").key == key
-    assert corpus_of_file(other, NAMES, "a label").key != key
-    assert tree_cell(corpus_of_file(other, NAMES, "")).key != tree_cell(corpus_of_file(other, (*NAMES, "gnu"), "")).key
+    assert corpus_of_file(moved, NAMES, "Another").key == read.key
+    assert corpus_of_file(written(tmp_path / name, confused(9)), NAMES, "a label").key != read.key
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("content", "message"),
     [
-        ("a.json", b'{"a": [1', r"Expected .*a\.json to hold a JSON object"),
-        ("a.json", b"[[1, 2]]", "Got a list"),
-        ("a.json", b'{"a": [1, 1]}', "different class indices"),
-        ("a.json", b'{"a": ["cat"]}', "class indices"),
-        ("a.json.gz", b'{"a": [1]}', "to be a gzip file"),
-        ("a.json", b'{"a": [1], "b": [5, 6, 0]}', r"Expected classes from 0 to 5, .* in .*a\.json\. Got 6"),
+        ('{"a": [1', r"Expected .*a\.json to hold a JSON object"),
+        ('{"a": [1], "b": [5, 6, 0]}', r"Expected classes from 0 to 5, .* in .*a\.json\. Got 6"),
     ],
 )
-def test_a_bad_file_is_refused_at_once(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
+def test_a_bad_file_is_refused_at_once(tmp_path, content, message):
+    (tmp_path / "a.json").write_text(content)
     with pytest.raises(ValueError, match=message):
-        corpus_of_file(tmp_path / name, NAMES, "a label")
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*none\.json"):
-        corpus_of_file(tmp_path / "none.json", NAMES, "a label")
+        corpus_of_file(tmp_path / "a.json", NAMES, "a label")
 
 
 def test_names_of_classes_are_those_of_imagenets_index(tmp_path):
@@ -180,35 +163,10 @@ def test_another_file_of_names_is_refused(tmp_path, content):
 def test_the_tree_is_of_the_documents_of_two_labels_or_more_and_is_kept(empty_store):
     found = corpus(confused())
     expected = latent_tree.fit_tree(found.informative, 6, seed=0)
-    tree = experiment.tree(found)
-    assert tree.clusters(1) == experiment.partition(found) == expected.clusters(1) == PAIRS
-    assert tree.levels == expected.levels
+    assert experiment.tree(found) == expected
+    assert experiment.partition(found) == expected.clusters(1) == PAIRS
     again = Corpus("from the store", NAMES, "a key", (), lambda: pytest.fail("documents were asked for"))
-    assert experiment.tree(again) == tree
-
-
-def test_clusters_are_those_of_the_trees_first_level(empty_store, monkeypatch):
-    tall = latent_tree.Tree(6, (((0, 4), (1, 2), (3, 5)), ((0, 1), (2,)), ((0, 1),)))
-    monkeypatch.setattr(latent_tree, "fit_tree", lambda *_, **__: tall)
-    assert experiment.partition(corpus(confused(8))) == PAIRS
-
-
-def test_the_keys_of_trees_and_stability_know_documents_labels_version_and_repeats(monkeypatch):
-    found = corpus([])
-    trees, checks = [tree_cell(found).key], [stability_cell(found, 3).key, stability_cell(found, 4).key]
-    assert tree_cell(replace(found, label="Another")).key == trees[0]
-    assert stability_cell(replace(found, label="Another"), 3).key == checks[0]
-    for other in (corpus([], key="another"), corpus([], classes=(*NAMES, "gnu"))):
-        trees.append(tree_cell(other).key)
-        checks.append(stability_cell(other, 3).key)
-    with monkeypatch.context() as patch:
-        patch.setitem(stages.STAGES, "latent-tree", replace(stages.STAGES["latent-tree"], version=99))
-        trees.append(tree_cell(found).key)
-        checks.append(stability_cell(found, 3).key)
-    monkeypatch.setitem(stages.STAGES, "stability", replace(stages.STAGES["stability"], version=99))
-    assert tree_cell(found).key == trees[0]
-    checks.append(stability_cell(found, 3).key)
-    assert (len(set(trees)), len(set(checks))) == (4, 6)
+    assert experiment.tree(again) == expected
 
 
 @pytest.mark.parametrize(("found", "got"), [([[0], [1], [2]], "0 of 3"), ([[0], [1, 2]], "1 of 2")])
@@ -217,27 +175,17 @@ def test_a_network_that_is_sure_of_its_images_has_no_tree(empty_store, found, go
         experiment.tree(corpus(found))
 
 
-def test_other_clusterings_are_of_the_same_labels_and_the_trees_comes_first(empty_store):
+def test_other_clusterings_are_of_the_same_labels_and_documents_and_the_trees_comes_first(empty_store, monkeypatch):
+    seen, plain = [], clusters.spectral
+    monkeypatch.setattr(clusters, "spectral", lambda *given, **seed: seen.append(given[0]) or plain(*given, **seed))
     found = corpus(confused())
     partitions = experiment.clusterings_of(found, 2)
     assert list(partitions) == ["latent tree", "average linkage", "spectral", "Louvain", "random, same sizes"]
-    for partition in partitions.values():
-        assert sorted(label for cluster in partition for label in cluster) == list(range(6))
-    for name in ("latent tree", "average linkage", "spectral", "Louvain"):
-        assert partitions[name] == PAIRS
-    assert sorted(map(len, partitions[documents.RANDOM])) == [2, 2, 2] and partitions[documents.RANDOM] != PAIRS
-    assert partitions[documents.RANDOM] == clusterings.random_partition([2, 2, 2], seed=0)
+    assert [partitions.pop(name) for name in list(partitions)[:4]] == [PAIRS] * 4
+    assert partitions == {documents.RANDOM: clusters.random_partition([2, 2, 2], seed=0)} != {documents.RANDOM: PAIRS}
+    assert seen[0] == found.informative and all(len(document) > 1 for fitted in seen for document in fitted)
     asked = Corpus("from the store", NAMES, "a key", (), lambda: pytest.fail("documents were asked for"))
-    assert experiment.clusterings_of(asked, 2) == partitions
-
-
-def test_clusters_are_of_the_documents_of_two_labels_or_more(empty_store, monkeypatch):
-    seen, plain = [], clusterings.spectral
-    monkeypatch.setattr(clusterings, "spectral", lambda *given, **seed: seen.append(given[0]) or plain(*given, **seed))
-    found = corpus(confused(60))
-    experiment.clusterings_of(found, 1)
-    assert seen[0] == found.informative
-    assert all(len(document) > 1 for fitted in seen for document in fitted)
+    assert list(experiment.clusterings_of(asked, 2))[-1] == documents.RANDOM
 
 
 def test_stability_is_of_every_clustering_on_halves_and_resampled_documents_and_of_the_trees_seeds(empty_store):
@@ -245,26 +193,22 @@ def test_stability_is_of_every_clustering_on_halves_and_resampled_documents_and_
     counted = frame.groupby(["clustering", "what"]).size().to_dict()
     names = ("latent tree", "average linkage", "spectral", "Louvain")
     expected = {(name, what): 2 for name in names for what in ("halves", "bootstrap")}
-    assert counted == expected | {("latent tree", "seeds"): 2}
-    assert frame["ari"].between(-1, 1).all()
+    assert counted == expected | {("latent tree", "seeds"): 2} and frame["ari"].between(-1, 1).all()
 
 
 def test_a_half_that_lacks_classes_has_more_clusters_rather_than_an_error(empty_store):
     """Ten classes, two of them in most documents: of a half there may be fewer than the whole has clusters."""
-    found = corpus([[0, 1]] * 6 + [[2, 3, 4, 5, 6, 7, 8, 9]], classes=range(10))
-    frame = experiment.stability_of(found, 2)
+    frame = experiment.stability_of(corpus([[0, 1]] * 6 + [[2, 3, 4, 5, 6, 7, 8, 9]], classes=range(10)), 2)
     counts = frame.groupby(["clustering", "what"]).size()
     assert len(counts) == 9 and (counts == 2).all()
-    methods = documents._methods(2, 10)
     for name in ("average linkage", "spectral"):
-        assert methods[name]([[0, 1], [2, 3], [0, 1]], 10, 0) == [[0, 1, 2, 3], [4], [5], [6], [7], [8], [9]]
-        assert len(documents._methods(8, 10)[name]([[0, 1], [2, 3], [0, 1]], 10, 0)) == 8
+        found = [documents._methods(n, 10)[name]([[0, 1], [2, 3], [0, 1]], 10, seed=0) for n in (2, 8)]
+        assert found[0] == [[0, 1, 2, 3], [4], [5], [6], [7], [8], [9]] and len(found[1]) == 8
 
 
 def test_louvain_has_a_finer_resolution_too_where_labels_are_many():
     few, many = documents._methods(3, 100), documents._methods(3, 101)
     assert list(many) == [*few, "Louvain, resolution 30"]
     rings = [[label, (label + 1) % 101] for label in range(101)] * 2
-    coarse, fine = (many[name](rings, 101, 0) for name in ("Louvain", "Louvain, resolution 30"))
-    assert len(fine) > len(coarse)
-    assert fine == clusterings.louvain(rings, 101, resolution=30, seed=0)
+    coarse, fine = (many[name](rings, 101, seed=0) for name in ("Louvain", "Louvain, resolution 30"))
+    assert len(fine) > len(coarse) and fine == clusters.louvain(rings, 101, resolution=30, seed=0)

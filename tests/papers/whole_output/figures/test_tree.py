@@ -1,23 +1,20 @@
 """The tree as HTML, and, where there is a Chromium, used in it."""
 
-import json
-import os
 import re
-import shutil
-import subprocess
 from base64 import b64decode
 
 import pytest
+import torch
 from bs4 import BeautifulSoup
 
+from xai_lib.papers.whole_output.figures.png import png
 from xai_lib.papers.whole_output.figures.tree import zoomable_tree
 from xai_lib.papers.whole_output.latent_tree import Tree
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NAMES = ["boat", "fish", "mug", "cup", "key", "<b>&co", "arrow", "kite", "tree", "tree fern"]
 TREE = Tree(10, (((0,), (1,), (2, 3), (4, 5, 6, 7), (8, 9)), ((0, 1), (2, 3), (4,))), ((0, 1), (1, 2)))
 CLUSTERS = [["boat"], ["fish"], ["mug", "cup"], ["key", "<b>&co", "arrow", "kite"], ["tree", "tree fern"]]
-PNG = b"\x89PNG a picture"
+PICTURE = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(autouse=True)
@@ -60,9 +57,8 @@ def test_lines_lead_to_every_child():
     for group in page.svg.select("g.above"):
         starts = re.findall(r"M(-?[\d.]+) (-?[\d.]+)h", group.path["d"])
         ends = {(float(x) + step, float(y)) for x, y in starts}
-        dots = [
-            numbers(child.find("circle", recursive=False), "cx", "cy") for child in group.find_all("g", recursive=False)
-        ]
+        below = group.find_all("g", recursive=False)
+        dots = [numbers(child.find("circle", recursive=False), "cx", "cy") for child in below]
         assert ends == set(dots)
         corners = {float(x) for x in re.findall(r"[MH](-?[\d.]+)", group.path["d"])}
         assert corners >= {x - step for x, _ in dots} | {numbers(group.find("circle", recursive=False), "cx")[0]}
@@ -93,10 +89,10 @@ def test_it_can_be_told_from_what_the_page_holds_besides():
 
 
 def test_it_needs_nothing_else():
-    html, page = parsed(TREE, NAMES, title="", images={3: PNG})
+    html, page = parsed(TREE, NAMES, title="", images={3: PICTURE})
     assert not re.search(r"https?:|//[a-z]|@import|url\(|\bsrc=", html.replace("// ", ""))
     (picture,) = page.select("image")
-    assert b64decode(picture["href"].removeprefix("data:image/png;base64,")) == PNG
+    assert b64decode(picture["href"].removeprefix("data:image/png;base64,")) == png(PICTURE, 48)
     assert picture.find_next("text").get_text() == "cup"
     x, left, side = float(picture.find_next("text")["x"]), *numbers(picture, "x", "width")
     assert x >= left + side
@@ -126,7 +122,7 @@ def test_wrong_names_and_images_are_named():
     with pytest.raises(ValueError, match=r"a name for each of 10 labels.*Got 9 names"):
         zoomable_tree(TREE, NAMES[1:], title="")
     with pytest.raises(ValueError, match=r"images of \[10\]"):
-        zoomable_tree(TREE, NAMES, title="", images={10: PNG})
+        zoomable_tree(TREE, NAMES, title="", images={10: PICTURE})
 
 
 USE = """<script>
@@ -166,17 +162,11 @@ addEventListener("load", () => setTimeout(() => {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_two_trees_on_a_page_are_searched_and_moved(tmp_path):
-    page = tmp_path / "page.html"
-    trees = [zoomable_tree(TREE, NAMES, title="A tree").data for _ in range(2)]
-    page.write_text(f"<!doctype html><meta charset='utf-8'>{''.join(trees)}{USE}", encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--force-prefers-reduced-motion", "--window-size=800,900"]
-    flags += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
-    done = subprocess.run(
-        [CHROMIUM, *flags, page.as_uri()], capture_output=True, text=True, timeout=100, env=os.environ | {"LANG": "C"}
+def test_two_trees_on_a_page_are_searched_and_moved(browsed):
+    trees = "".join(zoomable_tree(TREE, NAMES, title="A tree").data for _ in range(2))
+    first, second = browsed(
+        trees + USE, "--force-prefers-reduced-motion", "--window-size=800,900", "--virtual-time-budget=5000"
     )
-    first, second = json.loads(BeautifulSoup(done.stdout, "html.parser").pre.get_text())
     assert [step["matches"] for step in first["steps"]] == [step["matches"] for step in second["steps"]]
     assert first["hidden"] == 0 and first["options"] == 10
     steps = {step["what"]: step for step in first["steps"]}

@@ -57,7 +57,7 @@ def test_the_drawing_holds_every_label_and_node_once(drawn):
     tree, tops, _ = drawn
     nodes = every_node(tops)
     found = {
-        level: sorted(node.position for node in nodes if node.level == level) for level in range(tree.n_levels + 1)
+        level: sorted(node.position for node in nodes if node.level == level) for level in range(len(tree.levels) + 1)
     }
     sizes = [tree.n_labels, *map(len, tree.levels)]
     assert found == {level: list(range(size)) for level, size in enumerate(sizes)}
@@ -87,7 +87,7 @@ def test_labels_are_apart_and_inside(drawn):
 def test_parts_of_the_tree_are_apart(drawn):
     """No label of one node stands among those of another of its level: their boxes do not meet."""
     tree, tops, _ = drawn
-    nodes = [node for node in every_node(tops) if node.level == tree.n_levels]
+    nodes = [node for node in every_node(tops) if node.level == len(tree.levels)]
     boxes = []
     for node in nodes:
         below = list(node.walk())
@@ -121,10 +121,3 @@ def test_a_large_tree_fills_a_page():
 def test_top_nodes_follow_their_bridges():
     tree = Tree(6, (tuple((place,) for place in range(6)),), ((4, 1), (4, 2), (1, 5), (0, 3)))
     assert [top.position for top in tree_layout.nested(tree)] == [0, 3, 4, 1, 5, 2]
-
-
-def test_columns_are_even():
-    assert tree_layout._ends([1] * 9, 3) == [3, 6, 9]
-    assert tree_layout._ends([5, 1, 1, 1, 1, 1], 2) == [1, 6]
-    assert tree_layout._ends([1, 1, 9], 3) == [2, 3]
-    assert tree_layout._ends([2, 2, 2, 3], 2) == [2, 4]

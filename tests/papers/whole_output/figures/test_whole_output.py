@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output import figures
-from xai_lib.papers.whole_output.method.explanation import METHODS, WholeOutput
+from xai_lib.papers.whole_output.method.contrastive_maps import METHODS, WholeOutput
 
 NAMES = ["cello", "violin", "acoustic guitar", "banjo", "electric guitar", "black-and-tan coonhound", "cat"]
 IMAGE = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -97,12 +97,3 @@ def test_labels_that_never_occur_do_not_keep_it_going_and_a_label_alone_is_its_o
     assert len(tree.bridges) == 28
     assert fit_tree([[]], 1).clusters() == [[0]]
     assert fit_tree([[0], [0], [], []], 1).probabilities == (((0.0, 1.0),), ((0.5, 0.5),))
-
-
-@pytest.mark.parametrize(
-    "documents, n_labels, message",
-    [([], 3, "at least one document"), ([[0, 1]], 0, "and one label"), ([[3]], 3, "labels in 0 to 2")],
-)
-def test_refuses_what_has_no_meaning(documents, n_labels, message):
-    with pytest.raises(ValueError, match=message):
-        fit_tree(documents, n_labels)

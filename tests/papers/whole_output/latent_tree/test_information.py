@@ -21,12 +21,6 @@ def test_equal_to_scikit_learn(share):
     assert found.min() >= 0 and np.array_equal(found, found.T)
 
 
-def test_labels_that_avoid_each_other_have_information():
-    information = mutual_information(corpus_of([[0], [1], [0, 2], [1, 2]], 3))
-    np.testing.assert_allclose(information[0, 1], np.log(2))
-    np.testing.assert_allclose(information[:2, 2], 0, atol=1e-15)
-
-
 def spanning_trees(n):
     for edges in combinations(list(combinations(range(n), 2)), n - 1):
         home = list(range(n))

@@ -80,18 +80,13 @@ def plain_islands(documents, n_labels, max_size=10, gains=None):
     return sorted(found)
 
 
-@pytest.mark.parametrize("sizes", [[3] * 8, [4] * 6, [2] * 6, [5, 3, 7, 4, 6], [9, 10]])
+@pytest.mark.parametrize("sizes", [[3] * 8, [4] * 6, [2] * 6, [5, 3, 7, 4, 6], [9, 10], [1], [2], [3], [4], [10]])
 @pytest.mark.parametrize(
     "chances", [{}, {"prior": 0.02, "on": 0.5, "off": 0.002}, {"prior": 0.5, "on": 0.8, "off": 0.2}]
 )
 def test_planted_islands_are_found(sizes, chances):
     documents, truth = planted(sizes, **chances)
     assert fit_islands(documents, sum(sizes)) == truth
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 10])
-def test_one_latent_makes_one_island(size):
-    assert fit_islands(planted([size])[0], size) == [list(range(size))]
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
@@ -149,40 +144,6 @@ def test_both_tests_are_of_bic_of_at_most_5000_documents(four_labels, repeated, 
             found[edge, side] = sorted(map(len, fit_islands(documents * repeated, 4)))
     assert [found[low, -0.05], found[low, 0.05]] == [[2, 2], [4]]
     assert [found[high, -0.05], found[high, 0.05]] == [[4], [1, 3]]
-
-
-def test_the_two_that_start_an_island_stay(limits):
-    """Three more or less exact copies of a label, independent of each other given it."""
-    draw = np.random.default_rng(0)
-    first = draw.random(3000) < 0.4
-    present = np.stack([first, *(first ^ (draw.random(3000) < noise) for noise in (0.05, 0.1, 0.15))], axis=1)
-    limits(-1e9)
-    assert fit_islands(of_rows(present), 4) == [[0, 1], [2, 3]]
-
-
-def test_unrelated_labels_do_not_pile_up():
-    draw = np.random.default_rng(0)
-    documents = [np.flatnonzero(draw.random(8) < 0.1).tolist() for _ in range(5000)]
-    assert sorted(len(island) for island in fit_islands(documents, 8)) == [2, 3, 3]
-
-
-def test_threshold_moves_both_tests(limits):
-    documents, truth = planted([4, 4])
-    assert fit_islands(documents, 8) == truth
-    limits(-1e9)  # two latents always win
-    assert sorted(map(len, fit_islands(documents, 8))) == [2, 2, 2, 2]
-    limits(1e9)  # no label is ever related enough
-    assert sorted(map(len, fit_islands(documents, 8))) == [2, 3, 3]
-
-
-def test_the_seed_decides_alone():
-    documents, _ = planted([5, 4, 4, 3], on=0.2, seed=5)
-    corpus = corpus_of(documents, 16)
-    one, again, other = (find_islands(corpus, seed=seed) for seed in (1, 1, 2))
-    for a, b in zip(one, again, strict=True):
-        assert a.labels == b.labels
-        np.testing.assert_array_equal(a.model.present, b.model.present)
-    assert any(not np.array_equal(a.model.present, b.model.present) for a, b in zip(one, other))
 
 
 def test_models_belong_to_their_labels():
@@ -254,10 +215,3 @@ def test_the_latent_of_a_label_alone_is_the_label():
     of_labels = find_islands(corpus)
     assert [island.labels for island in of_labels] == [[0], [1]]
     assert [on.tolist() for on in assigned(corpus, of_labels).documents] == [[0, 2], []]
-
-
-def test_wrong_documents():
-    with pytest.raises(ValueError, match="labels in 0 to 1"):
-        fit_islands([[0, 2]], 2)
-    with pytest.raises(ValueError, match="at least one document"):
-        fit_islands([], 2)

@@ -14,13 +14,6 @@ def generator(seed=0):
     return np.random.default_rng(seed)
 
 
-def sampled(model, n, seed=0):
-    """Patterns of documents drawn from a latent class model, all columns."""
-    draw = generator(seed)
-    state = (draw.random(n) < model.prior[1]).astype(int)
-    return patterns_from(draw.random((n, len(model.present))) < model.present[:, state].T)
-
-
 def patterns_from(present):
     documents = [np.flatnonzero(row).tolist() for row in present]
     return patterns_of(corpus_of(documents, present.shape[1]), range(present.shape[1]))
@@ -72,15 +65,6 @@ def test_ordered_swaps_states_only():
         np.testing.assert_array_equal(model.ordered().prior, MODEL.prior)
 
 
-def test_recovers_what_documents_were_drawn_from():
-    patterns = sampled(MODEL, 100_000)
-    found = fit_latent_class(patterns.values, patterns.counts, generator=generator())
-    np.testing.assert_allclose(found.prior, MODEL.prior, atol=0.02)
-    np.testing.assert_allclose(found.present, MODEL.present, atol=0.02)
-    truth = MODEL.log_likelihood(patterns.values, patterns.counts)
-    assert truth < found.log_likelihood(patterns.values, patterns.counts) < truth + 20
-
-
 def test_not_below_a_long_plain_em():
     """On labels so weakly linked that EM is slow: where it is cut short, the likelihood is plainly lower."""
     values = np.array(list(product([False, True], repeat=3)))
@@ -117,26 +101,6 @@ def test_one_step_by_hand():
     found = fit_latent_class(values, counts, generator=generator(4), restarts=1, steps=1)
     np.testing.assert_allclose(found.prior, after.prior)
     np.testing.assert_allclose(found.present, after.present)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_em_never_lowers_the_likelihood(settled, seed):
-    patterns = sampled(MODEL, 500, seed)
-    wider, model, (one, one_counts), (pair, pair_counts) = settled
-    start = {"restarts": 1}
-    traces = [
-        [
-            fit_latent_class(
-                patterns.values, patterns.counts, generator=generator(seed), steps=n, **start
-            ).log_likelihood(patterns.values, patterns.counts)
-            for n in range(25)
-        ],
-        [fit_member(wider.joint(one), one_counts, steps=n)[1] for n in range(25)],
-        [fit_pair(model.joint(pair), pair_counts, generator=generator(seed), steps=n, **start) for n in range(25)],
-    ]
-    for trace in traces:
-        gains = np.diff(trace)
-        assert gains.min() > -1e-8 * abs(trace[0]) and gains[0] > 1
 
 
 def test_member_is_the_maximum(settled):
@@ -179,19 +143,6 @@ def test_pair_is_the_maximum(settled):
     starts = generator(1).uniform(0.1, 0.9, (6, 6))
     best = min(minimize(loss, start, bounds=[(1e-9, 1 - 1e-9)] * 6).fun for start in starts)
     assert fit_pair(joint, counts, generator=generator()) == pytest.approx(-best, abs=0.05)
-
-
-def test_a_second_latent_is_worth_much_where_there_is_one_and_nothing_where_not():
-    for patterns, low, high in ((with_a_pair(3000), 100, 1000), (sampled(MODEL, 3000), -0.1, 8)):
-        labels = patterns.values.shape[1]
-        _, whole = contingency(patterns, [labels - 1])
-        model = fit_latent_class(patterns.values[:, :-1], patterns.counts, generator=generator())
-        others, counts = contingency(patterns, [labels - 1])
-        _, one_latent = fit_member(model.joint(others), whole)
-        without = LatentClass(model.prior, model.present[:-1])
-        others, counts = contingency(patterns, [labels - 2, labels - 1])
-        gain = fit_pair(without.joint(others), counts, generator=generator()) - one_latent
-        assert low < gain < high
 
 
 def test_restarts_help_and_the_generator_decides():

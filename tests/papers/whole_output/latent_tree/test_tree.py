@@ -74,7 +74,3 @@ def test_from_clusters_refuses_what_does_not_nest(partitions, message):
 def test_refuses_what_is_no_tree(wrong, message):
     with pytest.raises(ValueError, match=message):
         Tree(**{"n_labels": 5, "levels": LEVELS} | wrong)
-
-
-def test_bridges_and_probabilities_that_fit():
-    Tree(5, LEVELS, [(1, 0)], probabilities(5, 3, 2))

@@ -4,10 +4,7 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
-from torchvision.models import googlenet, resnet50
 
-from xai_lib import models
 from xai_lib.explainers import get, of_class
 from xai_lib.papers.whole_output.method.base_maps import BASES, base, maps, of_groups
 
@@ -132,42 +129,3 @@ def test_few_masks_leave_one_for_the_second_stage_and_other_words_are_refused(ne
     with pytest.raises(ValueError, match=r"Expected the name of a layer .*Got 'layer3'"):
         wrong = base("grad-cam", ("coarse", "layer3"), n_masks=1, n_samples=1)
         maps(network, images, wrong, "second", groups_of({0}), seed=0, index=INDEX)
-
-
-NETWORKS = {
-    "resnet8": (partial(models.build, "resnet8", 10, seed=0), ("backbone.block3", "backbone.block2"), 32),
-    "resnet50": (partial(resnet50, num_classes=10), ("layer4", "layer3"), 64),
-    "resnet50's second": (partial(resnet50, num_classes=10), ("layer4", "layer4.0"), 64),
-    "googlenet": (
-        partial(googlenet, num_classes=10, aux_logits=False, init_weights=False),
-        ("inception5b", "inception5b.branch1"),
-        64,
-    ),
-}
-
-
-@pytest.mark.parametrize("name", ["grad-cam", "excitation-backprop"])
-@pytest.mark.parametrize(("build", "layers", "side"), NETWORKS.values(), ids=NETWORKS.keys())
-def test_layers_of_real_networks_by_dotted_name(build, layers, side, name):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network, x = lively(build()), torch.randn(1, 3, side, side)
-    chosen, groups = base(name, layers, n_masks=1, n_samples=1), groups_of({0}, {3, 4}, n_images=1, n_classes=10)
-    first, second = (maps(network, x, chosen, stage, groups, seed=0, index=INDEX[:1]) for stage in ("first", "second"))
-    for found in (first, second):
-        assert found.shape == (1, 2, side, side) and found.isfinite().all()
-        assert (found.flatten(2).std(2) > 0).all()
-    assert not torch.allclose(first, second)
-
-
-def lively(network):
-    """Weights and statistics that leave signals alive through many layers."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(std=0.3)
-            module.running_var.uniform_(0.5, 1.5)
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight)
-    return network.eval()

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from torchvision.models import googlenet, resnet50
 
-from xai_lib import models
 from xai_lib.papers.whole_output.method import contrastive_maps
 from xai_lib.papers.whole_output.method.base_maps import BASES, Base, base, maps
 from xai_lib.papers.whole_output.method.contrastive_maps import (
@@ -71,22 +69,21 @@ def test_support_as_released_lies_above_a_percentile_and_never_where_the_map_is_
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("variant", "base", "epsilon", "said"),
     [
-        (("ours", "rise"), r"Expected variant as 'paper' or 'released'. Got 'ours'"),
-        (("paper", "shap"), r"Expected base as one of grad-cam, .*Got 'shap'"),
-        (("paper", "rise", -0.1), "Expected epsilon as a share"),
-        (("paper", "rise", 1.0), "Expected epsilon as a share"),
+        ("ours", "rise", 0.0, r"Expected variant as 'paper' or 'released'. Got 'ours'"),
+        ("paper", "shap", 0.0, r"Expected base as one of grad-cam, .*Got 'shap'"),
+        ("paper", "rise", -0.1, "Expected epsilon as a share"),
+        ("paper", "rise", 1.0, "Expected epsilon as a share"),
     ],
 )
-def test_other_words_and_numbers_have_no_support(words, said):
-    variant, base, *epsilon = words
+def test_other_words_and_numbers_have_no_support(variant, base, epsilon, said):
     with pytest.raises(ValueError, match=said):
-        support(OWN, variant, base, **({"epsilon": epsilon[0]} if epsilon else {}))
+        support(OWN, variant, base, epsilon=epsilon)
 
 
-def by_loop(network, image, clusters, stages):
-    """Grad-CAM, Equations 1 and 2 and the baselines, one group and one pixel at a time."""
+def by_loop(network, image, clusters, variant, epsilon):
+    """Grad-CAM, both variants of Equations 1 and 2, and the baselines, one group and one pixel at a time."""
 
     def saliency(labels, stage):
         fine = network.fine(image[None])
@@ -100,34 +97,43 @@ def by_loop(network, image, clusters, stages):
             cam += gradient[0, k].mean() * activations[0, k].detach() / n_channels
         return functional.interpolate(cam[None, None], size=image.shape[1:], mode="bilinear")[0, 0]
 
-    def contrast(own, rest, stage):
-        found = saliency(own, stage)
-        return ((found - saliency(rest, stage)) if rest else found).clamp(min=0)
+    def contrast(own, rivals, stage):
+        if rivals and variant == "paper":
+            return (saliency(own, stage) - saliency(itertools.chain(*rivals), stage)).relu()
+        return (max(1, len(rivals)) * saliency(own, stage) - sum(saliency(rival, stage) for rival in rivals)).relu()
 
-    first, second = stages
-    everyone = [label for cluster in clusters for label in cluster]
-    cluster_maps = [contrast(c, [label for label in everyone if label not in c], first) for c in clusters]
-    found = {method: {} for method in ALL}
-    for cluster, cluster_map in zip(clusters, cluster_maps):
+    everyone = [[label] for cluster in clusters for label in cluster]
+    cluster_maps, found = [], {method: {} for method in ALL}
+    for cluster in clusters:
+        cluster_map = contrast(cluster, [other for other in clusters if other != cluster], "coarse")
+        cluster_maps.append(cluster_map)
+        edge = epsilon * cluster_map.max() if variant == "paper" else np.percentile(cluster_map, 50)
         for label in cluster:
-            others = [other for other in everyone if other != label]
-            own, rest = saliency([label], first).clamp(min=0), saliency(others, first).clamp(min=0)
-            found["swox"][label] = own
-            found["cwox-1sa"][label] = contrast([label], others, first)
+            others = [other for other in everyone if other != [label]]
+            own = found["swox"][label] = saliency([label], "coarse").relu()
+            if not others:
+                found |= {method: {label: own} for method in ALL}
+                continue
+            rest = saliency(itertools.chain(*others), "coarse").relu()
+            found["cwox-1sa"][label] = contrast([label], others, "coarse")
             found["cwox-1sb"][label] = own * (rest.max() - rest)
-            found[FINE][label] = contrast([label], others, second)
-            within = contrast([label], [other for other in cluster if other != label], second)
+            found[FINE][label] = contrast([label], others, "fine")
+            within = contrast([label], [other for other in others if other[0] in cluster], "fine")
             for i, j in np.ndindex(*within.shape):
-                within[i, j] = within[i, j] if cluster_map[i, j] > 0 else 0
-            found["cwox-2s"][label] = within
+                within[i, j] = within[i, j] if cluster_map[i, j] > edge else 0
+            found["cwox-2s"][label] = cluster_map if cluster == [label] and variant == "released" else within
     return torch.stack(cluster_maps), found
 
 
-def test_all_methods_equal_a_plain_loop(network, images):
-    outputs = explain(network, images, CLUSTERS, base=settings("grad-cam"), methods=ALL, index=INDEX)
+@pytest.mark.parametrize(("variant", "epsilon"), [("paper", 0.0), ("paper", 0.6), ("released", 0.0)])
+def test_all_methods_equal_a_plain_loop(network, images, variant, epsilon):
+    """Several clusters, one of a single class; a single cluster; a single class."""
+    every_cluster = [*CLUSTERS[:2], [[3]]]
+    how = {"base": settings("grad-cam"), "variant": variant, "methods": ALL, "epsilon": epsilon, "index": INDEX}
+    outputs = explain(network, images, every_cluster, **how)
     assert any(0 < (output.cluster_maps > 0).float().mean() < 1 for output in outputs)
-    for image, clusters, output in zip(images, CLUSTERS, outputs, strict=True):
-        cluster_maps, class_maps = by_loop(network, image, clusters, ("coarse", "fine"))
+    for image, clusters, output in zip(images, every_cluster, outputs, strict=True):
+        cluster_maps, class_maps = by_loop(network, image, clusters, variant, epsilon)
         torch.testing.assert_close(output.cluster_maps, cluster_maps, rtol=1e-4, atol=1e-6)
         assert list(output.class_maps) == list(ALL)
         for method in ALL:
@@ -151,52 +157,6 @@ def test_classes_are_ranked_by_probability_and_equally_probable_ones_by_number(n
     assert output.classes == [3, 4, 5]
 
 
-@every_base
-def test_with_one_cluster_two_stages_are_one_with_finer_maps_on_the_support(network, images, name):
-    clusters = [[[0, 3, 2]], [[6, 2]], [[1, 5, 4]]]
-    outputs = explain(network, images, clusters, base=settings(name), methods=ALL, index=INDEX)
-    for output in outputs:
-        expected = support(output.cluster_maps[0], "paper", name) * output.class_maps[FINE]
-        assert torch.equal(output.class_maps["cwox-2s"], expected)
-    assert max(output.class_maps["cwox-2s"].max() for output in outputs) > 0
-
-
-@every_variant
-@every_base
-def test_clusters_of_one_class_are_contrasted_as_in_one_stage(network, images, name, variant):
-    clusters = [[[2], [0], [6]]] * 3
-    for output in explain(network, images, clusters, base=settings(name), variant=variant, index=INDEX):
-        order = [output.classes.index(label) for label in (2, 0, 6)]
-        assert torch.equal(output.cluster_maps, output.class_maps["cwox-1sa"][order])
-        if variant == "released":
-            assert torch.equal(output.cluster_maps, output.class_maps["cwox-2s"][order])
-
-
-@pytest.mark.parametrize("name", ["excitation-backprop", "rise"])
-def test_a_class_alone_in_its_cluster_has_its_finer_map_on_the_support(network, images, name):
-    chosen = settings(name)
-    own = torch.zeros(3, 1, 7, dtype=torch.bool)
-    own[:, :, 5] = True
-    finer = maps(network, images, chosen, "second", own, seed=0, index=INDEX)[:, 0]
-    outputs = explain(network, images, [[[0, 1], [5]]] * 3, base=chosen, index=INDEX)
-    for output, map_ in zip(outputs, finer):
-        found = output.class_maps["cwox-2s"][output.classes.index(5)]
-        torch.testing.assert_close(found, (output.cluster_maps[1] > 0) * map_)
-        assert found.any()
-
-
-@every_variant
-@every_base
-def test_one_top_class_has_nothing_to_be_contrasted_with(network, images, name, variant):
-    clusters = [[[3]], [[0, 1], [2]], [[6]]]
-    outputs = explain(network, images, clusters, base=settings(name), variant=variant, methods=ALL, index=INDEX)
-    for output in (outputs[0], outputs[2]):
-        assert output.class_maps["swox"].shape == (1, 16, 16)
-        for method in ALL:
-            assert torch.equal(output.class_maps[method], output.class_maps["swox"])
-        assert torch.equal(output.cluster_maps, output.class_maps["swox"])
-
-
 @every_variant
 @every_base
 def test_images_are_explained_as_if_alone(network, images, name, variant):
@@ -208,57 +168,6 @@ def test_images_are_explained_as_if_alone(network, images, name, variant):
         assert_same(output, alone)
         if b:
             assert_same(output, other[b])
-
-
-@every_base
-def test_released_heat_maps_equal_an_explicit_formula(network, images, name):
-    chosen = settings(name, variant="released")
-    each = torch.zeros(1, 7 + 3, 7, dtype=torch.bool)
-    clusters = [[0, 1], [5], [2, 3, 4]]
-    for s, labels in enumerate([[0], [1], [2], [3], [4], [5], [6], *clusters]):
-        each[0, s, labels] = True
-    first, second = (
-        maps(network, images[:1], chosen, stage, each, seed=3, index=INDEX[:1])[0].numpy()
-        for stage in ("first", "second")
-    )
-    (output,) = explain(
-        network, images[:1], [clusters], base=chosen, variant="released", methods=ALL, seed=3, index=INDEX[:1]
-    )
-    pair, single, triple = first[7:]
-    contrasts = [2 * pair - single - triple, 2 * single - pair - triple, 2 * triple - pair - single]
-    expected = {label: np.maximum(contrasts[1], 0) for label in clusters[1]}
-    for cluster, contrast in ((clusters[0], contrasts[0]), (clusters[2], contrasts[2])):
-        cluster_map = np.maximum(contrast, 0)
-        region = cluster_map > np.percentile(cluster_map, PERCENTILES[name])
-        for label in cluster:
-            within = (len(cluster) - 1) * second[label] - sum(second[other] for other in cluster if other != label)
-            expected[label] = np.maximum(region * within, 0)
-    one_stage = {c: np.maximum(5 * first[c] - sum(first[o] for o in range(6) if o != c), 0) for c in range(6)}
-    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
-    close(output.cluster_maps, torch.from_numpy(np.maximum(contrasts, 0)))
-    for method, found in (("cwox-2s", expected), ("cwox-1sa", one_stage)):
-        close(output.class_maps[method], torch.from_numpy(np.stack([found[label] for label in output.classes])))
-    assert output.class_maps["cwox-2s"].max() > 0
-
-
-def test_released_support_of_the_only_cluster(network, images):
-    chosen = settings("grad-cam")
-    (output,) = explain(network, images[:1], [[[0, 1]]], base=chosen, variant="released", methods=ALL, index=INDEX[:1])
-    positive = output.cluster_maps[0].numpy()
-    region = torch.from_numpy(positive > np.percentile(positive, 50))
-    assert torch.equal(output.class_maps["cwox-2s"], region * output.class_maps[FINE])
-    assert 0 < region.float().mean() <= 0.5
-
-
-def test_epsilon_narrows_the_support(network, images):
-    explained = partial(explain, network, images, CLUSTERS, base=settings("grad-cam"), methods=ALL, index=INDEX)
-    for wide, narrow in zip(explained(), explained(epsilon=0.6)):
-        assert torch.equal(wide.cluster_maps, narrow.cluster_maps)
-        assert torch.equal(wide.class_maps["cwox-1sa"], narrow.class_maps["cwox-1sa"])
-        for k, label in enumerate(wide.classes):
-            i = next(i for i, cluster in enumerate(wide.clusters) if label in cluster)
-            region = wide.cluster_maps[i] > 0.6 * wide.cluster_maps[i].max()
-            assert torch.equal(narrow.class_maps["cwox-2s"][k], region * wide.class_maps["cwox-2s"][k])
 
 
 @pytest.mark.parametrize(
@@ -307,66 +216,21 @@ def test_the_network_is_left_as_it_was(network, images, name):
 
 
 @pytest.mark.parametrize(
-    ("clusters", "said"),
+    ("clusters", "how", "said"),
     [
-        ([[[0, 1]]], r"Expected clusters for each of at least 1 image, 3 in all. Got 1"),
-        ([[[0, 1]], [[0], []], [[2]]], r"no cluster empty. Got \[\[0\], \[\]\] for image 1"),
-        ([[[0, 1]], [], [[2]]], r"no cluster empty. Got \[\] for image 1"),
-        ([[[0, 1], [1]], [[0]], [[2]]], r"Expected each top class in one cluster, .* for image 0"),
-        ([[[0, 1]], [[0]], [[2, 7]]], r"Expected classes in 0 to 6. Got \[2, 7\] for image 2"),
-        ([[[0, 1]], [[-1]], [[2]]], r"Expected classes in 0 to 6. Got \[-1\] for image 1"),
+        ([[[0, 1]]], {}, r"Expected clusters for each of at least 1 image, 3 in all. Got 1"),
+        ([[[0, 1]], [[0], []], [[2]]], {}, r"no cluster empty. Got \[\[0\], \[\]\] for image 1"),
+        ([[[0, 1]], [], [[2]]], {}, r"no cluster empty. Got \[\] for image 1"),
+        ([[[0, 1], [1]], [[0]], [[2]]], {}, r"Expected each top class in one cluster, .* for image 0"),
+        ([[[0, 1]], [[0]], [[2, 7]]], {}, r"Expected classes in 0 to 6. Got \[2, 7\] for image 2"),
+        ([[[0, 1]], [[-1]], [[2]]], {}, r"Expected classes in 0 to 6. Got \[-1\] for image 1"),
+        (CLUSTERS, {"methods": ("swox", "shap")}, r"Expected methods out of swox, .*Got shap"),
+        (CLUSTERS, {"variant": "ours"}, r"Expected variant as 'paper' or 'released'. Got 'ours'"),
     ],
 )
-def test_wrong_clusters_are_refused(network, images, clusters, said):
+def test_what_cannot_be_explained_is_refused(network, images, clusters, how, said):
     with pytest.raises(ValueError, match=said):
-        explain(network, images, clusters, base=settings("grad-cam"), index=INDEX)
-
-
-def test_other_words_are_refused(network, images):
-    explained = partial(explain, network, images, CLUSTERS, base=settings("grad-cam"), index=INDEX)
-    with pytest.raises(ValueError, match=r"Expected methods out of swox, .*Got cwox-1s, shap"):
-        explained(methods=("swox", "shap", "cwox-1s"))
-    with pytest.raises(ValueError, match=r"Expected variant as 'paper' or 'released'. Got 'ours'"):
-        explained(variant="ours")
-
-
-@pytest.mark.parametrize(
-    ("build", "layers"),
-    [
-        (partial(models.build, "resnet8", 10, seed=0), ("backbone.block3", "backbone.block2")),
-        (partial(resnet50, num_classes=10), ("layer4", "layer3")),
-        (partial(googlenet, num_classes=10, aux_logits=False, init_weights=False), ("inception5b", "inception4e")),
-    ],
-    ids=["resnet8", "resnet50", "googlenet"],
-)
-def test_real_networks_can_be_explained(build, layers):
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network, x = build().eval(), torch.randn(2, 3, 32, 32)
-    for name in BASES:
-        chosen = base(name, layers, n_masks=4, n_samples=4)
-        outputs = explain(network, x, [[[0, 3], [7]], [[2, 5]]], base=chosen, methods=ALL, index=INDEX[:2])
-        for output, n_clusters, n_classes in zip(outputs, (2, 1), (3, 2)):
-            assert output.cluster_maps.shape == (n_clusters, 32, 32)
-            for found in output.class_maps.values():
-                assert found.shape == (n_classes, 32, 32)
-                assert found.isfinite().all()
-                assert found.min() >= 0
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@every_base
-def test_heat_maps_on_the_gpu_equal_those_on_the_cpu(network, images, name):
-    explained = partial(explain, clusters=CLUSTERS, base=settings(name), methods=("swox", "cwox-1sa"))
-    expected = explained(network, images, index=INDEX)
-    outputs = explained(network.cuda(), images.cuda(), index=INDEX.cuda())
-    for output, other in zip(outputs, expected):
-        assert output.classes == other.classes
-        for method, found in output.class_maps.items():
-            assert found.device.type == "cuda"
-            error = (found.cpu() - other.class_maps[method]).norm() / other.class_maps["swox"].norm()
-            assert error < 0.05  # TF32 in the convolutions
+        explain(network, images, clusters, base=settings("grad-cam"), index=INDEX, **how)
 
 
 def assert_same(one, other):

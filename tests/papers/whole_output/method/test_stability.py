@@ -143,24 +143,6 @@ def test_the_seed_draws_the_documents(what):
     assert drawn[0] == drawn[1] and not any(documents in drawn[0] for documents in drawn[2][-1:])
 
 
-def four(documents, n_labels, *, seed):
-    return average_linkage(documents, n_labels, 4, seed=seed)
-
-
-@pytest.mark.parametrize("what", WHAT)
-def test_clusters_that_are_there_are_found_again(what):
-    rng = np.random.default_rng(0)
-    planted = [[0, 1, 2], [3, 4, 5, 6], [7, 8], [9, 10, 11]]
-    documents = [rng.permutation(planted[rng.integers(4)])[:2].tolist() for _ in range(300)]
-    assert (made_again(what, documents, N_LABELS, four, repeats=3, seed=0)["ari"] == 1).all()
-
-
-def test_noise_is_not_found_again():
-    rng = np.random.default_rng(0)
-    noise = [rng.permutation(12)[:2].tolist() for _ in range(300)]
-    assert (made_again("halves", noise, N_LABELS, four, repeats=5, seed=0)["ari"].abs() < 0.5).all()
-
-
 @pytest.mark.parametrize("what", WHAT)
 def test_what_has_no_meaning_is_refused(what):
     with pytest.raises(ValueError, match=r"two documents or more\. Got 1"):

@@ -4,21 +4,18 @@ import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import (
-    directions,
-    in_order,
-    informed,
-    of_metrics,
-    present,
-    scores,
-    uninformed,
-)
+from xai_lib.papers.saliency.analysis.scores import directions, in_order, of_metrics, present, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
 
 # Near copies of their namesakes; and completeness, whose means are ruled by images with a tiny denominator.
 _NOT_COMPARED = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-arya", "completeness")
+
+
+def informed(study: Study) -> tuple[str, ...]:
+    """The paper's methods that look at the network and take part."""
+    return tuple(name for name in lineup.INFORMED if name in study.methods)
 
 
 def networks(study: Study) -> pd.DataFrame:
@@ -54,13 +51,14 @@ def fooled(study: Study) -> pd.DataFrame:
     Raises:
         ValueError: if the one or the other kind takes no part.
     """
-    if not (uninformed(study) and informed(study)):
+    uninformed = tuple(name for name in lineup.UNINFORMED if name in study.methods)
+    if not (uninformed and informed(study)):
         raise ValueError(
             f"Expected at least one of {', '.join(lineup.UNINFORMED)} and one of {', '.join(lineup.INFORMED)}, to hold "
             f"against each other. Got {', '.join(study.methods)}."
         )
     names = present(study)
-    return statistics.fooled(of_metrics(study, names), directions(names), uninformed(study), informed(study))
+    return statistics.fooled(of_metrics(study, names), directions(names), uninformed, informed(study))
 
 
 def discrimination(study: Study) -> pd.DataFrame:
@@ -71,8 +69,7 @@ def discrimination(study: Study) -> pd.DataFrame:
 
 def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
     """Mean rank over images of every method under a metric, and the critical difference at 0.05."""
-    methods = tuple(name for name in lineup.methods() if name in study.methods)
-    return statistics.mean_ranks(scores(study), directions((metric,)), methods, metric)
+    return statistics.mean_ranks(scores(study), directions((metric,)), study.methods, metric)
 
 
 def readings(study: Study) -> pd.DataFrame:

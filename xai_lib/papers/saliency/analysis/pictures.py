@@ -11,7 +11,7 @@ from xai_lib import metrics
 from xai_lib.data import Split
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import directions, scores
+from xai_lib.papers.saliency.analysis.scores import directions, of_metrics
 from xai_lib.papers.saliency.method import lineup, step_size
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
@@ -34,23 +34,25 @@ def extremes(study: Study) -> list[dict[str, Any]]:
     """Figure 1: for each fidelity metric, the best image of its best method and the worst of its worst.
 
     Methods by their mean over images and networks, images by the first network's scores; the first network's maps.
+
+    Returns:
+        metric, method, which ("best" or "worst"), score, image (float [3,H,W] in [0,1]), maps (of :data:`SHOWN`, float
+        [H,W] in [0,1] by method).
     """
-    found = scores(study)
-    found = found[found["method"].isin(lineup.PAPER)]
-    rows = []
+    rows, images = [], study.networks[0].images
     for metric in lineup.FIDELITY:
         lower = directions((metric,))[metric] == "lower"
-        of_metric = found[found["metric"] == metric]
+        of_metric = of_metrics(study, (metric,), lineup.PAPER)
         means = seeds_last(of_metric, ["method"]).dropna()
         in_turn = means.sort_values(ascending=lower).index
         for which, method in (("best", in_turn[0]), ("worst", in_turn[-1])):
             own = of_metric[(of_metric["method"] == method) & (of_metric["seed"] == study.networks[0].seed)]
             own = own.set_index("index")["value"]
             index = own.idxmin() if (which == "best") == lower else own.idxmax()
-            image = _by_index(study, index)
-            row = {"metric": metric, "method": method, "which": which, "score": float(own[index])}
-            row["image"] = image.images[0].cpu().float() / 255
-            rows.append({**row, "maps": {name: _explained(study, name, image)[0] for name in SHOWN}})
+            image = images.subset((images.index == index).nonzero()[:, 0]).materialised()
+            shown = {name: _explained(study, name, image)[0] for name in SHOWN}
+            said = {"metric": metric, "method": method, "which": which, "score": float(own[index])}
+            rows.append({**said, "image": image.images[0].cpu().float() / 255, "maps": shown})
     return rows
 
 
@@ -81,8 +83,3 @@ def _explained(study: Study, method: str, images: Split) -> Tensor:
     explained = experiment.explained_by(study, subject, method)
     maps = explained.maps(x, images.labels.to(subject.device), images.index.to(subject.device))
     return maps.detach().cpu()
-
-
-def _by_index(study: Study, index: int) -> Split:
-    images = study.networks[0].images
-    return images.subset((images.index == index).nonzero()[:, 0]).materialised()

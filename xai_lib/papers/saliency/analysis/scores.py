@@ -35,16 +35,6 @@ def directions(names: Sequence[str]) -> dict[str, str]:
     return {name: metrics.about(name).better for name in names}
 
 
-def informed(study: Study) -> tuple[str, ...]:
-    """The paper's methods that look at the network and take part."""
-    return tuple(name for name in lineup.INFORMED if name in study.methods)
-
-
-def uninformed(study: Study) -> tuple[str, ...]:
-    """Fake-CAM and the controls that take part."""
-    return tuple(name for name in lineup.UNINFORMED if name in study.methods)
-
-
 def present(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]:
     """Those of the metrics (None: all) that the run's images can give, in the order of the pages: new ones last."""
     found = set(scores(study)["metric"])

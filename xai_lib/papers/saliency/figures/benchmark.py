@@ -11,15 +11,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from xai_lib.page.images import bare, overlay, show
-from xai_lib.page.methods import (
-    colour,
-    legend_of_families,
-    legend_of_methods,
-    method_title,
-    metric_title,
-    styles,
-)
-from xai_lib.page.names import TRANSFORM_NAMES
+from xai_lib.page.methods import colour, legend_of_families, legend_of_methods, styles
+from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.style import PAGE_WIDTH
 
 _MAPS_ABREAST = 8
@@ -42,7 +35,7 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
         rows = axes[number * len(images) : (number + 1) * len(images)]
         rows[0, 0].set_title("image", fontsize=_SMALL)
         for axis, method in zip(rows[0, 1:], methods):
-            axis.set_title(method_title(method).replace(" ", "\n", 1), fontsize=_SMALL, color=colour(method))
+            axis.set_title(METHOD_NAMES[method].replace(" ", "\n", 1), fontsize=_SMALL, color=colour(method))
         for row, image, caption, position in zip(rows, images, captions, range(len(images))):
             show(row[0], image)
             row[0].set_ylabel(caption, fontsize=_SMALL)
@@ -59,8 +52,7 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
     Above each image stand the method that got the score, and the score; where that method's map is shown, it is framed.
 
     Args:
-        rows: a best and a worst for each metric, with metric, method, which ("best" or "worst"), score, image
-            (float [3,H,W] in [0,1]) and maps (float [H,W] in [0,1] each) of the same methods.
+        rows: of :func:`analysis.pictures.extremes`: a best and a worst for each metric, with maps of the same methods.
     """
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     methods = list(rows[0]["maps"])
@@ -72,16 +64,15 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
         first = 0 if row["which"] == "best" else len(half) + 1
         line = axes[metrics.index(row["metric"]), first:]
         show(line[0], row["image"])
-        line[0].set_title(
-            f"{row['which']}: {method_title(row['method'])} {row['score']:.2f}", fontsize=_SMALL, loc="left"
-        )
+        said = f"{row['which']}: {METHOD_NAMES[row['method']]} {row['score']:.2f}"
+        line[0].set_title(said, fontsize=_SMALL, loc="left")
         for axis, (method, heat) in zip(line[1:], row["maps"].items()):
             overlay(axis, row["image"], heat)
-            axis.set_xlabel(method_title(method), fontsize=7, labelpad=2.5)
+            axis.set_xlabel(METHOD_NAMES[method], fontsize=7, labelpad=2.5)
             if method == row["method"]:
                 axis.spines[:].set(edgecolor="black", linewidth=2)
     for line, metric in zip(axes, metrics):
-        line[0].set_ylabel(metric_title(metric), fontsize=_SMALL)
+        line[0].set_ylabel(METRIC_NAMES[metric], fontsize=_SMALL)
     return figure
 
 
@@ -89,7 +80,7 @@ def against_probability(frame: pd.DataFrame) -> Figure:
     """Figure 2 of the paper: a metric against the probability of the class, a dot an image, a panel a method.
 
     Args:
-        frame: rows with method, metric, probability, value (both in [0,1]), and rho, the panel's rank correlation.
+        frame: rows with method, metric, probability, value (both in [0,1]), rho (of the panel, a rank correlation).
     """
     metrics, methods = frame["metric"].unique(), list(frame["method"].unique())
     blocks = _blocks(methods, _PANELS_ABREAST)
@@ -106,8 +97,8 @@ def against_probability(frame: pd.DataFrame) -> Figure:
             box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1}
             axis.text(0.04, 0.94, rho, transform=axis.transAxes, ha="left", va="top", fontsize=7, bbox=box)
             if row % len(metrics) == 0:
-                axis.set_title(method_title(method), fontsize=8, color=colour(method))
-        line[0].set_ylabel(metric_title(metric), fontsize=8)
+                axis.set_title(METHOD_NAMES[method], fontsize=8, color=colour(method))
+        line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
         for axis in line[len(methods_here) :]:
             axis.axis("off")
     figure.supxlabel("probability of the class", fontsize=8)
@@ -122,8 +113,8 @@ def transforms(frame: pd.DataFrame) -> Figure:
     """
     metrics, names, methods = frame["metric"].unique(), frame["transform"].unique(), list(frame["method"].unique())
     looks = styles(methods)
-    size = (PAGE_WIDTH, 1.5 * len(metrics) + 1)
-    figure, axes = plt.subplots(len(metrics), len(names), figsize=size, sharex="col", sharey="row", squeeze=False)
+    layout = {"figsize": (PAGE_WIDTH, 1.5 * len(metrics) + 1), "sharex": "col", "sharey": "row", "squeeze": False}
+    figure, axes = plt.subplots(len(metrics), len(names), **layout)
     for line, metric in zip(axes, metrics):
         for axis, name in zip(line, names):
             panel = frame[(frame["metric"] == metric) & (frame["transform"] == name)]
@@ -133,7 +124,7 @@ def transforms(frame: pd.DataFrame) -> Figure:
                 axis.plot(places, rows["mean"], linewidth=1, markersize=3.5, **looks[method])
             axis.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
             axis.tick_params(labelsize=7.5, pad=1)
-        line[0].set_ylabel(metric_title(metric), fontsize=8)
+        line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
     for axis, name in zip(axes[0], names):
         axis.set_title(TRANSFORM_NAMES[name], fontsize=8.5)
     legend_of_methods(figure, methods)
@@ -144,20 +135,17 @@ def curves(frame: pd.DataFrame) -> Figure:
     """Insertion and deletion curves, a line a method.
 
     Args:
-        frame: rows with method, kind ("insertion" or "deletion"), fraction (of pixels changed), probability (mean over
-            images).
+        frame: rows with method, kind ("insertion" or "deletion"), fraction of pixels changed, probability.
     """
     kinds, methods = frame["kind"].unique(), list(frame["method"].unique())
     looks = styles(methods)
     figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE_WIDTH, 3.6), sharey=True, squeeze=False)
     for axis, kind in zip(axes[0], kinds):
         for method, rows in frame[frame["kind"] == kind].groupby("method", sort=False):
-            every = max(1, len(rows) // 8)
-            axis.plot(
-                rows["fraction"], rows["probability"], linewidth=1, markersize=4, markevery=every, **looks[method]
-            )
+            look = {**looks[method], "linewidth": 1, "markersize": 4, "markevery": max(1, len(rows) // 8)}
+            axis.plot(rows["fraction"], rows["probability"], **look)
         axis.set(xlim=(0, 1), ylim=(0, None))
-        axis.set_title(metric_title(kind), fontsize=9)
+        axis.set_title(METRIC_NAMES[kind], fontsize=9)
         axis.set_xlabel("fraction of pixels changed", fontsize=8.5)
         axis.tick_params(labelsize=8)
     axes[0, 0].set_ylabel("probability of the class", fontsize=8.5)
@@ -184,7 +172,7 @@ def cost(frame: pd.DataFrame) -> Figure:
                 axis.text(0.03, place, "0", transform=axis.get_yaxis_transform(), fontsize=7.5, va="center")
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
-    axes[0].set_yticks(places, [method_title(method) for method in frame["method"]])
+    axes[0].set_yticks(places, [METHOD_NAMES[method] for method in frame["method"]])
     legend_of_families(figure, list(frame["method"]))
     return figure
 
@@ -193,9 +181,8 @@ def _pictures(height: int, ratios: Sequence[float], *, words: float) -> tuple[Fi
     """A figure of bare square panels close together, columns as wide as ``ratios``, and ``words`` inches for text."""
     column = min(_WIDEST, PAGE_WIDTH / sum(ratios))
     size = (column * sum(ratios), column * height + words)
-    figure, axes = plt.subplots(
-        height, len(ratios), figsize=size, width_ratios=ratios, squeeze=False, layout="constrained"
-    )
+    layout = {"figsize": size, "width_ratios": ratios, "squeeze": False, "layout": "constrained"}
+    figure, axes = plt.subplots(height, len(ratios), **layout)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
     for axis in axes.flat:
         bare(axis)

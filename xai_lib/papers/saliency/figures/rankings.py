@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
-from xai_lib.page.methods import colour, legend_of_families, method_title, metric_title
+from xai_lib.page.methods import colour, legend_of_families
+from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.style import PAGE_WIDTH
 
 _PALETTE = "PuOr"  # two-sided, told apart by readers with any colour vision
@@ -36,9 +37,8 @@ def agreement(frame: pd.DataFrame) -> Figure:
             if not decided:
                 axis.add_patch(_cell(x, y, fill=False, hatch="///", edgecolor="0.85", linewidth=0))
     shown = axis.imshow(table, cmap=_PALETTE, vmin=-1, vmax=1)
-    titles = [metric_title(name) for name in names]
-    _names_of_cells(axis, columns=titles, rows=titles, rotation=90)
-    _scale(figure, shown, "Kendall's τ")
+    titles = [METRIC_NAMES[name] for name in names]
+    _label(shown, "Kendall's τ", columns=titles, rows=titles, rotation=90)
     return figure
 
 
@@ -61,9 +61,9 @@ def fooled(frame: pd.DataFrame) -> Figure:
         if is_fooled:
             axis.add_patch(_cell(x, y, fill=False, edgecolor="black", linewidth=1.6, zorder=3))
     shown = axis.imshow(table, cmap=f"{_PALETTE}_r", vmin=0, vmax=1, aspect="auto")
-    titles = [method_title(name).replace(" ", "\n") for name in controls]
-    _names_of_cells(axis, columns=titles, rows=[metric_title(name) for name in metrics])
-    _scale(figure, shown, "share of images on which the control scores better")
+    titles = [METHOD_NAMES[name].replace(" ", "\n") for name in controls]
+    scale = "share of images on which the control scores better"
+    _label(shown, scale, columns=titles, rows=[METRIC_NAMES[name] for name in metrics])
     return figure
 
 
@@ -92,7 +92,7 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
         y = floor + step * (place if left else len(means) - 1 - place)
         end = low - 0.02 * margin if left else high + 0.02 * margin
         axis.plot([mean, mean, end], [0, y, y], color=colour(method), linewidth=0.9)
-        label = f"{method_title(method)}  {mean:.2f}" if left else f"{mean:.2f}  {method_title(method)}"
+        label = f"{METHOD_NAMES[method]}  {mean:.2f}" if left else f"{mean:.2f}  {METHOD_NAMES[method]}"
         align = "right" if left else "left"
         axis.text(end, y, f" {label} ", ha=align, va="center", fontsize=8.5, color=colour(method))
     for first, last, level in bars:
@@ -123,7 +123,7 @@ def readings(frame: pd.DataFrame) -> Figure:
     for place, align, x in ((0, "right", -0.1), (-1, "left", len(names) - 0.9)):
         ranks = frame[frame["reading"] == names[place]].set_index("method")["rank"].dropna()
         for method, y in ranks.rank(method="first").items():  # ties would be written over each other
-            axis.text(x, y, method_title(method), ha=align, va="center", fontsize=8, color=colour(method))
+            axis.text(x, y, METHOD_NAMES[method], ha=align, va="center", fontsize=8, color=colour(method))
     axis.set_xticks(range(len(names)), [textwrap.fill(name, 10) for name in names], fontsize=8)
     axis.set_yticks(range(1, len(methods) + 1))
     axis.tick_params(axis="y", labelsize=8)
@@ -162,14 +162,13 @@ def _cell(x: int, y: int, **look: object) -> Rectangle:
     return Rectangle((x - 0.5, y - 0.5), 1, 1, **look)
 
 
-def _names_of_cells(axis: Axes, *, columns: Sequence[str], rows: Sequence[str], rotation: float = 0) -> None:
+def _label(shown: AxesImage, scale: str, *, columns: Sequence[str], rows: Sequence[str], rotation: float = 0) -> None:
+    """Name the columns and rows of a matrix, and what its colours stand for."""
+    axis = shown.axes
     axis.set_xticks(range(len(columns)), columns, rotation=rotation, fontsize=8)
     axis.set_yticks(range(len(rows)), rows, fontsize=8)
     axis.tick_params(top=False, labeltop=True, labelbottom=False, length=0, pad=2)
     axis.grid(False)
-
-
-def _scale(figure: Figure, shown: AxesImage, label: str) -> None:
-    bar = figure.colorbar(shown, ax=shown.axes, location="bottom", shrink=0.7, aspect=35)
-    bar.set_label(label, fontsize=8)
+    bar = axis.figure.colorbar(shown, ax=axis, location="bottom", shrink=0.7, aspect=35)
+    bar.set_label(scale, fontsize=8)
     bar.ax.tick_params(labelsize=8)

@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import accumulate
 
 import pandas as pd
 import torch
@@ -23,30 +25,19 @@ def cost(explained: Explained, images: Split) -> pd.DataFrame:
     network, device = explained.subject.network, explained.subject.device
     x = images.normalise(images.images.to(device))
     labels, index = images.labels.to(device), images.index.to(device)
-    passed = 0
-
-    def count(_module: object, inputs: tuple) -> None:
-        nonlocal passed
-        passed += len(inputs[0])
-
-    def explain() -> None:
-        explained.raw(x, labels, index)
-
+    explain, passed = partial(explained.raw, x, labels, index), []
     explain()  # the first call also loads libraries, and takes statistics that serve all images
     _wait(device)
-    handle = network.register_forward_pre_hook(count)
-    try:
+    with network.register_forward_pre_hook(lambda _module, inputs: passed.append(len(inputs[0]))):
         started = time.perf_counter()
         explain()
         _wait(device)
         seconds = time.perf_counter() - started
-    finally:
-        handle.remove()
-    found = {"forwards": passed, "seconds": seconds, "megabytes": _peak_bytes(explain, device) / 1e6}
+    found = {"forwards": sum(passed), "seconds": seconds, "megabytes": _peak_bytes(explain, device) / 1e6}
     return pd.DataFrame([{name: value / len(x) for name, value in found.items()}])
 
 
-def _peak_bytes(work: Callable[[], None], device: torch.device) -> int:
+def _peak_bytes(work: Callable[[], object], device: torch.device) -> int:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -55,12 +46,8 @@ def _peak_bytes(work: Callable[[], None], device: torch.device) -> int:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler reports each start and stop on stderr
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as record:
         work()
-    held = peak = 0
-    for event in record.profiler.kineto_results.events():
-        if event.name() == "[memory]":
-            held += event.nbytes()
-            peak = max(peak, held)
-    return peak
+    events = record.profiler.kineto_results.events()
+    return max(accumulate((event.nbytes() for event in events if event.name() == "[memory]"), initial=0))
 
 
 def _wait(device: torch.device) -> None:

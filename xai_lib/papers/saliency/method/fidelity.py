@@ -13,6 +13,7 @@ from xai_lib.metrics.rows import rows
 from xai_lib.papers.saliency.method.maps import Batch, Explained, batches
 
 TARGETS = ("ground-truth", "predicted", "least-probable")
+_MASKED = ("average-increase", "average-drop", "average-gain", "local-accuracy", "local-accuracy-logit")
 
 
 def fidelity(
@@ -133,10 +134,4 @@ def _readings(explained: Explained, batch: Batch, first: slice, causal_steps: in
 
 
 def _masked(outputs: masking.MaskedOutputs) -> dict[str, Tensor]:
-    return {
-        "average-increase": masking.average_increase_of(outputs),
-        "average-drop": masking.average_drop_of(outputs),
-        "average-gain": masking.average_gain_of(outputs),
-        "local-accuracy": masking.local_accuracy_of(outputs),
-        "local-accuracy-logit": masking.local_accuracy_logit_of(outputs),
-    }
+    return {name: getattr(masking, f"{name.replace('-', '_')}_of")(outputs) for name in _MASKED}

@@ -52,7 +52,7 @@ class Explained:
 
     def raw(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
         """Raw maps as :meth:`Subject.raw_maps` gives them, or those of another ``network`` in its place."""
-        return self.subject.raw_maps(self.method, dict(self.settings), x, target, index, network=network)
+        return self.subject.raw_maps(self.method, dict(self.settings), x, target, index, network)
 
     def maps(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
         """The same in [0, 1] and of the images' size: [B,H,W] for one class an image, [B,S,H,W] for S."""
@@ -63,8 +63,8 @@ class Batch(NamedTuple):
     """Images with their maps, on the network's device.
 
     ``x`` are the images, normalised, float32 [B,3,H,W], ``index`` their indices, int64 [B], ``masks`` bool [B,H,W] by
-    name. ``target`` is the true, the predicted and the least probable class, int64 [B,3],
-    ``raw`` the raw maps of each, float32 [B,3,…], on the layer's grid where the method has one.
+    name. ``target`` is the true, the predicted and the least probable class, int64 [B,3], ``raw`` the raw maps of each,
+    float32 [B,3,…], on the layer's grid where the method has one.
     """
 
     x: Tensor
@@ -119,14 +119,8 @@ def batches(explained: Explained, images: Split, stored: dict[str, Tensor]) -> I
 def scored(explained: Explained, images: Split, stored: dict[str, Tensor], metric: str) -> pd.DataFrame:
     """Stored maps for the true class under any registered metric, which gets what it asks for by name.
 
-    Args:
-        explained: network and method.
-        images: what was explained.
-        stored: of :func:`raw_maps`.
-        metric: one of :func:`lineup.added_metrics`, which lists the names it may ask for.
-
-    Returns:
-        Rows index, metric, value.
+    ``metric`` is one of :func:`lineup.added_metrics`, which says what it may ask for; ``stored`` is what
+    :func:`raw_maps` found. The maps it gets are those in [0, 1]. Returns rows index, metric, value.
     """
     function, parts = metrics.get(metric), []
     for x, index, masks, target, raw in batches(explained, images, stored):

@@ -35,15 +35,9 @@ def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
     for name, corpus in found.items():
         lengths = np.array([len(document) for document in corpus.documents])
         sizes = [len(cluster) for cluster in experiment.partition(corpus)]
-        row = {
-            "documents": len(lengths),
-            "of_one": int((lengths == 1).sum()),
-            "mean_length": float(lengths[lengths > 1].mean()),
-            "longest": int(lengths.max()),
-            "clusters": len(sizes),
-            "largest": max(sizes),
-            "alone": sizes.count(1),
-        }
+        row = {"documents": len(lengths), "of_one": int((lengths == 1).sum())}
+        row |= {"mean_length": float(lengths[lengths > 1].mean()), "longest": int(lengths.max())}
+        row |= {"clusters": len(sizes), "largest": max(sizes), "alone": sizes.count(1)}
         rows.append(row | {"network": name})
     return pd.DataFrame(rows)
 

@@ -64,8 +64,8 @@ def outputs(study: Study) -> pd.DataFrame:
     """
     rows = []
     for network, found in experiment.whole_outputs(study).groupby("network", sort=False):
-        tops = found["top"].astype(str).str.split(" ")  # a number where all outputs of a file have one top class
-        clusters = found["clusters"].astype(str).str.split(" | ", regex=False)
+        tops = found["top"].str.split(" ")
+        clusters = found["clusters"].str.split(" | ", regex=False)
         sizes = clusters.map(lambda of_image: [len(cluster.split(" ")) for cluster in of_image])
         confusing = sizes.map(lambda of_image: sum(size for size in of_image if size > 1))
         row = {

@@ -216,15 +216,11 @@ def _pieces(images: Split, n: int) -> list[Split]:
 
 
 def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
-    rows = zip(outputs.top, outputs.clusters, outputs.probabilities.cpu(), strict=True)
-    columns = [
-        {
-            "top": " ".join(map(str, top)),
-            "clusters": " | ".join(" ".join(map(str, cluster)) for cluster in clusters),
-            "probability": float(probabilities[top].sum()),
-        }
-        for top, clusters, probabilities in rows
-    ]
+    columns = {
+        "top": [" ".join(map(str, top)) for top in outputs.top],
+        "clusters": [" | ".join(" ".join(map(str, cluster)) for cluster in found) for found in outputs.clusters],
+        "probability": [float(of[top].sum()) for of, top in zip(outputs.probabilities.cpu(), outputs.top)],
+    }
     return pd.DataFrame(columns).assign(index=images.index.tolist(), label=images.labels.tolist())
 
 

@@ -26,9 +26,8 @@ class Tree:
             or node i of level k is on, given that its parent is off, and given that it is on; both are the same for a
             root.
 
-    Raises:
-        ValueError: if a label or a node does not have exactly one parent, bridges are not a forest with parents
-            first, or the probabilities do not fit the nodes or are not in [0, 1].
+    ValueError if a label or a node does not have exactly one parent, bridges are not a forest with parents first, or
+    the probabilities do not fit the nodes or are not in [0, 1].
     """
 
     n_labels: int

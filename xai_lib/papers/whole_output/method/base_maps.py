@@ -59,8 +59,7 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
         variant: "paper" or "released".
         n_masks, n_samples: RISE's masks in the first stage, LIME's samples in each.
 
-    Raises:
-        ValueError: if `name` or `variant` is another word.
+    ValueError if `name` or `variant` is another word.
 
     Example:
         >>> base("grad-cam", ("layer4", "layer3"), n_masks=1, n_samples=1).second
@@ -91,10 +90,8 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
         seed, index: the run's seed and image indices, int64 [B], for RISE and LIME.
 
     Returns:
-        float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says.
-
-    Raises:
-        TypeError, ValueError: as the explainer and :func:`of_groups`.
+        float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says. TypeError or ValueError as the
+        explainer and :func:`of_groups`.
     """
     settings = dict(getattr(base, stage))
     layer, score = settings.pop("layer", None), of_groups(groups, about(base.name).explains)
@@ -112,10 +109,8 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
         what: "logit", or "probability", in [0,1].
 
     Returns:
-        A function from logits [B,C] to scores [B,S]. It raises ValueError if the logits have another shape.
-
-    Raises:
-        ValueError: if `groups` is not bool [B,S,C], a group is empty, or `what` is another word.
+        A function from logits [B,C] to scores [B,S]; ValueError if the logits have another shape, `groups` is not bool
+        [B,S,C], a group is empty, or `what` is another word.
 
     Example:
         >>> two_of_three = torch.tensor([[[True, True, False]]])

@@ -25,10 +25,8 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
     is left at level 1. Any other disjoint clusters of the labels do as well.
 
     Returns:
-        Clusters in the order of their first members, members in the order of ``top``.
-
-    Raises:
-        ValueError: if a label is in two clusters, or a top class is in none or named twice.
+        Clusters in the order of their first members, members in the order of ``top``. ValueError if a label is in two
+        clusters, or a top class is in none or named twice.
 
     Example:
         >>> confusion_clusters([[0, 3, 5], [1], [2, 4]], [5, 1, 0])
@@ -54,8 +52,7 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
 def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
     """The position in ``partition`` of each label's cluster, int64 [n_labels].
 
-    Raises:
-        ValueError: if the clusters do not hold every label of 0 … n-1 once.
+    ValueError if the clusters do not hold every label of 0 … n-1 once.
 
     Example:
         >>> numbers([[2, 0], [1]]).tolist()
@@ -110,8 +107,7 @@ def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, see
         n_clusters: how many clusters are returned, labels in no document included.
         seed: of the labels' order, by which equal distances are told apart; few documents have many.
 
-    Raises:
-        ValueError: if a label is out of range, or there cannot be ``n_clusters`` clusters.
+    ValueError if a label is out of range, or there cannot be ``n_clusters`` clusters.
 
     Example:
         >>> average_linkage([[0, 2], [1, 3], [0, 2]], 4, 2)

@@ -132,11 +132,10 @@ def explain(
     - :data:`FINE`, "cwox-1sa-fine", is ours: 1sA with the maps of the second stage, so that a gain of two stages can
       be told from a gain of finer maps.
 
-    The cluster maps, SWOX, 1sA and 1sB have the maps of the first stage, the classes in 2s those of the second; stages
-    of the same settings share their maps. What the paper leaves open, and how it is read here: SWOX and whatever has no
-    rival, for which the paper writes H, is cut at 0 (the only cluster in Equation 1, the only class of a cluster in
-    Equation 2, whose map is that of the second stage); the baselines of §5 have the maps of the first stage; one top
-    class alone has nothing to be contrasted with, and all methods give its SWOX map.
+    The classes in 2s have the maps of the second stage, clusters and baselines those of the first; stages of the same
+    settings share their maps. What the paper leaves open, and how it is read here: SWOX and whatever has no rival, for
+    which the paper writes H, is cut at 0 (the only cluster in Equation 1, the only class of a cluster in Equation 2);
+    the baselines of §5 have the maps of the first stage; of one top class alone, all methods give its SWOX map.
 
     "released" contrasts as :func:`released_subtracted`, not against the union of the rivals: the other clusters in the
     first stage, the other classes of the cluster in the second, all other classes in 1sA, which is what the released
@@ -153,12 +152,9 @@ def explain(
         seed, index: the run's seed, and image indices, int64 [B]; an image's maps do not depend on the other images.
 
     Returns:
-        One explanation for each image, on x's device.
-
-    Raises:
-        TypeError, ValueError: as :func:`base_maps.maps`; or if there are not clusters for each image, a cluster is
-            empty, a class is in two of them or does not exist, a method or the variant is another word, or `epsilon`
-            is out of its range.
+        One explanation for each image, on x's device. TypeError or ValueError as :func:`base_maps.maps`; or if there
+        are not clusters for each image, a cluster is empty, a class is in two of them or does not exist, a method or
+        the variant is another word, or `epsilon` is out of its range.
     """
     check_choice("variant", variant, get_args(Variant))
     with undisturbed(model, x) as images:
@@ -174,7 +170,7 @@ def explain(
     if {"cwox-2s", FINE}.isdisjoint(methods):
         coarse = fine = maps_of("first", first)
     elif base.first == base.second:
-        coarse = fine = maps_of("first", [_distinct([*one, *other]) for one, other in zip(first, second)])
+        coarse = fine = maps_of("first", [list(dict.fromkeys([*one, *other])) for one, other in zip(first, second)])
     else:
         coarse, fine = maps_of("first", first), maps_of("second", second)
     parts = zip(clusters, probabilities, coarse, fine, strict=True)
@@ -211,9 +207,7 @@ def _explained(
         return region * _contrasted(fine, one, _singles(groups[i]), variant)
 
     class_maps = {method: torch.stack([class_map(method, one) for one in everyone]) for method in methods}
-    return WholeOutput(
-        [list(cluster) for cluster in clusters], classes, probabilities[classes], cluster_maps, class_maps
-    )
+    return WholeOutput(list(map(list, clusters)), classes, probabilities[classes], cluster_maps, class_maps)
 
 
 def _contrasted(maps: _Maps, own: Group, among: Sequence[Group], variant: Variant) -> Tensor:
@@ -230,7 +224,7 @@ def _needed(clusters: Sequence[Group]) -> tuple[list[Group], list[Group]]:
     """The groups whose maps an image needs in the first stage, of clusters and classes, and in the second."""
     every_class = _with_rivals(_singles(_union(clusters)))
     within = [group for cluster in clusters for group in _with_rivals(_singles(cluster))]
-    return _distinct([*_with_rivals(clusters), *every_class]), _distinct([*within, *every_class])
+    return tuple(list(dict.fromkeys([*groups, *every_class])) for groups in (_with_rivals(clusters), within))
 
 
 def _with_rivals(groups: Sequence[Group]) -> list[Group]:
@@ -245,10 +239,6 @@ def _union(groups: Iterable[Group]) -> Group:
 
 def _singles(labels: Iterable[int]) -> list[Group]:
     return [Group([label]) for label in labels]
-
-
-def _distinct(groups: Iterable[Group]) -> list[Group]:
-    return list(dict.fromkeys(groups))
 
 
 def _members(groups: Sequence[Sequence[Group]], n_classes: int) -> Tensor:

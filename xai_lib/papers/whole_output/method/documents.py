@@ -76,9 +76,8 @@ def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float
 def read(path: Path | str) -> dict[str, list[int]]:
     """Read documents from a JSON object, ``.json`` or, by gzip, ``.json.gz``: image -> ranked classes, in its order.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if the file is damaged or holds something else; the message says what and where.
+    FileNotFoundError if there is no such file, ValueError if the file is damaged or holds something else; the message
+    says what and where.
     """
     path = Path(path)
     if not path.is_file():
@@ -95,11 +94,7 @@ def read(path: Path | str) -> dict[str, list[int]]:
 
 
 def write(path: Path, documents: Mapping[str, Sequence[int]]) -> None:
-    """Write what :func:`read` reads, uncompressed; whole or not at all.
-
-    Raises:
-        ValueError: if a document is not a list of different class indices.
-    """
+    """Write what :func:`read` reads, uncompressed, whole or not at all; ValueError as there."""
     _check(documents, path)
     with atomically(path) as file:
         file.write(json.dumps({image: list(document) for image, document in documents.items()}).encode())

@@ -113,11 +113,8 @@ def contrastive_curve(
         seed: of the order of equal values.
 
     Returns:
-        Probabilities of the class, and of its rivals together, float32 [N,S].
-
-    Raises:
-        TypeError, ValueError: if types, shapes or ranges are not these, the model is in training mode, or a logit is
-            not finite.
+        Probabilities of the class, and of its rivals together, float32 [N,S]. TypeError or ValueError if types, shapes
+        or ranges are not these, the model is in training mode, or a logit is not finite.
     """
     image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
     check_rows(x, image, maps, target)
@@ -170,8 +167,7 @@ def scores(
             is straight between them. Exact from `common` on (released: from the number of its chunks on).
         variant: "paper" or "released"; :func:`salient` differs too.
 
-    Raises:
-        TypeError, ValueError: as :func:`contrastive_curve`, or if a choice is none of these.
+    TypeError or ValueError as :func:`contrastive_curve`, or if a choice is none of these.
     """
     _check_choices(maps, compared, steps)
     check_rows(x, image, maps[:, 0], target)

@@ -26,12 +26,9 @@ def matched(observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Ten
 
     Returns:
         accuracy, float32 [P]: 1 if the right map is matched with a, 0 if the other one is, 0.5 (a guess) if they say
-        the same; and margin, float32 [P]: the first map's number less the second's, above 0 for a right match. Both
-        NaN if one of the maps has no salient pixel.
-
-    Raises:
-        TypeError, ValueError: if types, shapes or ranges are not these, the observer is in training mode, or a logit
-            is not finite.
+        the same; and margin, float32 [P]: the first map's number less the second's, above 0 for a right match. Both NaN
+        if one of the maps has no salient pixel. TypeError or ValueError if types, shapes or ranges are not these, the
+        observer is in training mode, or a logit is not finite.
     """
     if maps.ndim != 4 or maps.shape[1] != 2 or labels.shape != maps.shape[:2]:
         got = f"{list(maps.shape)} and {list(labels.shape)}"

@@ -1,0 +1,142 @@
+from collections import defaultdict
+from statistics import fmean
+
+import pandas as pd
+import pytest
+
+from xai_lib.data import planted
+from xai_lib.papers.whole_output.analysis import clusters
+
+NAN = float("nan")
+LETTERS = tuple("abcde")
+DOCUMENTS = [[0], [0, 1], [1, 0, 2], [3, 2], [4], [2, 3, 0, 1]]
+TRUTH = [["cat", "rabbit"], ["mug", "bucket"], ["hammer", "axe"], ["house", "tree"], ["sailboat"], ["car"]]
+
+
+def test_documents_and_clusters_are_counted(corpus_of):
+    expected = {"documents": 6, "of_one": 2, "mean_length": (2 + 3 + 2 + 4) / 4, "longest": 4}
+    expected |= {"clusters": 3, "largest": 2, "alone": 1}
+    rows = clusters.corpora({"one": corpus_of(), "another": corpus_of()})
+    assert rows.to_dict("records") == [{**expected, "network": name} for name in ("one", "another")]
+
+
+def test_co_occurrence_is_shared_documents_over_those_of_either(corpus_of):
+    frame = clusters.co_occurrence(corpus_of(partition=[[1, 3], [0], [4, 2]]))
+    assert frame.index.tolist() == frame.columns.tolist() == ["b", "d", "a", "e", "c"]
+    several = [set(found) for found in DOCUMENTS if len(found) > 1]
+    for a, one in enumerate(LETTERS):
+        for b, other in enumerate(LETTERS):
+            either, both = sum(bool({a, b} & found) for found in several), sum({a, b} <= found for found in several)
+            expected = NAN if a == b else both / either if either else 0
+            assert frame.loc[one, other] == pytest.approx(expected, nan_ok=True)
+    assert frame.loc["a", "b"] == 1 and frame.loc["a", "c"] == 2 / 4
+
+
+def test_the_strongest_clusters_hold_most_documents_together(corpus_of):
+    documents = [*DOCUMENTS, [2, 3], [3, 2, 4], [2, 0]]
+    rows = clusters.strongest(corpus_of(documents), 5)
+    assert rows.columns.tolist() == ["classes", "size", "documents"]
+    assert rows.to_numpy().tolist() == [["c, d", 2, 4], ["a, b", 2, 3]]  # c, d: not the document with c alone
+    assert clusters.strongest(corpus_of(documents), 1)["classes"].tolist() == ["c, d"]
+    nothing = clusters.strongest(corpus_of(documents, [[label] for label in range(5)]), 5)
+    assert nothing.empty and nothing.columns.tolist() == ["classes", "size", "documents"]
+
+
+def test_the_papers_examples_are_looked_up_where_their_classes_are_known(corpus_of):
+    classes = [*(name for names, _ in clusters._EXAMPLES for name in names), "crane"]
+    number = classes.index
+    partition = [
+        [number("cello"), number("violin"), number("banjo")],
+        [number("acoustic guitar"), number("electric guitar"), number("crane")],
+        *([label] for label in range(5, len(classes) - 1)),
+    ]
+    rows = clusters.paper_examples(corpus_of(partition=partition, classes=tuple(classes))).set_index("classes")
+    assert rows["together"].tolist() == [2, 2, 1, 1, 1, 1] and rows["size"].tolist() == [2, 3, 2, 2, 2, 2]
+    assert rows.index[1] == "acoustic guitar, banjo, electric guitar"
+    assert rows.loc["screwdriver, syringe", "section"] == "§3, Figure 1"
+    assert clusters.paper_examples(corpus_of()).empty
+
+
+def test_clusterings_are_held_against_the_planted_truth(made_up, corpus_of):
+    assert clusters.planted_truth() == TRUTH
+    assert sorted(name for cluster in TRUTH for name in cluster) == sorted(planted.CLASSES)
+    number = planted.CLASSES.index
+    truth = [[number(name) for name in cluster] for cluster in TRUTH]
+    found = {
+        "perfect": truth,
+        "merged": [[*truth[0], *truth[1]], *truth[2:4], [*truth[4], *truth[5]]],
+        "alone": [[label] for label in range(10)],
+        "shuffled": [[0, 2], [1, 3], [4, 6], [5, 7], [8], [9]],  # the right sizes, no right pair
+        "wider": [[*truth[0], number("car")], *truth[1:5]],
+        "together": [list(range(10))],
+    }
+    rows = clusters.against_truth(made_up.study(corpus=corpus_of(classes=planted.CLASSES, clusterings=found)))
+    assert rows["network"].tolist() == ["seed 0"] * 6 + ["seed 1"] * 6
+    rows = rows[rows["network"] == "seed 0"].set_index("clustering")
+    assert rows.index.tolist() == list(found)
+    assert rows["pairs"].tolist() == [4, 4, 0, 0, 4, 4] and rows["exact"].tolist() == [4, 2, 0, 0, 3, 0]
+    assert rows["clusters"].tolist() == [6, 4, 10, 6, 5, 1]
+    chance = 4 * 9 / 45  # 4 pairs of 45 are together in truth; of merged's 9, all 4 are
+    assert rows.loc["merged", "ari"] == pytest.approx((4 - chance) / ((4 + 9) / 2 - chance))
+    assert rows["ari"]["perfect"] == 1 and rows["ari"][["alone", "together"]].tolist() == [0, 0]
+    assert rows.loc["shuffled", "ari"] == pytest.approx((0 - 16 / 45) / (4 - 16 / 45))
+
+
+def test_stability_is_a_mean_with_the_smallest_and_largest(corpus_of):
+    rows = [
+        *(("spectral", "halves", value) for value in (0.1, 0.4, 0.4)),
+        *(("latent tree", "bootstrap", value) for value in (0.5, 0.7, 0.9)),
+        *(("latent tree", "seeds", value) for value in (1.0, 1.0, 1.0)),
+    ]
+    table = clusters.stability(corpus_of(stability=rows), 3)
+    assert table.columns.tolist() == ["clustering", "what", "ari", "low", "high", "repeats"]
+    assert table.to_numpy().tolist() == [
+        ["spectral", "halves", pytest.approx(0.3), 0.1, 0.4, 3],
+        ["latent tree", "bootstrap", pytest.approx(0.7), 0.5, 0.9, 3],
+        ["latent tree", "seeds", 1.0, 1.0, 1.0, 3],
+    ]
+
+
+def test_other_clusterings_are_held_against_the_latent_tree(corpus_of):
+    """Of the four documents with several classes, only a, b and c, d stand together in them in the latent tree."""
+    found = {
+        "average linkage": [[0, 1, 2, 3], [4]],
+        "latent tree": [[0, 1], [2, 3], [4]],
+        "spectral": [[0], [1], [2, 3, 4]],
+    }
+    rows = clusters.clusterings(corpus_of(clusterings=found), 2).set_index("clustering")
+    assert rows.index.tolist() == list(found)
+    assert rows.loc["latent tree"].to_dict() == {"clusters": 3, "largest": 2, "ari": 1, "changed": 0, "together": 1}
+    # [0,1] and [3,2] stay; in [1,0,2] one of three pairs is put alike, in [2,3,0,1] two of six.
+    one = rows.loc["average linkage"]
+    assert one[["clusters", "largest", "changed"]].tolist() == [2, 4, 0.5]
+    assert one["together"] == pytest.approx((1 + 1 + 1 / 3 + 2 / 6) / 4)
+    # [0,1] falls apart; [1,0,2] and [2,3,0,1] lose it.
+    other, chance = rows.loc["spectral"], 2 * 3 / 10
+    assert other[["clusters", "largest", "changed"]].tolist() == [3, 3, 0.75]
+    assert other["together"] == pytest.approx((0 + 1 + 2 / 3 + 5 / 6) / 4)
+    assert other["ari"] == pytest.approx((1 - chance) / ((2 + 3) / 2 - chance))
+
+
+@pytest.mark.parametrize("networks", ["OURS", "PRINTED"])
+def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, made_up, networks):
+    """One network has no value for the five pairs of image 0 but one: it must not weigh less."""
+    networks = getattr(made_up, networks)
+    frames = made_up.frames(networks, n_images=5)
+    frame = frames["clusterings"].sample(frac=1, random_state=0)
+    where = {"metric": "cdrop", "clustering": made_up.CLUSTERINGS[1], "network": networks[0][0], "index": 0}
+    made_up.put(frame, NAN, **where)
+    made_up.put(frame, 0.9, class_=2, **where)
+    frame = pd.concat([frame[frame["clustering"] == name] for name in made_up.CLUSTERINGS])
+    rows = clusters.effect_of_clusters(study_of({**frames, "clusterings": frame}, networks))
+    names = [[metric, name] for metric in ("cdrop", "same-map") for name in made_up.CLUSTERINGS]
+    assert rows[["metric", "clustering"]].to_numpy().tolist() == names
+    for row in rows.to_dict("records"):
+        own, images = defaultdict(list), defaultdict(list)
+        for one in frame.dropna(subset="value").to_dict("records"):
+            if (one["metric"], one["clustering"]) == (row["metric"], row["clustering"]):
+                own[one["index"], one["network"]].append(one["value"])
+        for (index, _), values in own.items():
+            images[index].append(fmean(values))
+        assert row["mean"] == pytest.approx(fmean(map(fmean, images.values())))
+        assert (row["n_images"], row["n_seeds"]) == (5, 2)
