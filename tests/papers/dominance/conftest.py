@@ -3,9 +3,9 @@
 import itertools
 import runpy
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -83,30 +83,11 @@ def read():
     """Function (shown table, columns whose blanks are filled in) -> a frame of texts; ``attrs`` has the caption."""
 
     def table(shown, *grouped):
-        head, *rows = _Rows(shown.data).rows
+        page = ElementTree.fromstring(shown.data)
+        head, *rows = ([cell.text or "" for cell in row] for row in page.iter("tr"))
         frame = pd.DataFrame(rows, columns=head)
         frame[list(grouped)] = frame[list(grouped)].replace("", np.nan).ffill()
-        frame.attrs["caption"] = shown.data.partition("<caption>")[2].partition("</caption>")[0]
+        frame.attrs["caption"] = page.find(".//caption").text
         return frame
 
     return table
-
-
-class _Rows(HTMLParser):
-    """The texts of a table's cells, row by row."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.rows, self.open = [], False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "tr":
-            self.rows.append([])
-        elif tag in ("th", "td"):
-            self.rows[-1].append("")
-        self.open = tag in ("th", "td")
-
-    def handle_data(self, data):
-        if self.open:
-            self.rows[-1][-1] += data

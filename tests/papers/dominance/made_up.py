@@ -29,8 +29,8 @@ def frames(
     networks=NETWORKS, *, labels=LABELS, sizes=SIZES, clusterings=CLUSTERINGS, n_mosaics=6, paired=PAIRED, missing=0.1
 ):
     """Name of a table of the experiment -> made-up rows; ``missing`` is the share of empty maps."""
-    rng = np.random.default_rng(0)
-    pairs = list(itertools.combinations(range(len(sizes)), 2))
+    rng = np.random.default_rng(4)
+    pairs, n, p = list(itertools.combinations(range(len(sizes)), 2)), sum(sizes), len(sizes)
     parts = {name: [] for name in ("images", "shares", "choice", "mosaics", "variants", "pairs", "focus")}
 
     def shares_of_energy(n):
@@ -40,49 +40,36 @@ def frames(
         rows = [{"first": a, "second": b, "mosaic": number} for a, b in pairs for number in range(n_mosaics)]
         return pd.DataFrame(rows).assign(value=shares_of_energy(len(rows)))
 
-    for kind, seed in networks:
-        for place, label in enumerate(labels):
-            named = {"kind": kind, "seed": seed, "label": label}
-            n = sum(sizes)
-            images = pd.DataFrame(
-                {
-                    "index": 1000 * place + 3 * np.arange(n),
-                    "predicted": rng.choice(labels, n),
-                    "cluster": rng.permutation(np.repeat(range(len(sizes)), sizes)),
-                    "distance": rng.random(n),
-                    "logit": rng.normal(5, 2, n),
-                    "probability": rng.random(n),
-                    "training_distance": rng.random(n),
-                    "mode": rng.integers(0, 3, n),
-                }
-            )
-            parts["images"].append(images.assign(**named))
-            for clustering in ("k-means", "modes"):
-                training = rng.integers(1, 200, len(sizes))
-                found = pd.DataFrame({"cluster": range(len(sizes)), "training": training, "evaluation": sizes})
-                found["training_share"] = training / training.sum()
-                found["evaluation_share"] = np.array(sizes) / n
-                found["representation"] = found["training_share"] / found["evaluation_share"]
-                parts["shares"].append(found.assign(clustering=clustering, **named))
-            parts["mosaics"] += [of_mosaics().assign(clustering=name, **named) for name in clusterings]
-            if kind.startswith("tuned"):
-                parts["variants"] += [
-                    of_mosaics().assign(explainer=explainer, resized=resized, scaling=scaling, **named)
-                    for explainer, resized, scaling in VARIANTS
-                ]
-                numbers = range(2, 7)
-                parts["choice"].append(
-                    pd.DataFrame(
-                        {"n_clusters": numbers, "silhouette": rng.random(5), "gap": rng.random(5), "gap_error": 0.05}
-                    ).assign(**named)
-                )
-                of_pairs = pd.DataFrame(itertools.combinations(images["index"][:paired], 2), columns=["a", "b"])
-                of_pairs["value"] = shares_of_energy(len(of_pairs))
-                of_pairs["n_undefined"] = 6 * of_pairs["value"].isna()
-                parts["pairs"].append(of_pairs.assign(**named))
-        for explainer in ("grad-cam", "random"):
-            found = pd.DataFrame({"mosaic": range(8), "target": rng.choice(labels, 8), "value": shares_of_energy(8)})
-            parts["focus"].append(found.assign(explainer=explainer, kind=kind, seed=seed))
+    for (kind, seed), (place, label) in itertools.product(networks, enumerate(labels)):
+
+        def add(name, columns, named={"kind": kind, "seed": seed, "label": label}, **more):  # noqa: B006
+            parts[name].append(pd.DataFrame(columns).assign(**more, **named))
+
+        index = 1000 * place + 3 * np.arange(n)
+        clusters = rng.permutation(np.repeat(range(p), sizes))
+        said = {"logit": rng.normal(5, 2, n), "probability": rng.random(n), "training_distance": rng.random(n)}
+        where = {"index": index, "cluster": clusters, "distance": rng.random(n), "mode": rng.integers(0, 3, n)}
+        add("images", where | said, predicted=rng.choice(labels, n))
+        for clustering in ("k-means", "modes"):
+            training = rng.integers(1, 200, p)
+            shares = {"training_share": training / training.sum(), "evaluation_share": np.array(sizes) / n}
+            shares["representation"] = shares["training_share"] / shares["evaluation_share"]
+            counts = {"cluster": range(p), "training": training, "evaluation": sizes}
+            add("shares", counts | shares, clustering=clustering)
+        for clustering in clusterings:
+            add("mosaics", of_mosaics(), clustering=clustering)
+        if kind.startswith("tuned"):
+            for explainer, resized, scaling in VARIANTS:
+                add("variants", of_mosaics(), explainer=explainer, resized=resized, scaling=scaling)
+            fits = {"silhouette": rng.random(5), "gap": rng.random(5), "gap_error": 0.05}
+            add("choice", {"n_clusters": range(2, 7)} | fits)
+            of_pairs = pd.DataFrame(itertools.combinations(index[:paired], 2), columns=["a", "b"])
+            value = shares_of_energy(len(of_pairs))
+            add("pairs", of_pairs, value=value, n_undefined=6 * np.isnan(value))
+        if label == labels[-1]:
+            for explainer in ("grad-cam", "random"):
+                found = {"mosaic": range(8), "target": rng.choice(labels, 8), "value": shares_of_energy(8)}
+                parts["focus"].append(pd.DataFrame(found).assign(explainer=explainer, kind=kind, seed=seed))
     return {name: pd.concat(found, ignore_index=True) for name, found in parts.items() if found}
 
 

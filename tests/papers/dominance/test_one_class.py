@@ -148,8 +148,12 @@ def test_settings_reach_the_parts(network, images, ranking, settings, same):
     found = rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **(FEW | settings))
     assert not np.array_equal(found.matrix, ranking.matrix)
     if same is not None:
-        of_pairs = dominance.pairs(expected(network, normalised(images), **same)[1])
-        np.testing.assert_allclose(found.matrix, dominance.matrix(of_pairs), atol=2e-4)
+        _, values, maps, _ = expected(network, normalised(images), **same)
+        np.testing.assert_allclose(found.matrix, dominance.matrix(dominance.pairs(values)), atol=2e-4)
+        names = values["first"].map("ABC".__getitem__), values["second"].map("ABC".__getitem__)
+        rows = values.index[(names[0] == found.examples[0].names[0]) & (names[1] == found.examples[0].names[1])]
+        for example, row in zip(found.examples, rows):  # show what was scored, by the mosaics' numbers
+            torch.testing.assert_close(example.heat, maps[row], atol=1e-3, rtol=0)
 
 
 def test_clusters_have_the_seed(network, images, monkeypatch):
@@ -166,25 +170,6 @@ def test_batches_change_nothing(network, images, ranking, monkeypatch):
     pd.testing.assert_frame_equal(found.hierarchy, ranking.hierarchy, atol=1e-5)
     pd.testing.assert_frame_equal(found.shares, ranking.shares)
     assert found.recognised == ranking.recognised
-
-
-def test_the_examples_show_what_was_scored(network, images, monkeypatch):
-    """By a method that is signed and asks for its images' numbers."""
-    asked = []
-
-    def explain(x, target, index):
-        asked.append((target.tolist(), index.tolist()))
-        return x.mean(1) + index[:, None, None] / 100
-
-    monkeypatch.setattr(energy_share, "of_explainer", lambda *_: explain)
-    found = rank_clusters(network, images, TARGET, mean=MEAN, std=STD, **FEW)
-    furthest = (found.pairs["dominance"] - 0.5).abs().idxmax()
-    rows = [FEW["n_mosaics"] * furthest + number for number in range(4)]
-    assert asked[-1] == ([TARGET] * 4, rows) and furthest > 0
-    for row, example in zip(rows, found.examples):
-        raw = normalised(255 * example.image[None])[0].mean(0) + row / 100
-        assert (raw < 0).any()
-        torch.testing.assert_close(example.heat, raw.clamp(min=0) / raw.max(), atol=1e-4, rtol=0)
 
 
 def red_network():

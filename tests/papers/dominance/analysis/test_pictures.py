@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -30,16 +31,6 @@ def subject():
     return Subject(lambda: network, "untrained", (), None, split, lambda: split, torch.device("cpu"))
 
 
-class Numbered:
-    """The subject as another training has it."""
-
-    def __init__(self, subject, seed):
-        self.subject, self.seed = subject, seed
-
-    def __getattr__(self, name):
-        return getattr(self.subject, name)
-
-
 @pytest.fixture
 def frames(subject, monkeypatch):
     """Tables of two trainings: three clusters in every class, and what they share of three mosaics a pair."""
@@ -64,7 +55,7 @@ def frames(subject, monkeypatch):
 @pytest.fixture
 def study_with(subject, made_up):
     """Function () -> a study of these tables that nothing was computed from yet."""
-    ranked = tuple(RankedNetwork(Numbered(subject, seed), KIND) for seed in (0, 1))
+    ranked = tuple(RankedNetwork(replace(subject, seed=seed), KIND) for seed in (0, 1))
     return lambda: Study(made_up.run(n_clusters=3), ranked)
 
 
