@@ -31,7 +31,7 @@ _EXPERIMENTS = (networks, contrastive, saliency, whole_output, dominance)
 
 
 def plan(run: Settings) -> list[dict[str, Any]]:
-    """The run's jobs: id, command (arguments of ``python -m xai_lib``), needs (ids), key, folder and whether it is done.
+    """The run's jobs: id, command (of ``python -m xai_lib``), needs (ids), key, folder, and whether it is done.
 
     Key and folder (below the store's root) are those of its last cell.
 
