@@ -24,7 +24,7 @@ TINY = ["--scale", "smoke", "--device", "cpu", "--overrides", "seeds=1, n_train=
         (["score", "--loss", "ce"], "--seed"),
         (["cells", "--download", "1"], "expected True or False, got '1'"),
         (["cells", "--dataste", "planted"], "--dataste"),
-        (["record", "alliance", "out"], "'contrastive', 'saliency', 'whole-output', 'dominance', 'rarity'"),
+        (["record", "alliance", "out"], "expected notebooks or a folder of notebooks, got 'alliance'"),
         (["saliency", "--seed", "0"], "--methods"),
         (["saliency", "--methods", "rise"], "--seed"),
         (["tune", "--seed", "0"], "--name"),
@@ -79,7 +79,7 @@ def test_cells_are_listed_as_json_and_nothing_is_computed(empty_store, capsys):
     assert len(jobs) == 12 + 2 + 3 + 6
     commands = {"train", "score", "saliency", "whole-output", "tune", "dominance", "rarity"}
     assert {job["command"][0] for job in jobs} == commands
-    assert all(set(job) == {"id", "command", "needs", "key", "done"} for job in jobs)
+    assert all(set(job) == {"id", "command", "needs", "key", "folder", "done"} for job in jobs)
     assert not empty_store.exists()
 
 
