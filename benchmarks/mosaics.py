@@ -10,7 +10,7 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from xai_lib import models
-from xai_lib.papers.dominance.method.energy import by_grad_cam, shares
+from xai_lib.papers.dominance.method.energy_share import by_grad_cam, shares
 from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble, of_clusters
 
 BATCH = 64

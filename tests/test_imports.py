@@ -1,6 +1,7 @@
-"""torchvision imports beside a CPU torch, whatever is imported first; beside a fitting build nothing is touched."""
+"""What the project imports is there, and torchvision beside a CPU torch, whatever is imported first."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from importlib.metadata import entry_points
@@ -16,6 +17,17 @@ ROOT = Path(__file__).parents[1]
 
 def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, cwd=ROOT)
+
+
+def test_scripts_import_only_what_the_library_has():
+    """No other test runs the benchmarks, so a name that moved would stay unnoticed there."""
+    missing = []
+    for file in (file for folder in ("benchmarks", "scripts", "book") for file in (ROOT / folder).glob("*.py")):
+        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        for node in (node for node in nodes if f"{node.module}.".startswith("xai_lib.")):
+            names = {alias.name for alias in node.names} - set(dir(importlib.import_module(node.module)))
+            missing += [(file.name, name) for name in names if not importlib.util.find_spec(f"{node.module}.{name}")]
+    assert missing == []
 
 
 @pytest.mark.slow

@@ -17,118 +17,75 @@ _FOLDER = Path(__file__).with_name("scales")
 
 @dataclass(frozen=True)
 class Networks:
-    """Budgets of data and training. ``None`` for a number of images means: all there are.
+    """Budgets of data and training. ``None`` for a number of images means: all there are."""
 
-    Attributes:
-        recipe: training recipe, a name in ``training.recipes``.
-        size: image side in pixels.
-        n_train: training images, class-balanced.
-        n_test: test images on which accuracy is measured, class-balanced.
-        epochs_ce, epochs_scl, epochs_tl: training epochs of each loss.
-        epochs_tuned: epochs of fine-tuning.
-        width: width of the network's first stage; ``None`` is the architecture's own.
-        seeds: number of trainings of each loss (seeds 0, 1, …).
-        saliency_seeds: number of cross-entropy networks in the saliency and whole-output parts (at most ``seeds``).
-        dominance_seeds: trainings of each kind whose hierarchies are compared (at most ``seeds``).
-    """
-
-    recipe: str
-    size: int
-    n_train: int | None
-    n_test: int | None
+    recipe: str  # training recipe, a name in `training.recipes`
+    size: int  # image side in pixels
+    n_train: int | None  # training images, class-balanced
+    n_test: int | None  # test images on which accuracy is measured, class-balanced
+    # epochs_ce, epochs_scl, epochs_tl: training epochs of each loss
     epochs_ce: int
     epochs_scl: int
     epochs_tl: int
-    epochs_tuned: int
-    width: int | None
-    seeds: int
-    saliency_seeds: int
-    dominance_seeds: int
+    epochs_tuned: int  # epochs of fine-tuning
+    width: int | None  # width of the network's first stage; `None` is the architecture's own
+    seeds: int  # number of trainings of each loss (seeds 0, 1, …)
+    saliency_seeds: int  # number of cross-entropy networks in the saliency and whole-output parts (at most `seeds`)
+    dominance_seeds: int  # trainings of each kind whose hierarchies are compared (at most `seeds`)
 
 
 @dataclass(frozen=True)
 class Explainers:
-    """Budgets of explainers that look at many versions of an image.
+    """Budgets of explainers that look at many versions of an image."""
 
-    Attributes:
-        rise_masks: random masks of RISE.
-        lime_samples: perturbed images of LIME.
-    """
-
-    rise_masks: int
-    lime_samples: int
+    rise_masks: int  # random masks of RISE
+    lime_samples: int  # perturbed images of LIME
 
 
 @dataclass(frozen=True)
 class Contrastive:
-    """Budgets of the contrastive part.
+    """Budgets of the contrastive part."""
 
-    Attributes:
-        n_scored: test images that are explained and scored.
-        n_quantus: of these, the images also scored by quantus, beside ours.
-        flipping_step: pixels removed at each step of pixel flipping.
-    """
-
-    n_scored: int
-    n_quantus: int
-    flipping_step: int
+    n_scored: int  # test images that are explained and scored
+    n_quantus: int  # of these, the images also scored by quantus, beside ours
+    flipping_step: int  # pixels removed at each step of pixel flipping
 
 
 @dataclass(frozen=True)
 class Saliency:
-    """Budgets of the saliency part.
+    """Budgets of the saliency part."""
 
-    Attributes:
-        n_saliency: images on which methods are scored (Tables 1 to 3); None for all.
-        n_transformed: of these, the images that are also mixed, resized, turned and cropped (Table 4).
-        n_sensitivity: of these, the images for metrics that explain or perturb an image many times, and for other
-            readings of the metrics (normalisation, ties, baseline).
-        sensitivity_draws: noisy copies of an image for sensitivity, and of a set of pixels for monotonicity as quantus
-            has it (whose own default is 100).
-        causal_steps: steps of insertion and deletion; RISE takes as many as the image's side has pixels.
-    """
-
-    n_saliency: int | None
-    n_transformed: int
+    n_saliency: int | None  # images on which methods are scored (Tables 1 to 3); None for all
+    n_transformed: int  # of these, the images that are also mixed, resized, turned and cropped (Table 4)
+    # of these, the images for metrics that explain or perturb an image many times, and for other readings of the
+    # metrics (normalisation, ties, baseline)
     n_sensitivity: int
+    # noisy copies of an image for sensitivity, and of a set of pixels for monotonicity as quantus has it (whose own
+    # default is 100)
     sensitivity_draws: int
-    causal_steps: int
+    causal_steps: int  # steps of insertion and deletion; RISE takes as many as the image's side has pixels
 
 
 @dataclass(frozen=True)
 class WholeOutput:
-    """Budgets of the whole-output part.
+    """Budgets of the whole-output part."""
 
-    Attributes:
-        n_outputs: test images whose whole output is explained, where it has confusing top classes; None for all.
-        contrast_steps: counts of removed pixels along a contrastive curve, at most.
-        stability_repeats: halves and bootstrap samples of the documents that are clustered again.
-    """
-
+    # test images whose whole output is explained, where it has confusing top classes; None for all
     n_outputs: int | None
-    contrast_steps: int
-    stability_repeats: int
+    contrast_steps: int  # counts of removed pixels along a contrastive curve, at most
+    stability_repeats: int  # halves and bootstrap samples of the documents that are clustered again
 
 
 @dataclass(frozen=True)
 class Dominance:
-    """Budgets of the dominance part.
+    """Budgets of the dominance part."""
 
-    Attributes:
-        n_clusters: clusters of each class, P in the paper.
-        n_mosaics: mosaics of each pair of clusters, its J.
-        n_paired: images of a class that are compared one by one (its Figure 3).
-        paired_classes: classes in which that is done; None for all.
-        n_focus: mosaics of two classes or more, for Focus.
-        rarity_trainings: trainings on planted images in which each mode is rare to a known degree.
-    """
-
-    n_clusters: int
-    n_mosaics: int
-    n_paired: int
-    paired_classes: int | None
-    n_focus: int
-    rarity_trainings: int
+    n_clusters: int  # clusters of each class, P in the paper
+    n_mosaics: int  # mosaics of each pair of clusters, its J
+    n_paired: int  # images of a class that are compared one by one (its Figure 3)
+    paired_classes: int | None  # classes in which that is done; None for all
+    n_focus: int  # mosaics of two classes or more, for Focus
+    rarity_trainings: int  # trainings on planted images in which each mode is rare to a known degree
 
 
 BUDGETS = {

@@ -24,19 +24,12 @@ REFERENCE = 2000  # training images from which IBA takes the layer's statistics
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network.
+    """A trained network."""
 
-    Attributes:
-        classifier: backbone and linear head in evaluation mode, on the run's device.
-        recipe: how it was trained.
-        history: one row an epoch, as ``training.train`` returns it.
-        cell: its place in the store.
-    """
-
-    classifier: Classifier
-    recipe: Recipe | FineTuning
-    history: pd.DataFrame
-    cell: Cell
+    classifier: Classifier  # backbone and linear head in evaluation mode, on the run's device
+    recipe: Recipe | FineTuning  # how it was trained
+    history: pd.DataFrame  # one row an epoch, as `training.train` returns it
+    cell: Cell  # its place in the store
 
 
 @dataclass(frozen=True)

@@ -20,31 +20,22 @@ _IMAGENET_SIZE = 224  # pixels, whatever the scale says, unless it is overridden
 
 @dataclass(frozen=True)
 class Settings:
-    """One run of the experiments, made by :func:`settings`.
+    """One run of the experiments, made by :func:`settings`."""
 
-    Attributes:
-        scale: smoke, demo, laptop or paper: where the budgets come from.
-        dataset: data set, as ``data.load`` takes it.
-        label: how pages call the data.
-        device: device that computes; its arithmetic, not its name, is in the store's keys.
-        data_root: folder that holds data sets which were downloaded.
-        download: whether a data set that is missing there may be downloaded.
-        networks, explainers, contrastive, saliency, whole_output, dominance: budgets.
-        parameters: what :func:`settings` was given, for whoever wants to run the same again.
-    """
-
-    scale: str
-    dataset: str
-    label: str
-    device: torch.device
-    data_root: Path
-    download: bool
+    scale: str  # smoke, demo, laptop or paper: where the budgets come from
+    dataset: str  # data set, as `data.load` takes it
+    label: str  # how pages call the data
+    device: torch.device  # device that computes; its arithmetic, not its name, is in the store's keys
+    data_root: Path  # folder that holds data sets which were downloaded
+    download: bool  # whether a data set that is missing there may be downloaded
+    # budgets
     networks: budgets.Networks
     explainers: budgets.Explainers
     contrastive: budgets.Contrastive
     saliency: budgets.Saliency
     whole_output: budgets.WholeOutput
     dominance: budgets.Dominance
+    # what :func:`settings` was given, for whoever wants to run the same again
     parameters: Mapping[str, str | bool] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -8,14 +8,8 @@ from xai_lib.run.settings import Settings
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """One run of a paper's part, made by the ``study`` of its experiment.
+    """One run of a paper's part, made by the ``study`` of its experiment."""
 
-    Attributes:
-        run: what runs: budgets, data, device.
-        networks: those that it is about, in the order of its pages.
-        methods: names of the explainers that take part, where the part compares them.
-    """
-
-    run: Settings
-    networks: tuple[Any, ...]
-    methods: tuple[str, ...] = ()
+    run: Settings  # what runs: budgets, data, device
+    networks: tuple[Any, ...]  # those that it is about, in the order of its pages
+    methods: tuple[str, ...] = ()  # names of the explainers that take part, where the part compares them
