@@ -19,31 +19,18 @@ _GREY = (0.2989, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for each view, in this order; probabilities are per image.
+    """What is drawn for each view, in this order; probabilities are per image."""
 
-    Attributes:
-        padding: black pixels around the image before a crop of its size; 0 for none.
-        scale, ratio: range of the area share and of the aspect ratio of a crop that is resized to the image's
-            size; ``scale=None`` for none.
-        flip: probability of a left-right flip.
-        colour: factors of brightness, contrast and saturation are drawn from 1 ± this.
-        hue: shift of the hue is drawn from ± this, in turns of the colour circle.
-        jitter: probability that the four colour changes happen, in random order.
-        grey: probability of a grey image.
-        blur_sigma: range of the Gaussian blur's standard deviation, in pixels.
-        blur: probability of the blur.
-    """
-
-    padding: int = 0
-    scale: tuple[float, float] | None = None
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float = 0.5
-    colour: float = 0.0
-    hue: float = 0.0
-    jitter: float = 0.0
-    grey: float = 0.0
-    blur_sigma: tuple[float, float] = (0.1, 2.0)
-    blur: float = 0.0
+    padding: int = 0  # black pixels around the image before a crop of its size; 0 for none
+    scale: tuple[float, float] | None = None  # share of the area in a crop that is resized to the image's size
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # aspect ratio of that crop
+    flip: float = 0.5  # probability of a left-right flip
+    colour: float = 0.0  # factors of brightness, contrast and saturation are drawn from 1 ± this
+    hue: float = 0.0  # shift of the hue is drawn from ± this, in turns of the colour circle
+    jitter: float = 0.0  # probability that the four colour changes happen, in random order
+    grey: float = 0.0  # probability of a grey image
+    blur_sigma: tuple[float, float] = (0.1, 2.0)  # range of the Gaussian blur's standard deviation, in pixels
+    blur: float = 0.0  # probability of the blur
 
 
 # Contrastive paper §4.2. LIGHT is ours: for networks too small for the full set.

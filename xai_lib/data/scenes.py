@@ -59,39 +59,27 @@ def rare_mode(name: str) -> int:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What can be varied. Frozen as they are here before anything was measured on explanations.
+    """What can be varied. Frozen as they are here before anything was measured on explanations."""
 
-    Attributes:
-        rarities: class -> share of its rare mode in its training images, in (0, 0.2]; a class that is not named
-            has all five modes equally often. Evaluation always has.
-        scale: smallest and largest half-width of an object, as a fraction of the image side.
-        far_rate, far_scale: share of the images whose object is far away, and its half-width there: what keeps the
-            look-alikes from being told apart without error.
-        off_centre: smallest distance of an object from the centre, as a share of the largest possible.
-        pieces, pieces_in_front, presence: clutter behind and on top of an object: how many pieces at most, and the
-            share of them that is drawn.
-        second_rate: share of the images of the co-occurring pair that show both.
-        second_ratio: smallest and largest half-width of the second object, as a fraction of the first one's.
-        shortcut_rate: share of the images of the shortcut's class that have it.
-        shortcut_height: height of the water, as a fraction of the image side.
-        grain: largest change of a pixel by sensor noise, in [0, 1].
-    """
-
+    # class -> share of its rare mode in its training images, in (0, 0.2]. Other classes, and all test images, have the
+    # five modes equally often.
     rarities: Mapping[str, float] = field(
         default_factory=lambda: {"cat": 0.02, "bucket": 0.05, "axe": 0.05, "tree": 0.1, "car": 0.1}
     )
+    # smallest and largest half-width of an object, as a fraction of the image side
     scale: tuple[float, float] = (0.21, 0.31)
-    far_rate: float = 0.12
-    far_scale: tuple[float, float] = (0.09, 0.15)
-    off_centre: float = 0.95
-    pieces: int = 7
-    pieces_in_front: int = 2
-    presence: float = 0.6
-    second_rate: float = 0.5
+    far_rate: float = 0.12  # share of the images whose object is far away: look-alikes then cannot be told apart
+    far_scale: tuple[float, float] = (0.09, 0.15)  # its half-width there
+    off_centre: float = 0.95  # smallest distance of an object from the centre, as a share of the largest possible
+    pieces: int = 7  # of clutter behind an object, at most
+    pieces_in_front: int = 2  # of clutter on top of it, at most
+    presence: float = 0.6  # share of these pieces that is drawn
+    second_rate: float = 0.5  # share of the images of the co-occurring pair that show both
+    # smallest and largest half-width of the second object, as a fraction of the first one's
     second_ratio: tuple[float, float] = (0.68, 0.85)
-    shortcut_rate: float = 0.98
-    shortcut_height: float = 0.2
-    grain: float = 0.05
+    shortcut_rate: float = 0.98  # share of the images of the shortcut's class that have it
+    shortcut_height: float = 0.2  # height of the water, as a fraction of the image side
+    grain: float = 0.05  # largest change of a pixel by sensor noise, in [0, 1]
 
     def __post_init__(self) -> None:
         """Refuse rarities of unknown classes or outside (0, 0.2]."""

@@ -51,25 +51,21 @@ def canonical_json(value: Any) -> str:
 class Cell:
     """One piece of work: what is computed (a stage's name) and all that its numbers depend on.
 
-    Attributes:
-        stage: lower case letters, digits and hyphens; names a folder of the store.
-        config: copied through :func:`plain`; must hold ``version``, the code version of the stage (int, from 1).
-            Precision, TF32 and compile mode belong here; devices and paths are refused.
-        arguments: what the stage's function is called with; empty for a cell that no stage made.
-        parents: cells that it reads; their keys must stand in ``config``.
-        work: writes the cell's files into the folder that it is given; None for a cell that no stage made.
-        key: SHA-256 (64 hex digits) of the canonical JSON of stage and config.
-
     Raises:
         ValueError: on a bad stage name or a missing version.
     """
 
-    stage: str
+    stage: str  # lower case letters, digits and hyphens; names a folder of the store
+    # copied through :func:`plain`; must hold `version`, the code version of the stage (int, from 1). Precision, TF32
+    # and compile mode belong here; devices and paths are refused
     config: Mapping[str, Any] = field(compare=False)
+    # what the stage's function is called with; empty for a cell that no stage made
     arguments: Mapping[str, Any] = field(compare=False, default_factory=dict, repr=False)
+    # cells that it reads; their keys must stand in `config`
     parents: tuple["Cell", ...] = field(compare=False, default=(), repr=False)
+    # writes the cell's files into the folder that it is given; None for a cell that no stage made
     work: Callable[[Path], None] | None = field(compare=False, default=None, repr=False)
-    key: str = field(init=False)
+    key: str = field(init=False)  # SHA-256 (64 hex digits) of the canonical JSON of stage and config
 
     def __post_init__(self) -> None:
         """Copy and check the config, and take the key."""

@@ -100,8 +100,9 @@ def require_clean_tree(outputs: Sequence[str] = (), repository: Path = _SOURCE) 
     """
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())
+        excluded = [f":(exclude,literal){path}" for path in outputs]
         # relative to the top, one "XY name" a line (quoted where needed)
-        status = _git(top, "status", "--porcelain", "--untracked-files=all", "--", ".", *_excluding(outputs)).decode()
+        status = _git(top, "status", "--porcelain", "--untracked-files=all", "--", ".", *excluded).decode()
     except (OSError, subprocess.CalledProcessError) as error:
         raise RuntimeError(
             "Expected to record from a git checkout, so that the commit is known. Got none: clone it, or install git."
@@ -111,10 +112,6 @@ def require_clean_tree(outputs: Sequence[str] = (), repository: Path = _SOURCE) 
             f"Expected a clean tree to record from. Got {len(changed)} changed: {', '.join(changed)}. "
             "Commit them first."
         )
-
-
-def _excluding(paths: Sequence[str]) -> list[str]:
-    return [f":(exclude,literal){path}" for path in paths]
 
 
 def _git(repository: Path, *arguments: str) -> bytes:

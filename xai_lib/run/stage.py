@@ -23,18 +23,13 @@ STAGES: dict[str, "Stage"] = {}  # every stage by name, once the module that def
 
 @dataclass(frozen=True)
 class Stage:
-    """A function whose results the store keeps.
+    """A function whose results the store keeps."""
 
-    Attributes:
-        name: names a folder of the store.
-        version: of the code, from 1; it is in every key. Raise it when what the function computes changes: a test
-            hashes all the code that the function's module imports, and fails if that changes without a new version.
-        function: ``function(folder, **arguments)`` writes its results into ``folder``.
-    """
-
-    name: str
+    name: str  # names a folder of the store
+    # of the code, from 1; it is in every key. Raise it when what the function computes changes: a test hashes all the
+    # code that the function's module imports, and fails if that changes without a new version
     version: int
-    function: Callable[..., None]
+    function: Callable[..., None]  # `function(folder, **arguments)` writes its results into `folder`
 
     def cell(self, **arguments: Any) -> Cell:
         """The piece of work that is this call; nothing is computed yet.

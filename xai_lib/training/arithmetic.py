@@ -7,17 +7,11 @@ import torch
 
 @dataclass(frozen=True)
 class Numerics:
-    """Arithmetic of one training; part of what identifies its result.
+    """Arithmetic of one training; part of what identifies its result."""
 
-    Attributes:
-        precision: "float32", or "bfloat16" (autocast in the network; weights, losses and sums stay float32).
-        tf32: whether float32 convolutions may round to TensorFloat-32 (GPUs).
-        compiled: "no", or the mode of ``torch.compile``.
-    """
-
-    precision: str
-    tf32: bool
-    compiled: str
+    precision: str  # "float32", or "bfloat16" (autocast in the network; weights, losses and sums stay float32)
+    tf32: bool  # whether float32 convolutions may round to TensorFloat-32 (GPUs)
+    compiled: str  # "no", or the mode of `torch.compile`
 
 
 def numerics(device: torch.device, precision: str = "auto") -> Numerics:

@@ -1,15 +1,14 @@
 """The one file a training resumes from: written whole or not at all, refused if it belongs to another training."""
 
-import os
 import pickle
-import time
 import zipfile
 from pathlib import Path
 
 import torch
 
+from xai_lib.files import atomically
+
 VERSION = 1
-_STALE_SECONDS = 3600.0
 
 
 class CheckpointError(RuntimeError):
@@ -24,21 +23,8 @@ def save(path: Path, state: dict) -> None:
         state: tensors and plain values, with the training's settings under "settings".
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale_parts(path)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            torch.save({"version": VERSION, **state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    with atomically(path) as file:
+        torch.save({"version": VERSION, **state}, file)
 
 
 def load(path: Path, settings: dict, device: torch.device) -> dict:
@@ -93,16 +79,6 @@ def _differences(saved: dict, wanted: dict, prefix: str = "") -> list[str]:
         elif theirs != ours:
             lines.append(f"{prefix}{name} is {theirs!r} there and {ours!r} here")
     return lines
-
-
-def _remove_stale_parts(path: Path) -> None:
-    """Parts that a killed process left; a younger one may belong to a process that is writing it."""
-    for part in path.parent.glob(f"{path.name}.*.part"):
-        try:
-            if time.time() - part.stat().st_mtime > _STALE_SECONDS:
-                part.unlink()
-        except FileNotFoundError:
-            continue
 
 
 def _first_line(error: Exception) -> str:

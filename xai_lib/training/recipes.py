@@ -21,53 +21,34 @@ _AUGMENTATIONS = {
 class Recipe:
     """Every setting of one training. Other budgets by ``dataclasses.replace(recipe, epochs=3, width=16)``.
 
-    Attributes:
-        loss: "ce" (cross entropy), "scl" (supervised contrastive) or "tl" (triplet).
-        architecture: a name that ``models.build`` knows.
-        width: channels of the network's first stage; ``None`` is the architecture's own.
-        epochs: passes over the training images.
-        batch_size: images a step, over all processes; every image gives ``views`` augmented views.
-        optimizer: "sgd", "adamw" or "radam".
-        learning_rate: its peak.
-        momentum, nesterov: of SGD; the other optimizers leave them out.
-        weight_decay: coefficient of the optimizer's own weight decay.
-        decay_norms_and_biases: whether normalisation parameters and biases decay as well.
-        schedule: "cosine" (one rate an epoch) or "one-cycle" (one rate a step): see ``optimisation.learning_rate``.
-        warmup_epochs: epochs of linear warm-up, of "cosine".
-        warmup_share: share of all steps that warms up, of "one-cycle".
-        augmentation: "ce", "scl" (both of §4.2), "light", "imagenet-ce" or "imagenet-scl".
-        views: augmented views of each image in a batch.
-        temperature: τ of the supervised contrastive loss.
-        margin: α of the triplet loss.
-        triplets: "paper" (projected, normalised embeddings) or "released" (pooled features of the backbone, plain
-            distance); see ``losses.triplet_semi_hard``.
-        projection_hidden, projection_out: widths of the projection head; ``None`` is the width of the features.
-
     Raises:
         ValueError: if a choice does not exist, a count is below 1, or the loss lacks a setting; the message names it.
     """
 
-    loss: str
-    architecture: str
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    augmentation: str
-    width: int | None = None
-    optimizer: str = "sgd"
-    momentum: float | None = 0.9
-    nesterov: bool = False
-    decay_norms_and_biases: bool = True
+    loss: str  # "ce" (cross entropy), "scl" (supervised contrastive) or "tl" (triplet)
+    architecture: str  # a name that `models.build` knows
+    epochs: int  # passes over the training images
+    batch_size: int  # images a step, over all processes; every image gives `views` augmented views
+    learning_rate: float  # at its peak
+    weight_decay: float  # coefficient of the optimizer's own weight decay
+    augmentation: str  # "ce", "scl" (both of §4.2), "light", "imagenet-ce" or "imagenet-scl"
+    width: int | None = None  # channels of the network's first stage; `None` is the architecture's own
+    optimizer: str = "sgd"  # "sgd", "adamw" or "radam"
+    momentum: float | None = 0.9  # of SGD; the other optimizers leave it out
+    nesterov: bool = False  # of SGD
+    decay_norms_and_biases: bool = True  # whether normalisation parameters and biases decay as well
+    # "cosine" (one rate an epoch) or "one-cycle" (one rate a step): see `optimisation.learning_rate`
     schedule: str = "cosine"
-    warmup_epochs: int = 0
-    warmup_share: float = 0.0
-    views: int = 1
-    temperature: float | None = None
-    margin: float | None = None
+    warmup_epochs: int = 0  # epochs of linear warm-up, of "cosine"
+    warmup_share: float = 0.0  # share of all steps that warms up, of "one-cycle"
+    views: int = 1  # augmented views of each image in a batch
+    temperature: float | None = None  # τ of the supervised contrastive loss
+    margin: float | None = None  # α of the triplet loss
+    # "paper" (projected, normalised embeddings) or "released" (pooled features of the backbone, plain distance); see
+    # `losses.triplet_semi_hard`
     triplets: str | None = None
-    projection_hidden: int | None = None
-    projection_out: int | None = None
+    projection_hidden: int | None = None  # width of the projection head; `None` is the width of the features
+    projection_out: int | None = None  # width of the projected embeddings
 
     def __post_init__(self) -> None:
         """Refuse settings that do not exist or do not fit."""
@@ -94,17 +75,14 @@ class Recipe:
 class FineTuning(Recipe):
     """Cross-entropy training that goes on from a trained network (dominance paper §4).
 
-    Attributes:
-        start: "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (torchvision's first
-            weights, under a head of random weights).
-        label_smoothing: share of a label that is spread evenly over all classes, in [0, 1).
-
     Raises:
         ValueError: as :class:`Recipe`; or if there is no such start, the loss is not "ce", or the share is no share.
     """
 
+    # "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (torchvision's first weights,
+    # under a head of random weights)
     start: str
-    label_smoothing: float
+    label_smoothing: float  # share of a label that is spread evenly over all classes, in [0, 1)
 
     def __post_init__(self) -> None:
         """Refuse settings that do not exist or do not fit."""
