@@ -1,3 +1,4 @@
+import itertools
 import os
 import pickle
 import signal
@@ -66,20 +67,28 @@ class StopAfterEpochError(Exception):
     pass
 
 
+@pytest.fixture
+def at_steps(monkeypatch):
+    """A function that has the loss of some steps (counted from 1) go through another function before it is used."""
+
+    def arrange(change, *steps):
+        real, calls = loop.objective, itertools.count(1)
+        monkeypatch.setattr(
+            loop, "objective", lambda *given: change(real(*given)) if next(calls) in steps else real(*given)
+        )
+
+    return arrange
+
+
+def stop(loss):
+    raise StopAfterEpochError
+
+
 @pytest.mark.parametrize("loss", recipes.LOSSES)
-def test_an_interrupted_training_ends_as_an_uninterrupted_one(split, tmp_path, loss, monkeypatch):
+def test_an_interrupted_training_ends_as_an_uninterrupted_one(split, tmp_path, loss, at_steps):
     recipe = tiny(loss, epochs=3)
     whole = run(recipe, split, tmp_path / "whole")
-    real, calls = loop.objective, 0
-
-    def interrupted(*arguments):
-        nonlocal calls
-        calls += 1
-        if calls in (5, 6):  # in the middle of the second epoch, twice
-            raise StopAfterEpochError
-        return real(*arguments)
-
-    monkeypatch.setattr(loop, "objective", interrupted)
+    at_steps(stop, 5, 6)  # in the middle of the second epoch, twice
     for _ in range(2):
         with pytest.raises(StopAfterEpochError):
             run(recipe, split, tmp_path / "parts")
@@ -138,19 +147,10 @@ def test_a_fine_tuning_of_no_length_is_the_network_it_started_from(split, tmp_pa
         torch.testing.assert_close(after, before, rtol=0, atol=1e-20, msg=name)
 
 
-def test_a_fine_tuning_that_was_stopped_goes_on_and_one_from_elsewhere_is_refused(split, tmp_path, monkeypatch):
+def test_a_fine_tuning_that_was_stopped_goes_on_and_one_from_elsewhere_is_refused(split, tmp_path, at_steps):
     whole = run(tuning(), split, tmp_path / "whole", network=start())
-    real, calls = loop.objective, 0
-
-    def interrupted(*arguments):
-        nonlocal calls
-        calls += 1
-        if calls == 5:
-            raise StopAfterEpochError
-        return real(*arguments)
-
-    with monkeypatch.context() as patch, pytest.raises(StopAfterEpochError):
-        patch.setattr(loop, "objective", interrupted)
+    at_steps(stop, 5)
+    with pytest.raises(StopAfterEpochError):
         run(tuning(), split, tmp_path / "parts", network=start())
     for other in (start(seed=8), None):
         with pytest.raises(CheckpointError, match="belongs to another training: start is "):
@@ -159,21 +159,13 @@ def test_a_fine_tuning_that_was_stopped_goes_on_and_one_from_elsewhere_is_refuse
 
 
 @pytest.mark.parametrize("value", ["nan", "inf"])
-def test_a_loss_that_is_not_finite_stops_and_the_last_epoch_stays(split, tmp_path, monkeypatch, value):
+def test_a_loss_that_is_not_finite_stops_and_the_last_epoch_stays(split, tmp_path, at_steps, value):
     recipe = tiny("ce", epochs=3)
-    real, calls = loop.objective, 0
-
-    def poisoned(*arguments):
-        nonlocal calls
-        calls += 1
-        return real(*arguments) * (float(value) if calls == 5 else 1)
-
-    monkeypatch.setattr(loop, "objective", poisoned)
+    at_steps(lambda loss: loss * float(value), 5)
     with pytest.raises(
         TrainingDivergedError, match=rf"{value} in epoch 2, step 2.*learning_rate.*0\.4.*last good epoch"
     ):
         run(recipe, split, tmp_path)
-    monkeypatch.undo()
     resumed = run(recipe, split, tmp_path)
     assert same_weights(resumed.network, run(recipe, split, tmp_path / "whole").network)
 
