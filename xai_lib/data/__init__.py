@@ -7,8 +7,6 @@ import torch
 from xai_lib.data import cifar, folder, imagenet, planted
 from xai_lib.data.split import Batch, Split
 
-__all__ = ["Batch", "Split", "check_name", "load", "names", "select"]
-
 _FOLDER = "folder:"
 _IMAGENET = "imagenet:"
 _PLANTED_SIZES = {"train": 5000, "test": 2000}  # where no number of images is named

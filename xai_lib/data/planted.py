@@ -25,7 +25,7 @@ from torch import Tensor
 from xai_lib import randomness
 from xai_lib.data import corruptions, drawing, objects, surroundings
 from xai_lib.data.drawing import Patch, Pose
-from xai_lib.data.scenes import (
+from xai_lib.data.scenes import (  # noqa: F401 (names of what is planted)
     CLASSES,
     CO_OCCURRING_PAIR,
     LOOK_ALIKE_PAIRS,
@@ -40,21 +40,6 @@ from xai_lib.data.scenes import (
     rare_mode,
 )
 from xai_lib.data.split import MASKS, Split
-
-__all__ = [
-    "CLASSES",
-    "CO_OCCURRING_PAIR",
-    "LOOK_ALIKE_PAIRS",
-    "MODES",
-    "SHORTCUT_CLASS",
-    "SWAPPED_CLASS",
-    "UNSEEN_CLASSES",
-    "VARIANTS",
-    "Mode",
-    "Parameters",
-    "generate",
-    "rare_mode",
-]
 
 VERSION = 1  # to be raised with every change of what is drawn
 

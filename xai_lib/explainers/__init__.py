@@ -22,8 +22,6 @@ is not found or cannot be explained, the model did not return logits [B,C], a nu
 index per image, or a setting is out of its range.
 """
 
-# ruff: noqa: F401  (what the package offers)
-
 from xai_lib.explainers import (
     bottleneck,
     cams,

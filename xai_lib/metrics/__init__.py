@@ -23,8 +23,6 @@ Every function raises TypeError for what is not a float tensor where one is mean
 are not these, a target is not a class, the model is in training mode, or a logit is not finite.
 """
 
-# ruff: noqa: F401  (what the package offers)
-
 from xai_lib.metrics import (
     causal,
     completeness,

@@ -3,5 +3,3 @@
 from xai_lib.published.comparison import compare, convert
 from xai_lib.published.layout import as_printed
 from xai_lib.published.tables import COLUMNS, KEYS, errata, papers, table, tables
-
-__all__ = ["COLUMNS", "KEYS", "as_printed", "compare", "convert", "errata", "papers", "table", "tables"]

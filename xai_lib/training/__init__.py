@@ -15,24 +15,6 @@ from xai_lib.training.loop import TrainingDivergedError, TrainingResult, remove_
 from xai_lib.training.probe import Probe, fit_probe
 from xai_lib.training.recipes import FineTuning, Recipe
 
-__all__ = [
-    "Evaluation",
-    "FineTuning",
-    "Fitted",
-    "Numerics",
-    "Probe",
-    "Recipe",
-    "TrainingDivergedError",
-    "TrainingResult",
-    "evaluate",
-    "fit",
-    "fit_probe",
-    "numerics",
-    "predict",
-    "remove_checkpoint",
-    "train",
-]
-
 
 @dataclass(frozen=True)
 class Fitted:
