@@ -241,9 +241,8 @@ def _smoothing(side: int, device: torch.device) -> Tensor:
     weights = torch.exp(-((away / _SMOOTHING) ** 2) / 2)
     source = (torch.arange(side, device=device)[:, None] + away).abs() % max(1, 2 * (side - 1))
     source = torch.minimum(source, 2 * (side - 1) - source)
-    return torch.zeros(side, side, device=device).scatter_add_(
-        1, source, (weights / weights.sum()).expand(side, -1).contiguous()
-    )
+    share = (weights / weights.sum()).expand(side, -1).contiguous()
+    return torch.zeros(side, side, device=device).scatter_add_(1, source, share)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import difflib
 from collections import Counter
+from contextlib import ExitStack
 
 from torch import Tensor, nn
 
@@ -68,17 +69,11 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
     ran: list[tuple[str, object]] = []
     names = {module: name for name, module in model.named_modules() if name}
-    handles = []
-    try:
+    with ExitStack() as hooks, undisturbed(model, x) as images:
         for module in names:
-            handles.append(
-                module.register_forward_hook(lambda m, _inputs, output: ran.append((names[m], _kind(output))))
-            )
-        with undisturbed(model, x) as images:
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+            note = lambda which, _inputs, output: ran.append((names[which], _kind(output)))  # noqa: E731
+            hooks.enter_context(module.register_forward_hook(note))
+        model(images)
     runs = Counter(name for name, _ in ran)
     spatial = [name for name, shape in ran if runs[name] == 1 and _is_spatial(shape, len(x))]
     if not spatial:

@@ -5,7 +5,7 @@ backward pass ends at the layer: the cost is one forward pass and the small part
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -93,12 +93,22 @@ def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activatio
     Raises:
         ValueError: if the model returned anything else than [n,C].
     """
-    handle = module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype))
-    try:
+    with module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype)):
         logits = model(images.contiguous(memory_format=torch.channels_last))
-    finally:
-        handle.remove()
     return checked_logits(logits, len(activations))
+
+
+class Within(nn.Module):
+    """A network that runs within a context, such as one that changes what functions do."""
+
+    def __init__(self, network: nn.Module, context: AbstractContextManager) -> None:
+        super().__init__()
+        self.network, self.context = network, context
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the network returns."""
+        with self.context:
+            return self.network(x)
 
 
 def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
@@ -108,13 +118,11 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
     """
     n_scores = scores.shape[1:].numel()
     for s in range(n_scores):
-        direction = torch.zeros_like(scores)
+        direction, gradient = torch.zeros_like(scores), None
         direction.reshape(len(scores), n_scores)[:, s] = 1
-        gradient = None
         if scores.requires_grad:
-            (gradient,) = torch.autograd.grad(
-                scores, captured.only(), direction, retain_graph=s + 1 < n_scores, allow_unused=True
-            )
+            further = {"retain_graph": s + 1 < n_scores, "allow_unused": True}
+            (gradient,) = torch.autograd.grad(scores, captured.only(), direction, **further)
         if gradient is None:
             raise ValueError(
                 f"Expected a score that depends on the output of layer {captured.name!r}. Got one without a gradient: "
@@ -127,15 +135,13 @@ class _Captured:
     """The output of one layer in one forward pass."""
 
     def __init__(self, name: str, batch: int) -> None:
-        self.name = name
-        self.batch = batch
+        self.name, self.batch = name, batch
         self.outputs: list[Tensor] = []
 
     def check(self, output: object) -> Tensor:
         if not isinstance(output, Tensor):
-            raise TypeError(
-                f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {type(output).__name__}."
-            )
+            got = type(output).__name__
+            raise TypeError(f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {got}.")
         if output.ndim != 4 or len(output) != self.batch:
             raise ValueError(
                 f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w]. "
@@ -174,8 +180,5 @@ def _output_of(model: nn.Module, layer: Layer, batch: int, *, as_leaf: bool) -> 
         torch.set_grad_enabled(True)
         return copy.requires_grad_().clone()
 
-    handle = module.register_forward_hook(record)
-    try:
+    with module.register_forward_hook(record):
         yield captured
-    finally:
-        handle.remove()

@@ -22,7 +22,7 @@ from zennit.types import AvgPool, BatchNorm, Linear
 
 from xai_lib.explainers import cams
 from xai_lib.explainers.layers import Layer, find_layer
-from xai_lib.explainers.passes import layer_maps
+from xai_lib.explainers.passes import Within, layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
 
@@ -30,7 +30,7 @@ _AVERAGES = ("mean", "avg_pool2d", "adaptive_avg_pool2d")
 _SUMS = ("add", "add_")
 
 
-@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance")
+@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance", colours=True)
 def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsilon: float = 1e-6) -> Tensor:
     """Layer-wise relevance propagation to the image (Bach et al. 2015), by the usual composite of rules.
 
@@ -111,19 +111,6 @@ class _TimesItself(nn.Module):
         return passed
 
 
-class _Ruled(nn.Module):
-    """A network whose functional sums and averages follow `rules`."""
-
-    def __init__(self, network: nn.Module, rules: "_FunctionRules") -> None:
-        super().__init__()
-        self.network = network
-        self.rules = rules
-
-    def forward(self, x: Tensor) -> Tensor:
-        with self.rules:
-            return self.network(x)
-
-
 class _FunctionRules(TorchFunctionMode):
     """Puts a rule, which needs no parameters, on sums of two activations and on averages."""
 
@@ -154,7 +141,7 @@ class _FunctionRules(TorchFunctionMode):
 
 
 @contextmanager
-def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[_Ruled]:
+def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[Within]:
     """A copy of the network under the composite's rules, and `rule` for functions; they keep no tensors at the end."""
     rules = _FunctionRules(rule)
     try:
@@ -163,25 +150,24 @@ def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[
             composite.register(network)
         for name, module in network.named_modules():
             if isinstance(module, (Linear, AvgPool)):
-                module.register_forward_hook(_Once(name))
-        yield _Ruled(network, rules)
+                module.register_forward_hook(_once(name))
+        yield Within(network, rules)
     finally:
         composite.remove()
         for hook in rules.hooks:
             hook.remove()
 
 
-class _Once:
+def _once(name: str) -> Callable[..., None]:
     """A forward hook that refuses a second run: a rule keeps the input of the last one."""
+    ran = []
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.ran = False
-
-    def __call__(self, _module: nn.Module, _inputs: object, _output: object) -> None:
-        if self.ran:
+    def refuse(_module: nn.Module, _inputs: object, _output: object) -> None:
+        if ran:
             raise ValueError(
                 f"Expected each convolution, linear layer and pooling to run once in a forward pass. Got a second run "
-                f"of {self.name!r}: relevance is not defined there; give each use a module of its own."
+                f"of {name!r}: relevance is not defined there; give each use a module of its own."
             )
-        self.ran = True
+        ran.append(True)
+
+    return refuse
