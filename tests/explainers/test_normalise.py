@@ -2,7 +2,7 @@ import pytest
 import torch
 from pytest import approx
 
-from xai_lib.explainers import normalise
+from xai_lib.explainers import normalise, registry
 
 MAPS = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]], [[2.0, 2.0], [2.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
 
@@ -90,6 +90,15 @@ def test_the_papers_gradient_keeps_the_highest_colour_and_the_absolute_one_the_l
     assert normalise.unit_maps(-raw, "gradient", (1, 2)).tolist() == [[[1.0, 7 / 8]]]
     raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
     assert normalise.unit_maps(raw, "gradient", (1, 3), "absolute").tolist() == [[[1.0, 1 / 4, 0.0]]]
+
+
+@pytest.mark.parametrize("family", ["cam", "gradient", "occlusion"])
+def test_colours_are_reduced_where_an_explainer_says_that_it_has_them(monkeypatch, family):
+    monkeypatch.setattr(registry.EXPLAINERS, "entries", dict(registry.EXPLAINERS.entries))
+    registry.register("mine", paper="-", family=family, colours=True)(lambda model, x, *, score, layer=None: x)
+    raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
+    expected = {"paper": [1, 3 / 8, 4 / 8], "absolute": [1, 1 / 4, 0], "rank": [1, 0, 1 / 2]}
+    assert {how: normalise.unit_maps(raw, "mine", (1, 3), how).flatten().tolist() for how in expected} == expected
 
 
 def test_class_activation_maps_lose_their_negative_part_before_they_are_enlarged():

@@ -42,13 +42,12 @@ def integrated_gradients(
     """Integrated gradients, (x - b) ∫₀¹ ∂score/∂x (b + t (x - b)) dt (Sundararajan et al. 2017; saliency paper §3.1).
 
     The integral is a Gauss-Legendre sum. A map adds up to score(x) - score(b), but for the sum's error (completeness,
-    Sundararajan et al. 2017, Proposition 1). In units of the score. The memory does not grow with `steps`.
+    Sundararajan et al. 2017, Proposition 1). In units of the score. A pass holds at least one point of every image.
 
     Args:
         steps: points on the way; the paper does not say how many.
         baseline: b, where the way begins: "zero" is the mean colour of the data set, "minimum" the lowest value of the
             normalised image, a tensor anything that broadcasts to `x`.
-        chunk: images in one pass, which holds at least one point of every image; None suits the device.
 
     Example:
         >>> square = lambda logits: logits.square().sum(1)
@@ -75,13 +74,12 @@ def smoothgrad(
 ) -> Tensor:  # fmt: skip
     """SmoothGrad: the mean of ∂score/∂x over noisy copies of the image (Smilkov et al. 2017, §3).
 
-    In units of the score per unit of `x`. The memory does not grow with `draws`.
+    In units of the score per unit of `x`. A pass holds at least one copy of every image.
 
     Args:
         draws: noisy copies of each image.
         sigma: standard deviation of the Gaussian noise, as a share of the image's highest minus its lowest value; the
             authors recommend 0.1 to 0.2.
-        chunk: images in one pass, which holds at least one copy of every image; None suits the device.
 
     Example:
         >>> x, total = torch.rand(1, 3, 1, 1), lambda logits: logits.sum(1)

@@ -82,13 +82,8 @@ def _segmented(image: Tensor) -> Tensor:
     colours = ((image - image.min()) / (extent if extent > 0 else 1)).permute(1, 2, 0).double().numpy()
     side = min(colours.shape[:2])
     kernel_size = 4 * side / _ORIGINAL_SIDE
-    found = quickshift(
-        colours,
-        ratio=0.2,
-        kernel_size=max(1.0, kernel_size),
-        max_dist=200 if kernel_size >= 1 else _SMALL_DISTANCE * side,
-        rng=0,  # breaks ties between pixels
-    )
+    max_dist = 200 if kernel_size >= 1 else _SMALL_DISTANCE * side
+    found = quickshift(colours, ratio=0.2, kernel_size=max(1.0, kernel_size), max_dist=max_dist, rng=0)  # rng: of ties
     if found.max() == 0:
         found = slic(colours, n_segments=_SLIC_SEGMENTS, start_label=0)
     return torch.from_numpy(np.unique(found, return_inverse=True)[1].reshape(found.shape))

@@ -52,10 +52,7 @@ def positive_share(maps: Tensor) -> Tensor:
 def reduce_colours(gradients: Tensor) -> Tensor:
     """One value per pixel, the largest absolute value of the colours (Simonyan et al. 2014).
 
-    From gradients [B,3,H,W] or [B,S,3,H,W] to non-negative maps [B,H,W] or [B,S,H,W].
-
-    Raises:
-        ValueError: if `gradients` has another number of dimensions.
+    From gradients [B,3,H,W] or [B,S,3,H,W] to non-negative maps [B,H,W] or [B,S,H,W]; ValueError for other shapes.
     """
     _check_gradients(gradients)
     return gradients.abs().amax(-3)

@@ -66,11 +66,8 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
     """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image, in float32 also under autocast.
 
     To be called where nothing is recorded, as within :func:`undisturbed`. The score is asked n times, each time about
-    one version of every image; the network may write into `perturbed`.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return
-            logits [B,C].
+    one version of every image; the network may write into `perturbed`. Errors are those of
+    :func:`xai_lib.explainers.scores.checked_scores`; ValueError also if the model did not return logits [B,C].
     """
     with torch.autocast(perturbed.device.type, enabled=False):
         logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
@@ -81,21 +78,22 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
 def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
     """The model's logits [n,C] if a layer returned `activations` instead of its own output.
 
-    Gradients reach the activations where the caller records. One image can do for n activations, and B of them for n in
-    B's place, where nothing that passes by the layer has to have their size.
-
-    Args:
-        model: the network, in evaluation mode.
-        module: the layer, which must run once.
-        images: what the network is run on, float [B,c,H,W].
-        activations: float [n,K,h,w]; a later in-place operation may write into them.
-
-    Raises:
-        ValueError: if the model returned anything else than [n,C].
+    Of float activations [n,K,h,w], into which a later in-place operation may write, and images [B,c,H,W]: one image can
+    do for n activations, and B of them for n in B's place, where nothing that passes by the layer has to have their
+    size. The layer must run once. Gradients reach the activations where the caller records. ValueError if the model
+    returned anything else than [n,C].
     """
     with module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype)):
         logits = model(images.contiguous(memory_format=torch.channels_last))
     return checked_logits(logits, len(activations))
+
+
+def logits_behind_or_none(*arguments: nn.Module | Tensor) -> Tensor | None:
+    """As :func:`logits_behind`; None where what passes by the layer does not have the activations' number."""
+    try:
+        return logits_behind(*arguments)
+    except (RuntimeError, ValueError):
+        return None
 
 
 class Within(nn.Module):

@@ -1,8 +1,9 @@
 """Relevance propagation by zennit's rules: what the score is made of, passed back layer by layer.
 
-The rules work on a copy of the network, because merging batch normalisation changes its weights. zennit sees modules
-only; sums and averages that the network computes by functions get its rule for such layers here. Rectifiers that are
-functions need none: no relevance reaches an output of 0.
+The rules work on a copy of the network, because merging batch normalisation changes its weights. Each convolution,
+linear layer and pooling must run once in a forward pass. zennit sees modules only; sums and averages that the network
+computes by functions get its rule for such layers here. Rectifiers that are functions need none: no relevance reaches
+an output of 0.
 """
 
 import copy
@@ -38,12 +39,8 @@ def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsil
     normalisation has been merged into the convolution before it (Montavon et al. 2019; Kohlbrenner et al. 2020). It
     starts with each logit times the score's gradient at it: the relevance of a class is its logit. A map adds up to
     the score if that is linear in the logits and the network has no biases, which take their share. In units of the
-    score; the flat rule gives an image's colours the same value.
-
-    Args:
-        model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass, and the
-            first one among its modules is the first that runs.
-        epsilon: of the ε-rule, above 0.
+    score; the flat rule gives an image's colours the same value. The first convolution or linear layer among the
+    network's modules must be the first that runs; `epsilon` is that of the ε-rule, above 0.
 
     Example:
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))
@@ -71,9 +68,6 @@ def excitation_backprop(
     logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps. For a class, not
     negative and adding up to 1 on the layer's grid, or to less where a neuron has no excitatory input.
 
-    Args:
-        model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass.
-
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
         >>> model[3].weight.data = torch.ones(1, 1)
@@ -81,23 +75,15 @@ def excitation_backprop(
         tensor([[[0.2500, 0.7500]]])
     """
     name, _ = find_layer(model, layer)
-    excitatory = _excitatory()
-    composite = ExcitationBackprop(
-        layer_map=[(BatchNorm, Pass()), (AvgPool, excitatory)],
-        zero_params=["bias"],
-        canonizers=[SequentialMergeBatchNorm()],
+    excitatory = BasicHook(  # of sums and averages: in proportion to what goes in and is positive
+        input_modifiers=[lambda activations: activations.clamp(min=0)], param_modifiers=[NoMod(param_keys=[])]
     )
+    rules, merge = [(BatchNorm, Pass()), (AvgPool, excitatory)], SequentialMergeBatchNorm()
+    composite = ExcitationBackprop(layer_map=rules, zero_params=["bias"], canonizers=[merge])
     with _ruled(model, composite, excitatory) as network:
         _, copied = find_layer(network.network, name)
         maps = layer_maps(network, x, score, copied, lambda _, relevance: relevance.sum(1))
     return cams.on_images(maps, x, upsample)
-
-
-def _excitatory() -> BasicHook:
-    """The rule of excitation backprop for sums and averages: in proportion to what goes in and is positive."""
-    return BasicHook(
-        input_modifiers=[lambda activations: activations.clamp(min=0)], param_modifiers=[NoMod(param_keys=[])]
-    )
 
 
 class _TimesItself(nn.Module):
