@@ -54,26 +54,20 @@ class Explained:
 
 
 class Batch(NamedTuple):
-    """Images with their maps, on the network's device.
+    """Images with their maps, on the network's device."""
 
-    ``x`` are the images, normalised, float32 [B,3,H,W], ``index`` their indices, int64 [B], ``masks`` bool [B,H,W] by
-    name. ``target`` is the true, the predicted and the least probable class, int64 [B,3], ``raw`` the raw maps of each,
-    float32 [B,3,…], on the layer's grid where the method has one.
-    """
-
-    x: Tensor
-    index: Tensor
-    masks: dict[str, Tensor]
-    target: Tensor
-    raw: Tensor
+    x: Tensor  # normalised images, float32 [B,3,H,W]
+    index: Tensor  # their indices, int64 [B]
+    masks: dict[str, Tensor]  # bool [B,H,W] by name
+    target: Tensor  # the true, the predicted and the least probable class, int64 [B,3]
+    raw: Tensor  # raw maps of each, float32 [B,3,…], on the layer's grid where the method has one
 
 
 def raw_maps(explained: Explained, images: Split) -> dict[str, Tensor]:
     """What :func:`batches` reads.
 
-    Returns:
-        ``target``, int64 [N,3]: the true, the predicted and the least probable class; ``maps``, float32 [N,3,…]: raw
-        maps of each, [N,1,…] of a method that knows no class.
+    ``target``, int64 [N,3]: the true, the predicted and the least probable class; ``maps``, float32 [N,3,…]: raw maps
+    of each, [N,1,…] of a method that knows no class.
 
     Example:
         >>> from xai_lib import data, models
