@@ -3,8 +3,8 @@ from functools import partial
 import pytest
 import torch
 from derivations.explainers import Pooled
+from derivations.networks import fresh, lively
 from derivations.networks import images as images_of
-from derivations.networks import lively
 from torch import nn
 from torch.nn import functional
 
@@ -59,7 +59,7 @@ def test_a_mean_is_treated_as_the_pooling_layer_is(model, x, target):
     "write", [torch.add, torch.Tensor.add, iadd, add_in_place_aside, lambda first, second: first + second]
 )
 def test_relevance_is_shared_by_every_way_to_add(x, target, write):
-    model = Sums(write)
+    model = fresh(partial(Sums, write))
     for module in (model.first, model.second, model.head):
         module.bias.data.zero_()
     score = class_score(target)

@@ -7,7 +7,7 @@ from scipy import stats
 from torch import nn
 from torchvision.models import resnet50
 
-from xai_lib import explainers, models, randomness
+from xai_lib import explainers, models
 from xai_lib.explainers import normalise
 from xai_lib.metrics import get
 from xai_lib.metrics.randomisation import blocks, cascading, independent, parameter_randomisation, randomised, spearman
@@ -220,26 +220,6 @@ def test_maps_blind_to_the_network_score_one_or_are_undefined(order, similarity,
 
     torch.testing.assert_close(blind("edge-map"), torch.ones(6))
     assert blind("uniform").isnan().all()
-
-
-def test_grad_cam_does_not_survive_and_leaves_the_network_alone(images):
-    model = models.build("resnet8", 4, width=16, seed=0).eval()
-
-    def explain(model, x, target, index):
-        maps = explainers.cams.grad_cam(model, x, score=explainers.class_score(target))
-        return normalise.min_max(normalise.relu(maps))
-
-    before = copy.deepcopy(model.state_dict())
-    scores = cascading(explain, model, images, TARGET, index=INDEX)
-    assert scores.nanmean() < 0.6
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-
-
-def test_a_random_explainer_keeps_its_index(resnet, images):
-    def only_random(model, x, target, index):
-        return randomness.uniform(0, index, "map", (SIZE, SIZE))
-
-    torch.testing.assert_close(cascading(only_random, resnet, images, TARGET, index=INDEX), torch.ones(6))
 
 
 def test_rank_correlation_is_undefined_for_constant_and_broken_maps():
