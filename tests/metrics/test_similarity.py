@@ -160,10 +160,6 @@ def test_contrastivity_compares_with_the_drawn_class(images):
     assert torch.equal(score, similarity.ssim(maps, others))
 
 
-def test_an_explainer_that_ignores_the_class_is_not_contrastive(images):
-    torch.testing.assert_close(contrastivity_of_explainer(brightness, images, TARGET, 3, index=INDEX), torch.ones(6))
-
-
 def test_empty_maps_of_other_classes_are_undefined_or_look_contrastive(images, blobs):
     def only_class_0(x, target, index):
         return blobs(len(x), SIZE) * (target == 0)[:, None, None]

@@ -88,10 +88,10 @@ def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activatio
     return checked_logits(logits, len(activations))
 
 
-def logits_behind_or_none(*arguments: nn.Module | Tensor) -> Tensor | None:
-    """As :func:`logits_behind`; None where what passes by the layer does not have the activations' number."""
+def logits_behind_or_none(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor | None:
+    """As :func:`logits_behind`; None where what passes by the layer has another number and is not added to them."""
     try:
-        return logits_behind(*arguments)
+        return logits_behind(model, module, images, activations)
     except (RuntimeError, ValueError):
         return None
 

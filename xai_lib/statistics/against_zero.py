@@ -69,12 +69,11 @@ def compare_over_classes(
     table = np.atleast_2d(values)
     defined = ~np.isnan(table)
     by_class = np.array([column[present].mean() for column, present in zip(table.T, defined.T) if present.any()])
-    interval, p_value = mean_interval(by_class), t_p(by_class) if p_value is None else float(p_value)
-    counts = {"n_seeds": int(defined.any(axis=1).sum()), "n_classes": len(by_class)}
-    counts["n_undefined"] = int((~defined).sum())
-    return _of_statistic(
-        interval.mean, interval.low, interval.high, p_value, a=a, b=b, unit="class", test=test, **counts
-    )
+    found = mean_interval(by_class)
+    statistic = (found.mean, found.low, found.high, t_p(by_class) if p_value is None else float(p_value))
+    n_seeds, n_undefined = int(defined.any(axis=1).sum()), int((~defined).sum())
+    counts = {"n_seeds": n_seeds, "n_classes": len(by_class), "n_undefined": n_undefined}
+    return _of_statistic(*statistic, a=a, b=b, unit="class", test=test, **counts)
 
 
 def _of_statistic(value: float, low: float, high: float, p_value: float, **fields: Any) -> Comparison:

@@ -9,7 +9,19 @@ from xai_lib import explainers
 from xai_lib.page import record, table
 from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.registered import metric_table
-from xai_lib.page.table import Column, interval, number, p_value, part_of, plus_minus, printed, show, signed, text
+from xai_lib.page.table import (
+    MISSING,
+    Column,
+    interval,
+    number,
+    p_value,
+    part_of,
+    plus_minus,
+    printed,
+    show,
+    signed,
+    text,
+)
 from xai_lib.papers.saliency import analysis, experiment
 from xai_lib.papers.saliency.analysis import evidence, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
@@ -42,7 +54,7 @@ def methods(study: Study) -> HTML:
 
     def settings(name: str) -> str:
         given = experiment.settings_of(study.run, name).items()
-        return ", ".join(f"{key} {value}" for key, value in given) or table.MISSING
+        return ", ".join(f"{key} {value}" for key, value in given) or MISSING
 
     rows = pd.DataFrame([vars(explainers.about(name)) for name in study.methods]).drop(columns="function")
     columns = [
@@ -165,11 +177,7 @@ def readings(study: Study) -> HTML:
         text("reading", "reading"),
         Column("Kendall's τ with the paper's", "tau", number(2)),
         Column("methods that change place", ("n_moved", "n_methods"), part_of),
-        text(
-            "moved most",
-            ("method", "moved"),
-            lambda who, by: f"{METHOD_NAMES[who]}, by {by:g}" if by else table.MISSING,
-        ),
+        text("moved most", ("method", "moved"), lambda who, by: f"{METHOD_NAMES[who]}, by {by:g}" if by else MISSING),
     ]
     caption = (
         f"Rankings of the paper's methods and the controls in other readings of a metric: {study.run.label}. Middle "
