@@ -9,19 +9,7 @@ from xai_lib import explainers
 from xai_lib.page import record, table
 from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.registered import metric_table
-from xai_lib.page.table import (
-    MISSING,
-    Column,
-    interval,
-    number,
-    p_value,
-    part_of,
-    plus_minus,
-    printed,
-    show,
-    signed,
-    text,
-)
+from xai_lib.page.table import MISSING, Column, interval, number, part_of, plus_minus, printed, show, signed, text
 from xai_lib.papers.saliency import analysis, experiment
 from xai_lib.papers.saliency.analysis import evidence, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
@@ -225,7 +213,7 @@ def discrimination(study: Study) -> HTML:
         Column("images", "n_images"),
         Column("pairs told apart", ("apart", "pairs"), part_of),
         Column("critical difference of mean ranks", "critical_difference", number(2)),
-        Column("p (Friedman)", "p_value", p_value),
+        Column("p (Friedman)", "p_value", table.p_value),
     ]
     n = len(evidence.informed(study))
     caption = f"Pairs of the {n} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
