@@ -38,7 +38,9 @@ def test_integrated_gradients_add_up_to_the_difference_of_the_scores(model, x, t
 # Guided backpropagation
 
 
-@pytest.mark.parametrize("relu", [torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, functional.relu_])
+@pytest.mark.parametrize(
+    "relu", [torch.relu, torch.relu_, torch.Tensor.relu, torch.Tensor.relu_, functional.relu, functional.relu_]
+)
 def test_every_way_to_call_a_relu_is_guided(model, x, target, relu):
     expected = guided_backprop(model, x, score=class_score(target))
 
