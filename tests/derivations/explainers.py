@@ -1,7 +1,5 @@
 """Explainers but for class activation maps, written again: in plain loops and by other packages."""
 
-from unittest import mock
-
 import numpy as np
 import torch
 from captum._utils.models.linear_model import SkLearnLinearModel
@@ -56,28 +54,6 @@ def smoothgrad(model, x, target, seed, index, draws, sigma):
             cases=[{"network": name} | TWO_FRESH for name in ("resnet8", "resnet50")])  # fmt: skip
 def guided_backprop(model, x, target):
     return GuidedBackprop(model).attribute(x.requires_grad_(), target=target)
-
-
-class GuidedReLU(torch.autograd.Function):
-    """The paper's recurrence: R^l = (A^l > 0)(R^{l+1} > 0) R^{l+1}."""
-
-    @staticmethod
-    def forward(ctx, activations):
-        ctx.save_for_backward(activations > 0)
-        return activations.clamp(min=0)
-
-    @staticmethod
-    def backward(ctx, relevance):
-        (on,) = ctx.saved_tensors
-        return on * (relevance > 0) * relevance
-
-
-@replicates("explainers.gradients.guided_backprop", inputs=large, rtol=1e-4, share=1e-5,
-            cases=[{"network": "googlenet"} | TWO_FRESH])  # fmt: skip
-def guided_by_functions(model, x, target):
-    """GoogLeNet's ReLUs are functions, which captum does not see."""
-    with mock.patch.object(functional, "relu", lambda activations, inplace=False: GuidedReLU.apply(activations)):
-        return gradient(model, x, target)
 
 
 # Perturbations

@@ -109,21 +109,6 @@ def insertion_curve(model, x, attribution, target, step):
     return causal_curve(model, blurred_as_released(x), x, attribution, target, step or SIZE)
 
 
-def alike(scores):
-    """The released area, in which every step counts alike."""
-    return (scores.sum() - scores[0] / 2 - scores[-1] / 2) / (len(scores) - 1)
-
-
-@replicates("metrics.causal.deletion", **CAUSAL)
-def deletion(model, x, attribution, target, step):
-    return alike(deletion_curve(model, x, attribution, target, step))
-
-
-@replicates("metrics.causal.insertion", **CAUSAL)
-def insertion(model, x, attribution, target, step):
-    return alike(insertion_curve(model, x, attribution, target, step))
-
-
 SETS = {"inputs": walked, "each": True, "atol": 1e-6,
         "cases": [{"sets": sets, "baseline": end} for sets in (32, 7, 144) for end in ("zero", "minimum")]}  # fmt: skip
 

@@ -10,38 +10,12 @@ from xai_lib.explainers import cams, class_score
 from xai_lib.explainers.cams import eigen_cam, grad_cam, grad_cam_plus_plus, hires_cam, layer_cam, xgrad_cam
 
 
-class GivenActivations(nn.Module):
-    """Returns the input as the layer's activations; the logits are fixed mixtures of their channels' means."""
-
-    def __init__(self, mixtures: list[list[float]]) -> None:
-        super().__init__()
-        self.layer = nn.Identity()
-        self.mixtures = torch.tensor(mixtures)
-
-    def forward(self, x):
-        return self.layer(x).mean((2, 3)) @ self.mixtures.T
-
-    def default_layer(self):
-        return self.layer
+def eigen(activations, **settings):
+    """Eigen-CAM of given activations."""
+    return eigen_cam(nn.Sequential(nn.Identity()), activations, layer="0", **settings)
 
 
 # Grad-CAM
-
-
-def test_grad_cam_by_hand():
-    activations = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [0.0, -1.0]]]])
-    model = GivenActivations([[4.0, -8.0], [0.0, 1.0]])
-    # Each of the 4 places adds a quarter of the channel's mean: α = (1, -2) for the first class; mean over 2 channels.
-    expected = torch.tensor([[[0.5, 0.0], [1.5, 3.0]]])
-    torch.testing.assert_close(grad_cam(model, activations, score=class_score(torch.tensor([0]))), expected)
-
-
-def test_grad_cam_of_a_nonlinear_score_by_hand():
-    activations = torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]])
-    model = GivenActivations([[1.0]])
-    # score = mean², its gradient 2 · 3 / 4 at each place.
-    maps = grad_cam(model, activations, score=lambda logits: logits[:, 0] ** 2)
-    torch.testing.assert_close(maps, 1.5 * activations[:, 0])
 
 
 def test_grad_cam_is_linear_in_the_score(model, x, target):
@@ -56,19 +30,11 @@ def test_grad_cam_is_linear_in_the_score(model, x, target):
 # Grad-CAM++
 
 
-def test_grad_cam_plus_plus_by_hand():
-    activations = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]], [[0.0, 1.0], [0.0, 1.0]], [[5.0, 0.0], [0.0, 0.0]]]])
-    model = GivenActivations([[4.0, 2.0, -8.0]])
-    # g = (1, 1/2, -2) at each of 4 places, ΣA = (10, 2, 5): α g = g / (2 + g ΣA) = (1/12, 1/6, none).
-    expected = 4 * (activations[:, 0] / 12 + activations[:, 1] / 6)
-    torch.testing.assert_close(grad_cam_plus_plus(model, activations, score=class_score(torch.tensor([0]))), expected)
-
-
 def test_grad_cam_plus_plus_equals_derivatives_of_the_exponential(model, x, target):
     """Chattopadhay et al.'s equations by repeated differentiation of exp(S), a place at a time."""
     model = model.double()
     activations = model.last(model.middle(model.stem(x.double()))).detach()[0].relu()
-    head = lambda a: 0.3 * model.head(a.mean((1, 2)))[target[0]]  # noqa: E731
+    score = lambda logits: 0.3 * logits[..., target[0]]  # noqa: E731
     expected = torch.zeros(4, 4, dtype=torch.float64)
     for k in range(len(activations)):
         weight = 0
@@ -76,13 +42,13 @@ def test_grad_cam_plus_plus_equals_derivatives_of_the_exponential(model, x, targ
             place = activations[k, i, j].clone().requires_grad_()
             edited = torch.stack(list(activations.flatten()))
             edited = edited.index_put((torch.tensor([k * 16 + i * 4 + j]),), place[None]).reshape(activations.shape)
-            y = head(edited).exp()
+            y = score(model.head(edited.mean((1, 2)))).exp()
             first, second, third = derivatives(y, place)
             alpha = second / (2 * second + activations[k].sum() * third)
             weight += alpha * first.relu() / y.detach()
         expected += weight * activations[k]
-    given = Behind(head)
-    maps = grad_cam_plus_plus(given, activations[None], score=lambda logits: logits[:, 0])
+    given = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), model.head)
+    maps = grad_cam_plus_plus(given, activations[None], score=score, layer="0")
     torch.testing.assert_close(maps[0].double(), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -94,24 +60,10 @@ def derivatives(y, place):
     return found
 
 
-class Behind(nn.Module):
-    """The input as activations, and a function of each image's activations as the one logit."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.layer = nn.Identity()
-        self.function = function
-
-    def forward(self, x):
-        return torch.stack([self.function(a) for a in self.layer(x)])[:, None]
-
-    def default_layer(self):
-        return self.layer
-
-
 def test_grad_cam_plus_plus_is_finite_where_the_denominator_is_zero():
     activations = torch.tensor([[[[-2.0, 0.0], [0.0, 0.0]]]])
-    maps = grad_cam_plus_plus(GivenActivations([[4.0]]), activations, score=lambda logits: logits)
+    model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    maps = grad_cam_plus_plus(model, activations, score=lambda logits: 4 * logits, layer="0")
     assert maps.count_nonzero() == 0
 
 
@@ -143,7 +95,7 @@ def test_nothing_of_the_library_is_left_or_printed(model, x, target, capfd):
 def test_eigen_cam_by_hand_with_the_sign_that_makes_the_mean_positive(sign):
     # [hw,K] = 5 · (0.6, 0, 0.8, 0) ⊗ (0, 1) + (0, 1, 0, 0) ⊗ (1, 0): first singular value 5.
     activations = sign * torch.tensor([[[[0.0, 1.0], [0.0, 0.0]], [[3.0, 0.0], [4.0, 0.0]]]])
-    maps = eigen_cam(GivenActivations([[1.0, 1.0]]), activations)
+    maps = eigen(activations)
     torch.testing.assert_close(maps, torch.tensor([[[0.6, 0.0], [0.8, 0.0]]]))
 
 
@@ -151,7 +103,7 @@ def test_eigen_cam_by_hand_with_the_sign_that_makes_the_mean_positive(sign):
 def test_centred_eigen_cam_sign_follows_the_mean_activation(flip):
     pattern = flip * torch.tensor([[3.0, 1.0], [-1.0, -3.0]])
     activations = torch.stack([5 + 2 * pattern, 5 - pattern])[None]  # the mean activation is 5 + pattern / 2
-    maps = eigen_cam(GivenActivations([[1.0, 1.0]]), activations, centred=True)
+    maps = eigen(activations, centred=True)
     torch.testing.assert_close(maps, pattern[None] / 20**0.5)
 
 
@@ -161,12 +113,13 @@ def test_centred_eigen_cam_sign_follows_the_mean_activation(flip):
 def test_eigen_cam_equals_the_singular_value_decomposition(channels, centred, second):
     # Fast and slow convergence; more places than channels, and fewer.
     generator = torch.Generator().manual_seed(3)
-    left = torch.linalg.qr(centre(torch.randn(6, 12, 3, generator=generator), centred)).Q
+    left = torch.randn(6, 12, 3, generator=generator)
+    left = torch.linalg.qr(left - left.mean(1, keepdim=True) if centred else left).Q
     right = torch.linalg.qr(torch.randn(6, channels, 3, generator=generator)).Q
     values = torch.tensor([1.0, second, 0.02])
     matrix = (left * values) @ right.mT  # [B,hw,K]
     activations = matrix.mT.reshape(6, channels, 3, 4)
-    maps = eigen_cam(GivenActivations([[1.0] * channels]), activations, centred=centred).flatten(1)
+    maps = eigen(activations, centred=centred).flatten(1)
     torch.testing.assert_close(maps.norm(dim=1), torch.ones(6))
     # float32 activations determine the vector only to rounding / gap.
     tolerance = 1e-6 + 1e-7 / (1 - second)
@@ -180,7 +133,7 @@ def test_eigen_cam_is_not_fooled_by_a_start_without_the_first_vector():
     # The largest diagonal entry belongs to the second vector: power iteration from there never sees the first.
     pair = torch.tensor([[2.0, 0.0, 0.0, 0.0], [0.0, 1.9, 0.0, 0.0], [0.0, 1.9, 0.0, 0.0]])
     activations = pair.T.reshape(1, 4, 1, 3)
-    maps = eigen_cam(GivenActivations([[1.0] * 4]), activations)
+    maps = eigen(activations)
     torch.testing.assert_close(maps, torch.tensor([[[0.0, 0.5**0.5, 0.5**0.5]]]))
 
 
@@ -188,7 +141,7 @@ def test_eigen_cam_is_not_fooled_by_a_start_without_the_first_vector():
 def test_eigen_cam_without_activations_is_zero(centred):
     activations = torch.zeros(2, 5, 3, 3)
     activations[1] = torch.rand(5, 3, 3, generator=torch.Generator().manual_seed(0))
-    maps = eigen_cam(GivenActivations([[1.0] * 5]), activations, centred=centred)
+    maps = eigen(activations, centred=centred)
     assert maps[0].count_nonzero() == 0
     assert maps[1].norm() == pytest.approx(1)
 
@@ -196,8 +149,8 @@ def test_eigen_cam_without_activations_is_zero(centred):
 def test_centred_eigen_cam_of_activations_that_do_not_vary_is_zero():
     rounding = 1 + 1e-7 * torch.randn(1, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     activations = torch.tensor([0.1, 0.3, 7.0])[None, :, None, None] * rounding
-    assert eigen_cam(GivenActivations([[1.0] * 3]), activations, centred=True).count_nonzero() == 0
-    torch.testing.assert_close(eigen_cam(GivenActivations([[1.0] * 3]), activations), torch.full((1, 3, 3), 1 / 3))
+    assert eigen(activations, centred=True).count_nonzero() == 0
+    torch.testing.assert_close(eigen(activations), torch.full((1, 3, 3), 1 / 3))
 
 
 def test_eigen_cam_ignores_the_score(model, x, target):
@@ -227,7 +180,3 @@ def test_upsample_by_hand():
 def test_upsample_refuses_other_shapes():
     with pytest.raises(ValueError, match=r"Expected maps \[B,h,w\] or \[B,S,h,w\]. Got shape \[2, 2\]"):
         cams.upsample(torch.zeros(2, 2), (4, 4))
-
-
-def centre(matrix, wanted):
-    return matrix - matrix.mean(1, keepdim=True) if wanted else matrix

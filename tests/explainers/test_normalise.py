@@ -2,7 +2,7 @@ import pytest
 import torch
 from pytest import approx
 
-from xai_lib.explainers import normalise
+from xai_lib.explainers import normalise, registry
 
 MAPS = torch.tensor([[[-1.0, 0.0], [1.0, 3.0]], [[2.0, 2.0], [2.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
 
@@ -37,11 +37,6 @@ def test_by_rank_by_hand():
     maps = torch.tensor([[[-7.0, 0.0], [0.0, 100.0]], [[2.0, 2.0], [2.0, 2.0]], [[3.0, 4.0], [1.0, 2.0]]])
     expected = [[[0, 0.5], [0.5, 1]], [[0, 0], [0, 0]], [[2 / 3, 1], [0, 1 / 3]]]
     torch.testing.assert_close(normalise.by_rank(maps), torch.tensor(expected))
-
-
-def test_ranks_have_mean_one_half_whatever_the_ties():
-    maps = torch.randn(3, 2, 7, 9, generator=torch.Generator().manual_seed(0)).mul(2).round()
-    torch.testing.assert_close(normalise.by_rank(maps).mean((-2, -1)), torch.full((3, 2), 0.5))
 
 
 def test_by_rank_of_a_single_pixel_and_of_nan():
@@ -90,6 +85,15 @@ def test_the_papers_gradient_keeps_the_highest_colour_and_the_absolute_one_the_l
     assert normalise.unit_maps(-raw, "gradient", (1, 2)).tolist() == [[[1.0, 7 / 8]]]
     raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
     assert normalise.unit_maps(raw, "gradient", (1, 3), "absolute").tolist() == [[[1.0, 1 / 4, 0.0]]]
+
+
+@pytest.mark.parametrize("family", ["cam", "gradient", "occlusion"])
+def test_colours_are_reduced_where_an_explainer_says_that_it_has_them(monkeypatch, family):
+    monkeypatch.setattr(registry.EXPLAINERS, "entries", dict(registry.EXPLAINERS.entries))
+    registry.register("mine", paper="-", family=family, colours=True)(lambda model, x, *, score, layer=None: x)
+    raw = torch.tensor([[-3.0, 0.0, 1.0], [1.0, -1.0, 0.0], [5.0, -2.0, 1.0]]).reshape(1, 3, 1, 3)
+    expected = {"paper": [1, 3 / 8, 4 / 8], "absolute": [1, 1 / 4, 0], "rank": [1, 0, 1 / 2]}
+    assert {how: normalise.unit_maps(raw, "mine", (1, 3), how).flatten().tolist() for how in expected} == expected
 
 
 def test_class_activation_maps_lose_their_negative_part_before_they_are_enlarged():

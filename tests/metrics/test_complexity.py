@@ -10,20 +10,6 @@ ENTROPY = complexity.complexity
 BOTH = pytest.mark.parametrize("metric", [ENTROPY, sparseness])
 
 
-@pytest.mark.parametrize(
-    ("metric", "values", "expected"),
-    [
-        (ENTROPY, (2.0, 1.0, -1.0, 0.0), 1.5 * math.log(2)),  # shares 1/2, 1/4, 1/4, 0
-        (ENTROPY, (0.0, 7.0, 0.0, 0.0), 0),
-        (sparseness, (2.0, 1.0, -1.0, 0.0), 6 / 16),  # ascending 0, 1, 1, 2: (-3·0 - 1·1 + 1·1 + 3·2) / (4·4)
-        (sparseness, (3.0, 3.0, 3.0, 3.0), 0),
-        (sparseness, (0.0, 7.0, 0.0, 0.0), 1 - 1 / 4),
-    ],
-)
-def test_by_hand(metric, values, expected):
-    assert metric(torch.tensor(values).reshape(1, 2, 2)).item() == pytest.approx(expected, abs=1e-6)
-
-
 @pytest.mark.parametrize("size, ceiling", [(32, 6.93), (224, 10.82)])
 def test_entropy_of_a_constant_map_is_the_logarithm_of_its_size(size, ceiling):
     value = ENTROPY(torch.full((1, size, size), 0.3)).item()

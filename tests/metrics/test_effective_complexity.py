@@ -62,33 +62,6 @@ def test_minimum_by_hand():
     assert fewest(maps, tolerance=1.01 * first, step=3) == 3
 
 
-def test_minimum_is_the_first_within_tolerance(images, network, blobs):
-    maps = blobs(6)
-    for tolerance in (0.0, 1e-5, 1e-3, 0.01, 0.5):
-        loss = retention_loss(network, images, maps, TARGET, index=INDEX, step=16)
-        found = effective_complexity_minimum(network, images, maps, TARGET, index=INDEX, step=16, tolerance=tolerance)
-        for losses, k in zip(loss.tolist(), found.tolist(), strict=True):
-            assert k == next(16 * (s + 1) for s, value in enumerate(losses) if value <= tolerance)
-    assert (found == 16).all()
-
-
-def test_better_maps_need_fewer_pixels():
-    """A model that reads one quarter of the image, and a map that knows which."""
-
-    class Quarter(nn.Module):
-        def forward(self, x):
-            return torch.stack([torch.zeros(len(x)), x[:, :, :6, :6].mean((1, 2, 3)) * 10], 1)
-
-    x = torch.ones(2, 3, SIZE, SIZE)
-    good = torch.zeros(2, SIZE, SIZE)
-    good[:, :6, :6] = 1
-    arguments = {"index": INDEX[:2], "step": 4, "tolerance": 1e-4}
-    target = torch.ones(2, dtype=torch.int64)
-    knows = effective_complexity_minimum(Quarter().eval(), x, good, target, **arguments)
-    errs = effective_complexity_minimum(Quarter().eval(), x, 1 - good, target, **arguments)
-    assert (knows <= 36).all() and (errs > 108).all()
-
-
 def test_seed_decides_drawn_pixels_where_there_are_any(images, network):
     def loss(**settings):
         none = torch.randperm(144).reshape(1, SIZE, SIZE).expand(6, -1, -1).float()  # no ties

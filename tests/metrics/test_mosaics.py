@@ -16,12 +16,6 @@ def quadrants(n, seed=1):
     return torch.rand(n, 4, generator=torch.Generator().manual_seed(seed)) < 0.5
 
 
-def test_quadrants_by_hand():
-    attribution = torch.tensor([[[1.0, 2.0, -1.0, 3.0], [0.5, -9.0, -1.0, -2.0]]])
-    assert quadrant_energy(attribution).tolist() == [[3.0, 3.0, 0.5, 0.0]]
-    assert focus(attribution, TOP).item() == pytest.approx(6 / 6.5)
-
-
 def test_is_the_share_inside_a_mask_of_the_quadrants():
     attribution, chosen = maps(20), quadrants(20)
     chosen[:, 0] = ~chosen[:, 1:].any(1)  # a mask without a pixel is another matter

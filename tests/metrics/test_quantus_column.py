@@ -85,10 +85,7 @@ def test_maps_and_warnings_are_left_as_they_were(network, split, maps):
     assert warnings.filters == filters
 
 
-def test_numpy_is_left_as_it_was(network, split, maps, monkeypatch):
-    monkeypatch.delattr(np, "trapz", raising=False)
+def test_numpy_is_left_as_it_was(network, split, maps):
+    before = set(dir(np))
     quantus_column.scores(network, split, maps, 1)
-    assert not hasattr(np, "trapz")
-    monkeypatch.setattr(np, "trapz", np.trapezoid, raising=False)
-    quantus_column.scores(network, split, maps, 1)
-    assert np.trapz is np.trapezoid
+    assert set(dir(np)) == before

@@ -13,20 +13,6 @@ C1, C2 = 0.01**2, 0.03**2
 PAIRS = pytest.mark.parametrize("metric", [similarity.continuity, similarity.contrastivity])
 
 
-def test_one_window_by_hand():
-    a, b = torch.zeros(1, 7, 7), torch.zeros(1, 7, 7)
-    a[0, 1, 1] = b[0, 0, 0] = 0.98  # means 0.02; variances 49/48·(0.98²/49 - 0.02²), covariance -49/48·0.02²
-    variance, covariance = 49 / 48 * (0.0196 - 0.0004), -49 / 48 * 0.0004
-    expected = (2 * 0.0004 + C1) * (2 * covariance + C2) / ((2 * 0.0004 + C1) * (2 * variance + C2))
-    assert ssim(a, b).item() == pytest.approx(expected, abs=1e-6)
-
-
-def test_constant_maps_by_hand():
-    a, b = torch.full((1, 9, 9), 0.4), torch.full((1, 9, 9), 0.8)
-    assert ssim(a, b).item() == pytest.approx((2 * 0.32 + C1) / (0.16 + 0.64 + C1), abs=1e-6)
-    assert ssim(a, torch.zeros_like(a)).item() == pytest.approx(C1 / (0.16 + C1), abs=1e-6)
-
-
 def test_a_map_is_like_itself_and_similarity_is_mutual():
     a, b = pairs().values()
     torch.testing.assert_close(ssim(a, a), torch.ones(12))
@@ -172,10 +158,6 @@ def test_contrastivity_compares_with_the_drawn_class(images):
     score = contrastivity_of_explainer(colour_of_class, images, TARGET, 3, index=INDEX, seed=7)
     maps, others = colour_of_class(images, TARGET, INDEX), colour_of_class(images, other, INDEX)
     assert torch.equal(score, similarity.ssim(maps, others))
-
-
-def test_an_explainer_that_ignores_the_class_is_not_contrastive(images):
-    torch.testing.assert_close(contrastivity_of_explainer(brightness, images, TARGET, 3, index=INDEX), torch.ones(6))
 
 
 def test_empty_maps_of_other_classes_are_undefined_or_look_contrastive(images, blobs):

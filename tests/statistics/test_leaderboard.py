@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -161,16 +160,3 @@ def test_no_shared_image_names_what_is_undefined(frame_of):
         overall_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), ["z"])
     with pytest.raises(ValueError, match="metric of"):
         mean_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), "z")
-
-
-def test_the_order_of_rows_does_not_matter(frame_of):
-    rng = np.random.default_rng(6)
-    frame = frame_of(x=rng.random((2, 4, 15)), y=rng.random((2, 4, 15)))
-    better = {"x": "higher", "y": "lower"}
-    shuffled = frame.sample(frac=1, random_state=0)
-    for table in (
-        lambda f: fooled(f, better, ["a"], ["b", "c", "d"]),
-        lambda f: discrimination(f, better, list("abcd")),
-        lambda f: overall_ranks(f, better, list("abcd"), ["x", "y"]),
-    ):
-        pd.testing.assert_frame_equal(table(frame), table(shuffled))

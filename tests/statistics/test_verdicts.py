@@ -137,8 +137,5 @@ def test_the_table_corrects_over_its_rows_and_only_those_tested():
 
 
 def test_the_printed_rule_names_its_numbers():
-    assert "95 %" in RULE
-    assert "below 0.05" in RULE
-    assert "at least 5" in RULE
-    assert "within 1 percentage point" in RULE
-    assert "within 0.02" in RULE
+    for words in ("95 %", "below 0.05", "at least 5", "within 1 percentage point", "within 0.02"):
+        assert words in RULE

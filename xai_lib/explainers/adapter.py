@@ -25,10 +25,7 @@ def raw_maps(
         seed: one for all networks and methods, so that comparisons are paired.
 
     Returns:
-        As the explainer; maps that know no class are repeated for each of S classes.
-
-    Raises:
-        TypeError, ValueError: as the explainer, or if no explainer has that name.
+        As the explainer, whose errors are raised; maps that know no class are repeated for each of S classes.
 
     Example:
         >>> import torch

@@ -13,7 +13,7 @@ from xai_lib import randomness
 from xai_lib.checks import check_counts, check_index
 from xai_lib.explainers.cams import on_images
 from xai_lib.explainers.layers import Layer, find_layer
-from xai_lib.explainers.passes import layer_activations, logits_behind
+from xai_lib.explainers.passes import layer_activations, logits_behind, logits_behind_or_none
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import images_at_once, logits_in_chunks, undisturbed
@@ -38,11 +38,9 @@ class FeatureStatistics:
 def feature_statistics(model: nn.Module, batches: Iterable[Tensor], layer: Layer = None) -> FeatureStatistics:
     """Mean and standard deviation of a layer's activations over images, streamed (Welford; Chan et al. 1983).
 
-    From batches of normalised images [B,3,H,W], all of one size; the authors take some thousand images.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`, or if there are fewer than two
-            images, or they are not of one size.
+    From batches of normalised images [B,3,H,W]; the authors take some thousand images. Errors are those of
+    :func:`xai_lib.explainers.passes.layer_activations`; ValueError also if there are fewer than two images, or they are
+    not of one size.
 
     Example:
         >>> feature_statistics(nn.Sequential(nn.Identity()), [torch.tensor([[[[1.0]]], [[[3.0]]]])], "0").std.item()
@@ -51,11 +49,9 @@ def feature_statistics(model: nn.Module, batches: Iterable[Tensor], layer: Layer
     count, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for batch in batches:
         activations = layer_activations(model, batch, layer).double()
-        if count and activations.shape[1:] != mean.shape:
-            raise ValueError(
-                f"Expected images of one size, with activations {list(mean.shape)}. Got {list(activations.shape[1:])}."
-            )
-        new = len(activations)
+        new, size = len(activations), activations.shape[1:]
+        if count and size != mean.shape:
+            raise ValueError(f"Expected images of one size, with activations {list(mean.shape)}. Got {list(size)}.")
         if new == 0:
             continue
         own_mean = activations.mean(dim=0)
@@ -128,11 +124,11 @@ class _Gate:
     """Mixes activations [B,K,h,w] with noise of their own mean and standard deviation, by a mask that α stands for."""
 
     def __init__(self, activations: Tensor, statistics: FeatureStatistics) -> None:
-        shapes = [list(part.shape) for part in (statistics.mean, statistics.std)]
-        if shapes != [list(activations.shape[1:])] * 2:
+        expected, mean, std = list(activations.shape[1:]), list(statistics.mean.shape), list(statistics.std.shape)
+        if not mean == std == expected:
             raise ValueError(
-                f"Expected statistics of this layer, mean and std {list(activations.shape[1:])}. Got {shapes[0]} and "
-                f"{shapes[1]}: call feature_statistics with the same layer and size of images."
+                f"Expected statistics of this layer, mean and std {expected}. Got {mean} and {std}: call "
+                "feature_statistics with the same layer and size of images."
             )
         self.mean, self.std = statistics.mean.to(activations), statistics.std.to(activations)
         self.varies = self.std > 0
@@ -170,7 +166,9 @@ class _Behind:
     ) -> None:  # fmt: skip
         self.model, self.module, self.images, self.score = model, module, images, score
         self.before, own, self.after = logits.tensor_split([first, first + len(images)])
-        self.once = self._follow_once(activations, own, min(2, together))
+        copies = min(2, together)
+        tried = logits_behind_or_none(model, module, images.clone(), activations.repeat(copies, 1, 1, 1))
+        self.once = tried is not None and torch.allclose(tried, own.repeat(copies, 1), rtol=1e-3, atol=1e-3)
 
     def scores(self, passed: Tensor) -> Tensor:
         """Scores [n,B] or [n,B,S] of copies [n,B,K,h,w]."""
@@ -187,13 +185,6 @@ class _Behind:
                 "not on the way to the logits, or the model or the score detaches them."
             )
         return torch.stack(scores)
-
-    def _follow_once(self, activations: Tensor, expected: Tensor, copies: int) -> bool:
-        try:
-            logits = logits_behind(self.model, self.module, self.images.clone(), activations.repeat(copies, 1, 1, 1))
-        except (RuntimeError, ValueError):
-            return False
-        return torch.allclose(logits, expected.repeat(copies, 1), rtol=1e-3, atol=1e-3)
 
 
 @dataclass(frozen=True)
@@ -241,9 +232,8 @@ def _smoothing(side: int, device: torch.device) -> Tensor:
     weights = torch.exp(-((away / _SMOOTHING) ** 2) / 2)
     source = (torch.arange(side, device=device)[:, None] + away).abs() % max(1, 2 * (side - 1))
     source = torch.minimum(source, 2 * (side - 1) - source)
-    return torch.zeros(side, side, device=device).scatter_add_(
-        1, source, (weights / weights.sum()).expand(side, -1).contiguous()
-    )
+    share = (weights / weights.sum()).expand(side, -1).contiguous()
+    return torch.zeros(side, side, device=device).scatter_add_(1, source, share)
 
 
 @contextmanager

@@ -148,8 +148,7 @@ def eigen_cam(
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """Resize maps [B,h,w] or [B,S,h,w] to `size` (height, width), bilinearly with ``align_corners=False``.
 
-    Raises:
-        ValueError: if `maps` is neither 3-D nor 4-D.
+    ValueError if `maps` is neither 3-D nor 4-D.
     """
     if maps.ndim not in (3, 4):
         raise ValueError(f"Expected maps [B,h,w] or [B,S,h,w]. Got shape {list(maps.shape)}.")

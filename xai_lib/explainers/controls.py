@@ -66,7 +66,8 @@ def centred_gaussian(x: Tensor) -> Tensor:
         tensor([[[0.4111, 1.0000, 0.4111]]])
     """
     ones = _ones(x)
-    down, across = (torch.exp(-0.5 * (_centred(side, x.device) / (side / 4)) ** 2) for side in ones.shape[1:])
+    away = (torch.arange(side, device=x.device) - (side - 1) / 2 for side in ones.shape[1:])  # of pixels' centres
+    down, across = (torch.exp(-0.5 * (line / (len(line) / 4)) ** 2) for line in away)
     return ones * (down[:, None] * across)
 
 
@@ -108,8 +109,3 @@ def _ones(x: Tensor) -> Tensor:
     if x.ndim != 4:
         raise ValueError(f"Expected x as images [B,3,H,W]. Got shape {list(x.shape)}.")
     return torch.ones(len(x), *x.shape[2:], device=x.device)
-
-
-def _centred(side: int, device: torch.device) -> Tensor:
-    """Distance of each pixel's centre from the middle of a side, in pixels."""
-    return torch.arange(side, device=device) - (side - 1) / 2

@@ -15,7 +15,7 @@ from xai_lib import randomness
 from xai_lib.baselines import Baseline, replacement
 from xai_lib.checks import check_counts, check_index
 from xai_lib.explainers.layers import Layer
-from xai_lib.explainers.passes import layer_maps
+from xai_lib.explainers.passes import Within, layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import images_at_once, undisturbed
@@ -23,7 +23,7 @@ from xai_lib.forward import images_at_once, undisturbed
 _RELUS = ("relu", "relu_")
 
 
-@register("gradient", title="Gradient", paper="Simonyan et al. 2014", family="gradient")
+@register("gradient", title="Gradient", paper="Simonyan et al. 2014", family="gradient", colours=True)
 def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) -> Tensor:
     """The gradient ∂score/∂x at the image, in units of score per unit of x (Simonyan et al. 2014; saliency paper §3.1).
 
@@ -34,7 +34,7 @@ def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) 
     return _gradients(model, x, score)
 
 
-@register("integrated-gradients", title="IG", paper="Sundararajan et al. 2017", family="gradient")
+@register("integrated-gradients", title="IG", paper="Sundararajan et al. 2017", family="gradient", colours=True)
 def integrated_gradients(
     model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, steps: int = 32, baseline: Baseline = "zero",
     chunk: int | None = None,
@@ -42,13 +42,12 @@ def integrated_gradients(
     """Integrated gradients, (x - b) ∫₀¹ ∂score/∂x (b + t (x - b)) dt (Sundararajan et al. 2017; saliency paper §3.1).
 
     The integral is a Gauss-Legendre sum. A map adds up to score(x) - score(b), but for the sum's error (completeness,
-    Sundararajan et al. 2017, Proposition 1). In units of the score. The memory does not grow with `steps`.
+    Sundararajan et al. 2017, Proposition 1). In units of the score. A pass holds at least one point of every image.
 
     Args:
         steps: points on the way; the paper does not say how many.
         baseline: b, where the way begins: "zero" is the mean colour of the data set, "minimum" the lowest value of the
             normalised image, a tensor anything that broadcasts to `x`.
-        chunk: images in one pass, which holds at least one point of every image; None suits the device.
 
     Example:
         >>> square = lambda logits: logits.square().sum(1)
@@ -68,20 +67,19 @@ def integrated_gradients(
         return total * (way if total.ndim == 4 else way[:, None]).float()
 
 
-@register("smoothgrad", title="SmoothGrad", paper="Smilkov et al. 2017", family="gradient")
+@register("smoothgrad", title="SmoothGrad", paper="Smilkov et al. 2017", family="gradient", colours=True)
 def smoothgrad(
     model: nn.Module, x: Tensor, *, score: Score, seed: int, index: Tensor, layer: Layer = None, draws: int = 16,
     sigma: float = 0.15, chunk: int | None = None,
 ) -> Tensor:  # fmt: skip
     """SmoothGrad: the mean of ∂score/∂x over noisy copies of the image (Smilkov et al. 2017, §3).
 
-    In units of the score per unit of `x`. The memory does not grow with `draws`.
+    In units of the score per unit of `x`. A pass holds at least one copy of every image.
 
     Args:
         draws: noisy copies of each image.
         sigma: standard deviation of the Gaussian noise, as a share of the image's highest minus its lowest value; the
             authors recommend 0.1 to 0.2.
-        chunk: images in one pass, which holds at least one copy of every image; None suits the device.
 
     Example:
         >>> x, total = torch.rand(1, 3, 1, 1), lambda logits: logits.sum(1)
@@ -102,7 +100,7 @@ def smoothgrad(
         return total / draws
 
 
-@register("guided-backprop", title="GuidedBP", paper="Springenberg et al. 2015", family="gradient")
+@register("guided-backprop", title="GuidedBP", paper="Springenberg et al. 2015", family="gradient", colours=True)
 def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) -> Tensor:
     """Guided backpropagation: ∂score/∂x with negative values set to 0 behind every ReLU (Springenberg et al. 2015).
 
@@ -116,25 +114,14 @@ def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer =
         >>> guided_backprop(model, x, score=lambda logits: 3 * logits[:, 0] - logits[:, 1] + logits[:, 2])
         tensor([[[[3., 0., 0.]]]])
     """
-    return _gradients(_Guided(model), x, score)
-
-
-class _Guided(nn.Module):
-    """The network, in whose backward pass every ReLU passes positive gradients only."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        with _GuidedReLUs() as guided:
-            logits = self.network(x)
-        if not guided.count:
-            raise ValueError(
-                "Expected a network with ReLUs, which guided backpropagation changes. "
-                f"Got {type(self.network).__name__}, which ran none: use the gradient instead."
-            )
-        return logits
+    guided = _GuidedReLUs()
+    maps = _gradients(Within(model, guided), x, score)
+    if not guided.count:
+        raise ValueError(
+            "Expected a network with ReLUs, which guided backpropagation changes. "
+            f"Got {type(model).__name__}, which ran none: use the gradient instead."
+        )
+    return maps
 
 
 class _GuidedReLUs(TorchFunctionMode):

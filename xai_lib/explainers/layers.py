@@ -2,6 +2,7 @@
 
 import difflib
 from collections import Counter
+from contextlib import ExitStack
 
 from torch import Tensor, nn
 
@@ -24,9 +25,7 @@ def find_layer(model: nn.Module, layer: Layer) -> tuple[str, nn.Module]:
         >>> find_layer(nn.Sequential(nn.Identity(), nn.ReLU()), "1")
         ('1', ReLU())
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
-    names = {module: name for name, module in model.named_modules() if name}
+    names = _names(model)
     if layer is None:
         if not hasattr(model, "default_layer"):
             raise ValueError(
@@ -53,32 +52,20 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
     is the one that finishes last. A block finishes after its parts, so of those with the same output the outermost
     is found: "layer4" of torchvision's ResNet-50, not "layer4.2". Pooling to more than one place counts as well.
     Whether the logits depend on the layer is not asked here; explainers refuse a layer that is off the way. Images `x`,
-    float [B,3,H,W], are of the size that will be explained; one is enough.
-
-    Raises:
-        TypeError: if `x` is not a float tensor or `model` is not a module.
-        ValueError: if `x` is not 4-D, or there is no such layer (the message lists what ran, with shapes).
+    float [B,3,H,W], are of the size that will be explained; one is enough. TypeError or ValueError if they are not
+    such, `model` is no module, or there is no such layer (the message lists what ran, with shapes).
 
     Example:
         >>> import torch
         >>> last_spatial_layer(nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.ones(1, 3, 2, 2))
         '0'
     """
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
-    ran: list[tuple[str, object]] = []
-    names = {module: name for name, module in model.named_modules() if name}
-    handles = []
-    try:
+    ran, names = [], _names(model)
+    with ExitStack() as hooks, undisturbed(model, x) as images:
         for module in names:
-            handles.append(
-                module.register_forward_hook(lambda m, _inputs, output: ran.append((names[m], _kind(output))))
-            )
-        with undisturbed(model, x) as images:
-            model(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+            note = lambda which, _inputs, output: ran.append((names[which], _kind(output)))  # noqa: E731
+            hooks.enter_context(module.register_forward_hook(note))
+        model(images)
     runs = Counter(name for name, _ in ran)
     spatial = [name for name, shape in ran if runs[name] == 1 and _is_spatial(shape, len(x))]
     if not spatial:
@@ -88,6 +75,13 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
             f"Got these, in the order of the forward pass: {listed}. Name the layer yourself."
         )
     return spatial[-1]
+
+
+def _names(model: nn.Module) -> dict[nn.Module, str]:
+    """The dotted name of each module within the network."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
+    return {module: name for name, module in model.named_modules() if name}
 
 
 def _named(model: nn.Module, name: str) -> nn.Module:

@@ -53,16 +53,16 @@ def lime(
         hidden = _mean_colours(images, segments)
         chunk = images_at_once(images, chunk)
         at_once = max(1, chunk // max(1, len(images)))  # of each image
-        regression = _Regression(kernel_width, segments.amax((1, 2)) + 1)
+        n_segments, moments = segments.amax((1, 2)) + 1, 0
         for first in range(0, n_samples, _SAMPLES_DRAWN_AT_ONCE):
             drawn = _draw(seed, index.to(x.device), first, int(segments.max()) + 1)[:, : n_samples - first]
             for shown in drawn.split(at_once, dim=1):  # [B,n,K]
                 visible = _painted(shown, segments)[:, :, None]  # [B,n,1,H,W]
                 perturbed = torch.where(visible, images[:, None], hidden[:, None])
-                regression.add(shown, perturbed_scores(model, perturbed, score, chunk))
-        weights = regression.weights()  # [B,S,K]
-        maps = _painted(weights, segments).float()
-    return maps if regression.several_scores else maps[:, 0]
+                scores = perturbed_scores(model, perturbed, score, chunk)
+                moments = moments + _moments(shown, scores, n_segments, kernel_width)
+        maps = _painted(_coefficients(moments, n_segments), segments).float()
+    return maps if scores.ndim == 3 else maps[:, 0]
 
 
 def superpixels(x: Tensor) -> Tensor:
@@ -82,13 +82,8 @@ def _segmented(image: Tensor) -> Tensor:
     colours = ((image - image.min()) / (extent if extent > 0 else 1)).permute(1, 2, 0).double().numpy()
     side = min(colours.shape[:2])
     kernel_size = 4 * side / _ORIGINAL_SIDE
-    found = quickshift(
-        colours,
-        ratio=0.2,
-        kernel_size=max(1.0, kernel_size),
-        max_dist=200 if kernel_size >= 1 else _SMALL_DISTANCE * side,
-        rng=0,  # breaks ties between pixels
-    )
+    max_dist = 200 if kernel_size >= 1 else _SMALL_DISTANCE * side
+    found = quickshift(colours, ratio=0.2, kernel_size=max(1.0, kernel_size), max_dist=max_dist, rng=0)  # rng: of ties
     if found.max() == 0:
         found = slic(colours, n_segments=_SLIC_SEGMENTS, start_label=0)
     return torch.from_numpy(np.unique(found, return_inverse=True)[1].reshape(found.shape))
@@ -121,37 +116,26 @@ def _painted(values: Tensor, segments: Tensor) -> Tensor:
     return values.gather(2, places).unflatten(2, segments.shape[1:])
 
 
-class _Regression:
-    """The weighted ridge regressions of a batch, from sums over the samples in float64.
+def _moments(shown: Tensor, scores: Tensor, n_segments: Tensor, kernel_width: float) -> Tensor:
+    """Sums over samples of weight · row rowᵀ, rows (shown, 1, scores): float64 [B,K+1+S,K+1+S].
 
-    Args:
-        kernel_width: of the samples' weights.
-        n_segments: of each image, int64 [B]; segments beyond it are never shown and get the weight 0.
+    Of shown bool [B,n,K] and scores [B,n] or [B,n,S]. Segments beyond an image's own number are never shown.
     """
+    own = torch.arange(shown.shape[2], device=shown.device) < n_segments[:, None, None]
+    features = (shown & own).double()
+    distance = 1 - (features.sum(2) / n_segments[:, None]).sqrt()
+    weight = (-((distance / kernel_width) ** 2) / 2).exp()[:, :, None]  # [B,n,1]
+    columns = scores.reshape(*scores.shape[:2], -1).double()
+    rows = torch.cat([features, torch.ones_like(weight), columns], dim=2)
+    return (weight * rows).mT @ rows
 
-    def __init__(self, kernel_width: float, n_segments: Tensor) -> None:
-        self.kernel_width = kernel_width
-        self.n_segments = n_segments
-        self.several_scores = False
-        self._moments: Tensor | int = 0  # sum of weight · row rowᵀ over rows (shown, 1, scores)
 
-    def add(self, shown: Tensor, scores: Tensor) -> None:
-        """Take in samples: shown bool [B,n,K], scores [B,n] or [B,n,S]."""
-        self.several_scores = scores.ndim == 3
-        own = torch.arange(shown.shape[2], device=shown.device) < self.n_segments[:, None, None]
-        features = (shown & own).double()
-        distance = 1 - (features.sum(2) / self.n_segments[:, None]).sqrt()
-        weight = (-((distance / self.kernel_width) ** 2) / 2).exp()[:, :, None]  # [B,n,1]
-        columns = scores.reshape(*scores.shape[:2], -1).double()
-        rows = torch.cat([features, torch.ones_like(weight), columns], dim=2)
-        self._moments = self._moments + (weight * rows).mT @ rows
-
-    def weights(self) -> Tensor:
-        """The coefficients, float64 [B,S,K]."""
-        one = int(self.n_segments.max())  # the intercept's place, behind the segments
-        features = slice(one)
-        sums = self._moments[:, one, None, :]  # [B,1,K+1+S]
-        centred = self._moments - sums.mT @ sums / sums[:, :, one, None]
-        gram = centred[:, features, features]
-        penalty = torch.eye(one, dtype=gram.dtype, device=gram.device)
-        return torch.linalg.solve(gram + penalty, centred[:, features, one + 1 :]).mT
+def _coefficients(moments: Tensor, n_segments: Tensor) -> Tensor:
+    """The coefficients of each image's ridge regression, float64 [B,S,K]; 0 for segments that it does not have."""
+    one = int(n_segments.max())  # the intercept's place, behind the segments
+    features = slice(one)
+    sums = moments[:, one, None, :]  # [B,1,K+1+S]
+    centred = moments - sums.mT @ sums / sums[:, :, one, None]
+    gram = centred[:, features, features]
+    penalty = torch.eye(one, dtype=gram.dtype, device=gram.device)
+    return torch.linalg.solve(gram + penalty, centred[:, features, one + 1 :]).mT

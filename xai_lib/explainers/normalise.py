@@ -52,10 +52,7 @@ def positive_share(maps: Tensor) -> Tensor:
 def reduce_colours(gradients: Tensor) -> Tensor:
     """One value per pixel, the largest absolute value of the colours (Simonyan et al. 2014).
 
-    From gradients [B,3,H,W] or [B,S,3,H,W] to non-negative maps [B,H,W] or [B,S,H,W].
-
-    Raises:
-        ValueError: if `gradients` has another number of dimensions.
+    From gradients [B,3,H,W] or [B,S,3,H,W] to non-negative maps [B,H,W] or [B,S,H,W]; ValueError for other shapes.
     """
     _check_gradients(gradients)
     return gradients.abs().amax(-3)
@@ -92,20 +89,15 @@ def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisatio
     """
     if how not in NORMALISATIONS:
         raise ValueError(f"Expected a normalisation out of {', '.join(NORMALISATIONS)}. Got {how!r}.")
-    family = about(method).family
+    known = about(method)
     if how == "rank":
         maps = unit_maps(raw, method, size, "paper")
-        return _unless_flat(maps, by_rank(maps), family)
-    if has_colours(method):
+        return _unless_flat(maps, by_rank(maps), known.family)
+    if known.colours:
         return min_max(reduce_colours(raw)) if how == "absolute" else min_max_colours(raw)
-    maps = raw.abs() if how == "absolute" else relu(raw) if family == "cam" else raw
+    maps = raw.abs() if how == "absolute" else relu(raw) if known.family == "cam" else raw
     maps = upsample(maps, size) if maps.shape[-2:] != torch.Size(size) else maps
-    return _unless_flat(maps, min_max(maps), family)
-
-
-def has_colours(method: str) -> bool:
-    """Whether a method's raw map has a value per colour."""
-    return method in ("gradient", "integrated-gradients", "smoothgrad", "guided-backprop", "lrp")
+    return _unless_flat(maps, min_max(maps), known.family)
 
 
 def _scaled(values: Tensor, dims: tuple[int, ...]) -> Tensor:

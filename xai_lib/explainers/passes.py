@@ -5,7 +5,7 @@ backward pass ends at the layer: the cost is one forward pass and the small part
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -66,11 +66,8 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
     """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image, in float32 also under autocast.
 
     To be called where nothing is recorded, as within :func:`undisturbed`. The score is asked n times, each time about
-    one version of every image; the network may write into `perturbed`.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return
-            logits [B,C].
+    one version of every image; the network may write into `perturbed`. Errors are those of
+    :func:`xai_lib.explainers.scores.checked_scores`; ValueError also if the model did not return logits [B,C].
     """
     with torch.autocast(perturbed.device.type, enabled=False):
         logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
@@ -81,24 +78,35 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
 def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
     """The model's logits [n,C] if a layer returned `activations` instead of its own output.
 
-    Gradients reach the activations where the caller records. One image can do for n activations, and B of them for n in
-    B's place, where nothing that passes by the layer has to have their size.
-
-    Args:
-        model: the network, in evaluation mode.
-        module: the layer, which must run once.
-        images: what the network is run on, float [B,c,H,W].
-        activations: float [n,K,h,w]; a later in-place operation may write into them.
-
-    Raises:
-        ValueError: if the model returned anything else than [n,C].
+    Of float activations [n,K,h,w], into which a later in-place operation may write, and images [B,c,H,W]: one image can
+    do for n activations, and B of them for n in B's place, where nothing that passes by the layer has to have their
+    size. The layer must run once. Gradients reach the activations where the caller records. ValueError if the model
+    returned anything else than [n,C].
     """
-    handle = module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype))
-    try:
+    with module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype)):
         logits = model(images.contiguous(memory_format=torch.channels_last))
-    finally:
-        handle.remove()
     return checked_logits(logits, len(activations))
+
+
+def logits_behind_or_none(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor | None:
+    """As :func:`logits_behind`; None where what passes by the layer has another number and is not added to them."""
+    try:
+        return logits_behind(model, module, images, activations)
+    except (RuntimeError, ValueError):
+        return None
+
+
+class Within(nn.Module):
+    """A network that runs within a context, such as one that changes what functions do."""
+
+    def __init__(self, network: nn.Module, context: AbstractContextManager) -> None:
+        super().__init__()
+        self.network, self.context = network, context
+
+    def forward(self, x: Tensor) -> Tensor:
+        """What the network returns."""
+        with self.context:
+            return self.network(x)
 
 
 def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
@@ -108,13 +116,11 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
     """
     n_scores = scores.shape[1:].numel()
     for s in range(n_scores):
-        direction = torch.zeros_like(scores)
+        direction, gradient = torch.zeros_like(scores), None
         direction.reshape(len(scores), n_scores)[:, s] = 1
-        gradient = None
         if scores.requires_grad:
-            (gradient,) = torch.autograd.grad(
-                scores, captured.only(), direction, retain_graph=s + 1 < n_scores, allow_unused=True
-            )
+            further = {"retain_graph": s + 1 < n_scores, "allow_unused": True}
+            (gradient,) = torch.autograd.grad(scores, captured.only(), direction, **further)
         if gradient is None:
             raise ValueError(
                 f"Expected a score that depends on the output of layer {captured.name!r}. Got one without a gradient: "
@@ -127,15 +133,13 @@ class _Captured:
     """The output of one layer in one forward pass."""
 
     def __init__(self, name: str, batch: int) -> None:
-        self.name = name
-        self.batch = batch
+        self.name, self.batch = name, batch
         self.outputs: list[Tensor] = []
 
     def check(self, output: object) -> Tensor:
         if not isinstance(output, Tensor):
-            raise TypeError(
-                f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {type(output).__name__}."
-            )
+            got = type(output).__name__
+            raise TypeError(f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {got}.")
         if output.ndim != 4 or len(output) != self.batch:
             raise ValueError(
                 f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w]. "
@@ -174,8 +178,5 @@ def _output_of(model: nn.Module, layer: Layer, batch: int, *, as_leaf: bool) -> 
         torch.set_grad_enabled(True)
         return copy.requires_grad_().clone()
 
-    handle = module.register_forward_hook(record)
-    try:
+    with module.register_forward_hook(record):
         yield captured
-    finally:
-        handle.remove()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from xai_lib.explainers import cams, normalise
 from xai_lib.explainers.layers import Layer, find_layer
-from xai_lib.explainers.passes import layer_activations, logits_behind, perturbed_scores
+from xai_lib.explainers.passes import layer_activations, logits_behind, logits_behind_or_none, perturbed_scores
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import images_at_once, undisturbed
@@ -38,7 +38,9 @@ def score_cam(
     with undisturbed(model, x) as images:
         chunk = images_at_once(images, chunk)
         activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
-        found = _seen_through_channels(model, images, activations, score, chunk)
+        parts = activations.split(max(1, chunk // max(1, len(images))), dim=1)
+        masks = (_masks(channels, images.shape[-2:]).to(images.dtype) for channels in parts)
+        found = (perturbed_scores(model, images[:, None] * mask[:, :, None], score, chunk) for mask in masks)
         weights = _gathered(found, activations.shape[1]).softmax(dim=1)
         return cams.on_images(_weighted_channels(weights, activations), x, upsample)
 
@@ -73,14 +75,6 @@ def ablation_cam(
         return cams.on_images(_weighted_channels(losses, activations), x, upsample)
 
 
-def _seen_through_channels(
-    model: nn.Module, images: Tensor, activations: Tensor, score: Score, chunk: int
-) -> Iterator[Tensor]:
-    for channels in activations.split(max(1, chunk // max(1, len(images))), dim=1):
-        masks = _masks(channels, images.shape[-2:]).to(images.dtype)
-        yield perturbed_scores(model, images[:, None] * masks[:, :, None], score, chunk)
-
-
 def _masks(channels: Tensor, size: tuple[int, int]) -> Tensor:
     """Channels [B,n,h,w] enlarged and scaled to [0,1]: [B,n,H,W]; zeros for a channel that is constant."""
     from_zero = channels - channels.amin((2, 3), keepdim=True)  # exactly 0 where constant, so also when enlarged
@@ -92,7 +86,8 @@ def _without_channels(
 ) -> Iterator[Tensor]:
     """Scores [B,n] or [B,n,S], block after block: of all channels, then without the first, without the second, …"""
     every = torch.arange(activations.shape[1], device=images.device)
-    alone = chunk == 1 or _runs_with_one_image(model, module, images[:1], activations[:1])
+    two = activations[:1].repeat(2, 1, 1, 1)  # what passes by the layer comes once, and is added to each
+    alone = chunk == 1 or logits_behind_or_none(model, module, images[:1], two) is not None
     for ablated in torch.arange(-1, len(every), device=images.device).split(chunk):
         kept = (ablated[:, None] != every)[:, :, None, None]  # [n,K,1,1]
         copies = 1 if alone else len(ablated)
@@ -101,18 +96,6 @@ def _without_channels(
             for image, activation in zip(images.split(1), activations, strict=True)
         ]
         yield torch.stack([checked_scores(score, version) for version in torch.stack(logits, dim=1)], dim=1)
-
-
-def _runs_with_one_image(model: nn.Module, module: nn.Module, image: Tensor, activation: Tensor) -> bool:
-    """Whether two variants of the layer's output can follow one image.
-
-    What passes by the layer then comes once and is added to each; where it is concatenated, sizes do not fit.
-    """
-    try:
-        logits_behind(model, module, image, activation.repeat(2, 1, 1, 1))
-    except (RuntimeError, ValueError):
-        return False
-    return True
 
 
 def _weighted_channels(weights: Tensor, activations: Tensor) -> Tensor:

@@ -23,11 +23,13 @@ class Explainer(Entry):
             map is [B,H,W] even for a score of shape [B,S].
         family: the kind of method, as the saliency paper groups them (§3), and relevance propagation.
         explains: what of a class the method's own paper explains; ``scores.of_class`` makes that score.
+        colours: whether its raw map has a value per colour, [B,3,H,W] or [B,S,3,H,W].
     """
 
     class_specific: bool
     family: Family
     explains: Explains
+    colours: bool
 
     _common: ClassVar[frozenset[str]] = frozenset({"model", "x", "score", "layer", "seed", "index"})
 
@@ -43,7 +45,7 @@ about, get, names = EXPLAINERS.about, EXPLAINERS.get, EXPLAINERS.names
 
 def register(
     name: str, *, paper: str, family: Family, class_specific: bool = True, explains: Explains = "logit",
-    title: str | None = None,
+    colours: bool = False, title: str | None = None,
 ) -> Callable[[Explain], Explain]:  # fmt: skip
     """Decorator that enters an explainer under `name` and returns it unchanged; `title` is the name if it is None.
 
@@ -52,7 +54,6 @@ def register(
         TypeError: if the function cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of
             ``seed`` and ``index``.
     """
-
     for what, value, choices in (("family", family, get_args(Family)), ("explains", explains, get_args(Explains))):
         if value not in choices:
             raise ValueError(f"Expected {what} of {name!r} out of {', '.join(choices)}. Got {value!r}.")
@@ -65,7 +66,7 @@ def register(
                 "Expected an explainer (model, x, *, score, layer, …), with both seed and index if it is random. "
                 f"Got {name!r} with ({', '.join(parameters)})."
             )
-        EXPLAINERS.enter(Explainer(name, function, paper, title or name, class_specific, family, explains))
+        EXPLAINERS.enter(Explainer(name, function, paper, title or name, class_specific, family, explains, colours))
         return function
 
     return enter

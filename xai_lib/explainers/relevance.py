@@ -1,8 +1,9 @@
 """Relevance propagation by zennit's rules: what the score is made of, passed back layer by layer.
 
-The rules work on a copy of the network, because merging batch normalisation changes its weights. zennit sees modules
-only; sums and averages that the network computes by functions get its rule for such layers here. Rectifiers that are
-functions need none: no relevance reaches an output of 0.
+The rules work on a copy of the network, because merging batch normalisation changes its weights. Each convolution,
+linear layer and pooling must run once in a forward pass. zennit sees modules only; sums and averages that the network
+computes by functions get its rule for such layers here. Rectifiers that are functions need none: no relevance reaches
+an output of 0.
 """
 
 import copy
@@ -22,7 +23,7 @@ from zennit.types import AvgPool, BatchNorm, Linear
 
 from xai_lib.explainers import cams
 from xai_lib.explainers.layers import Layer, find_layer
-from xai_lib.explainers.passes import layer_maps
+from xai_lib.explainers.passes import Within, layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
 
@@ -30,7 +31,7 @@ _AVERAGES = ("mean", "avg_pool2d", "adaptive_avg_pool2d")
 _SUMS = ("add", "add_")
 
 
-@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance")
+@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance", colours=True)
 def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsilon: float = 1e-6) -> Tensor:
     """Layer-wise relevance propagation to the image (Bach et al. 2015), by the usual composite of rules.
 
@@ -38,12 +39,8 @@ def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsil
     normalisation has been merged into the convolution before it (Montavon et al. 2019; Kohlbrenner et al. 2020). It
     starts with each logit times the score's gradient at it: the relevance of a class is its logit. A map adds up to
     the score if that is linear in the logits and the network has no biases, which take their share. In units of the
-    score; the flat rule gives an image's colours the same value.
-
-    Args:
-        model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass, and the
-            first one among its modules is the first that runs.
-        epsilon: of the ε-rule, above 0.
+    score; the flat rule gives an image's colours the same value. The first convolution or linear layer among the
+    network's modules must be the first that runs; `epsilon` is that of the ε-rule, above 0.
 
     Example:
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))
@@ -71,9 +68,6 @@ def excitation_backprop(
     logits, which for a class is 1 at its logit: the map of a difference is the difference of the maps. For a class, not
     negative and adding up to 1 on the layer's grid, or to less where a neuron has no excitatory input.
 
-    Args:
-        model: the network. Each of its convolutions, linear layers and poolings runs once in a forward pass.
-
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
         >>> model[3].weight.data = torch.ones(1, 1)
@@ -81,23 +75,15 @@ def excitation_backprop(
         tensor([[[0.2500, 0.7500]]])
     """
     name, _ = find_layer(model, layer)
-    excitatory = _excitatory()
-    composite = ExcitationBackprop(
-        layer_map=[(BatchNorm, Pass()), (AvgPool, excitatory)],
-        zero_params=["bias"],
-        canonizers=[SequentialMergeBatchNorm()],
+    excitatory = BasicHook(  # of sums and averages: in proportion to what goes in and is positive
+        input_modifiers=[lambda activations: activations.clamp(min=0)], param_modifiers=[NoMod(param_keys=[])]
     )
+    rules, merge = [(BatchNorm, Pass()), (AvgPool, excitatory)], SequentialMergeBatchNorm()
+    composite = ExcitationBackprop(layer_map=rules, zero_params=["bias"], canonizers=[merge])
     with _ruled(model, composite, excitatory) as network:
         _, copied = find_layer(network.network, name)
         maps = layer_maps(network, x, score, copied, lambda _, relevance: relevance.sum(1))
     return cams.on_images(maps, x, upsample)
-
-
-def _excitatory() -> BasicHook:
-    """The rule of excitation backprop for sums and averages: in proportion to what goes in and is positive."""
-    return BasicHook(
-        input_modifiers=[lambda activations: activations.clamp(min=0)], param_modifiers=[NoMod(param_keys=[])]
-    )
 
 
 class _TimesItself(nn.Module):
@@ -109,19 +95,6 @@ class _TimesItself(nn.Module):
         passed = logits.clone()
         passed.register_hook(lambda gradient: gradient * logits.detach())
         return passed
-
-
-class _Ruled(nn.Module):
-    """A network whose functional sums and averages follow `rules`."""
-
-    def __init__(self, network: nn.Module, rules: "_FunctionRules") -> None:
-        super().__init__()
-        self.network = network
-        self.rules = rules
-
-    def forward(self, x: Tensor) -> Tensor:
-        with self.rules:
-            return self.network(x)
 
 
 class _FunctionRules(TorchFunctionMode):
@@ -154,7 +127,7 @@ class _FunctionRules(TorchFunctionMode):
 
 
 @contextmanager
-def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[_Ruled]:
+def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[Within]:
     """A copy of the network under the composite's rules, and `rule` for functions; they keep no tensors at the end."""
     rules = _FunctionRules(rule)
     try:
@@ -163,25 +136,24 @@ def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[
             composite.register(network)
         for name, module in network.named_modules():
             if isinstance(module, (Linear, AvgPool)):
-                module.register_forward_hook(_Once(name))
-        yield _Ruled(network, rules)
+                module.register_forward_hook(_once(name))
+        yield Within(network, rules)
     finally:
         composite.remove()
         for hook in rules.hooks:
             hook.remove()
 
 
-class _Once:
+def _once(name: str) -> Callable[..., None]:
     """A forward hook that refuses a second run: a rule keeps the input of the last one."""
+    ran = []
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.ran = False
-
-    def __call__(self, _module: nn.Module, _inputs: object, _output: object) -> None:
-        if self.ran:
+    def refuse(_module: nn.Module, _inputs: object, _output: object) -> None:
+        if ran:
             raise ValueError(
                 f"Expected each convolution, linear layer and pooling to run once in a forward pass. Got a second run "
-                f"of {self.name!r}: relevance is not defined there; give each use a module of its own."
+                f"of {name!r}: relevance is not defined there; give each use a module of its own."
             )
-        self.ran = True
+        ran.append(True)
+
+    return refuse

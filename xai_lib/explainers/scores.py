@@ -20,10 +20,8 @@ def class_score(target: Tensor) -> Score:
     """The score that picks the logit of a class, ``logits[b, target[b]]``.
 
     Of classes int64 [B], or [B,S] for S classes per image: a function from logits [B,C] to scores of that shape. It
-    raises ValueError if there is not one target per image or a target is not a class.
-
-    Raises:
-        ValueError: if `target` is not int64 [B] or [B,S].
+    raises ValueError if there is not one target per image or a target is not a class; so does `class_score` itself if
+    `target` is not int64 [B] or [B,S].
 
     Example:
         >>> class_score(torch.tensor([2, 0]))(torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]))
@@ -47,8 +45,7 @@ def class_score(target: Tensor) -> Score:
 def of_class(target: Tensor, what: Literal["logit", "probability", "log-probability"]) -> Score:
     """As :func:`class_score`, of what a network says about a class: its logit, or its softmax (log-)probability.
 
-    Raises:
-        ValueError: as there, or if `what` is another word.
+    ValueError also if `what` is another word.
     """
     if what not in _READINGS:
         raise ValueError(f"Expected what as one of {', '.join(_READINGS)}. Got {what!r}.")
@@ -59,9 +56,7 @@ def of_class(target: Tensor, what: Literal["logit", "probability", "log-probabil
 def checked_scores(score: Score, logits: Tensor) -> Tensor:
     """Apply `score` to logits [B,C] and check that it gives finite numbers of shape [B] or [B,S].
 
-    Raises:
-        TypeError: if `score` cannot be called or does not return a float tensor.
-        ValueError: if the shape is wrong or a score is not finite.
+    TypeError if `score` cannot be called or does not return a float tensor; ValueError for other shapes and numbers.
     """
     if not callable(score):
         raise TypeError(

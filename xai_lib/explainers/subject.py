@@ -17,27 +17,16 @@ _BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A network and the images on which its explanations are scored.
+    """A network and the images on which its explanations are scored."""
 
-    Attributes:
-        load: gives the network: images [B,3,H,W] -> logits [B,C], in evaluation mode, on ``device``. Called once.
-        key: what identifies the network's weights in the store.
-        parents: cells of the store that the network came from.
-        layer: the layer explained, a dotted name; None for the network's default.
-        images: what is explained; ``images.subset`` gives parts.
-        reference: images from which IBA takes the mean and spread of the layer's activations.
-        device: where it all runs.
-        seed: number of the training, for tables; 0 for a network not trained here.
-    """
-
-    load: Callable[[], nn.Module]
-    key: str
-    parents: tuple
-    layer: str | None
-    images: Split
-    reference: Callable[[], Split] = field(repr=False)
-    device: torch.device
-    seed: int = 0
+    load: Callable[[], nn.Module]  # images [B,3,H,W] -> logits [B,C], in evaluation mode, on `device`; called once
+    key: str  # what identifies the network's weights in the store
+    parents: tuple  # cells of the store that the network came from
+    layer: str | None  # the layer explained, a dotted name; None for the network's default
+    images: Split  # what is explained; `images.subset` gives parts
+    reference: Callable[[], Split] = field(repr=False)  # whose activations at the layer IBA takes mean and spread of
+    device: torch.device  # where it all runs
+    seed: int = 0  # number of the training, for tables; 0 for a network not trained here
 
     @property
     def identity(self) -> dict[str, str | None]:
@@ -62,17 +51,14 @@ class Subject:
     ) -> Tensor:
         """Raw maps of a method, on the layer's own grid where it has one, as :func:`adapter.raw_maps` gives them.
 
-        `settings` are the method's keywords beyond those that all share; `network` is one in this one's place, such as
-        one with random weights.
+        `settings` are the method's own keywords; `network` is one in this one's place, such as one of random weights.
         """
-        network = self.network if network is None else network
         known = {"layer": self.layer, "settings": settings, "statistics": lambda: self.statistics}
-        return raw_maps(network, method, x, target, index, **known)
+        return raw_maps(self.network if network is None else network, method, x, target, index, **known)
 
     def explain(
-        self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor,
-        how: normalise.Normalisation = "paper",
-    ) -> Tensor:  # fmt: skip
-        """Maps in [0, 1] of the images' size, [B,H,W] or [B,S,H,W]; arguments as :meth:`raw_maps`."""
-        raw = self.raw_maps(method, settings, x, target, index)
-        return normalise.unit_maps(raw, method, tuple(x.shape[-2:]), how)
+        self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None
+    ) -> Tensor:
+        """The same in [0, 1] and of the images' size: [B,H,W] for one class an image, [B,S,H,W] for S."""
+        raw = self.raw_maps(method, settings, x, target, index, network)
+        return normalise.unit_maps(raw, method, tuple(x.shape[-2:]))

@@ -8,7 +8,9 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from xai_lib.baselines import Baseline, replacement
@@ -28,7 +30,9 @@ def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
     ) -> Tensor:  # fmt: skip
         """Probability of the target while pixels are removed, or put in, those with the highest attribution first.
 
-        Only the order of a map's values matters. A constant map other than zeros goes in the order of the ties.
+        Softmax probabilities, float32 [B,S+1], for deletion from the untouched image to the baseline, for insertion
+        from there to the image; NaN for an empty (all-zero) map or one with a value that is not finite. Only the order
+        of a map's values matters. A constant map other than zeros goes in the order of the ties.
 
         Args:
             step: pixels replaced at a time, with all their colours; None is the image's width (released: 224 at 224
@@ -38,10 +42,6 @@ def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
             kernel: side of the blur, in pixels, odd. The released 11 pixels are of 224: at 32 they blur 7 times more.
             sigma: standard deviation of the blur's Gaussian, in pixels.
             ties: released are "reversed" ones, up to an unstable sort.
-
-        Returns:
-            Softmax probabilities, float32 [B,S+1], for deletion from the untouched image to the baseline, for insertion
-            from there to the image; NaN for an empty (all-zero) map or one with a value that is not finite.
         """
         check_inputs(x, attribution, target)
         blur = isinstance(baseline, str) and baseline == "blur"
@@ -103,14 +103,9 @@ def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
         raise ValueError(f"Expected kernel as an odd number of pixels. Got {kernel!r}.")
     if not 0 < sigma < math.inf:
         raise ValueError(f"Expected sigma above 0 pixels. Got {sigma!r}.")
-    reach = int(4 * sigma + 0.5)
-    offsets = torch.arange(-reach, reach + 1)
-    weights = (-0.5 * (offsets.double() / sigma) ** 2).exp()
-    folded = (offsets + kernel // 2) % (2 * kernel)
-    folded = torch.minimum(folded, 2 * kernel - 1 - folded)
-    line = torch.zeros(kernel, dtype=torch.float64).index_add_(0, folded, weights / weights.sum())
-    channels = x.shape[1]
-    square = torch.outer(line, line).to(x).expand(channels, 1, kernel, kernel)
+    channels, pixel = x.shape[1], np.zeros((kernel, kernel))
+    pixel[kernel // 2, kernel // 2] = 1
+    square = torch.from_numpy(gaussian_filter(pixel, sigma)).to(x).expand(channels, 1, kernel, kernel)
     with torch.autocast(x.device.type, enabled=False):
         return torch.nn.functional.conv2d(x.detach(), square, padding=kernel // 2, groups=channels)
 

@@ -20,7 +20,8 @@ def logit_difference(
 ) -> Tensor:
     """The class's logit for x minus that for the baseline, float32 [B]."""
     images = torch.stack([x, replacement(x, baseline)], dim=1)  # [B,2,C,H,W]
-    logits = outputs(model, lambda image, point: images[image, point], _logit, x, target.to(x.device), 2, chunk)
+    read = lambda logits, target: logits.gather(1, target[:, None])[:, 0]  # noqa: E731
+    logits = outputs(model, lambda image, point: images[image, point], read, x, target.to(x.device), 2, chunk)
     return logits[:, 0] - logits[:, 1]
 
 
@@ -33,12 +34,9 @@ def completeness(
 ) -> Tensor:  # fmt: skip
     """``|Σ attribution − (y(x) − y(baseline))| / |y(x) − y(baseline)|`` for the class's logit y. Lower is better.
 
-    0 is complete (Sundararajan et al. 2017); an empty map has 1. float32 [B] of at least 0; NaN for a map that is not
-    finite, or where the two logits are equal.
-
-    Args:
-        attribution: raw maps, float [B,H,W], or with a value for each colour [B,c,H,W]; not normalised.
-        baseline: the image that the map's explainer took as its baseline.
+    0 is complete (Sundararajan et al. 2017); an empty map has 1. Of raw maps, float [B,H,W], or with a value for each
+    colour [B,c,H,W], not normalised; the baseline is that of their explainer. float32 [B] of at least 0; NaN for a map
+    that is not finite, or where the two logits are equal.
 
     Example:
         >>> x, maps = torch.ones(2, 3, 1, 2), torch.tensor([[[1.0, 1.0]], [[3.0, 3.0]]])
@@ -85,7 +83,3 @@ def _one_map(x: Tensor, attribution: Tensor, target: Tensor) -> Tensor:
         attribution = attribution.detach().sum(1, dtype=torch.float64)
     check_inputs(x, attribution, target)
     return attribution.detach()
-
-
-def _logit(logits: Tensor, target: Tensor) -> Tensor:
-    return logits.gather(1, target[:, None])[:, 0]

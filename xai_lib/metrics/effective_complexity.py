@@ -30,8 +30,7 @@ def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Ten
 
     Lower is better. float32 [B], from 1 to H·W pixels; NaN for an empty map or one with a value that is not finite.
 
-    Args:
-        threshold: share of the largest absolute value, in [0, 1); quantus' default is 1e-5.
+    `threshold` is the share of the largest absolute value, in [0, 1); quantus' default is 1e-5.
 
     Example:
         >>> effective_complexity(torch.tensor([[[4.0, -1.0, 0.1]]]), threshold=0.1)
@@ -50,15 +49,14 @@ def retention_loss(
 ) -> Tensor:  # fmt: skip
     """Expected squared error of the target's probability if only the k highest pixels of a map are kept.
 
+    float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero) map
+    or one with a value that is not finite.
+
     Args:
         step: pixels kept more at each point; the last step may be smaller.
         baseline: what removed pixels become: "zero", a tensor, or "uniform", which draws each value between the lowest
             and the highest of the image; the expectation is then a mean over `samples` draws.
         samples: draws of an image's removed pixels if the baseline is "uniform": so many times the forward passes.
-
-    Returns:
-        float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero)
-        map or one with a value that is not finite.
     """
     check_inputs(x, attribution, target)
     check_counts(step=step, samples=samples)
@@ -88,10 +86,8 @@ def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int
 
     The smallest number on the grid of :func:`pixels_kept`; with more pixels the loss may be larger again. As printed
     (Nguyen & Martínez 2020), at least one pixel is kept, hence one step, also where the model gives the same
-    probability without any. float32 [B], from `step` to H·W pixels; NaN where the loss is.
-
-    Args:
-        tolerance: largest expected squared error of a probability, in [0, 1): 0.01 is an error of 0.1.
+    probability without any. `tolerance` is the largest expected squared error of a probability, in [0, 1): 0.01 is an
+    error of 0.1. float32 [B], from `step` to H·W pixels; NaN where the loss is.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)

@@ -1,6 +1,7 @@
 """Coherence: how well a map agrees with a mask of the object.
 
-A mask without a pixel, a map of zeros or one that is not finite makes every score here NaN.
+Scores are float32 [B] in [0, 1]. A mask without a pixel, a map of zeros or one that is not finite makes each NaN; a map
+without a positive value also the shares of what is positive.
 """
 
 import torch
@@ -16,17 +17,14 @@ def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
     """Whether the map's highest pixel lies in the mask (Zhang et al. 2018). Higher is better.
 
     Several highest pixels: the share of them inside, which is the expected score if one is drawn at random. (Counting
-    a hit as soon as one of them is inside, as quantus does, rewards flat maps.)
-
-    float32 [B] in [0, 1], 0 or 1 where the highest pixel is unique; NaN for an empty mask or map.
+    a hit as soon as one of them is inside, as quantus does, rewards flat maps.) It is 0 or 1 if one pixel is highest.
 
     Example:
         >>> pointing_game(torch.tensor([[[0.2, 0.9]], [[0.9, 0.9]]]), torch.tensor([[[True, False]]] * 2))
         tensor([0.0000, 0.5000])
     """
     maps, inside = _flat(attribution, mask)
-    highest = maps == maps.amax(1, keepdim=True)
-    return defined((highest & inside).sum(1) / highest.sum(1), _is_defined(attribution, mask))
+    return _share(maps == maps.amax(1, keepdim=True), inside, attribution)
 
 
 @register("attribution-localisation", title="Localisation", better="higher", range=(0.0, 1.0),
@@ -38,23 +36,18 @@ def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
     This is what the authors' tool (quantus) computes and so what Table 4 of the contrastive paper shows; the formula
     printed there is :func:`attribution_localisation_paper`.
 
-    float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
-
     Example:
         >>> maps, mask = torch.tensor([[[3.0, 1.0, -5.0, 0.5]]]), torch.tensor([[[True, False, True, False]]])
         >>> attribution_localisation(maps, mask)
         tensor([0.6667])
     """
     maps, inside = _flat(attribution, mask)
-    mass = maps.double().clamp(min=0)
-    total = mass.sum(1)
-    return defined((mass * inside).sum(1) / total, _is_defined(attribution, mask) & (total > 0))
+    return _share(maps.double().clamp(min=0), inside, attribution)
 
 
-@register(
-    "attribution-localisation-paper", title="Localisation, as printed", better="higher", range=(0.0, 1.0),
-    paper="Kohlbrenner et al. 2020",
-    equation="contrastive paper §3.5 (AL), as printed: Σ s·I[e>0], as a share of all pixels with e>0",
+@register("attribution-localisation-paper", title="Localisation, as printed", better="higher", range=(0.0, 1.0),
+          paper="Kohlbrenner et al. 2020",
+          equation="contrastive paper §3.5 (AL), as printed: Σ s·I[e>0], as a share of all pixels with e>0",
 )  # fmt: skip
 def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
     """Share of the pixels with positive attribution that lie in the mask, however small it is. Higher is better.
@@ -63,17 +56,13 @@ def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
     precision: it is divided here by the number of pixels with e>0. After min-max only a map's lowest pixels are not
     positive, so that the score is then close to the share of the image that the object covers, whatever the map.
 
-    float32 [B] in [0, 1]; NaN for an empty mask or a map without a positive value.
-
     Example:
         >>> maps, mask = torch.tensor([[[3.0, 1.0, -5.0, 0.5]]]), torch.tensor([[[True, False, True, False]]])
         >>> attribution_localisation_paper(maps, mask)
         tensor([0.3333])
     """
     maps, inside = _flat(attribution, mask)
-    positive = maps > 0
-    count = positive.sum(1)
-    return defined((positive & inside).sum(1) / count, _is_defined(attribution, mask) & (count > 0))
+    return _share(maps > 0, inside, attribution)
 
 
 def _flat(attribution: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -87,6 +76,7 @@ def _flat(attribution: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return attribution.detach().flatten(1), mask.to(attribution.device).flatten(1)
 
 
-def _is_defined(attribution: Tensor, mask: Tensor) -> Tensor:
-    has_object = mask.to(attribution.device).flatten(1).any(1)
-    return has_object & is_defined(attribution)
+def _share(weights: Tensor, inside: Tensor, attribution: Tensor) -> Tensor:
+    """What lies inside of pixels' weights [B,N], bool or float64, as a share of all."""
+    total = weights.sum(1)
+    return defined((weights * inside).sum(1) / total, inside.any(1) & is_defined(attribution) & (total > 0))

@@ -5,12 +5,7 @@ from torch import Tensor
 
 
 def check_maps(maps: Tensor, name: str = "attribution") -> None:
-    """Refuse what is not a batch of maps.
-
-    Raises:
-        TypeError: if `maps` is not a float tensor.
-        ValueError: if its shape is not [B,H,W] with at least one pixel.
-    """
+    """Refuse what is not a batch of maps: TypeError if no float tensor, ValueError if not [B,H,W] with a pixel."""
     if not isinstance(maps, Tensor) or not maps.is_floating_point():
         got = maps.dtype if isinstance(maps, Tensor) else type(maps).__name__
         raise TypeError(f"Expected {name} as a float tensor [B,H,W]. Got {got}.")

@@ -1,8 +1,8 @@
 """The image multiplied by its map: does the prediction keep, gain or lose confidence? (Saliency paper §4.1.)
 
 Five scores read the same two forward passes: call :func:`masked_outputs` once and then each ``…_of``; or call one by
-its name, with the arguments of :func:`masked_outputs`. All are fractions; the paper prints per cent, and 100 − AD for
-Average Drop.
+its name, with the arguments of :func:`masked_outputs`. All are float32 [B], NaN for a map that is not finite, and those
+of probabilities are fractions in [0, 1]; the paper prints per cent, and 100 − AD for Average Drop.
 """
 
 import math
@@ -91,7 +91,7 @@ def _registered(name: str, **about: Any) -> Callable[[Callable], Callable]:
 def average_drop_of(outputs: MaskedOutputs) -> Tensor:
     """``max(0, p − p_masked) / p``: the share that masking takes away (Chattopadhay et al. 2018). Lower is better.
 
-    float32 [B] in [0, 1]; NaN for a map that is not finite, or where p is 0.
+    NaN also where p is 0.
 
     Example:
         >>> average_drop_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
@@ -106,8 +106,7 @@ def average_drop_of(outputs: MaskedOutputs) -> Tensor:
 def average_increase_of(outputs: MaskedOutputs) -> Tensor:
     """1 if ``p < p_masked``, else 0: its mean is the AI of Chattopadhay et al. 2018. Higher is better.
 
-    The smallest rise counts in full, so a map of almost only ones (Fake-CAM) scores like a coin. float32 [B], 0 or 1;
-    NaN for a map that is not finite.
+    The smallest rise counts in full, so a map of almost only ones (Fake-CAM) scores like a coin.
 
     Example:
         >>> average_increase_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
@@ -122,7 +121,7 @@ def average_increase_of(outputs: MaskedOutputs) -> Tensor:
 def average_gain_of(outputs: MaskedOutputs) -> Tensor:
     """``max(0, p_masked − p) / (1 − p)``: what masking adds of what is missing (Zhang et al. 2023). Higher is better.
 
-    float32 [B] in [0, 1]; NaN for a map that is not finite, or where p is 1.
+    NaN also where p is 1.
 
     Example:
         >>> average_gain_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
@@ -137,8 +136,6 @@ def average_gain_of(outputs: MaskedOutputs) -> Tensor:
 def local_accuracy_of(outputs: MaskedOutputs) -> Tensor:
     """``|p − p_masked|`` (Lundberg and Lee 2017, as the saliency paper takes it). Lower is better.
 
-    float32 [B] in [0, 1]; NaN for a map that is not finite.
-
     Example:
         >>> local_accuracy_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [0.0, 0.0], [0.0, 0.0]])))
         tensor([0.6000, 0.3000])
@@ -149,9 +146,7 @@ def local_accuracy_of(outputs: MaskedOutputs) -> Tensor:
 @_registered("local-accuracy-logit", title="LA, of logits", better="lower", range=(0.0, math.inf),
              paper="Lundberg and Lee 2017", equation="saliency paper §4.1 (LA), f as a logit")  # fmt: skip
 def local_accuracy_logit_of(outputs: MaskedOutputs) -> Tensor:
-    """``|y − y_masked|`` for logits y (Lundberg and Lee 2017, as the saliency paper takes it). Lower is better.
-
-    float32 [B] of at least 0; NaN for a map that is not finite.
+    """``|y − y_masked|`` for logits y (Lundberg and Lee 2017, as the saliency paper takes it). Lower is better, from 0.
 
     Example:
         >>> local_accuracy_logit_of(MaskedOutputs(*torch.tensor([[0.8, 0.4], [0.2, 0.7], [1.0, 2.0], [3.0, 1.5]])))

@@ -24,13 +24,12 @@ def ascending_curve(
 ) -> Tensor:  # fmt: skip
     """Probability of the target while sets of pixels are included, those with the lowest attribution first.
 
+    Softmax probabilities, float32 [B,K+1], from the baseline to the untouched image; NaN for a constant map, which says
+    nothing of the order, or one with a value that is not finite.
+
     Args:
         sets: K, into how many sets of nearly equal size the sorted pixels are cut.
         baseline: what pixels are before they are included; "zero" is the paper's product with a set of pixels.
-
-    Returns:
-        Softmax probabilities, float32 [B,K+1], from the baseline to the untouched image; NaN for a constant map, which
-        says nothing of the order, or one with a value that is not finite.
     """
     check_inputs(x, attribution, target)
     ends = torch.tensor([0, *_ends(attribution[0].numel(), sets)], device=x.device)
@@ -56,7 +55,9 @@ def monotonicity(curve: Tensor, *, attribution: Tensor, sets: int) -> Tensor:
         >>> monotonicity(mean, x, maps, one, index=one, sets=4)
         tensor([1.])
     """
-    means = _set_means(attribution.to(curve.device), sets)
+    ascending = attribution.detach().to(curve.device).flatten(1).sort(dim=1).values.double()
+    parts = ascending.tensor_split(_ends(ascending.shape[1], sets)[:-1], dim=1)
+    means = torch.stack([part.mean(1) for part in parts], dim=1)  # of each set, [B,K]
     return pearson(means, curve[:, 1:].double()).float()
 
 
@@ -95,12 +96,9 @@ def monotonicity_quantus(
     is replaced by one number, drawn from [0, 1) in normalised space and the same for all values of the set; the effect
     is the mean square change of the probability. quantus also divides by the squared probability of the image, which no
     rank notices, and fails where that is near 0. Its default is one value a set: 300,000 forward passes an image at 32
-    pixels. float32 [B] in [-1, 1]; NaN for a constant map or one that is not finite, if all sets have the same total,
-    or if no set has more effect than another.
-
-    Args:
-        sets: into how many sets the colour values are cut, all of one size but the last, which may be smaller.
-        samples: draws for each set.
+    pixels. Here the colour values are cut into `sets`, all of one size but the last, which may be smaller, with
+    `samples` draws for each. float32 [B] in [-1, 1]; NaN for a constant map or one that is not finite, if all sets have
+    the same total, or if no set has more effect than another.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
@@ -128,13 +126,6 @@ def monotonicity_quantus(
     change = (after - before).double().square().unflatten(1, (-1, samples)).mean(2)  # [B,K]
     correlation = spearman(totals.to(change.device), change)
     return defined(correlation, _ordered(attribution).to(change.device))
-
-
-def _set_means(attribution: Tensor, sets: int) -> Tensor:
-    """Mean attribution of each of the sets of :func:`ascending_curve`, float64 [B,K], in increasing order."""
-    ascending = attribution.detach().flatten(1).sort(dim=1).values.double()
-    parts = ascending.tensor_split(_ends(ascending.shape[1], sets)[:-1], dim=1)
-    return torch.stack([part.mean(1) for part in parts], dim=1)
 
 
 def _ends(n: int, sets: int) -> list[int]:

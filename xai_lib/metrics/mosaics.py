@@ -14,10 +14,7 @@ def quadrant_energy(attribution: Tensor) -> Tensor:
     """Positive relevance R of each image in a mosaic: the sum of the positive values in its quadrant (Eq. 5).
 
     From maps of mosaics, float [B,H,W] with H and W even, to float64 [B,4] of at least 0; negative values count as 0
-    (Eq. 4), and a quadrant that holds NaN has NaN.
-
-    Raises:
-        TypeError, ValueError: if `attribution` is not float [B,H,W], or H or W is odd.
+    (Eq. 4), and a quadrant that holds NaN has NaN. TypeError or ValueError for other maps.
     """
     check_maps(attribution)
     _, height, width = attribution.shape

@@ -51,8 +51,7 @@ def inverse(order: Tensor) -> Tensor:
 def counts(n: int, step: int) -> Tensor:
     """How many of n values are replaced at each point of a curve, int64 [S+1]: 0, step, 2·step, … and n, all of them.
 
-    Raises:
-        ValueError: if `step` is not a whole number of at least 1.
+    ValueError if `step` is not a whole number of at least 1.
     """
     check_counts(step=step)
     return torch.tensor([*range(0, n, step), n])
@@ -63,17 +62,14 @@ def class_probabilities(
 ) -> Tensor:
     """Softmax probability of a class along the way from one image to another.
 
-    Point s of an image's curve is ``where(rank < replaced[s], end, start)``. Points of several images share forward
-    passes.
+    Point s of an image's curve is ``where(rank < replaced[s], end, start)``: float32 [B,S] on start's device. Points of
+    several images share forward passes.
 
     Args:
         start: images, float [B,c,H,W].
         end: what replaces them, broadcast to start's shape, first dimension B.
         rank: int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours.
         replaced: how many ranks are replaced at each point, int64 [S].
-
-    Returns:
-        float32 [B,S] on start's device.
     """
 
     def make(image: Tensor, point: Tensor) -> Tensor:
@@ -89,8 +85,7 @@ def replacement_curve(
 ) -> Tensor:  # fmt: skip
     """As :func:`class_probabilities`, `step` pixels at a time, those with the highest attribution first.
 
-    Returns:
-        float32 [B,S+1], from `start` to `end`; NaN for an empty map or one with a value that is not finite.
+    float32 [B,S+1], from `start` to `end`; NaN for an empty map or one with a value that is not finite.
     """
     rank = ranks(attribution.detach().to(start.device), ties=ties, seed=seed, index=index)[:, None]
     replaced = counts(attribution[0].numel(), step).to(start.device)
@@ -101,9 +96,8 @@ def replacement_curve(
 def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
     """Refuse what are not images with a map and a class for each.
 
-    Raises:
-        TypeError: if images or maps are not float tensors.
-        ValueError: if the shapes are not [B,c,H,W], [B,H,W] and [B], or the classes not int64.
+    TypeError if images or maps are not float tensors, ValueError if the shapes are not [B,c,H,W], [B,H,W] and [B], or
+    the classes not int64.
     """
     check_maps(attribution)
     check_images(x)

@@ -22,16 +22,14 @@ def pixel_flipping_curve(
 ) -> Tensor:  # fmt: skip
     """Probability of the target while pixels are removed, those with the highest attribution first.
 
-    Only the order of a map's values matters. A constant map other than zeros removes pixels in the order of the ties.
+    Softmax probabilities, float32 [B,S+1], from the untouched to the fully removed image, at :func:`fractions_removed`;
+    NaN for an empty (all-zero) map or one with a value that is not finite. Only the order of a map's values matters. A
+    constant map other than zeros removes pixels in the order of the ties.
 
     Args:
         step: pixels removed at a time, with all their colours; the last step may be smaller.
         baseline: what removed pixels become; "minimum" is the paper's black.
         target: in the paper the true class.
-
-    Returns:
-        Softmax probabilities, float32 [B,S+1], from the untouched to the fully removed image, at
-        :func:`fractions_removed`; NaN for an empty (all-zero) map or one with a value that is not finite.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)

@@ -5,8 +5,8 @@ quantus divides by the largest value of a whole batch.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import torch
@@ -21,13 +21,9 @@ _MASKED = {"pointing-game": "PointingGame", "attribution-localisation": "Attribu
 def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, Tensor]:
     """Scores of the first ``n`` images, float64 [n] under "<metric> (quantus)"; NaN for empty maps.
 
-    Pixel flipping here is the released one (``faithfulness.released_curve``), its area taken over [0, 1] as ours is.
-
-    Args:
-        network: normalised images -> logits, in evaluation mode.
-        split: the images, labels, and masks where there are any.
-        maps: scaled to [0, 1], float [N,H,W].
-        n: how many images.
+    Of a network in evaluation mode, images with labels and, where there are any, masks, and maps scaled to [0, 1],
+    float [N,H,W]. Pixel flipping here is the released one (``faithfulness.released_curve``), its area taken over [0, 1]
+    as ours is.
     """
     x, y = split.normalise(split.images[:n]).cpu().numpy(), split.labels[:n].cpu().numpy()
     a = maps[:n, None].cpu().numpy()
@@ -35,8 +31,9 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
     empty = torch.from_numpy((a == a[:, :1, :1, :1]).all(axis=(1, 2, 3)))
     batch = {"model": network, "x_batch": x, "y_batch": y, "device": str(split.images.device), "channel_first": True}
     found = {}
-    with _trapz(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    # quantus 0.6 calls np.trapz, which numpy 2.4 no longer has.
+    with mock.patch.object(np, "trapz", np.trapezoid, create=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # in a notebook, a library of quantus' misses widgets and says so on the page
         for name, metric in _tools(masked=mask is not None).items():
             of_mask = name in _MASKED
             values = metric(**batch, a_batch=a.copy(), s_batch=mask if of_mask else None, softmax=True)
@@ -49,9 +46,7 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
 
 
 def _tools(*, masked: bool) -> dict[str, Callable]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # in a notebook, a library of quantus' misses widgets and says so on the page
-        import quantus  # takes seconds, which those who only read scores should not wait
+    import quantus  # takes seconds, which those who only read scores should not wait
 
     quiet = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
     flipping = {"features_in_step": _COLOUR_VALUES_A_STEP, "perturb_baseline": "black", "return_auc_per_sample": True}
@@ -61,16 +56,3 @@ def _tools(*, masked: bool) -> dict[str, Callable]:
         "sparseness": quantus.Sparseness(**quiet),
     }
     return found | {name: getattr(quantus, tool)(**quiet) for name, tool in _MASKED.items() if masked}
-
-
-@contextmanager
-def _trapz() -> Iterator[None]:
-    """quantus 0.6 calls ``np.trapz``, which numpy 2.4 no longer has."""
-    if hasattr(np, "trapz"):
-        yield
-        return
-    np.trapz = np.trapezoid
-    try:
-        yield
-    finally:
-        del np.trapz

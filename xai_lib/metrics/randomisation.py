@@ -31,11 +31,8 @@ def blocks(model: nn.Module) -> tuple[str, ...]:
 
     Of a ``models.Classifier`` the head, then its ``layers()`` from the last to the stem. Of any other network the
     children that hold parameters, the last registered first: ``fc, layer4, …`` of torchvision's ResNet-50. A network
-    that is one child in a shell has that child's children.
-
-    Raises:
-        TypeError: if `model` is not a torch.nn.Module.
-        ValueError: if it has no parameters.
+    that is one child in a shell has that child's children. TypeError if `model` is not a torch.nn.Module, ValueError if
+    it has no parameters.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
@@ -54,18 +51,13 @@ def blocks(model: nn.Module) -> tuple[str, ...]:
 def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Iterator[tuple[str, nn.Module]]:
     """Copies of a network with parts re-initialised, in the order of :func:`blocks`.
 
-    A part's new weights depend on `seed` and the part's name alone, so they are the same in both orders and on every
-    device. `model` and the global generators are left as they are.
+    Yields each part's name and a copy of the network, of the caller's own. A part's new weights depend on `seed` and
+    the part's name alone, so they are the same in both orders and on every device. `model` and the global generators
+    are left as they are. TypeError if a module with parameters has no ``reset_parameters``.
 
     Args:
         order: "cascading" keeps the parts before re-initialised as well, down to a wholly random network;
             "independent" re-initialises one part at a time.
-
-    Yields:
-        The part's name and a copy of the network, of the caller's own.
-
-    Raises:
-        TypeError: if a module with parameters has no ``reset_parameters``.
     """
     check_choice("order", order, ("cascading", "independent"))
     current, names = model, blocks(model)
@@ -84,29 +76,22 @@ def parameter_randomisation(
 ) -> tuple[tuple[str, ...], Tensor]:  # fmt: skip
     """How alike an image's map is to the maps of the network's :func:`randomised` copies, part by part.
 
-    The network as it is, whose similarity is 1, is not among them (quantus averages it in). All maps explain the same
-    class, and a random explainer gets the same `index` every time: only the weights differ.
+    The L parts' names, and float32 [B,L] in [-1, 1]; NaN where one of the two maps is empty or not finite, or, for
+    "spearman", constant. The network as it is, whose similarity is 1, is not among them (quantus averages it in). All
+    maps explain the same class, and a random explainer gets the same `index` every time: only the weights differ.
 
     Args:
         make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W], as the caller scales them; in [0,1] for SSIM.
-        order, seed: see :func:`randomised`.
         similarity: "spearman" is the rank correlation over pixels, equal values taking their mean rank; "ssim" is
             ``similarity.ssim``.
-
-    Returns:
-        The L parts' names, and float32 [B,L] in [-1, 1]; NaN where one of the two maps is empty or not finite, or, for
-        "spearman", constant.
     """
     check_choice("similarity", similarity, tuple(_SIMILARITIES))
     names = blocks(model)
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
     maps = make_maps(model, x, target, index).detach()
-    columns = [
-        _SIMILARITIES[similarity](maps, make_maps(changed, x, target, index).detach())
-        for _, changed in randomised(model, seed, order)
-    ]
-    return names, torch.stack(columns, dim=1)
+    others = (make_maps(changed, x, target, index).detach() for _, changed in randomised(model, seed, order))
+    return names, torch.stack([_SIMILARITIES[similarity](maps, other) for other in others], dim=1)
 
 
 @register("parameter-randomisation", title="MPRT", better="lower", range=(-1.0, 1.0),

@@ -14,17 +14,11 @@ Score = Callable[..., Tensor]
 
 @dataclass(frozen=True)
 class Metric(Entry):
-    """One registered metric: ``function`` gives float32 [B], see :mod:`xai_lib.metrics`.
+    """One registered metric: ``function`` gives float32 [B], see :mod:`xai_lib.metrics`."""
 
-    Attributes:
-        better: whether a "higher" or a "lower" score is better.
-        range: lowest and highest possible score; infinite where there is no bound.
-        equation: where this definition is printed: paper and section or equation.
-    """
-
-    better: Literal["higher", "lower"]
-    range: tuple[float, float]
-    equation: str
+    better: Literal["higher", "lower"]  # which scores are better
+    range: tuple[float, float]  # lowest and highest possible score; infinite where there is no bound
+    equation: str  # where this definition is printed: paper and section or equation
 
     @property
     def arrow(self) -> str:

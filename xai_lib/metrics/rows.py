@@ -5,17 +5,13 @@ from torch import Tensor
 
 
 def rows(index: Tensor, values: dict[str, Tensor], **labels: object) -> pd.DataFrame:
-    """One row a metric and image: index, metric, value, and a column for each label.
+    """One row a metric and image: index, metric, value, and a column for each label, the same for all rows.
 
-    Args:
-        index: image indices, int64 [B].
-        values: metric -> scores [B], NaN where undefined; of the first images only where there are fewer.
-        labels: the same for all rows.
+    From image indices, int64 [B], and scores [B] by metric, NaN where undefined; of the first images only where there
+    are fewer.
     """
-    parts = [
-        pd.DataFrame(
-            {"index": index[: len(scores)].cpu().numpy(), "metric": name, "value": scores.double().cpu().numpy()}
-        )
-        for name, scores in values.items()
-    ]
+    parts = []
+    for name, scores in values.items():
+        columns = {"index": index[: len(scores)].cpu().numpy(), "metric": name, "value": scores.double().cpu().numpy()}
+        parts.append(pd.DataFrame(columns))
     return pd.concat(parts, ignore_index=True).assign(**labels)

@@ -34,7 +34,8 @@ def sensitivities(
 
     Every value of the image is moved by its own uniform number in [-radius, radius], so x' lies in a cube around x.
     All maps explain the same class, and a random explainer gets an image's own `index` every time: only the image
-    differs. Draws share calls of the explainer.
+    differs. Draws share calls of the explainer. float32 [B,draws] of at least 0; NaN where the map of the untouched
+    image is empty or not finite, or where the map of the noisy image is not finite.
 
     Args:
         draws: noisy versions of each image; the first ones stay the same if more are drawn.
@@ -43,10 +44,6 @@ def sensitivities(
             "released" divides it by ‖S(x)‖, as quantus 0.6 does (earlier releases divide by ‖x‖).
         reference: maps S(x) of the untouched images that are at hand, float [B,H,W]; None computes them.
         chunk: noisy images in one call of the explainer.
-
-    Returns:
-        float32 [B,draws] of at least 0; NaN where the map of the untouched image is empty or not finite, or where the
-        map of the noisy image is not finite.
     """
     check_images(x)
     check_targets(target, x)

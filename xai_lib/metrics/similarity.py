@@ -28,10 +28,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     Equal to ``skimage.metrics.structural_similarity(a, b, data_range=1)``: the mean over all windows that lie wholly in
     the map. Computed in float64, because variances are differences of nearly equal numbers.
 
-    float32 [B] in [-1, 1], 1 if the maps are the same; NaN if one has a value that is not finite.
-
-    Raises:
-        TypeError, ValueError: if the maps are not float [B,H,W] of one shape that holds the window.
+    float32 [B] in [-1, 1], 1 if the maps are the same; NaN if one has a value that is not finite. TypeError or
+    ValueError if the maps are not float [B,H,W] of one shape that holds the window.
 
     Example:
         >>> ssim(torch.full((1, 9, 9), 0.4), torch.full((1, 9, 9), 0.8))  # 2 · 0.4 · 0.8 / (0.4² + 0.8²)
@@ -52,11 +50,9 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
 def continuity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
     """SSIM of the maps of images with those of :func:`noisy` images (contrastive paper §3.5). Higher is better.
 
-    Args:
-        maps: full-size maps scaled to [0,1], float [B,H,W].
-        others: of the same class, for the images with noise.
-        empty: "nan" leaves an image undefined if one of its maps is empty (all zero); "keep" gives the SSIM all the
-            same: 1 for two empty maps, about 0.001 for an empty map and another one.
+    Of full-size maps scaled to [0,1], float [B,H,W], of the same class. `empty`: "nan" leaves an image undefined if one
+    of its maps is empty (all zero); "keep" gives the SSIM all the same: 1 for two empty maps, about 0.001 for an empty
+    map and another one.
     """
     check_choice("empty", empty, ("nan", "keep"))
     similarity = ssim(maps, others)
@@ -76,10 +72,8 @@ def contrastivity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"]
 def noisy(x: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02, clamp: bool = False) -> Tensor:
     """Normalised images with Gaussian noise, for continuity (contrastive paper §3.5, §4.3).
 
-    Args:
-        sigma: standard deviation of the noise, in units of the normalised image.
-        clamp: also clamp the noisy *normalised* image to [0,1], as the authors' code does. That moves most values by
-            far more than the noise.
+    `sigma` is the noise's standard deviation, in units of the normalised image. `clamp` also clamps the noisy
+    *normalised* image to [0,1], as the authors' code does; that moves most values by far more than the noise.
     """
     if sigma < 0:
         raise ValueError(f"Expected sigma of at least 0. Got {sigma!r}.")
@@ -92,8 +86,7 @@ def noisy(x: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02, clamp
 def other_class(target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0) -> Tensor:
     """A class other than `target`, drawn uniformly from the rest, int64 [B], for contrastivity (contrastive §3.5).
 
-    Raises:
-        ValueError: if there are fewer than two classes, a target is not a class, or there is not one index per image.
+    ValueError if there are fewer than two classes, a target is not a class, or there is not one index per image.
     """
     if n_classes < 2:
         raise ValueError(f"Expected at least two classes, to draw another one. Got n_classes={n_classes}.")
@@ -113,12 +106,9 @@ def continuity_of_explainer(
     """SSIM of an image's map with the map of the same image under a little noise. Higher is better.
 
     (Nauta et al. 2023.) Both maps explain the same class, in the paper the predicted one, and a random explainer gets
-    the same `index` twice: only the image differs. float32 [B] in [-1, 1]; NaN if a map is empty or broken.
-
-    Args:
-        sigma: standard deviation of the noise, in units of the normalised image.
-        variant: "paper" adds noise and no more; "released" also clamps the noisy image, see :func:`noisy`.
-        empty: what to do with empty maps, see :func:`continuity`.
+    the same `index` twice: only the image differs. `sigma` is that of :func:`noisy`, which with the variant "released"
+    also clamps the noisy image; `empty` as in :func:`continuity`. float32 [B] in [-1, 1]; NaN if a map is empty or
+    broken.
 
     Example:
         >>> x, first = torch.ones(1, 3, 8, 8), torch.tensor([0])

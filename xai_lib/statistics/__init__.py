@@ -1,5 +1,7 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
+# ruff: noqa: F401  (what the package offers)
+
 from xai_lib.statistics.against_zero import compare_correlation, compare_over_classes, compare_statistic
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import Comparison, compare_differences, holm, paired_comparison
@@ -8,35 +10,3 @@ from xai_lib.statistics.leaderboard import discrimination, fooled, mean_ranks, n
 from xai_lib.statistics.matching import Matched, both_correct, matched
 from xai_lib.statistics.rankings import metric_agreement, rank_stability, w_draws
 from xai_lib.statistics.verdicts import RULE, Claim, Decided, decide, decide_by, verdict, verdict_table
-
-__all__ = [
-    "RULE",
-    "Claim",
-    "Comparison",
-    "Decided",
-    "Matched",
-    "both_correct",
-    "compare_correlation",
-    "compare_differences",
-    "compare_over_classes",
-    "compare_statistic",
-    "decide",
-    "decide_by",
-    "discrimination",
-    "fooled",
-    "holm",
-    "matched",
-    "mean_interval",
-    "mean_intervals",
-    "mean_ranks",
-    "metric_agreement",
-    "nemenyi",
-    "overall_ranks",
-    "paired_comparison",
-    "rank_agreement",
-    "rank_stability",
-    "summarise",
-    "verdict",
-    "verdict_table",
-    "w_draws",
-]

@@ -18,18 +18,9 @@ def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comp
     images, ``p_value`` two-sided. Effect sizes are NaN, ``n_seeds`` is 0.
     """
     found = rank_agreement(x, y, kind="spearman")
-    return _of_statistic(
-        found.value,
-        found.low,
-        found.high,
-        found.p_value,
-        a=a,
-        b=b,
-        unit="image",
-        test="Spearman over images",
-        n_images=found.n,
-        n_undefined=found.n_undefined,
-    )
+    counts = {"n_images": found.n, "n_undefined": found.n_undefined}
+    statistic = (found.value, found.low, found.high, found.p_value)
+    return _of_statistic(*statistic, a=a, b=b, unit="image", test="Spearman over images", **counts)
 
 
 def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_images: int, test: str) -> Comparison:
@@ -61,8 +52,8 @@ def compare_over_classes(
     """The comparison behind a claim about one number a class, whose mean over classes is set against 0.
 
     Args:
-        values: one a class, [C], or one for each of S networks and C classes, [S, C]: averaged over networks first.
-            Above 0 where ``a`` is higher than ``b``. NaN is left out and counted.
+        values: one a class, [C], or one for each of S networks and C classes, [S, C], else ValueError: averaged over
+            networks first. Above 0 where ``a`` is higher than ``b``. NaN is left out and counted.
         a, b: names of the claim's two sides.
         p_value: a two-sided p-value of another test, such as a permutation test; None for a t test over classes.
         test: what the column ``test`` says.
@@ -71,9 +62,6 @@ def compare_over_classes(
         ``difference`` is the mean over classes, with its bootstrap interval over classes: it speaks about these
         networks and other classes. ``n_seeds`` counts networks. The interval and the t test are NaN below two classes;
         effect sizes are NaN, ``n_images`` is 0.
-
-    Raises:
-        ValueError: if values are not [C] or [S, C].
     """
     values = np.asarray(values, dtype=float)
     if values.ndim not in (1, 2):
@@ -81,20 +69,11 @@ def compare_over_classes(
     table = np.atleast_2d(values)
     defined = ~np.isnan(table)
     by_class = np.array([column[present].mean() for column, present in zip(table.T, defined.T) if present.any()])
-    interval = mean_interval(by_class)
-    return _of_statistic(
-        interval.mean,
-        interval.low,
-        interval.high,
-        t_p(by_class) if p_value is None else float(p_value),
-        a=a,
-        b=b,
-        unit="class",
-        test=test,
-        n_seeds=int(defined.any(axis=1).sum()),
-        n_classes=len(by_class),
-        n_undefined=int((~defined).sum()),
-    )
+    found = mean_interval(by_class)
+    statistic = (found.mean, found.low, found.high, t_p(by_class) if p_value is None else float(p_value))
+    n_seeds, n_undefined = int(defined.any(axis=1).sum()), int((~defined).sum())
+    counts = {"n_seeds": n_seeds, "n_classes": len(by_class), "n_undefined": n_undefined}
+    return _of_statistic(*statistic, a=a, b=b, unit="class", test=test, **counts)
 
 
 def _of_statistic(value: float, low: float, high: float, p_value: float, **fields: Any) -> Comparison:

@@ -59,16 +59,9 @@ class Comparison:
 
 
 def paired_comparison(
-    scores: pd.DataFrame,
-    *,
-    metric: str,
-    a: str,
-    b: str,
-    between: str = "loss",
-    method: str | None = None,
-    unit: str = "seed",
-    adjusted_for: Collection[str] = (),
-) -> Comparison:
+    scores: pd.DataFrame, *, metric: str, a: str, b: str, between: str = "loss", method: str | None = None,
+    unit: str = "seed", adjusted_for: Collection[str] = (),
+) -> Comparison:  # fmt: skip
     """Compare ``a`` with ``b`` on the same images.
 
     Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are two trainings, a label
@@ -115,10 +108,8 @@ def compare_differences(
     """The comparison from paired differences [S seeds, n images] or [n images], ``a`` minus ``b``.
 
     A one-sample question (dominance against 0.5) is this with ``values - 0.5``. NaN is left out and counted. With
-    ``unit="image"`` an image's differences are averaged over its seeds first.
-
-    Raises:
-        ValueError: on an unknown unit or adjustment.
+    ``unit="image"`` an image's differences are averaged over its seeds first. ValueError on an unknown unit or
+    adjustment.
     """
     if unit not in ("seed", "image"):
         raise ValueError(f"Expected unit 'seed' or 'image' (classes: compare_over_classes). Got {unit!r}.")
@@ -134,25 +125,11 @@ def compare_differences(
     if unit == "seed":
         test, p_value = (f"none (fewer than {MIN_SEEDS} seeds)", math.nan) if few else ("t over seeds", t_p(by_seed))
     return Comparison(
-        a=a,
-        b=b,
-        difference=interval.mean,
-        low=interval.low,
-        high=interval.high,
-        interval_over=interval.interval_over,
-        unit=unit,
-        test=test,
-        p_value=p_value,
-        p_sign_flip=math.nan if few else _sign_flip(by_seed),
-        p_images=p_images,
-        d_images=_cohens_d(by_image),
-        d_seeds=_cohens_d(by_seed),
-        superiority=_superiority(table),
-        n_seeds=len(by_seed),
-        n_images=len(by_image),
-        n_undefined=n_undefined,
-        adjusted_for=frozenset(adjusted_for),
-    )
+        a, b, interval.mean, interval.low, interval.high, interval.interval_over, unit, test, p_value,
+        p_sign_flip=math.nan if few else _sign_flip(by_seed), p_images=p_images,
+        d_images=_cohens_d(by_image), d_seeds=_cohens_d(by_seed), superiority=_superiority(table),
+        n_seeds=len(by_seed), n_images=len(by_image), n_undefined=n_undefined, adjusted_for=frozenset(adjusted_for),
+    )  # fmt: skip
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -11,17 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from xai_lib.statistics import cube as cubes
 from xai_lib.statistics.comparison import SIGNIFICANCE
-from xai_lib.statistics.cube import (
-    Cube,
-    by_image,
-    complete_images,
-    cube_of,
-    defined_mean,
-    ranks_by_image,
-    resampled_means,
-    weighted_means,
-)
 from xai_lib.statistics.intervals import percentile_interval
 
 MEAN_RANK = "mean rank"  # the metric's name in overall_ranks; lower is better
@@ -34,7 +25,6 @@ def fooled(
     """Does a metric score a map that explains nothing above the explanations?
 
     Args:
-        scores, better: see above.
         controls: methods that know nothing of the network.
         informed: the methods they are held against; none is a control.
 
@@ -45,12 +35,12 @@ def fooled(
         mean score among the ``n_methods`` defined informed methods and itself, 1 best; tied means share the better
         place. ``verdict``: "fooled" if ``low`` > 0.5, "not fooled" if ``high`` < 0.5, else "undecided".
     """
-    cube = cube_of(scores, better, [*controls, *informed])
-    seeds_first = by_image(cube.values)  # [T, M, n]
-    means = defined_mean(weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
+    cube = cubes.cube_of(scores, better, [*controls, *informed])
+    seeds_first = cubes.by_image(cube.values)  # [T, M, n]
+    means = cubes.defined_mean(cubes.weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
     first = len(controls)  # of the informed
     wins = np.stack([[_superior(table[c], table[first:]) for c in range(first)] for table in seeds_first])  # [T, C, n]
-    draws = resampled_means(wins)  # [1 + R, T, C]
+    draws = cubes.resampled_means(wins)  # [1 + R, T, C]
     rows = []
     for t, metric in enumerate(cube.metrics):
         rivals = means[t, first:]
@@ -70,7 +60,6 @@ def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Seq
     """How many pairs of methods a metric tells apart: Friedman's test and Nemenyi's, with images as blocks.
 
     Args:
-        scores, better: see above.
         methods: the methods compared; one without any value under a metric is left out there.
 
     Returns:
@@ -79,12 +68,12 @@ def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Seq
         of ``share_apart``, ``p_value`` is Friedman's. Only the ``n_images`` images on which all methods are defined
         are in it. NaN below two images or three methods.
     """
-    cube = cube_of(scores, better, methods)
-    tables = by_image(cube.values)  # [T, M, n]
-    ranks = resampled_means(np.stack([ranks_by_image(table) for table in tables]))  # [1 + R, T, M]
+    cube = cubes.cube_of(scores, better, methods)
+    tables = cubes.by_image(cube.values)  # [T, M, n]
+    ranks = cubes.resampled_means(np.stack([cubes.ranks_by_image(table) for table in tables]))  # [1 + R, T, M]
     rows = []
     for t, metric in enumerate(cube.metrics):
-        defined, images = complete_images(tables[t])
+        defined, images = cubes.complete_images(tables[t])
         pairs, n_images = math.comb(int(defined.sum()), 2), int(images.sum())
         critical, p_value = nemenyi(tables[t])
         apart = _apart(ranks[:, t, defined], critical)
@@ -106,9 +95,9 @@ def mean_ranks(
     """
     if metric not in better:
         raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
-    table = by_image(cube_of(scores, {metric: better[metric]}, methods).values)[0]
-    defined, images = complete_images(table)
-    draws = resampled_means(ranks_by_image(table)[defined])  # [1 + R, k]
+    table = cubes.by_image(cubes.cube_of(scores, {metric: better[metric]}, methods).values)[0]
+    defined, images = cubes.complete_images(table)
+    draws = cubes.resampled_means(cubes.ranks_by_image(table)[defined])  # [1 + R, k]
     rows = [
         (method, of_method[0], *percentile_interval(of_method[1:], int(images.sum())))
         for method, of_method in zip(np.array(methods)[defined], draws.T)
@@ -128,7 +117,7 @@ def nemenyi(table: np.ndarray) -> tuple[float, float]:
         all defined, q the studentised range for k and infinitely many degrees of freedom; and p, 1 where every image
         ties all methods. NaN below two such images or three methods.
     """
-    methods, images = complete_images(table)
+    methods, images = cubes.complete_images(table)
     values = table[np.ix_(methods, images)].T
     n, k = values.shape
     if n < 2 or k < 3:
@@ -159,7 +148,7 @@ def overall_ranks(
     unknown = [metric for metric in metrics if metric not in better]
     if unknown or not metrics:
         raise ValueError(f"Expected metrics of {sorted(better)}. Got {list(metrics)}.")
-    cube = cube_of(scores, {metric: better[metric] for metric in metrics}, methods)
+    cube = cubes.cube_of(scores, {metric: better[metric] for metric in metrics}, methods)
     complete = ~np.isnan(cube.values).any(axis=(0, 2))  # [S, n]
     if not complete.any():
         raise ValueError(_nothing_complete(cube))
@@ -180,10 +169,10 @@ def _apart(ranks: np.ndarray, critical: float) -> np.ndarray:
 
 def _superior(control: np.ndarray, informed: np.ndarray) -> np.ndarray:
     """Share [n] of the methods' scores [M, n] that ``control`` [n] beats on an image; NaN where no pair is defined."""
-    return defined_mean((np.sign(control - informed) + 1) / 2, axis=0)
+    return cubes.defined_mean((np.sign(control - informed) + 1) / 2, axis=0)
 
 
-def _nothing_complete(cube: Cube) -> str:
+def _nothing_complete(cube: cubes.Cube) -> str:
     share = np.isnan(cube.values).mean(axis=(1, 3))  # [T, M]
     t, m = np.unravel_index(share.argmax(), share.shape)
     return (

@@ -18,6 +18,8 @@ ACCURACY_TOLERANCE = 0.01
 CONFIDENCE_TOLERANCE = 0.02
 _ROUNDING = 1e-9  # 0.83 - 0.82 is a little above 0.01 in floating point
 
+Fraction = float | Sequence[float]
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -29,20 +31,11 @@ class Matched:
     confidence: bool
 
 
-def matched(
-    accuracy_a: float | Sequence[float],
-    accuracy_b: float | Sequence[float],
-    confidence_a: float | Sequence[float],
-    confidence_b: float | Sequence[float],
-) -> Matched:
-    """Hold two conditions' accuracy and mean confidence side by side.
+def matched(accuracy_a: Fraction, accuracy_b: Fraction, confidence_a: Fraction, confidence_b: Fraction) -> Matched:
+    """Hold two conditions' test accuracy and mean confidence, that of the highest probability, side by side.
 
-    Args:
-        accuracy_a, accuracy_b: test accuracy as a fraction, one number or one a seed (then averaged).
-        confidence_a, confidence_b: mean of the highest probability, likewise.
-
-    Raises:
-        ValueError: on a number outside [0, 1], NaN or per cent included.
+    All are fractions, one number or one a seed (then averaged); ValueError on a number outside [0, 1], NaN or per cent
+    included.
 
     Example:
         >>> alike = matched(0.81, 0.80, 0.95, 0.90)
@@ -51,12 +44,8 @@ def matched(
     """
     accuracy = _fraction("accuracy", accuracy_a) - _fraction("accuracy", accuracy_b)
     confidence = _fraction("confidence", confidence_a) - _fraction("confidence", confidence_b)
-    return Matched(
-        accuracy_difference=accuracy,
-        confidence_difference=confidence,
-        accuracy=abs(accuracy) <= ACCURACY_TOLERANCE + _ROUNDING,
-        confidence=abs(confidence) <= CONFIDENCE_TOLERANCE + _ROUNDING,
-    )
+    alike = abs(accuracy) <= ACCURACY_TOLERANCE + _ROUNDING, abs(confidence) <= CONFIDENCE_TOLERANCE + _ROUNDING
+    return Matched(accuracy, confidence, *alike)
 
 
 def both_correct(
@@ -64,16 +53,13 @@ def both_correct(
 ) -> pd.DataFrame:
     """Keep scores of images that both ``a`` and ``b`` classify correctly in that seed: accuracy adjusted for.
 
-    What is then compared is explanations of right predictions, on images both networks find possible.
+    What is then compared is explanations of right predictions, on images both networks find possible. Returns those
+    rows of ``scores`` whose ``between`` is ``a`` or ``b``, in their order.
 
     Args:
-        scores: columns ``seed, index`` and any others.
+        scores: columns ``seed, index``, ``between`` and any others.
         predictions: columns ``between, seed, index, correct`` (bool); an image without a row counts as wrong.
-        a, b: two entries of the column ``between``.
-        between: the column in which the conditions differ.
-
-    Returns:
-        Those rows of ``scores`` whose ``between`` is ``a`` or ``b``, in their order.
+        a, b: two entries of the column ``between``, in which the conditions differ.
     """
     right = predictions[predictions["correct"].astype(bool)]
     chosen = scores[scores[between].isin([a, b])]
@@ -82,7 +68,7 @@ def both_correct(
     return chosen[image.isin(of_a) & image.isin(of_b)]
 
 
-def _fraction(name: str, values: float | Sequence[float]) -> float:
+def _fraction(name: str, values: Fraction) -> float:
     values = np.atleast_1d(np.asarray(values, dtype=float))
     if not (len(values) and ((values >= 0) & (values <= 1)).all()):
         raise ValueError(f"Expected {name} as fractions in [0, 1]. Got {values.tolist()}.")

@@ -14,15 +14,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from xai_lib.statistics.cube import (
-    by_image,
-    complete_images,
-    cube_of,
-    defined_mean,
-    ranks_by_image,
-    resampled_means,
-    weighted_means,
-)
+from xai_lib.statistics import cube as cubes
 from xai_lib.statistics.intervals import percentile_interval
 
 SPLITS = 100  # random halvings of the images
@@ -39,8 +31,8 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
         ``better``. Methods that either metric leaves undefined are not in ``n_methods``; ``n_images`` is the smaller
         number of images of the two. Tau is NaN where a metric ties all methods.
     """
-    cube = cube_of(scores, better)
-    means = defined_mean(resampled_means(cube.values), axis=2)  # [1 + R, T, M]
+    cube = cubes.cube_of(scores, better)
+    means = cubes.defined_mean(cubes.resampled_means(cube.values), axis=2)  # [1 + R, T, M]
     orders, defined = _orders(means), ~np.isnan(means[0])
     n_images = (~np.isnan(cube.values)).any(axis=(1, 2)).sum(axis=1)
     rows = []
@@ -69,13 +61,13 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
 
         and ``n_images, n_seeds, n_methods``.
     """
-    cube = cube_of(scores, better)
-    tables = by_image(cube.values)  # [T, M, n]
-    means, w = resampled_means(cube.values), _w(tables)  # [1 + R, T, S, M], [1 + R, T]
+    cube = cubes.cube_of(scores, better)
+    tables = cubes.by_image(cube.values)  # [T, M, n]
+    means, w = cubes.resampled_means(cube.values), _w(tables)  # [1 + R, T, S, M], [1 + R, T]
     rows = []
     for t, metric in enumerate(cube.metrics):
         values = cube.values[t]
-        methods, images = complete_images(tables[t])
+        methods, images = cubes.complete_images(tables[t])
         n_images = int(images.sum())
         tau = _tau_of_seeds(means[:, t])
         of_seeds = percentile_interval(tau[1:], int((~np.isnan(values)).any(axis=(0, 1)).sum()))
@@ -91,7 +83,7 @@ def w_draws(scores: pd.DataFrame, metric: str, methods: Sequence[str]) -> tuple[
 
     ``methods`` are those ranked; one without any value is left out. The metric's direction does not matter to W.
     """
-    w = _w(by_image(cube_of(scores, {metric: "higher"}, methods).values))[:, 0]
+    w = _w(cubes.by_image(cubes.cube_of(scores, {metric: "higher"}, methods).values))[:, 0]
     return float(w[0]), w[1:]
 
 
@@ -101,10 +93,10 @@ def _w(tables: np.ndarray) -> np.ndarray:
     With c_ij the rank of method j on image i less the image's mean rank, it is ``sum_j mean_i(c_ij)^2`` over
     ``mean_i(sum_j c_ij^2)``: the usual formula, ties corrected.
     """
-    ranks = np.stack([ranks_by_image(table) for table in tables])
-    centred = ranks - defined_mean(ranks, axis=1)[:, None]
+    ranks = np.stack([cubes.ranks_by_image(table) for table in tables])
+    centred = ranks - cubes.defined_mean(ranks, axis=1)[:, None]
     squares = np.where(np.isnan(ranks).all(axis=1), math.nan, np.nansum(centred**2, axis=1))  # [T, n]
-    means = resampled_means(np.concatenate([centred, squares[:, None]], axis=1))  # [1 + R, T, M + 1]
+    means = cubes.resampled_means(np.concatenate([centred, squares[:, None]], axis=1))  # [1 + R, T, M + 1]
     with np.errstate(invalid="ignore"):
         return np.nansum(means[..., :-1] ** 2, axis=-1) / means[..., -1]
 
@@ -114,7 +106,7 @@ def _tau_of_seeds(means: np.ndarray) -> np.ndarray:
     orders, defined = _orders(means), ~np.isnan(means[0])
     pairs = combinations(np.flatnonzero(defined.any(axis=1)), 2)
     taus = [_tau(orders[:, a], orders[:, b], defined[a] & defined[b]) for a, b in pairs]
-    return defined_mean(np.array(taus), axis=0) if taus else np.full(len(means), math.nan)
+    return cubes.defined_mean(np.array(taus), axis=0) if taus else np.full(len(means), math.nan)
 
 
 def _tau_of_halves(values: np.ndarray) -> float:
@@ -125,8 +117,8 @@ def _tau_of_halves(values: np.ndarray) -> float:
         return math.nan
     rng = np.random.default_rng([n, SPLITS])
     first = rng.permuted(np.tile(np.arange(n) < n // 2, (SPLITS, 1)), axis=1).astype(float)
-    a, b = (_orders(defined_mean(weighted_means(values, half), axis=1)) for half in (first, 1 - first))
-    return float(defined_mean(_tau(a, b, (~np.isnan(values)).any(axis=(0, 2))), axis=0))
+    a, b = (_orders(cubes.defined_mean(cubes.weighted_means(values, half), axis=1)) for half in (first, 1 - first))
+    return float(cubes.defined_mean(_tau(a, b, (~np.isnan(values)).any(axis=(0, 2))), axis=0))
 
 
 def _orders(means: np.ndarray) -> np.ndarray:

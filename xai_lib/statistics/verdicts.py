@@ -108,13 +108,9 @@ class Verdict:
 
 
 def decide(
-    claim: Claim,
-    scores: pd.DataFrame,
-    *,
-    unit: str = "seed",
-    adjusted_for: Collection[str] = (),
+    claim: Claim, scores: pd.DataFrame, *, unit: str = "seed", adjusted_for: Collection[str] = (),
     matched: Matched | None = None,
-) -> Decided:
+) -> Decided:  # fmt: skip
     """The claim with :func:`xai_lib.statistics.paired_comparison` of its fields."""
     fields = {name: getattr(claim, name) for name in ("metric", "method", "a", "b", "between")}
     return Decided(claim, paired_comparison(scores, **fields, unit=unit, adjusted_for=adjusted_for), matched)
@@ -126,11 +122,7 @@ def decide_by(compare: Callable[..., Comparison], claim: Claim, *values: Any, **
 
 
 def verdict(decided: Decided, *, p_holm: float | None = None) -> Verdict:
-    """Apply :data:`RULE` to one claim.
-
-    Args:
-        decided: the claim and its comparison.
-        p_holm: the corrected p-value; None for a family of this one claim.
+    """Apply :data:`RULE` to one claim; ``p_holm`` is its corrected p-value, None for a family of this one claim.
 
     Example:
         >>> claim = Claim("rise", "5", "RISE is better.", "m", "higher", "rise", "lime", paper="p", dataset="d",
@@ -150,16 +142,9 @@ def verdict(decided: Decided, *, p_holm: float | None = None) -> Verdict:
 def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
     """The book's rows: one a claim, with Holm's correction over the whole table.
 
-    Args:
-        decided: the family, in the order of the rows.
-
-    Returns:
-        The columns :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
-        Differences and effect sizes point in the claimed direction; ``accuracy_difference`` and
-        ``confidence_difference`` are plain ``a`` minus ``b``.
-
-    Raises:
-        ValueError: where two claims share an id.
+    The columns are :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
+    Differences and effect sizes point in the claimed direction; ``accuracy_difference`` and ``confidence_difference``
+    are plain ``a`` minus ``b``. ValueError where two claims share an id.
     """
     decided = list(decided)
     ids = [one.claim.id for one in decided]

@@ -5,7 +5,7 @@ import pandas as pd
 
 from xai_lib.data.transforms import TRANSFORMS
 from xai_lib.papers.saliency.method import TARGETS, lineup
-from xai_lib.papers.saliency.method.lineup import FIDELITY, LOCALISATION, SANITY
+from xai_lib.papers.saliency.method.lineup import FIDELITY, LOCALISATION
 
 READINGS = {
     "absolute values": FIDELITY,
@@ -15,16 +15,8 @@ READINGS = {
     "ranks": (*FIDELITY[:3], "local-accuracy"),
 }
 ALONE = ("completeness", "sparseness", "complexity", "effective-complexity", *LOCALISATION)
-REPEATED = (
-    "max-sensitivity",
-    "average-sensitivity",
-    "monotonicity",
-    "monotonicity-quantus",
-    "monotonicity-arya",
-    "effective-complexity-minimum",
-    *SANITY,
-)
 MASKED = ("probability", *FIDELITY, "local-accuracy", "local-accuracy-logit")
+REPEATED = tuple(name for name in lineup.METRICS if name not in (*MASKED, *ALONE))
 N_READ = 5  # images scored in other readings
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from xai_lib import statistics
 from xai_lib.papers.saliency import claims as verdicts
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.fidelity import TARGETS
@@ -150,28 +149,6 @@ def test_where_all_is_noise_only_the_lack_of_order_is_found(study_of, made_up):
     noise = ~rows.index.str.startswith("discrimination-")
     assert (rows.loc[noise, "verdict"] == "undecided").mean() > 0.95
     assert (rows.loc[~noise, "verdict"] == "holds").all()
-
-
-def test_p_values_are_corrected_over_the_whole_table(study_of, made_up):
-    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=N)))
-    np.testing.assert_allclose(rows["p_holm"], statistics.holm(rows["p_value"]))
-    assert rows["p_value"].notna().all() and rows["p_holm"].min() == 46 * rows["p_value"].min()
-
-
-def test_five_images_are_too_few(study_of, made_up):
-    """Wilcoxon's smallest p-value over five images is 1/16."""
-    frames = made_up.frames(lineup.PAPER, n_images=5)
-    for plant in (gradients, truth, moves):
-        plant(made_up, frames, 1)
-    rows = found(study_of(frames))
-    rows = rows[rows["test"].str.startswith("Wilcoxon")]
-    assert set(rows["verdict"]) == {"undecided"}
-    assert rows.loc["gradients-insertion", "reason"] == "undecided (p-value)"
-
-
-def test_one_image_decides_nothing(study_of, made_up):
-    rows = found(study_of(made_up.frames(lineup.PAPER, n_images=1)))
-    assert set(rows["reason"]) == {"undecided (no interval)"}
 
 
 def test_images_without_a_score_of_every_method_do_not_count_for_the_order(study_of, made_up):

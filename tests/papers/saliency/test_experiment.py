@@ -146,9 +146,9 @@ def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(sm
     made, plain = [], method.raw_maps
     monkeypatch.setattr(method, "raw_maps", lambda *given: made.append(given[0].method) or plain(*given))
 
-    @explainers.register("mine", title="Mine", paper="-", family="cam", class_specific=False)
+    @explainers.register("mine", title="Mine", paper="-", family="cam", class_specific=False, colours=True)
     def mine(model, x, *, score=None, layer=None):
-        return x.mean(1)
+        return x
 
     @metrics.register("mass", title="Mass", better="lower", range=(0, 1), paper="-", equation="-")
     def mass(attribution):

@@ -15,7 +15,7 @@ from xai_lib.papers.saliency.analysis.scores import directions, scores
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER, TABLE_1, TABLE_3
 from xai_lib.run.study import Study
-from xai_lib.statistics import Claim, Decided, compare_correlation, compare_statistic, decide, decide_by
+from xai_lib.statistics import Claim, Decided, compare_correlation, compare_statistic, cube, decide, decide_by
 
 NAMES = {name: metrics.about(name).title for name in (*TABLE_1, *TABLE_3)}
 NAMES |= {"insertion": "Insertion", "deletion": "Deletion", "effective-complexity": "EC"}
@@ -54,7 +54,7 @@ def verdicts(study: Study) -> pd.DataFrame:
 def _gradients_do_badly(ask: Asked, plain: pd.DataFrame) -> Iterator[Decided]:
     for metric in TABLE_1:
         text = f"Gradient-based methods score worse in {NAMES[metric]} than class activation maps."
-        text, worse = f"{text} {_printed(metric, 'gradient', 'cam')}", _OPPOSITE[_better(metric)]
+        text, worse = f"{text} {_printed(metric, 'gradient', 'cam')}", _OPPOSITE[metrics.about(metric).better]
         yield _groups(ask(f"gradients-{metric}", "5.2 (1)", text, metric, worse, "gradient", "cam"), plain)
 
 
@@ -70,7 +70,7 @@ def _fake_cam(ask: Asked, plain: pd.DataFrame) -> Iterator[Decided]:
         fools = metric in ("average-increase", "average-drop", "monotonicity")
         verb, how = ("fools", "better") if fools else ("does not fool", "worse")
         text = f"Fake-CAM {verb} {NAMES[metric]}: it scores {how} than the nine methods do on average."
-        text, better = f"{text} {_printed(metric, 'fake-cam', 'informed')}", _better(metric)
+        text, better = f"{text} {_printed(metric, 'fake-cam', 'informed')}", metrics.about(metric).better
         claimed = better if fools else _OPPOSITE[better]
         yield _groups(ask(f"fake-cam-{metric}", "5.2 (3)", text, metric, claimed, "fake-cam", "informed"), plain)
 
@@ -83,49 +83,44 @@ def _follows_the_probability(ask: Asked, plain: pd.DataFrame) -> Iterator[Decide
         ("average-gain", cams, "higher", "rises"),
         ("average-drop", cams, "lower", "falls"),
     ):
-        text = (
-            f"{NAMES[metric]} of {named} {verb} with the probability of the true class, over images (rank correlation)."
-        )
+        over = "with the probability of the true class, over images (rank correlation)."
+        text = f"{NAMES[metric]} of {named} {verb} {over}"
         claim = ask(f"probability-{metric}", section, text, metric, better, "probability", "none")
-        sides = [
-            _mean_of(plain, name, _GROUPS[who], "").groupby("index")["value"].mean() for name in ("probability", metric)
-        ]
-        both = pd.concat(sides, axis=1)
+        sides = (_mean_of(plain, name, _GROUPS[who], "") for name in ("probability", metric))
+        both = pd.concat([side.groupby("index")["value"].mean() for side in sides], axis=1)
         yield decide_by(compare_correlation, claim, *both.to_numpy().T)
 
 
 def _cannot_tell_apart(ask: Asked, plain: pd.DataFrame, names: Sequence[str], section: str) -> Iterator[Decided]:
     for metric in names:
-        text = (
-            f"{NAMES[metric]} does not tell the nine methods apart. Read as: images agree on their order less than "
-            "half (Kendall's W below 0.5)."
-        )
+        read_as = "images agree on their order less than half (Kendall's W below 0.5)."
+        text = f"{NAMES[metric]} does not tell the nine methods apart. Read as: {read_as}"
         claim = ask(f"discrimination-{metric}", section, text, metric, "higher", "one half", "Kendall's W")
         rows = plain[(plain["metric"] == metric) & plain["method"].isin(INFORMED)]
         value, draws = statistics.w_draws(rows, metric, INFORMED)
-        how = {"n_images": _complete(rows), "test": "bootstrap over images"}
+        _, complete = cube.complete_images(cube.by_image(cube.cube_of(rows, {metric: "higher"}).values)[0])
+        how = {"n_images": int(complete.sum()), "test": "bootstrap over images"}
         yield decide_by(compare_statistic, claim, _HALF - value, _HALF - draws, **how)
 
 
 def _by_target(ask: Asked, fidelity: pd.DataFrame) -> Iterator[Decided]:
     found, (true, predicted, least) = fidelity[fidelity["reading"] == "paper"], TARGETS
     best, low = "is best for the true class: better than for the predicted one", "for the least probable class than"
-    asked = [("truth", metric, _better(metric), (true, predicted), best) for metric in FIDELITY]
+    asked = [("truth", metric, metrics.about(metric).better, (true, predicted), best) for metric in FIDELITY]
     for metric in ("average-increase", "average-drop", "deletion", "average-gain", "insertion"):
         claimed = "higher" if metric == "average-increase" else "lower"
         asked.append(("least", metric, claimed, (least, true), f"is {claimed} {low} for the true one"))
     for name, metric, claimed, sides, says in asked:
         text = f"{NAMES[metric]} {says}."
         rows = [_mean_of(found[found["target"] == target], metric, INFORMED, target) for target in sides]
-        yield _images(ask(f"{name}-{metric}", "5.2, Table 2", text, metric, claimed, *sides), pd.concat(rows))
+        claim = ask(f"{name}-{metric}", "5.2, Table 2", text, metric, claimed, *sides)
+        yield decide(claim, pd.concat(rows), unit="image")
 
 
 def _gradients_move_most(ask: Asked, change: pd.DataFrame) -> Iterator[Decided]:
     for transform, title in TRANSFORM_NAMES.items():
-        text = (
-            f"Under {title}, the fidelity of gradient-based methods changes more than that of class activation "
-            "maps (absolute change, over five metrics and four settings)."
-        )
+        than = "that of class activation maps (absolute change, over five metrics and four settings)."
+        text = f"Under {title}, the fidelity of gradient-based methods changes more than {than}"
         rows = change[change["transform"] == transform]
         rows = rows.groupby(["seed", "index", "method"], as_index=False)["value"].mean().assign(metric="change")
         yield _groups(ask(f"moves-{transform}", "5.3 (2)", text, "change", "higher", "gradient", "cam"), rows)
@@ -138,7 +133,8 @@ def _gain_moves_least(ask: Asked, change: pd.DataFrame) -> Iterator[Decided]:
     for other in FIDELITY:
         if other != "average-gain":
             text = f"Under the transformations AG changes less than {NAMES[other]} (absolute change, nine methods)."
-            yield _images(ask(f"stable-{other}", "5.3 (3)", text, "change", "lower", "average-gain", other), rows)
+            claim = ask(f"stable-{other}", "5.3 (3)", text, "change", "lower", "average-gain", other)
+            yield decide(claim, rows, unit="image")
 
 
 def _change(study: Study) -> pd.DataFrame:
@@ -154,27 +150,13 @@ def _change(study: Study) -> pd.DataFrame:
 def _groups(claim: Claim, found: pd.DataFrame) -> Decided:
     """The claim's two groups of methods against each other, image by image."""
     rows = [_mean_of(found, claim.metric, _GROUPS[name], name) for name in (claim.a, claim.b)]
-    return _images(claim, pd.concat(rows))
-
-
-def _images(claim: Claim, rows: pd.DataFrame) -> Decided:
-    return decide(claim, rows, unit="image")
+    return decide(claim, pd.concat(rows), unit="image")
 
 
 def _mean_of(found: pd.DataFrame, metric: str, methods: Sequence[str], name: str) -> pd.DataFrame:
     """The mean over methods, image by image, under a name in the column of methods."""
     rows = found[(found["metric"] == metric) & found["method"].isin(methods)]
     return rows.groupby(["seed", "index"], as_index=False)["value"].mean().assign(metric=metric, method=name)
-
-
-def _complete(rows: pd.DataFrame) -> int:
-    """On how many images every method with any value has one, in some network."""
-    table = rows.groupby(["index", "method"])["value"].mean().unstack("method").dropna(axis=1, how="all")
-    return int(table.notna().all(axis=1).sum()) if len(table.columns) else 0
-
-
-def _better(metric: str) -> str:
-    return directions((metric,))[metric]
 
 
 def _printed(metric: str, a: str, b: str) -> str:

@@ -15,9 +15,8 @@ _METHODS = "fake-cam, gradient, integrated-gradients, grad-cam, score-cam, rise,
 def example(run: Settings, folder: Path) -> dict[str, Any]:
     """Write the run's first cross-entropy network and the images it is scored on into a folder.
 
-    Returns:
-        The parameters of the notebook on one's own model that name them: model, arguments, checkpoint, images,
-        classes, mean, std, size; and methods, a few, so that the example is quick.
+    Returns the parameters of the notebook on one's own model that name them: model, arguments, checkpoint, images,
+    classes, mean, std, size; and methods, a few, so that the example is quick.
     """
     network, split = trained(run, LOSS, 0), run.scored_split()
     torch.save(network.classifier.state_dict(), folder / "network.pt")
@@ -25,12 +24,10 @@ def example(run: Settings, folder: Path) -> dict[str, Any]:
         target = folder / "images" / split.classes[label]
         target.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.permute(1, 2, 0).numpy()).save(target / f"{index:05d}.png")
-    recipe = network.recipe
+    built = f"architecture={network.recipe.architecture!r}, n_classes={len(split.classes)}"
     return {
         "model": "xai_lib.models:build",
-        "arguments": (
-            f"architecture={recipe.architecture!r}, n_classes={len(split.classes)}, width={recipe.width}, seed=0"
-        ),
+        "arguments": f"{built}, width={network.recipe.width}, seed=0",
         "checkpoint": str(folder / "network.pt"),
         "images": str(folder / "images"),
         "classes": ", ".join(split.classes),

@@ -57,8 +57,7 @@ def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name
 def study(run: Settings) -> Study:
     """The benchmark on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's ResNet-50.
 
-    Raises:
-        FileNotFoundError: if torchvision's weights are missing; the message says which file goes where.
+    FileNotFoundError if torchvision's weights are missing; the message says which file goes where.
     """
     n = run.saliency.n_saliency
     if run.pretrained:
@@ -68,15 +67,10 @@ def study(run: Settings) -> Study:
 
 
 def study_of(
-    run: Settings,
-    network: nn.Module,
-    images: Split,
-    *,
-    name: str,
-    layer: str | None = None,
+    run: Settings, network: nn.Module, images: Split, *, name: str, layer: str | None = None,
     methods: Sequence[str] = (),
-) -> Study:
-    """The benchmark on a network of your own.
+) -> Study:  # fmt: skip
+    """The benchmark on a network of your own; ValueError if there is no such layer or method, with those that exist.
 
     Args:
         run: budgets, device and label; its data set is not used.
@@ -85,9 +79,6 @@ def study_of(
         name: what the network is, besides its weights: with them it makes the key under which scores are kept.
         layer: dotted name of the layer explained; empty for the network's default, or its last spatial one.
         methods: names of the explainers that take part; none for all.
-
-    Raises:
-        ValueError: if there is no such layer or method; the message lists those that exist.
     """
     _check(methods)
     network = network.to(run.device, memory_format=torch.channels_last)
@@ -144,11 +135,7 @@ def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
 
 
 def saliency_cells(run: Settings, seed: int, methods: Sequence[str]) -> list[Cell]:
-    """What the command ``saliency`` computes.
-
-    Raises:
-        ValueError: if there is no such network or method; the message lists those that exist.
-    """
+    """What the command ``saliency`` computes; ValueError if there is no such network or method, listing all."""
     whole = study(run)
     chosen = tuple(subject for subject in whole.networks if subject.seed == seed)
     if not chosen:
@@ -176,8 +163,7 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def scores(study: Study, part: str) -> pd.DataFrame:
     """All networks and methods of a part, computed now where the store lacks them.
 
-    Returns:
-        Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`.
+    Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`.
     """
     found = [
         files.read_frame(computed(cell) / "scores.csv").assign(seed=subject.seed, method=name)

@@ -6,23 +6,10 @@ import pandas as pd
 from IPython.display import HTML
 
 from xai_lib import explainers
-from xai_lib.page import record
+from xai_lib.page import record, table
 from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.registered import metric_table
-from xai_lib.page.table import (
-    MISSING,
-    Column,
-    Format,
-    interval,
-    number,
-    p_value,
-    part_of,
-    plus_minus,
-    printed,
-    show,
-    signed,
-    text,
-)
+from xai_lib.page.table import MISSING, Column, interval, number, part_of, plus_minus, printed, show, signed, text
 from xai_lib.papers.saliency import analysis, experiment
 from xai_lib.papers.saliency.analysis import evidence, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
@@ -54,7 +41,8 @@ def methods(study: Study) -> HTML:
     """The line-up: family, what is explained, where the method comes from, settings that the scale decides."""
 
     def settings(name: str) -> str:
-        return ", ".join(f"{key} {value}" for key, value in experiment.settings_of(study.run, name).items()) or MISSING
+        given = experiment.settings_of(study.run, name).items()
+        return ", ".join(f"{key} {value}" for key, value in given) or MISSING
 
     rows = pd.DataFrame([vars(explainers.about(name)) for name in study.methods]).drop(columns="function")
     columns = [
@@ -71,8 +59,7 @@ def methods(study: Study) -> HTML:
 
 def metrics() -> HTML:
     """What each metric is: direction, range, where it is defined."""
-    names = (*lineup.METRICS, *lineup.added_metrics())
-    return metric_table(names, METRIC_NAMES, "Metrics of the benchmark.")
+    return metric_table((*lineup.METRICS, *lineup.added_metrics()), METRIC_NAMES, "Metrics of the benchmark.")
 
 
 def cost(study: Study) -> HTML:
@@ -94,8 +81,7 @@ def table_1(study: Study) -> HTML:
 
 def table_2(study: Study) -> HTML:
     """Table 2: true, predicted and least probable class, beside print."""
-    rows = analysis.printed.table_2(study)
-    columns = [_METRIC, _METHOD]
+    rows, columns = analysis.printed.table_2(study), [_METRIC, _METHOD]
     for target in TARGETS:
         title, here = target.replace("-", " "), tuple(f"{name} {target}" for name in ("mean", "low", "high"))
         columns.append(Column(f"{title}, here", here, lambda mean, *ends: f"{number()(mean)} {interval()(*ends)}"))
@@ -227,7 +213,7 @@ def discrimination(study: Study) -> HTML:
         Column("images", "n_images"),
         Column("pairs told apart", ("apart", "pairs"), part_of),
         Column("critical difference of mean ranks", "critical_difference", number(2)),
-        Column("p (Friedman)", "p_value", p_value),
+        Column("p (Friedman)", "p_value", table.p_value),
     ]
     n = len(evidence.informed(study))
     caption = f"Pairs of the {n} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
@@ -235,7 +221,7 @@ def discrimination(study: Study) -> HTML:
 
 
 def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> HTML:
-    def column(head: str, values: tuple[str, ...], format: Callable[[int], Format]) -> Column:
+    def column(head: str, values: tuple[str, ...], format: Callable[[int], table.Format]) -> Column:
         return Column(head, ("metric", *values), lambda metric, *found: _digits(metric, format)(*found))
 
     columns = [
@@ -276,10 +262,10 @@ def _title(metric: str) -> str:
     return METRIC_NAMES[metric] + (", median" if metric in scores.BY_MEDIAN else "")
 
 
-def _digits(metric: str, format: Callable[[int], Format] = number) -> Format:
+def _digits(metric: str, format: Callable[[int], table.Format] = number) -> table.Format:
     """The format with the digits that a metric's values have: one where pixels are counted or values are large."""
     return lambda value, *more: format(1 if metric in _PIXELS or abs(value) >= 100 else 3)(value, *more)
 
 
-def _starred(format: Format, best: float) -> Format:
+def _starred(format: table.Format, best: float) -> table.Format:
     return lambda value, method: format(value) + (" *" if value == best and method not in lineup.UNINFORMED else "")

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from xai_lib.papers.saliency.analysis import evidence
@@ -138,18 +137,6 @@ def test_cost_is_the_first_networks_in_the_order_of_the_pages(study_of, made_up)
     assert rows.columns.tolist() == ["method", "forwards", "seconds", "megabytes"]
     assert rows["method"].tolist() == list(lineup.ALL)
     assert (rows["seconds"] == 0.002).all()
-
-
-def test_a_method_that_a_metric_leaves_undefined_is_left_out_of_it_alone(study_of, made_up, frames):
-    made_up.put(frames["repeated"], NAN, metric="monotonicity", method=("uniform", "lime"))
-    study = study_of(frames)
-    fooled = evidence.fooled(study).set_index(["metric", "control"])
-    assert np.isnan(fooled.loc[("monotonicity", "uniform"), "rank"])
-    assert fooled.loc[("monotonicity", "random"), "n_methods"] == 9
-    assert evidence.stability(study).set_index("metric").loc["monotonicity", "n_methods"] == 8
-    assert len(evidence.mean_ranks(study, "monotonicity")[0]) == 20
-    pairs = evidence.discrimination(study).set_index("metric")["pairs"]
-    assert (pairs["monotonicity"], pairs["insertion"]) == (28, 36)
 
 
 @pytest.mark.parametrize("methods", [("grad-cam", "rise"), ("random", "uniform")])

@@ -4,7 +4,6 @@ import pytest
 
 from xai_lib.papers.saliency.analysis import printed, scores
 from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.fidelity import TARGETS
 
 NAN = float("nan")
 
@@ -78,15 +77,6 @@ def test_tables_are_in_the_order_of_the_pages(study_of, frames):
     assert rows["metric"].unique().tolist() == list(lineup.TABLE_1)
     for _, group in rows.groupby("metric"):
         assert group["method"].tolist() == list(lineup.ALL)
-
-
-def test_the_true_class_alone_is_in_tables_1_and_3(study_of, made_up, frames):
-    made_up.put(frames["fidelity"], 9, target=TARGETS[1:])
-    made_up.put(frames["fidelity"], 9, reading="black")
-    study = study_of(frames)
-    assert printed.table_1(study)["mean"].max() < 1
-    assert printed.table_3(study)["mean"].max() < 1
-    assert (printed.table_1(study)["n_images"] == 6).all() and (printed.table_1(study)["n_seeds"] == 2).all()
 
 
 def test_by_setting_keeps_the_settings_in_their_order(study_of, made_up, frames):

@@ -19,7 +19,7 @@ def test_every_method_gives_maps_in_the_unit_interval_under_every_normalisation(
     target = torch.stack([images.labels[:2], torch.tensor([9, 8]), torch.tensor([3, 4])], dim=1)
     raw = subject.raw_maps(method, SMALL.get(method, {}), x[:2], target, images.index[:2])
     assert raw.shape[:2] == (2, 3)
-    assert raw.ndim == (5 if normalise.has_colours(method) else 4)
+    assert raw.ndim == (5 if explainers.about(method).colours else 4)
     one = raw[:, 1].clone()
     for how in normalise.NORMALISATIONS:
         maps = normalise.unit_maps(raw, method, (32, 32), how)

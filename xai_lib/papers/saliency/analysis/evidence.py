@@ -46,11 +46,7 @@ def stability(study: Study) -> pd.DataFrame:
 
 
 def fooled(study: Study) -> pd.DataFrame:
-    """Which uninformed maps score better than the paper's methods, metric by metric: see ``statistics.fooled``.
-
-    Raises:
-        ValueError: if the one or the other kind takes no part.
-    """
+    """Which uninformed maps score better than the paper's methods: ``statistics.fooled``. ValueError without either."""
     uninformed = tuple(name for name in lineup.UNINFORMED if name in study.methods)
     if not (uninformed and informed(study)):
         raise ValueError(
@@ -75,10 +71,9 @@ def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
 def readings(study: Study) -> pd.DataFrame:
     """How far another normalisation, order of ties or baseline moves the ranking of the paper's ten and the controls.
 
-    Returns:
-        Rows metric, method, reading ("paper" first), mean, rank (1 is best, ties share the middle), moved (ranks away
-        from the paper's reading), and ``tau`` with the paper's reading over all methods. All readings are of the
-        images that were scored in every one.
+    Rows metric, method, reading ("paper" first), mean, rank (1 is best, ties share the middle), moved (ranks away from
+    the paper's reading), and ``tau`` with the paper's reading over all methods. All readings are of the images that
+    were scored in every one.
     """
     found = experiment.scores(study, "fidelity")
     found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*lineup.FIDELITY, "local-accuracy"))]
@@ -88,10 +83,8 @@ def readings(study: Study) -> pd.DataFrame:
     better = directions(means.index.get_level_values("metric").unique())
     rows = []
     for metric, reading in sorted(means.index, key=lambda names: (names[0], names[1] != "paper", names[1])):
-        values = means.loc[(metric, reading)]
-        ours, papers = (
-            line.rank(ascending=better[metric] == "lower") for line in (values, means.loc[(metric, "paper")])
-        )
+        values, lower = means.loc[(metric, reading)], better[metric] == "lower"
+        ours, papers = (line.rank(ascending=lower) for line in (values, means.loc[(metric, "paper")]))
         tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy()).value
         columns = {"mean": values, "rank": ours, "moved": (ours - papers).abs(), "tau": tau}
         rows.append(pd.DataFrame(columns).rename_axis("method").reset_index().assign(metric=metric, reading=reading))
@@ -102,8 +95,7 @@ def readings(study: Study) -> pd.DataFrame:
 def moved_most(study: Study) -> pd.DataFrame:
     """What :func:`readings` comes to: a row a metric and reading.
 
-    Returns:
-        Columns metric, reading, tau, n_moved, n_methods, method (the one that moves most), moved (by so many ranks).
+    Columns metric, reading, tau, n_moved, n_methods, method (the one that moves most), moved (by so many ranks).
     """
     rows = readings(study)
     rows = rows[rows["reading"] != "paper"]
@@ -116,8 +108,7 @@ def moved_most(study: Study) -> pd.DataFrame:
 def against_probability(study: Study) -> pd.DataFrame:
     """Figure 2: the true class's probability and a metric, image by image, with their rank correlation.
 
-    Returns:
-        Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
+    Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
     """
     found = scores(study)
     found = found[found["method"].isin(lineup.PAPER)]

@@ -33,11 +33,9 @@ def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str
 def extremes(study: Study) -> list[dict[str, Any]]:
     """Figure 1: for each fidelity metric, the best image of its best method and the worst of its worst.
 
-    Methods by their mean over images and networks, images by the first network's scores; the first network's maps.
-
-    Returns:
-        metric, method, which ("best" or "worst"), score, image (float [3,H,W] in [0,1]), maps (of :data:`SHOWN`, float
-        [H,W] in [0,1] by method).
+    Methods by their mean over images and networks, images by the first network's scores; the first network's maps. Each
+    with metric, method, which ("best" or "worst"), score, image (float [3,H,W] in [0,1]), maps (of :data:`SHOWN`, float
+    [H,W] in [0,1] by method).
     """
     rows, images = [], study.networks[0].images
     for metric in lineup.FIDELITY:
@@ -57,9 +55,9 @@ def extremes(study: Study) -> list[dict[str, Any]]:
 
 
 def causal_curves(study: Study, methods: Sequence[str], n: int) -> pd.DataFrame:
-    """Insertion and deletion curves of the first ``n`` images, averaged: method, kind, fraction, probability.
+    """Insertion and deletion curves of the first ``n`` images, averaged, in the steps of the benchmark's scores.
 
-    In as many steps as the benchmark's scores.
+    Rows method, kind, fraction, probability.
     """
     subject = study.networks[0]
     images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised()
@@ -80,6 +78,5 @@ def _explained(study: Study, method: str, images: Split) -> Tensor:
     """Maps [N,H,W] in [0,1] for the true class, by the first network."""
     subject = study.networks[0]
     x = images.normalise(images.images.to(subject.device))
-    explained = experiment.explained_by(study, subject, method)
-    maps = explained.maps(x, images.labels.to(subject.device), images.index.to(subject.device))
-    return maps.detach().cpu()
+    labels, index = images.labels.to(subject.device), images.index.to(subject.device)
+    return experiment.explained_by(study, subject, method).maps(x, labels, index).detach().cpu()

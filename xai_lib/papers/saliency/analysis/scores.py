@@ -45,6 +45,5 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of the pages: metrics, then methods; those of the registry alone last."""
     ranks = {"metric": ("probability", *lineup.METRICS, *lineup.added_metrics()), "method": lineup.methods()}
     keys = [name for name in ("metric", "method") if name in frame]
-    return frame.sort_values(
-        keys, key=lambda names: names.map({name: place for place, name in enumerate(ranks[names.name])}), kind="stable"
-    ).reset_index(drop=True)
+    places = lambda names: names.map({name: place for place, name in enumerate(ranks[names.name])})  # noqa: E731
+    return frame.sort_values(keys, key=places, kind="stable", ignore_index=True)

@@ -24,10 +24,7 @@ _SMALL = 7.5  # points
 def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) -> Figure:
     """Heat maps over their images: a row an image, a column a method; many methods in blocks below each other.
 
-    Args:
-        images: float [N,3,H,W] in [0,1].
-        maps: for each method float [N,H,W] in [0,1].
-        captions: one text at the left of each row.
+    Of images, float [N,3,H,W] in [0,1], for each method maps, float [N,H,W] in [0,1], and texts at the left of rows.
     """
     blocks = _blocks(list(maps), _MAPS_ABREAST)
     figure, axes = _pictures(len(images) * len(blocks), [1] * (1 + len(blocks[0])), words=0.35 * len(blocks))
@@ -51,8 +48,7 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
 
     Above each image stand the method that got the score, and the score; where that method's map is shown, it is framed.
 
-    Args:
-        rows: of :func:`analysis.pictures.extremes`: a best and a worst for each metric, with maps of the same methods.
+    From :func:`analysis.pictures.extremes`: a best and a worst for each metric, with maps of the same methods.
     """
     metrics = list(dict.fromkeys(row["metric"] for row in rows))
     methods = list(rows[0]["maps"])
@@ -79,8 +75,7 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
 def against_probability(frame: pd.DataFrame) -> Figure:
     """Figure 2 of the paper: a metric against the probability of the class, a dot an image, a panel a method.
 
-    Args:
-        frame: rows with method, metric, probability, value (both in [0,1]), rho (of the panel, a rank correlation).
+    From rows with method, metric, probability, value (both in [0,1]), rho (of the panel, a rank correlation).
     """
     metrics, methods = frame["metric"].unique(), list(frame["method"].unique())
     blocks = _blocks(methods, _PANELS_ABREAST)
@@ -108,8 +103,7 @@ def against_probability(frame: pd.DataFrame) -> Figure:
 def transforms(frame: pd.DataFrame) -> Figure:
     """Scores as a transformation of the images grows stronger: a row a metric, a panel a transform, a line a method.
 
-    Args:
-        frame: rows with method, transform, setting, metric, mean; settings are drawn in the order of the rows.
+    From rows with method, transform, setting, metric, mean; settings are drawn in the order of the rows.
     """
     metrics, names, methods = frame["metric"].unique(), frame["transform"].unique(), list(frame["method"].unique())
     looks = styles(methods)
@@ -134,8 +128,7 @@ def transforms(frame: pd.DataFrame) -> Figure:
 def curves(frame: pd.DataFrame) -> Figure:
     """Insertion and deletion curves, a line a method.
 
-    Args:
-        frame: rows with method, kind ("insertion" or "deletion"), fraction of pixels changed, probability.
+    From rows with method, kind ("insertion" or "deletion"), fraction of pixels changed, probability.
     """
     kinds, methods = frame["kind"].unique(), list(frame["method"].unique())
     looks = styles(methods)
@@ -156,8 +149,7 @@ def curves(frame: pd.DataFrame) -> Figure:
 def cost(frame: pd.DataFrame) -> Figure:
     """What an image costs: a panel each for seconds, forward passes and megabytes, on logarithmic axes; fastest on top.
 
-    Args:
-        frame: rows with method, seconds, forwards, megabytes; a zero, which has no logarithm, is written out.
+    From rows with method, seconds, forwards, megabytes; a zero, which has no logarithm, is written out.
     """
     frame = frame.sort_values("seconds", ascending=False)
     places = range(len(frame))

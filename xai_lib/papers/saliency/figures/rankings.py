@@ -21,8 +21,7 @@ _PALETTE = "PuOr"  # two-sided, told apart by readers with any colour vision
 def agreement(frame: pd.DataFrame) -> Figure:
     """Rank correlation of every two metrics; hatched and grey where the interval holds 0.
 
-    Args:
-        frame: rows with metric_a, metric_b, tau in [-1, 1], low, high: each pair once, in the order of the metrics.
+    From rows with metric_a, metric_b, tau in [-1, 1], low, high: each pair once, in the order of the metrics.
     """
     names = list(dict.fromkeys([*frame["metric_a"], *frame["metric_b"]]))
     side = min(PAGE_WIDTH - 1.5, 0.4 * len(names))
@@ -45,10 +44,8 @@ def agreement(frame: pd.DataFrame) -> Figure:
 def fooled(frame: pd.DataFrame) -> Figure:
     """How often a control scores better than a method does: a row a metric, a column a control.
 
-    Framed and bold where the verdict is "fooled".
-
-    Args:
-        frame: rows with metric, control, superiority in [0,1] (0.5: as often better as worse), low, high, verdict.
+    From rows with metric, control, superiority in [0,1] (0.5: as often better as worse), low, high, verdict; framed and
+    bold where that is "fooled".
     """
     metrics, controls = list(frame["metric"].unique()), list(frame["control"].unique())
     figure, axis = plt.subplots(figsize=(min(PAGE_WIDTH, 0.8 * len(controls) + 2.6), 0.27 * len(metrics) + 1.5))
@@ -70,10 +67,7 @@ def fooled(frame: pd.DataFrame) -> Figure:
 def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
     """Mean ranks on a line, best at the left; a bar joins methods that do not differ (Demšar 2006, figure 1).
 
-    Args:
-        ranks: rows with method, mean_rank (1 is best).
-        cd: how far apart mean ranks must lie to differ; NaN draws no bars.
-        title: text above the figure.
+    From rows with method, mean_rank (1 is best); mean ranks must lie ``cd`` apart to differ, and NaN draws no bars.
     """
     ranks = ranks.sort_values("mean_rank", kind="stable")
     means, methods = ranks["mean_rank"].to_numpy(), list(ranks["method"])
@@ -111,15 +105,13 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
 def readings(frame: pd.DataFrame) -> Figure:
     """How ranks move from one reading of a metric to the next: a line a method, rank 1 at the top.
 
-    Args:
-        frame: rows of one metric with method, reading, rank; readings are drawn in the order of the rows.
+    From rows of one metric with method, reading, rank; readings are drawn in the order of the rows.
     """
     names, methods = list(frame["reading"].unique()), list(frame["method"].unique())
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.24 * len(methods) + 1.2))
     for method, rows in frame.groupby("method", sort=False):
-        axis.plot(
-            rows["reading"].map(names.index), rows["rank"], "o-", color=colour(method), markersize=4, linewidth=1.4
-        )
+        places = rows["reading"].map(names.index)
+        axis.plot(places, rows["rank"], "o-", color=colour(method), markersize=4, linewidth=1.4)
     for place, align, x in ((0, "right", -0.1), (-1, "left", len(names) - 0.9)):
         ranks = frame[frame["reading"] == names[place]].set_index("method")["rank"].dropna()
         for method, y in ranks.rank(method="first").items():  # ties would be written over each other

@@ -17,10 +17,9 @@ from xai_lib.papers.saliency.method.maps import Explained
 def cost(explained: Explained, images: Split) -> pd.DataFrame:
     """Cost of explaining the true class of ``images`` in one batch, an image.
 
-    Returns:
-        One row: ``forwards`` (images that went through the network, in whole or in part), ``seconds``, and
-        ``megabytes`` (the most that tensors held at a time, beyond what was there before; 10⁶ bytes). Seconds and
-        megabytes depend on the machine; on a processor, memory outside of tensors is not seen.
+    One row: ``forwards`` (images that went through the network, in whole or in part), ``seconds``, and ``megabytes``
+    (the most that tensors held at a time, beyond what was there before; 10⁶ bytes). Seconds and megabytes depend on the
+    machine; on a processor, memory outside of tensors is not seen.
     """
     network, device = explained.subject.network, explained.subject.device
     x = images.normalise(images.images.to(device))

@@ -21,17 +21,10 @@ def fidelity(
 ) -> pd.DataFrame:
     """Scores of a method's maps for the true, the predicted and the least probable class (§5.2).
 
-    Args:
-        explained: network and method.
-        images: what was explained.
-        stored: its raw maps, of :func:`maps.raw_maps`.
-        causal_steps: steps of insertion and deletion from the one end to the other.
-        n_readings: how many of the images, from the first, are also scored in other readings: normalisations, orders
-            of ties, baselines.
-
-    Returns:
-        Rows index, metric, value, target (one of :data:`TARGETS`), reading ("paper", or what differs from it).
-        ``probability`` is the network's for the target.
+    Rows index, metric, value, target (one of :data:`TARGETS`), reading ("paper", or what differs from it);
+    ``probability`` is the network's for the target. ``stored`` are the images' raw maps, of :func:`maps.raw_maps`.
+    Insertion and deletion take ``causal_steps`` from the one end to the other. The first ``n_readings`` images are also
+    scored in other readings: normalisations, orders of ties, baselines.
     """
     parts = []
     for batch in batches(explained, images, stored):
@@ -47,13 +40,7 @@ def of_maps(
 ) -> dict[str, Tensor]:
     """The fidelity metrics of Tables 1, 2 and 4, and the probability of the target: metric -> [B].
 
-    Args:
-        subject: whose network is asked.
-        x: normalised images, float [B,3,H,W].
-        maps: in [0, 1], float [B,H,W].
-        target: classes, int64 [B].
-        index: image indices, int64 [B].
-        causal_steps: steps of insertion and deletion.
+    Of normalised images, float [B,3,H,W], maps in [0, 1], float [B,H,W], classes and image indices, both int64 [B].
     """
     outputs = masking.masked_outputs(subject.network, x, maps, target)
     order = {"index": index, "step": step_size(x, causal_steps)}

@@ -22,17 +22,11 @@ _SEED = 0  # of a metric's draws: the same for every network and method, so that
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """A network explained by a method.
+    """A network explained by a method."""
 
-    Attributes:
-        subject: network, layer and device.
-        method: name of an explainer.
-        settings: its keywords beyond those that all explainers share.
-    """
-
-    subject: Subject
-    method: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    subject: Subject  # network, layer and device
+    method: str  # name of an explainer
+    settings: Mapping[str, Any] = field(default_factory=dict)  # its keywords beyond those that all explainers share
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -50,36 +44,30 @@ class Explained:
         """Cells of the store that the network came from."""
         return self.subject.parents
 
-    def raw(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
-        """Raw maps as :meth:`Subject.raw_maps` gives them, or those of another ``network`` in its place."""
-        return self.subject.raw_maps(self.method, dict(self.settings), x, target, index, network)
+    def raw(self, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        """Raw maps, as :meth:`Subject.raw_maps` gives them."""
+        return self.subject.raw_maps(self.method, dict(self.settings), x, target, index)
 
     def maps(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
-        """The same in [0, 1] and of the images' size: [B,H,W] for one class an image, [B,S,H,W] for S."""
-        return normalise.unit_maps(self.raw(x, target, index, network), self.method, tuple(x.shape[-2:]))
+        """Maps in [0, 1], as :meth:`Subject.explain` gives them; of another ``network`` where there is one."""
+        return self.subject.explain(self.method, dict(self.settings), x, target, index, network)
 
 
 class Batch(NamedTuple):
-    """Images with their maps, on the network's device.
+    """Images with their maps, on the network's device."""
 
-    ``x`` are the images, normalised, float32 [B,3,H,W], ``index`` their indices, int64 [B], ``masks`` bool [B,H,W] by
-    name. ``target`` is the true, the predicted and the least probable class, int64 [B,3], ``raw`` the raw maps of each,
-    float32 [B,3,…], on the layer's grid where the method has one.
-    """
-
-    x: Tensor
-    index: Tensor
-    masks: dict[str, Tensor]
-    target: Tensor
-    raw: Tensor
+    x: Tensor  # normalised images, float32 [B,3,H,W]
+    index: Tensor  # their indices, int64 [B]
+    masks: dict[str, Tensor]  # bool [B,H,W] by name
+    target: Tensor  # the true, the predicted and the least probable class, int64 [B,3]
+    raw: Tensor  # raw maps of each, float32 [B,3,…], on the layer's grid where the method has one
 
 
 def raw_maps(explained: Explained, images: Split) -> dict[str, Tensor]:
     """What :func:`batches` reads.
 
-    Returns:
-        ``target``, int64 [N,3]: the true, the predicted and the least probable class; ``maps``, float32 [N,3,…]: raw
-        maps of each, [N,1,…] of a method that knows no class.
+    ``target``, int64 [N,3]: the true, the predicted and the least probable class; ``maps``, float32 [N,3,…]: raw maps
+    of each, [N,1,…] of a method that knows no class.
 
     Example:
         >>> from xai_lib import data, models

@@ -16,14 +16,8 @@ _BATCH = 16
 def repeated(explained: Explained, images: Split, *, causal_steps: int, draws: int) -> pd.DataFrame:
     """Robustness (Table 3), monotonicity, the printed effective complexity, and the sanity check (§4.5).
 
-    Args:
-        explained: network and method.
-        images: what is explained, for the true class.
-        causal_steps: steps in which pixels are added or removed.
-        draws: noisy copies of an image for sensitivity, and of a set of pixels for the tool's monotonicity.
-
-    Returns:
-        Rows index, metric, value.
+    For the true class, in rows index, metric, value. Pixels are removed in `causal_steps`; `draws` is the number of
+    noisy copies of an image for sensitivity, and of a set of pixels for the tool's monotonicity.
     """
     device, parts = explained.subject.device, []
     for batch in images.batches(_BATCH):
@@ -44,16 +38,14 @@ def _scores(
         explained.maps, x, labels, index=index, draws=draws, variant="released", reference=maps
     )  # [B,draws], as a share of the map's own norm: the unit of Table 3
     asked = (network, x, maps, labels)
-    step = step_size(x, causal_steps)
+    fewest = effective_complexity.effective_complexity_minimum(*asked, index=index, step=step_size(x, causal_steps))
     values = {
         "max-sensitivity": moved.amax(dim=1),
         "average-sensitivity": moved.mean(dim=1),
         "monotonicity": monotonicity.monotonicity(*asked, index=index),
         "monotonicity-quantus": monotonicity.monotonicity_quantus(*asked, index=index, samples=draws),
         "monotonicity-arya": monotonicity.monotonicity_arya(*asked, index=index),
-        "effective-complexity-minimum": effective_complexity.effective_complexity_minimum(
-            *asked, index=index, step=step
-        ),
+        "effective-complexity-minimum": fewest,
     }
     for name, order in (("", "cascading"), ("-independent", "independent")):
         _, alike = randomisation.parameter_randomisation(explain_by, network, x, labels, index=index, order=order)

@@ -14,13 +14,7 @@ _BATCH = 50
 def transformed(explained: Explained, images: Split, *, causal_steps: int) -> pd.DataFrame:
     """Fidelity for the true class of transformed images, four settings a transformation (§5.3).
 
-    Args:
-        explained: network and method.
-        images: what is transformed and explained.
-        causal_steps: steps of insertion and deletion.
-
-    Returns:
-        Rows index, metric, value, transform, setting.
+    Rows index, metric, value, transform, setting; `causal_steps` are those of insertion and deletion.
     """
     device, parts = explained.subject.device, []
     for transform, levels in transforms.TRANSFORMS.items():
