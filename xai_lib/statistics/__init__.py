@@ -1,6 +1,6 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
-# ruff: noqa: F401  (what the package offers)
+
 
 from xai_lib.statistics.against_zero import compare_correlation, compare_over_classes, compare_statistic
 from xai_lib.statistics.agreement import rank_agreement
