@@ -10,19 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a registered function.
+    """What is known of a registered function."""
 
-    Attributes:
-        name: its name in the registry, kebab-case.
-        function: what is called.
-        paper: where it comes from.
-        title: how a reader sees it.
-    """
-
-    name: str
-    function: Callable[..., Any]
-    paper: str
-    title: str
+    name: str  # its name in the registry, kebab-case
+    function: Callable[..., Any]  # what is called
+    paper: str  # where it comes from
+    title: str  # how a reader sees it
 
     _common: ClassVar[frozenset[str]] = frozenset()  # arguments that all functions of the registry take
 

@@ -56,18 +56,13 @@ def decoded(
 
 @dataclass(frozen=True, eq=False)
 class Files:
-    """N images that stay in their files: what a split holds in place of their pixels.
+    """N images that stay in their files: what a split holds in place of their pixels."""
 
-    Attributes:
-        paths: the files.
-        size, shorter: as of :func:`decoded`.
-        device: where pixels go.
-    """
-
-    paths: tuple[Path, ...]
+    paths: tuple[Path, ...]  # the files
+    # size, shorter: as of :func:`decoded`
     size: int
     shorter: int
-    device: torch.device | str = "cpu"
+    device: torch.device | str = "cpu"  # where pixels go
 
     dtype, ndim = torch.uint8, 4  # of the pixels, as is the shape
 

@@ -27,34 +27,24 @@ class Batch:
 class Split:
     """One part of a data set.
 
-    Attributes:
-        images: uint8 [N,3,H,W], RGB; or :class:`Files`, see :meth:`materialised`.
-        labels: int64 [N], positions in ``classes``.
-        classes: class names.
-        index: int64 [N], the number of each image in its data set; random draws are keyed by it, and a
-            subset keeps it.
-        mean, std: colour statistics of the training part, three numbers each, for images in [0, 1].
-        name: of the data set, for example ``"planted"``.
-        part: ``"train"`` or ``"test"``.
-        digest: sha256 (hexadecimal) that identifies the content.
-        masks: bool [N,H,W] under the keys of :data:`MASKS`; empty where the data set has none.
-        factors: one row an image, what varies besides the class; None where unknown.
-
     Raises:
         ValueError: if the pieces do not fit together.
     """
 
-    images: Tensor | Files
-    labels: Tensor
-    classes: tuple[str, ...]
+    images: Tensor | Files  # uint8 [N,3,H,W], RGB; or :class:`Files`, see :meth:`materialised`
+    labels: Tensor  # int64 [N], positions in `classes`
+    classes: tuple[str, ...]  # class names
+    # int64 [N], the number of each image in its data set; random draws are keyed by it, and a subset keeps it
     index: Tensor
+    # mean, std: colour statistics of the training part, three numbers each, for images in [0, 1]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
-    name: str
-    part: str
-    digest: str
+    name: str  # of the data set, for example `"planted"`
+    part: str  # `"train"` or `"test"`
+    digest: str  # sha256 (hexadecimal) that identifies the content
+    # bool [N,H,W] under the keys of :data:`MASKS`; empty where the data set has none
     masks: dict[str, Tensor] = field(default_factory=dict)
-    factors: pd.DataFrame | None = None
+    factors: pd.DataFrame | None = None  # one row an image, what varies besides the class; None where unknown
 
     def __post_init__(self) -> None:
         """Refuse pieces that do not fit together."""

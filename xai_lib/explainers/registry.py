@@ -16,20 +16,14 @@ Explains = Literal["logit", "probability", "log-probability"]
 
 @dataclass(frozen=True)
 class Explainer(Entry):
-    """One registered explainer: ``function(model, x, *, score, layer, …)``, see :mod:`xai_lib.explainers`.
+    """One registered explainer: ``function(model, x, *, score, layer, …)``, see :mod:`xai_lib.explainers`."""
 
-    Attributes:
-        class_specific: whether the map depends on ``score``. Where it does not, `score` may be left out, and the
-            map is [B,H,W] even for a score of shape [B,S].
-        family: the kind of method, as the saliency paper groups them (§3), and relevance propagation.
-        explains: what of a class the method's own paper explains; ``scores.of_class`` makes that score.
-        colours: whether its raw map has a value per colour, [B,3,H,W] or [B,S,3,H,W].
-    """
-
+    # whether the map depends on `score`. Where it does not, `score` may be left out, and the map is [B,H,W] even for a
+    # score of shape [B,S]
     class_specific: bool
-    family: Family
-    explains: Explains
-    colours: bool
+    family: Family  # the kind of method, as the saliency paper groups them (§3), and relevance propagation
+    explains: Explains  # what of a class the method's own paper explains; `scores.of_class` makes that score
+    colours: bool  # whether its raw map has a value per colour, [B,3,H,W] or [B,S,3,H,W]
 
     _common: ClassVar[frozenset[str]] = frozenset({"model", "x", "score", "layer", "seed", "index"})
 

@@ -18,18 +18,13 @@ Format = Callable[..., str]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """One column of a table."""
 
-    Attributes:
-        title: its head.
-        source: the frame's column that it shows, or several, whose values the format gets together.
-        format: what a reader sees of a row's values; a mapping looks it up; None prints the value as it is.
-        kind: "number" is aligned right, "text" left, "long" left with room for sentences to break.
-    """
-
-    title: str
-    source: str | tuple[str, ...]
+    title: str  # its head
+    source: str | tuple[str, ...]  # the frame's column that it shows, or several, whose values the format gets together
+    # what a reader sees of a row's values; a mapping looks it up; None prints the value as it is
     format: Format | Mapping[Hashable, str] | None = None
+    # "number" is aligned right, "text" left, "long" left with room for sentences to break
     kind: Literal["number", "text", "long"] = "number"
 
     def cells(self, frame: pd.DataFrame) -> list[str]:

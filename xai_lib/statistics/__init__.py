@@ -1,7 +1,5 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
-
-
 from xai_lib.statistics.against_zero import compare_correlation, compare_over_classes, compare_statistic
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import Comparison, compare_differences, holm, paired_comparison

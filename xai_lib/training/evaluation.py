@@ -11,17 +11,11 @@ from xai_lib.data.split import Split
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model does on a split.
+    """How a model does on a split."""
 
-    Attributes:
-        accuracy: share of right predictions, in [0, 1]; higher is better.
-        mean_confidence: mean over images of the largest softmax probability, in [1/C, 1].
-        confusion: int64 [C,C], images counted by (true class, predicted class).
-    """
-
-    accuracy: float
-    mean_confidence: float
-    confusion: Tensor
+    accuracy: float  # share of right predictions, in [0, 1]; higher is better
+    mean_confidence: float  # mean over images of the largest softmax probability, in [1/C, 1]
+    confusion: Tensor  # int64 [C,C], images counted by (true class, predicted class)
 
 
 @torch.no_grad()

@@ -30,19 +30,15 @@ class TrainingDivergedError(RuntimeError):
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training gives.
+    """What a training gives."""
 
-    Attributes:
-        network: in evaluation mode: a Classifier for cross entropy; for the others an Embedder [B,3,H,W] -> [B,k], or
-            for ``triplets="released"`` a Classifier whose head is the identity. Each has ``backbone``.
-        history: one row an epoch: epoch (from 1), loss (mean over steps), accuracy, learning_rate (of the last step),
-            images_per_second, seconds, threads.
-        numerics: arithmetic that was used.
-    """
-
+    # in evaluation mode: a Classifier for cross entropy; for the others an Embedder [B,3,H,W] -> [B,k], or for
+    # `triplets="released"` a Classifier whose head is the identity. Each has `backbone`
     network: nn.Module
+    # one row an epoch: epoch (from 1), loss (mean over steps), accuracy, learning_rate (of the last step),
+    # images_per_second, seconds, threads
     history: pd.DataFrame
-    numerics: Numerics
+    numerics: Numerics  # arithmetic that was used
 
 
 def train(

@@ -24,19 +24,13 @@ _RELEASED = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe.
+    """A fitted probe."""
 
-    Attributes:
-        classifier: backbone and head as one Classifier, in evaluation mode: every explainer sees a plain model.
-        fitted: accuracy, mean confidence and confusion on the images it was fitted on, by that classifier.
-        steps: steps of the fit.
-        gradient: largest element of the objective's gradient at the end (0 at the optimum).
-    """
-
+    # backbone and head as one Classifier, in evaluation mode: every explainer sees a plain model
     classifier: models.Classifier
-    fitted: Evaluation
-    steps: int
-    gradient: float
+    fitted: Evaluation  # accuracy, mean confidence and confusion on the images it was fitted on, by that classifier
+    steps: int  # steps of the fit
+    gradient: float  # largest element of the objective's gradient at the end (0 at the optimum)
 
 
 def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed: int = 0) -> Probe:
