@@ -15,8 +15,8 @@ from PIL import Image
 
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output.analysis.pictures import Round
+from xai_lib.papers.whole_output.figures.inline import overlaid, png
 from xai_lib.papers.whole_output.figures.matching_game import _where, matching_game
-from xai_lib.papers.whole_output.figures.png import overlaid, png
 
 ROOT = Path(__file__).parents[4]
 KINDS = ("swox", "cwox-1sb", "cwox-2s")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 
-from xai_lib.papers.whole_output.figures.png import png
+from xai_lib.papers.whole_output.figures.inline import png
 from xai_lib.papers.whole_output.figures.tree import zoomable_tree
 from xai_lib.papers.whole_output.latent_tree import Tree
 

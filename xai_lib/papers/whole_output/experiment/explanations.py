@@ -73,17 +73,9 @@ class ExplainedNetwork:
 
 @stage("whole-output", version=1)
 def score(
-    folder: Path,
-    *,
-    network: Subject,
-    images: Split,
-    part: str,
-    clusters: Cell,
-    bases: Sequence[Base],
-    steps: int,
-    observer: Subject | None,
-    device: torch.device,
-) -> None:
+    folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[Base],
+    steps: int, observer: Subject | None, device: torch.device,
+) -> None:  # fmt: skip
     """Scores of one part; and, in "paper" and "released", every image's output."""
     compared = part == "clusterings"
     if compared:

@@ -24,10 +24,8 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
     where the label is present. A Chow-Liu tree joins the top latents.
 
     Args:
-        documents: the labels of each document, whole numbers in 0 to n_labels − 1; their order makes no difference.
-            Documents of one label say nothing of clusters, but are not left out.
-        n_labels: number of labels. Those in no document are alone at every level.
-        seed: draws the starts of EM; the same seed gives the same tree.
+        documents, n_labels, seed: as for :func:`fit_islands`. Documents of one label say nothing of clusters, but are
+            not left out; labels in no document are alone at every level.
 
     Returns:
         The tree, nodes in the order of their smallest child, with probabilities: those of the islands' models, and

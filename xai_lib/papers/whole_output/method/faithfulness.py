@@ -85,17 +85,9 @@ def contrastive_score(probability: Tensor, rivals: Tensor) -> Tensor:
 
 
 def contrastive_curve(
-    model: Model,
-    x: Tensor,
-    image: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    rivals: Tensor,
-    removed: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-) -> tuple[Tensor, Tensor]:
+    model: Model, x: Tensor, image: Tensor, maps: Tensor, target: Tensor, rivals: Tensor, removed: Tensor, *,
+    index: Tensor, seed: int = 0,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour.
 
     The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
@@ -137,19 +129,9 @@ def contrastive_curve(
 
 
 def scores(
-    model: Model,
-    x: Tensor,
-    image: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    rivals: Tensor,
-    *,
-    index: Tensor,
-    compared: Sequence[int],
-    steps: int,
-    variant: Variant = "paper",
-    seed: int = 0,
-) -> Scores:
+    model: Model, x: Tensor, image: Tensor, maps: Tensor, target: Tensor, rivals: Tensor, *,
+    index: Tensor, compared: Sequence[int], steps: int, variant: Variant = "paper", seed: int = 0,
+) -> Scores:  # fmt: skip
     """CAUC and CDROP of several maps of the same pairs of a class and its rivals.
 
     CAUC = Σ s(r) / n over r = 1 … n_δ, of all n pixels (Equation 4); n_δ there is `common`, the smallest of the
