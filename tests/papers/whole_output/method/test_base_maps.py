@@ -16,15 +16,11 @@ settings = partial(base, layers=LAYERS, n_masks=40, n_samples=40)
 
 def members(*images, n_classes=4):
     """Groups of classes of each image as bool [B,S,C]."""
-    found = torch.zeros(len(images), len(images[0]), n_classes, dtype=torch.bool)
-    for b, groups in enumerate(images):
-        for s, group in enumerate(groups):
-            found[b, s, list(group)] = True
-    return found
+    return torch.tensor([[[c in group for c in range(n_classes)] for group in groups] for groups in images])
 
 
-def groups_of(*groups, n_images=3, n_classes=7):
-    return members(*[groups] * n_images, n_classes=n_classes)
+def groups_of(*groups):
+    return members(groups, groups, groups, n_classes=7)
 
 
 @pytest.mark.parametrize("what", ["logit", "probability"])
@@ -115,13 +111,13 @@ def test_each_stage_calls_the_explainer_with_its_settings(network, images, name,
     assert found.shape == (3, 2, 16, 16) and found.dtype == torch.float32
 
 
-def test_a_map_without_positive_values_has_no_share_of_them(network, images):
+def test_few_masks_leave_one_for_the_second_stage_and_a_map_without_positive_values_is_empty(network, images):
+    assert base("rise", LAYERS, variant="released", n_masks=1, n_samples=1).second["n_masks"] == 1
     network.head.bias.data[0] = -1e4  # a probability of exactly 0
     assert not maps(network, images, settings("lime"), "first", groups_of({0}), seed=0, index=INDEX).any()
 
 
-def test_few_masks_leave_one_for_the_second_stage_and_other_words_are_refused(network, images):
-    assert base("rise", LAYERS, variant="released", n_masks=1, n_samples=1).second["n_masks"] == 1
+def test_other_words_are_refused(network, images):
     with pytest.raises(ValueError, match=r"Expected a base explainer out of grad-cam, .*Got 'mwp'"):
         settings("mwp")
     with pytest.raises(ValueError, match=r"Expected variant as 'paper' or 'released'. Got 'ours'"):
