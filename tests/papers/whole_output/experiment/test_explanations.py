@@ -1,4 +1,3 @@
-import copy
 import itertools
 import random
 from dataclasses import replace
@@ -34,9 +33,12 @@ FEW = "rise_masks=5, lime_samples=6, contrast_steps=3, stability_repeats=1, n_te
 
 
 class Confusing(nn.Module):
-    """A network that mixes up the members of each pair of planted look-alikes, on two grids."""
+    """A network that mixes up the members of each pair of planted look-alikes, on two grids.
 
-    def __init__(self, seed, n_classes=10, names=("fine", "coarse")):
+    It is centred on some images, if they are given, so that its answers differ.
+    """
+
+    def __init__(self, seed, images=None, n_classes=10, names=("fine", "coarse")):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.names = names
@@ -49,6 +51,8 @@ class Confusing(nn.Module):
             self.head.weight.data[a + 1] = self.head.weight.data[a] + 0.3 * torch.randn(8, generator=generator)
             self.head.bias.data[a + 1] = self.head.bias.data[a]
         self.register_buffer("mean", torch.zeros(8))
+        if images is not None:
+            self.mean += self.features(images.normalise(images.images)).mean(0).detach()
 
     def features(self, x):
         for name in self.names:
@@ -59,22 +63,11 @@ class Confusing(nn.Module):
         return 4 * self.head(self.features(x) - self.mean)
 
 
-def confusing(seed, images):
-    """Such a network, centred on some images so that its answers differ."""
-    network = Confusing(seed).eval()
-    with torch.no_grad():
-        network.mean.copy_(network.features(images.normalise(images.images)).mean(0))
-    return network
-
-
 def confused():
     """Documents from which the latent tree makes the clusters above."""
-    draw, found = random.Random(0), []
-    for _ in range(600):
-        cluster = draw.choice(TOGETHER)
-        others = [label for label in range(10) if draw.random() < 0.05]
-        found.append(list(dict.fromkeys([*cluster, *others])))
-    return found
+    draw = random.Random(0)
+    drawn = [(draw.choice(TOGETHER), [label for label in range(10) if draw.random() < 0.05]) for _ in range(600)]
+    return [list(dict.fromkeys([*cluster, *others])) for cluster, others in drawn]
 
 
 def corpus(key="documents"):
@@ -87,17 +80,12 @@ def pool():
 
 
 @pytest.fixture(scope="module")
-def networks(pool):
-    return confusing(4, pool), confusing(2, pool)
-
-
-@pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     return tmp_path_factory.mktemp("kept") / "store"
 
 
 @pytest.fixture
-def build(networks, pool, kept, monkeypatch):
+def build(pool, kept, monkeypatch):
     """Function (positions of images) -> a study of a network that nobody trained; its store is the whole file's.
 
     Of its images one has a single top class, one more than five, one both look-alikes, one a cluster of three.
@@ -108,8 +96,8 @@ def build(networks, pool, kept, monkeypatch):
         run = replace(settings(scale="smoke", device="cpu", overrides=FEW), device=torch.device(device))
         images = pool.subset(list(positions))
         subject, observer = (
-            Subject(lambda n=n: copy.deepcopy(n).to(run.device), key, (), None, images, lambda: images, run.device)
-            for n, key in zip(networks, ("network", "observer"))
+            Subject(lambda n=n: n.to(run.device), key, (), None, images, lambda: images, run.device)
+            for n, key in ((Confusing(4, pool).eval(), "network"), (Confusing(2, pool).eval(), "observer"))
         )
         return Study(run, (ExplainedNetwork(subject, "", {"grad-cam": ("coarse", "fine")}, corpus(), observer),))
 
@@ -130,6 +118,24 @@ def quick(build, tmp_path, monkeypatch):
     return build
 
 
+@pytest.fixture
+def plain(top_of):
+    """Function (explained network) -> the outputs of its images, worked out once more."""
+
+    def outputs(explained):
+        network, images = explained.subject.network, explained.subject.images
+        x, number = images.normalise(images.images), planted.CLASSES.index
+        with torch.no_grad():
+            probabilities = network(x).softmax(1)
+        top = [top_of(row) for row in probabilities.tolist()]
+        partner = {number(a): tuple(map(number, pair)) for pair in planted.LOOK_ALIKE_PAIRS for a in pair}
+        look_alike = [partner.get(label, ()) for label in images.labels.tolist()]
+        clusters = [confusion_clusters(TOGETHER, own) for own in top]
+        return Outputs(network, x, images.index, probabilities, top, clusters, images.masks["part"], look_alike)
+
+    return outputs
+
+
 def in_order(frame):
     names = [name for name in frame.columns if name != "value"]
     return frame.sort_values(names, ignore_index=True)[sorted(frame.columns)]
@@ -139,41 +145,10 @@ def assert_same(found, expected):
     """The same rows and, but for a few, the same values: at a border, pixels of interpolated maps are equal, and which
     of them goes first is then a matter of rounding."""
     found, expected = in_order(found), in_order(expected)
-    labels = [name for name in expected.columns if name != "value"]
-    pd.testing.assert_frame_equal(found[labels], expected[labels])
+    pd.testing.assert_frame_equal(found.drop(columns="value"), expected.drop(columns="value"))
     assert found["value"].isna().equals(expected["value"].isna())
     apart = (found["value"] - expected["value"]).abs().dropna()
     assert apart.max() < 0.01 and (apart > 1e-4).mean() < 0.01
-
-
-def tops(explained, at_most=5):
-    """The ranked top classes of each image, worked out once more."""
-    images = explained.subject.images
-    with torch.no_grad():
-        probabilities = explained.subject.network(images.normalise(images.images)).softmax(1).double()
-    found = []
-    for row in probabilities:
-        ranked = row.argsort(descending=True)
-        n = int((row[ranked].cumsum(0) <= 0.95).sum()) + 1
-        found.append(ranked[: min(n, at_most)].tolist())
-    return found, probabilities
-
-
-def by_hand(study, variant, observed_by):
-    """Images with rivals and their scores, by the plain function, all at once."""
-    [explained] = study.networks
-    images, (found, probabilities) = explained.subject.images, tops(explained)
-    rows = [b for b, top in enumerate(found) if any(len(c) > 1 for c in confusion_clusters(TOGETHER, top))]
-    part = images.subset(rows)
-    partner = {a: pair for pair in planted.LOOK_ALIKE_PAIRS for a in pair}
-    pairs = [partner.get(planted.CLASSES[label], ()) for label in part.labels.tolist()]
-    look_alike = [tuple(map(planted.CLASSES.index, pair)) for pair in pairs]
-    clusters = [confusion_clusters(TOGETHER, found[b]) for b in rows]
-    tensors = (images.normalise(part.images), part.index, probabilities[rows])
-    shown = Outputs(explained.subject.network, *tensors, (), clusters, part.masks["part"], look_alike)
-    bases = experiment.bases_of(study, explained, variant)
-    frame = evaluation.evaluate(shown, bases, steps=3, variant=variant, observed_by=observed_by)
-    return frame.assign(network="seed 0", seed=0), part.index.tolist()
 
 
 def keys(study, part):
@@ -184,23 +159,26 @@ def with_network(study, **values):
     return replace(study, networks=(replace(study.networks[0], **values),))
 
 
-def test_explained_are_the_top_classes_of_95_percent_and_five_at_most(study):
+def test_explained_are_the_top_classes_of_95_percent_and_five_at_most(study, plain, top_of):
     [explained] = study.networks
-    images, (expected, probabilities) = explained.subject.images, tops(explained)
+    images, expected = explained.subject.images, plain(explained)
     found = outputs_of(explained.subject.network, images, TOGETHER, study.run.device)
-    assert found.top == expected and found.clusters == [confusion_clusters(TOGETHER, top) for top in expected]
-    assert max(map(len, tops(explained, at_most=10)[0])) > 5 == max(map(len, found.top))
-    torch.testing.assert_close(found.probabilities.double(), probabilities, rtol=1e-4, atol=1e-6)
-    assert torch.equal(found.x, images.normalise(images.images)) and torch.equal(found.index, images.index)
+    assert (found.top, found.clusters) == (expected.top, expected.clusters)
+    assert max(len(top_of(row, at_most=10)) for row in expected.probabilities.tolist()) > 5 == max(map(len, found.top))
+    torch.testing.assert_close(found.probabilities, expected.probabilities, rtol=1e-4, atol=1e-6)
+    assert torch.equal(found.x, expected.x) and torch.equal(found.index, images.index)
     assert not found.x.is_inference() and not found.probabilities.is_inference()
 
 
 @pytest.mark.parametrize("variant", ["paper", "released"])
-def test_stored_scores_are_those_of_the_plain_function_on_images_with_rivals(study, variant):
-    frame = experiment.whole_output_scores(study, variant)
-    expected, index = by_hand(study, variant, study.networks[0].observer.network if variant == "paper" else None)
-    assert frame["index"].unique().tolist() == index and len(index) == 4
-    assert_same(frame, expected)
+def test_stored_scores_are_those_of_the_plain_function_on_images_with_rivals(study, plain, variant):
+    frame, [explained] = experiment.whole_output_scores(study, variant), study.networks
+    outputs = plain(explained)
+    several = outputs.part([b for b, clusters in enumerate(outputs.clusters) if max(map(len, clusters)) > 1])
+    bases, observer = experiment.bases_of(study, explained, variant), explained.observer.network
+    how = {"steps": 3, "variant": variant, "observed_by": observer if variant == "paper" else None}
+    assert_same(frame, evaluation.evaluate(several, bases, **how).assign(network="seed 0", seed=0))
+    assert frame["index"].unique().tolist() == several.index.tolist() and len(several.top) == 4
     assert set(frame["base"]) == set(BASES) and set(frame["method"]) == set(SCORED)
     assert frame["metric"].str.startswith("matching").any() == (variant == "paper")
     energy = frame[frame["metric"] == "part-energy"]
@@ -215,28 +193,16 @@ def test_part_energy_is_left_out_where_images_have_no_parts(quick):
     assert "part-energy" not in set(frame["metric"]) and "cauc" in set(frame["metric"])
 
 
-def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study):
-    frame = experiment.whole_output_scores(study, "clusterings")
-    [explained] = study.networks
-    partitions = experiment.clusterings_of(explained.corpus, 1)
-    assert list(frame["clustering"].unique()) == list(partitions)
-    alike = frame[frame["metric"] == "same-map"].set_index(["clustering", "index", "class"])["value"]
-    found = dict(zip(explained.subject.images.index.tolist(), tops(explained)[0]))
-    several = {(number, label) for number, top in found.items() if len(top) > 1 for label in top}
-    drops = frame[frame["metric"] == "cdrop"].groupby("clustering").size()
-    assert len(several) == 16
-    for name, partition in partitions.items():
-        assert set(alike[name].index) == several
-        sizes = [len(c) for top in found.values() for c in confusion_clusters(partition, top)]
-        assert drops.get(name, 0) == sum(size for size in sizes if size > 1)
-    assert alike["latent tree"].dropna().tolist() == pytest.approx([1] * alike["latent tree"].count())
-    assert alike["random, same sizes"].dropna().min() < 0.9
-    paper = experiment.whole_output_scores(study, "paper").query("base == 'grad-cam' and method == 'cwox-2s'")
-    own, expected = (
-        rows[rows["metric"] == "cdrop"].set_index(["index", "class"])["value"].sort_index()
-        for rows in (frame[frame["clustering"] == "latent tree"], paper)
-    )
-    pd.testing.assert_series_equal(own, expected, rtol=1e-4, atol=1e-6)
+def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, plain):
+    frame, [explained] = experiment.whole_output_scores(study, "clusterings"), study.networks
+    partitions, outputs = experiment.clusterings_of(explained.corpus, 1), plain(explained)
+    several = outputs.part([b for b, top in enumerate(outputs.top) if len(top) > 1])
+    assert list(frame["clustering"].unique()) == list(partitions) and sum(map(len, several.top)) == 16
+    grad_cam = experiment.base_of(study, explained, "grad-cam")
+    expected = evaluation.compare_clusterings(several, partitions, grad_cam, steps=3)
+    assert_same(frame, expected.assign(network="seed 0", seed=0))
+    alike = frame[frame["metric"] == "same-map"].groupby("clustering")["value"].min()
+    assert alike["latent tree"] == pytest.approx(1) and alike["random, same sizes"] < 0.9
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -256,25 +222,23 @@ def test_chunks_and_batches_of_images_give_the_rows_of_all_together(build, monke
     assert [len(batch) for batch in explanations._batches(explained.subject.images)] == [1] * 5
 
 
-def test_outputs_of_all_images_are_listed_with_their_clusters(study):
-    [explained] = study.networks
-    frame, images, (found, probabilities) = experiment.whole_outputs(study), explained.subject.images, tops(explained)
+def test_outputs_of_all_images_are_listed_with_their_clusters(study, plain):
+    frame, [explained] = experiment.whole_outputs(study), study.networks
+    images, outputs = explained.subject.images, plain(explained)
     assert frame["index"].tolist() == images.index.tolist() and frame["label"].tolist() == images.labels.tolist()
     assert set(frame["network"]) == {"seed 0"} and set(frame["seed"]) == {0}
-    for row, top, shares in zip(frame.itertuples(), found, probabilities):
-        assert [int(label) for label in row.top.split(" ")] == top
-        clusters = [[int(label) for label in group.split(" ")] for group in row.clusters.split(" | ")]
-        assert clusters == confusion_clusters(TOGETHER, top)
+    for row, top, clusters, shares in zip(frame.itertuples(), outputs.top, outputs.clusters, outputs.probabilities):
+        assert row.top == " ".join(map(str, top))
+        assert row.clusters == " | ".join(" ".join(map(str, group)) for group in clusters)
         assert row.probability == pytest.approx(float(shares[top].sum()), rel=1e-4)
 
 
-def test_columns_have_one_type_whatever_a_chunk_holds(quick, monkeypatch):
+def test_columns_have_one_type_whatever_a_chunk_holds(quick, plain, monkeypatch):
     """Also where a chunk has no row, or one class in each, which a file of numbers does not tell from a number."""
     monkeypatch.setattr(explanations, "_CHUNK", 2)
     single, pairs, three = [0, 4], [8, 13], [27]
-    found, _ = tops(quick([*single, *pairs, *three]).networks[0])
-    sizes = [[len(cluster) for cluster in confusion_clusters(TOGETHER, top)] for top in found]
-    assert sizes == [[1], [1], [2], [2], [2, 3]]
+    clusters = plain(quick([*single, *pairs, *three]).networks[0]).clusters
+    assert [list(map(len, found)) for found in clusters] == [[1], [1], [2], [2], [2, 3]]
     for positions in (single, pairs, [*single, *pairs, *three]):
         study = quick(positions)
         for part in ("paper", "clusterings"):
@@ -284,7 +248,6 @@ def test_columns_have_one_type_whatever_a_chunk_holds(quick, monkeypatch):
         rivals, listed = experiment.whole_output_scores(study, "paper")["rivals"], experiment.whole_outputs(study)
         assert all(isinstance(value, str) for value in (*rivals, *listed["top"], *listed["clusters"]))
         assert rivals.dtype == "str"
-        assert listed["top"].tolist() == [" ".join(map(str, top)) for top in tops(study.networks[0])[0]]
 
 
 def test_chunks_that_a_killed_run_had_finished_are_kept(quick, monkeypatch):
@@ -430,7 +393,8 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     imagenet, empty_store, monkeypatch
 ):
     layers = (("layer3", "layer4"), ("inception5a", "inception5b"))
-    stubs = dict(zip(explanations._TORCHVISION, (Confusing(7 * k, 6, names) for k, names in enumerate(layers))))
+    stubs = (Confusing(7 * k, None, 6, names) for k, names in enumerate(layers))
+    stubs = dict(zip(explanations._TORCHVISION, stubs))
     stubs["torchvision:googlenet"].inception5b.add_module("branch1", nn.Identity())
     for stub in stubs.values():
         stub.head.weight.data *= 0.1  # every class has some probability

@@ -11,13 +11,7 @@ from xai_lib.papers.whole_output.method import evaluation, observer
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, explain
-from xai_lib.papers.whole_output.method.evaluation import (
-    CONTROL,
-    SCORED,
-    compare_clusterings,
-    compare_epsilons,
-    evaluate,
-)
+from xai_lib.papers.whole_output.method.evaluation import CONTROL, SCORED, compare_clusterings, compare_epsilons
 from xai_lib.papers.whole_output.method.faithfulness import scores
 from xai_lib.papers.whole_output.method.outputs import Outputs
 
@@ -28,16 +22,12 @@ PAIRS = [(4, 0, [1]), (4, 1, [0]), (4, 2, [3, 4]), (4, 3, [2, 4]), (4, 4, [2, 3]
 PAIRS += [(9, 6, [2, 0]), (9, 2, [6, 0]), (9, 0, [6, 2]), (2, 1, [4]), (2, 4, [1])]
 STEPS = 12
 CLOSE = {"rel": 1e-2, "abs": 5e-4, "nan_ok": True}  # at a border, pixels of interpolated maps differ by rounding alone
-KEYS = ["index", "class", "base", "method", "metric"]
 settings = partial(base, layers=("coarse", "fine"), n_masks=12, n_samples=16)
-every_variant = pytest.mark.parametrize("variant", ["paper", "released"])
+GRAD_CAM = settings("grad-cam")
 
 
-def bases(variant="paper", names=BASES):
-    return [settings(name, variant=variant) for name in names]
-
-
-GRAD_CAM = bases(names=["grad-cam"])
+def bases(variant="paper"):
+    return [settings(name, variant=variant) for name in BASES]
 
 
 @pytest.fixture
@@ -63,15 +53,8 @@ def shown(outputs):
     return outputs()
 
 
-@pytest.fixture
-def with_parts(outputs):
-    """Images of which two have a part that tells look-alikes apart; classes 3 and 1 are in two clusters."""
-    differing = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(2)) > 0.7
-    return outputs(differing=differing, look_alike=[(4, 2), (), (3, 1)])
-
-
-def score(shown, bases, *, variant="paper", observed_by=None):
-    return evaluate(shown, bases, steps=STEPS, variant=variant, observed_by=observed_by)
+def score(shown, *bases, variant="paper", observed_by=None):
+    return evaluation.evaluate(shown, bases, steps=STEPS, variant=variant, observed_by=observed_by)
 
 
 @pytest.fixture
@@ -86,8 +69,7 @@ def another(network):
 
 
 def by_key(frame, metric):
-    rows = frame[frame["metric"] == metric]
-    return rows.set_index([name for name in KEYS if name != "metric" and name in rows])["value"]
+    return frame[frame["metric"] == metric].set_index(["index", "class", "base", "method"])["value"]
 
 
 def all_maps(shown, chosen, variant="paper", **options):
@@ -112,8 +94,7 @@ def scores_of_pair(shown, maps, label, others, number, variant="paper"):
 
 
 def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(shown, another):
-    frame = score(shown, bases(), observed_by=another)
-    assert tuple(frame.columns) == ("index", "class", "rivals", "value", "base", "method", "metric")
+    frame = score(shown, *bases(), observed_by=another)
     assert set(frame.columns) == set(evaluation.COLUMNS)
     pairs = {(number, label, " ".join(map(str, others))) for number, label, others in PAIRS}
     listed = {
@@ -135,9 +116,9 @@ def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(
 
 def test_without_rivals_an_observer_or_parts_nothing_of_them_is_scored(outputs, shown):
     alone = outputs([[[0], [1], [2]], [[3]], [[4], [5]]])
-    frame = score(alone, bases())
+    frame = score(alone, *bases())
     assert frame.empty and tuple(frame.columns) == evaluation.COLUMNS
-    frame = compare_epsilons(alone, GRAD_CAM[0], (0.0,), steps=STEPS)
+    frame = compare_epsilons(alone, GRAD_CAM, (0.0,), steps=STEPS)
     assert frame.empty and "epsilon" in frame
     assert set(score(shown, GRAD_CAM)["metric"]) == {"cauc", "cauc-bases", "cdrop", "salient-pixels", "degenerate"}
 
@@ -148,18 +129,17 @@ def test_without_rivals_an_observer_or_parts_nothing_of_them_is_scored(outputs, 
 def test_areas_are_up_to_the_common_number_of_the_papers_four_methods(shown, name, variant):
     """The finer 1sA is followed as far, and does not make it shorter."""
     chosen = settings(name, variant=variant)
-    frame, maps = score(shown, [chosen], variant=variant), all_maps(shown, chosen, variant)
+    frame, maps = score(shown, chosen, variant=variant), all_maps(shown, chosen, variant)
     found = {metric: by_key(frame, metric) for metric in ("cauc", "cdrop", "salient-pixels", "degenerate")}
     shorter = 0
     for number, label, others in PAIRS:
         own = [maps[number, method, label] for method in (*METHODS, FINE)]
         expected = scores_of_pair(shown, own, label, others, number, variant)
-        for place, method in enumerate((*METHODS, FINE)):
-            key = (number, label, name, method)
-            assert found["cauc"][key] == pytest.approx(float(expected.cauc[0, place]), **CLOSE)
-            assert found["cdrop"][key] == pytest.approx(float(expected.cdrop[0, place]), **CLOSE)
-            assert found["salient-pixels"][key] == int(expected.n_salient[0, place])
-            assert found["degenerate"][key] == float(expected.degenerate[0, place])
+        values = {metric: rows[number, label, name][[*METHODS, FINE]].tolist() for metric, rows in found.items()}
+        assert values["cauc"] == pytest.approx(expected.cauc[0].tolist(), **CLOSE)
+        assert values["cdrop"] == pytest.approx(expected.cdrop[0].tolist(), **CLOSE)
+        assert values["salient-pixels"] == expected.n_salient[0].tolist()
+        assert values["degenerate"] == expected.degenerate[0].tolist()
         shorter += 0 < int(expected.n_salient[0, 4]) < int(expected.common)
     assert shorter or variant == "released"  # else this would not tell whether the finer 1sA is among the compared
 
@@ -175,9 +155,9 @@ def test_a_narrow_control_makes_no_area_shorter(monkeypatch, shown):
     pd.testing.assert_frame_equal(frame[own], expected[own])
 
 
-@every_variant
+@pytest.mark.parametrize("variant", ["paper", "released"])
 def test_areas_of_bases_are_up_to_the_common_number_of_the_bases(shown, variant):
-    frame = score(shown, bases(variant), variant=variant)
+    frame = score(shown, *bases(variant), variant=variant)
     found, of_methods = by_key(frame, "cauc-bases"), by_key(frame, "cauc")
     maps = {name: all_maps(shown, settings(name, variant=variant), variant) for name in BASES}
     for number, label, others in PAIRS:
@@ -196,7 +176,7 @@ def test_the_control_is_drawn_for_each_image_and_class_and_is_the_same_for_every
         return plain(model, x, image, maps, *arguments, **options)
 
     monkeypatch.setattr(evaluation.faithfulness, "scores", kept)
-    frame = score(shown, bases(names=["grad-cam", "rise"]))
+    frame = score(shown, GRAD_CAM, settings("rise"))
     noise = [maps[:, SCORED.index(CONTROL)] for maps in seen[:2]]
     assert torch.equal(*noise)
     assert len({tuple(one.flatten().tolist()) for one in noise[0]}) == len(PAIRS)
@@ -209,16 +189,19 @@ def test_the_control_is_drawn_for_each_image_and_class_and_is_the_same_for_every
     assert counts.between(90, 166).all()  # half of 256
 
 
-def test_part_energy_is_of_look_alikes_in_one_cluster_alone(with_parts):
+def test_part_energy_is_of_look_alikes_in_one_cluster_alone(outputs):
+    """Two images have a part that tells look-alikes apart; classes 3 and 1 are in two clusters."""
+    differing = torch.rand(3, 16, 16, generator=torch.Generator().manual_seed(2)) > 0.7
+    with_parts = outputs(differing=differing, look_alike=[(4, 2), (), (3, 1)])
     found = by_key(score(with_parts, GRAD_CAM), "part-energy")
     assert len(found) == len(PAIRS) * len(SCORED)
-    maps = all_maps(with_parts, GRAD_CAM[0])
+    maps = all_maps(with_parts, GRAD_CAM)
     for (number, label, _, method), value in found.items():
         if number != 4 or label not in (2, 4):
             assert np.isnan(value)
         elif method != CONTROL:
             own = maps[number, method, label].double()
-            expected = float((own * with_parts.differing[0]).sum() / own.sum())
+            expected = float((own * differing[0]).sum() / own.sum())
             assert value == pytest.approx(expected, rel=1e-4, nan_ok=True)
     assert found.notna().sum() > 7
     control = found.xs(CONTROL, level="method").dropna()
@@ -228,7 +211,7 @@ def test_part_energy_is_of_look_alikes_in_one_cluster_alone(with_parts):
 def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observer(shown, another, monkeypatch):
     asked, plain = [], observer.matched
     monkeypatch.setattr(observer, "matched", lambda model, *rest: asked.append(model) or plain(model, *rest))
-    frame, maps = score(shown, GRAD_CAM, observed_by=another), all_maps(shown, GRAD_CAM[0])
+    frame, maps = score(shown, GRAD_CAM, observed_by=another), all_maps(shown, GRAD_CAM)
     assert set(map(id, asked)) == {id(another)}  # not the explained network
     accuracy, margin = by_key(frame, "matching-accuracy"), by_key(frame, "matching-margin")
     assert len(accuracy) == len(margin) == 4 * 5
@@ -248,22 +231,16 @@ PARTITIONS = {
 }
 
 
-@pytest.fixture
-def under(outputs):
-    """Function (partition) -> the outputs with its confusion clusters."""
-    tops = [[label for cluster in of_image for label in cluster] for of_image in CLUSTERS]
-    return lambda partition: outputs([confusion_clusters(partition, top) for top in tops])
-
-
-def test_clusterings_are_held_against_the_first(shown, under):
-    frame = compare_clusterings(shown, PARTITIONS, GRAD_CAM[0], steps=STEPS)
+def test_clusterings_are_held_against_the_first_and_drop_for_classes_with_rivals_there(shown, outputs):
+    frame = compare_clusterings(shown, PARTITIONS, GRAD_CAM, steps=STEPS)
     assert set(frame.columns) == set(evaluation.CLUSTERING_COLUMNS)
-    assert not frame.duplicated(["index", "class", "clustering", "metric"]).any()
-    alike = frame[frame["metric"] == "same-map"].set_index(["clustering", "index", "class"])["value"].sort_index()
-    maps = {name: all_maps(under(partition), GRAD_CAM[0]) for name, partition in PARTITIONS.items()}
+    found = frame.set_index(["metric", "clustering", "index", "class"])["value"].sort_index()
+    alike, drops = found["same-map"], found["cdrop"]
+    under = {name: outputs([confusion_clusters(p, top) for top in shown.top]) for name, p in PARTITIONS.items()}
+    maps = {name: all_maps(own, GRAD_CAM) for name, own in under.items()}
     for name, own in maps.items():
         own = {(number, label): heat for (number, method, label), heat in own.items() if method == "cwox-2s"}
-        assert set(alike[name].index) == set(own)
+        assert sorted(own) == alike[name].index.tolist()
         for (number, label), heat in own.items():
             both = np.stack([heat.numpy().ravel(), maps["own"][number, "cwox-2s", label].numpy().ravel()]).astype(float)
             expected = np.nan if (both.std(1) == 0).any() else np.corrcoef(both)[0, 1]
@@ -271,29 +248,21 @@ def test_clusterings_are_held_against_the_first(shown, under):
     assert alike["own"].dropna().tolist() == pytest.approx([1.0] * alike["own"].notna().sum(), abs=1e-9)
     assert alike["own"].notna().any() and alike["none"].dropna().min() < 0.99
     pd.testing.assert_series_equal(alike["same"], alike["own"])
-
-
-def test_clusterings_drop_is_that_of_the_two_stages_for_classes_with_rivals_there(shown, under):
-    frame = compare_clusterings(shown, PARTITIONS, GRAD_CAM[0], steps=STEPS)
-    drops = frame[frame["metric"] == "cdrop"].set_index(["clustering", "index", "class"])["value"]
     assert set(drops.index.get_level_values("clustering")) == {"own", "same", "all"}  # none has no pair
     assert len(drops["own"]) == 2 + 3 + 2 and len(drops["all"]) == 6 + 3 + 3
     for name in ("own", "all"):
-        expected = by_key(score(under(PARTITIONS[name]), GRAD_CAM), "cdrop").xs("cwox-2s", level="method")
-        expected = expected.droplevel("base")
+        expected = by_key(score(under[name], GRAD_CAM), "cdrop").xs("cwox-2s", level="method").droplevel("base")
         np.testing.assert_allclose(drops[name].reindex(expected.index), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_each_epsilon_scores_the_maps_that_it_leaves_and_zero_is_the_papers_variant(shown):
-    found = compare_epsilons(shown, GRAD_CAM[0], (0.0, 0.5), steps=STEPS)
-    usual = score(shown, GRAD_CAM)
+    found, usual = compare_epsilons(shown, GRAD_CAM, (0.0, 0.5), steps=STEPS), score(shown, GRAD_CAM)
     for metric in ("cdrop", "degenerate"):
-        ours = found[(found["epsilon"] == 0) & (found["metric"] == metric)]
-        theirs = usual[(usual["metric"] == metric) & (usual["method"] == "cwox-2s")]
-        columns = ["index", "class", "rivals", "value"]
-        pd.testing.assert_frame_equal(ours[columns].reset_index(drop=True), theirs[columns].reset_index(drop=True))
+        ours = by_key(found[found["epsilon"] == 0], metric)
+        pd.testing.assert_series_equal(ours, by_key(usual, metric)[ours.index])
+    assert set(found["metric"]) == {"cdrop", "degenerate"} and set(found["method"]) == {"cwox-2s"}
     drops = by_key(found[found["epsilon"] == 0.5], "cdrop").droplevel(["base", "method"])
-    maps = all_maps(shown, GRAD_CAM[0], epsilon=0.5)
+    maps = all_maps(shown, GRAD_CAM, epsilon=0.5)
     for number, label, others in PAIRS:
         expected = scores_of_pair(shown, [maps[number, "cwox-2s", label]], label, others, number)
         assert drops[number, label] == pytest.approx(float(expected.cdrop), abs=1e-5, nan_ok=True)
