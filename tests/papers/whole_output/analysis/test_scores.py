@@ -1,6 +1,3 @@
-from collections import defaultdict
-from statistics import fmean
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -96,17 +93,6 @@ def test_outputs_are_counted_network_by_network(study_of, frames):
     assert found.to_numpy().tolist() == [["seed 0", 4, 0.75, 11 / 4, 0.25, 0.75, 2, 7], ["seed 1", 1, 0, 2, 0, 0, 1, 2]]
 
 
-def mean_over_images(frame, **where):
-    """Pair -> image and network -> image -> all, in plain Python."""
-    pairs, images = defaultdict(list), defaultdict(list)
-    for row in frame.dropna(subset="value").to_dict("records"):
-        if all(row[name] == value for name, value in where.items()):
-            pairs[row["index"], row["network"]].append(row["value"])
-    for (index, _), values in pairs.items():
-        images[index].append(fmean(values))
-    return fmean(map(fmean, images.values()))
-
-
 def printed(number):
     """Model, base explainer, method and metric -> the value in one of the paper's tables."""
     cells = published.table("whole_output", number).set_index(["model", "base", "method", "metric"])
@@ -157,7 +143,7 @@ def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
     study = study_of(frames)
     rows = scores.methods(study, "cauc").set_index(["base", "method"])
     row, empty = rows.loc[("rise", "cwox-2s")], scores.methods(study, "cdrop").set_index(["base", "method"])
-    assert row["mean"] == pytest.approx(mean_over_images(paper, **here))
+    assert row["mean"] == pytest.approx(made_up.mean_over_images(paper, **here))
     assert abs(paper[made_up.rows(paper, **here)]["value"].mean() - row["mean"]) > 0.05  # of a mean over pairs
     assert row["n_images"] == 5 and row["n_undefined"] == 1  # image 4 of one network
     row = empty.loc[("lime", "cwox-1sb")]  # all of its maps are degenerate
