@@ -165,17 +165,3 @@ def test_without_observer_or_planted_part_their_claims_are_absent(found, made_up
     frames = made_up.frames(alone, n_images=3)
     made_up.put(frames["paper"], NAN, metric="part-energy")  # there, but never a class together with its look-alike
     assert list(claims._planted_part(study_of(frames, alone), "")) == []
-
-
-def test_a_method_without_any_value_and_a_single_image_are_undecided(found, made_up):
-    frames = made_up.frames(n_images=N)
-    plant(made_up, frames, 1)
-    made_up.put(frames["paper"], NAN, metric="cauc", base="rise", method="cwox-1sb")
-    made_up.put(frames["paper"], NAN, metric="part-energy", base="rise", index=tuple(range(1, N)))
-    rows = found(frames)
-    empty = rows.loc[["cauc-rise-cwox-2s-cwox-1sb", "cauc-rise-cwox-1sa-cwox-1sb"]]
-    assert set(empty["reason"]) == {"undecided (no interval)"} and empty["difference"].isna().all()
-    assert (empty["n_images"] == 0).all()
-    single = rows[rows.index.str.startswith("part-energy-rise")]
-    assert set(single["reason"]) == {"undecided (no interval)"} and (single["n_images"] == 1).all()
-    assert (rows["verdict"] == "holds").sum() == 34 - 2 - 3

@@ -15,7 +15,6 @@ from xai_lib.papers.whole_output.method.contrastive_maps import (
     explain,
     released_subtracted,
     scout,
-    subtracted,
     support,
 )
 
@@ -26,13 +25,6 @@ settings = partial(base, layers=("coarse", "fine"), n_masks=40, n_samples=40)
 every_base = pytest.mark.parametrize("name", BASES)
 OWN = torch.tensor([[3.0, -1.0], [0.5, 2.0]])
 REST = torch.tensor([[1.0, -4.0], [2.0, -2.0]])
-
-
-def test_contrasts_by_hand():
-    assert subtracted(OWN, REST).tolist() == [[2.0, 3.0], [0.0, 4.0]]
-    assert released_subtracted(OWN, torch.stack([REST, OWN, OWN])).tolist() == [[2.0, 3.0], [0.0, 4.0]]
-    assert released_subtracted(OWN, torch.stack([REST, REST])).tolist() == [[4.0, 6.0], [0.0, 8.0]]
-    assert scout(OWN, REST).tolist() == [[3.0, 0.0], [0.0, 4.0]]  # the rest's positive part is [[1, 0], [2, 0]]
 
 
 def test_maps_may_be_stacked_and_scout_takes_each_maps_own_maximum():
