@@ -25,7 +25,6 @@ from xai_lib.papers.whole_output.method.evaluation import SCORED
 from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
 from xai_lib.run.settings import settings
 from xai_lib.run.stage import computed, lineage
-from xai_lib.run.store import Store
 from xai_lib.run.study import Study
 
 TOGETHER = [[0, 1], [2, 3], [4, 5], [6, 7, 8], [9]]
@@ -211,7 +210,7 @@ def test_chunks_and_batches_of_images_give_the_rows_of_all_together(build, monke
     monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", 2 * 16 * 16 + 5)
     again = build()
     [explained] = again.networks
-    assert [len(images) for images in explained.chunks] == [3, 2]
+    assert [len(images) for images in explained.chunks] == [3, 2] and len(experiment.cells(again, (part,))) == 2
     assert [len(batch) for batch in explanations._batches(explained.subject.images)] == [2, 2, 1]
     assert_same(experiment.whole_output_scores(again, part), whole)
     if part == "paper":
@@ -246,28 +245,6 @@ def test_columns_have_one_type_whatever_a_chunk_holds(quick, plain, monkeypatch)
         rivals, listed = experiment.whole_output_scores(study, "paper")["rivals"], experiment.whole_outputs(study)
         assert all(isinstance(value, str) for value in (*rivals, *listed["top"], *listed["clusters"]))
         assert rivals.dtype == "str"
-
-
-def test_chunks_that_a_killed_run_had_finished_are_kept(quick, monkeypatch):
-    monkeypatch.setattr(explanations, "_CHUNK", 2)
-    study, plain, scored = quick(), evaluation.evaluate, []
-    cells = experiment.cells(study, ("paper",))
-
-    def killed_in_the_second(outputs, *rest, **options):
-        if len(scored) == 1:
-            scored.append("killed")
-            raise KeyboardInterrupt
-        scored.append(outputs.index.tolist())
-        return plain(outputs, *rest, **options)
-
-    monkeypatch.setattr(evaluation, "evaluate", killed_in_the_second)
-    with pytest.raises(KeyboardInterrupt):
-        experiment.whole_output_scores(study, "paper")
-    assert [Store().is_done(cell) for cell in cells] == [True, False, False]
-    frame = experiment.whole_output_scores(study, "paper")
-    assert scored == [[10], "killed", [5, 18], [27]] and frame["index"].unique().tolist() == [10, 5, 18, 27]
-    experiment.whole_output_scores(quick(), "paper")
-    assert len(scored) == 4 and all(Store().is_done(cell) for cell in cells)
 
 
 def test_what_a_chunk_stands_on_is_on_record(study):
@@ -307,15 +284,6 @@ def test_keys_know_budgets_network_layers_images_documents_and_observer_but_no_p
         assert len({key for part in PARTS for key in keys(other, part)}) == len(PARTS)
 
 
-def test_clusters_of_other_classes_are_refused_and_nothing_is_kept(build, empty_store, monkeypatch):
-    study = build()
-    monkeypatch.setenv("XAI_STORE", str(empty_store))
-    study = with_network(study, corpus=Corpus("few", tuple("abcd"), "few", (), lambda: [[0, 1], [2, 3], [0, 1]]))
-    with pytest.raises(ValueError, match=r"Expected every top class in a cluster of the partition"):
-        experiment.whole_output_scores(study, "paper")
-    assert not any(Store().is_done(cell) for cell in experiment.cells(study, ("paper",)))
-
-
 @pytest.fixture
 def run(empty_store):
     return settings(scale="smoke", device="cpu", overrides="n_train=60, n_test=40, n_outputs=6, saliency_seeds=2")
@@ -327,11 +295,11 @@ def test_a_runs_networks_are_its_first_trainings_with_documents_of_the_training_
     assert [explained.observer.seed for explained in study.networks] == [1, 2]  # the next, also if it is not explained
     train, test = run.train_split(), run.test_split()
     for explained in study.networks:
-        assert explained.name == f"seed {explained.subject.seed}" and explained.model == ""
-        assert explained.subject.images.index.tolist() == datasets.select(test, 6).index.tolist()
-        [cell] = explained.corpus.parents
+        subject, [cell] = explained.subject, explained.corpus.parents
+        assert explained.name == f"seed {subject.seed}" and explained.model == ""
+        assert subject.images.index.tolist() == datasets.select(test, 6).index.tolist()
         assert cell.config["images"] == {"digest": train.digest, "number": 60}
-        assert cell.config["network"]["network"] == explained.subject.key == explained.subject.parents[0].key
+        assert cell.config["network"]["network"] == subject.key == subject.parents[0].key
         assert explained.corpus.classes == planted.CLASSES
         assert explained.layers == {"grad-cam": ("backbone.block3", "backbone.block2")}
         stages = [cell.stage for cell in lineage([score_cell(study, explained, "paper", explained.chunks[0])])]
@@ -428,14 +396,6 @@ def test_torchvisions_networks_have_the_layers(name):
     assert set(found) == {"grad-cam", "excitation-backprop"}
     for coarse, fine in found.values():
         assert coarse in modules and fine in modules and coarse != fine
-
-
-def test_missing_weights_are_named_with_their_place(imagenet, empty_store, tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    run = settings("smoke", f"imagenet:{imagenet}", device="cpu", overrides="n_test=null, n_outputs=2")
-    with pytest.raises(FileNotFoundError, match=r"weights of torchvision:resnet50.*resnet50-0676ba61\.pth"):
-        experiment.study(run)
-    assert not empty_store.exists()
 
 
 @pytest.mark.gpu

@@ -84,17 +84,15 @@ def test_equal_to_the_plain_loop_and_each_pair_stands_alone_and_there_may_be_non
 
 
 @pytest.mark.parametrize(
-    "wrong, error, message",
+    ("wrong", "message"),
     [
-        ({"maps": torch.rand(4, 3, SIZE, SIZE)}, ValueError, r"\[P,2,H,W\]"),
-        ({"maps": torch.rand(4, 2, 5, 5)}, ValueError, "of their size"),
-        ({"labels": torch.tensor([0, 1, 2, 3])}, ValueError, r"labels \[P,2\]"),
-        ({"labels": torch.tensor([[0, 1]] * 3 + [[0, 5]])}, ValueError, "targets in 0 to 4"),
-        ({"image": torch.tensor([0, 1, 2, 3])}, ValueError, "0 to 2. Got 0 to 3"),
-        ({"x": torch.zeros(3, 3, SIZE, SIZE, dtype=torch.uint8)}, TypeError, "uint8"),
-        ({"observer": Halves().train()}, ValueError, "evaluation mode"),
+        ({"maps": torch.rand(4, 3, SIZE, SIZE)}, r"\[P,2,H,W\]"),
+        ({"labels": torch.tensor([0, 1, 2, 3])}, r"labels \[P,2\]"),
+        ({"labels": torch.tensor([[0, 1]] * 3 + [[0, 5]])}, "targets in 0 to 4"),
+        ({"image": torch.tensor([0, 1, 2, 3])}, "0 to 2. Got 0 to 3"),
+        ({"observer": Halves().train()}, "evaluation mode"),
     ],
 )
-def test_refuses_what_has_no_meaning(case, wrong, error, message):
-    with pytest.raises(error, match=message):
+def test_refuses_what_has_no_meaning(case, wrong, message):
+    with pytest.raises(ValueError, match=message):
         matched(**case | wrong)
