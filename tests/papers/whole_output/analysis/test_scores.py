@@ -271,11 +271,3 @@ def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
     for without in (frames, made_up.frames(n_images=2, planted=False)):
         rows = scores.part_energy(study_of(without))
         assert rows.empty and {"base", "method", "mean", "low", "high", "n_images"} <= set(rows)
-
-
-def test_rows_come_in_the_order_of_the_pages(made_up):
-    names = (("salient-pixels", "cauc", "cdrop", "matching-accuracy"), ("resnet50", "googlenet"), BASES, made_up.SCORED)
-    index = pd.MultiIndex.from_product([own[::-1] for own in names], names=["metric", "model", "base", "method"])
-    ordered = scores.in_order(index.to_frame(index=False))
-    assert ordered.index.tolist() == list(range(len(index)))
-    assert [ordered[name].unique().tolist() for name in index.names] == [list(own) for own in names]

@@ -182,14 +182,6 @@ def test_stored_scores_are_those_of_the_plain_function_on_images_with_rivals(stu
     assert energy["value"].notna().any() and energy["value"].isna().any()
 
 
-def test_part_energy_is_left_out_where_images_have_no_parts(quick):
-    study = quick()
-    [explained] = study.networks
-    other = replace(explained.subject, images=replace(explained.subject.images, name="another", digest="0"))
-    frame = experiment.whole_output_scores(with_network(study, subject=other), "paper")
-    assert "part-energy" not in set(frame["metric"]) and "cauc" in set(frame["metric"])
-
-
 def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, plain):
     frame, [explained] = experiment.whole_output_scores(study, "clusterings"), study.networks
     partitions, outputs = experiment.clusterings_of(explained.corpus, 1), plain(explained)
@@ -381,7 +373,7 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     frame = experiment.whole_output_scores(study, "paper")
     assert set(frame["network"]) == {"resnet50", "googlenet"} and set(frame["seed"]) == {0}
     metrics = {"cauc", "cauc-bases", "cdrop", "salient-pixels", "degenerate", "matching-accuracy", "matching-margin"}
-    assert set(frame["metric"]) == metrics
+    assert set(frame["metric"]) == metrics  # no part energy: images have no parts
     listed = experiment.whole_outputs(study)
     assert listed.groupby("network", sort=False)["label"].agg(list).tolist() == [[0, 1, 2, 3, 4, 5]] * 2
     jobs = list(experiment.jobs(run))

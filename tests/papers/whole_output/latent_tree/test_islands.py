@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
@@ -35,11 +37,11 @@ def plain_islands(documents, n_labels, max_size=10, gains=None):
     """
     present = np.array([[label in document for label in range(n_labels)] for document in documents])
     n = len(present)
-    link = [[mutual_info_score(present[:, a], present[:, b]) for b in range(n_labels)] for a in range(n_labels)]
+    link = {(a, b): mutual_info_score(*present[:, [a, b]].T) for a, b in product(range(n_labels), repeat=2)}
     draw, batch = np.random.default_rng(100), min(n, 5000)
 
     def best_link(inside, outside):
-        return max(((a, b) for a in inside for b in outside if a != b), key=lambda pair: link[pair[0]][pair[1]])
+        return max((pair for pair in product(inside, outside) if len({*pair}) > 1), key=link.__getitem__)
 
     def grown(free):
         if len(free) <= 3:

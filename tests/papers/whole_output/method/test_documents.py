@@ -42,10 +42,10 @@ def test_the_default_is_the_papers_and_has_no_limit_and_sums_are_exact_for_half_
         ({"probabilities": torch.tensor([[1, 0]])}, TypeError, "Got torch.int64"),
         ({"probabilities": torch.tensor([0.5, 0.5])}, ValueError, r"shape \[2\]"),
         ({"probabilities": torch.zeros(2, 0)}, ValueError, r"shape \[2, 0\]"),
-        ({"probabilities": torch.tensor([[3.0, 1.0]])}, ValueError, "apply softmax"),
-        ({"probabilities": torch.tensor([[0.3, 0.3]])}, ValueError, "apply softmax"),
-        ({"probabilities": torch.tensor([[1.5, -0.5]])}, ValueError, "apply softmax"),
-        ({"probabilities": torch.tensor([[torch.nan, 1.0]])}, ValueError, "apply softmax"),
+        *(
+            ({"probabilities": torch.tensor([row])}, ValueError, "apply softmax")
+            for row in ([3.0, 1.0], [0.3, 0.3], [1.5, -0.5], [torch.nan, 1.0])
+        ),
         ({"cumulative": 1.0}, ValueError, r"cumulative in \[0, 1\). Got 1.0"),
         ({"cumulative": -0.1}, ValueError, "Got -0.1"),
         ({"at_most": 0}, ValueError, "at_most as a whole number .* Got 0"),
@@ -120,11 +120,10 @@ def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
         ("a.json", b'{"a": [1], "b": 3}', "Got 3 for 'b'"),
         ("a.json", b'{"a": [1], "b": []}', r"Got \[\] for 'b'"),
         ("a.json", b'{"a": [1, 2, 1]}', r"different class indices. Got \[1, 2, 1\] for 'a'"),
-        ("a.json", b'{"a": [1, "cat"]}', "for 'a'"),
-        ("a.json", b'{"a": [true, 2]}', "for 'a'"),
-        ("a.json", b'{"a": [1.0]}', "for 'a'"),
-        ("a.json", b'{"a": [-1]}', "for 'a'"),
-        ("a.json", b'{"a": "12"}', "for 'a'"),
+        *(
+            ("a.json", b'{"a": %s}' % wrong, "for 'a'")
+            for wrong in (b'[1, "cat"]', b"[true]", b"[1.0]", b"[-1]", b'"12"')
+        ),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, name, content, message):

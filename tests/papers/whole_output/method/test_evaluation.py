@@ -1,3 +1,4 @@
+import copy
 import itertools
 from functools import partial
 from types import SimpleNamespace
@@ -60,12 +61,10 @@ def score(shown, *bases, variant="paper", observed_by=None):
 @pytest.fixture
 def another(network):
     """An observer, which is not the network."""
-    with torch.random.fork_rng():
-        torch.manual_seed(8)
-        other = type(network)()
-        for parameter in other.parameters():
-            torch.nn.init.normal_(parameter, std=0.4)
-    return other.eval()
+    generator, other = torch.Generator().manual_seed(8), copy.deepcopy(network)
+    for parameter in other.parameters():
+        parameter.data.normal_(std=0.4, generator=generator)
+    return other
 
 
 def by_key(frame, metric):
