@@ -82,12 +82,6 @@ def study(networks=OURS, corpus=None):
     return Study(settings(scale="smoke", device="cpu"), tuple(explained))
 
 
-def put_into(monkeypatch, frames):
-    """Let the cells give these frames."""
-    monkeypatch.setattr(experiment, "whole_output_scores", lambda study, part: frames[part])
-    monkeypatch.setattr(experiment, "whole_outputs", lambda study: frames["outputs"])
-
-
 def rows(frame, **where):
     """Which rows have these values, as a mask; a tuple stands for any of its entries."""
     chosen = np.ones(len(frame), dtype=bool)
