@@ -17,12 +17,37 @@ def made_up():
     return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up.py"))))
 
 
+@pytest.fixture(scope="session")
+def top_of():
+    """Function (probabilities of all classes) -> the top ones, ranked, taken one at a time until there is enough."""
+
+    def top(row, cumulative=0.95, at_most=5):
+        ranked, found = sorted(range(len(row)), key=lambda label: (-row[label], label)), []
+        while len(found) < min(len(row), at_most) and not sum(row[label] for label in found) > cumulative:
+            found.append(ranked[len(found)])
+        return found
+
+    return top
+
+
+@pytest.fixture(scope="session")
+def grouped():
+    """Function (partition, top classes) -> confusion clusters, those of the most probable classes first."""
+
+    def clusters(partition, top):
+        groups = [[label for label in top if label in cluster] for cluster in partition]
+        return sorted(filter(None, groups), key=lambda group: top.index(group[0]))
+
+    return clusters
+
+
 @pytest.fixture
 def study_of(made_up, monkeypatch):
     """Function (frames of made_up.py, networks, corpus) -> a study that has these scores."""
 
     def build(frames, networks=made_up.OURS, corpus=None):
-        made_up.put_into(monkeypatch, frames)
+        monkeypatch.setattr(experiment, "whole_output_scores", lambda study, part: frames[part])
+        monkeypatch.setattr(experiment, "whole_outputs", lambda study: frames["outputs"])
         return made_up.study(networks, corpus)
 
     return build

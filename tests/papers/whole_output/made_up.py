@@ -1,6 +1,8 @@
 """Scores of made-up pairs in the place of a study's: all alike but for noise, until a test plants a truth."""
 
 import itertools
+from collections import defaultdict
+from statistics import fmean
 from types import SimpleNamespace
 
 import numpy as np
@@ -80,12 +82,6 @@ def study(networks=OURS, corpus=None):
     return Study(settings(scale="smoke", device="cpu"), tuple(explained))
 
 
-def put_into(monkeypatch, frames):
-    """Let the cells give these frames."""
-    monkeypatch.setattr(experiment, "whole_output_scores", lambda study, part: frames[part])
-    monkeypatch.setattr(experiment, "whole_outputs", lambda study: frames["outputs"])
-
-
 def rows(frame, **where):
     """Which rows have these values, as a mask; a tuple stands for any of its entries."""
     chosen = np.ones(len(frame), dtype=bool)
@@ -94,6 +90,16 @@ def rows(frame, **where):
         chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
     assert chosen.any(), where
     return chosen
+
+
+def mean_over_images(frame, **where):
+    """The mean of the rows with these values: pair -> image and network -> image -> all, in plain Python."""
+    pairs, images = defaultdict(list), defaultdict(list)
+    for row in frame[rows(frame, **where)].dropna(subset="value").to_dict("records"):
+        pairs[row["index"], row["network"]].append(row["value"])
+    for (index, _), values in pairs.items():
+        images[index].append(fmean(values))
+    return fmean(map(fmean, images.values()))
 
 
 def scale(frame, factor, **where):

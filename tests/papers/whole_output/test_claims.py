@@ -40,7 +40,7 @@ def expected():
 CLAIMS = expected()
 
 
-def plant(made_up, frames, sign):
+def plant(frames, sign):
     """Let every claim be true, or turned round: CWOX-2s before 1sA, that before 1sB and SWOX; and RISE before the rest.
 
     Within a base, methods differ by more than 10 %; of one method, bases by more than 3 %.
@@ -84,7 +84,7 @@ def found(study_of, made_up):
 
 def test_a_planted_truth_decides_every_claim(found, made_up):
     frames = made_up.frames(n_images=N)
-    plant(made_up, frames, 1)
+    plant(frames, 1)
     rows = found(frames)
     assert set(rows["reason"]) == {"holds"}, rows["reason"]
     assert rows.index.is_unique and (rows["difference"] > 0).all()
@@ -95,11 +95,8 @@ def test_a_planted_truth_decides_every_claim(found, made_up):
 
 def test_networks_of_torchvision_have_claims_and_print_of_their_own(found, made_up):
     """GoogLeNet's scores bear the claims out, ResNet-50's turn them round."""
-    frames, other = (made_up.frames(made_up.PRINTED, n_images=N, planted=False) for _ in range(2))
-    plant(made_up, frames, 1)
-    plant(made_up, other, -1)
-    turned = frames["paper"]["network"] == "resnet50"
-    frames["paper"].loc[turned, "value"] = other["paper"].loc[turned, "value"]
+    frames = made_up.frames(made_up.PRINTED, n_images=N, planted=False)
+    plant(frames, np.where(frames["paper"]["network"] == "resnet50", -1, 1))
     rows = found(frames, made_up.PRINTED)
     assert len(rows) == 2 * 28
     for model, verdict, sign in (("googlenet", "holds", 1), ("resnet50", "reverses", -1)):
@@ -117,20 +114,17 @@ def test_noise_decides_nothing_and_texts_say_what_is_printed(found, made_up):
     rows = found(made_up.frames(n_images=N))
     assert len(rows) == 34 and set(rows["verdict"]) == {"undecided"}
     check_print(rows, "resnet50")  # for networks of our own
-    text = rows["text"]
-    assert text["cauc-grad-cam-cwox-2s-swox"] == (
-        "CWOX-2s has a lower CAUC than SWOX, with Grad-CAM. Printed: 5.78 × 10⁻³ against 7.54 × 10⁻³."
-    )
-    assert "CWOX-1sA has a higher CDROP than CWOX-1sB, with RISE (as both" in text["cdrop-rise-cwox-1sa-cwox-1sb"]
-    assert "the text of §5.1 says the opposite" in text["cdrop-rise-cwox-1sa-cwox-1sb"]
-    assert text["cauc-bases-cwox-2s-excitation-backprop-lime"] == (
-        "Under CWOX-2s, MWP has a lower CAUC than LIME. Printed: 3.12 × 10⁻³ against 3.40 × 10⁻³."
-    )
-    assert (
-        "by another network, not by people (0.83 against 0.57 among" in text["matching-accuracy-rise-cwox-2s-cwox-1sb"]
-    )
-    assert "(0.83 against 0.45 among experts)" in text["matching-accuracy-rise-cwox-2s-swox"]
-    assert "differing part than with CWOX-1sB, with Grad-CAM." in text["part-energy-grad-cam-cwox-2s-cwox-1sb"]
+    said = {
+        "cauc-grad-cam-cwox-2s-swox": "CWOX-2s has a lower CAUC than SWOX, with Grad-CAM. Printed: 5.78",
+        "cdrop-rise-cwox-1sa-cwox-1sb": "CWOX-1sA has a higher CDROP than CWOX-1sB, with RISE (as both tables and §5 "
+        "have it; the text of §5.1 says the opposite). Printed: ",
+        "cauc-bases-cwox-2s-excitation-backprop-lime": "Under CWOX-2s, MWP has a lower CAUC than LIME. Printed: 3",
+        "matching-accuracy-rise-cwox-2s-cwox-1sb": "by another network, not by people (0.83 against 0.57",
+        "matching-accuracy-rise-cwox-2s-swox": "(0.83 against 0.45 among experts)",
+        "part-energy-grad-cam-cwox-2s-cwox-1sb": "differing part than with CWOX-1sB, with Grad-CAM.",
+    }
+    for name, part in said.items():
+        assert part in rows["text"][name]
 
 
 def test_a_difference_is_of_the_right_two_on_the_same_pairs(found, made_up):
@@ -165,17 +159,3 @@ def test_without_observer_or_planted_part_their_claims_are_absent(found, made_up
     frames = made_up.frames(alone, n_images=3)
     made_up.put(frames["paper"], NAN, metric="part-energy")  # there, but never a class together with its look-alike
     assert list(claims._planted_part(study_of(frames, alone), "")) == []
-
-
-def test_a_method_without_any_value_and_a_single_image_are_undecided(found, made_up):
-    frames = made_up.frames(n_images=N)
-    plant(made_up, frames, 1)
-    made_up.put(frames["paper"], NAN, metric="cauc", base="rise", method="cwox-1sb")
-    made_up.put(frames["paper"], NAN, metric="part-energy", base="rise", index=tuple(range(1, N)))
-    rows = found(frames)
-    empty = rows.loc[["cauc-rise-cwox-2s-cwox-1sb", "cauc-rise-cwox-1sa-cwox-1sb"]]
-    assert set(empty["reason"]) == {"undecided (no interval)"} and empty["difference"].isna().all()
-    assert (empty["n_images"] == 0).all()
-    single = rows[rows.index.str.startswith("part-energy-rise")]
-    assert set(single["reason"]) == {"undecided (no interval)"} and (single["n_images"] == 1).all()
-    assert (rows["verdict"] == "holds").sum() == 34 - 2 - 3

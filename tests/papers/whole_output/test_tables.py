@@ -6,8 +6,7 @@ from xai_lib.page import record
 from xai_lib.page.errata import errata
 from xai_lib.page.names import CONTRASTIVE_NAMES
 from xai_lib.page.table import interval, number, plus_minus, signed
-from xai_lib.page.verdicts import verdicts as verdict_table
-from xai_lib.papers.whole_output import claims, tables
+from xai_lib.papers.whole_output import tables
 from xai_lib.papers.whole_output.analysis import clusters, scores
 from xai_lib.papers.whole_output.method import documents
 from xai_lib.papers.whole_output.method import outputs as of_images
@@ -40,34 +39,43 @@ def corpus(corpus_of):
     return corpus_of(clusterings=CLUSTERINGS, stability=STABILITY)
 
 
-def filled(rows, *columns):
-    """Blanks of repeated labels filled in, as index."""
-    return rows.assign(**{name: rows[name].mask(rows[name] == "").ffill() for name in columns}).set_index(list(columns))
+@pytest.fixture
+def indexed(read):
+    """Function (shown table, columns that repeat, last column of the index) -> texts, blanks of repeats filled in."""
+
+    def fill(table, columns, *last):
+        rows = read(table)
+        columns = columns.split()
+        rows = rows.assign(**{name: rows[name].mask(rows[name] == "").ffill() for name in columns})
+        found = rows.set_index([*columns, *last])
+        found.attrs = rows.attrs
+        return found
+
+    return fill
 
 
 def test_outputs_are_per_cent_and_counts(study_of, frames, read):
     """Of images 0 to 3, the first and the last have five top classes in two clusters; labels are 0, 1, 2, 3."""
     rows = read(tables.outputs(study_of(frames)))
-    assert rows.to_numpy().tolist() == [
-        [name, "4", "25.0", "3.50", "0", "50", "4", "14"] for name in ("seed 0", "seed 1")
-    ]
-    caption = rows.attrs["caption"]
-    assert "planted" in caption and "more than 0.95 of the probability, at most 5" in caption
+    numbers = ["4", "25.0", "3.50", "0", "50", "4", "14"]
+    assert rows.to_numpy().tolist() == [[name, *numbers] for name in ("seed 0", "seed 1")]
+    assert "planted" in rows.attrs["caption"]
+    assert "more than 0.95 of the probability, at most 5" in rows.attrs["caption"]
     assert of_images.AT_MOST == 5 and documents.CUMULATIVE == 0.95
 
 
-@pytest.mark.parametrize(("metric", "digits"), [("cauc", 4), ("cdrop", 3)])
-def test_methods_stand_beside_print(study_of, made_up, frames, read, metric, digits):
+@pytest.mark.parametrize(
+    ("metric", "digits", "text", "value"), [("cauc", 4, "4.96 × 10⁻³", 0.00496), ("cdrop", 3, "7.01 × 10⁻²", 0.0701)]
+)
+def test_methods_stand_beside_print(study_of, made_up, frames, read, indexed, metric, digits, text, value):
     made_up.put(frames["paper"], NAN, metric=metric, base="rise", method="cwox-1sb", network="seed 0", index=(1, 2))
-    study = study_of(frames)
-    rows, ours = read(tables.methods(study, metric)), scores.methods(study, metric).set_index(["base", "method"])
+    table, ours = tables.methods(study_of(frames), metric), scores.methods(study_of(frames), metric)
+    rows, found = read(table), indexed(table, "base", "method")
     assert rows["network"].tolist() == ["ours"] + [""] * 23
     assert rows["base"].tolist() == [text for base in BASES for text in (base, *[""] * 5)]
     assert rows["method"].tolist() == BESIDE * 4
-    found, mean = filled(rows, "base").set_index("method", append=True), ours.loc[("rise", "cwox-1sb")]
-    text, value = {"cauc": ("4.96 × 10⁻³", 0.00496), "cdrop": ("7.01 × 10⁻²", 0.0701)}[metric]
-    row = found.loc[("RISE", "CWOX-1sB")].drop("network").to_dict()
-    assert row == {
+    mean = ours.set_index(["base", "method"]).loc[("rise", "cwox-1sb")]
+    assert found.loc[("RISE", "CWOX-1sB")].drop("network").to_dict() == {
         "here": plus_minus(digits)(mean["mean"], mean["spread"]),
         "95 % interval": interval(digits)(mean["low"], mean["high"]),
         "paper, as printed": text,
@@ -80,9 +88,9 @@ def test_methods_stand_beside_print(study_of, made_up, frames, read, metric, dig
     assert (found["paper, as printed"] != "–").sum() == 8
 
 
-def test_table_3_has_whole_pixels(study_of, made_up, frames, read):
+def test_table_3_has_whole_pixels(study_of, made_up, frames, indexed):
     made_up.put(frames["paper"], 123.4, metric="salient-pixels", base="lime", method="cwox-2s")
-    rows = filled(read(tables.table_3(study_of(frames))), "network", "metric", "base")
+    rows = indexed(tables.table_3(study_of(frames)), "network metric base")
     assert rows.index.get_level_values("metric").unique().tolist() == ["salient pixels", "CAUC ↓", "CDROP ↑"]
     row = rows.loc[("ours", "salient pixels", "LIME")]
     assert row[["here", "paper, as printed", "difference"]].tolist() == ["123 ± 0", "2,464", "−2341"]
@@ -92,16 +100,16 @@ def test_table_3_has_whole_pixels(study_of, made_up, frames, read):
 @pytest.mark.parametrize(
     ("networks", "counted", "paper"),
     [
-        ("OURS", "planted, 2 networks, up to 4 images each", "Paper: ResNet-50 on ImageNet."),
-        ("PRINTED", "planted, 2 networks, up to 4 images each", "Paper: the same network on ImageNet."),
-        ("ONE", "planted, 1 network, up to 4 images each", "Paper: ResNet-50 on ImageNet."),
+        ("OURS", "2 networks", "ResNet-50 on ImageNet."),
+        ("PRINTED", "2 networks", "the same network on ImageNet."),
+        ("ONE", "1 network", "ResNet-50 on ImageNet."),
     ],
 )
 def test_captions_count_networks_and_images_and_say_what_print_is_of(study_of, made_up, read, networks, counted, paper):
     networks = getattr(made_up, networks, made_up.OURS[:1])
     frames = made_up.frames(networks, n_images=4)
     made_up.put(frames["paper"], NAN, metric=("cauc", "cdrop"), base="rise", index=0)
-    study = study_of(frames, networks)
+    study, counted = study_of(frames, networks), f"planted, {counted}, up to 4 images each"
     beginnings = {
         "table-1": f"Table 1: CAUC, lower is better: {counted}, variant “paper”. The last two rows of a base are ours.",
         "table-2": f"Table 2: CDROP, higher is better: {counted}, variant “paper”. The last two rows of a base are",
@@ -109,19 +117,15 @@ def test_captions_count_networks_and_images_and_say_what_print_is_of(study_of, m
     }
     for name, beginning in beginnings.items():
         text = read(OF_A_STUDY[name](study)).attrs["caption"]
-        assert text.startswith(beginning) and text.endswith(paper)
+        assert text.startswith(beginning) and text.endswith(f"Paper: {paper}")
 
 
-def test_networks_of_torchvision_are_named_in_every_table_that_has_them(study_of, made_up, read):
-    frames = made_up.frames(made_up.PRINTED, n_images=3)
-    made_up.put(frames["paper"], 0.25, metric="matching-accuracy", network="googlenet", base="rise", method="swox")
-    study = study_of(frames, made_up.PRINTED)
+def test_networks_of_torchvision_are_named_in_every_table_that_has_them(study_of, made_up, read, indexed):
+    study = study_of(made_up.frames(made_up.PRINTED, n_images=3), made_up.PRINTED)
     for name in ("table-1", "table-2", "table-3", "gain", "variants", "matching"):
         rows = read(OF_A_STUDY[name](study))
         assert [text for text in rows["network"].unique() if text] == ["ResNet-50", "GoogLeNet"], name
-    rows = filled(read(tables.matching(study)), "network", "base").set_index("maps", append=True)
-    assert rows.loc[("GoogLeNet", "RISE", "SWOX"), "matched by another network"] == "0.250"
-    rows = filled(read(tables.methods(study, "cauc")), "network", "base").set_index("method", append=True)
+    rows = indexed(tables.methods(study, "cauc"), "network base", "method")
     printed = [rows.loc[(name, "RISE", "CWOX-2s"), "paper, as printed"] for name in ("GoogLeNet", "ResNet-50")]
     assert printed == ["2.78 × 10⁻³", "4.08 × 10⁻³"]
     assert read(tables.outputs(study))["network"].tolist() == ["googlenet", "resnet50"]
@@ -132,54 +136,40 @@ def test_degenerate_maps_are_counted_out_of_all_but_those_of_noise(study_of, mad
     made_up.put(frames["paper"], 1, metric="degenerate", base="lime", method="cwox-1sb", index=0)
     made_up.put(frames["released"], 1, metric="degenerate", base="rise", method="cwox-2s")
     study = study_of(frames)
-    rows = read(tables.degenerate(study)).set_index("method")
+    rows, released = read(tables.degenerate(study)).set_index("method"), read(tables.degenerate(study, "released"))
     assert rows.index.tolist() == BESIDE[:-1] and rows.columns.tolist() == BASES
     assert rows.loc["CWOX-1sB", "LIME"] == "10 of 28" and (rows.to_numpy() == "0 of 28").sum() == 19
-    released = read(tables.degenerate(study, "released"))
     assert released.set_index("method").loc["CWOX-2s", "RISE"] == "28 of 28"
     assert "variant “paper”" in rows.attrs["caption"] and "variant “released”" in released.attrs["caption"]
 
 
-def test_gains_have_signs_and_variants_the_digits_of_their_metric(study_of, made_up, frames, read):
+def test_gains_have_signs_and_variants_the_digits_of_their_metric(study_of, made_up, frames, indexed):
     made_up.scale(frames["paper"], 0.5, metric="cauc", base="rise", method="cwox-2s")
     for variant, value in (("paper", 0.12345), ("released", 0.98765)):
         made_up.put(frames[variant], value, metric=("cauc", "cdrop"), base="lime", method="swox")
     study = study_of(frames)
-    rows, ours = read(tables.shares_of_the_gain(study)), scores.shares_of_the_gain(study)
-    assert rows["gain"].tolist() == [signed(4)(value) for value in ours["difference"]]
-    rows = filled(rows, "metric", "network", "base").set_index("step", append=True)
+    rows = indexed(tables.shares_of_the_gain(study), "metric network base", "step")
+    assert rows["gain"].tolist() == [signed(4)(value) for value in scores.shares_of_the_gain(study)["difference"]]
     row = rows.loc[("CAUC ↓", "ours", "RISE", "own rivals and region")]
     assert row["gain"].startswith("+0.00") and row["gain"] != "+0.0000" and row["images"] == "4"
     assert row["95 % interval"].startswith("[0.00")
-    rows = filled(read(tables.variants(study)), "metric", "network", "base").set_index("method", append=True)
+    rows = indexed(tables.variants(study), "metric network base", "method")
     both = rows[["paper's equations", "released code's"]]
     assert both.loc[("CAUC ↓", "ours", "LIME", "SWOX")].tolist() == ["0.1235", "0.9877"]
     assert both.loc[("CDROP ↑", "ours", "LIME", "SWOX")].tolist() == ["0.123", "0.988"]
     assert rows.index.get_level_values("method").tolist() == METHODS * 8
 
 
-def test_part_energy_has_the_control_last(study_of, made_up, frames, read):
-    here = {"metric": "part-energy", "base": "lime", "method": "random"}
-    made_up.put(frames["paper"], 0.25, index=(0, 1), **here)
-    made_up.put(frames["paper"], NAN, index=(2, 3), **here)
-    rows = filled(read(tables.part_energy(study_of(frames))), "base").set_index("method", append=True)
-    assert rows.index.tolist() == [(base, method) for base in BASES for method in BESIDE]
-    assert rows.loc[("LIME", "random map")].tolist() == ["0.250", "[0.250, 0.250]", "2"]
-    assert "Random: the part" in rows.attrs["caption"] and "planted" in rows.attrs["caption"]
-
-
-def test_the_observer_and_people_are_never_in_one_table(study_of, made_up, frames, read):
+def test_the_observer_and_people_are_never_in_one_table(study_of, made_up, frames, read, indexed):
     made_up.put(frames["paper"], 0.625, metric="matching-accuracy", base="rise", method="cwox-2s")
     made_up.put(frames["paper"], NAN, metric="matching-accuracy", base="rise", method="cwox-1sb", index=1)
     table = tables.matching(study_of(frames))
-    rows = filled(read(table), "network", "base").set_index("maps", append=True)
+    rows = indexed(table, "network base", "maps")
     assert rows.loc[("ours", "RISE", "CWOX-2s")].tolist() == ["0.625", "[0.625, 0.625]", "4", "0"]
     assert rows.loc[("ours", "RISE", "CWOX-1sB"), ["images", "undefined"]].tolist() == ["3", "2"]
     assert rows.index.get_level_values("maps").tolist() == METHODS * 4
     assert "simulated observer" in rows.attrs["caption"] and "0.5 is guessing" in rows.attrs["caption"]
-    assert not any(
-        text in table.data for number in (4, 5) for text in published.table("whole_output", number)["printed"]
-    )
+    assert not any(text in table.data for text in scores.people()["printed"])
     shown = read(tables.people())
     assert shown.columns.tolist() == ["group", "measure", "SWOX", "CWOX-1sB", "CWOX-2s"]
     assert shown.to_numpy().tolist() == [
@@ -191,27 +181,9 @@ def test_the_observer_and_people_are_never_in_one_table(study_of, made_up, frame
     assert "people, as printed" in shown.attrs["caption"] and "Not measured here" in shown.attrs["caption"]
 
 
-def test_without_observer_and_planted_part_tables_are_empty(study_of, made_up, read):
-    networks = made_up.OURS[:1]
-    study = study_of(made_up.frames(networks, n_images=3, observed=False, planted=False), networks)
-    for table in (tables.matching, tables.part_energy):
-        assert read(table(study)).empty and read(table(study)).attrs["caption"]
-    assert len(read(verdict_table(claims.verdicts(study), "planted"))) == 26
-
-
-def test_the_effect_of_clusters_keeps_the_order_of_the_clusterings(study_of, made_up, frames, read):
-    made_up.put(frames["clusterings"], 0.875, metric="same-map", clustering="spectral")
+def test_settings_of_bases_are_those_of_the_run(study_of, frames, indexed):
     study = study_of(frames)
-    rows, ours = read(tables.effect_of_clusters(study)), clusters.effect_of_clusters(study)
-    assert rows["clustering"].tolist() == [*made_up.CLUSTERINGS] * 2
-    names = ("CDROP ↑", "correlation with the latent tree's map")
-    assert rows["measured"].tolist() == [text for name in names for text in (name, "", "")]
-    assert rows["mean"].tolist() == [number()(value) for value in ours["mean"]] and rows["mean"][4] == "0.875"
-
-
-def test_settings_of_bases_are_those_of_the_run(study_of, frames, read):
-    study = study_of(frames)
-    rows = filled(read(tables.bases(study)), "variant").set_index("base", append=True)
+    rows = indexed(tables.bases(study), "variant", "base")
     masks, samples = study.run.explainers.rise_masks, study.run.explainers.lime_samples
     assert rows.index.tolist() == [(variant, base) for variant in ("paper", "released") for base in BASES]
     stages = [f"n_masks {masks}, grid 7, p 0.5", f"n_masks {masks}, grid 10, p 0.3"]
@@ -222,19 +194,18 @@ def test_settings_of_bases_are_those_of_the_run(study_of, frames, read):
 
 
 def test_documents_clusters_and_examples_of_a_corpus(study_of, frames, corpus, read, monkeypatch):
-    numbers, study = ["6", "2", "2.75", "4", "3", "2", "1"], study_of(frames, corpus=corpus)
-    assert read(tables.corpora(study)).to_numpy().tolist() == [["seed 0", *numbers], ["seed 1", *numbers]]
-    assert "planted, training images" in read(tables.corpora(study)).attrs["caption"]
+    numbers, found = ["6", "2", "2.75", "4", "3", "2", "1"], read(tables.corpora(study_of(frames, corpus=corpus)))
+    assert found.to_numpy().tolist() == [["seed 0", *numbers], ["seed 1", *numbers]]
+    assert "planted, training images" in found.attrs["caption"]
     assert read(tables.corpus(corpus)).to_numpy().tolist() == [["five letters", *numbers]]
-    assert read(tables.strongest(corpus)).to_numpy().tolist() == [["a, b", "2", "3"], ["c, d", "2", "2"]]
+    strongest = read(tables.strongest(corpus))
+    assert strongest.to_numpy().tolist() == [["a, b", "2", "3"], ["c, d", "2", "2"]]
     together = [("a, b", "§3", 2, 2), ("c, d", "§3", 1, 2), ("e, f, g", "§3", 2, 3)]
     rows = pd.DataFrame(together, columns=["classes", "section", "together", "size"])
     monkeypatch.setattr(clusters, "paper_examples", lambda corpus: rows)
-    found = read(tables.paper_examples(corpus))
-    assert found["in one cluster here"].tolist() == ["yes", "no", "2 of 3"]
-    assert all(
-        "five letters" in read(table(corpus)).attrs["caption"] for table in (tables.strongest, tables.paper_examples)
-    )
+    examples = read(tables.paper_examples(corpus))
+    assert examples["in one cluster here"].tolist() == ["yes", "no", "2 of 3"]
+    assert all("five letters" in table.attrs["caption"] for table in (strongest, examples))
 
 
 def test_epsilons_count_empty_maps(study_of, frames, read, monkeypatch):
@@ -242,10 +213,8 @@ def test_epsilons_count_empty_maps(study_of, frames, read, monkeypatch):
     rows = pd.DataFrame([(0.0, 0.0824, 0.07, 0.09, 4, 0, 14), (0.5, NAN, NAN, NAN, 0, 14, 14)], columns=columns)
     monkeypatch.setattr(scores, "epsilons", lambda study, base, n: {("grad-cam", 100): rows}[base, n])
     found = read(tables.epsilons(study_of(frames)))
-    assert found.to_numpy().tolist() == [
-        ["0.0", "0.082", "[0.070, 0.090]", "4", "0 of 14"],
-        ["0.5", "–", "–", "0", "14 of 14"],
-    ]
+    shown = [["0.0", "0.082", "[0.070, 0.090]", "4", "0 of 14"], ["0.5", "–", "–", "0", "14 of 14"]]
+    assert found.to_numpy().tolist() == shown
     assert "CWOX-2s with Grad-CAM: planted, one network" in found.attrs["caption"]
 
 
@@ -273,16 +242,20 @@ def test_errata_are_those_of_the_data():
     assert "§5.1 against Tables 1 and 2" in shown and "Screwdriver and syringe" in shown
 
 
-def test_what_is_undefined_is_a_dash(study_of, made_up, frames, read):
+def test_what_is_undefined_is_a_dash_and_without_observer_or_planted_part_tables_are_empty(
+    study_of, made_up, frames, read, indexed
+):
     for metric in ("cauc", "cdrop", "cauc-bases", "part-energy", "matching-accuracy"):
         made_up.put(frames["paper"], NAN, metric=metric, base="rise")
     made_up.put(frames["clusterings"], NAN, metric="same-map", clustering="spectral")
     study = study_of(frames)
     for name, table in OF_A_STUDY.items():
         assert "nan" not in table(study).data.lower(), name
-    rows = filled(read(tables.methods(study, "cauc")), "base").set_index("method", append=True)
-    row = rows.loc[("RISE", "SWOX"), ["here", "95 % interval", "difference", "undefined"]]
-    assert row.tolist() == ["–", "–", "–", "8"]
+    row = indexed(tables.methods(study, "cauc"), "base", "method").loc[("RISE", "SWOX")]
+    assert row[["here", "95 % interval", "difference", "undefined"]].tolist() == ["–", "–", "–", "8"]
+    study = study_of(made_up.frames(n_images=3, observed=False, planted=False))
+    for table in (tables.matching, tables.part_energy):
+        assert read(table(study)).empty and read(table(study)).attrs["caption"]
 
 
 def test_a_record_has_the_tables_under_the_names_of_the_book(study_of, made_up, frames, corpus, tmp_path, monkeypatch):
@@ -293,9 +266,8 @@ def test_a_record_has_the_tables_under_the_names_of_the_book(study_of, made_up, 
     tables.corpora(study), tables.corpus(corpus), tables.strongest(corpus)
     tables.stability(corpus, 2), tables.clusterings(corpus, 2)
     names = {*OF_A_STUDY, "corpora", "corpus", "strongest", "stability", "clusterings"} - {"part energy"}
-    assert {path.name for path in tmp_path.iterdir()} == {
-        f"{name}.{kind}" for name in names for kind in ("csv", "html")
-    }
+    files = {f"{name}.{kind}" for name in names for kind in ("csv", "html")}
+    assert {path.name for path in tmp_path.iterdir()} == files
     counted = pd.read_csv(tmp_path / "degenerate.csv")
     assert counted.columns.tolist() == ["base", "method", "maps", "degenerate"] and "random" in set(counted["method"])
 

@@ -88,19 +88,10 @@ def _decided(
     study: Study, model: str, section: str, text: str, metric: str, a: str, b: str, *, base: str = "", method: str = ""
 ) -> Decided:
     """The claim that ``a`` is better than ``b``, methods of a base explainer or base explainers of a method."""
-    between = "method" if base else "base"
-    claim = Claim(
-        id="-".join(filter(None, ("whole-output", model, metric, base or method, a, b))),
-        paper="whole_output",
-        section=section,
-        text=text,
-        metric=metric,
-        better=BETTER[metric],
-        a=a,
-        b=b,
-        dataset=" ".join(filter(None, (study.run.label, model))),
-        between=between,
-    )
+    name = "-".join(filter(None, ("whole-output", model, metric, base or method, a, b)))
+    between, dataset = "method" if base else "base", " ".join(filter(None, (study.run.label, model)))
+    about = {"paper": "whole_output", "dataset": dataset, "between": between}
+    claim = Claim(name, section, text, metric, BETTER[metric], a, b, **about)
     found = of_pairs(study)
     found = found[(found["model"] == model) & (found["base" if base else "method"] == (base or method))]
     return decide(claim, paired(found, metric, between, a, b), unit="image")

@@ -22,19 +22,11 @@ _MASKS, _SAMPLES = 1000, 500
 
 
 def explain_output(
-    model: nn.Module,
-    image: Tensor | Image.Image | Path | str,
-    *,
-    classes: Sequence[str] | None = None,
-    tree: Tree | None = None,
-    base: str = "grad-cam",
-    layers: tuple[str, str] | None = None,
-    size: int = 224,
-    mean: Sequence[float] = imagenet.MEAN,
-    std: Sequence[float] = imagenet.STD,
-    at_most: int = 5,
-    seed: int = 0,
-) -> Figure:
+    model: nn.Module, image: Tensor | Image.Image | Path | str, *,
+    classes: Sequence[str] | None = None, tree: Tree | None = None,
+    base: str = "grad-cam", layers: tuple[str, str] | None = None, size: int = 224,
+    mean: Sequence[float] = imagenet.MEAN, std: Sequence[float] = imagenet.STD, at_most: int = 5, seed: int = 0,
+) -> Figure:  # fmt: skip
     """Explain all top classes of an image by CWOX-2s, and draw it (whole-output paper, Figure 3).
 
     Args:

@@ -14,6 +14,7 @@ from xai_lib.run.settings import settings
 from xai_lib.run.study import Study
 
 PARTITION = [[0, 1], [2, 3, 7], [4, 5], [6], [8], [9]]
+ALONE = [[label] for label in range(10)]
 
 
 @pytest.fixture(scope="module")
@@ -26,30 +27,24 @@ def subject():
 
 
 @pytest.fixture(scope="module")
-def tops(subject):
-    """The ranked top classes of each image, and the probabilities of all, worked out once more."""
+def probabilities(subject):
     with torch.no_grad():
-        probabilities = subject.network(subject.images.normalise(subject.images.images)).softmax(1)
-    found = []
-    for row in probabilities.tolist():
-        order, top = sorted(range(10), key=lambda label: -row[label]), []
-        while len(top) < 5 and sum(row[label] for label in top) <= 0.95:
-            top.append(order[len(top)])
-        found.append(top)
-    return found, probabilities
+        return subject.network(subject.images.normalise(subject.images.images)).softmax(1)
 
 
-def clusters_of(top, partition=PARTITION):
-    groups = [[label for label in top if label in cluster] for cluster in partition]
-    return sorted((group for group in groups if group), key=lambda group: top.index(group[0]))
+@pytest.fixture(scope="module")
+def clusters_of(probabilities, top_of, grouped):
+    """Function (partition) -> the confusion clusters of each image."""
+    tops = [top_of(row) for row in probabilities.tolist()]
+    return lambda partition=PARTITION: [grouped(partition, top) for top in tops]
 
 
 @pytest.fixture
-def study_of(monkeypatch, subject, tops):
+def study_of(monkeypatch, subject, clusters_of):
     """Function (partition) -> a study of one untrained network, whose documents have these clusters."""
 
     def build(partition=PARTITION):
-        said = [" | ".join(" ".join(map(str, group)) for group in clusters_of(top, partition)) for top in tops[0]]
+        said = [" | ".join(" ".join(map(str, group)) for group in clusters) for clusters in clusters_of(partition)]
         frame = pd.DataFrame({"network": "seed 0", "index": subject.images.index.tolist(), "clusters": said})
         rows = pd.concat([frame.assign(network="seed 1", clusters="8 9"), frame], ignore_index=True)
         monkeypatch.setattr(experiment, "partition", lambda corpus: partition)
@@ -62,66 +57,61 @@ def study_of(monkeypatch, subject, tops):
     return build
 
 
+@pytest.fixture
+def explained(subject, clusters_of):
+    """Function (study, place of an image, base explainer) -> its explanation, by the plain function."""
+
+    def build(study, place, base):
+        images, given = subject.images.subset([place]), experiment.base_of(study, study.networks[0], base)
+        how = {"base": given, "methods": (*METHODS, FINE), "seed": 0, "index": images.index}
+        return explain(subject.network, images.normalise(images.images), [clusters_of()[place]], **how)[0]
+
+    return build
+
+
 def place_of(subject, example):
     return subject.images.index.tolist().index(example.index)
 
 
-def most_wavering(tops, of=1):
-    """The place of the image with a pair whose second cluster (or first, for 0) has the highest probability."""
-    found, probabilities = tops
-    best, chosen = -1, None
-    for place, top in enumerate(found):
-        groups = clusters_of(top)
-        shares = [*sorted((sum(probabilities[place, group].tolist()) for group in groups), reverse=True), 0]
-        if max(map(len, groups)) > 1 and shares[of] > best:
-            best, chosen = shares[of], place
-    return chosen
-
-
-def explained(study, subject, tops, place, base):
-    """The explanation of one image, by the plain function."""
-    split, given = subject.images, experiment.base_of(study, study.networks[0], base)
-    x, options = split.normalise(split.images[[place]]), {"seed": 0, "index": split.index[[place]]}
-    (output,) = explain(
-        subject.network, x, [clusters_of(tops[0][place])], base=given, methods=(*METHODS, FINE), **options
-    )
-    return x, output
-
-
 @pytest.mark.parametrize("base", ["grad-cam", "rise"])
-def test_the_example_is_the_image_that_wavers_most(study_of, subject, tops, base):
+def test_the_example_is_the_image_that_wavers_most(study_of, subject, clusters_of, probabilities, explained, base):
+    """The one with a pair whose second cluster has the highest probability."""
+    shares = torch.zeros(2, len(probabilities))
+    for place, groups in enumerate(clusters_of()):
+        if max(map(len, groups)) > 1:
+            own = sorted((float(probabilities[place, group].sum()) for group in groups), reverse=True)
+            shares[: len(own), place] = torch.tensor(own[:2])
+    sure, place = shares.argmax(1).tolist()
     study, split = study_of(), subject.images
-    example, place, sure = pictures.example(study, base), most_wavering(tops), most_wavering(tops, of=0)
+    example = pictures.example(study, base)
     assert place_of(subject, example) == place and place not in (0, sure)
     assert torch.equal(example.picture * 255, split.images[place].float())
+    assert torch.equal(example.x, split.normalise(split.images[[place]]))
     assert example.label == split.classes[int(split.labels[place])] and example.classes == tuple(split.classes)
-    x, output = explained(study, subject, tops, place, base)
-    assert torch.equal(example.x, x)
-    assert example.output.clusters == output.clusters and example.output.classes == tops[0][place]
+    output = explained(study, place, base)
+    assert (example.output.clusters, example.output.classes) == (output.clusters, output.classes)
     assert list(example.output.class_maps) == [*METHODS, FINE]
-    for method, maps in output.class_maps.items():
-        assert torch.equal(example.output.class_maps[method], maps)
+    assert all(torch.equal(example.output.class_maps[method], maps) for method, maps in output.class_maps.items())
 
 
 def test_where_all_have_one_cluster_the_first_is_the_example_and_only_the_first_candidates_are_looked_at(
-    study_of, subject, tops, monkeypatch
+    study_of, subject, clusters_of, monkeypatch
 ):
     example = pictures.example(study_of([list(range(10))]), "grad-cam")
     assert place_of(subject, example) == 0 and len(example.output.clusters) == 1
-    with_pair = [place for place, top in enumerate(tops[0]) if max(map(len, clusters_of(top))) > 1]
+    first = next(place for place, groups in enumerate(clusters_of()) if max(map(len, groups)) > 1)
     monkeypatch.setattr(pictures, "_CANDIDATES", 1)
-    assert place_of(subject, pictures.example(study_of(), "grad-cam")) == with_pair[0]
+    assert place_of(subject, pictures.example(study_of(), "grad-cam")) == first
 
 
 def test_outputs_without_a_pair_are_no_example(study_of):
-    study = study_of([[label] for label in range(10)])
     with pytest.raises(ValueError, match=r"two classes of one cluster at its top. Got none: take more images"):
-        pictures.example(study, "grad-cam")
+        pictures.example(study_of(ALONE), "grad-cam")
     with pytest.raises(ValueError, match=r"two maps to match. Got none .* take more images"):
-        pictures.rounds(study, n=1)
+        pictures.rounds(study_of(ALONE), n=1)
 
 
-def test_curves_start_at_the_output_and_end_at_the_maps_own_pixels(study_of, subject, tops):
+def test_curves_start_at_the_output_and_end_at_the_maps_own_pixels(study_of, subject):
     study, names = study_of(), subject.images.classes
     example = pictures.example(study, "rise")
     rows = pictures.curves(study, example)
@@ -141,25 +131,25 @@ def test_curves_start_at_the_output_and_end_at_the_maps_own_pixels(study_of, sub
             x[:, order[: round(row["removed"] * 32**2)]] = 0
             with torch.no_grad():
                 shares = subject.network(x.reshape(1, 3, 32, 32)).softmax(1)[0]
-            assert row["target"] == pytest.approx(float(shares[label]), abs=1e-4)
-            assert row["rivals"] == pytest.approx(float(shares[others].sum()), abs=1e-4)
+            expected = [float(shares[label]), float(shares[others].sum())]
+            assert row[["target", "rivals"]].tolist() == pytest.approx(expected, abs=1e-4)
         np.testing.assert_allclose(curve["score"], curve["target"] * (1 - curve["rivals"]), atol=1e-6)
     example.output.class_maps["swox"].zero_()  # without a positive value: no curve
     assert "swox" not in set(pictures.curves(study, example)["method"])
 
 
-def test_each_image_is_played_with_one_method(study_of, subject, tops):
+def test_each_image_is_played_with_one_method(study_of, subject, clusters_of, explained):
     study, split, places = study_of(), subject.images, []
     found = pictures.rounds(study, n=2)
     assert [one.method for one in found] == ["swox", "cwox-1sb", "cwox-2s"] * 2
     for one in found:
         place = next(p for p, picture in enumerate(split.images) if torch.equal(picture, (one.picture * 255).byte()))
         places.append(place)
-        group = next(group for group in clusters_of(tops[0][place]) if len(group) > 1)
-        assert one.labels == tuple(split.classes[label] for label in group[:2])
+        pair = next(group for group in clusters_of()[place] if len(group) > 1)[:2]
+        assert one.labels == tuple(split.classes[label] for label in pair)
         assert one.label == split.classes[int(split.labels[place])]
-        _, output = explained(study, subject, tops, place, "rise")
-        for heat, label in zip(one.maps, group):
+        output = explained(study, place, "rise")
+        for heat, label in zip(one.maps, pair):
             assert torch.equal(heat, output.class_map(one.method, label)) and (heat > 0).any()
         assert not torch.equal(*one.maps)
     assert places == sorted(set(places))  # the first there are
@@ -167,22 +157,20 @@ def test_each_image_is_played_with_one_method(study_of, subject, tops):
 
 def test_maps_that_are_empty_or_alike_are_not_played(study_of, monkeypatch):
     """Of the first image's maps one is empty, the second image's are alike: the third is the first round."""
-    study = study_of()
-    true, seen = pictures._explained, []
+    study, true, seen = study_of(), pictures._explained, []
 
-    def explained(*parts):
+    def altered(*parts):
         example = true(*parts)
-        seen.append(example)
-        maps = example.output.class_maps["swox"]
-        if len(seen) == 1:
-            maps[example.output.classes.index(next(g for g in example.output.clusters if len(g) > 1)[1])] = 0
-        elif len(seen) == 2:
+        maps, pair = example.output.class_maps["swox"], next(g for g in example.output.clusters if len(g) > 1)
+        maps += torch.rand(maps.shape)
+        if not seen:
+            maps[example.output.classes.index(pair[1])] = 0
+        elif len(seen) == 1:
             maps[:] = maps[:1]
-        else:
-            maps += torch.rand(maps.shape)
+        seen.append(example)
         return example
 
-    monkeypatch.setattr(pictures, "_explained", explained)
+    monkeypatch.setattr(pictures, "_explained", altered)
     monkeypatch.setattr(pictures, "PLAYED", ("swox",))
     [one] = pictures.rounds(study, n=1)
     assert len(seen) == 3 and torch.equal(one.picture, seen[2].picture)

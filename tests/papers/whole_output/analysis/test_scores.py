@@ -1,18 +1,18 @@
-from collections import defaultdict
-from statistics import fmean
-
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
+from xai_lib import data as datasets
 from xai_lib import published
 from xai_lib.papers.whole_output.analysis import scores
-from xai_lib.papers.whole_output.method.outputs import Outputs
 
 NAN = float("nan")
 BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
-each_kind = pytest.mark.parametrize("networks", ["OURS", "PRINTED"])
+
+
+@pytest.fixture(params=["OURS", "PRINTED"])
+def networks(made_up, request):
+    return getattr(made_up, request.param)
 
 
 def test_pairs_carry_the_model_in_place_of_the_network_and_variants_are_told_apart(study_of, made_up):
@@ -27,18 +27,9 @@ def test_pairs_carry_the_model_in_place_of_the_network_and_variants_are_told_apa
     assert set(scores.of_pairs(study, "released")["value"]) == {7.0}
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        scores.of_pairs,
-        lambda study: scores.methods(study, "cauc"),
-        *(scores.bases, scores.degenerate, scores.shares_of_the_gain),
-        *(scores.variants, scores.part_energy, scores.matching),
-    ],
-)
-def test_a_run_without_any_pair_says_so(study_of, frames, function):
+def test_a_run_without_any_pair_says_so(study_of, frames):
     with pytest.raises(ValueError, match=r"Expected an output with two classes of one cluster .* take more images"):
-        function(study_of({**frames, "paper": frames["paper"].iloc[:0], "released": frames["released"].iloc[:0]}))
+        scores.of_pairs(study_of({**frames, "paper": frames["paper"].iloc[:0]}))
 
 
 def test_a_pair_counts_where_both_sides_have_a_value(study_of, made_up, frames):
@@ -93,29 +84,16 @@ def test_outputs_are_counted_network_by_network(study_of, frames):
     assert found.to_numpy().tolist() == [["seed 0", 4, 0.75, 11 / 4, 0.25, 0.75, 2, 7], ["seed 1", 1, 0, 2, 0, 0, 1, 2]]
 
 
-def mean_over_images(frame, **where):
-    """Pair -> image and network -> image -> all, in plain Python."""
-    pairs, images = defaultdict(list), defaultdict(list)
-    for row in frame.dropna(subset="value").to_dict("records"):
-        if all(row[name] == value for name, value in where.items()):
-            pairs[row["index"], row["network"]].append(row["value"])
-    for (index, _), values in pairs.items():
-        images[index].append(fmean(values))
-    return fmean(map(fmean, images.values()))
-
-
 def printed(number):
     """Model, base explainer, method and metric -> the value in one of the paper's tables."""
     cells = published.table("whole_output", number).set_index(["model", "base", "method", "metric"])
     return cells["value"].to_dict()
 
 
-@each_kind
 @pytest.mark.parametrize(("number", "metric"), [(1, "cauc"), (2, "cdrop")])
 def test_each_network_stands_beside_its_own_print_and_ours_beside_resnet_50(
     study_of, made_up, networks, number, metric
 ):
-    networks = getattr(made_up, networks)
     rows = scores.methods(study_of(made_up.frames(networks, n_images=3), networks), metric)
     models = sorted({model for _, _, model in networks}, reverse=True)
     assert len(rows) == len(models) * 4 * 6 and rows["model"].unique().tolist() == models
@@ -130,9 +108,7 @@ def test_each_network_stands_beside_its_own_print_and_ours_beside_resnet_50(
     assert (rows["better"][rows["published"].notna()] == scores.BETTER[metric]).all()
 
 
-@each_kind
 def test_table_3_has_a_row_a_base_and_metric_of_cwox_2s(study_of, made_up, networks):
-    networks = getattr(made_up, networks)
     frames = made_up.frames(networks, n_images=3)
     made_up.put(frames["paper"], 0.25, metric="cauc-bases", base="lime")
     made_up.put(frames["paper"], 9.0, metric="cauc")
@@ -158,7 +134,7 @@ def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
     study = study_of(frames)
     rows = scores.methods(study, "cauc").set_index(["base", "method"])
     row, empty = rows.loc[("rise", "cwox-2s")], scores.methods(study, "cdrop").set_index(["base", "method"])
-    assert row["mean"] == pytest.approx(mean_over_images(paper, **here))
+    assert row["mean"] == pytest.approx(made_up.mean_over_images(paper, **here))
     assert abs(paper[made_up.rows(paper, **here)]["value"].mean() - row["mean"]) > 0.05  # of a mean over pairs
     assert row["n_images"] == 5 and row["n_undefined"] == 1  # image 4 of one network
     row = empty.loc[("lime", "cwox-1sb")]  # all of its maps are degenerate
@@ -197,10 +173,8 @@ def test_degenerate_maps_are_counted_over_networks(study_of, made_up, frames):
 STEPS = ("finer maps", "own rivals and region")
 
 
-@each_kind
 def test_the_two_steps_add_up_to_the_whole_gain(study_of, made_up, networks):
     """All have values, so the steps are of the same pairs: 2s less 1sA, with the sign that makes a gain positive."""
-    networks = getattr(made_up, networks)
     frames = made_up.frames(networks, n_images=6)
     paper = frames["paper"]
     made_up.scale(paper, 0.5, metric="cauc", base="rise", method="cwox-2s", network=networks[1][0])
@@ -221,19 +195,14 @@ def test_the_two_steps_add_up_to_the_whole_gain(study_of, made_up, networks):
             assert one == pytest.approx(images["cwox-1sa-fine"] - images["cwox-1sa"], rel=1e-9)
     for key in ((models[0], "cauc", "rise", STEPS[0]), (models[0], "cdrop", "lime", STEPS[1])):
         assert 0 < rows.loc[key, "low"] < rows.loc[key, "difference"] < rows.loc[key, "high"]  # lower CAUC is a gain
+    made_up.put(paper, NAN, metric="cauc", base="rise", method="cwox-2s")
+    rows = scores.shares_of_the_gain(study_of(frames, networks))
+    empty = rows[rows["difference"].isna()]
+    assert set(zip(empty["metric"], empty["base"], empty["step"])) == {("cauc", "rise", STEPS[1])}
+    assert empty[["low", "high"]].isna().all(axis=None) and (empty["n_images"] == 0).all()
 
 
-def test_a_step_without_any_pair_is_undefined(study_of, made_up, frames):
-    made_up.put(frames["paper"], NAN, metric="cauc", base="rise", method="cwox-2s")
-    rows = scores.shares_of_the_gain(study_of(frames))
-    row = rows.set_index(["metric", "base", "step"]).loc[("cauc", "rise", STEPS[1])]
-    assert np.isnan(row[["difference", "low", "high"]].tolist()).all() and row["n_images"] == 0
-    assert rows["difference"].notna().sum() == 15
-
-
-@each_kind
 def test_variants_are_beside_each_other(study_of, made_up, networks):
-    networks = getattr(made_up, networks)
     frames = made_up.frames(networks, n_images=3)
     name, _, model = networks[1]
     for variant, value in (("paper", 0.25), ("released", 0.75)):
@@ -249,41 +218,27 @@ def test_variants_are_beside_each_other(study_of, made_up, networks):
 
 @pytest.fixture
 def epsilons_of(made_up, corpus_of, monkeypatch):
-    """Function (rows of index, class, metric, value, epsilon) -> what the table says, and what was asked for."""
-
-    class Images:
-        index = torch.arange(6) + 20
-
-        def __len__(self):
-            return len(self.index)
-
-        def subset(self, places):
-            images = Images()
-            images.index = self.index[places]
-            return images
-
-    def outputs_of(network, images, partition, device):
-        return Outputs(network, None, images.index, None, (), partition)
+    """Function (rows of index, class, metric, value, epsilon; images) -> the table, and indices of what was asked."""
+    images = datasets.load("planted", "test", n=6)
 
     def build(rows, n):
         asked = []
-        monkeypatch.setattr(scores, "compare_epsilons", lambda *given, **steps: asked.append((given, steps)) or rows)
-        monkeypatch.setattr(scores, "outputs_of", outputs_of)
+        monkeypatch.setattr(scores, "compare_epsilons", lambda *given, **steps: asked.append((*given, steps)) or rows)
+        monkeypatch.setattr(scores, "outputs_of", lambda *given: given)
         study = made_up.study(corpus=corpus_of())
         for explained in study.networks:
-            explained.subject.images, explained.subject.network = Images(), f"network {explained.name}"
+            explained.subject.images, explained.subject.network = images, f"network {explained.name}"
         table = scores.epsilons(study, "rise", n)
-        [((outputs, base, epsilons), steps)] = asked
-        assert outputs.network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
-        assert outputs.clusters == [[0, 1], [2, 3], [4]]
-        assert steps == {"steps": study.run.whole_output.contrast_steps}
-        return table, outputs.index.tolist()
+        [((network, shown, partition, _), base, epsilons, steps)] = asked
+        assert network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
+        assert partition == [[0, 1], [2, 3], [4]] and steps == {"steps": study.run.whole_output.contrast_steps}
+        return table, shown.index.tolist()
 
     return build
 
 
 def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
-    values = {(20, 1): (0.1, 0.4), (20, 0): (0.3, NAN), (21, 2): (0.5, NAN)}  # CDROP with ε 0 and 0.5; NaN: empty
+    values = {(0, 1): (0.1, 0.4), (0, 0): (0.3, NAN), (1, 2): (0.5, NAN)}  # CDROP with ε 0 and 0.5; NaN: empty
     rows = [
         (*pair, metric, value if metric == "cdrop" else float(np.isnan(value)), epsilon)
         for pair, both in values.items()
@@ -293,7 +248,7 @@ def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
     columns = ["index", "class", "metric", "value", "epsilon"]
     table, index = epsilons_of(pd.DataFrame(rows, columns=columns), n=3)
     table = table.set_index("epsilon")
-    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4}) and index == [20, 21, 22]
+    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4}) and index == [0, 1, 2]
     assert table[["n_images", "degenerate", "maps"]].to_numpy().tolist() == [[2, 0, 3], [1, 2, 3]]
     table, index = epsilons_of(pd.DataFrame(columns=columns), n=9)  # no image has rivals
     assert table.empty and {"epsilon", "mean", "degenerate", "maps"} <= set(table) and len(index) == 6
@@ -316,11 +271,3 @@ def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
     for without in (frames, made_up.frames(n_images=2, planted=False)):
         rows = scores.part_energy(study_of(without))
         assert rows.empty and {"base", "method", "mean", "low", "high", "n_images"} <= set(rows)
-
-
-def test_rows_come_in_the_order_of_the_pages(made_up):
-    names = (("salient-pixels", "cauc", "cdrop", "matching-accuracy"), ("resnet50", "googlenet"), BASES, made_up.SCORED)
-    index = pd.MultiIndex.from_product([own[::-1] for own in names], names=["metric", "model", "base", "method"])
-    ordered = scores.in_order(index.to_frame(index=False))
-    assert ordered.index.tolist() == list(range(len(index)))
-    assert [ordered[name].unique().tolist() for name in index.names] == [list(own) for own in names]

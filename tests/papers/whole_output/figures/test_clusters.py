@@ -28,9 +28,7 @@ def test_clusters_are_framed_where_labels_occur_together():
 
 
 def test_many_labels_are_not_numbered():
-    names = [f"class {label}" for label in range(30)]
-    frame = pd.DataFrame(np.zeros((30, 30)), index=names, columns=names)
-    figure = figures.co_occurrence(frame, [[label] for label in range(30)])
+    figure = figures.co_occurrence(pd.DataFrame(np.zeros((30, 30))), [[label] for label in range(30)])
     assert not figure.axes[0].texts and figure.get_figwidth() <= 7.3
 
 
@@ -61,8 +59,6 @@ def test_stability_has_a_row_a_clustering_and_a_mark_a_comparison():
     assert seeds[0].get_ydata().tolist() == pytest.approx([-0.11])
     assert halves[0].get_ydata().tolist() == pytest.approx([0.11, 1.11])
     assert seeds[0].get_marker() != halves[0].get_marker()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
-        "another seed",
-        "two halves of the documents",
-    ]
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["another seed", "two halves of the documents"]
     assert axis.get_xlim()[0] <= -0.5

@@ -1,5 +1,7 @@
 import random
+from itertools import combinations
 
+import numpy as np
 import pytest
 
 from xai_lib.papers.whole_output.figures import tree_layout
@@ -44,23 +46,16 @@ def names_of(tree):
 
 @pytest.fixture(scope="module", params=TREES.values(), ids=TREES)
 def drawn(request):
-    tree = request.param
-    tops, size = arrange(tree, names_of(tree), row=ROW, picture=PICTURE)
-    return tree, tops, size
-
-
-def every_node(tops):
-    return [node for top in tops for node in top.walk()]
+    """A tree, all nodes of its drawing, and the size."""
+    tops, size = arrange(request.param, names_of(request.param), row=ROW, picture=PICTURE)
+    return request.param, [node for top in tops for node in top.walk()], size
 
 
 def test_the_drawing_holds_every_label_and_node_once(drawn):
-    tree, tops, _ = drawn
-    nodes = every_node(tops)
-    found = {
-        level: sorted(node.position for node in nodes if node.level == level) for level in range(len(tree.levels) + 1)
-    }
-    sizes = [tree.n_labels, *map(len, tree.levels)]
-    assert found == {level: list(range(size)) for level, size in enumerate(sizes)}
+    tree, nodes, _ = drawn
+    sizes = enumerate([tree.n_labels, *map(len, tree.levels)])
+    expected = sorted((level, position) for level, size in sizes for position in range(size))
+    assert sorted((node.level, node.position) for node in nodes) == expected
     for node in nodes:
         if node.level:
             assert tuple(child.position for child in node.children) == tree.levels[node.level - 1][node.position]
@@ -69,11 +64,11 @@ def test_the_drawing_holds_every_label_and_node_once(drawn):
 
 
 def test_labels_are_apart_and_inside(drawn):
-    tree, tops, (width, height) = drawn
+    tree, nodes, (width, height) = drawn
     names = names_of(tree)
     boxes = sorted(
         (node.x, node.y - ROW / 2, node.x + PICTURE + 0.5 * FONT * len(names[node.position]))
-        for node in every_node(tops)
+        for node in nodes
         if node.level == 0
     )
     for number, (left, top, right) in enumerate(boxes):
@@ -85,20 +80,16 @@ def test_labels_are_apart_and_inside(drawn):
 
 
 def test_parts_of_the_tree_are_apart(drawn):
-    """No label of one node stands among those of another of its level: their boxes do not meet."""
-    tree, tops, _ = drawn
-    nodes = [node for node in every_node(tops) if node.level == len(tree.levels)]
-    boxes = []
-    for node in nodes:
-        below = list(node.walk())
-        boxes.append([f(getattr(one, axis) for one in below) for axis in "xy" for f in (min, max)])
-    for number, (left, right, top, bottom) in enumerate(boxes):
-        for l2, r2, t2, b2 in boxes[number + 1 :]:
-            assert right < l2 or r2 < left or bottom < t2 or b2 < top
+    """No label of a top node stands among those of another: their boxes do not meet."""
+    tree, nodes, _ = drawn
+    parts = [np.array([(one.x, one.y) for one in node.walk()]) for node in nodes if node.level == len(tree.levels)]
+    boxes = [(places.min(axis=0), places.max(axis=0)) for places in parts]
+    for (low, high), (other_low, other_high) in combinations(boxes, 2):
+        assert (high < other_low).any() or (other_high < low).any()
 
 
 def test_children_stand_to_the_right_of_one_line_a_column(drawn):
-    for node in every_node(drawn[1]):
+    for node in drawn[1]:
         for column in node.columns:
             assert len({child.x for child in column}) == 1
             assert [child.y for child in column] == sorted(child.y for child in column)

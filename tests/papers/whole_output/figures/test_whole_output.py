@@ -74,8 +74,8 @@ def test_a_cluster_of_many_classes_goes_on_in_the_next_row():
 
 
 def test_a_single_class_is_a_row_of_three():
-    axes = grid(figures.whole_output(IMAGE, output([[6]], {6: 0.97}), NAMES), 3)
-    assert titles(axes[0]) == ["image", "cluster 1 | 0.970", "cat | 0.970"]
+    alone = figures.whole_output(IMAGE, output([[6]], {6: 0.97}), NAMES)
+    assert titles(alone.axes) == ["image", "cluster 1 | 0.970", "cat | 0.970"]
 
 
 def test_methods_are_compared_class_by_class():
@@ -99,14 +99,16 @@ def test_an_empty_map_says_so():
     assert said == [[], ["empty"]] + [[]] * 10
 
 
-@pytest.mark.parametrize("width", [7.2, 5.4])
-def test_titles_do_not_meet(width):
-    named = output([[0, 1]] if width < 6 else [[0, 1], [2, 3, 4]], dict(zip(range(5 if width > 6 else 2), [0.2] * 5)))
+@pytest.mark.parametrize(
+    ("clusters", "draw", "width"),
+    [
+        ([[0, 1], [2, 3, 4]], figures.whole_output, 7.2),
+        ([[0, 1]], lambda *given: figures.compared_methods(*given, ["swox"]), 5.4),
+    ],
+)
+def test_titles_do_not_meet(clusters, draw, width):
     names = ["German short-haired pointer", "Greater Swiss Mountain dog", "black-and-tan coonhound"] * 2
-    if width < 6:
-        figure = figures.compared_methods(IMAGE, named, names, ["swox"])
-    else:
-        figure = figures.whole_output(IMAGE, named, names)
+    figure = draw(IMAGE, output(clusters, dict.fromkeys(range(sum(map(len, clusters))), 0.2)), names)
     assert figure.get_figwidth() == pytest.approx(width)
     figure.canvas.draw()
     boxes = [axis.title.get_window_extent() for axis in figure.axes if axis.get_title()]
@@ -145,9 +147,8 @@ def test_part_energy_stands_beside_that_of_a_random_map():
     ]
     figure = figures.part_energy(pd.DataFrame(rows))
     assert [axis.get_title() for axis in figure.axes] == ["Grad-CAM", "RISE"]
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        WHOLE_OUTPUT_NAMES[name] for name in methods
-    ]
+    lines = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert lines == [WHOLE_OUTPUT_NAMES[name] for name in methods]
     for axis in figure.axes:
         (points, _, (bars,)) = axis.containers[0]
         assert points.get_xdata().tolist() == pytest.approx([0.1, 0.2, 0.3])

@@ -1,3 +1,5 @@
+from itertools import product
+
 import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
@@ -9,14 +11,9 @@ from xai_lib.papers.whole_output.latent_tree.patterns import corpus_of
 
 
 @pytest.fixture
-def limits(monkeypatch):
-    """Function (threshold in BIC, size) that sets what closes an island."""
-
-    def put(threshold=islands.THRESHOLD, max_size=islands.MAX_SIZE):
-        monkeypatch.setattr(islands, "THRESHOLD", threshold)
-        monkeypatch.setattr(islands, "MAX_SIZE", max_size)
-
-    return put
+def limit(monkeypatch):
+    """Function (name, value) that sets what closes an island."""
+    return lambda name, value: monkeypatch.setattr(islands, name, value)
 
 
 def of_rows(present):
@@ -40,11 +37,11 @@ def plain_islands(documents, n_labels, max_size=10, gains=None):
     """
     present = np.array([[label in document for label in range(n_labels)] for document in documents])
     n = len(present)
-    link = [[mutual_info_score(present[:, a], present[:, b]) for b in range(n_labels)] for a in range(n_labels)]
+    link = {(a, b): mutual_info_score(*present[:, [a, b]].T) for a, b in product(range(n_labels), repeat=2)}
     draw, batch = np.random.default_rng(100), min(n, 5000)
 
     def best_link(inside, outside):
-        return max(((a, b) for a in inside for b in outside if a != b), key=lambda pair: link[pair[0]][pair[1]])
+        return max((pair for pair in product(inside, outside) if len({*pair}) > 1), key=link.__getitem__)
 
     def grown(free):
         if len(free) <= 3:
@@ -90,22 +87,22 @@ def test_planted_islands_are_found(sizes, chances):
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
-def test_equal_to_the_plain_procedure(seed, limits):
+def test_equal_to_the_plain_procedure(seed, limit):
     """On weak islands and a chain through them, where the two tests and the size all close islands."""
     draw = np.random.default_rng(seed)
     sets = [set(document) for document in planted([4, 3, 2], n=400, seed=seed, on=0.6, off=0.05)[0]]
     for document in sets:
         if 0 in document and draw.random() < 0.5:
             document.add(int(draw.integers(9)))
-    limits(max_size=5)
+    limit("MAX_SIZE", 5)
     documents = [sorted(document) for document in sets]
     assert fit_islands(documents, 10) == plain_islands(documents, 10, max_size=5)
 
 
 @pytest.mark.parametrize("max_size", [3, 6])
-def test_every_label_once_and_none_too_many(max_size, limits):
+def test_every_label_once_and_none_too_many(max_size, limit):
     documents, _ = planted([14, 5], on=0.4)
-    limits(max_size=max_size)
+    limit("MAX_SIZE", max_size)
     found = fit_islands(documents, 22)
     assert sorted(label for island in found for label in island) == list(range(22))
     assert max(map(len, found)) == max_size and found == sorted(map(sorted, found))
@@ -132,7 +129,7 @@ def four_labels():
 
 
 @pytest.mark.parametrize("repeated, batch", [(1, 400), (12, 4800), (50, 5000)])
-def test_both_tests_are_of_bic_of_at_most_5000_documents(four_labels, repeated, batch, limits):
+def test_both_tests_are_of_bic_of_at_most_5000_documents(four_labels, repeated, batch, limit):
     """Below both edges two latents win; between them one does; above both the new label is no better than chance."""
     documents, two_latents, one_latent = four_labels
     scale = batch / 400  # a document repeated counts so many times
@@ -140,7 +137,7 @@ def test_both_tests_are_of_bic_of_at_most_5000_documents(four_labels, repeated, 
     found = {}
     for edge in (low, high):
         for side in (-0.05, 0.05):
-            limits(edge + side * scale)
+            limit("THRESHOLD", edge + side * scale)
             found[edge, side] = sorted(map(len, fit_islands(documents * repeated, 4)))
     assert [found[low, -0.05], found[low, 0.05]] == [[2, 2], [4]]
     assert [found[high, -0.05], found[high, 0.05]] == [[4], [1, 3]]
@@ -173,45 +170,36 @@ def test_a_member_that_leaves_takes_its_part_of_the_model_along():
     np.testing.assert_allclose(island.model.present, [[0.02, 0.98], [0.03, 0.97], [0.03, 0.7]], atol=0.03)
 
 
-def test_most_labels_are_expected_in_state_1_also_after_one_has_left(limits):
+def test_most_labels_are_expected_in_state_1_also_after_one_has_left(limit):
     """Labels that avoid each other: with the third, more of them are in the other state than without it."""
     draw = np.random.default_rng(0)
     state = (draw.random(5000) < 0.5).astype(int)
     chances = np.array([[0.1, 0.9], [0.8, 0.1], [0.75, 0.25], [0.4, 0.4]])
     present = draw.random((5000, 4)) < chances[:, state].T
-    limits(-1e9)
+    limit("THRESHOLD", -1e9)
     started, _ = find_islands(corpus_of(of_rows(present), 4))
     assert started.labels == [0, 1]
     assert started.model.present[0, 1] > started.model.present[0, 0]
 
 
-def test_hard_assignment_by_enumeration():
+def test_hard_assignment_is_to_the_more_probable_state():
     documents, _ = planted([4, 3, 1], n=400, on=0.5, off=0.1)
     corpus = corpus_of(documents, 9)
     of_labels = find_islands(corpus)
     found = assigned(corpus, of_labels)
     assert found.n_documents == 400 and len(found.documents) == len(of_labels)
     for island, on in zip(of_labels, found.documents):
-        expected = []
-        for number, document in enumerate(documents):
-            joint = island.model.prior.copy()
-            for label, present in zip(island.labels, island.model.present):
-                joint *= present if label in document else 1 - present
-            if joint[1] > joint[0]:
-                expected.append(number)
-        assert on.tolist() == expected
+        values = np.array([[label in document for label in island.labels] for document in documents])
+        joint = island.model.joint(values)
+        assert on.tolist() == np.flatnonzero(joint[:, 1] > joint[:, 0]).tolist()
     assert any(0 < len(on) < 400 for on in found.documents)
 
 
 def test_labels_in_all_documents_are_alone_and_labels_without_information_are_not_paired_with_themselves():
-    documents = [[0, *two] for two in ([], [1], [2], [1, 2])]
-    assert fit_islands(documents, 3) == [[0], [1, 2]]
+    assert fit_islands([[0, *two] for two in ([], [1], [2], [1, 2])], 3) == [[0], [1, 2]]
     factorial = [[bit for bit in range(4) if code >> bit & 1] for code in range(16)]
     assert fit_islands(factorial, 4) == [[0, 1, 2], [3]]
-
-
-def test_the_latent_of_a_label_alone_is_the_label():
     corpus = corpus_of([[0], [], [0]], 2)
-    of_labels = find_islands(corpus)
-    assert [island.labels for island in of_labels] == [[0], [1]]
-    assert [on.tolist() for on in assigned(corpus, of_labels).documents] == [[0, 2], []]
+    alone = find_islands(corpus)
+    assert [island.labels for island in alone] == [[0], [1]]
+    assert [on.tolist() for on in assigned(corpus, alone).documents] == [[0, 2], []]  # its latent is the label

@@ -13,12 +13,9 @@ def test_clusters_of_each_level_nest_and_hold_every_label_once():
     tree = Tree(5, LEVELS)
     assert tree.clusters() == tree.clusters(1) == [[0, 3], [1], [2, 4]]
     assert tree.clusters(2) == [[0, 2, 3, 4], [1]]
-
-
-@pytest.mark.parametrize("level", [0, 3, -1])
-def test_a_level_that_is_not_there(level):
-    with pytest.raises(ValueError, match=f"level from 1 to 2. Got {level}"):
-        Tree(5, LEVELS).clusters(level)
+    for level in (0, 3, -1):
+        with pytest.raises(ValueError, match=f"level from 1 to 2. Got {level}"):
+            tree.clusters(level)
 
 
 def test_lists_and_tuples_make_equal_trees_that_hash():

@@ -10,44 +10,27 @@ from xai_lib.papers.whole_output.method.documents import of_network, read, top_c
 DOCUMENTS = {"b.JPEG": [3, 0, 7], "ä.JPEG": [2], "a.JPEG": [9, 1]}
 
 
-def plain_top(row, cumulative, at_most):
-    """One class at a time, the most probable one left, until there is enough."""
-    left, document, total = list(range(len(row))), [], 0.0
-    while left and not total > cumulative and (at_most is None or len(document) < at_most):
-        best = max(left, key=lambda label: (row[label], -label))
-        left.remove(best)
-        document.append(best)
-        total += row[best]
-    return document
-
-
 @pytest.mark.parametrize("at_most", [None, 1, 3, 99])
 @pytest.mark.parametrize("cumulative", [0.0, 0.5, 0.95, 0.999999])
-def test_equal_to_the_plain_loop(cumulative, at_most):
+def test_equal_to_the_plain_loop(top_of, cumulative, at_most):
     logits = 4 * torch.randn(60, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     logits[30:] = logits[30:].round()  # with ties
     probabilities = logits.softmax(1)
-    expected = [plain_top(row, cumulative, at_most) for row in probabilities.tolist()]
+    expected = [top_of(row, cumulative, at_most or 12) for row in probabilities.tolist()]
     assert top_classes(probabilities, cumulative=cumulative, at_most=at_most) == expected
 
 
 def test_more_than_the_share_is_needed_and_ties_go_by_number():
     probabilities = torch.tensor([[0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
-    assert top_classes(probabilities, cumulative=0.75) == [[1, 0, 2], [2, 0, 1]]
-    assert top_classes(probabilities, cumulative=0.74) == [[1, 0], [2, 0]]
-    assert top_classes(probabilities, cumulative=0.5) == [[1, 0], [2, 0]]
-    assert top_classes(probabilities, cumulative=0.49) == [[1], [2]]
+    for cumulative, n in ((0.75, 3), (0.74, 2), (0.5, 2), (0.49, 1)):
+        assert top_classes(probabilities, cumulative=cumulative) == [[1, 0, 2][:n], [2, 0, 1][:n]]
 
 
-def test_the_default_is_the_papers_and_has_no_limit():
+def test_the_default_is_the_papers_and_has_no_limit_and_sums_are_exact_for_half_precision():
     probabilities = torch.full((1, 200), 0.5 / 200)
     probabilities[0, 7] += 0.5
-    ((first, *rest),) = top_classes(probabilities)
-    assert first == 7 and rest == [label for label in range(181) if label != 7]
-
-
-def test_a_sum_rounded_to_too_little_gives_all_classes_and_sums_are_exact_for_half_precision():
-    assert top_classes(torch.tensor([[0.5, 0.4995]]), cumulative=0.9999) == [[0, 1]]
+    assert top_classes(probabilities) == [[7, *(label for label in range(181) if label != 7)]]
+    assert top_classes(torch.tensor([[0.5, 0.4995]]), cumulative=0.9999) == [[0, 1]]  # rounded to too little: all
     assert top_classes(torch.zeros(0, 4)) == []
     assert top_classes(torch.full((1, 1024), 1 / 1024).bfloat16(), cumulative=0.9) == [list(range(922))]
 
@@ -59,10 +42,10 @@ def test_a_sum_rounded_to_too_little_gives_all_classes_and_sums_are_exact_for_ha
         ({"probabilities": torch.tensor([[1, 0]])}, TypeError, "Got torch.int64"),
         ({"probabilities": torch.tensor([0.5, 0.5])}, ValueError, r"shape \[2\]"),
         ({"probabilities": torch.zeros(2, 0)}, ValueError, r"shape \[2, 0\]"),
-        ({"probabilities": torch.tensor([[3.0, 1.0]])}, ValueError, "apply softmax"),
-        ({"probabilities": torch.tensor([[0.3, 0.3]])}, ValueError, "apply softmax"),
-        ({"probabilities": torch.tensor([[1.5, -0.5]])}, ValueError, "apply softmax"),
-        ({"probabilities": torch.tensor([[torch.nan, 1.0]])}, ValueError, "apply softmax"),
+        *(
+            ({"probabilities": torch.tensor([row])}, ValueError, "apply softmax")
+            for row in ([3.0, 1.0], [0.3, 0.3], [1.5, -0.5], [torch.nan, 1.0])
+        ),
         ({"cumulative": 1.0}, ValueError, r"cumulative in \[0, 1\). Got 1.0"),
         ({"cumulative": -0.1}, ValueError, "Got -0.1"),
         ({"at_most": 0}, ValueError, "at_most as a whole number .* Got 0"),
@@ -82,35 +65,33 @@ def model():
     return model
 
 
-@pytest.fixture
-def images():
-    return torch.randn(99, 3, 6, 6, generator=torch.Generator().manual_seed(1))
+IMAGES = torch.randn(99, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 
 
-def test_documents_of_a_network_whatever_the_batches(model, images):
-    expected = top_classes(model.eval()(images).softmax(1).detach(), cumulative=0.9)
+def test_documents_of_a_network_whatever_the_batches(model):
+    probabilities = model.eval()(IMAGES).softmax(1).detach()
+    expected = top_classes(probabilities, cumulative=0.9)
     assert {len(document) for document in expected} >= {2, 3, 4}
-    assert of_network(model, [images]) == top_classes(model(images).softmax(1).detach(), cumulative=0.95)  # as printed
+    assert of_network(model, [IMAGES]) == top_classes(probabilities, cumulative=0.95)  # as printed
     model.train()
     model[1].eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for size in (99, 40):
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            assert of_network(model, (batch for batch in images.split(size)), cumulative=0.9) == expected
+            assert of_network(model, iter(IMAGES.split(size)), cumulative=0.9) == expected
     assert model.training and model[2].training and not model[1].training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert of_network(model, []) == []
 
 
-def test_probabilities_of_a_network_in_half_precision_are_float32(model, images):
-    model, images = model.eval().bfloat16(), images.bfloat16()
+def test_probabilities_of_a_network_in_half_precision_are_float32(model):
+    model, images = model.eval().bfloat16(), IMAGES.bfloat16()
     expected = top_classes(model(images).detach().float().softmax(1), cumulative=0.99)
     assert of_network(model, [images], cumulative=0.99) == expected
 
 
-def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model, images):
-    images = images[:10]
-    images[7] = torch.nan
+def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model):
+    images = IMAGES[:10].index_fill(0, torch.tensor([7]), torch.nan)
     with pytest.raises(ValueError, match=r"finite logits.*begins with image 5"):
         of_network(model.train(), images.split(5))
     assert model.training
@@ -139,11 +120,10 @@ def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
         ("a.json", b'{"a": [1], "b": 3}', "Got 3 for 'b'"),
         ("a.json", b'{"a": [1], "b": []}', r"Got \[\] for 'b'"),
         ("a.json", b'{"a": [1, 2, 1]}', r"different class indices. Got \[1, 2, 1\] for 'a'"),
-        ("a.json", b'{"a": [1, "cat"]}', "for 'a'"),
-        ("a.json", b'{"a": [true, 2]}', "for 'a'"),
-        ("a.json", b'{"a": [1.0]}', "for 'a'"),
-        ("a.json", b'{"a": [-1]}', "for 'a'"),
-        ("a.json", b'{"a": "12"}', "for 'a'"),
+        *(
+            ("a.json", b'{"a": %s}' % wrong, "for 'a'")
+            for wrong in (b'[1, "cat"]', b"[true]", b"[1.0]", b"[-1]", b'"12"')
+        ),
     ],
 )
 def test_damaged_files_are_refused(tmp_path, name, content, message):
@@ -152,13 +132,10 @@ def test_damaged_files_are_refused(tmp_path, name, content, message):
         read(tmp_path / name)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*none\.json\. Got no such file"):
-        read(tmp_path / "none.json")
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+def test_a_missing_file_is_named_and_a_write_that_fails_leaves_the_old_one(tmp_path):
     path = tmp_path / "a.json"
+    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*a\.json\. Got no such file"):
+        read(path)
     write(path, DOCUMENTS)
     with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
         write(path, DOCUMENTS | {"c": [1, 1]})

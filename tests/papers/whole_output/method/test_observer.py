@@ -5,6 +5,13 @@ from torch import nn
 from xai_lib.papers.whole_output.method.observer import matched
 
 SIZE = 10
+LEFT = torch.zeros(SIZE, SIZE)
+LEFT[2:5, 0:3] = 1
+LEFT[2, 0] = 0.4  # not salient
+RIGHT, BOTH, ZERO = LEFT.flip(1), LEFT + LEFT.flip(1), torch.zeros(SIZE, SIZE)
+BROKEN = RIGHT.clone()
+BROKEN[0, 0] = torch.nan
+BRIGHT = 8 / (SIZE * SIZE / 2)  # share of a half that is salient
 
 
 class Halves(nn.Module):
@@ -15,20 +22,13 @@ class Halves(nn.Module):
         return torch.stack([left, right, torch.zeros_like(left)], 1)
 
 
-def planted():
-    left = torch.zeros(SIZE, SIZE)
-    left[2:5, 0:3] = 1
-    left[2, 0] = 0.4  # not salient
-    return left, left.flip(1)
+def by_place(x):
+    """Rounding by the place in a forward pass."""
+    return torch.stack([1e-6 * torch.arange(len(x)), torch.zeros(len(x))], 1)
 
 
-def found(maps, labels):
-    x = torch.ones(1, 1, SIZE, SIZE)
-    image = torch.zeros(len(maps), dtype=torch.int64)
-    return matched(Halves().eval(), x, image, torch.stack([torch.stack(pair) for pair in maps]), labels)
-
-
-def random_case():
+@pytest.fixture
+def case():
     generator = torch.Generator().manual_seed(0)
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5))
@@ -41,48 +41,33 @@ def random_case():
     }
 
 
-def test_maps_on_the_evidence_are_matched_rightly():
-    left, right = planted()
-    labels = torch.tensor([[0, 1], [0, 1], [1, 0], [0, 2]])
-    accuracy, margin = found([(left, right), (right, left), (right, left), (left, right)], labels)
-    assert accuracy.tolist() == [1, 0, 1, 1]
+@pytest.mark.parametrize(
+    ("observer", "maps", "labels", "expected"),
+    [
+        (Halves(), (LEFT, RIGHT), (0, 1), (1, 2 * BRIGHT)),
+        (Halves(), (RIGHT, LEFT), (0, 1), (0, -2 * BRIGHT)),
+        (Halves(), (RIGHT, LEFT), (1, 0), (1, 2 * BRIGHT)),
+        (Halves(), (LEFT, RIGHT), (0, 2), (1, BRIGHT)),
+        (Halves(), (LEFT, LEFT), (0, 1), (0.5, 0)),  # what cannot be told apart is a guess
+        (Halves(), (LEFT, 3 * LEFT), (0, 1), (0.5, 0)),
+        (Halves(), (BOTH, 2 * BOTH), (0, 1), (0.5, 0)),
+        (Halves(), (LEFT, RIGHT), (2, 2), (0.5, 0)),
+        (by_place, (LEFT, LEFT), (0, 1), (0.5, 0)),
+        (Halves(), (LEFT, ZERO), (0, 1), (torch.nan, torch.nan)),  # an undefined map is no answer
+        (Halves(), (ZERO, ZERO), (0, 1), (torch.nan, torch.nan)),
+        (Halves(), (BROKEN, LEFT), (0, 1), (torch.nan, torch.nan)),
+    ],
+)
+def test_maps_are_matched_by_the_evidence_that_they_leave(observer, maps, labels, expected):
+    observer = observer.eval() if isinstance(observer, nn.Module) else observer
+    x, image = torch.ones(1, 1, SIZE, SIZE), torch.zeros(1, dtype=torch.int64)
+    accuracy, margin = matched(observer, x, image, torch.stack(maps)[None], torch.tensor([labels]))
     assert accuracy.dtype == margin.dtype == torch.float32
-    bright = 8 / (SIZE * SIZE / 2)  # of a half
-    assert margin.tolist() == pytest.approx([2 * bright, -2 * bright, 2 * bright, bright], abs=1e-6)
-
-
-def test_what_cannot_be_told_apart_is_a_guess():
-    left, right = planted()
-    both = left + right
-    accuracy, margin = found([(left, left), (left, 3 * left), (both, 2 * both)], torch.tensor([[0, 1]] * 3))
-    assert accuracy.tolist() == [0.5] * 3 and margin.tolist() == [0] * 3
-    accuracy, _ = found([(left, right)], torch.tensor([[2, 2]]))
-    assert accuracy.tolist() == [0.5]
-
-
-def test_rounding_by_the_place_in_a_forward_pass_tells_nothing_apart():
-    def observer(x):
-        return torch.stack([1e-6 * torch.arange(len(x)), torch.zeros(len(x))], 1)
-
-    left, _ = planted()
-    image, labels = torch.zeros(1, dtype=torch.int64), torch.tensor([[0, 1]])
-    accuracy, margin = matched(observer, torch.ones(1, 1, SIZE, SIZE), image, torch.stack([left, left])[None], labels)
-    assert accuracy.tolist() == [0.5] and margin.tolist() == [0]
-
-
-def test_an_undefined_map_is_no_answer():
-    left, right = planted()
-    broken = right.clone()
-    broken[0, 0] = torch.nan
-    zero = torch.zeros_like(left)
-    maps = [(left, zero), (zero, zero), (broken, left), (left, right)]
-    accuracy, margin = found(maps, torch.tensor([[0, 1]] * 4))
-    assert accuracy.isnan().tolist() == margin.isnan().tolist() == [True, True, True, False]
+    assert (accuracy.item(), margin.item()) == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 @torch.no_grad()
-def test_equal_to_the_plain_loop_and_each_pair_stands_alone_and_there_may_be_none():
-    case = random_case()
+def test_equal_to_the_plain_loop_and_each_pair_stands_alone_and_there_may_be_none(case):
     accuracy, margin = matched(**case)
     for pair in range(4):
         image, (a, b) = case["x"][case["image"][pair]], case["labels"][pair].tolist()
@@ -99,17 +84,15 @@ def test_equal_to_the_plain_loop_and_each_pair_stands_alone_and_there_may_be_non
 
 
 @pytest.mark.parametrize(
-    "wrong, error, message",
+    ("wrong", "message"),
     [
-        ({"maps": torch.rand(4, 3, SIZE, SIZE)}, ValueError, r"\[P,2,H,W\]"),
-        ({"maps": torch.rand(4, 2, 5, 5)}, ValueError, "of their size"),
-        ({"labels": torch.tensor([0, 1, 2, 3])}, ValueError, r"labels \[P,2\]"),
-        ({"labels": torch.tensor([[0, 1]] * 3 + [[0, 5]])}, ValueError, "targets in 0 to 4"),
-        ({"image": torch.tensor([0, 1, 2, 3])}, ValueError, "0 to 2. Got 0 to 3"),
-        ({"x": torch.zeros(3, 3, SIZE, SIZE, dtype=torch.uint8)}, TypeError, "uint8"),
-        ({"observer": Halves().train()}, ValueError, "evaluation mode"),
+        ({"maps": torch.rand(4, 3, SIZE, SIZE)}, r"\[P,2,H,W\]"),
+        ({"labels": torch.tensor([0, 1, 2, 3])}, r"labels \[P,2\]"),
+        ({"labels": torch.tensor([[0, 1]] * 3 + [[0, 5]])}, "targets in 0 to 4"),
+        ({"image": torch.tensor([0, 1, 2, 3])}, "0 to 2. Got 0 to 3"),
+        ({"observer": Halves().train()}, "evaluation mode"),
     ],
 )
-def test_refuses_what_has_no_meaning(wrong, error, message):
-    with pytest.raises(error, match=message):
-        matched(**random_case() | wrong)
+def test_refuses_what_has_no_meaning(case, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        matched(**case | wrong)

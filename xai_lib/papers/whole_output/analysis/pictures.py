@@ -147,15 +147,7 @@ def _with_a_pair(study: Study) -> Iterator[tuple[Split, Outputs]]:
 
 
 def _explained(study: Study, base: str, images: Split, outputs: Outputs) -> Example:
-    explained = study.networks[0]
-    (output,) = explain(
-        explained.subject.network,
-        outputs.x,
-        outputs.clusters,
-        base=experiment.base_of(study, explained, base),
-        methods=(*METHODS, FINE),
-        seed=_SEED,
-        index=outputs.index,
-    )
+    how = {"base": experiment.base_of(study, study.networks[0], base), "methods": (*METHODS, FINE), "seed": _SEED}
+    (output,) = explain(outputs.network, outputs.x, outputs.clusters, **how, index=outputs.index)
     picture, label = images.images[0].float().cpu() / 255, images.classes[int(images.labels[0])]
     return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)

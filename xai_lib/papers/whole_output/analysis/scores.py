@@ -1,5 +1,6 @@
 """Scores of whole-output explanations as tidy frames: of pairs, averaged image by image, and beside print."""
 
+from collections.abc import Collection
 from functools import cache
 
 import pandas as pd
@@ -86,15 +87,12 @@ def methods(study: Study, metric: str) -> pd.DataFrame:
     One row a model, base and method, as :func:`published.compare` gives; print has values for Grad-CAM and RISE.
     ``n_undefined`` counts images whose every pair has a degenerate map.
     """
-    found = of_pairs(study)
-    return _beside(TABLES[metric], summary(of_images(found[found["metric"] == metric]), by=_GROUP))
+    return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP))
 
 
 def bases(study: Study) -> pd.DataFrame:
     """Table 3: CWOX-2s by base explainer; one row a metric, model and base."""
-    found = of_pairs(study)
-    found = found[found["metric"].isin(_TABLE_3) & (found["method"] == CONTRASTIVE)]
-    ours = summary(of_images(found), by=_GROUP)
+    ours = summary(of_images(_some(study, _TABLE_3, [CONTRASTIVE])), by=_GROUP)
     return _beside(3, ours.assign(metric=ours["metric"].map(_TABLE_3)))
 
 
@@ -103,9 +101,7 @@ def matching(study: Study) -> pd.DataFrame:
 
     What people scored is in Tables 4 and 5; :func:`people` has it. The two are not compared: no row of ours is theirs.
     """
-    found = of_pairs(study)
-    found = found[(found["metric"] == "matching-accuracy") & found["method"].isin(METHODS)]
-    return in_order(summary(of_images(found), by=_GROUP))
+    return in_order(summary(of_images(_some(study, ["matching-accuracy"], METHODS)), by=_GROUP))
 
 
 def people() -> pd.DataFrame:
@@ -116,9 +112,12 @@ def people() -> pd.DataFrame:
 
 def degenerate(study: Study, variant: Variant = "paper") -> pd.DataFrame:
     """How many maps have no salient pixel, which CAUC would reward with 0: base, method, maps, degenerate."""
-    rows = of_pairs(study, variant)
-    rows = rows[rows["metric"] == "degenerate"]
-    counted = rows.groupby(["base", "method"])["value"].agg(maps="size", degenerate="sum").reset_index()
+    counted = (
+        _some(study, ["degenerate"], variant=variant)
+        .groupby(["base", "method"])["value"]
+        .agg(maps="size", degenerate="sum")
+        .reset_index()
+    )
     return in_order(counted.assign(degenerate=counted["degenerate"].astype(int)))
 
 
@@ -143,11 +142,8 @@ def shares_of_the_gain(study: Study) -> pd.DataFrame:
 
 def variants(study: Study) -> pd.DataFrame:
     """The paper's equations and the released code on the same images: metric, model, base, method, paper, released."""
-    columns = {}
-    for variant in ("paper", "released"):
-        found = of_pairs(study, variant)
-        found = found[found["metric"].isin(TABLES) & found["method"].isin(METHODS)]
-        columns[variant] = of_images(found).groupby(_GROUP)["value"].mean()
+    found = {variant: of_images(_some(study, TABLES, METHODS, variant)) for variant in ("paper", "released")}
+    columns = {variant: rows.groupby(_GROUP)["value"].mean() for variant, rows in found.items()}
     return in_order(pd.DataFrame(columns).reset_index())
 
 
@@ -171,8 +167,7 @@ def part_energy(study: Study) -> pd.DataFrame:
 
     Without rows where the images have no such part, or no output has both look-alikes in one cluster.
     """
-    found = of_pairs(study)
-    found = found[found["metric"] == "part-energy"].dropna(subset="value")
+    found = _some(study, ["part-energy"]).dropna(subset="value")
     if found.empty:
         return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])
     return in_order(summary(of_images(found), by=["base", "method"]))
@@ -183,6 +178,12 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     places = {column: {name: place for place, name in enumerate(names)} for column, names in _ORDER.items()}
     keys = [name for name in _GROUP if name in frame]
     return frame.sort_values(keys, key=lambda names: names.map(places[names.name]), kind="stable", ignore_index=True)
+
+
+def _some(study: Study, metrics: Collection, methods: Collection = SCORED, variant: Variant = "paper") -> pd.DataFrame:
+    """The rows of :func:`of_pairs` with some metrics and methods."""
+    found = of_pairs(study, variant)
+    return found[found["metric"].isin(metrics) & found["method"].isin(methods)]
 
 
 def _beside(number: int, ours: pd.DataFrame) -> pd.DataFrame:

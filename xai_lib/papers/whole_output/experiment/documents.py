@@ -30,21 +30,13 @@ _SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Documents of top classes, from a network or from a file.
+    """Documents of top classes, from a network or from a file."""
 
-    Attributes:
-        label: how pages call it.
-        classes: names of the classes.
-        key: what identifies the documents in the store.
-        parents: the cell of the stage "documents"; none for a file.
-        load: gives all documents, also those of one label; called once.
-    """
-
-    label: str
-    classes: tuple[str, ...]
-    key: str
-    parents: tuple[Cell, ...]
-    load: Callable[[], list[list[int]]] = field(repr=False)
+    label: str  # how pages call it
+    classes: tuple[str, ...]  # their names
+    key: str  # what identifies the documents in the store
+    parents: tuple[Cell, ...]  # the cell of the stage "documents"; none for a file
+    load: Callable[[], list[list[int]]] = field(repr=False)  # gives all documents, also those of one label; called once
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -44,21 +44,13 @@ _TORCHVISION = {
 
 @dataclass(frozen=True, eq=False)
 class ExplainedNetwork:
-    """A network whose whole outputs are explained.
+    """A network whose whole outputs are explained."""
 
-    Attributes:
-        subject: the network, with the test images.
-        model: name in the published tables, "resnet50" or "googlenet"; "" for a network of our own.
-        layers: base explainer -> names of its coarse and its fine layer.
-        corpus: the documents of its top classes.
-        observer: another network, which plays the observer of the matching task; None where there is no other.
-    """
-
-    subject: Subject
-    model: str
-    layers: Mapping[str, tuple[str, str]]
-    corpus: Corpus
-    observer: Subject | None
+    subject: Subject  # the network, with the test images
+    model: str  # name in the published tables, "resnet50" or "googlenet"; "" for a network of our own
+    layers: Mapping[str, tuple[str, str]]  # base explainer -> names of its coarse and its fine layer
+    corpus: Corpus  # the documents of its top classes
+    observer: Subject | None  # another network, which plays the observer of the matching task; None without another
 
     @property
     def name(self) -> str:
@@ -73,17 +65,9 @@ class ExplainedNetwork:
 
 @stage("whole-output", version=1)
 def score(
-    folder: Path,
-    *,
-    network: Subject,
-    images: Split,
-    part: str,
-    clusters: Cell,
-    bases: Sequence[Base],
-    steps: int,
-    observer: Subject | None,
-    device: torch.device,
-) -> None:
+    folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[Base],
+    steps: int, observer: Subject | None, device: torch.device,
+) -> None:  # fmt: skip
     """Scores of one part; and, in "paper" and "released", every image's output."""
     compared = part == "clusterings"
     if compared:

@@ -1,8 +1,9 @@
 """The matching task of §5.2 as a game in the page: which heat map is for which label?"""
 
+import re
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -11,13 +12,12 @@ from IPython.display import HTML
 from torch import Tensor
 
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
-from xai_lib.papers.whole_output.figures.png import inline, overlaid, png
+from xai_lib.papers.whole_output.figures.inline import beside, inline, overlaid, png
 from xai_lib.papers.whole_output.method.faithfulness import salient
 
 if TYPE_CHECKING:  # drawing needs no experiment
     from xai_lib.papers.whole_output.analysis.pictures import Round
 
-_CONFIDENCES = range(1, 6)  # from "not sure" to "completely sure"
 _SIDE = 168  # pixels of a picture
 
 
@@ -35,18 +35,11 @@ def matching_game(rounds: Sequence["Round"], *, title: str) -> HTML:
     """
     if not rounds:
         raise ValueError("Expected one round or more. Got none.")
-    beside = Path(__file__)
-    pictures = "".join(_round(each, number, len(rounds)) for number, each in enumerate(rounds, start=1))
-    return HTML(
-        f'<section class="matching-game" aria-label="{escape(title)}">'
-        f"<style>{beside.with_suffix('.css').read_text(encoding='utf-8')}</style>"
-        f'<p class="game-title">{escape(title)}</p>'
-        "<p>Each round shows an image and two heat maps by one method. Each map marks the pixels that speak for one of "
-        "two labels that a network confuses. The method is named after the answer. No answer leaves this page.</p>"
-        f"{pictures}{_form()}{_result()}"
-        f"<script>{beside.with_suffix('.js').read_text(encoding='utf-8')}</script>"
-        "</section>"
-    )
+    pictures = [_round(each, number, len(rounds)) for number, each in enumerate(rounds, start=1)]
+    page = re.sub(r"\n(?=[<$])", "", beside("matching_game.html").strip()).replace("\n", " ")
+    parts = {"title": escape(title), "rounds": "".join(pictures)}
+    parts |= {kind: beside(f"matching_game.{kind}") for kind in ("css", "js")}
+    return HTML(Template(page).substitute(parts))
 
 
 def _round(given: "Round", number: int, n_rounds: int) -> str:
@@ -80,30 +73,3 @@ def _where(heat: Tensor) -> str:
 
 def _picture(file: bytes, alt: str, caption: str, data: str = "") -> str:
     return f'<div class="game-picture"{data}><p>{caption}</p><img src="{inline(file)}" alt="{escape(alt)}"></div>'
-
-
-def _form() -> str:
-    """The questions, which the script fills in for each round."""
-    match = '<label><input type="radio" name="match" required> <span>Map A: <b></b>; map B: <b></b></span></label>'
-    sure = "".join(
-        f'<label><input type="radio" name="sure" value="{number}" required> {number}</label>' for number in _CONFIDENCES
-    )
-    return (
-        '<form autocomplete="off" hidden>'
-        f"<fieldset><legend>Which map is for which label?</legend>{match * 2}</fieldset>"
-        "<fieldset><legend>How sure are you, from 1 (not sure) to 5 (completely sure)?</legend>"
-        f'<div class="game-sure">{sure}</div></fieldset>'
-        '<button type="submit">Check the answer</button><p class="game-feedback" role="status"></p>'
-        '<button type="button" hidden></button></form>'
-    )
-
-
-def _result() -> str:
-    """The table of scores, which the script fills in."""
-    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Method", "Right", "Mean confidence (1–5)"))
-    return (
-        '<div class="game-result" hidden><p class="game-number" tabindex="-1"></p>'
-        "<table><caption>Your own answers. Guessing gets half of them right, and a few rounds prove little.</caption>"
-        f"<thead><tr>{heads}</tr></thead><tbody></tbody></table>"
-        '<button type="button">Play again</button></div>'
-    )

@@ -3,14 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib.resources import files
 from itertools import count
 from string import Template
 
 from IPython.display import HTML
 from torch import Tensor
 
-from xai_lib.papers.whole_output.figures.png import inline, png
+from xai_lib.papers.whole_output.figures.inline import beside, inline, png
 from xai_lib.papers.whole_output.figures.tree_layout import FONT, GUTTER, INDENT, STEP, Node, arrange
 from xai_lib.papers.whole_output.latent_tree.tree import Tree
 
@@ -48,7 +47,7 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     drawing = _bridges(tree, tops) + [_subtree(node, names, images, picture) for node in tops]
     drawing += [_caption(node, names, size[0]) for node in tops]
     digest = hashlib.sha256(repr((tree, names, title)).encode()).hexdigest()
-    page = Template(_file("tree.html")).substitute(
+    page = Template(beside("tree.html").strip()).substitute(
         here=f"tree-{digest[:8]}-{next(_numbers)}",
         title=escape(title),
         summary=f"Latent tree of {tree.n_labels} classes in {len(tree.levels[0])} clusters",
@@ -59,8 +58,8 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
         insets=f'data-step="{STEP}" data-indent="{INDENT + picture}"',
         drawing="\n".join(drawing),
         list="\n".join(_entry(node, names) for node in tops),
-        css=_file("tree.css"),
-        js=_file("tree.js"),
+        css=beside("tree.css").strip(),
+        js=beside("tree.js").strip(),
     )
     return HTML(page)
 
@@ -131,10 +130,6 @@ def _entry(node: Node, names: Sequence[str]) -> str:
         return f"<li>{escape(', '.join(names[label] for label in node.labels()))}</li>"
     below = "".join(_entry(child, names) for child in node.children)
     return f"<li>{len(node.labels())} classes<ul>{below}</ul></li>"
-
-
-def _file(name: str) -> str:
-    return (files("xai_lib.papers.whole_output.figures") / name).read_text("utf-8").strip()
 
 
 def _n(value: float) -> str:

@@ -91,8 +91,7 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
         axis.axvspan(ends.min(), 2, color="0.92", linewidth=0, zorder=0)
         axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=TEXT)
         axis.tick_params(labelsize=SMALL, labelbottom=True)
-    for axis in axes.flat[len(methods) :]:
-        axis.axis("off")
+    _without_empty(axes)
     axes[0, 0].set(xlim=(0, 1.04 * ends.max()), ylim=(-0.02, 1.02))
     figure.supxlabel("share of the pixels deleted", fontsize=SMALL)
     handles = axes[0, 0].get_legend_handles_labels()
@@ -160,7 +159,7 @@ def _pictures(image: Tensor, width: int, text: Sequence[Sequence[str]]) -> tuple
 
 def _without_empty(axes: np.ndarray) -> None:
     for axis in axes.flat:
-        if not axis.images:
+        if not axis.has_data():
             axis.axis("off")
 
 

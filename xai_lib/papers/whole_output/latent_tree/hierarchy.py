@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from xai_lib.papers.whole_output.latent_tree.information import chow_liu, mutual_information
-from xai_lib.papers.whole_output.latent_tree.islands import Island, assigned, find_islands
+from xai_lib.papers.whole_output.latent_tree.islands import assigned, find_islands
 from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, corpus_of
 from xai_lib.papers.whole_output.latent_tree.tree import Edges, Tree
 
@@ -24,10 +24,8 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
     where the label is present. A Chow-Liu tree joins the top latents.
 
     Args:
-        documents: the labels of each document, whole numbers in 0 to n_labels − 1; their order makes no difference.
-            Documents of one label say nothing of clusters, but are not left out.
-        n_labels: number of labels. Those in no document are alone at every level.
-        seed: draws the starts of EM; the same seed gives the same tree.
+        documents, n_labels, seed: as for :func:`fit_islands`. Documents of one label say nothing of clusters, but are
+            not left out; labels in no document are alone at every level.
 
     Returns:
         The tree, nodes in the order of their smallest child, with probabilities: those of the islands' models, and
@@ -44,19 +42,14 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
         if levels and len(islands) == len(corpus.documents):
             break
         levels.append([island.labels for island in islands])
-        probabilities.append(_given_latents(islands, len(corpus.documents)))
+        given_latents = np.empty((len(corpus.documents), 2))
+        for island in islands:
+            given_latents[island.labels] = island.model.present
+        probabilities.append(np.clip(given_latents, 0, 1).tolist())
         corpus = assigned(corpus, islands)
     bridges = chow_liu(mutual_information(corpus))
     probabilities.append(_of_top(corpus, bridges))
     return Tree(n_labels, tuple(levels), bridges, tuple(probabilities))
-
-
-def _given_latents(islands: list[Island], n: int) -> list[list[float]]:
-    """The probabilities of the n labels of islands, given that their latent is off and on."""
-    rows = np.empty((n, 2))
-    for island in islands:
-        rows[island.labels] = island.model.present
-    return np.clip(rows, 0, 1).tolist()
 
 
 def _of_top(corpus: Corpus, bridges: Edges) -> list[list[float]]:

@@ -20,12 +20,9 @@ _BATCH = 5000  # BIC is that of at most so many documents
 
 @dataclass(frozen=True)
 class Island:
-    """Labels and the latent above them.
+    """Labels, ascending, and the model of the latent above them: more of the labels are expected in its state 1.
 
-    Attributes:
-        labels: ascending.
-        model: of the labels in that order; more of them are expected in state 1. A label alone has a latent that is on
-            exactly where it is present.
+    A label alone has a latent that is on exactly where the label is present.
     """
 
     labels: list[int]

@@ -1,9 +1,8 @@
 """Latent class models of binary labels and their EM: one hidden yes or no behind a few labels.
 
-Three small models, fitted to counts of patterns: a whole latent class model; one more label under a latent whose other
-labels are settled; two labels under a second latent below that one. In the last two only what is new is fitted, as in
-the progressive EM of Chen et al. 2017 (§5). All restarts run at once, along the last axis of every array; the better
-quarter of them goes on after a first stretch (as Chickering & Heckerman 1997 do).
+Three small models are fitted to counts of patterns, in the last two only what is new, as in the progressive EM of Chen
+et al. 2017 (§5). All restarts run at once, along the last axis of every array; the better quarter of them goes on after
+a first stretch (as Chickering & Heckerman 1997 do).
 """
 
 from collections.abc import Callable
@@ -115,7 +114,7 @@ def fit_pair(
     Returns the log-likelihood of all labels in nats.
 
     Args:
-        joint: probability of each pattern of the other labels together with each state of their latent, float64 [P,2].
+        joint: as in :func:`fit_member`.
         counts: documents of each pattern with neither of the two labels, the first, the second and both, float64 [P,4].
         generator, restarts, steps: as in :func:`fit_latent_class`.
     """

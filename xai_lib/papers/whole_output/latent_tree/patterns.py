@@ -10,12 +10,7 @@ MOST_LABELS = 52  # of which patterns are counted at once: bits of a float64 tha
 
 @dataclass(frozen=True)
 class Corpus:
-    """Which documents have which label.
-
-    Attributes:
-        n_documents: number of documents, those without any label included.
-        documents: for each label the documents that have it, int64, ascending.
-    """
+    """``n_documents``, those without any label included, and for each label those that have it, int64, ascending."""
 
     n_documents: int
     documents: list[np.ndarray]

@@ -53,10 +53,9 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
     LIME's segments are those of :mod:`xai_lib.explainers.lime` in both variants; the released ones are others.
 
     Args:
-        name: one of :data:`BASES`.
+        name, variant: one of :data:`BASES`, and "paper" or "released".
         layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. Released for
             ResNet-50: "layer4", then "layer3" (Grad-CAM) or "layer4.0" (excitation backprop).
-        variant: "paper" or "released".
         n_masks, n_samples: RISE's masks in the first stage, LIME's samples in each.
 
     ValueError if `name` or `variant` is another word.

@@ -102,8 +102,7 @@ def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, see
     """Clusters merged, the two of least mean Jaccard distance first, until ``n_clusters`` are left.
 
     Args:
-        documents: lists of labels in 0 … n_labels-1.
-        n_labels: how many labels are clustered.
+        documents, n_labels: lists of labels in 0 … n_labels-1, and how many labels are clustered.
         n_clusters: how many clusters are returned, labels in no document included.
         seed: of the labels' order, by which equal distances are told apart; few documents have many.
 

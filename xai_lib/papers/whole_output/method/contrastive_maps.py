@@ -109,17 +109,9 @@ class WholeOutput:
 
 
 def explain(
-    model: nn.Module,
-    x: Tensor,
-    clusters: Sequence[Sequence[Sequence[int]]],
-    *,
-    base: Base,
-    variant: Variant = "paper",
-    methods: Sequence[str] = METHODS,
-    epsilon: float = 0.0,
-    seed: int = 0,
-    index: Tensor,
-) -> list[WholeOutput]:
+    model: nn.Module, x: Tensor, clusters: Sequence[Sequence[Sequence[int]]], *, base: Base,
+    variant: Variant = "paper", methods: Sequence[str] = METHODS, epsilon: float = 0.0, seed: int = 0, index: Tensor,
+) -> list[WholeOutput]:  # fmt: skip
     """Contrastive heat maps of all top classes of each image, all images in one call of the base explainer per stage.
 
     With H the maps of a stage, C all top classes, C_i a cluster and c a class in it:
@@ -178,15 +170,9 @@ def explain(
 
 
 def _explained(
-    clusters: Sequence[Sequence[int]],
-    probabilities: Tensor,
-    coarse: _Maps,
-    fine: _Maps,
-    base: str,
-    variant: Variant,
-    methods: Sequence[str],
-    epsilon: float,
-) -> WholeOutput:
+    clusters: Sequence[Sequence[int]], probabilities: Tensor, coarse: _Maps, fine: _Maps,
+    base: str, variant: Variant, methods: Sequence[str], epsilon: float,
+) -> WholeOutput:  # fmt: skip
     """One image's explanation, from its probabilities [C] and the maps [H,W] of groups in both stages."""
     groups = [Group(cluster) for cluster in clusters]
     classes = sorted(_union(groups), key=lambda label: (-float(probabilities[label]), label))

@@ -85,17 +85,9 @@ def contrastive_score(probability: Tensor, rivals: Tensor) -> Tensor:
 
 
 def contrastive_curve(
-    model: Model,
-    x: Tensor,
-    image: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    rivals: Tensor,
-    removed: Tensor,
-    *,
-    index: Tensor,
-    seed: int = 0,
-) -> tuple[Tensor, Tensor]:
+    model: Model, x: Tensor, image: Tensor, maps: Tensor, target: Tensor, rivals: Tensor, removed: Tensor, *,
+    index: Tensor, seed: int = 0,
+) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour.
 
     The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
@@ -137,19 +129,9 @@ def contrastive_curve(
 
 
 def scores(
-    model: Model,
-    x: Tensor,
-    image: Tensor,
-    maps: Tensor,
-    target: Tensor,
-    rivals: Tensor,
-    *,
-    index: Tensor,
-    compared: Sequence[int],
-    steps: int,
-    variant: Variant = "paper",
-    seed: int = 0,
-) -> Scores:
+    model: Model, x: Tensor, image: Tensor, maps: Tensor, target: Tensor, rivals: Tensor, *,
+    index: Tensor, compared: Sequence[int], steps: int, variant: Variant = "paper", seed: int = 0,
+) -> Scores:  # fmt: skip
     """CAUC and CDROP of several maps of the same pairs of a class and its rivals.
 
     CAUC = Σ s(r) / n over r = 1 … n_δ, of all n pixels (Equation 4); n_δ there is `common`, the smallest of the
@@ -177,7 +159,8 @@ def scores(
     every_map = maps.to(x.device).flatten(0, 1)
     n_salient = salient_pixels(every_map, variant).reshape(n_pairs, n_maps)
     degenerate = n_salient == 0
-    common = _smallest(n_salient[:, list(compared)])
+    smallest = n_salient[:, list(compared)].masked_fill(degenerate[:, list(compared)], n_pixels + 1).amin(1)
+    common = smallest.where(smallest <= n_pixels, 0)
 
     step = 1 if variant == "paper" else _up(_RELEASED_STEP * n_pixels, _RELEASED_PIXELS)
     area_at = step * _evenly(_up(common, step), steps)[:, None].expand(-1, n_maps, -1)  # [P,M,steps]
@@ -223,11 +206,6 @@ def _area(s: Tensor, at: Tensor, n_pixels: int, n_steps: int, variant: Variant) 
     """The area under points [P,M,S] of curves: the sum at every place between, or, as released, by trapezoids."""
     area = torch.trapezoid(s, at, dim=2)
     return (area + (s[..., 0] + s[..., -1]) / 2) / n_pixels if variant == "paper" else area / (n_steps + 1)
-
-
-def _smallest(n_salient: Tensor) -> Tensor:
-    """Smallest number above 0 of each row, 0 where there is none."""
-    return n_salient.masked_fill(n_salient == 0, torch.iinfo(torch.int64).max).amin(1).where(n_salient.any(1), 0)
 
 
 def _evenly(length: Tensor, steps: int) -> Tensor:

@@ -19,14 +19,11 @@ class Outputs:
 
     Attributes:
         network: normalised images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        x: the images, float [B,3,H,W].
-        index: their indices, int64 [B].
+        x, index: the images, float [B,3,H,W], and their indices, int64 [B].
         probabilities: of all classes, float [B,C].
-        top: the top classes of each image, ranked.
-        clusters: the confusion clusters of these.
-        differing: of each image, the part in which its class differs from its look-alike, bool [B,H,W]; None where
-            unknown.
-        look_alike: the two classes that differ in that part, for each image; none where there is no such pair.
+        top, clusters: the top classes of each image, ranked, and the confusion clusters of these.
+        differing, look_alike: of each image, the part in which its class differs from its look-alike, bool [B,H,W],
+            None where unknown; and the two classes that differ in that part, none where there is no such pair.
     """
 
     network: nn.Module
@@ -61,10 +58,7 @@ def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[i
     differing, look_alike = None, ()
     if images.name == "planted":
         differing = images.masks["part"].to(device)
-        look_alike = [_look_alike(images.classes[label]) for label in images.labels.tolist()]
+        pairs = {name: pair for pair in planted.LOOK_ALIKE_PAIRS for name in pair}
+        of_images = [pairs.get(images.classes[label], ()) for label in images.labels.tolist()]
+        look_alike = [tuple(map(planted.CLASSES.index, pair)) for pair in of_images]
     return Outputs(network, x, images.index.to(device), probabilities.clone(), top, clusters, differing, look_alike)
-
-
-def _look_alike(name: str) -> tuple[int, ...]:
-    """The pair of look-alike planted classes that a class belongs to, by number."""
-    return tuple(planted.CLASSES.index(one) for pair in planted.LOOK_ALIKE_PAIRS if name in pair for one in pair)

@@ -1,7 +1,8 @@
-"""Pictures and maps as PNG files inside a page."""
+"""What is written into a page: pictures and maps as PNG files, and the files beside this one."""
 
 import io
 from base64 import b64encode
+from importlib.resources import files
 
 import matplotlib
 import numpy as np
@@ -32,3 +33,8 @@ def overlaid(picture: Tensor, heat: Tensor) -> Tensor:
 def inline(file: bytes) -> str:
     """A PNG file as an address that holds the file itself."""
     return f"data:image/png;base64,{b64encode(file).decode()}"
+
+
+def beside(name: str) -> str:
+    """The text of a template, style or script in this folder."""
+    return (files("xai_lib.papers.whole_output.figures") / name).read_text("utf-8")
