@@ -203,7 +203,7 @@ def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[i
         ValueError: if the class has no such pair of clusters.
     """
     images, split = read(computed(part_cell(study, ranked, "clusters")) / "images.csv"), ranked.subject.images
-    members = dict(parts.classes(split))[split.classes.index(label)]
+    members = parts.positions(split, split.classes.index(label))
     assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
     which, drawn = dominance.draw(assigned, study.run.dominance.n_mosaics, seed=SEED, purpose=f"{K_MEANS}/{label}")
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
