@@ -26,11 +26,9 @@ def accuracy(study: Study) -> pd.DataFrame:
     """Accuracy and mean probability of the true class: kind, metric, and :func:`statistics.summarise`'s columns."""
     images = experiment.table(study, "images")
     correct = (images["label"] == images["predicted"]).astype(float)
-    rows = [
-        images.assign(metric="accuracy", value=correct),
-        images.assign(metric="probability", value=images["probability"]),
-    ]
-    return _in_order(study, statistics.summarise(pd.concat(rows), by=("kind", "metric")))
+    values = {"accuracy": correct, "probability": images["probability"]}
+    rows = pd.concat([images.assign(metric=name, value=value) for name, value in values.items()])
+    return _in_order(study, statistics.summarise(rows, by=("kind", "metric")))
 
 
 def sizes(study: Study) -> pd.DataFrame:

@@ -76,7 +76,8 @@ def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
             )
         rare = (held == held.max()).to_numpy()
         for score in SCORES:
-            suspicion = _suspicion(group, score)
+            numbers = SCORES[score] * group[score].to_numpy(float) if SCORES[score] else np.zeros(len(group))
+            suspicion = np.nan_to_num(numbers, nan=-math.inf, posinf=math.inf, neginf=-math.inf)  # highest first
             first = suspicion == suspicion.max()
             cluster = int(group["cluster"].to_numpy()[first.argmax()])
             hit = (first & rare).sum() / (first.sum() * rare.sum())
@@ -116,13 +117,6 @@ def power(hits: pd.DataFrame) -> pd.DataFrame:
             low, high = _interval(by_training, len(group)) if SCORES[score] else (by_training.mean(),) * 2
             rows.append((score, rarity, by_training.mean(), low, high, len(group), len(by_training)))
     return pd.DataFrame(rows, columns=["score", "rarity", "hit", "low", "high", "trials", "trainings"])
-
-
-def _suspicion(group: pd.DataFrame, score: str) -> np.ndarray:
-    """Float [P], highest where a cluster is most suspect; all equal for the control."""
-    if not SCORES[score]:
-        return np.zeros(len(group))
-    return np.nan_to_num(SCORES[score] * group[score].to_numpy(float), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
 
 def _interval(by_training: np.ndarray, trials: int) -> tuple[float, float]:

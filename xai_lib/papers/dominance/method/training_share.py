@@ -61,17 +61,10 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
             f"Expected evaluation images in each of {n_clusters} clusters. Got none in cluster "
             f"{np.flatnonzero(evaluation == 0)[0]}: cluster the evaluation images, then assign the training images."
         )
-    training_share, evaluation_share = training / training.sum(), evaluation / evaluation.sum()
-    return pd.DataFrame(
-        {
-            "cluster": np.arange(n_clusters),
-            "training": training,
-            "evaluation": evaluation,
-            "training_share": training_share,
-            "evaluation_share": evaluation_share,
-            "representation": training_share / evaluation_share,
-        }
-    )
+    frame = pd.DataFrame({"cluster": np.arange(n_clusters), "training": training, "evaluation": evaluation})
+    for part in ("training", "evaluation"):
+        frame[f"{part}_share"] = frame[part] / frame[part].sum()
+    return frame.assign(representation=frame["training_share"] / frame["evaluation_share"])
 
 
 def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
