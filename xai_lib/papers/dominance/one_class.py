@@ -126,35 +126,46 @@ def rank_clusters(
         shares = training_share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
     with torch.no_grad():
         right = torch.cat([logits_of(model, batch).argmax(1) == target for batch in _batches(x)])
-    of_pairs, sizes = dominance.pairs(values), found.assigned.bincount()
-    index, names = _furthest(values, of_pairs)
+    index, names = _furthest(values)
     quadrants = dominance.draw(found.assigned, **draws)[1]
     both = (part[quadrants.images[index].to(part.device)] for part in (shown, x))
     examples = explained(*both, quadrants.first[index], explain, target, names, index=index, resized=resized)
+    return _ranking(title, values, found, shown, files, shares, right.float().mean().item(), examples)
+
+
+def _ranking(
+    title: str,
+    values: pd.DataFrame,
+    found: clusters.Clustering,
+    shown: Tensor,
+    files: list[Path] | None,
+    shares: pd.DataFrame | None,
+    recognised: float,
+    examples: list[Shown],
+) -> ClusterRanking:
+    sizes = found.assigned.bincount()
+    order = hierarchy(values).sort_values("rank", ignore_index=True)
+    order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
+    order.insert(2, "images", sizes.numpy()[order["cluster"]])
+    of_pairs = dominance.pairs(values)
     nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
     return ClusterRanking(
         title=title,
-        hierarchy=_ranked(values, sizes),
+        hierarchy=order,
         pairs=of_pairs,
         matrix=dominance.matrix(of_pairs),
         assigned=found.assigned,
         representatives=[[files[n] if files else n for n in members] for members in nearest],
         shares=shares,
-        recognised=right.float().mean().item(),
+        recognised=recognised,
         pictures={f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)},
         examples=examples,
     )
 
 
-def _ranked(values: pd.DataFrame, sizes: Tensor) -> pd.DataFrame:
-    order = hierarchy(values).sort_values("rank", ignore_index=True)
-    order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
-    order.insert(2, "images", sizes.numpy()[order["cluster"]])
-    return order
-
-
-def _furthest(values: pd.DataFrame, of_pairs: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
+def _furthest(values: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
     """The first mosaics of the pair of clusters that is furthest from 0.5, and the pair's letters."""
+    of_pairs = dominance.pairs(values)
     furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax()]
     pair = int(furthest["first"]), int(furthest["second"])
     index = values.index[(values["first"] == pair[0]) & (values["second"] == pair[1])]
