@@ -13,9 +13,8 @@ from xai_lib.papers.dominance.tables import rarity as rarity_tables
 from xai_lib.run import settings
 
 NAN = float("nan")
-KIND = "tuned-resnet18"
-NETWORKS = ((KIND, 0), (KIND, 1), ("ce", 0))
-NAMES = {KIND: "fine-tuned ResNet-18", "ce": "CE"}
+KIND = "tuned"
+NAMES = {KIND: "fine-tuned", "ce": "CE"}
 EXPLAINERS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM", "random": "Random"}
 PERCENT, TWO = number(0, times=100), number(2)
 OF_A_RUN = (
@@ -23,14 +22,6 @@ OF_A_RUN = (
     *("verdicts", "modes", "clusters_and_outputs"),
 )
 OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
-
-
-@pytest.fixture(scope="module")
-def study(made_up):
-    """A study of a fine-tuned ResNet-18 that no test changes."""
-    with pytest.MonkeyPatch.context() as patch:
-        made_up.put_into(patch, made_up.frames(NETWORKS))
-        yield made_up.study(NETWORKS)
 
 
 def first(frame, kind=KIND):
@@ -311,10 +302,10 @@ def test_tables_of_one_network_and_class_whose_maps_may_all_be_empty(study_of, m
 
 @pytest.mark.filterwarnings("error")
 def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, read):
-    frames = made_up.frames(NETWORKS[:1])
+    frames = made_up.frames(made_up.NETWORKS[:1])
     made_up.put(frames["mosaics"], "value", NAN, label="bird")
     made_up.put(frames["choice"], "gap", np.arange(5.0), label="bird")  # no gap speaks for a number
-    study = study_of(frames, NETWORKS[:1])
+    study = study_of(frames, made_up.NETWORKS[:1])
     rows = read(tables.by_class(study, KIND)).set_index("class")
     assert list(rows.index) == list(made_up.LABELS)
     assert (rows.loc["bird"] == "–").all() and not (rows.drop("bird") == "–").any(axis=None)

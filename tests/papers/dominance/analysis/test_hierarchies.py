@@ -170,17 +170,3 @@ def test_two_trainings_are_compared_over_images(study_of, made_up, select):
             pairs = [(sides[0][index], sides[1][index]) for index in sorted(sides[0])]
             expected[kind, a, b, label] = stats.spearmanr(pairs).statistic
     assert rows["correlation"].to_dict() == pytest.approx(expected)
-
-
-@pytest.mark.filterwarnings("error")
-def test_one_training_one_class_and_one_pair_of_clusters(study_of, made_up):
-    frames = made_up.frames(ONE, labels=("cat",), sizes=(3, 1), missing=0)
-    made_up.order(frames, [0, 1], noise=0.01)
-    study = study_of(frames, ONE)
-    alike = hierarchies.between_trainings(study)
-    assert alike.empty and list(alike) == ["kind", "a", "b", "label", "correlation"]
-    row = hierarchies.classes(study, "tuned").squeeze()
-    assert (row["most"], row["least"], row["pairs"], row["triples"], row["cyclic"]) == (1, 0, 1, 0, 0)
-    assert row["misfit"] == pytest.approx(0, abs=1e-6)
-    assert len(hierarchies.ranked_matrices(study, "tuned")["cat"][0]) == 2
-    assert set(hierarchies.variants(study)["n"]) == {6}

@@ -409,7 +409,7 @@ def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(ru
     assert not empty_store.exists()
 
 
-def test_the_cells_of_a_run_are_those_of_its_jobs_and_come_after_what_they_stand_on(run):
+def test_the_cells_of_a_run_are_those_of_its_jobs(run):
     jobs = [*experiment.jobs(run)]
     numbers = [("dominance", {"network": number}) for number in range(8)]
     assert jobs == [*numbers, *(("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))]
@@ -419,12 +419,7 @@ def test_the_cells_of_a_run_are_those_of_its_jobs_and_come_after_what_they_stand
     assert {cell.stage for cell in cells(experiment.study(run), ("choice", "focus"))} == {
         *("dominance-choice", "dominance-focus")
     }
-    found, seen = lineage(listed), set()
-    assert [cell.stage for cell in found[:3]] == ["train", "tune", "dominance-clusters"]
-    for cell in found:
-        assert {parent.key for parent in cell.parents} <= seen
-        seen.add(cell.key)
-    assert set(by_jobs) < seen
+    assert [cell.stage for cell in lineage(listed)[:3]] == ["train", "tune", "dominance-clusters"]
 
 
 @pytest.mark.parametrize(

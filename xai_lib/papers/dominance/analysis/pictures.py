@@ -49,13 +49,9 @@ def explained(
 ) -> list[Shown]:
     """Mosaics of two clusters, each with its map and, after ``title``, the share of the first cluster (Eq. 6).
 
-    Args:
-        pictures: float [M,4,3,H,W] in [0,1], by quadrant; ``x`` the same images, normalised, on the network's device.
-        first: which quadrants show the first cluster, bool [M,4].
-        explain: maps of mosaics of the class ``target``.
-        names: of the two clusters.
-        index: numbers of the mosaics; None counts from 0.
-        resized: scale mosaics to the size of one image.
+    Pictures are float [M,4,3,H,W] in [0,1], by quadrant; ``x`` the same images, normalised, on the network's device.
+    ``first`` says which quadrants show the first cluster, bool [M,4], ``index`` the numbers of the mosaics; None counts
+    from 0. Resized mosaics have the size of one image.
     """
     numbers = torch.tensor(range(len(x)) if index is None else index, device=x.device)
     heat = relu(explain(assemble(x, resized), torch.full_like(numbers, target), numbers))

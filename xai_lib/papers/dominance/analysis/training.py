@@ -52,9 +52,7 @@ def correlations(study: Study) -> pd.DataFrame:
 def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
     """The claim as one number: mean correlation, its interval over classes, and a permutation test.
 
-    Args:
-        study: the run.
-        names: what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
+    Names say what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
 
     Returns:
         kind, share, correlation (mean over networks, then classes), low, high (95 %, over classes), p_value (of the

@@ -34,11 +34,9 @@ _N_TRAIN, _N_TEST = 10_000, 2000  # images with rare modes, where the scale name
 
 @dataclass(frozen=True, eq=False)
 class RankedNetwork:
-    """A network whose clusters are ranked.
+    """A network whose clusters are ranked: the subject has all evaluation images.
 
-    Attributes:
-        subject: the network, with the evaluation images, all of them.
-        kind: how it was trained: a name of ``Settings.fine_tunings``, or "ce", "scl", "tl".
+    The kind says how it was trained: a name of ``Settings.fine_tunings``, or "ce", "scl", "tl".
     """
 
     subject: Subject

@@ -93,13 +93,8 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
     order of their shares: networks that saw the same images have much the same clusters and are no separate evidence.
     With a deal for each seed, two that agree in everything would pass for significant in 17 % of cases, not in 5 %.
 
-    Args:
-        table, share: as above.
-        n, seed: number of deals; another seed, other deals.
-
-    Returns:
-        ``p_value`` is (1 + deals as far from 0 as the value) / (n + 1); NaN, as the value is, where no class has a
-        correlation. A class or seed without one is left out.
+    Of n deals, other ones with another seed, ``p_value`` is (1 + those as far from 0 as the value) / (n + 1); NaN, as
+    the value is, where no class has a correlation. A class or seed without one is left out.
     """
     found, dealt = {}, {}
     for label, _, group in _with_both(table, share):
