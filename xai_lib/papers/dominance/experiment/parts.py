@@ -114,9 +114,8 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
     x, frames = images.normalise(images.images.to(subject.device)), []
     for explainer in by:
         (value,) = energy_share.shares(drawn, x, target.to(x.device), _explain(subject, explainer)).values()
-        frames.append(
-            pd.DataFrame({"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value})
-        )
+        columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
+        frames.append(pd.DataFrame(columns))
     _write(folder, "focus", frames)
 
 
