@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import numpy as np
@@ -145,19 +146,11 @@ def test_names_of_networks(kind, name):
 def test_settings_stand_beside_what_the_paper_names(made_up, read):
     rows = read(tables.fine_tuning(made_up.run(epochs_tuned=3))).set_index("setting")
     assert list(rows) == ["in print", "fine-tuned"]
-    assert rows["fine-tuned"].drop("batch size").to_dict() == {
-        "starts from": "our network trained by cross-entropy",
-        "architecture": "ResNet-8",
-        "epochs": "3",
-        "optimizer": "AdamW",
-        "learning rate (peak)": "0.001",
-        "weight decay": "0.05",
-        "label smoothing": "0.1",
-        "schedule": "linear warm-up, cosine",
-        "warm-up, share of steps": "0.1",
-        "augmentation": "as for cross-entropy",
-    }
-    assert rows.loc["batch size", "fine-tuned"].isdigit()
+    said = {"starts from": "our network trained by cross-entropy", "architecture": "ResNet-8", "epochs": "3"}
+    said |= {"optimizer": "AdamW", "learning rate (peak)": "0.001", "weight decay": "0.05", "label smoothing": "0.1"}
+    said |= {"schedule": "linear warm-up, cosine", "warm-up, share of steps": "0.1"}
+    said |= {"augmentation": "as for cross-entropy", "batch size": rows.loc["batch size", "fine-tuned"]}
+    assert rows["fine-tuned"].to_dict() == said and said["batch size"].isdigit()
     named = rows["in print"][rows["in print"] != "–"]
     assert list(named.index) == ["starts from", "architecture", "optimizer", "label smoothing", "schedule"]
     rows = read(tables.fine_tuning(settings.settings(scale="paper", device="cpu"))).set_index("setting")
@@ -169,19 +162,14 @@ def test_settings_stand_beside_what_the_paper_names(made_up, read):
 def test_clusters_stand_beside_images_dealt_at_random(study, read, select):
     rows = read(tables.null(study), "network")
     assert "6 mosaics a pair" in rows.attrs["caption"]
-    expected = []
-    for kind in NAMES:
-        for clustering, name in (("k-means", "clusters"), ("shuffled", "images dealt at random")):
-            here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
-            significant = ("significant", "significant_holm", "significant_wilcoxon")
-            expected.append(
-                [
-                    *(NAMES[kind], name, number()(here["mean"].mean()), number()(here["spread"].mean())),
-                    *(PERCENT(here[column].mean()) for column in significant),
-                    *(f"{here['cyclic'].sum()} of {4 * len(here)}", f"{here['n_undefined'].sum()} of {36 * len(here)}"),
-                ]
-            )
-    assert rows.to_numpy().tolist() == expected
+    clusterings = {"k-means": "clusters", "shuffled": "images dealt at random"}
+    for row, (kind, clustering) in zip(rows.to_numpy(), itertools.product(NAMES, clusterings), strict=True):
+        here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
+        significant = here[["significant", "significant_holm", "significant_wilcoxon"]].mean()
+        assert [*row[:2]] == [NAMES[kind], clusterings[clustering]]
+        assert [*row[2:7]] == [*map(number(), here[["mean", "spread"]].mean()), *map(PERCENT, significant)]
+        cyclic, undefined = here["cyclic"].sum(), here["n_undefined"].sum()
+        assert [*row[7:]] == [f"{cyclic} of {4 * len(here)}", f"{undefined} of {36 * len(here)}"]
 
 
 def test_pairs_of_trainings_are_counted_by_kind(study_of, made_up, read):

@@ -225,10 +225,8 @@ def test_a_variant_is_what_it_says_on_the_mosaics_of_the_main_result(study, expl
     expected = dominance.pairwise(x, label, assigned, explain, **options)["value"]
     found = rows_of(frame, explainer=explainer, resized=resized, scaling=scaling)
     np.testing.assert_allclose(rows_of(found, label=name)["value"], expected, rtol=0, atol=1e-4)
-    main, keys = (
-        rows_of(table(study, "mosaics"), kind="tuned", clustering="k-means"),
-        ["label", "first", "second", "mosaic"],
-    )
+    main = rows_of(table(study, "mosaics"), kind="tuned", clustering="k-means")
+    keys = ["label", "first", "second", "mosaic"]
     assert found[keys].equals(main[keys])
     if (explainer, resized, scaling) == WAYS[0]:
         np.testing.assert_allclose(found["value"], main["value"], rtol=0, atol=1e-5)
@@ -416,9 +414,8 @@ def test_the_cells_of_a_run_are_those_of_its_jobs(run):
     listed = cells(experiment.study(run))
     by_jobs = [cell.key for _, options in numbers for cell in experiment.dominance_cells(run, **options)]
     assert [cell.key for cell in listed] == by_jobs and len(set(by_jobs)) == len(by_jobs) == 2 * (6 + 3 * 3)
-    assert {cell.stage for cell in cells(experiment.study(run), ("choice", "focus"))} == {
-        *("dominance-choice", "dominance-focus")
-    }
+    some = cells(experiment.study(run), ("choice", "focus"))
+    assert {cell.stage for cell in some} == {"dominance-choice", "dominance-focus"}
     assert [cell.stage for cell in lineage(listed)[:3]] == ["train", "tune", "dominance-clusters"]
 
 
