@@ -89,9 +89,8 @@ def empty_maps(run: Settings) -> pd.DataFrame:
 
 def histories(run: Settings) -> pd.DataFrame:
     """Every epoch of every training: loss_name, seed, and the columns of a training's history."""
-    parts = [
-        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed) for loss in LOSSES for seed in run.seeds
-    ]
+    networks = itertools.product(LOSSES, run.seeds)
+    parts = [trained(run, loss, seed).history.assign(loss_name=loss, seed=seed) for loss, seed in networks]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -116,8 +115,7 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     size = split.images.shape[-2:]
     maps = {
         (loss, name): method.scaled(experiment.explained(run, loss, seed, name)["maps"][first], size)
-        for loss in LOSSES
-        for name in METHODS
+        for loss, name in itertools.product(LOSSES, METHODS)
     }
     names = [split.classes[int(split.labels[position])] for position in first]
     return split.images[first].float() / 255, maps, names
