@@ -61,7 +61,7 @@ def test_matrices_are_of_the_first_network_by_number_or_by_rank(study, made_up, 
 
 def test_a_class_in_a_line(study_of, made_up, select):
     frames = made_up.frames(clusterings=("k-means",), missing=0)
-    made_up.order(frames, [0.1, 1.2, -0.7, 0.4], noise=0.02)
+    made_up.order(frames["mosaics"], [0.1, 1.2, -0.7, 0.4], noise=0.02)
     here = {"kind": "tuned", "seed": 0, "clustering": "k-means", "label": "cat"}
     for first, second, share in ((0, 1, 0.6), (0, 2, 0.4), (1, 2, 0.6)):  # 0 over 1 over 2 over 0
         made_up.put(frames["mosaics"], "value", share, first=first, second=second, **here)
@@ -89,7 +89,7 @@ def test_a_class_in_a_line(study_of, made_up, select):
 @pytest.mark.filterwarnings("error")
 def test_clusters_without_a_value_are_neither_the_most_nor_the_least_dominant(study_of, made_up, select):
     frames = made_up.frames(ONE, clusterings=("k-means",), missing=0)
-    made_up.order(frames, [1, 2, 0, 3], noise=0.01)
+    made_up.order(frames["mosaics"], [1, 2, 0, 3], noise=0.01)
     for side in ("first", "second"):
         made_up.put(frames["mosaics"], "value", NAN, label="ship", **{side: 2})
     made_up.put(frames["mosaics"], "value", NAN, label="bird")
@@ -144,7 +144,7 @@ def test_variants_are_compared_with_the_papers_way(study_of, made_up, select):
 @pytest.mark.filterwarnings("error")
 def test_variants_without_values_have_no_number_and_agree_in_nothing(study_of, made_up):
     frames = made_up.frames(missing=0)
-    made_up.order(frames, [1, 2, 0, 3], column="variants")
+    made_up.order(frames["variants"], [1, 2, 0, 3])
     for where in ({"explainer": "eigen-cam", "scaling": "min-max"}, {"label": "ship"}):  # one by no explainer
         made_up.put(frames["variants"], "value", NAN, **where)
     made_up.put(frames["variants"], "value", NAN, explainer="eigen-cam", label="cat")
