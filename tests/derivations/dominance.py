@@ -9,7 +9,7 @@ import statsmodels.api as sm
 import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from scipy import special, stats
+from scipy import stats
 from torch import nn
 from torch.nn import functional
 
@@ -24,6 +24,11 @@ N_CLASSES, SIZE = 5, 16
 def tensors(*columns):
     """Original's frame -> its columns as float64 tensors."""
     return lambda frame, _given: [torch.tensor(frame[column].to_numpy(float)) for column in columns]
+
+
+def as_tensor(found, _given):
+    """The original's numbers as a float64 tensor."""
+    return torch.tensor(found, dtype=torch.float64)
 
 
 def drawn(*shape, seed=0):
@@ -69,12 +74,10 @@ def nearest_centre(features, centres):
     return assigned, distance
 
 
-def blobs(n_blobs=3, n=8, n_features=8, apart=1.5, scale=1.0, **settings):
-    """Overlapping blobs of images."""
-    generator = torch.Generator().manual_seed(n_blobs)
-    middle = apart * torch.randn(n_blobs, n_features, generator=generator)
-    features = (middle[:, None] + torch.randn(n_blobs, n, n_features, generator=generator)).flatten(0, 1)
-    return {"features": scale * features, "candidates": (2, 5), "n_references": 1} | settings
+def blobs():
+    """Three overlapping blobs of eight images."""
+    features = (1.5 * drawn(3, 1, 8) + drawn(3, 8, 8, seed=1)).flatten(0, 1)
+    return {"features": features, "candidates": (2, 5), "n_references": 1}
 
 
 @replicates(f"{METHOD}.number_of_clusters.choose", inputs=blobs, after=tensors("silhouette"), atol=1e-6)
@@ -92,18 +95,15 @@ def silhouettes(features, candidates):
     return [torch.tensor(found)]
 
 
-def mosaics_of_images(resized=False, scalings=("relu", "min-max"), **settings):
+def mosaics_of_images(**settings):
     """Thirty mosaics of twelve images for a small residual network whose maps have both signs, all numbered."""
     model = models.build("resnet8", N_CLASSES, width=8, seed=0).eval()
     model.head.weight.data = drawn(*model.head.weight.shape)
     of_two = mosaics.of_clusters(torch.arange(5), torch.arange(5, 12), 30, seed=0, purpose="test")
     given = {"mosaics": of_two, "x": drawn(12, 3, SIZE, SIZE, seed=1), "target": torch.arange(30) % N_CLASSES}
-    return given | {
-        "model": model,
-        "explain": energy_share.by_grad_cam(model),
-        "resized": resized,
-        "scalings": scalings,
-    }
+    return (
+        given | {"model": model, "explain": energy_share.by_grad_cam(model), "scalings": ("relu", "min-max")} | settings
+    )
 
 
 def first_share(heats, first):
@@ -186,15 +186,11 @@ def values_of_pairs(n_clusters=3):
 def equation_8_and_scipys_tests(values):
     """Means and tests of each pair by scipy, and Holm's rule by counting."""
     defined = [rows["value"].dropna().to_numpy() for _, rows in values.groupby(["first", "second"])]
+    means = [shares.mean() for shares in defined]
     p_t = [stats.ttest_1samp(shares, 0.5).pvalue for shares in defined]
+    p_wilcoxon = [stats.wilcoxon(shares - 0.5).pvalue for shares in defined]
     holm = [max(min(1, sum(q >= p for q in p_t) * p) for p in p_t if p <= own) for own in p_t]
-    columns = (
-        [shares.mean() for shares in defined],
-        p_t,
-        [stats.wilcoxon(shares - 0.5).pvalue for shares in defined],
-        holm,
-    )
-    return [torch.tensor(np.array(column)) for column in columns]
+    return [torch.tensor(np.array(column)) for column in (means, p_t, p_wilcoxon, holm)]
 
 
 def tournaments(n_clusters):
@@ -206,16 +202,10 @@ def tournaments(n_clusters):
     return {"matrix": square, "weights": weights + weights.T}
 
 
-SIZES = [{"n_clusters": 3}, {"n_clusters": 5}, {"n_clusters": 10}]
+SIZES = [{"n_clusters": n} for n in (3, 5, 8, 10)]
 
 
-@replicates(
-    f"{METHOD}.relative_dominance.bradley_terry",
-    inputs=tournaments,
-    cases=SIZES,
-    after=lambda found, _given: torch.tensor(found),
-    atol=1e-7,
-)
+@replicates(f"{METHOD}.relative_dominance.bradley_terry", inputs=tournaments, cases=SIZES, after=as_tensor, atol=1e-7)
 def binomial_regression(matrix, weights):
     """Statsmodels' binomial regression of fractional wins."""
     n, upper = len(matrix), list(itertools.combinations(range(len(matrix)), 2))
@@ -226,36 +216,11 @@ def binomial_regression(matrix, weights):
     return torch.tensor(strengths - strengths.mean())
 
 
-def strengths_of(n_clusters):
-    """A dominance matrix and strengths that do not quite give it."""
-    given = tournaments(n_clusters)
-    return given | {"strengths": special.logit(given["matrix"].mean(1))}
-
-
-@replicates(
-    f"{METHOD}.relative_dominance.misfit",
-    inputs=strengths_of,
-    cases=SIZES,
-    after=lambda found, _given: torch.tensor(found, dtype=torch.float64),
-    atol=1e-12,
-)
-def largest_residual(matrix, strengths):
-    """A loop over pairs."""
-    pairs = itertools.combinations(range(len(matrix)), 2)
-    gaps = [abs(matrix[i, j] - 1 / (1 + math.exp(strengths[j] - strengths[i]))) for i, j in pairs]
-    return torch.tensor(max(gaps), dtype=torch.float64)
-
-
-@replicates(
-    f"{METHOD}.relative_dominance.cyclic_triples",
-    inputs=tournaments,
-    cases=[*SIZES[1:], {"n_clusters": 8}],
-    after=lambda found, _given: torch.tensor(found),
-)
+@replicates(f"{METHOD}.relative_dominance.cyclic_triples", inputs=tournaments, cases=SIZES[1:], after=as_tensor)
 def kendalls_formula(matrix):
     """A tournament of P players with w wins each has C(P,3) - sum of C(w,2) cyclic triples (Kendall & Smith 1940)."""
     triples, wins = math.comb(len(matrix), 3), (matrix > 0.5).sum(axis=1)
-    return torch.tensor([triples - sum(math.comb(w, 2) for w in wins), triples])
+    return torch.tensor([triples - sum(math.comb(w, 2) for w in wins), triples], dtype=torch.float64)
 
 
 def tied_shares():
@@ -276,15 +241,15 @@ def spearmans(table, share):
     return [torch.tensor([found.statistic for found in groups.values()]), torch.tensor([seed for _, seed in groups])]
 
 
-@replicates(
-    f"{METHOD}.training_share.at_chance",
-    inputs=lambda n: {
-        "found": pd.DataFrame({"label": range(10), "same": [True] * n + [False] * (10 - n), "chance": 0.2})
-    },
-    cases=[{"n": n} for n in range(11)],
-    after=lambda found, _given: torch.tensor(found, dtype=torch.float64),
-    atol=1e-12,
-)
+def ten_classes(n):
+    """Ten classes; in n of them the least dominant cluster has the fewest images."""
+    return {"found": pd.DataFrame({"label": range(10), "same": np.arange(10) < n, "chance": 0.2})}
+
+
+NUMBERS = [{"n": n} for n in range(11)]
+
+
+@replicates(f"{METHOD}.training_share.at_chance", inputs=ten_classes, cases=NUMBERS, after=as_tensor, atol=1e-12)
 def binomial_test(found):
     """Scipy's exact test, where chances are equal."""
     return torch.tensor(stats.binomtest(int(found["same"].sum()), len(found), 0.2).pvalue, dtype=torch.float64)

@@ -113,21 +113,18 @@ def test_metrics_of_maps_follow_from_the_stored_maps_without_the_network(smoke_r
     monkeypatch.setattr(models, "build", refuse)
     scores, maps = values(smoke_run, loss, name), experiment.explained(smoke_run, loss, 0, name)
     split = smoke_run.scored_split()
-    full, noisy = method.scaled(maps["maps"], (32, 32)), method.scaled(maps["noisy"], (32, 32))
-    mask = split.masks["object"]
+    scaled = {which: method.scaled(raw, (32, 32)) for which, raw in maps.items() if raw.ndim == 3}
+    full, mask = scaled["maps"], split.masks["object"]
     same(scores["complexity"], complexity.complexity(full))
     same(scores["sparseness"], complexity.sparseness(full))
-    same(scores["continuity"], similarity.continuity(full, noisy))
-    same(
-        scores["continuity-released"],
-        similarity.continuity(full, method.scaled(maps["noisy_released"], (32, 32)), empty="keep"),
-    )
+    same(scores["continuity"], similarity.continuity(full, scaled["noisy"]))
+    same(scores["continuity-released"], similarity.continuity(full, scaled["noisy_released"], empty="keep"))
     same(scores["pointing-game"], localisation.pointing_game(full, mask))
     same(scores["attribution-localisation"], localisation.attribution_localisation(full, mask))
     same(scores["attribution-localisation-paper"], localisation.attribution_localisation_paper(full, mask))
     same(scores["empty-map"], (full.amax((1, 2)) == 0).float())
     if name == "grad-cam":
-        other = method.scaled(maps["other"], (32, 32))
+        other = scaled["other"]
         same(scores["contrastivity"], similarity.contrastivity(full, other))
         same(scores["contrastivity-empty-kept"], similarity.contrastivity(full, other, empty="keep"))
         same(scores["empty-map-of-other-class"], (other.amax((1, 2)) == 0).float())

@@ -53,16 +53,9 @@ def rare_run(made_up, monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def select():
+def select(made_up):
     """Function (frame, column=value …) -> the rows that have these values; there must be some."""
-
-    def rows(frame, **where):
-        for column, value in where.items():
-            frame = frame[frame[column] == value]
-        assert len(frame), where
-        return frame
-
-    return rows
+    return lambda frame, **where: frame[made_up.rows(frame, **where)]
 
 
 @pytest.fixture(scope="session")

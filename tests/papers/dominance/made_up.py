@@ -73,17 +73,13 @@ def frames(
     return {name: pd.concat(found, ignore_index=True) for name, found in parts.items() if found}
 
 
-def rare(trainings=6, *, n_clusters=5):
+def rare(trainings=6):
     """Made-up rows of ``experiment.rare_clusters``: cluster 2 of the modes, and one of K-means, is the rare one."""
-    rng = np.random.default_rng(1)
-    frames = []
+    rng, frames = np.random.default_rng(1), []
+    scores = ("dominance", "logit", "probability", "training_distance", "representation", "rare_share")
     for seed, label, clustering in itertools.product(range(trainings), CLASSES, ("k-means", "modes")):
-        rows = {"cluster": range(n_clusters), "rare_mode_in": rng.dirichlet(np.ones(n_clusters))}
-        rows |= {name: rng.random(n_clusters) for name in ("dominance", "logit", "probability", "training_distance")}
-        rows |= {name: rng.random(n_clusters) for name in ("representation", "rare_share")}
-        rows |= {"training": rng.integers(1, 99, n_clusters), "evaluation": rng.integers(1, 99, n_clusters)}
-        if clustering == "modes":
-            rows["rare_mode_in"] = np.arange(n_clusters) == 2
+        held = np.arange(5) == 2 if clustering == "modes" else rng.dirichlet(np.ones(5))
+        rows = {"cluster": range(5), "rare_mode_in": held} | {name: rng.random(5) for name in scores}
         rarity = rarities_of(seed)[label]
         frames.append(pd.DataFrame(rows).assign(seed=seed, label=label, clustering=clustering, rarity=rarity))
     return pd.concat(frames, ignore_index=True)
@@ -120,10 +116,8 @@ def put(frame, column, value, **where):
     frame.loc[rows(frame, **where), column] = value
 
 
-def order(frames, strengths, column="mosaics", noise=0.0, **where):
+def order(frame, strengths, noise=0.0):
     """Let a cluster's share on mosaics follow from two strengths [P], whoever the network and the class."""
-    frame = frames[column]
-    chosen = rows(frame, **where)
     strengths, jitter = np.asarray(strengths, float), np.random.default_rng(2).standard_normal(len(frame))
     share = 1 / (1 + np.exp(strengths[frame["second"]] - strengths[frame["first"]])) + noise * jitter
-    frame.loc[chosen, "value"] = np.clip(share, 0, 1)[chosen]
+    frame["value"] = np.clip(share, 0, 1)

@@ -218,15 +218,11 @@ def test_training_images_are_drawn_by_rank_of_dominance():
 def test_power_has_a_line_a_score_and_dotted_chance_if_there_is_a_random_one(chance):
     hits = {"dominance": (0.5, 0.75), "random": (0.2, 0.2), "logit": (0.25, 0.375)}
     width = {"dominance": 0.125, "logit": NAN, "random": 0.0}
-    frame = pd.DataFrame(
-        [
-            (score, rarity, hit, hit - width[score], hit + width[score], 5)
-            for score in hits
-            for rarity, hit in zip((0.1, 0.01), hits[score])
-            if chance or score != "random"
-        ],
-        columns=["score", "rarity", "hit", "low", "high", "trainings"],
-    )
+    rows = [(score, rarity, hit) for score in hits for rarity, hit in zip((0.1, 0.01), hits[score])]
+    frame = pd.DataFrame(rows, columns=["score", "rarity", "hit"]).assign(trainings=5)
+    for side, sign in (("low", -1), ("high", 1)):
+        frame[side] = frame["hit"] + sign * frame["score"].map(width)
+    frame = frame if chance else frame[frame["score"] != "random"]
     figure = figures.power(frame)
     (axis,) = figure.axes
     dominance, logit = axis.containers

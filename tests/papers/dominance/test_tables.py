@@ -1,3 +1,4 @@
+import itertools
 import re
 
 import numpy as np
@@ -13,9 +14,8 @@ from xai_lib.papers.dominance.tables import rarity as rarity_tables
 from xai_lib.run import settings
 
 NAN = float("nan")
-KIND = "tuned-resnet18"
-NETWORKS = ((KIND, 0), (KIND, 1), ("ce", 0))
-NAMES = {KIND: "fine-tuned ResNet-18", "ce": "CE"}
+KIND = "tuned"
+NAMES = {KIND: "fine-tuned", "ce": "CE"}
 EXPLAINERS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM", "random": "Random"}
 PERCENT, TWO = number(0, times=100), number(2)
 OF_A_RUN = (
@@ -23,14 +23,6 @@ OF_A_RUN = (
     *("verdicts", "modes", "clusters_and_outputs"),
 )
 OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
-
-
-@pytest.fixture(scope="module")
-def study(made_up):
-    """A study of a fine-tuned ResNet-18 that no test changes."""
-    with pytest.MonkeyPatch.context() as patch:
-        made_up.put_into(patch, made_up.frames(NETWORKS))
-        yield made_up.study(NETWORKS)
 
 
 def first(frame, kind=KIND):
@@ -57,8 +49,14 @@ FRAMES = {
     "pairs": lambda study: hierarchies.pairs_of(study, KIND, "bird"),
 }
 METRICS = {"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}
-CORRELATIONS = [
+# What columns of one title say in every table that has them.
+USUAL = [
     ("network", NAMES.get, "kind"),
+    ("training", str, "seed"),
+    ("class", str, "label"),
+    ("explainer", EXPLAINERS.get, "explainer"),
+]
+CORRELATIONS = [
     ("correlation", signed(2), "correlation"),
     ("p, permutation", p_value, "p_value"),
     ("classes above 0", "{} of 3".format, "positive"),
@@ -66,7 +64,6 @@ CORRELATIONS = [
 # Table -> title, and what it says of some columns of the frame.
 SAID = {
     "accuracy": [
-        ("network", NAMES.get, "kind"),
         ("", METRICS.get, "metric"),
         ("mean ± over trainings", plus_minus(1, times=100), "mean", "spread"),
         ("95 %", interval(1, times=100), "low", "high"),
@@ -74,19 +71,15 @@ SAID = {
         ("images", str, "n_images"),
     ],
     "sizes": [
-        ("training", str, "seed"),
         *((name, "{:.0f}".format, name) for name in ("smallest", "median", "largest")),
         ("fewest training images", str, "fewest"),
     ],
     "modes": [("ARI, mean over classes", TWO, "ari")],
     "focus": [
-        ("network", NAMES.get, "kind"),
-        ("explainer", EXPLAINERS.get, "explainer"),
         ("Focus ↑", plus_minus(), "mean", "spread"),
         ("empty maps", str, "n_undefined"),
     ],
     "variants": [
-        ("explainer", EXPLAINERS.get, "explainer"),
         ("mosaic", {True: "one image's size", False: "whole images"}.get, "resized"),
         ("map", {"relu": "ReLU", "min-max": "ReLU, min-max"}.get, "scaling"),
         ("correlation", TWO, "correlation"),
@@ -94,7 +87,6 @@ SAID = {
         ("empty maps", f"{{}} of {2 * 3 * 36}".format, "n_undefined"),
     ],
     "single_images": [
-        ("network", NAMES.get, "kind"),
         ("dominance and", str, "output"),
         *((title, TWO, title.replace(" ", "_")) for title in ("correlation", "strength", "by chance")),
         ("95 %, over images", interval(2), "strength_low", "strength_high"),
@@ -103,19 +95,16 @@ SAID = {
     "over_classes": [*CORRELATIONS, ("dominance and", training.SHARES.get, "share")],
     "clusters_and_outputs": [*CORRELATIONS, ("dominance and", training.OUTPUTS.get, "share")],
     "least": [
-        ("training", str, "seed"),
         ("smallest", lambda share: share.replace("_", " "), "share"),
         ("classes where it is the least dominant", "{} of 3".format, "same"),
         ("by luck", number(1), "expected"),
     ],
     "chosen": [
-        ("class", str, "label"),
         ("silhouette of 4", TWO, "silhouette"),
         ("clusters by silhouette", str, "by_silhouette"),
         ("by the gap statistic", number(0), "by_gap"),
     ],
     "classes": [
-        ("class", str, "label"),
         ("most dominant", lettered, "most", "dominance_most"),
         ("least dominant", lettered, "least", "dominance_least"),
         ("its 95 %", interval(2), "low", "high"),
@@ -140,7 +129,7 @@ def test_a_table_says_what_was_computed(study, read, name):
     found, expected = read(getattr(tables, name)(study, *which)), FRAMES[name](study).to_dict("records")
     for column in {"network", "dominance and"} & set(found):  # repeats are blank
         found[column] = found[column].replace("", np.nan).ffill()
-    for title, said, *columns in SAID[name]:
+    for title, said, *columns in [*SAID[name], *(usual for usual in USUAL if usual[0] in found)]:
         assert found[title].tolist() == [said(*(row[column] for column in columns)) for row in expected], title
     caption = {"sizes": "4 clusters a class", "pairs": "bird", "classes": NAMES[KIND], "chosen": NAMES[KIND]}
     assert caption.get(name, "") in found.attrs["caption"]
@@ -157,19 +146,11 @@ def test_names_of_networks(kind, name):
 def test_settings_stand_beside_what_the_paper_names(made_up, read):
     rows = read(tables.fine_tuning(made_up.run(epochs_tuned=3))).set_index("setting")
     assert list(rows) == ["in print", "fine-tuned"]
-    assert rows["fine-tuned"].drop("batch size").to_dict() == {
-        "starts from": "our network trained by cross-entropy",
-        "architecture": "ResNet-8",
-        "epochs": "3",
-        "optimizer": "AdamW",
-        "learning rate (peak)": "0.001",
-        "weight decay": "0.05",
-        "label smoothing": "0.1",
-        "schedule": "linear warm-up, cosine",
-        "warm-up, share of steps": "0.1",
-        "augmentation": "as for cross-entropy",
-    }
-    assert rows.loc["batch size", "fine-tuned"].isdigit()
+    said = {"starts from": "our network trained by cross-entropy", "architecture": "ResNet-8", "epochs": "3"}
+    said |= {"optimizer": "AdamW", "learning rate (peak)": "0.001", "weight decay": "0.05", "label smoothing": "0.1"}
+    said |= {"schedule": "linear warm-up, cosine", "warm-up, share of steps": "0.1"}
+    said |= {"augmentation": "as for cross-entropy", "batch size": rows.loc["batch size", "fine-tuned"]}
+    assert rows["fine-tuned"].to_dict() == said and said["batch size"].isdigit()
     named = rows["in print"][rows["in print"] != "–"]
     assert list(named.index) == ["starts from", "architecture", "optimizer", "label smoothing", "schedule"]
     rows = read(tables.fine_tuning(settings.settings(scale="paper", device="cpu"))).set_index("setting")
@@ -181,19 +162,14 @@ def test_settings_stand_beside_what_the_paper_names(made_up, read):
 def test_clusters_stand_beside_images_dealt_at_random(study, read, select):
     rows = read(tables.null(study), "network")
     assert "6 mosaics a pair" in rows.attrs["caption"]
-    expected = []
-    for kind in NAMES:
-        for clustering, name in (("k-means", "clusters"), ("shuffled", "images dealt at random")):
-            here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
-            significant = ("significant", "significant_holm", "significant_wilcoxon")
-            expected.append(
-                [
-                    *(NAMES[kind], name, number()(here["mean"].mean()), number()(here["spread"].mean())),
-                    *(PERCENT(here[column].mean()) for column in significant),
-                    *(f"{here['cyclic'].sum()} of {4 * len(here)}", f"{here['n_undefined'].sum()} of {36 * len(here)}"),
-                ]
-            )
-    assert rows.to_numpy().tolist() == expected
+    clusterings = {"k-means": "clusters", "shuffled": "images dealt at random"}
+    for row, (kind, clustering) in zip(rows.to_numpy(), itertools.product(NAMES, clusterings), strict=True):
+        here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
+        significant = here[["significant", "significant_holm", "significant_wilcoxon"]].mean()
+        assert [*row[:2]] == [NAMES[kind], clusterings[clustering]]
+        assert [*row[2:7]] == [*map(number(), here[["mean", "spread"]].mean()), *map(PERCENT, significant)]
+        cyclic, undefined = here["cyclic"].sum(), here["n_undefined"].sum()
+        assert [*row[7:]] == [f"{cyclic} of {4 * len(here)}", f"{undefined} of {36 * len(here)}"]
 
 
 def test_pairs_of_trainings_are_counted_by_kind(study_of, made_up, read):
@@ -314,10 +290,10 @@ def test_tables_of_one_network_and_class_whose_maps_may_all_be_empty(study_of, m
 
 @pytest.mark.filterwarnings("error")
 def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, read):
-    frames = made_up.frames(NETWORKS[:1])
+    frames = made_up.frames(made_up.NETWORKS[:1])
     made_up.put(frames["mosaics"], "value", NAN, label="bird")
     made_up.put(frames["choice"], "gap", np.arange(5.0), label="bird")  # no gap speaks for a number
-    study = study_of(frames, NETWORKS[:1])
+    study = study_of(frames, made_up.NETWORKS[:1])
     rows = read(tables.by_class(study, KIND)).set_index("class")
     assert list(rows.index) == list(made_up.LABELS)
     assert (rows.loc["bird"] == "–").all() and not (rows.drop("bird") == "–").any(axis=None)

@@ -37,12 +37,8 @@ def accuracy(run: Settings) -> pd.DataFrame:
     Values are fractions; ``published`` and ``published_spread`` are the paper's for CIFAR-10, as fractions too.
     """
     outputs = experiment.predictions(run).assign(correct=lambda rows: rows["correct"].astype(float))
-    tidy = outputs.melt(
-        id_vars=["loss", "seed", "index"],
-        value_vars=["correct", "confidence"],
-        var_name="metric",
-    ).replace({"metric": {"correct": "accuracy"}})
-    summary = statistics.summarise(tidy, by=("metric", "loss"))
+    tidy = outputs.melt(["loss", "seed", "index"], ["correct", "confidence"], var_name="metric")
+    summary = statistics.summarise(tidy.replace({"metric": {"correct": "accuracy"}}), by=("metric", "loss"))
     return _in_order(published.compare(_cifar10(3), summary))
 
 
@@ -64,17 +60,9 @@ def orders(run: Settings) -> pd.DataFrame:
         sign = 1 if group["better"].iloc[0] == "lower" else -1
         ours, theirs = (sign * group.set_index("loss")[column] for column in ("mean", "published"))
         apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
-        rows.append(
-            {
-                "metric": metric,
-                "method": name,
-                "here": _best_first(ours),
-                "paper": _best_first(theirs),
-                "pairs": len(apart),
-                "agree": sum(bool(ours[a] < ours[b]) for a, b in apart),
-            }
-        )
-    return pd.DataFrame(rows)
+        agree = sum(bool(ours[a] < ours[b]) for a, b in apart)
+        rows.append((metric, name, _best_first(ours), _best_first(theirs), len(apart), agree))
+    return pd.DataFrame(rows, columns=["metric", "method", "here", "paper", "pairs", "agree"])
 
 
 def quantus(run: Settings) -> pd.DataFrame:
@@ -94,24 +82,15 @@ def empty_maps(run: Settings) -> pd.DataFrame:
     """Share of empty maps, of the predicted and of the other class: method, loss, predicted, other."""
     scores = experiment.scores(run)
     shares = scores.groupby(["metric", "method", "loss"])["value"].mean()
-    rows = [
-        {
-            "method": method,
-            "loss": loss,
-            "predicted": shares.get(("empty-map", method, loss)),
-            "other": shares.get(("empty-map-of-other-class", method, loss)),
-        }
-        for method in METHODS
-        for loss in LOSSES
-    ]
-    return pd.DataFrame(rows)
+    metrics = ("empty-map", "empty-map-of-other-class")
+    rows = [(*key, *(shares.get((name, *key)) for name in metrics)) for key in itertools.product(METHODS, LOSSES)]
+    return pd.DataFrame(rows, columns=["method", "loss", "predicted", "other"])
 
 
 def histories(run: Settings) -> pd.DataFrame:
     """Every epoch of every training: loss_name, seed, and the columns of a training's history."""
-    parts = [
-        trained(run, loss, seed).history.assign(loss_name=loss, seed=seed) for loss in LOSSES for seed in run.seeds
-    ]
+    networks = itertools.product(LOSSES, run.seeds)
+    parts = [trained(run, loss, seed).history.assign(loss_name=loss, seed=seed) for loss, seed in networks]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -120,13 +99,9 @@ def embedding(run: Settings, seed: int) -> pd.DataFrame:
     parts = []
     for loss in LOSSES:
         outputs = experiment.predicted(run, loss, seed)
-        chosen = slice(0, min(_T_SNE_IMAGES, len(outputs.index)))
-        flat = TSNE(perplexity=min(30, len(outputs.index) // 4), random_state=0).fit_transform(
-            outputs.features[chosen].numpy()
-        )
-        parts.append(
-            pd.DataFrame({"x": flat[:, 0], "y": flat[:, 1], "label": outputs.labels[chosen]}).assign(loss=loss)
-        )
+        embed = TSNE(perplexity=min(30, len(outputs.index) // 4), random_state=0)
+        x, y = embed.fit_transform(outputs.features[:_T_SNE_IMAGES].numpy()).T
+        parts.append(pd.DataFrame({"x": x, "y": y, "label": outputs.labels[:_T_SNE_IMAGES]}).assign(loss=loss))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -140,8 +115,7 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     size = split.images.shape[-2:]
     maps = {
         (loss, name): method.scaled(experiment.explained(run, loss, seed, name)["maps"][first], size)
-        for loss in LOSSES
-        for name in METHODS
+        for loss, name in itertools.product(LOSSES, METHODS)
     }
     names = [split.classes[int(split.labels[position])] for position in first]
     return split.images[first].float() / 255, maps, names

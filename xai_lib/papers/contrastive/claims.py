@@ -32,11 +32,7 @@ _CONTRASTIVE = (
     _Property("continuity", "higher", "steadier under small noise", "1 and 5"),
     _Property("complexity", "lower", "less complex", "1, 5 and 6"),
     _Property(
-        "contrastivity",
-        "higher",
-        "less contrastive, that is more alike between classes,",
-        "1 and 6",
-        methods=("grad-cam",),
+        "contrastivity", "higher", "less contrastive, that is more alike between classes,", "1 and 6", ("grad-cam",)
     ),
 )
 
@@ -103,19 +99,12 @@ def _in_print(claimed: _Property, method: str, loss: str) -> str:
         contrastive_cell, ce = cells.loc[(dataset, loss)], cells.loc[(dataset, "ce")]
         higher = contrastive_cell["value"] > ce["value"]
         contradicts = ", which contradicts it" if higher != (claimed.direction == "higher") else ""
-        parts.append(f"{_number(contrastive_cell['printed'])} against {_number(ce['printed'])} on {label}{contradicts}")
+        values = (cell["printed"].split(" ± ")[0] for cell in (contrastive_cell, ce))
+        parts.append(f"{' against '.join(values)} on {label}{contradicts}")
     return f"Printed: {'; '.join(parts)}."
-
-
-def _number(printed: str) -> str:
-    return printed.split(" ± ")[0]
 
 
 def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:
     by_seed = outputs.groupby(["loss", "seed"])[["correct", "confidence"]].mean()
-    return statistics.matched(
-        by_seed.loc[a, "correct"].tolist(),
-        by_seed.loc[b, "correct"].tolist(),
-        by_seed.loc[a, "confidence"].tolist(),
-        by_seed.loc[b, "confidence"].tolist(),
-    )
+    columns = ((loss, column) for column in ("correct", "confidence") for loss in (a, b))
+    return statistics.matched(*(by_seed.loc[where].tolist() for where in columns))

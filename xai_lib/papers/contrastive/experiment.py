@@ -24,13 +24,9 @@ from xai_lib.run.stage import computed, stage
 
 @dataclass(frozen=True)
 class Predicted:
-    """Outputs for the N test images.
+    """Outputs for the N test images, whose numbers ``index`` and true classes ``labels`` are int64 [N].
 
-    Attributes:
-        index: image indices, int64 [N].
-        labels: true classes, int64 [N].
-        logits: float32 [N,C].
-        features: pooled features, float32 [N,D].
+    ``logits`` are float32 [N,C], the pooled ``features`` float32 [N,D].
     """
 
     index: Tensor
@@ -124,15 +120,11 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def cells(run: Settings, parts: Sequence[str] = ("predict", "score")) -> list[Cell]:
     """The cells of some parts ("predict", "explain", "score"), without those that they stand on."""
     networks = list(itertools.product(LOSSES, run.seeds))
-    of_maps = {"explain": explain_cell, "score": score_cell}
     found = [predict_cell(run, *network) for network in networks if "predict" in parts]
-    return found + [
-        of_maps[part](run, *network, name)
-        for part in parts
-        if part in of_maps
-        for network in networks
-        for name in METHODS
-    ]
+    for part, make in (("explain", explain_cell), ("score", score_cell)):
+        if part in parts:
+            found += [make(run, *network, name) for network in networks for name in METHODS]
+    return found
 
 
 def predicted(run: Settings, loss: str, seed: int) -> Predicted:
@@ -147,20 +139,17 @@ def explained(run: Settings, loss: str, seed: int, name: str) -> dict[str, Tenso
 
 def scores(run: Settings) -> pd.DataFrame:
     """All scores: rows loss, seed, method, index, metric, value (NaN where undefined)."""
-    parts = [
-        files.read_frame(folder / "scores.csv").assign(loss=loss, seed=seed, method=name)
-        for (loss, seed, name), folder in _scored(run)
-    ]
+    parts = [files.read_frame(folder / "scores.csv").assign(**which) for which, folder in _scored(run)]
     return pd.concat(parts, ignore_index=True)[["loss", "seed", "method", "index", "metric", "value"]]
 
 
 def curves(run: Settings) -> pd.DataFrame:
     """Pixel-flipping curves, averaged over images: rows loss, seed, method, fraction, probability."""
     parts = []
-    for (loss, seed, name), folder in _scored(run):
+    for which, folder in _scored(run):
         found = files.read_tensors(folder / "curves.pt")
         columns = {"fraction": found["fractions"], "probability": found["curves"].nanmean(dim=0)}
-        parts.append(pd.DataFrame(columns).assign(loss=loss, seed=seed, method=name))
+        parts.append(pd.DataFrame(columns).assign(**which))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -174,6 +163,6 @@ def predictions(run: Settings) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _scored(run: Settings) -> Iterator[tuple[tuple[str, int, str], Path]]:
+def _scored(run: Settings) -> Iterator[tuple[dict[str, Any], Path]]:
     for which in itertools.product(LOSSES, run.seeds, METHODS):
-        yield which, computed(score_cell(run, *which))
+        yield dict(zip(("loss", "seed", "method"), which)), computed(score_cell(run, *which))

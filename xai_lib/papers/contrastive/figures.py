@@ -24,9 +24,8 @@ def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: S
         maps: for each (loss, method) float [N,H,W] in [0,1].
         captions: one text at the left of each row.
     """
-    figure, axes = plt.subplots(
-        len(images), len(maps) + 1, figsize=(1.25 * (len(maps) + 1), 1.3 * len(images)), squeeze=False
-    )
+    height, width = len(images), len(maps) + 1
+    figure, axes = plt.subplots(height, width, figsize=(1.25 * width, 1.3 * height), squeeze=False)
     for row, image in enumerate(images):
         show(axes[row, 0], image)
         axes[row, 0].set_ylabel(captions[row], fontsize=8)
@@ -41,13 +40,7 @@ def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: S
 
 
 def loss_curves(x: Tensor, curves: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
-    """One panel a loss: its value against ``x``.
-
-    Args:
-        x: [N].
-        curves: loss -> N values.
-        xlabel: what ``x`` is.
-    """
+    """One panel a loss: its value against ``x`` [N], which is ``xlabel``; ``curves`` has N values of each loss."""
     figure, axes = plt.subplots(1, len(curves), figsize=(3.8 * len(curves), 2.8), squeeze=False)
     for axis, (loss, values) in zip(axes[0], curves.items()):
         axis.plot(x, values, color=LOSS_COLOURS[loss])
@@ -56,11 +49,7 @@ def loss_curves(x: Tensor, curves: Mapping[str, Sequence[float]], *, xlabel: str
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
-    """Loss and training speed against epochs, a line a seed.
-
-    Args:
-        history: rows with loss_name, seed, epoch, loss, images_per_second.
-    """
+    """The training loss against epochs, a panel a loss, a line a seed; of rows with loss_name, seed, epoch, loss."""
     losses = [name for name in LOSS_NAMES if name in set(history["loss_name"])]
     figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 2.8), squeeze=False)
     for axis, name in zip(axes[0], losses):
@@ -74,23 +63,16 @@ def training_curves(history: pd.DataFrame) -> Figure:
 def flipping_curves(curves: pd.DataFrame) -> Figure:
     """Pixel-flipping curves: mean over images and seeds, band of one standard deviation over seeds.
 
-    Args:
-        curves: rows with loss, method, seed, fraction (of pixels removed), probability (mean over images).
+    The rows have loss, method, seed, fraction (of pixels removed), probability (mean over images).
     """
     methods = [name for name in METHOD_NAMES if name in set(curves["method"])]
     figure, axes = plt.subplots(1, len(methods), figsize=(4.6 * len(methods), 3.4), sharey=True, squeeze=False)
     for axis, method in zip(axes[0], methods):
         for loss, rows in curves[curves["method"] == method].groupby("loss"):
             over_seeds = rows.groupby("fraction")["probability"].agg(["mean", "std"]).fillna(0.0)
-            axis.plot(over_seeds.index, over_seeds["mean"], color=LOSS_COLOURS[loss], label=LOSS_NAMES[loss])
-            axis.fill_between(
-                over_seeds.index,
-                over_seeds["mean"] - over_seeds["std"],
-                over_seeds["mean"] + over_seeds["std"],
-                color=LOSS_COLOURS[loss],
-                alpha=0.2,
-                linewidth=0,
-            )
+            mean, spread, colour = over_seeds["mean"], over_seeds["std"], LOSS_COLOURS[loss]
+            axis.plot(mean.index, mean, color=colour, label=LOSS_NAMES[loss])
+            axis.fill_between(mean.index, mean - spread, mean + spread, color=colour, alpha=0.2, linewidth=0)
         axis.set(title=METHOD_NAMES[method], xlabel="fraction of pixels removed", xlim=(0, 1), ylim=(0, None))
     axes[0, 0].set_ylabel("probability of the true class")
     axes[0, -1].legend(title="loss")
@@ -98,11 +80,9 @@ def flipping_curves(curves: pd.DataFrame) -> Figure:
 
 
 def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
-    """How each metric is spread over images, beside its mean.
+    """How each metric is spread over images, beside its mean; of rows with loss, method, seed, index, metric, value.
 
-    Args:
-        scores: rows with loss, method, seed, index, metric, value.
-        metrics: registry name of a metric -> title of its panel, in the order of the panels.
+    ``metrics`` has the registered name of each metric and the title of its panel, in the order of the panels.
     """
     columns = 2
     rows = math.ceil(len(metrics) / columns)
@@ -135,9 +115,7 @@ def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
 def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """Two-dimensional pictures of the feature space, one a loss, coloured by class.
 
-    Args:
-        points: rows with loss, x, y, label.
-        classes: names of the labels.
+    The rows have loss, x, y and label, the number of a class among the names ``classes``.
     """
     losses = [name for name in LOSS_NAMES if name in set(points["loss"])]
     figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 3.9), squeeze=False)
@@ -154,13 +132,7 @@ def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 def confusion(counts: Tensor, classes: Sequence[str], *, title: str = "") -> Figure:
-    """Confusion matrix as shares of each true class.
-
-    Args:
-        counts: int64 [C,C], rows true, columns predicted.
-        classes: names of the C classes.
-        title: text above the figure.
-    """
+    """Confusion matrix as shares of each true class, from ``counts`` int64 [C,C], rows true, columns predicted."""
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     figure, axis = plt.subplots(figsize=(5.2, 4.4))
     sns.heatmap(
@@ -174,51 +146,36 @@ def confusion(counts: Tensor, classes: Sequence[str], *, title: str = "") -> Fig
 def classifier_diagram(*, features: int, embedding_size: int, n_classes: int) -> Figure:
     """The two networks of Figure 1: one trained by cross-entropy, one by a contrastive loss.
 
-    Args:
-        features: size of the pooled features.
-        embedding_size: output size of the projection head.
-        n_classes: number of classes.
+    ``features`` is the size of the pooled features, ``embedding_size`` that of the projection head's output.
     """
     figure, axes = plt.subplots(2, 1, figsize=(8.4, 3.9), height_ratios=(1.3, 2.05))
     backbone = ["image", "backbone", f"pooling\n$\\mathbb{{R}}^{{{features}}}$"]
-    _chain(axes[0], [*backbone, f"linear head\n{n_classes} logits", "softmax"], [(3, r"trained by $\mathcal{L}_{CE}$")])
-    _chain(
-        axes[1],
-        [
-            *backbone,
-            f"projection head\n$\\mathbb{{R}}^{{{embedding_size}}}$, length 1",
-            f"linear head\n{n_classes} logits",
-        ],
-        [(3, r"trained by $\mathcal{L}_{SCL}$ or $\mathcal{L}_{TL}$, then dropped"), (4, "fitted on frozen features")],
-        bypass=(2, 4),
-    )
-    axes[0].set_title("(a) cross-entropy", loc="left", fontsize=10)
-    axes[1].set_title("(b) contrastive", loc="left", fontsize=10)
+    projection = f"projection head\n$\\mathbb{{R}}^{{{embedding_size}}}$, length 1"
+    linear = f"linear head\n{n_classes} logits"
+    _chain(axes[0], [*backbone, linear, "softmax"], {3: r"trained by $\mathcal{L}_{CE}$"})
+    notes = {3: r"trained by $\mathcal{L}_{SCL}$ or $\mathcal{L}_{TL}$, then dropped", 4: "fitted on frozen features"}
+    _chain(axes[1], [*backbone, projection, linear], notes, bypass=(2, 4))
+    for axis, title in zip(axes, ("(a) cross-entropy", "(b) contrastive")):
+        axis.set_title(title, loc="left", fontsize=10)
     return figure
 
 
-def _chain(
-    axis: Axes, boxes: Sequence[str], notes: Sequence[tuple[int, str]], bypass: tuple[int, int] | None = None
-) -> None:
+def _chain(axis: Axes, boxes: Sequence[str], notes: Mapping[int, str], bypass: tuple[int, int] | None = None) -> None:
     centres = np.arange(len(boxes)) * 2.1
     for position, (centre, text) in enumerate(zip(centres, boxes)):
-        axis.add_patch(
-            FancyBboxPatch((centre - 0.75, -0.3), 1.5, 0.6, boxstyle="round,pad=0.05", fc="#eef3f8", ec="#446")
-        )
+        look = {"boxstyle": "round,pad=0.05", "fc": "#eef3f8", "ec": "#446"}
+        axis.add_patch(FancyBboxPatch((centre - 0.75, -0.3), 1.5, 0.6, **look))
         axis.text(centre, 0, text, ha="center", va="center", fontsize=8)
         if position and not (bypass and position == bypass[1]):
             _arrow(axis, (centres[position - 1] + 0.8, 0), (centre - 0.8, 0))
     if bypass:
         _arrow(axis, (centres[bypass[0]], 0.37), (centres[bypass[1]], 0.37), bend=-0.35)
-    for position, text in notes:
+    for position, text in notes.items():
         axis.text(centres[position], -0.62, text, ha="center", va="center", fontsize=7.5, style="italic")
     axis.set(xlim=(-1, centres[-1] + 1), ylim=(-0.8, 1.25 if bypass else 0.5))
     axis.axis("off")
 
 
 def _arrow(axis: Axes, start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
-    axis.add_patch(
-        FancyArrowPatch(
-            start, end, arrowstyle="-|>", mutation_scale=10, color="#446", connectionstyle=f"arc3,rad={bend}"
-        )
-    )
+    look = {"arrowstyle": "-|>", "mutation_scale": 10, "color": "#446", "connectionstyle": f"arc3,rad={bend}"}
+    axis.add_patch(FancyArrowPatch(start, end, **look))

@@ -53,10 +53,8 @@ def flipping_curves(network: nn.Module, split: Split, maps: Tensor, step: int) -
     curves = []
     for batch, raw in zip(split.batches(_BATCH), maps.split(_BATCH)):
         attribution = scaled(raw.to(split.images.device), size)
-        x = split.normalise(batch.images)
-        curves.append(
-            pixel_flipping.pixel_flipping_curve(network, x, attribution, batch.labels, index=batch.index, step=step)
-        )
+        x, options = split.normalise(batch.images), {"index": batch.index, "step": step}
+        curves.append(pixel_flipping.pixel_flipping_curve(network, x, attribution, batch.labels, **options))
     return torch.cat(curves).cpu(), pixel_flipping.fractions_removed(size.numel(), step)
 
 

@@ -41,6 +41,8 @@ _METRIC_NAMES = {
     "accuracy": "accuracy",
     "confidence": "mean confidence",
 }
+_METRIC, _LOSS = text("metric", "metric", _METRIC_NAMES), text("loss", "loss", NAMES)
+_METHOD = text("method", "method", NAMES)
 _SETTINGS = {  # rows of Table 2: setting of a recipe -> label
     "architecture": "Architecture",
     "width": "Channels of the first stage",
@@ -109,7 +111,7 @@ def accuracy(run: Settings) -> HTML:
     """Table 3: accuracy and mean confidence in per cent, ours beside the published accuracy."""
     columns = [
         text("quantity", "metric", _METRIC_NAMES),
-        text("loss", "loss", NAMES),
+        _LOSS,
         Column("here (%)", ("mean", "spread"), plus_minus(2, times=100)),
         Column("95 % interval", ("low", "high"), interval(2, times=100)),
         Column("paper, CIFAR-10 (%)", "printed", printed),
@@ -138,8 +140,7 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
 def empty_maps(run: Settings) -> HTML:
     """Share of empty maps by method and loss, in per cent."""
     columns = [
-        text("method", "method", NAMES),
-        text("loss", "loss", NAMES),
+        *(_METHOD, _LOSS),
         Column("of the predicted class (%)", "predicted", number(2, times=100)),
         Column("of a random other class (%)", "other", number(2, times=100)),
     ]
@@ -154,9 +155,7 @@ def metrics() -> HTML:
 def results(run: Settings) -> HTML:
     """Table 4: ours, interval, published value, difference."""
     columns = [
-        text("metric", "metric", _METRIC_NAMES),
-        text("method", "method", NAMES),
-        text("loss", "loss", NAMES),
+        *(_METRIC, _METHOD, _LOSS),
         Column("here", ("mean", "spread"), plus_minus()),
         Column("95 % interval", ("low", "high"), interval()),
         Column("paper, CIFAR-10", "printed", printed),
@@ -173,8 +172,7 @@ def orders(run: Settings) -> HTML:
     """From best to worst: the losses here and in print."""
     rows = results_of.orders(run)
     columns = [
-        text("metric", "metric", _METRIC_NAMES),
-        text("method", "method", NAMES),
+        *(_METRIC, _METHOD),
         text("here, best first", "here"),
         text("paper, best first", "paper"),
         Column("pairs in the same order", ("agree", "pairs"), part_of),
@@ -190,9 +188,7 @@ def quantus(run: Settings) -> HTML:
     """The same maps scored by quantus, beside ours."""
     rows = results_of.quantus(run)
     columns = [
-        text("metric", "metric", _METRIC_NAMES),
-        text("method", "method", NAMES),
-        text("loss", "loss", NAMES),
+        *(_METRIC, _METHOD, _LOSS),
         Column("here", "ours", number()),
         Column("quantus", "quantus", number()),
         Column("rank correlation over images", "correlation", number()),

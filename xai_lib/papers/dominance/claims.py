@@ -20,6 +20,7 @@ from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
 _CYCLIC_BY_CHANCE = 1 / 4
+_Said = tuple[str, str, str, str, Comparison]  # name, section, metric, which is better, and what was found
 _TEXTS = {
     "clusters": "Some clusters of a class dominate others: pairs lie further from 0.5 than with images dealt to the "
     "clusters at random. Printed: matrices only.",
@@ -33,10 +34,10 @@ _TEXTS = {
     "biases”). Not in print as a measurement.",
     "least": "The least dominant cluster of a class has less than its equal share of the training images. Printed: "
     "figure only; airplane, where it is not so, has a cluster of three images.",
-    "output": "Dominance of single images is not correlated with their {output}: within a class, the rank correlation "
-    f"is on average weaker than {WEAK}, whatever its sign; a bound of ours. Printed: “non-correlated”, and a figure.",
-    "rare": "The least dominant cluster holds the mode that is rare in training (1 to 10 %) more often than {rival}. "
-    "A test of ours.",
+} | {
+    output: f"Dominance of single images is not correlated with their {output}: within a class, the rank correlation "
+    f"is on average weaker than {WEAK}, whatever its sign; a bound of ours. Printed: “non-correlated”, and a figure."
+    for output in single.OUTPUTS
 }
 _RIVALS = {
     "logit": "the cluster with the lowest mean logit",
@@ -46,14 +47,22 @@ _RIVALS = {
     "images",
     "random": "a cluster chosen at random",
 }
+_RARE = (
+    "The least dominant cluster holds the mode that is rare in training (1 to 10 %) more often than {rival}. A test of "
+    "ours."
+)
 _CLUSTERS = {"modes": "the planted modes as clusters", K_MEANS: "clusters by K-means"}
 
 
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim and kind of fine-tuned network, as :func:`statistics.verdict_table`."""
-    kinds = [kind for kind in experiment.kinds(study) if kind not in LOSSES]
+    about = {"dataset": study.run.label, "between": "clusters"}
     return statistics.verdict_table(
-        pair for kind in kinds for claims in (_clusters, _training, _single) for pair in claims(study, kind)
+        _claim(f"{name}-{kind}", _TEXTS[name], *said, method=kind, **about)
+        for kind in experiment.kinds(study)
+        if kind not in LOSSES
+        for claims in (_clusters, _training, _single)
+        for name, *said in claims(study, kind)
     )
 
 
@@ -61,67 +70,52 @@ def rarity_verdicts(run: Settings) -> pd.DataFrame:
     """On planted images: is the least dominant cluster the rare one, more often than others would say?"""
     decided = []
     for clustering, method in _CLUSTERS.items():
+        about = {"method": method, "dataset": "planted", "between": "score"}
         for rival, named in _RIVALS.items():
-            name, about = f"rare-{clustering}-{rival.replace(' ', '-')}", {"method": method, "dataset": "planted"}
-            text, sides = _TEXTS["rare"].format(rival=named), ("hit rate", "higher")
+            name, text = f"rare-{clustering}-{rival.replace(' ', '-')}", _RARE.format(rival=named)
             found = rarity.against(run, clustering, rival)
-            decided.append(_claim(name, "4 and 5", text, *sides, found, between="score", **about))
+            decided.append(_claim(name, text, "4 and 5", "hit rate", "higher", found, **about))
     return statistics.verdict_table(decided)
 
 
-def _clusters(study: Study, kind: str) -> Iterator[Decided]:
-    about, spread = {"method": kind, "dataset": study.run.label}, hierarchies.spread(study)
+def _clusters(study: Study, kind: str) -> Iterator[_Said]:
+    spread = hierarchies.spread(study)
     spread = spread[spread["kind"] == kind]
     by_class = {name: _seed_by_class(rows, "spread") for name, rows in spread.groupby("clustering")}
     apart = statistics.compare_over_classes(by_class[K_MEANS] - by_class[SHUFFLED], a="clusters", b="dealt at random")
-    yield _claim(f"clusters-{kind}", "3.4 and 4, Figure 2", _TEXTS["clusters"], "spread", "higher", apart, **about)
+    yield "clusters", "3.4 and 4, Figure 2", "spread", "higher", apart
     found = spread[spread["clustering"] == K_MEANS]
     cyclic = _seed_by_class(found.assign(share=found["cyclic"] / found["triples"].replace(0, np.nan)), "share")
     fewer = statistics.compare_over_classes(cyclic - _CYCLIC_BY_CHANCE, a="triples", b="chance")
-    yield _claim(f"hierarchy-{kind}", "3.4", _TEXTS["hierarchy"], "intransitive triples", "lower", fewer, **about)
+    yield "hierarchy", "3.4", "intransitive triples", "lower", fewer
 
 
-def _training(study: Study, kind: str) -> Iterator[Decided]:
-    about, rows = {"method": kind, "dataset": study.run.label}, training.clusters(study)
-    rows = rows[rows["kind"] == kind]
+def _training(study: Study, kind: str) -> Iterator[_Said]:
+    rows, least = (frame[frame["kind"] == kind] for frame in (training.clusters(study), training.least(study)))
     for name, what in training.SHARES.items():
         by_class = _seed_by_class(training_share.correlations(rows, name), "correlation")
         p_value, test = training_share.permutation_test(rows, name).p_value, "permutation within classes"
         found = statistics.compare_over_classes(by_class, a="dominance", b=what, p_value=p_value, test=test)
         better = "lower" if name == "training_distance" else "higher"
-        yield _claim(f"{name}-{kind}", "abstract and 4, Figures 4-5", _TEXTS[name], what, better, found, **about)
-    found = training.least(study)
-    found = found[found["kind"] == kind]
-    below = _seed_by_class(found.assign(difference=found["share_of_least"] - found["chance"]), "difference")
+        yield name, "abstract and 4, Figures 4-5", what, better, found
+    below = _seed_by_class(least.assign(difference=least["share_of_least"] - least["chance"]), "difference")
     fewer = statistics.compare_over_classes(below, a="least dominant", b="equal share")
-    yield _claim(f"least-{kind}", "4, Figures 4-5", _TEXTS["least"], "training share", "lower", fewer, **about)
+    yield "least", "4, Figures 4-5", "training share", "lower", fewer
 
 
-def _single(study: Study, kind: str) -> Iterator[Decided]:
-    about, images = {"method": kind, "dataset": study.run.label}, single.images(study)
+def _single(study: Study, kind: str) -> Iterator[_Said]:
+    images = single.images(study)
     n = len(images[images["kind"] == kind][["label", "index"]].drop_duplicates())
+    about = {"a": "correlation", "b": f"{WEAK}", "n_images": n, "test": "bootstrap over images"}
     for output in single.OUTPUTS:
         value, draws = single.strength(study, kind, output)
-        found = statistics.compare_statistic(
-            value - WEAK, draws - WEAK, a="correlation", b=f"{WEAK}", n_images=n, test="bootstrap over images"
-        )
-        text, metric = _TEXTS["output"].format(output=output), f"{output}, strength of the correlation"
-        yield _claim(f"{output}-{kind}", "abstract and 4, Figure 3", text, metric, "lower", found, **about)
+        found = statistics.compare_statistic(value - WEAK, draws - WEAK, **about)
+        yield output, "abstract and 4, Figure 3", f"{output}, strength of the correlation", "lower", found
 
 
-def _claim(
-    name: str,
-    section: str,
-    text: str,
-    metric: str,
-    better: str,
-    found: Comparison,
-    *,
-    between: str = "clusters",
-    **about: str,
-) -> Decided:
+def _claim(name: str, text: str, section: str, metric: str, better: str, found: Comparison, **about: str) -> Decided:
     said = (f"dominance-{name}", section, text, metric, better, found.a, found.b)
-    return Decided(Claim(*said, paper="dominance", between=between, **about), found)
+    return Decided(Claim(*said, paper="dominance", **about), found)
 
 
 def _seed_by_class(rows: pd.DataFrame, column: str) -> np.ndarray:

@@ -70,11 +70,9 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
 def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> Figure:
     """Dominance of a row's cluster over a column's, beside the p-values (Figure 2 of the paper, top); a row a class.
 
-    Framed and bold where p is below 0.05. One scale of colours, centred on 0.5, serves all classes.
-
-    Args:
-        matrices: title -> dominance float [P,P] in [0,1] and p-values float [P,P], NaN where there is none.
-        names: of the P clusters, the same in all classes.
+    By title the matrices are dominance in [0,1] and p-values, each float [P,P], NaN where there is none; ``names`` are
+    of the P clusters, the same in all classes. Framed and bold where p is below 0.05. One scale of colours, centred on
+    0.5, serves all classes.
     """
     reach = _reach([values for values, _ in matrices.values()])
     size = (PAGE_WIDTH, 3.55 * len(matrices) + 0.75)

@@ -5,18 +5,9 @@ from xai_lib.data import planted
 from xai_lib.papers.contrastive.planted import analysis as results
 
 
-def row(label, predicted, *, variant=results.ORIGINAL, rare=False, index=0):
-    return {
-        "loss": "ce",
-        "seed": 0,
-        "variant": variant,
-        "index": index,
-        "label": label,
-        "predicted": predicted,
-        "rare": rare,
-        "correct": label == predicted,
-        "confidence": 0.5,
-    }
+def row(label, predicted, *, variant=results.ORIGINAL, rare=False):
+    given = {"loss": "ce", "seed": 0, "variant": variant, "label": label, "predicted": predicted}
+    return given | {"rare": rare, "correct": label == predicted, "confidence": 0.5}
 
 
 @pytest.fixture

@@ -1,27 +1,21 @@
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from xai_lib.papers.dominance.analysis import hierarchies
-from xai_lib.statistics import holm
+from xai_lib.papers.dominance.method import dominance, relative_dominance
 
 NAN = float("nan")
 GROUP = ["kind", "seed", "clustering", "label"]
 ONE = (("tuned", 0),)
 
 
-def means_of(rows):
-    """Dominance [P,P]: the mean share of the row's cluster on its mosaics with the column's; NaN on the diagonal."""
-    shares = rows.pivot_table(index="first", columns="second", values="value", dropna=False).reindex(range(4))
-    above = shares.reindex(columns=range(4)).to_numpy()
-    return np.where(np.isnan(above), 1 - above.T, above)
-
-
 def relative_of(rows):
-    """Mean of each row of :func:`means_of` over the pairs that have a value [P]."""
-    return np.array([line[~np.isnan(line)].mean() for line in means_of(rows)])
+    """Relative dominance [P] of the clusters of one class."""
+    return relative_dominance.relative(dominance.matrix(dominance.pairs(rows)))
 
 
 def test_each_network_clustering_and_class_has_its_pairs_clusters_and_spread(study_of, made_up, select):
@@ -33,42 +27,28 @@ def test_each_network_clustering_and_class_has_its_pairs_clusters_and_spread(stu
     for (kind, seed), clustering, label in groups:
         rows = select(frames["mosaics"], kind=kind, seed=seed, clustering=clustering, label=label)
         pairs, ranked, spread = (frame.loc[kind, seed, clustering, label] for frame in found.values())
-        means, relative = means_of(rows), relative_of(rows)
-        np.testing.assert_allclose(pairs["dominance"], means[pairs["first"], pairs["second"]])
-        tables = [select(rows, first=a, second=b)["value"].dropna() for a, b in zip(pairs["first"], pairs["second"])]
-        p_values = [stats.ttest_1samp(table, 0.5).pvalue for table in tables]
-        np.testing.assert_allclose(pairs["p_t"], p_values)
-        np.testing.assert_allclose(pairs["p_t_holm"], holm(p_values))
-        assert pairs["n"].tolist() == [len(table) for table in tables]
-        np.testing.assert_allclose(ranked["dominance"], relative)
-        above = means[np.triu_indices(4, 1)]  # of the pair's first cluster: the larger one, of those by K-means
-        assert (spread["spread"], spread["mean"], spread["range"]) == pytest.approx(
-            (np.sqrt(np.mean([(share - 0.5) ** 2 for share in above])), above.mean(), relative.max() - relative.min())
-        )
+        pd.testing.assert_frame_equal(pairs.reset_index(drop=True), dominance.pairs(rows))
+        pd.testing.assert_frame_equal(ranked.reset_index(drop=True), relative_dominance.hierarchy(rows))
+        share = pairs["dominance"]  # of the pair's first cluster: the larger one, of those by K-means
+        expected = np.sqrt(((share - 0.5) ** 2).mean()), share.mean(), np.ptp(ranked["dominance"])
+        assert tuple(spread[["spread", "mean", "range"]]) == pytest.approx(expected)
         assert (spread["n"], spread["n_undefined"]) == (36, rows["value"].isna().sum())
         columns = {"significant": "p_t", "significant_holm": "p_t_holm", "significant_wilcoxon": "p_wilcoxon_holm"}
         for name, column in columns.items():
             assert spread[name] == pytest.approx(sum(p < 0.05 for p in pairs[column]) / 6)
-        cyclic = sum(
-            (means[i, j] > 0.5) == (means[j, k] > 0.5) == (means[k, i] > 0.5)
-            for i, j, k in itertools.combinations(range(4), 3)
-        )
-        assert (spread["cyclic"], spread["triples"]) == (cyclic, 4)
+        cyclic = relative_dominance.cyclic_triples(dominance.matrix(pairs))
+        assert (spread["cyclic"], spread["triples"]) == cyclic
 
 
 def test_matrices_are_of_the_first_network_by_number_or_by_rank(study, made_up, select):
     for kind, labels in (("tuned", ["cat", "ship"]), ("ce", made_up.LABELS)):
         found = hierarchies.matrices(study, kind, labels)
         assert list(found) == list(labels)
-        for label, (dominance, p_values) in found.items():
+        for label, (shares, p_values) in found.items():
             here = hierarchies.pairs_of(study, kind, label)
             assert set(here["seed"]) == {0} and set(here["clustering"]) == {"k-means"}
-            np.testing.assert_array_equal(p_values, p_values.T)
-            row = select(here, first=1, second=3).squeeze()
-            assert (p_values[1, 3], dominance[1, 3], dominance[3, 1]) == (
-                *(row["p_t_holm"], row["dominance"]),
-                1 - row["dominance"],
-            )
+            np.testing.assert_array_equal(shares, dominance.matrix(here))
+            np.testing.assert_array_equal(p_values, dominance.matrix(here, "p_t_holm"))
     ranked = hierarchies.ranked_matrices(study, "ce")
     assert list(ranked) == list(made_up.LABELS)  # not in the order of the alphabet
     for label, squares in ranked.items():
@@ -81,7 +61,7 @@ def test_matrices_are_of_the_first_network_by_number_or_by_rank(study, made_up, 
 
 def test_a_class_in_a_line(study_of, made_up, select):
     frames = made_up.frames(clusterings=("k-means",), missing=0)
-    made_up.order(frames, [0.1, 1.2, -0.7, 0.4], noise=0.02)
+    made_up.order(frames["mosaics"], [0.1, 1.2, -0.7, 0.4], noise=0.02)
     here = {"kind": "tuned", "seed": 0, "clustering": "k-means", "label": "cat"}
     for first, second, share in ((0, 1, 0.6), (0, 2, 0.4), (1, 2, 0.6)):  # 0 over 1 over 2 over 0
         made_up.put(frames["mosaics"], "value", share, first=first, second=second, **here)
@@ -109,7 +89,7 @@ def test_a_class_in_a_line(study_of, made_up, select):
 @pytest.mark.filterwarnings("error")
 def test_clusters_without_a_value_are_neither_the_most_nor_the_least_dominant(study_of, made_up, select):
     frames = made_up.frames(ONE, clusterings=("k-means",), missing=0)
-    made_up.order(frames, [1, 2, 0, 3], noise=0.01)
+    made_up.order(frames["mosaics"], [1, 2, 0, 3], noise=0.01)
     for side in ("first", "second"):
         made_up.put(frames["mosaics"], "value", NAN, label="ship", **{side: 2})
     made_up.put(frames["mosaics"], "value", NAN, label="bird")
@@ -149,8 +129,7 @@ def test_variants_are_compared_with_the_papers_way(study_of, made_up, select):
             of_class = select(frames["variants"], kind="tuned", seed=seed, label=label)
             here = select(of_class, **{name: row[name] for name in by})
             paper = select(of_class, explainer="grad-cam", resized=False, scaling="relu")
-            above = means_of(here)[np.triu_indices(4, 1)]
-            spreads.append(np.sqrt(((above - 0.5) ** 2).mean()))
+            spreads.append(np.sqrt(((dominance.pairs(here)["dominance"] - 0.5) ** 2).mean()))
             mine, theirs = relative_of(here), relative_of(paper)
             correlations.append(stats.spearmanr(mine, theirs).statistic)
             same.append(mine.argmin() == theirs.argmin())
@@ -165,7 +144,7 @@ def test_variants_are_compared_with_the_papers_way(study_of, made_up, select):
 @pytest.mark.filterwarnings("error")
 def test_variants_without_values_have_no_number_and_agree_in_nothing(study_of, made_up):
     frames = made_up.frames(missing=0)
-    made_up.order(frames, [1, 2, 0, 3], column="variants")
+    made_up.order(frames["variants"], [1, 2, 0, 3])
     for where in ({"explainer": "eigen-cam", "scaling": "min-max"}, {"label": "ship"}):  # one by no explainer
         made_up.put(frames["variants"], "value", NAN, **where)
     made_up.put(frames["variants"], "value", NAN, explainer="eigen-cam", label="cat")
@@ -191,17 +170,3 @@ def test_two_trainings_are_compared_over_images(study_of, made_up, select):
             pairs = [(sides[0][index], sides[1][index]) for index in sorted(sides[0])]
             expected[kind, a, b, label] = stats.spearmanr(pairs).statistic
     assert rows["correlation"].to_dict() == pytest.approx(expected)
-
-
-@pytest.mark.filterwarnings("error")
-def test_one_training_one_class_and_one_pair_of_clusters(study_of, made_up):
-    frames = made_up.frames(ONE, labels=("cat",), sizes=(3, 1), missing=0)
-    made_up.order(frames, [0, 1], noise=0.01)
-    study = study_of(frames, ONE)
-    alike = hierarchies.between_trainings(study)
-    assert alike.empty and list(alike) == ["kind", "a", "b", "label", "correlation"]
-    row = hierarchies.classes(study, "tuned").squeeze()
-    assert (row["most"], row["least"], row["pairs"], row["triples"], row["cyclic"]) == (1, 0, 1, 0, 0)
-    assert row["misfit"] == pytest.approx(0, abs=1e-6)
-    assert len(hierarchies.ranked_matrices(study, "tuned")["cat"][0]) == 2
-    assert set(hierarchies.variants(study)["n"]) == {6}

@@ -1,8 +1,6 @@
 import itertools
 from dataclasses import replace
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -25,28 +23,19 @@ PAIRS = list(itertools.combinations(range(3), 2))
 @pytest.fixture(scope="module")
 def subject():
     split = datasets.load("planted", "test", n=100)
-    order = torch.randperm(100, generator=torch.Generator().manual_seed(0))
-    split = split.subset(order[:90].tolist())  # numbers of images are no positions
+    order = torch.randperm(90, generator=torch.Generator().manual_seed(0))
+    split = split.subset((order + 10).tolist())  # numbers of images are no positions
     network = models.build("resnet8", len(split.classes), width=4, seed=0).eval()
     return Subject(lambda: network, "untrained", (), None, split, lambda: split, torch.device("cpu"))
 
 
 @pytest.fixture
-def frames(subject, monkeypatch):
+def frames(subject, made_up, monkeypatch):
     """Tables of two trainings: three clusters in every class, and what they share of three mosaics a pair."""
-    split, rng = subject.images, np.random.default_rng(0)
-    found = {"images": [], "mosaics": []}
-    for seed, (number, label) in itertools.product((0, 1), enumerate(split.classes)):
-        index = split.index[split.labels == number]
-        clusters, distance = rng.permutation([0, 1, 2, 0, 0, 1, 2, 2, 2, 2][: len(index)]), rng.random(len(index))
-        named = {"kind": KIND, "seed": seed, "label": label}
-        found["images"].append(
-            pd.DataFrame({"index": index, "cluster": clusters, "distance": distance}).assign(**named)
-        )
-        values = pd.DataFrame(np.repeat(PAIRS, 3, axis=0), columns=["first", "second"])
-        values = values.assign(mosaic=[0, 1, 2] * 3, value=rng.beta(5, 5, 9), clustering="k-means", **named)
-        found["mosaics"].append(values)
-    found = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+    split, given = subject.images, {"sizes": (4, 3, 2), "clusterings": ("k-means",), "n_mosaics": 3, "missing": 0}
+    found = made_up.frames(((KIND, 0), (KIND, 1)), labels=split.classes, **given)
+    for (number, label), seed in itertools.product(enumerate(split.classes), (0, 1)):
+        made_up.put(found["images"], "index", split.index[split.labels == number].numpy(), label=label, seed=seed)
     monkeypatch.setattr(experiment, "table", lambda study, name: found[name])
     monkeypatch.setattr(experiment, "class_mosaics", lambda _study, _ranked, *which: drawn(found, split, *which))
     return found

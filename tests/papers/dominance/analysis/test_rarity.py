@@ -68,13 +68,3 @@ def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(rare_
         best = [trial.iloc[np.argmax(trial["rare_mode_in"])] for _, trial in here.groupby(["seed", "label"])]
         means = np.mean([one["rare_mode_in"] for one in best]), np.mean([one["rare_share"] for one in best])
         assert (row["held"], row["pure"]) == pytest.approx(means)
-
-
-@pytest.mark.filterwarnings("error")
-def test_one_training_has_rates_without_intervals(rare_run, made_up):
-    one = rare_run(made_up.rare(trainings=1))
-    power = rarity.power(one, "modes")
-    scored = power[power["score"] != "random"]
-    assert scored[["low", "high"]].isna().all(axis=None) and power["hit"].between(0, 1).all()
-    comparison = rarity.against(one, "modes", "logit")
-    assert np.isnan(comparison.p_value) and comparison.n == 1

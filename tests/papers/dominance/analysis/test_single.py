@@ -52,18 +52,6 @@ def test_strength_is_the_mean_size_of_correlations_and_of_those_on_resamples(stu
             assert draws[number] == pytest.approx(np.mean(expected))
 
 
-def test_resamples_of_two_classes_have_nothing_to_do_with_each_other(study_of, made_up):
-    """Two classes with the same numbers: their mean varies less than one of them alone, by the root of two."""
-    frames = made_up.frames(ONE, labels=("ship", "cat"), missing=0)
-    for name, columns in (("pairs", ["value"]), ("images", ["logit", "probability"])):
-        first, second = (frames[name]["label"] == label for label in ("ship", "cat"))
-        frames[name].loc[second, columns] = frames[name].loc[first, columns].to_numpy()
-    _, both = single.strength(study_of(frames, ONE), "tuned", "logit")
-    alone = {name: part[part["label"] == "ship"] for name, part in frames.items() if "label" in part}
-    _, one = single.strength(study_of(alone, ONE), "tuned", "logit")
-    assert np.var(one) / np.var(both) == pytest.approx(2, rel=0.1)
-
-
 def test_over_classes_networks_are_averaged_first(study_of, made_up, select):
     frames = made_up.frames()
     made_up.put(frames["images"], "logit", 1.0, kind="tuned", seed=1, label="cat")  # a constant has no correlation

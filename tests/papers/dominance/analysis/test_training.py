@@ -1,6 +1,6 @@
 import numpy as np
+import pandas as pd
 import pytest
-from scipy import stats
 
 from xai_lib import statistics
 from xai_lib.papers.dominance.analysis import hierarchies, training
@@ -28,12 +28,12 @@ def test_a_cluster_has_its_dominance_its_shares_and_the_means_of_its_images(stud
             assert row[name] == pytest.approx(sum(images[name]) / len(images))
 
 
-def test_correlations_are_spearmans_over_the_clusters_of_each_class(study, made_up, select):
+def test_correlations_are_of_each_share_of_the_clusters_of_each_network(study, made_up, select):
     rows = training.correlations(study)
     assert len(rows) == 3 * len(made_up.LABELS) * len(made_up.NETWORKS)
-    for row in rows.to_dict("records"):
-        here = select(training.clusters(study), kind=row["kind"], seed=row["seed"], label=row["label"])
-        assert row["correlation"] == pytest.approx(stats.spearmanr(here["dominance"], here[row["share"]]).statistic)
+    for (kind, share), found in rows.groupby(["kind", "share"]):
+        expected = training_share.correlations(select(training.clusters(study), kind=kind), share)
+        assert found["correlation"].tolist() == expected["correlation"].tolist()
 
 
 @pytest.mark.parametrize("names", [training.SHARES, training.OUTPUTS], ids=["shares", "outputs"])
@@ -46,15 +46,8 @@ def test_over_classes_networks_are_averaged_first(study_of, made_up, select, nam
     expected = [(kind, name) for kind in ("tuned", "ce") for name in names]
     assert [*rows[["kind", "share"]].itertuples(index=False, name=None)] == expected
     for row in rows.to_dict("records"):
-        by_class = []
-        for label in made_up.LABELS:
-            groups = select(clusters, kind=row["kind"], label=label).groupby("seed")
-            values = [
-                stats.spearmanr(group["dominance"], group[row["share"]]).statistic
-                for _, group in groups
-                if group["dominance"].nunique() > 1
-            ]
-            by_class += [np.mean(values)] if values else []
+        found = training_share.correlations(select(clusters, kind=row["kind"]), row["share"])
+        by_class = [np.mean(of_class) for _, of_class in found.dropna().groupby("label")["correlation"]]
         interval = statistics.mean_interval(np.array(by_class))
         found = row["correlation"], row["low"], row["high"]
         assert found == pytest.approx((np.mean(by_class), interval.low, interval.high))
@@ -68,11 +61,9 @@ def test_least_is_of_one_kind_at_a_time_and_its_numbers_count_classes(study, mad
     for name in ("training_share", "representation"):
         rows = training.least(study, name)
         assert len(rows) == len(made_up.LABELS) * len(made_up.NETWORKS)
-        for row in rows.to_dict("records"):
-            of_class = {"kind": row["kind"], "seed": row["seed"], "label": row["label"]}
-            here = select(training.clusters(study), **of_class).set_index("cluster")
-            assert (row["least_dominant"], row["fewest"]) == (here["dominance"].idxmin(), here[name].idxmin())
-            assert row["share_of_least"] == here.loc[here["dominance"].idxmin(), name]
+        for kind, found in rows.groupby("kind"):
+            expected = training_share.least(select(training.clusters(study), kind=kind), name)
+            pd.testing.assert_frame_equal(found.drop(columns="kind").reset_index(drop=True), expected)
     numbers, n = training.least_in_numbers(study), len(made_up.LABELS)
     expected = [(name, *network) for name in ("training_share", "representation") for network in made_up.NETWORKS]
     assert [*numbers[["share", "kind", "seed"]].itertuples(index=False, name=None)] == expected
@@ -80,7 +71,7 @@ def test_least_is_of_one_kind_at_a_time_and_its_numbers_count_classes(study, mad
     for row in numbers.to_dict("records"):
         found = select(training.least(study, row["share"]), kind=row["kind"], seed=row["seed"])
         assert (row["same"], row["classes"]) == (found["same"].sum(), n) and row["expected"] == n / 4
-        assert row["p_value"] == pytest.approx(stats.binomtest(row["same"], n, 1 / 4).pvalue)
+        assert row["p_value"] == training_share.at_chance(found)
         assert row["share_of_least"] == pytest.approx(found["share_of_least"].mean())
 
 

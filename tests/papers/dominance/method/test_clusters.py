@@ -6,8 +6,6 @@ from xai_lib import models
 from xai_lib.papers.dominance.method import clusters
 from xai_lib.papers.dominance.method.clusters import assign, checked, kmeans, nearest_distance, pooled, representatives
 
-SIZES = (9, 30, 17)  # of the blobs, in the order in which they stand
-
 
 @pytest.fixture
 def network():
@@ -24,11 +22,11 @@ def cloud():
     return torch.randn(80, 4, generator=torch.Generator().manual_seed(2))
 
 
-def blobs(seed=0, n_features=6):
+def blobs():
     """Three far blobs of 9, 30 and 17 images, shuffled, and which blob an image is of."""
-    generator = torch.Generator().manual_seed(seed)
-    blob = torch.arange(3).repeat_interleave(torch.tensor(SIZES))[torch.randperm(56, generator=generator)]
-    return 10 * torch.eye(3, n_features)[blob] + torch.randn(56, n_features, generator=generator), blob
+    generator = torch.Generator().manual_seed(0)
+    blob = torch.arange(3).repeat_interleave(torch.tensor([9, 30, 17]))[torch.randperm(56, generator=generator)]
+    return 10 * torch.eye(3, 6)[blob] + torch.randn(56, 6, generator=generator), blob
 
 
 def test_pooled_features_are_what_the_head_reads_however_images_are_divided(network, images):
@@ -67,7 +65,7 @@ def test_no_batch_and_a_layer_without_a_grid_are_refused(network, images):
         pooled(network, [images], layer="head")
 
 
-def test_blobs_come_back_largest_first_and_other_images_go_to_the_nearest():
+def test_blobs_come_back_largest_first():
     features, blob = blobs()
     found = kmeans(features, 3)
     assert torch.equal(found.assigned, torch.tensor([2, 0, 1])[blob])
@@ -76,10 +74,6 @@ def test_blobs_come_back_largest_first_and_other_images_go_to_the_nearest():
     turned = kmeans(features.flip(0), 3, seed=5)  # neither the order of the images nor the seed changes clear clusters
     torch.testing.assert_close(turned.centres, found.centres)
     assert torch.equal(turned.assigned.flip(0), found.assigned)
-    others, blob = blobs(seed=4)
-    assigned, distance = assign(others, found.centres)
-    assert torch.equal(assigned, torch.tensor([2, 0, 1])[blob])
-    torch.testing.assert_close(distance, torch.cdist(others, found.centres).amin(1))
 
 
 @pytest.mark.parametrize("n_clusters", [1, 5])

@@ -65,12 +65,6 @@ def test_shares_refuse_what_has_none(training, evaluation, match):
         shares(training, evaluation, 2)
 
 
-def test_correlations_are_of_the_share_asked_for():
-    table = table_of(("a", 0, [0.1, 0.2, 0.3], [0.1, 0.2, 0.3])).assign(representation=[3, 2, 1])
-    assert correlations(table, "training_share")["correlation"].tolist() == pytest.approx([1])
-    assert correlations(table, "representation")["correlation"].tolist() == pytest.approx([-1])
-
-
 def test_a_correlation_is_undefined_where_nothing_varies_or_nothing_is_left():
     found = correlations(
         table_of(

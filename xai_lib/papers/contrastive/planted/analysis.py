@@ -1,12 +1,14 @@
 """How networks do on the planted data: by variant, by mode, and on what was planted to be mistaken."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import torch
 
 from xai_lib import data as datasets
 from xai_lib import statistics, training
-from xai_lib.data import planted
+from xai_lib.data import Split, planted
 from xai_lib.run import networks
 from xai_lib.run.settings import LOSSES, Settings
 
@@ -23,27 +25,20 @@ def outcomes(run: Settings) -> pd.DataFrame:
     """
     parts = []
     for variant in VARIANTS:
-        split = datasets.load(
-            "planted",
-            "test",
-            n=run.networks.n_test,
-            size=run.networks.size,
-            variant=None if variant == ORIGINAL else variant,
-        )
-        for loss in LOSSES:
-            for seed in run.seeds:
-                classifier = networks.trained(run, loss, seed).classifier
-                logits = training.predict(classifier, split.to(run.device)).cpu()
-                names = np.array(split.classes)
-                rows = {
-                    "index": split.index,
-                    "label": names[split.labels.numpy()],
-                    "predicted": names[logits.argmax(dim=1).numpy()],
-                    "rare": split.factors["rare"].to_numpy(),
-                    "correct": (logits.argmax(dim=1) == split.labels).numpy(),
-                    "confidence": logits.softmax(dim=1).amax(dim=1),
-                }
-                parts.append(pd.DataFrame(rows).assign(loss=loss, seed=seed, variant=variant))
+        split = _test_images(run, None if variant == ORIGINAL else variant)
+        names = np.array(split.classes)
+        for loss, seed in itertools.product(LOSSES, run.seeds):
+            classifier = networks.trained(run, loss, seed).classifier
+            logits = training.predict(classifier, split.to(run.device)).cpu()
+            rows = {
+                "index": split.index,
+                "label": names[split.labels.numpy()],
+                "predicted": names[logits.argmax(dim=1).numpy()],
+                "rare": split.factors["rare"].to_numpy(),
+                "correct": (logits.argmax(dim=1) == split.labels).numpy(),
+                "confidence": logits.softmax(dim=1).amax(dim=1),
+            }
+            parts.append(pd.DataFrame(rows).assign(loss=loss, seed=seed, variant=variant))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -84,25 +79,24 @@ def mistaken(found: pd.DataFrame) -> pd.DataFrame:
     shares = pd.Series(pairs, dtype=object).value_counts(normalize=True)
     known = {" – ".join(sorted(pair)): "look-alikes" for pair in planted.LOOK_ALIKE_PAIRS}
     known[" – ".join(sorted(planted.CO_OCCURRING_PAIR))] = "appear together"
-    return pd.DataFrame(
-        {"pair": shares.index, "share": shares.to_numpy(), "planted": [known.get(pair, "") for pair in shares.index]}
-    )
+    why = [known.get(pair, "") for pair in shares.index]
+    return pd.DataFrame({"pair": shares.index, "share": shares.to_numpy(), "planted": why})
 
 
 def confidence(found: pd.DataFrame, run: Settings) -> pd.DataFrame:
     """Mean confidence on known, corrupted and unseen objects: images, loss, mean over networks."""
-    unseen = datasets.load(
-        "planted", "test", n=run.networks.n_test, size=run.networks.size, variant="out-of-distribution"
-    ).to(run.device)
-    rows = []
+    unseen, rows = _test_images(run, "out-of-distribution").to(run.device), []
     for loss in LOSSES:
-        logits = torch.stack(
-            [training.predict(networks.trained(run, loss, seed).classifier, unseen) for seed in run.seeds]
-        )
+        classifiers = (networks.trained(run, loss, seed).classifier for seed in run.seeds)
+        logits = torch.stack([training.predict(classifier, unseen) for classifier in classifiers])
         mine = found[found["loss"] == loss].groupby("variant")["confidence"].mean()
         rows += [
-            {"images": "known objects", "loss": loss, "confidence": mine[ORIGINAL]},
-            {"images": "corrupted", "loss": loss, "confidence": mine["corrupted"]},
-            {"images": "unseen objects", "loss": loss, "confidence": float(logits.softmax(dim=2).amax(dim=2).mean())},
+            ("known objects", loss, mine[ORIGINAL]),
+            ("corrupted", loss, mine["corrupted"]),
+            ("unseen objects", loss, float(logits.softmax(dim=2).amax(dim=2).mean())),
         ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=["images", "loss", "confidence"])
+
+
+def _test_images(run: Settings, variant: str | None) -> Split:
+    return datasets.load("planted", "test", n=run.networks.n_test, size=run.networks.size, variant=variant)

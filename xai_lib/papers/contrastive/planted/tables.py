@@ -19,12 +19,7 @@ def modes() -> HTML:
 def rarities() -> HTML:
     """Which mode of which class is rare in training."""
     rows = [
-        {
-            "class": name,
-            "mode": planted.MODES[planted.rare_mode(name)].surroundings,
-            "share": share,
-            "evenly": 1 / len(planted.MODES),
-        }
+        {"class": name, "mode": planted.MODES[planted.rare_mode(name)].surroundings, "share": share}
         for name, share in planted.Parameters().rarities.items()
     ]
     columns = [
@@ -33,7 +28,8 @@ def rarities() -> HTML:
         Column("share in training", "share", _percent),
         Column("share in evaluation", "evenly", _percent),
     ]
-    return show(pd.DataFrame(rows), columns, "Modes that are rare in training.")
+    frame = pd.DataFrame(rows).assign(evenly=1 / len(planted.MODES))
+    return show(frame, columns, "Modes that are rare in training.")
 
 
 def questions(found: pd.DataFrame) -> HTML:
@@ -51,11 +47,7 @@ def questions(found: pd.DataFrame) -> HTML:
 
 def mistaken(found: pd.DataFrame, n: int = 6) -> HTML:
     """The pairs most often mistaken."""
-    columns = [
-        text("pair", "pair"),
-        Column("share of all mistakes", "share", _percent),
-        text("planted as", "planted"),
-    ]
+    columns = [text("pair", "pair"), Column("share of all mistakes", "share", _percent), text("planted as", "planted")]
     caption = "Classes most often taken for each other, over all networks."
     return show(results_of.mistaken(found).head(n), columns, caption)
 

@@ -71,15 +71,11 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
         here = pairs_of(study, kind, label)
         square = dominance.matrix(here)
         cyclic, triples = relative_dominance.cyclic_triples(square)
-        sides = (
-            int(top["cluster"]),
-            top["dominance"],
-            int(bottom["cluster"]),
-            *bottom[["dominance", "low", "high", "last"]],
-        )
+        most, least = (int(one["cluster"]) for one in (top, bottom))
         decided = int((here["p_t_holm"] < SIGNIFICANCE).sum())
         misfit = relative_dominance.misfit(square, relative_dominance.bradley_terry(square))
-        rows.append((label, *sides, decided, len(here), cyclic, triples, misfit))
+        said = (most, top["dominance"], least, *bottom[["dominance", "low", "high", "last"]])
+        rows.append((label, *said, decided, len(here), cyclic, triples, misfit))
     columns = ["label", "most", "dominance_most", "least", "dominance_least", "low", "high", "certain", "decided"]
     return pd.DataFrame(rows, columns=[*columns, "pairs", "cyclic", "triples", "misfit"])
 
@@ -128,10 +124,8 @@ def variants(study: Study) -> pd.DataFrame:
         both = [(found[key][which], reference[which]) for which in reference]
         means = here.groupby([*group, "first", "second"])["value"].mean()
         away = float(np.sqrt(((means - 0.5) ** 2).groupby(group).mean()).mean())
-        agree, same = (
-            float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_spearman, _same_least)
-        )
-        rows.append((*key, away, agree, same, int(here["value"].isna().sum()), len(here)))
+        agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_spearman, _same_least)]
+        rows.append((*key, away, *agree, int(here["value"].isna().sum()), len(here)))
     return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])
 
 

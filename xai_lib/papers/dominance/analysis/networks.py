@@ -16,15 +16,19 @@ def first(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     return rows[(rows["kind"] == kind) & (rows["seed"] == 0)]
 
 
+def extremes(rows: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
+    """The rows with the highest and the lowest value of a column; some row where there is no value."""
+    ordered = rows.sort_values(column, kind="stable")  # those without a value are last
+    return ordered.iloc[max(ordered[column].count() - 1, 0)], ordered.iloc[0]
+
+
 def accuracy(study: Study) -> pd.DataFrame:
     """Accuracy and mean probability of the true class: kind, metric, and :func:`statistics.summarise`'s columns."""
     images = experiment.table(study, "images")
     correct = (images["label"] == images["predicted"]).astype(float)
-    rows = [
-        images.assign(metric="accuracy", value=correct),
-        images.assign(metric="probability", value=images["probability"]),
-    ]
-    return _in_order(study, statistics.summarise(pd.concat(rows), by=("kind", "metric")))
+    values = {"accuracy": correct, "probability": images["probability"]}
+    rows = pd.concat([images.assign(metric=name, value=value) for name, value in values.items()])
+    return _in_order(study, statistics.summarise(rows, by=("kind", "metric")))
 
 
 def sizes(study: Study) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from xai_lib.metrics.mosaics import focus
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import hierarchies
-from xai_lib.papers.dominance.analysis.networks import first
+from xai_lib.papers.dominance.analysis.networks import extremes, first
 from xai_lib.papers.dominance.experiment import K_MEANS, RankedNetwork
 from xai_lib.papers.dominance.method import energy_share
 from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
@@ -49,13 +49,9 @@ def explained(
 ) -> list[Shown]:
     """Mosaics of two clusters, each with its map and, after ``title``, the share of the first cluster (Eq. 6).
 
-    Args:
-        pictures: float [M,4,3,H,W] in [0,1], by quadrant; ``x`` the same images, normalised, on the network's device.
-        first: which quadrants show the first cluster, bool [M,4].
-        explain: maps of mosaics of the class ``target``.
-        names: of the two clusters.
-        index: numbers of the mosaics; None counts from 0.
-        resized: scale mosaics to the size of one image.
+    Pictures are float [M,4,3,H,W] in [0,1], by quadrant; ``x`` the same images, normalised, on the network's device.
+    ``first`` says which quadrants show the first cluster, bool [M,4], ``index`` the numbers of the mosaics; None counts
+    from 0. Resized mosaics have the size of one image.
     """
     numbers = torch.tensor(range(len(x)) if index is None else index, device=x.device)
     heat = relu(explain(assemble(x, resized), torch.full_like(numbers, target), numbers))
@@ -67,8 +63,8 @@ def explained(
 def widest_and_narrowest(study: Study, kind: str) -> tuple[str, str]:
     """The classes whose relative dominance has the largest and the smallest range in the first network: those shown."""
     found = first(hierarchies.spread(study), kind)
-    found = found[found["clustering"] == K_MEANS].sort_values("range", kind="stable")  # those without a value are last
-    return found["label"].iloc[max(found["range"].count() - 1, 0)], found["label"].iloc[0]
+    widest, narrowest = extremes(found[found["clustering"] == K_MEANS], "range")
+    return widest["label"], narrowest["label"]
 
 
 def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
@@ -90,9 +86,8 @@ def examples(study: Study, kind: str, label: str, n: int = 2) -> list[Shown]:
     The first of their mosaics, whatever they show. Where there is one pair with a value, ``n`` in all.
     """
     rows, ranked = hierarchies.pairs_of(study, kind, label), experiment.networks_of(study, kind)[0]
-    distances = (rows["dominance"] - NO_DOMINANCE).abs().sort_values(kind="stable")  # those without a value are last
-    furthest, nearest = distances.index[max(distances.count() - 1, 0)], distances.index[0]
-    pairs = [tuple(rows.loc[place, ["first", "second"]].astype(int)) for place in dict.fromkeys([furthest, nearest])]
+    chosen = extremes(rows.assign(distance=(rows["dominance"] - NO_DOMINANCE).abs()), "distance")
+    pairs = dict.fromkeys((int(pair["first"]), int(pair["second"])) for pair in chosen)
     return [one for pair in pairs for one in shown_mosaics(study, ranked, label, pair, n)]
 
 

@@ -18,8 +18,7 @@ RARE = tuple(rarity for rarity in rare_modes.SHARES if rarity < 0.2)  # one of f
 @cache
 def hits(run: Settings, clustering: str) -> pd.DataFrame:
     """Every trial: a class of a training. The columns of :func:`rare_modes.suspects`, with rarity."""
-    rows = experiment.rare_clusters(run)
-    rows = rows[rows["clustering"] == clustering].rename(columns={"training_distance": "training distance"})
+    rows = _clusters(run, clustering).rename(columns={"training_distance": "training distance"})
     rarity = rows[["label", "seed", "rarity"]].drop_duplicates()
     return rare_modes.suspects(rows).merge(rarity, on=["label", "seed"])
 
@@ -36,8 +35,7 @@ def purity(run: Settings) -> pd.DataFrame:
         rarity, held (share of the rare mode's images in the cluster that has most of them), pure (share of that
         cluster's images that are of the rare mode), means over classes and trainings; trials.
     """
-    rows = experiment.rare_clusters(run)
-    rows = rows[rows["clustering"] == K_MEANS]
+    rows = _clusters(run, K_MEANS)
     best = rows.loc[rows.groupby(["seed", "label"])["rare_mode_in"].idxmax()]
     grouped = best.groupby("rarity")
     return pd.DataFrame(
@@ -52,11 +50,8 @@ def suspected(run: Settings, clustering: str) -> pd.DataFrame:
         score, rarity, share (of the rare mode among the most suspect cluster's images; for "random" the mean over
         clusters), rank (of the rare cluster, 1 is the most suspect), means over classes and trainings; trials.
     """
-    rows = experiment.rare_clusters(run)
-    rows = rows[rows["clustering"] == clustering]
-    found = hits(run, clustering).merge(
-        rows[["label", "seed", "cluster", "rare_share"]], on=["label", "seed", "cluster"]
-    )
+    rows, by = _clusters(run, clustering), ["label", "seed", "cluster"]
+    found = hits(run, clustering).merge(rows[[*by, "rare_share"]], on=by)
     of_any = rows.groupby(["label", "seed"])["rare_share"].mean().rename("of_any").reset_index()
     found = found.merge(of_any, on=["label", "seed"])
     found["share"] = found["rare_share"].where(found["score"] != "random", found["of_any"])
@@ -79,3 +74,8 @@ def against(run: Settings, clustering: str, other: str) -> Comparison:
     interval = statistics.mean_interval(difference.unstack("label").to_numpy())  # [S,C], NaN where a mode is not rare
     over = interval.interval_over.replace("images", "classes")
     return replace(compared, low=interval.low, high=interval.high, interval_over=over, n_images=0)
+
+
+def _clusters(run: Settings, clustering: str) -> pd.DataFrame:
+    rows = experiment.rare_clusters(run)
+    return rows[rows["clustering"] == clustering]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.analysis.networks import first
+from xai_lib.papers.dominance.analysis.networks import extremes, first
 from xai_lib.papers.dominance.method import single_images
 from xai_lib.run.study import Study
 from xai_lib.statistics.agreement import spearman_draws
@@ -39,11 +39,10 @@ def images(study: Study) -> pd.DataFrame:
 def shown(study: Study, kind: str) -> pd.DataFrame:
     """The images of two classes of the first network: where dominance and logit go together most, and least."""
     found = first(correlations(study), kind)
-    found = found[found["output"] == "logit"].sort_values("correlation", kind="stable")  # without a value: last
-    last = max(found["correlation"].count() - 1, 0)
-    labels = dict.fromkeys([found["label"].iloc[last], found["label"].iloc[0]])
+    chosen = extremes(found[found["output"] == "logit"], "correlation")
     rows = first(images(study), kind)
-    return pd.concat([rows[rows["label"] == label] for label in labels], ignore_index=True)
+    parts = [rows[rows["label"] == label] for label in dict.fromkeys(row["label"] for row in chosen)]
+    return pd.concat(parts, ignore_index=True)
 
 
 @cache

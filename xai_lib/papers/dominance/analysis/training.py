@@ -52,9 +52,7 @@ def correlations(study: Study) -> pd.DataFrame:
 def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
     """The claim as one number: mean correlation, its interval over classes, and a permutation test.
 
-    Args:
-        study: the run.
-        names: what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
+    Names say what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
 
     Returns:
         kind, share, correlation (mean over networks, then classes), low, high (95 %, over classes), p_value (of the
@@ -87,10 +85,8 @@ def least_in_numbers(study: Study) -> pd.DataFrame:
     rows = []
     for name in ("training_share", "representation"):
         for key, found in least(study, name).groupby(["kind", "seed"], sort=False):
-            luck = float(found["chance"].sum()), training_share.at_chance(found)
-            rows.append(
-                (*key, name, int(found["same"].sum()), len(found), *luck, float(found["share_of_least"].mean()))
-            )
+            counts, share = (int(found["same"].sum()), len(found)), float(found["share_of_least"].mean())
+            rows.append((*key, name, *counts, float(found["chance"].sum()), training_share.at_chance(found), share))
     columns = ["kind", "seed", "share", "same", "classes", "expected", "p_value", "share_of_least"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -34,11 +34,9 @@ _N_TRAIN, _N_TEST = 10_000, 2000  # images with rare modes, where the scale name
 
 @dataclass(frozen=True, eq=False)
 class RankedNetwork:
-    """A network whose clusters are ranked.
+    """A network whose clusters are ranked: the subject has all evaluation images.
 
-    Attributes:
-        subject: the network, with the evaluation images, all of them.
-        kind: how it was trained: a name of ``Settings.fine_tunings``, or "ce", "scl", "tl".
+    The kind says how it was trained: a name of ``Settings.fine_tunings``, or "ce", "scl", "tl".
     """
 
     subject: Subject
@@ -203,7 +201,7 @@ def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[i
         ValueError: if the class has no such pair of clusters.
     """
     images, split = read(computed(part_cell(study, ranked, "clusters")) / "images.csv"), ranked.subject.images
-    members = dict(parts.classes(split))[split.classes.index(label)]
+    members = parts.positions(split, split.classes.index(label))
     assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
     which, drawn = dominance.draw(assigned, study.run.dominance.n_mosaics, seed=SEED, purpose=f"{K_MEANS}/{label}")
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())

@@ -33,15 +33,12 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
     """Where every evaluation image was put, what its network says about it, and how frequent each cluster is."""
     here, there = _features(subject, images), _features(subject, training)
     with torch.inference_mode():
-        logits = torch.cat([subject.network(x).float().cpu() for x in _batches(subject, images)])
+        logits = torch.cat([subject.network(x).float().cpu() for x in batches(images, subject.device)])
     listed, shares = [], []
     for label, members in classes(images):
-        seen = (training.labels.cpu() == label).nonzero()[:, 0]
-        found = clusters.kmeans(here[members], n_clusters, seed=SEED)
-        trained, _ = clusters.assign(there[seen], found.centres)
-        assigned = {K_MEANS: (trained, found.assigned)} | _modes(training, seen, images, members)
+        found, assigned = clusterings(label, training, there, images, here, n_clusters)
         listed.append(
-            single_images.outputs(label, logits[members], here[members], there[seen]).assign(
+            single_images.outputs(label, logits[members], here[members], there[positions(training, label)]).assign(
                 index=images.index.cpu()[members],
                 label=images.classes[label],
                 predicted=[images.classes[k] for k in logits[members].argmax(1).tolist()],
@@ -50,12 +47,8 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
                 **({"mode": assigned[MODES][1]} if MODES in assigned else {}),
             )
         )
-        shares += [
-            training_share.shares(*(part.numpy() for part in parts), 1 + int(torch.cat(parts).max())).assign(
-                clustering=name, label=images.classes[label]
-            )
-            for name, parts in assigned.items()
-        ]
+        named = {"label": images.classes[label]}
+        shares += [counted(*both).assign(clustering=name, **named) for name, both in assigned.items()]
     _write(folder, "images", listed)
     _write(folder, "shares", shares)
 
@@ -75,11 +68,11 @@ def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, 
     """Each pair of clusters on mosaics by Grad-CAM; beside them images dealt at random, and the planted modes."""
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, name, x, rows in _class_by_class(subject, images, clustering):
-        assigned = torch.tensor(rows["cluster"].to_numpy())
-        clusterings = {K_MEANS: assigned, SHUFFLED: clusters.shuffled(assigned, seed=SEED)}
+        assigned = {K_MEANS: torch.tensor(rows["cluster"].to_numpy())}
+        assigned[SHUFFLED] = clusters.shuffled(assigned[K_MEANS], seed=SEED)
         if "mode" in rows:
-            clusterings[MODES] = torch.tensor(rows["mode"].to_numpy())
-        for kind, of_images in clusterings.items():
+            assigned[MODES] = torch.tensor(rows["mode"].to_numpy())
+        for kind, of_images in assigned.items():
             draws = {"n": n_mosaics, "seed": SEED, "purpose": f"{kind}/{name}"}
             found = dominance.pairwise(x, label, of_images, explain, **draws).drop(columns="scaling")
             frames.append(found.assign(clustering=kind, label=name))
@@ -107,7 +100,7 @@ def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_clas
     for label, members in list(classes(images))[:n_classes]:
         chosen = images.subset(members[:n_images])
         index = chosen.index.cpu().numpy()
-        found = single_images.all_pairs(_normalised(subject, chosen), label, explain)
+        found = single_images.all_pairs(chosen.normalise(chosen.images.to(subject.device)), label, explain)
         sides = {side: index[found[side].to_numpy()] for side in ("a", "b")}
         frames.append(found.assign(**sides, label=images.classes[label]))
     _write(folder, "pairs", frames)
@@ -118,12 +111,11 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
     """Focus of explainers on mosaics of several classes."""
     drawn, target = mosaics.of_classes(images.labels.cpu(), n_mosaics, seed=SEED)
     names = [images.classes[label] for label in target.tolist()]
-    x, frames = _normalised(subject, images), []
+    x, frames = images.normalise(images.images.to(subject.device)), []
     for explainer in by:
         (value,) = energy_share.shares(drawn, x, target.to(x.device), _explain(subject, explainer)).values()
-        frames.append(
-            pd.DataFrame({"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value})
-        )
+        columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
+        frames.append(pd.DataFrame(columns))
     _write(folder, "focus", frames)
 
 
@@ -134,9 +126,41 @@ def read(file: Path) -> pd.DataFrame:
 
 def classes(images: Split) -> Iterator[tuple[int, Tensor]]:
     """Each class that has images, with their positions."""
-    labels = images.labels.cpu()
-    for label in labels.unique().tolist():
-        yield label, (labels == label).nonzero()[:, 0]
+    for label in images.labels.unique().tolist():
+        yield label, positions(images, label)
+
+
+def positions(images: Split, label: int) -> Tensor:
+    """Positions of a class's images."""
+    return (images.labels.cpu() == label).nonzero()[:, 0]
+
+
+def batches(images: Split, device: torch.device) -> Iterator[Tensor]:
+    """The images normalised, some at a time."""
+    for batch in images.batches(_BATCH):
+        yield images.normalise(batch.images.to(device))
+
+
+def clusterings(
+    label: int, training: Split, there: Tensor, images: Split, here: Tensor, n_clusters: int
+) -> tuple[clusters.Clustering, dict[str, tuple[Tensor, Tensor]]]:
+    """K-means of a class's evaluation images; of every clustering the clusters of its training and evaluation images.
+
+    ``there`` and ``here`` are the features of the two parts. Modes are known of planted images.
+    """
+    seen, members = positions(training, label), positions(images, label)
+    found = clusters.kmeans(here[members], n_clusters, seed=SEED)
+    assigned = {K_MEANS: (clusters.assign(there[seen], found.centres)[0], found.assigned)}
+    if images.name == "planted":
+        both = ((training, seen), (images, members))
+        assigned[MODES] = tuple(torch.tensor(part.factors["mode"].to_numpy())[rows] for part, rows in both)
+    return found, assigned
+
+
+def counted(trained: Tensor, assigned: Tensor) -> pd.DataFrame:
+    """:func:`training_share.shares` of the clusters of a class's training and evaluation images."""
+    n_clusters = 1 + int(torch.cat([trained, assigned]).max())
+    return training_share.shares(trained.numpy(), assigned.numpy(), n_clusters)
 
 
 def _write(folder: Path, name: str, frames: Sequence[pd.DataFrame]) -> None:
@@ -149,8 +173,9 @@ def _class_by_class(
     """Each class: its number and name, its normalised images, and its rows of the part "clusters"."""
     rows = read(computed(clustering) / "images.csv")
     for label, members in classes(images):
-        name = images.classes[label]
-        yield label, name, _normalised(subject, images.subset(members)), rows[rows["label"] == name]
+        of_class, name = images.subset(members), images.classes[label]
+        x = of_class.normalise(of_class.images.to(subject.device))
+        yield label, name, x, rows[rows["label"] == name]
 
 
 def _explain(subject: Subject, explainer: str) -> Explain:
@@ -159,21 +184,4 @@ def _explain(subject: Subject, explainer: str) -> Explain:
 
 
 def _features(subject: Subject, images: Split) -> Tensor:
-    return clusters.pooled(subject.network, _batches(subject, images), subject.layer)
-
-
-def _batches(subject: Subject, images: Split) -> Iterator[Tensor]:
-    for batch in images.batches(_BATCH):
-        yield images.normalise(batch.images.to(subject.device))
-
-
-def _normalised(subject: Subject, images: Split) -> Tensor:
-    return images.normalise(images.images.to(subject.device))
-
-
-def _modes(training: Split, seen: Tensor, images: Split, members: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """The planted modes of a class's training and evaluation images; none where they are not known."""
-    if images.name != "planted":
-        return {}
-    pairs = ((training, seen), (images, members))
-    return {MODES: tuple(torch.tensor(of_part.factors["mode"].to_numpy())[rows] for of_part, rows in pairs)}
+    return clusters.pooled(subject.network, batches(images, subject.device), subject.layer)

@@ -14,13 +14,12 @@ from torch import Tensor
 from xai_lib import files, models
 from xai_lib import training as trainings
 from xai_lib.data import Split, planted
-from xai_lib.papers.dominance.method import clusters, dominance, energy_share, single_images, training_share
+from xai_lib.papers.dominance.experiment import parts
+from xai_lib.papers.dominance.experiment.parts import MODES, SEED
+from xai_lib.papers.dominance.method import clusters, dominance, energy_share, single_images
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run.stage import stage
 from xai_lib.training.recipes import Recipe
-
-_BATCH = 256
-_SEED = 0
 
 
 @stage("rarity", version=1)
@@ -57,41 +56,30 @@ def rarity(
 def _scores(
     network: models.Classifier, train: Split, test: Split, n_clusters: int, n_mosaics: int, device: torch.device
 ) -> pd.DataFrame:
-    here, there = (
-        clusters.pooled(network, (part.normalise(batch.images.to(device)) for batch in part.batches(_BATCH)))
-        for part in (test, train)
-    )
+    here, there = (clusters.pooled(network, parts.batches(part, device)) for part in (test, train))
     with torch.inference_mode():
         logits = network.head(here.to(device)).cpu()
     frames = []
     for label, name in enumerate(test.classes):
-        members, seen = ((part.labels.cpu() == label).nonzero()[:, 0] for part in (test, train))
-        found = clusters.kmeans(here[members], n_clusters, seed=_SEED)
-        modes, trained_modes = (
-            torch.tensor(part.factors["mode"].to_numpy())[rows] for part, rows in ((test, members), (train, seen))
-        )
-        clusterings = {
-            "k-means": (found.assigned, clusters.assign(there[seen], found.centres)[0]),
-            "modes": (modes, trained_modes),
-        }
+        members, seen = (parts.positions(part, label) for part in (test, train))
+        _, clusterings = parts.clusterings(label, train, there, test, here, n_clusters)
         said = single_images.outputs(label, logits[members], here[members], there[seen])
-        said["rare_share"] = (modes == planted.rare_mode(name)).float().numpy()
+        said["rare_share"] = (clusterings[MODES][1] == planted.rare_mode(name)).float().numpy()
         x, explain = test.normalise(test.images[members].to(device)), energy_share.by_grad_cam(network)
-        for clustering, (assigned, trained) in clusterings.items():
-            draws = {"n": n_mosaics, "seed": _SEED, "purpose": f"rarity/{label}"}
+        for clustering, (trained, assigned) in clusterings.items():
+            draws = {"n": n_mosaics, "seed": SEED, "purpose": f"rarity/{label}"}
             values = dominance.pairwise(x, label, assigned, explain, **draws)
-            frames.append(_of_clusters(values, assigned, trained, said).assign(label=name, clustering=clustering))
+            frames.append(_of_clusters(values, trained, assigned, said).assign(label=name, clustering=clustering))
     return pd.concat(frames, ignore_index=True)
 
 
-def _of_clusters(values: pd.DataFrame, assigned: Tensor, trained: Tensor, said: pd.DataFrame) -> pd.DataFrame:
+def _of_clusters(values: pd.DataFrame, trained: Tensor, assigned: Tensor, said: pd.DataFrame) -> pd.DataFrame:
     """One row a cluster of one class: what each score says of it, and how much of the rare mode it holds."""
-    counted = training_share.shares(trained.numpy(), assigned.numpy(), 1 + int(torch.cat([trained, assigned]).max()))
     by_cluster = said.groupby(assigned.numpy())
     held = by_cluster["rare_share"].sum().astype(float) / said["rare_share"].sum()
     return (
         hierarchy(values)[["cluster", "dominance"]]
-        .merge(counted[["cluster", "training", "evaluation", "representation"]], on="cluster")
+        .merge(parts.counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]], on="cluster")
         .merge(by_cluster.mean().rename_axis("cluster").reset_index(), on="cluster")
         .assign(rare_mode_in=lambda rows: rows["cluster"].map(held))
     )

@@ -59,10 +59,8 @@ def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
 
     Clusters of one size stand in the order of their centres, so that the same images always give the same numbers.
 
-    Args:
-        features: float [N,D], as :func:`pooled` returns them.
-        n_clusters: P, at least 1 and at most the number of distinct images.
-        seed: of the starts.
+    Features are float [N,D], as of :func:`pooled`; P is at least 1 and at most the number of distinct images; the seed
+    is that of the starts.
 
     Raises:
         TypeError, ValueError: as :func:`checked`, or if there cannot be P clusters.
@@ -124,17 +122,10 @@ def shuffled(assigned: Tensor, *, seed: int) -> Tensor:
 
 
 def nearest_distance(features: Tensor, reference: Tensor, k: int = 5) -> Tensor:
-    """How far an image is from what is known: the mean Euclidean distance to its k nearest reference images.
+    """How far images are from what is known, float32 [M]: the mean Euclidean distance to the k nearest references.
 
-    An image that is itself a reference is one of its own nearest, at distance 0.
-
-    Args:
-        features: float [M,D].
-        reference: float [R,D], of the training images of the class, say.
-        k: from 1 to R.
-
-    Returns:
-        float32 [M]; high is far.
+    Both are features, float [M,D] and [R,D]: those of the training images of the class, say. A high distance is far; an
+    image that is itself a reference is one of its own nearest, at distance 0.
 
     Raises:
         TypeError, ValueError: as :func:`checked`, or if the two differ in D, or `k` is not in 1 to R.

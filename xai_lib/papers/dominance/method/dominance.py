@@ -147,14 +147,8 @@ def oriented(values: pd.DataFrame) -> pd.DataFrame:
         raise ValueError("Expected two different clusters in each row. Got a cluster with itself: leave such rows out.")
     if ((value < 0) | (value > 1)).any():
         raise ValueError(f"Expected shares in [0, 1], or NaN. Got {np.nanmin(value)} to {np.nanmax(value)}.")
-    frame = pd.DataFrame(
-        {
-            "first": np.where(swapped, values["second"], values["first"]),
-            "second": np.where(swapped, values["first"], values["second"]),
-            "mosaic": values["mosaic"].to_numpy(),
-            "value": np.where(swapped, 1 - value, value),
-        }
-    )
+    frame = pd.DataFrame(np.sort(values[["first", "second"]], axis=1), columns=["first", "second"])
+    frame = frame.assign(mosaic=values["mosaic"].to_numpy(), value=np.where(swapped, 1 - value, value))
     _check_pairs(frame)
     return frame.sort_values(["first", "second", "mosaic"], ignore_index=True)
 

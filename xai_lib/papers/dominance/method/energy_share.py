@@ -65,9 +65,9 @@ def shares(
         shown = assemble(x[images.to(x.device)], resized)
         maps = explain(shown, classes, numbers)
         if maps.shape != (len(shown), *shown.shape[2:]):
+            size = [len(shown), *shown.shape[2:]]
             raise ValueError(
-                f"Expected explain to return one map a mosaic, of its size, {[len(shown), *shown.shape[2:]]}. "
-                f"Got shape {list(maps.shape)}."
+                f"Expected explain to return one map a mosaic, of its size, {size}. Got shape {list(maps.shape)}."
             )
         for scaling, parts in found.items():
             scaled = normalise.relu(maps) if scaling == "relu" else normalise.min_max(normalise.relu(maps))
@@ -125,9 +125,7 @@ def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str])
             f"Got {int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x."
         )
     if target.dtype != torch.int64 or target.shape != (len(mosaics),):
-        raise ValueError(
-            f"Expected target as int64 [{len(mosaics)}], one a mosaic. "
-            f"Got {target.dtype} with shape {list(target.shape)}."
-        )
+        got = f"{target.dtype} with shape {list(target.shape)}"
+        raise ValueError(f"Expected target as int64 [{len(mosaics)}], one a mosaic. Got {got}.")
     if not scalings or not set(scalings) <= set(get_args(Scaling)):
         raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")

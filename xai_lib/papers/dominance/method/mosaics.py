@@ -50,15 +50,12 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
         >>> len(drawn), drawn.images[0][drawn.first[0]].sort().values, drawn.images[0][~drawn.first[0]].sort().values
         (25, tensor([0, 1]), tensor([7, 8]))
     """
+    index, shown = _numbers(n), []
     for what, members in (("first", first), ("second", second)):
         _check_positions(what, members)
         if len(members) == 0:
             raise ValueError(f"Expected {what} as positions of at least 1 image. Got none: leave empty clusters out.")
-    index = _numbers(n)
-    shown = [
-        members.cpu()[_two_of(len(members), index, seed, f"{purpose}/{what}")]
-        for what, members in (("first", first), ("second", second))
-    ]
+        shown.append(members.cpu()[_two_of(len(members), index, seed, f"{purpose}/{what}")])
     return _placed(*shown, _balanced_layouts(index, seed, purpose))
 
 
@@ -121,9 +118,8 @@ def assemble(images: Tensor, resized: bool = False) -> Tensor:
     mosaics = images.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
     if not resized:
         return mosaics
-    return functional.interpolate(
-        mosaics, tuple(images.shape[-2:]), mode="bilinear", align_corners=False, antialias=True
-    )
+    size = tuple(images.shape[-2:])
+    return functional.interpolate(mosaics, size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def _two_of(size: int, index: Tensor, seed: int, purpose: str) -> Tensor:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import stats
 
 from xai_lib.data.planted import CLASSES
+from xai_lib.papers.dominance.method.training_share import by_class
 from xai_lib.statistics.intervals import LEVEL, check_columns
 
 # Score -> what makes a cluster suspect: 1 a high value, -1 a low one, 0 nothing (the control).
@@ -66,19 +67,17 @@ def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
         ValueError: on a missing column, a cluster that is there twice, or a rare_mode_in that is not in [0, 1].
     """
     scores = [score for score, sign in SCORES.items() if sign]
-    check_columns(clusters, ["label", "seed", "cluster", *scores, "rare_mode_in"])
-    if clusters.duplicated(["label", "seed", "cluster"]).any():
-        raise ValueError("Expected one row for each label, seed and cluster. Got several: select rows first.")
-    if not clusters["rare_mode_in"].between(0, 1).all():
-        raise ValueError(
-            "Expected rare_mode_in in [0, 1]. Got other numbers or NaN: is a class without a rare mode in?"
-        )
     rows = []
-    for (label, seed), group in clusters.sort_values("cluster").groupby(["label", "seed"], sort=True, observed=True):
-        rare = group["rare_mode_in"].to_numpy()
-        rare = rare == rare.max()
+    for label, seed, group in by_class(clusters, [*scores, "rare_mode_in"]):
+        held = group["rare_mode_in"]
+        if not held.between(0, 1).all():
+            raise ValueError(
+                "Expected rare_mode_in in [0, 1]. Got other numbers or NaN: is a class without a rare mode in?"
+            )
+        rare = (held == held.max()).to_numpy()
         for score in SCORES:
-            suspicion = _suspicion(group, score)
+            numbers = SCORES[score] * group[score].to_numpy(float) if SCORES[score] else np.zeros(len(group))
+            suspicion = np.nan_to_num(numbers, nan=-math.inf, posinf=math.inf, neginf=-math.inf)  # highest first
             first = suspicion == suspicion.max()
             cluster = int(group["cluster"].to_numpy()[first.argmax()])
             hit = (first & rare).sum() / (first.sum() * rare.sum())
@@ -118,13 +117,6 @@ def power(hits: pd.DataFrame) -> pd.DataFrame:
             low, high = _interval(by_training, len(group)) if SCORES[score] else (by_training.mean(),) * 2
             rows.append((score, rarity, by_training.mean(), low, high, len(group), len(by_training)))
     return pd.DataFrame(rows, columns=["score", "rarity", "hit", "low", "high", "trials", "trainings"])
-
-
-def _suspicion(group: pd.DataFrame, score: str) -> np.ndarray:
-    """Float [P], highest where a cluster is most suspect; all equal for the control."""
-    if not SCORES[score]:
-        return np.zeros(len(group))
-    return np.nan_to_num(SCORES[score] * group[score].to_numpy(float), nan=-math.inf, posinf=math.inf, neginf=-math.inf)
 
 
 def _interval(by_training: np.ndarray, trials: int) -> tuple[float, float]:

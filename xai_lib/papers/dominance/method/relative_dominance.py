@@ -17,8 +17,7 @@ _STEPS, _TOLERANCE = 200, 1e-12  # of Newton's method; 5 to 15 steps are common
 def relative(matrix: np.ndarray) -> np.ndarray:
     """Relative dominance: the mean D of each cluster over the others, float64 [P] in [0, 1]; NaN without a value.
 
-    Args:
-        matrix: dominance [P,P], entry i, j that of i over j; NaN is a pair without a value. The diagonal is not read.
+    Of a matrix [P,P], entry i, j that of i over j; NaN is a pair without a value. The diagonal is not read.
 
     Example:
         >>> relative(np.array([[0.5, 0.75], [0.25, 0.5]]))

@@ -57,10 +57,7 @@ def relative(frame: pd.DataFrame, n: int) -> np.ndarray:
 def outputs(label: int, logits: Tensor, features: Tensor, training_features: Tensor) -> pd.DataFrame:
     """What else could tell which images a network knows least: one row an image of a class, to compare dominance with.
 
-    Args:
-        label: the class.
-        logits, features: of the images, float [N,C] and [N,D].
-        training_features: of the training images of the class, float [M,D].
+    Of logits float [N,C] and features [N,D] of the class's images, and features [M,D] of its training images.
 
     Returns:
         Columns logit and probability, of the class, and training_distance: the mean distance to the (up to) five

@@ -61,17 +61,10 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
             f"Expected evaluation images in each of {n_clusters} clusters. Got none in cluster "
             f"{np.flatnonzero(evaluation == 0)[0]}: cluster the evaluation images, then assign the training images."
         )
-    training_share, evaluation_share = training / training.sum(), evaluation / evaluation.sum()
-    return pd.DataFrame(
-        {
-            "cluster": np.arange(n_clusters),
-            "training": training,
-            "evaluation": evaluation,
-            "training_share": training_share,
-            "evaluation_share": evaluation_share,
-            "representation": training_share / evaluation_share,
-        }
-    )
+    frame = pd.DataFrame({"cluster": np.arange(n_clusters), "training": training, "evaluation": evaluation})
+    for part in ("training", "evaluation"):
+        frame[f"{part}_share"] = frame[part] / frame[part].sum()
+    return frame.assign(representation=frame["training_share"] / frame["evaluation_share"])
 
 
 def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
@@ -88,7 +81,7 @@ def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
     """
     rows = [
         (label, seed, _product(_standard(group["dominance"]), _standard(group[share])), len(group))
-        for label, seed, group in _classes(table, share)
+        for label, seed, group in _with_both(table, share)
     ]
     return pd.DataFrame(rows, columns=["label", "seed", "correlation", "n_clusters"])
 
@@ -100,16 +93,11 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
     order of their shares: networks that saw the same images have much the same clusters and are no separate evidence.
     With a deal for each seed, two that agree in everything would pass for significant in 17 % of cases, not in 5 %.
 
-    Args:
-        table, share: as above.
-        n, seed: number of deals; another seed, other deals.
-
-    Returns:
-        ``p_value`` is (1 + deals as far from 0 as the value) / (n + 1); NaN, as the value is, where no class has a
-        correlation. A class or seed without one is left out.
+    Of n deals, other ones with another seed, ``p_value`` is (1 + those as far from 0 as the value) / (n + 1); NaN, as
+    the value is, where no class has a correlation. A class or seed without one is left out.
     """
     found, dealt = {}, {}
-    for label, _, group in _classes(table, share):
+    for label, _, group in _with_both(table, share):
         group = group.sort_values(share, kind="stable")
         dominance, ranks = _standard(group["dominance"]), _standard(group[share])
         correlation = _product(dominance, ranks)
@@ -133,7 +121,7 @@ def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
         same by luck). A class with no cluster left has no row.
     """
     rows = []
-    for label, seed, group in _classes(table, share):
+    for label, seed, group in _with_both(table, share):
         if group.empty:
             continue
         lowest, fewest = group.loc[group["dominance"].idxmin()], group.loc[group[share].idxmin()]
@@ -180,15 +168,22 @@ def _sizes(assigned: Sequence[int], n_clusters: int, name: str) -> np.ndarray:
     return np.bincount(assigned, minlength=n_clusters)
 
 
-def _classes(table: pd.DataFrame, share: str) -> Iterator[tuple[object, object, pd.DataFrame]]:
-    """Label, seed and the clusters that have both numbers, sorted by cluster, of each class and seed."""
-    check_columns(table, ["label", "seed", "cluster", "dominance", share])
+def by_class(table: pd.DataFrame, columns: Sequence[str]) -> Iterator[tuple[object, object, pd.DataFrame]]:
+    """Label, seed and the clusters, sorted, of each class and seed; ValueError without a column or for a second row."""
+    check_columns(table, ["label", "seed", "cluster", *columns])
     if table.duplicated(["label", "seed", "cluster"]).any():
         raise ValueError("Expected one row for each label, seed and cluster. Got several: select rows first.")
-    if np.isinf(table[["dominance", share]].to_numpy(float)).any():
-        raise ValueError(f"Expected finite numbers or NaN as dominance and {share}. Got infinite ones.")
     for (label, seed), group in table.sort_values("cluster").groupby(["label", "seed"], sort=True, observed=True):
-        yield label, seed, group.dropna(subset=["dominance", share]).reset_index(drop=True)
+        yield label, seed, group
+
+
+def _with_both(table: pd.DataFrame, share: str) -> Iterator[tuple[object, object, pd.DataFrame]]:
+    """As :func:`by_class`, the clusters that have both numbers."""
+    both = ["dominance", share]
+    for label, seed, group in by_class(table, both):
+        if np.isinf(group[both].to_numpy(float)).any():
+            raise ValueError(f"Expected finite numbers or NaN as dominance and {share}. Got infinite ones.")
+        yield label, seed, group.dropna(subset=both).reset_index(drop=True)
 
 
 def _standard(values: pd.Series) -> np.ndarray:

@@ -188,7 +188,7 @@ def over_classes(study: Study) -> HTML:
         "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
         f"dominance goes with few training images, without a number. {study.run.label}."
     )
-    return _correlations(training.over_classes(study), training.SHARES, caption, "over-classes")
+    return _correlations(study, training.SHARES, caption, "over-classes")
 
 
 def clusters_and_outputs(study: Study) -> HTML:
@@ -197,9 +197,7 @@ def clusters_and_outputs(study: Study) -> HTML:
         "Spearman's correlation of the dominance of a cluster with the mean output for its images, mean over classes. "
         f"Not in print. {study.run.label}."
     )
-    return _correlations(
-        training.over_classes(study, training.OUTPUTS), training.OUTPUTS, caption, "clusters-and-outputs"
-    )
+    return _correlations(study, training.OUTPUTS, caption, "clusters-and-outputs")
 
 
 def by_class(study: Study, kind: str) -> HTML:
@@ -245,13 +243,11 @@ def least(study: Study) -> HTML:
 def verdicts(study: Study) -> HTML:
     """What the paper claims, and whether it holds here."""
     rows = claims.verdicts(study)
-    shown = of_claims.verdicts(
-        rows.assign(method=rows["method"].map(name_of)), study.run.label, with_method=True, name=""
-    )
-    return finer("verdicts", rows, shown)
+    named = rows.assign(method=rows["method"].map(name_of))
+    return finer("verdicts", rows, of_claims.verdicts(named, study.run.label, with_method=True, name=""))
 
 
-def _correlations(rows: pd.DataFrame, names: Mapping[str, str], caption: str, name: str) -> HTML:
+def _correlations(study: Study, names: Mapping[str, str], caption: str, name: str) -> HTML:
     columns = [
         NETWORK,
         text("dominance and", "share", names),
@@ -261,7 +257,7 @@ def _correlations(rows: pd.DataFrame, names: Mapping[str, str], caption: str, na
         Column("classes above 0", ("positive", "classes"), part_of),
         Column("trainings", "networks"),
     ]
-    return of_network(rows, columns, caption, name=name)
+    return of_network(training.over_classes(study, names), columns, caption, name=name)
 
 
 def _letter(cluster: float) -> str:
