@@ -51,12 +51,8 @@ def test_an_option_that_does_not_exist_stops_with_usage(capsys, arguments, messa
         (["cells", "--device", "tpu"], "ValueError: Expected a device out of auto, cpu, cuda. Got 'tpu'."),
         (["cells", "--overrides", "seed=1"], "ValueError: Unknown setting seed. A scale has: "),
         (["execute", "nowhere.ipynb", "out.ipynb"], "nowhere.ipynb"),
-        (["saliency", "--seed", "7", "--methods", "rise", "--scale", "smoke"], "Expected a seed out of 0. Got 7."),
-        (["saliency", "--seed", "0", "--methods", "rise,rice", "--scale", "smoke"], "score-cam, rise, lime, iba,"),
         (["saliency", "--seed", "0", "--methods", "", "--scale", "smoke"], "Expected methods out of fake-cam,"),
         (["tune", "--seed", "0", "--name", "turned", "--scale", "smoke"], "out of tuned. Got 'turned'."),
-        (["dominance", "--network", "8", "--scale", "smoke"], "Expected a network from 0 to 3. Got 8."),
-        (["rarity", "--training", "1", "--scale", "smoke"], "Expected a training from 0 to 0. Got 1."),
     ],
 )
 def test_a_wrong_value_stops_with_one_line(empty_store, capsys, arguments, message):

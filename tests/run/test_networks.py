@@ -42,28 +42,6 @@ def test_another_seed_is_trained(smoke_run, no_training):
         networks.trained(smoke_run, "ce", 1)
 
 
-def test_the_network_is_what_training_made(empty_store, monkeypatch):
-    made = {}
-
-    def remember(*arguments, **options):
-        made["fitted"] = fit(*arguments, **options)
-        return made["fitted"]
-
-    fit = training.fit
-    monkeypatch.setattr(training, "fit", remember)
-    run = settings.settings(scale="smoke", device="cpu", overrides="n_train=50, width=4")
-    found = networks.trained(run, "scl", 3)
-    expected, weights = made["fitted"].classifier.state_dict(), found.classifier.state_dict()
-    assert expected.keys() == weights.keys()
-    assert all(torch.equal(expected[name], weights[name]) for name in expected)
-    assert found.history["loss"].tolist() == made["fitted"].history["loss"].tolist()
-
-
-def test_a_finished_training_leaves_no_checkpoint(smoke_run):
-    names = {path.name for path in Store().path(networks.trained(smoke_run, "tl", 0).cell).iterdir()}
-    assert names == {"classifier.pt", "history.csv", "provenance.json", "done.json"}
-
-
 @pytest.fixture
 def tiny(empty_store):
     """Settings of a run whose networks are made in no time; its store is empty."""
@@ -86,6 +64,8 @@ def fits(monkeypatch):
 def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
     tuned = networks.tuned(tiny, "tuned", 1)
     trained = networks.trained(tiny, "ce", 1)
+    assert networks.trained(tiny, "scl", 3).history.equals(fits[-1]["fitted"].history)
+    assert state_digest(networks.trained(tiny, "scl", 3).classifier) == state_digest(fits.pop()["fitted"].classifier)
     first, second = fits  # the training that it needs, then the tuning; nothing a second time
     assert first["recipe"] == trained.recipe == tiny.recipe("ce")
     assert second["recipe"] == tuned.recipe == tiny.fine_tunings["tuned"]

@@ -39,18 +39,9 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
 def test_commands_are_those_of_the_command_line(empty_store):
     for job in workflow.plan(settings.settings(scale="smoke")):
         options = _parser().parse_args([*job["command"], "--scale", "smoke"])
-        if options.command == "saliency":
-            assert f"saliency-{options.seed}-{options.methods[0]}" == job["id"]
-        elif options.command == "whole-output":
-            assert f"whole-output-{options.network}-{options.part}-{options.chunks[0]}" == job["id"]
-        elif options.command == "tune":
-            assert f"tune-{options.name}-{options.seed}" == job["id"]
-        elif options.command == "dominance":
-            assert f"dominance-{options.network}" == job["id"]
-        elif options.command == "rarity":
-            assert f"rarity-{options.training}" == job["id"]
-        else:
-            assert f"{options.command}-{options.loss}-{options.seed}" == job["id"]
+        values = [getattr(options, name) for name in options.own]
+        first = [value[0] if isinstance(value, list) else value for value in values]
+        assert "-".join(map(str, [options.command, *first])) == job["id"]
 
 
 @pytest.mark.parametrize(
