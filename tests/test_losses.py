@@ -41,8 +41,6 @@ def test_a_negative_at_the_margin_is_not_semi_hard():
     assert not terms, "0 to 1 is 1; the negatives are exactly 0.5 farther from their nearer anchor"
     expected = mean(hardest(z, labels, 0.5, "released"))
     torch.testing.assert_close(triplet_semi_hard(z, labels, margin=0.5, variant="released"), expected)
-    within = triplet_semi_hard(z, labels, margin=0.75, variant="released")
-    torch.testing.assert_close(within, torch.tensor(0.25))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

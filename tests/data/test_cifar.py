@@ -37,14 +37,10 @@ def server(served, monkeypatch):
     """A folder of tiny archives in the layout of the real ones, which are served on this machine."""
     folder, address = served
     layouts = {
-        CIFAR10: (
-            {f"data_batch_{i}": batch(i, "labels") for i in (1, 2)},
-            {"test_batch": batch(9, "labels")},
-            "labels",
-        ),
-        CIFAR100: ({"train": batch(1, "fine_labels")}, {"test": batch(9, "fine_labels")}, "fine_labels"),
+        CIFAR10: ({f"data_batch_{i}": batch(i, "labels") for i in (1, 2)}, {"test_batch": batch(9, "labels")}),
+        CIFAR100: ({"train": batch(1, "fine_labels")}, {"test": batch(9, "fine_labels")}),
     }
-    for source, (train, test, _) in layouts.items():
+    for source, (train, test) in layouts.items():
         meta = {source.meta["key"]: CLASSES}
         file = folder / source.filename
         sums = archive(file, source.base_folder, train | test | {source.meta["filename"]: meta})
