@@ -1,8 +1,10 @@
 """What several files of tests stand on, made once in a session: the smallest run, and every notebook at smoke."""
 
 import shutil
+import threading
 from dataclasses import fields, replace
-from functools import cache
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import matplotlib
@@ -149,6 +151,25 @@ def empty_store(tmp_path, monkeypatch):
     """The root of a store that holds nothing, which is where cells will be looked for."""
     monkeypatch.setenv("XAI_STORE", str(tmp_path / "store"))
     return tmp_path / "store"
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A folder, and the address of this machine below which its files are served."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    yield folder, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture(scope="session")

@@ -68,10 +68,6 @@ def test_the_build_is_the_workflows(book):
     assert BUILD in (ROOT / "Snakefile").read_text()
 
 
-def test_every_notebook_is_a_chapter(chapters):
-    assert {f"executed/{name}".replace(".ipynb", ".html") for name in NOTEBOOKS} <= set(chapters)
-
-
 def test_every_chapter_has_a_language_and_one_heading(chapters):
     for name, page in chapters.items():
         assert page.of("html")[0].get("lang"), name
@@ -96,9 +92,7 @@ def test_figures_of_notebooks_are_shown_with_their_captions(chapters):
     for name in NOTEBOOKS:
         page = chapters[f"executed/{name}".replace(".ipynb", ".html")]
         captioned = [cell for cell in json.loads((ROOT / "notebooks" / name).read_text())["cells"] if _caption(cell)]
-        always = [
-            cell for cell in captioned if not cell["source"][0].startswith("if ")
-        ]  # others need some kind of data
+        always = [cell for cell in captioned if not cell["source"][0].startswith("if ")]  # those need some kind of data
         drawn = [figure for figure in page.of("figure") if figure.get("class") != "latent-tree"]
         assert len(always) <= len(drawn) <= len(captioned), name
         assert len(page.of("figcaption")) == len(page.of("figure"))

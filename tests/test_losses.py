@@ -28,24 +28,10 @@ def assert_zero(loss, z):
     assert value == 0 and torch.equal(gradient, torch.zeros_like(z))
 
 
-def test_supervised_contrastive_of_two_pairs_by_hand():
-    z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    loss = supervised_contrastive(z, torch.tensor([0, 0, 1, 1]), temperature=1.0)
-    assert loss.item() == pytest.approx(-math.log(math.e / (math.e + 2)))
-
-
 @pytest.mark.parametrize("labels", [[0], [0, 1, 2, 3]])
 def test_supervised_contrastive_without_a_positive_is_zero(labels):
     z, labels = batch(size=len(labels))[0], torch.tensor(labels)
     assert_zero(lambda z: supervised_contrastive(z, labels, temperature=0.1), z)
-
-
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_gradient_is_that_of_finite_differences(variant):
-    z, labels = batch(size=12, classes=3, seed=2, dim=4, normalised=variant == "paper")
-    z.requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: triplet_semi_hard(z, labels, margin=0.3, variant=variant), z)
-    assert torch.autograd.gradcheck(lambda z: supervised_contrastive(z, labels, temperature=0.1), z)
 
 
 def test_a_negative_at_the_margin_is_not_semi_hard():
@@ -55,8 +41,6 @@ def test_a_negative_at_the_margin_is_not_semi_hard():
     assert not terms, "0 to 1 is 1; the negatives are exactly 0.5 farther from their nearer anchor"
     expected = mean(hardest(z, labels, 0.5, "released"))
     torch.testing.assert_close(triplet_semi_hard(z, labels, margin=0.5, variant="released"), expected)
-    within = triplet_semi_hard(z, labels, margin=0.75, variant="released")
-    torch.testing.assert_close(within, torch.tensor(0.25))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -91,11 +75,6 @@ def test_identical_embeddings_have_a_finite_gradient(variant):
     ids=["scl", "triplet paper", "triplet released"],
 )
 class TestAnyLoss:
-    def test_order_does_not_matter(self, loss):
-        z, labels = batch()
-        order = torch.randperm(len(z), generator=torch.Generator().manual_seed(1))
-        torch.testing.assert_close(loss(z[order], labels[order]), loss(z, labels))
-
     def test_float32_is_close_to_float64(self, loss):
         z, labels = batch(size=256, dim=128)
         value = loss(z.float(), labels)

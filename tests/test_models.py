@@ -85,24 +85,15 @@ def test_resnet18_is_torchvisions_behind_another_stem():
         torch.testing.assert_close(ours(pictures()), reference.eval()(pictures()), rtol=1e-5, atol=1e-5)
 
 
-def test_resnet50_is_torchvisions():
-    ours = models.build("resnet50", 5, seed=3).eval()
-    reference = torchvision.models.resnet50(num_classes=5)
-    ours_state, names = ours.state_dict(), list(reference.state_dict())
-    assert [value.shape for value in ours_state.values()] == [reference.state_dict()[name].shape for name in names]
-    reference.load_state_dict(dict(zip(names, ours_state.values())))
-    with torch.no_grad():
-        torch.testing.assert_close(ours(pictures(64)), reference.eval()(pictures(64)), rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("architecture", RESIZING)
-def test_networks_that_resize_are_torchvisions_on_enlarged_images(architecture):
+@pytest.mark.parametrize(("architecture", "sizes"), [("resnet50", [64]), *((name, (32, 64, 224)) for name in RESIZING)])
+def test_networks_are_torchvisions_on_images_that_some_enlarge(architecture, sizes):
     ours = models.build(architecture, 5, seed=3).eval()
     reference = getattr(torchvision.models, architecture.removesuffix("-224"))(num_classes=5).eval()
     reference.load_state_dict(dict(zip(reference.state_dict(), ours.state_dict().values(), strict=True)))
-    for size in (32, 64, 224):
-        enlarged = nn.functional.interpolate(pictures(size), (224, 224), mode="bilinear")
-        assert size != 224 or torch.equal(enlarged, pictures(size))
+    for size in sizes:
+        side = 224 if architecture in RESIZING else size
+        enlarged = nn.functional.interpolate(pictures(size), (side, side), mode="bilinear")
+        assert size != side or torch.equal(enlarged, pictures(size))
         with torch.no_grad():
             torch.testing.assert_close(ours(pictures(size)), reference(enlarged), rtol=1e-5, atol=1e-5)
 
@@ -136,11 +127,6 @@ def test_layers_are_in_the_order_of_the_forward_pass_and_end_with_the_default(tr
     found = activations(trained, pictures())[list(layers)[-1]]
     with torch.no_grad():
         assert torch.equal(found, trained.backbone(pictures()))
-
-
-def test_default_layer_is_the_papers():
-    classifier = models.build("resnet18", 10, width=4, seed=0)
-    assert classifier.default_layer() is classifier.backbone.layer4[-1]
 
 
 def test_the_seed_alone_decides_the_weights():

@@ -1,8 +1,5 @@
 import copy
 import hashlib
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -28,25 +25,6 @@ def published_file(folder, model, start=None):
 
 
 @pytest.fixture
-def server(tmp_path):
-    """A folder, and the address below which its files are served."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-
-    class Handler(SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
-    thread = threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    yield folder, f"http://127.0.0.1:{served.server_port}"
-    served.shutdown()
-    served.server_close()
-    thread.join()
-
-
-@pytest.fixture
 def hub(tmp_path, monkeypatch):
     """Torch's folder of checkpoints, not yet there."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
@@ -65,11 +43,7 @@ def test_published_files_are_the_first_imagenet_weights():
         "torchvision:googlenet": "googlenet-1378be20.pth",
     }
     assert module.names() == list(found)
-    assert [published.sha256_start for published in module._PUBLISHED.values()] == [
-        "f37072fd",
-        "0676ba61",
-        "1378be20",
-    ]
+    assert [published.sha256_start for published in module._PUBLISHED.values()] == ["f37072fd", "0676ba61", "1378be20"]
 
 
 @pytest.mark.parametrize("name", module.names())
@@ -89,8 +63,8 @@ def test_an_unknown_network_lists_those_that_exist():
         pretrained("resnet50")
 
 
-def test_weights_are_fetched_once_and_read_from_the_folder_after(server, hub, monkeypatch):
-    folder, address = server
+def test_weights_are_fetched_once_and_read_from_the_folder_after(served, hub, monkeypatch):
+    folder, address = served
     model = small()
     file = published_file(folder, model)
     publish(monkeypatch, f"{address}/{file.name}")
@@ -106,8 +80,8 @@ def test_weights_are_fetched_once_and_read_from_the_folder_after(server, hub, mo
     assert state_digest(pretrained(NAME, download=True)) == state_digest(model)
 
 
-def test_a_download_that_does_not_match_its_checksum_is_not_kept(server, hub, monkeypatch):
-    folder, address = server
+def test_a_download_that_does_not_match_its_checksum_is_not_kept(served, hub, monkeypatch):
+    folder, address = served
     file = published_file(folder, small(), start="00000000")
     publish(monkeypatch, f"{address}/{file.name}")
     with pytest.raises(RuntimeError, match=r"to match its checksum.*Nothing was kept"):
@@ -115,8 +89,8 @@ def test_a_download_that_does_not_match_its_checksum_is_not_kept(server, hub, mo
     assert list(hub.iterdir()) == []
 
 
-def test_a_download_that_fails_says_so(server, hub, monkeypatch):
-    publish(monkeypatch, f"{server[1]}/small-01234567.pth")
+def test_a_download_that_fails_says_so(served, hub, monkeypatch):
+    publish(monkeypatch, f"{served[1]}/small-01234567.pth")
     with pytest.raises(RuntimeError, match=r"Expected to download .*small-01234567.pth. Got: HTTP Error 404"):
         pretrained(NAME, download=True)
     assert list(hub.iterdir()) == []

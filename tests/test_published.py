@@ -147,10 +147,7 @@ def test_the_library_s_names():
     assert set(published.table("contrastive", 4)["metric"]) == {
         *("pixel-flipping", "continuity", "contrastivity", "complexity", "pointing-game", "attribution-localisation")
     }
-    row = cell("saliency", 4, "IG", "Rotation / AD̄")
-    assert tuple(row[["method", "target", "transform", "metric"]]) == (
-        *("integrated-gradients", "ground-truth", "rotation", "average-drop"),
-    )
+    assert set(published.table("saliency", 4)["target"]) == {"ground-truth"}
 
 
 def test_labels_and_names_go_together():

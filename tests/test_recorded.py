@@ -27,10 +27,20 @@ def span(values):
     return f"{min(values):.2f}", f"{max(values):.2f}"
 
 
-def test_verdicts_are_counted(text):
-    counts = pd.read_csv(RUN / "verdicts.csv")["verdict"].value_counts()
-    said = f"Of {counts.sum()} takeaways {counts['holds']} hold, {counts['reverses']} reverse"
-    assert f"{said} and {counts['undecided']} are undecided." in text
+@pytest.mark.parametrize(
+    ("part", "run", "claims", "hold"),
+    [
+        ("saliency", RUN.name, "takeaways", "hold"),
+        ("whole_output", RUN.name, "claims", "hold"),
+        ("dominance", RUN.name, "claims", "hold"),
+        ("dominance", "rarity", "claims", "holds"),
+    ],
+)
+def test_verdicts_of_every_part_are_counted(part, run, claims, hold):
+    found = pd.read_csv(BOOK / "recorded" / part / run / "verdicts.csv")["verdict"].tolist()
+    holds, reverses, undecided = map(found.count, ("holds", "reverses", "undecided"))
+    said = f"Of {len(found)} {claims} {holds} {hold}, {reverses} reverse and {undecided} are undecided."
+    assert said in (BOOK / part / "recorded.md").read_text()
 
 
 def test_integrated_gradients_lead_masking_and_fall_with_absolute_values(text):

@@ -19,18 +19,6 @@ def signed(value):
     return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
-def counted(run):
-    counts = pd.read_csv(run / "verdicts.csv")["verdict"].value_counts().reindex(["holds", "reverses", "undecided"])
-    return int(counts.sum()), *counts.fillna(0).astype(int)
-
-
-def test_verdicts_are_counted(text):
-    n, holds, reverses, undecided = counted(RUN)
-    assert f"Of {n} claims {holds} hold, {reverses} reverse and {undecided} are undecided." in text
-    n, holds, reverses, undecided = counted(RARITY)
-    assert f"Of {n} claims {holds} holds, {reverses} reverse and {undecided} are undecided." in text
-
-
 def test_clusters_differ_and_have_an_order(text):
     rows = pd.read_csv(RUN / "null.csv").query("kind == 'tuned'")
     means = rows.groupby("clustering")[["spread", "significant_holm"]].mean()

@@ -62,12 +62,6 @@ def means():
     return pd.concat(tables).set_index(["metric", "base", "method"])["mean"]
 
 
-def test_verdicts_are_counted(text, verdicts):
-    counts = verdicts["verdict"].value_counts()
-    said = f"Of {counts.sum()} claims {counts['holds']} hold, {counts['reverses']} reverse"
-    assert f"{said} and {counts['undecided']} are undecided." in text
-
-
 def test_two_stages_do_not_win(text, verdicts, means):
     rows = verdicts[verdicts["section"] == "5.1, Tables 1-2"]
     assert rows["verdict"].value_counts().to_dict() == {"reverses": 6, "undecided": 5, "holds": 1} and len(rows) == 12

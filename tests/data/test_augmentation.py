@@ -44,9 +44,8 @@ def torchvision_views(picture, recipe, n):
     "recipe", [CE, SCL, LIGHT, IMAGENET_CE, IMAGENET_SCL], ids=["ce", "scl", "light", "s50 ce", "s50 scl"]
 )
 def test_views_are_distributed_as_those_of_torchvision(picture, recipe):
-    smooth = torch.nn.functional.avg_pool2d(picture[None].float(), 5, 1, 2)[0].to(
-        torch.uint8
-    )  # blur then matters less than crops
+    # Of a smooth picture, so that blur matters less than crops.
+    smooth = torch.nn.functional.avg_pool2d(picture[None].float(), 5, 1, 2)[0].to(torch.uint8)
     smooth[0, :16] //= 2
     ours, theirs = views(smooth, recipe, 1000), torchvision_views(smooth, recipe, 1000)
     assert ours.dtype == torch.float32
@@ -133,12 +132,7 @@ def test_colour_changes_come_in_each_images_own_order_and_every_order_is_equally
     x = (picture / 255).expand(len(INDEX), -1, -1, -1)[:, :, :4, :4].clone()
     order, colour = (randomness.uniform(0, INDEX, what, (4,)) for what in ("order", "colour"))
     found = augmentation._jitter(x.clone(), SCL, colour, order)
-    changes = (
-        reference.adjust_brightness,
-        reference.adjust_contrast,
-        reference.adjust_saturation,
-        reference.adjust_hue,
-    )
+    changes = [getattr(reference, f"adjust_{name}") for name in ("brightness", "contrast", "saturation", "hue")]
     factors = torch.cat([0.6 + 0.8 * colour[:, :3], -0.1 + 0.2 * colour[:, 3:]], 1)
     turns = order.argsort(1)
     for image in range(40):

@@ -2,9 +2,6 @@ import hashlib
 import io
 import pickle
 import tarfile
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -35,40 +32,24 @@ def archive(path, folder, members):
     return sums
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A server on this machine with tiny archives in the layout of the real ones."""
-    folder = tmp_path / "served"
-    folder.mkdir()
-    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
-    thread = threading.Thread(target=served.serve_forever, daemon=True)
-    thread.start()
+def server(served, monkeypatch):
+    """A folder of tiny archives in the layout of the real ones, which are served on this machine."""
+    folder, address = served
     layouts = {
-        CIFAR10: (
-            {f"data_batch_{i}": batch(i, "labels") for i in (1, 2)},
-            {"test_batch": batch(9, "labels")},
-            "labels",
-        ),
-        CIFAR100: ({"train": batch(1, "fine_labels")}, {"test": batch(9, "fine_labels")}, "fine_labels"),
+        CIFAR10: ({f"data_batch_{i}": batch(i, "labels") for i in (1, 2)}, {"test_batch": batch(9, "labels")}),
+        CIFAR100: ({"train": batch(1, "fine_labels")}, {"test": batch(9, "fine_labels")}),
     }
-    for source, (train, test, _) in layouts.items():
+    for source, (train, test) in layouts.items():
         meta = {source.meta["key"]: CLASSES}
         file = folder / source.filename
         sums = archive(file, source.base_folder, train | test | {source.meta["filename"]: meta})
-        monkeypatch.setattr(source, "url", f"http://127.0.0.1:{served.server_port}/{source.filename}")
+        monkeypatch.setattr(source, "url", f"{address}/{source.filename}")
         monkeypatch.setattr(source, "tgz_md5", hashlib.md5(file.read_bytes()).hexdigest())
         monkeypatch.setattr(source, "train_list", [[name, sums[name]] for name in train])
         monkeypatch.setattr(source, "test_list", [[name, sums[name]] for name in test])
         monkeypatch.setattr(source, "meta", source.meta | {"md5": sums[source.meta["filename"]]})
-    yield folder
-    served.shutdown()
-    served.server_close()
-    thread.join()
+    return folder
 
 
 @pytest.mark.parametrize(("name", "n_train"), [("cifar10", 12), ("cifar100", 6)])

@@ -133,6 +133,8 @@ def test_a_file_that_is_no_whole_image_is_named(split, content):
     assert len(split.subset([0, 1]).materialised()) == 2
 
 
-def test_grey_images_become_rgb(split):
-    Image.new("L", (30, 30), 9).save(split.images.paths[0])
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P"])
+def test_grey_transparent_and_palette_images_become_rgb(split, mode):
+    image = Image.new("RGB", (30, 30), (9, 9, 9)).convert(mode, palette=Image.Palette.ADAPTIVE)
+    image.save(split.images.paths[0])
     assert (split.subset([0]).materialised().images == 9).all()

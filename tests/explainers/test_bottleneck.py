@@ -72,17 +72,6 @@ def test_statistics_need_images_of_one_size(model, images):
         feature_statistics(model, [images, images[:, :, :8]], "last")
 
 
-@pytest.mark.parametrize("layer", ["stem", "middle", "middle.1", "last"])
-@pytest.mark.parametrize("chunk", [None, 7])
-def test_neither_the_batch_nor_the_chunk_moves_a_map(model, x, images, target, layer, chunk):
-    settings = {"statistics": feature_statistics(model, [images], layer), "seed": 0, "layer": layer, "steps": 4}
-    together = iba(model, x, score=of_class(target, "log-probability"), index=INDEX, **settings)
-    for rows in (slice(0, 4), *(slice(i, i + 1) for i in range(4))):
-        score = of_class(target[rows], "log-probability")
-        found = iba(model, x[rows], score=score, index=INDEX[rows], chunk=chunk, **settings)
-        torch.testing.assert_close(found, together[rows], rtol=1e-3, atol=1e-5)
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -7,11 +7,6 @@ from xai_lib.explainers.scores import checked_scores
 LOGITS = torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
 
 
-def test_class_score_picks_the_targets_of_each_image():
-    assert class_score(torch.tensor([2, 0]))(LOGITS).tolist() == [2.0, 3.0]
-    assert class_score(torch.tensor([[2, 1], [0, 0]]))(LOGITS).tolist() == [[2.0, 1.0], [3.0, 3.0]]
-
-
 @pytest.mark.parametrize(
     ("target", "message"),
     [

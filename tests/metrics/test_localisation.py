@@ -47,12 +47,6 @@ def test_mask_and_its_complement_sum_to_one(metric):
 
 
 @ALL
-def test_only_agreement_counts_not_the_place(metric):
-    maps, mask = torch.randn(9, SIZE, SIZE), masks(9)
-    torch.testing.assert_close(metric(maps.flip(1).transpose(1, 2), mask.flip(1).transpose(1, 2)), metric(maps, mask))
-
-
-@ALL
 def test_without_an_object_there_is_no_score(metric, blobs):
     mask = masks(4)
     mask[0] = False

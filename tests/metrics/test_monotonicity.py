@@ -61,14 +61,3 @@ def test_a_model_that_never_changes_its_mind_has_no_score(images, blobs, metric)
     constant = lambda x: torch.tensor([[0.3, 0.1, 0.2, 0.4]]).expand(len(x), 4)  # noqa: E731
     options = {"samples": 2} if metric is monotonicity_quantus else {}
     assert metric(constant, images, blobs(6), TARGET, index=INDEX, **options).isnan().all()
-
-
-def test_memory_is_bounded_by_the_chunk(images, blobs):
-    sizes = []
-
-    def model(x):
-        sizes.append(len(x))
-        return x.mean((2, 3))
-
-    monotonicity_quantus(model, images, blobs(6), TARGET.clamp(max=2), index=INDEX, sets=9, samples=4, chunk=10)
-    assert max(sizes) == 10 and sum(sizes) == 6 + 6 * 9 * 4

@@ -23,11 +23,6 @@ def test_is_the_share_inside_a_mask_of_the_quadrants():
     torch.testing.assert_close(focus(attribution, chosen), attribution_localisation(attribution, mask))
 
 
-def test_quadrants_and_the_others_sum_to_one():
-    attribution, chosen = maps(20), quadrants(20)
-    torch.testing.assert_close(focus(attribution, chosen) + focus(attribution, ~chosen), torch.ones(20))
-
-
 def test_without_energy_there_is_no_share_and_the_others_are_left_alone():
     attribution = maps(4)
     alone = focus(attribution[3:], TOP)

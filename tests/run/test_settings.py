@@ -14,8 +14,6 @@ from xai_lib.training import recipes
         ({"dataset": "folder:"}, "folder:", datasets.names()),
         ({"device": "gpu"}, "gpu", ["auto", "cpu", "cuda"]),
         ({"overrides": "epoch=1"}, "epoch", ["epochs_ce", "n_scored", "flipping_step"]),
-        ({"overrides": "seeds=0"}, "seeds", ["whole number of at least 1"]),
-        ({"overrides": "seeds"}, "seeds", ["name=value"]),
         ({"overrides": {"seeds": 1}}, "{'seeds': 1}", ["epochs_ce=1, n_scored=64"]),
         ({"overrides": "recipe=large"}, "large", recipes.names()),
         ({"download": "True"}, "'True'", ["true or false", "-p download True"]),

@@ -246,26 +246,13 @@ def test_other_errors_pass_unchanged(store):
         store.compute(CELL, work)
 
 
-def break_done(folder):
-    (folder / "done.json").unlink()
-
-
-def break_done_text(folder):
-    (folder / "done.json").write_text('{"files": ')
-
-
-def cut_short(folder):
-    (folder / "inner" / "result.txt").write_text("res")
-
-
-def lose_file(folder):
-    (folder / "inner" / "result.txt").unlink()
-
-
-@pytest.mark.parametrize("damage", [break_done, break_done_text, cut_short, lose_file])
-def test_a_damaged_cell_is_named_and_deleting_it_helps(store, damage):
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("done.json", None), ("done.json", '{"files": '), ("inner/result.txt", None), ("inner/result.txt", "res")],
+)
+def test_a_damaged_cell_is_named_and_deleting_it_helps(store, name, content):
     folder = store.compute(CELL, write_result)
-    damage(folder)
+    (folder / name).unlink() if content is None else (folder / name).write_text(content)
     with pytest.raises(CorruptArtefactError, match=f"'train' under key {CELL.key} .*Delete .* run the same command"):
         store.compute(CELL, refuse)
     with pytest.raises(CorruptArtefactError):

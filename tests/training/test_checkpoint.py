@@ -48,25 +48,21 @@ def test_another_format_is_refused(path, monkeypatch):
         checkpoint.load(path, SETTINGS, CPU)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
-def test_a_truncated_file_is_named(path, share):
-    content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+def flipped(content):
+    """One bit of the weights is another."""
+    weights = torch.arange(500.0, 502.0).numpy().tobytes()
+    assert weights in content
+    return content.replace(weights, bytes([weights[0] ^ 1]) + weights[1:])
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [*(lambda content, share=share: content[: int(len(content) * share)] for share in (0.0, 0.3, 0.99)), flipped,
+     lambda content: b"not a checkpoint"],
+)  # fmt: skip
+def test_a_damaged_or_other_file_is_named(path, damage):
+    path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(checkpoint.CheckpointError, match=f"{path}.*damaged"):
-        checkpoint.load(path, SETTINGS, CPU)
-
-
-def test_other_files_are_named(path):
-    path.write_text("not a checkpoint")
-    with pytest.raises(checkpoint.CheckpointError, match="damaged or no checkpoint"):
-        checkpoint.load(path, SETTINGS, CPU)
-
-
-def test_a_flipped_bit_is_found(path):
-    content = bytearray(path.read_bytes())
-    content[content.index(torch.arange(500.0, 502.0).numpy().tobytes())] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(checkpoint.CheckpointError, match="damaged"):
         checkpoint.load(path, SETTINGS, CPU)
 
 

@@ -64,16 +64,6 @@ def test_accuracy_and_confidence_are_those_of_the_networks(smoke_run):
         assert rows.loc[("confidence", loss), "mean"] == pytest.approx(float(sure), abs=1e-6)
 
 
-def test_published_accuracy_is_cifar10s_as_a_fraction(smoke_run):
-    rows = results.accuracy(smoke_run).set_index(["metric", "loss"])
-    printed = {"ce": (0.9532, 0.0010), "scl": (0.9483, 0.0012), "tl": (0.9468, 0.0017)}
-    for loss, (value, spread) in printed.items():
-        row = rows.loc[("accuracy", loss)]
-        assert (row["published"], row["published_spread"]) == pytest.approx((value, spread))
-        assert row["difference"] == pytest.approx(row["mean"] - value)
-    assert rows.loc["confidence", "published"].isna().all()
-
-
 def test_results_stand_beside_cifar10s_published_values(smoke_run):
     rows = results.results(smoke_run)
     assert not rows["metric"].str.contains("quantus|empty-map").any()
@@ -81,13 +71,8 @@ def test_results_stand_beside_cifar10s_published_values(smoke_run):
     for _, group in rows.groupby(["metric", "method"]):
         assert group["loss"].tolist() == list(settings.LOSSES)
     found = rows.set_index(["metric", "method", "loss"]).sort_index()
-    for key, value, spread in [
-        (("pixel-flipping", "grad-cam", "scl"), 0.27, 0.0),
-        (("pixel-flipping", "grad-cam", "ce"), 0.37, 0.01),
-        (("complexity", "eigen-cam", "tl"), 6.05, 0.01),
-    ]:
-        assert (found.loc[key, "published"], found.loc[key, "published_spread"]) == pytest.approx((value, spread))
-        assert found.loc[key, "difference"] == pytest.approx(found.loc[key, "mean"] - value)
+    row = found.loc[("complexity", "eigen-cam", "tl")]
+    assert (row["published"], row["published_spread"]) == pytest.approx((6.05, 0.01))
     assert found.loc["sparseness", "published"].isna().all()
     assert found.loc["pixel-flipping-normalised", "published"].isna().all()
 

@@ -14,7 +14,6 @@ from xai_lib.papers.contrastive import experiment, method
 from xai_lib.papers.contrastive.experiment import explain_cell, predict_cell, score_cell
 from xai_lib.papers.contrastive.method import METHODS
 from xai_lib.run import networks, settings, stage
-from xai_lib.run.cell import Cell
 from xai_lib.run.networks import train_cell, trained
 from xai_lib.run.stage import computed
 
@@ -79,15 +78,6 @@ def test_noise_and_other_class_are_those_of_the_metrics(smoke_run, network):
 
 def test_a_method_that_knows_no_class_has_no_map_of_another(smoke_run):
     assert "other" not in experiment.explained(smoke_run, "ce", 0, "eigen-cam")
-
-
-def test_maps_are_computed_once(smoke_run, monkeypatch):
-    def refuse(*arguments, **options):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(models, "fold_batchnorm", refuse)
-    monkeypatch.setattr(training, "fit", refuse)
-    experiment.explained(smoke_run, "tl", 0, "grad-cam")
 
 
 def scored(run, loss, name):
@@ -274,9 +264,3 @@ def test_the_version_of_its_code_is_in_the_key(smoke_run, monkeypatch, name):
     monkeypatch.setattr(module, name, replace(getattr(module, name), version=99))
     below = {"train": STAGES, "predict": ("predict",), "explain": ("explain", "score"), "score": ("score",)}
     assert differing(base, keys(smoke_run)) == below[name]
-
-
-def test_keys_are_the_same_in_every_process(smoke_run):
-    """What stands in the configuration is all there is: a cell made of its stored configuration is the same cell."""
-    cell = score_cell(smoke_run, "ce", 0, "grad-cam")
-    assert Cell("score", dict(reversed(cell.config.items()))).key == cell.key

@@ -70,11 +70,8 @@ def test_empty_maps_in_per_cent(smoke_run, read):
     assert rows.loc[("Eigen-CAM", "CE"), "of a random other class (%)"] == "–"
 
 
-def test_metrics_are_listed_with_direction_and_range(read):
-    rows = read(tables.metrics()).set_index("name in the library")
-    assert rows.loc["pixel-flipping", "better"] == "lower" and rows.loc["pixel-flipping", "range"] == "0 to 1"
-    assert rows.loc["complexity", "range"].endswith("∞")
-    assert {"continuity", "contrastivity", "pointing-game"} <= set(rows.index)
+def test_metrics_of_the_paper_are_listed(read):
+    assert {"continuity", "contrastivity", "pointing-game"} <= set(read(tables.metrics())["name in the library"])
 
 
 def test_arrows_agree_with_the_registry():

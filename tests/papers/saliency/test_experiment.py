@@ -1,7 +1,5 @@
-import os
+import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.models import GoogLeNet, resnet50
+from torchvision.models import resnet50
 
 from xai_lib import data as datasets
 from xai_lib import explainers, metrics, pretrained
@@ -23,11 +21,10 @@ from xai_lib.page.names import FAMILY_COLOURS
 from xai_lib.papers.saliency import experiment, method, tables
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run import workflow
-from xai_lib.run.networks import train_cell, trained
+from xai_lib.run.networks import train_cell
 from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
-ROOT = Path(__file__).parents[3]
 FEW = "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2, rise_masks=4"
 PAPERS_OWN = experiment.PARTS[:-1]
 
@@ -125,17 +122,8 @@ def test_stored_scores_are_those_of_the_plain_function(smoke_bench, name):
 
 def test_the_networks_are_the_first_cross_entropy_trainings_on_images_in_turns(smoke_bench):
     [subject] = smoke_bench.networks
-    run = smoke_bench.run
-    assert subject.parents[0].key == train_cell(run, "ce", 0).key == subject.key
-    assert subject.images.index.tolist() == datasets.select(run.test_split(), 4).index.tolist()
-    batch = next(run.test_split().batches(8))
-    x = run.test_split().normalise(batch.images)
-    with torch.no_grad():
-        expected = trained(run, "ce", 0).classifier.eval()(x)
-        torch.testing.assert_close(subject.network(x), expected, rtol=1e-4, atol=1e-4)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in subject.network.modules())
-    reference = subject.reference()
-    assert reference.part == "train" and len(reference) == 100
+    assert subject.key == train_cell(smoke_bench.run, "ce", 0).key
+    assert subject.images.index.tolist() == datasets.select(smoke_bench.run.test_split(), 4).index.tolist()
 
 
 def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(smoke_bench, monkeypatch, tmp_path, read):
@@ -259,14 +247,8 @@ def test_what_does_not_exist_is_refused_with_the_choices(run, images):
     for name in ("'layer4'", "0", "2", "6"):
         assert name in str(refusal.value)
     methods = f"Expected methods out of {', '.join(lineup.ALL)}. Got rice."
-    for ask, message in (
-        (lambda: experiment.study_of(run, small(), images, name="small", methods=("rise", "rice")), methods),
-        (lambda: experiment.saliency_cells(run, 0, ("rise", "rice")), methods),
-        (lambda: experiment.saliency_cells(run, 7, ("rise",)), "Expected a seed out of 0. Got 7."),
-    ):
-        with pytest.raises(ValueError) as refusal:
-            ask()
-        assert str(refusal.value) == message
+    with pytest.raises(ValueError, match=re.escape(methods)):
+        experiment.study_of(run, small(), images, name="small", methods=("rise", "rice"))
 
 
 def test_only_the_methods_of_the_study_take_part(run, images):
@@ -276,13 +258,6 @@ def test_only_the_methods_of_the_study_take_part(run, images):
     beyond = {("eigen-cam", part) for part in PAPERS_OWN if part != "transformed"}
     assert parts == {("uniform", part) for part in PAPERS_OWN} | beyond
     assert experiment.scores(study, "metric").empty
-
-
-@pytest.mark.parametrize(("n", "count"), [(499, 2), (500, 22)])
-def test_a_process_is_started_for_each_method_only_where_images_are_many(run, changed, n, count):
-    found = list(experiment.jobs(changed(run, n_saliency=n)))
-    assert [name for _, options in found for name in options["methods"]] == list(lineup.ALL)
-    assert len(found) == count and {(command, options["seed"]) for command, options in found} == {("saliency", 0)}
 
 
 @pytest.fixture
@@ -332,28 +307,3 @@ def test_imagenet_is_scored_on_torchvisions_network_from_its_files(imagenet, emp
     jobs = [job for job in workflow.plan(run) if job["command"][0] == "saliency"]
     assert [job["id"] for job in jobs] == ["saliency-0-fake-cam", "saliency-0-uniform"]
     assert not any(job["needs"] or job["done"] for job in jobs)
-
-
-@pytest.mark.slow
-def test_googlenet_is_explained_at_its_last_inception_module(imagenet, empty_store):
-    torch.manual_seed(0)
-    network = GoogLeNet(aux_logits=False, init_weights=False, transform_input=True).eval()
-    images = datasets.load(f"imagenet:{imagenet}", "test", n=1)
-    run = settings("smoke", device="cpu", overrides="n_saliency=1, n_sensitivity=1, causal_steps=1")
-    study = experiment.study_of(run, network, images, name="googlenet", methods=("gradient", "grad-cam"))
-    assert study.networks[0].layer == "inception5b"
-    frame = pd.concat([scores(study, name, "fidelity") for name in study.methods])
-    assert frame["value"].notna().any()
-    assert set(frame["target"]) == set(TARGETS)
-
-
-@pytest.mark.slow
-def test_missing_weights_are_named_with_the_folder_they_belong_in(imagenet, tmp_path):
-    environment = {**os.environ, "TORCH_HOME": str(tmp_path / "torch"), "XAI_STORE": str(tmp_path / "store")}
-    command = [sys.executable, "-m", "xai_lib", "cells", "--scale", "paper", "--dataset", f"imagenet:{imagenet}"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (1, "")
-    [line] = done.stderr.splitlines()
-    assert line.startswith("FileNotFoundError: Expected the weights of torchvision:resnet50 in ")
-    assert str(tmp_path / "torch" / "hub" / "checkpoints" / "resnet50-0676ba61.pth") in line
-    assert not (tmp_path / "store").exists()
