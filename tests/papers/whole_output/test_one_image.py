@@ -8,7 +8,7 @@ from torchvision.transforms import functional
 
 from xai_lib import models, pretrained
 from xai_lib.papers.whole_output import figures, one_image
-from xai_lib.papers.whole_output.latent_tree.tree import from_clusters
+from xai_lib.papers.whole_output.latent_tree.tree import Tree
 from xai_lib.papers.whole_output.method import base_maps
 from xai_lib.papers.whole_output.method.contrastive_maps import explain
 
@@ -47,7 +47,7 @@ def drawn(monkeypatch):
 
 
 def tree_of(partition):
-    return from_clusters(sum(map(len, partition)), [partition])
+    return Tree(sum(map(len, partition)), [partition])
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_an_image_that_is_none_is_named(network, image, error, message):
         ({"base": "saliency"}, "Expected a base explainer out of grad-cam, .* Got 'saliency'"),
         ({"classes": ["a", "b"]}, "names and a tree of the network's 8 classes. Got 2 names[.]$"),
         ({"classes": []}, "8 classes. Got 0 names"),
-        ({"tree": from_clusters(4, [[[0, 1], [2, 3]]])}, "8 classes. Got 8 names and a tree of 4[.]"),
+        ({"tree": Tree(4, [[[0, 1], [2, 3]]])}, "8 classes. Got 8 names and a tree of 4[.]"),
         ({"at_most": 0}, "Expected at_most .* Got 0"),
         ({"std": (0.2, 0.0, 0.2)}, "Got NaN or infinity: look at the checkpoint and the normalisation"),
     ],

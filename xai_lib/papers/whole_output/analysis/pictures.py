@@ -25,31 +25,25 @@ _SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One explained image: picture float [3,H,W] in [0,1], its output, class names, true class, clusters."""
+    """One explained image."""
 
-    picture: Tensor
-    x: Tensor
-    index: int
+    picture: Tensor  # float [3,H,W] in [0,1]
+    x: Tensor  # the image as the network takes it, float [1,3,H,W]
+    index: int  # of the image
     output: WholeOutput
-    classes: tuple[str, ...]
-    label: str
+    classes: tuple[str, ...]  # names
+    label: str  # the image's class
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """One image, and two heat maps of it for two classes that a network confuses, as in Figure 7.
+    """One image, and two heat maps of it for two classes that a network confuses, as in Figure 7."""
 
-    Attributes:
-        picture, label: float [3,H,W] in [0,1], and the image's class.
-        maps, labels: of two classes of different names, float [H,W], not negative.
-        method: that drew both maps.
-    """
-
-    picture: Tensor
-    label: str
-    maps: tuple[Tensor, Tensor]
-    labels: tuple[str, str]
-    method: str
+    picture: Tensor  # float [3,H,W] in [0,1]
+    label: str  # the image's class
+    maps: tuple[Tensor, Tensor]  # float [H,W], not negative
+    labels: tuple[str, str]  # the two classes, of different names
+    method: str  # that drew both maps
 
     def __post_init__(self) -> None:
         if self.labels[0] == self.labels[1]:

@@ -23,15 +23,10 @@ _Parameters = tuple[np.ndarray, ...]
 
 @dataclass(frozen=True)
 class LatentClass:
-    """One binary latent and the labels below it, independent of each other given its state.
+    """One binary latent and the labels below it, independent of each other given its state."""
 
-    Attributes:
-        prior: float64 [2], probability of the states.
-        present: float64 [V,2], probability that a label is present in each state.
-    """
-
-    prior: np.ndarray
-    present: np.ndarray
+    prior: np.ndarray  # float64 [2], probability of the states
+    present: np.ndarray  # float64 [V,2], probability that a label is present in each state
 
     def joint(self, values: np.ndarray) -> np.ndarray:
         """Probability of patterns bool [P,V] together with each state, float64 [P,2]."""

@@ -87,21 +87,13 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
 
 @dataclass(frozen=True, eq=False)
 class WholeOutput:
-    """The explanation of all top classes of one image; heat maps are of its size and not negative.
+    """The explanation of all top classes of one image; heat maps are of its size and not negative."""
 
-    Attributes:
-        clusters: the confusion clusters, as given.
-        classes: the top classes, the most probable first; equally probable ones by number.
-        probabilities: their softmax probabilities, float32 [K].
-        cluster_maps: what speaks for each cluster rather than the others, float32 [I,H,W].
-        class_maps: by method, what speaks for each class, float32 [K,H,W] in the order of `classes`.
-    """
-
-    clusters: list[list[int]]
-    classes: list[int]
-    probabilities: Tensor
-    cluster_maps: Tensor
-    class_maps: dict[str, Tensor]
+    clusters: list[list[int]]  # the confusion clusters, as given
+    classes: list[int]  # the top classes, the most probable first; equally probable ones by number
+    probabilities: Tensor  # their softmax probabilities, float32 [K]
+    cluster_maps: Tensor  # what speaks for each cluster rather than the others, float32 [I,H,W]
+    class_maps: dict[str, Tensor]  # by method, what speaks for each class, float32 [K,H,W] in the order of `classes`
 
     def class_map(self, method: str, label: int) -> Tensor:
         """The map of one class, float32 [H,W]."""
