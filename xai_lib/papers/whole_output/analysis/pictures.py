@@ -53,9 +53,8 @@ class Round:
 def example(study: Study, base: str) -> Example:
     """The image on which the first network wavers most between two clusters, one of them of two or more classes.
 
-    Of the first 200 images with a pair, that whose second cluster has the highest probability: a stated choice, of an
-    image on which two stages have something to tell. If all have one cluster, the first of them; ValueError if no
-    output of the run has two classes of a cluster at its top.
+    Of the first 200 images with a pair, that whose second cluster has the highest probability, or the first if all have
+    one cluster; ValueError without a pair.
     """
     best, chosen = -1.0, None
     for images, outputs in itertools.islice(_with_a_pair(study), _CANDIDATES):
@@ -71,9 +70,8 @@ def example(study: Study, base: str) -> Example:
 def curves(study: Study, example: Example) -> pd.DataFrame:
     """Figure 6 for the most probable class of an example that has rivals, while the salient pixels of its maps go.
 
-    Returns:
-        Rows method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score, and
-        target_name and rival_names, the same in all rows.
+    Rows have method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score,
+    target_name and rival_names.
     """
     (label, *others) = next(group for group in example.output.clusters if len(group) > 1)
     one, x = torch.zeros(1, dtype=torch.int64, device=example.x.device), example.x

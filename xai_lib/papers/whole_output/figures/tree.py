@@ -26,14 +26,8 @@ _numbers = count(1)
 def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mapping[int, Tensor] | None = None) -> HTML:
     """A latent tree as an inline drawing (whole-output paper, Figure 5); brackets hold the clusters of labels.
 
-    The drawing can be zoomed (buttons, wheel, keys, two fingers), dragged and searched for a label. It needs no server
-    and no other file; without scripts the whole tree still shows. Below it, the tree is a nested list. Dashed arcs are
-    the tree's bridges. Any number of drawings can share a page.
-
-    Args:
-        tree, names: of any number of labels; a name for each.
-        title: one line above the drawing.
-        images: label -> a picture shown before its name, float [3,H,W] in [0,1]; each is written into the page.
+    Dashed arcs are the tree's bridges. Without scripts the whole tree shows. ``images`` are shown before the names of
+    their labels, float [3,H,W] in [0,1], each written into the page.
     """
     images = images or {}
     if len(names) != tree.n_labels or not set(images) <= set(range(tree.n_labels)):
