@@ -29,7 +29,7 @@ def settled(patterns):
     return fit_latent_class(patterns.values[:, :3], patterns.counts, generator=generator(0))
 
 
-def test_joint_posterior_and_likelihood_by_enumeration():
+def test_joint_posterior_and_likelihood_by_enumeration_and_states_in_order():
     values = np.array(list(product([False, True], repeat=4)))
     joint = MODEL.joint(values)
     for row, found in zip(values, joint):
@@ -43,8 +43,6 @@ def test_joint_posterior_and_likelihood_by_enumeration():
     certain = LatentClass(np.array([1.0, 0.0]), np.array([[0.0, 1.0]]))
     assert certain.posterior(np.array([[False], [True]])).tolist() == [0, 0]  # also of an impossible pattern
 
-
-def test_ordered_swaps_states_only():
     for model in (MODEL, LatentClass(MODEL.prior[::-1], MODEL.present[:, ::-1])):
         np.testing.assert_array_equal(model.ordered().present, MODEL.present)
         np.testing.assert_array_equal(model.ordered().prior, MODEL.prior)

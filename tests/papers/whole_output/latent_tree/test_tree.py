@@ -9,7 +9,7 @@ def probabilities(*sizes):
     return [[[0.25, 0.75]] * size for size in sizes]
 
 
-def test_clusters_of_each_level_nest_and_hold_every_label_once():
+def test_clusters_of_each_level_hold_every_label_once_and_lists_and_tuples_make_equal_trees_that_hash():
     tree = Tree(5, LEVELS)
     assert tree.clusters() == tree.clusters(1) == [[0, 3], [1], [2, 4]]
     assert tree.clusters(2) == [[0, 2, 3, 4], [1]]
@@ -17,8 +17,6 @@ def test_clusters_of_each_level_nest_and_hold_every_label_once():
         with pytest.raises(ValueError, match=f"level from 1 to 2. Got {level}"):
             tree.clusters(level)
 
-
-def test_lists_and_tuples_make_equal_trees_that_hash():
     tuples = Tree(5, tuple(tuple(map(tuple, level)) for level in LEVELS), ((1, 0),))
     assert Tree(5, LEVELS, [[1, 0]]) == tuples and hash(tuples) == hash(Tree(5, LEVELS, [[1, 0]]))
     assert Tree(5, LEVELS, [[0, 1]]) != tuples
