@@ -109,10 +109,10 @@ def test_other_clusterings_are_held_against_the_latent_tree(corpus_of):
     assert other["ari"] == pytest.approx((1 - chance) / ((2 + 3) / 2 - chance))
 
 
-@pytest.mark.parametrize("networks", ["OURS", "PRINTED"])
-def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, made_up, networks):
+@pytest.mark.parametrize("kind", ["OURS", "PRINTED"])
+def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, made_up, kind):
     """One network has no value for the five pairs of image 0 but one: it must not weigh less."""
-    networks = getattr(made_up, networks)
+    networks = getattr(made_up, kind)
     frames = made_up.frames(networks, n_images=5)
     frame = frames["clusterings"].sample(frac=1, random_state=0)
     where = {"metric": "cdrop", "clustering": made_up.CLUSTERINGS[1], "network": networks[0][0], "index": 0}

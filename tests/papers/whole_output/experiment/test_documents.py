@@ -71,8 +71,8 @@ def of_network(network):
     return build
 
 
-def test_documents_of_a_network_are_all_classes_of_95_percent_in_the_order_of_the_images(
-    empty_store, network, images, of_network, top_of
+def test_documents_of_a_network_are_all_classes_of_95_percent_in_the_order_of_the_images_whatever_the_batches(
+    empty_store, network, images, of_network, top_of, monkeypatch
 ):
     found = of_network(images)
     assert not empty_store.exists() and of_network.asked == []  # not before they are asked for
@@ -89,15 +89,10 @@ def test_documents_of_a_network_are_all_classes_of_95_percent_in_the_order_of_th
     names = [str(number) for number in images.index.tolist()]
     assert read_json(Store().path(cell) / "documents.json") == dict(zip(names, expected))
     assert of_network(images).documents == expected and of_network.asked == [1]  # stored ones ask for no network
-
-
-def test_documents_do_not_depend_on_batches_and_are_named_by_the_index_of_images(
-    empty_store, images, of_network, monkeypatch
-):
-    whole, places = of_network(images).documents, [7, 3, 20, 11, 2, 29]
+    places = [7, 3, 20, 11, 2, 29]
     monkeypatch.setattr(documents, "_BATCH", 4)
     found = of_network(images.subset(places))
-    assert found.documents == [whole[place] for place in places]
+    assert found.documents == [expected[place] for place in places]
     assert list(read_json(Store().path(found.parents[0]) / "documents.json")) == [str(place) for place in places]
 
 
@@ -130,19 +125,15 @@ def test_a_file_in_the_authors_format_is_read_when_its_key_is_taken_from_its_con
         corpus_of_file(written(tmp_path / name, [[1], [5, 6, 0]]), NAMES, "a label")
 
 
-def test_names_of_classes_are_those_of_imagenets_index(tmp_path):
+def test_names_of_classes_are_those_of_imagenets_index_and_another_file_is_refused(tmp_path):
+    file = tmp_path / "index.json"
     index = {"1": ["n01443537", "goldfish"], "0": ["n01440764", "tench"], "2": ["n01484850", "great_white_shark"]}
-    (tmp_path / "index.json").write_text(json.dumps(index | {"3": ["n0", "piñata"]}, ensure_ascii=False), "utf-8")
-    assert experiment.class_names(tmp_path / "index.json") == ("tench", "goldfish", "great white shark", "piñata")
-
-
-@pytest.mark.parametrize(
-    "content", ['{"1": ["n01443537", "goldfish"]}', '{"0": ["n01443537"]}', '{"0": 3}', '["tench"]', '{"0": [', "3"]
-)
-def test_another_file_of_names_is_refused(tmp_path, content):
-    (tmp_path / "index.json").write_text(content)
-    with pytest.raises(ValueError, match=r"Expected .*index\.json to hold .*tench.* every class number from 0 on"):
-        experiment.class_names(tmp_path / "index.json")
+    file.write_text(json.dumps(index | {"3": ["n0", "piñata"]}, ensure_ascii=False), "utf-8")
+    assert experiment.class_names(file) == ("tench", "goldfish", "great white shark", "piñata")
+    for wrong in ('{"1": ["n01443537", "goldfish"]}', '{"0": ["n01443537"]}', '{"0": 3}', '["tench"]', '{"0": [', "3"):
+        file.write_text(wrong)
+        with pytest.raises(ValueError, match=r"Expected .*index\.json to hold .*tench.* every class number from 0 on"):
+            experiment.class_names(file)
 
 
 def test_the_tree_is_of_the_documents_of_two_labels_or_more_and_is_kept(empty_store):

@@ -90,7 +90,7 @@ def plain_scores(shown, maps, columns, variant="paper"):
     return scores(shown.network, shown.x, image, stacked, target, rivals, **how)
 
 
-def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(shown, another):
+def test_rows_are_complete_for_classes_with_rivals_an_observer_or_parts_if_there_are_any(outputs, shown, another):
     frame = score(shown, *bases(), observed_by=another)
     assert set(frame.columns) == set(evaluation.COLUMNS)
     pairs = {(number, label, " ".join(map(str, others))) for number, label, others in PAIRS}
@@ -109,9 +109,6 @@ def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(
     identity = frame[["index", "class", "rivals", "base", "method", "metric"]].itertuples(index=False)
     found = [((number, label, rivals), *rest) for number, label, rivals, *rest in identity]
     assert len(found) == len(listed) and set(found) == listed
-
-
-def test_without_rivals_an_observer_or_parts_nothing_of_them_is_scored(outputs, shown):
     alone = outputs([[[0], [1], [2]], [[3]], [[4], [5]]])
     frame = score(alone, *bases())
     assert frame.empty and tuple(frame.columns) == evaluation.COLUMNS
