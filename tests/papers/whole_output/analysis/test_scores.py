@@ -140,34 +140,6 @@ def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
     assert empty["mean"].notna().sum() == 23
 
 
-def test_the_observer_has_the_papers_methods_and_nothing_of_the_study_with_people(study_of, made_up, frames):
-    made_up.put(frames["paper"], 0.75, metric="matching-accuracy", base="lime", method="cwox-1sa")
-    made_up.put(frames["paper"], 9.0, metric="matching-margin")
-    made_up.put(frames["paper"], NAN, metric="matching-accuracy", base="rise", method="swox", index=2)
-    rows = scores.matching(study_of(frames))
-    assert rows["method"].tolist() == ["swox", "cwox-1sa", "cwox-1sb", "cwox-2s"] * 4
-    assert not {"published", "printed", "difference"} & set(rows) and rows["mean"].max() < 1
-    found = rows.set_index(["base", "method"])
-    assert found.loc[("lime", "cwox-1sa"), "mean"] == pytest.approx(0.75)
-    assert found.loc[("rise", "swox"), ["n_images", "n_undefined"]].tolist() == [3, 2]
-    rows = scores.matching(study_of(made_up.frames(n_images=2, observed=False)))
-    assert rows.empty and {"model", "base", "method", "mean", "low", "high", "n_images"} <= set(rows)
-
-
-def test_degenerate_maps_are_counted_over_networks(study_of, made_up, frames):
-    """A network has 14 pairs: images 0 and 3 have five, 1 and 2 two."""
-    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=0)
-    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=1, seed=1)
-    made_up.put(frames["released"], 1, metric="degenerate", base="lime", method="swox")
-    study = study_of(frames)
-    rows = scores.degenerate(study).set_index(["base", "method"])
-    assert rows.index.tolist() == [(base, method) for base in BASES for method in made_up.SCORED]
-    assert (rows["maps"] == 2 * 14).all()
-    assert rows.loc[("rise", "cwox-1sb"), "degenerate"] == 2 * 5 + 2 and rows["degenerate"].sum() == 12
-    released = scores.degenerate(study, "released").set_index(["base", "method"])
-    assert released.loc[("lime", "swox"), "degenerate"] == 28 and released["degenerate"].sum() == 28
-
-
 STEPS = ("finer maps", "own rivals and region")
 
 

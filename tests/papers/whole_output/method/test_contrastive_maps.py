@@ -36,15 +36,13 @@ def test_maps_may_be_stacked_and_scout_takes_each_maps_own_maximum():
     assert both.shape == own.shape and torch.equal(both[1, 2], released_subtracted(own[1, 2], rivals[1, 2]))
 
 
-def test_support_of_the_paper_is_what_is_positive():
+def test_support_is_what_is_positive_and_as_released_above_a_percentile_and_never_where_the_map_is_zero():
     cluster_map = torch.tensor([[0.0, 1e-6], [2.0, 4.0]])
     assert support(cluster_map, "paper", "rise").tolist() == [[False, True], [True, True]]
     assert support(cluster_map, "paper", "rise", epsilon=0.5).tolist() == [[False, False], [False, True]]
     for variant in ("paper", "released"):
         assert not support(torch.zeros(3, 4, 4), variant, "lime").any()
 
-
-def test_support_as_released_lies_above_a_percentile_and_never_where_the_map_is_zero():
     assert PERCENTILES == {"grad-cam": 50, "excitation-backprop": 60, "rise": 70, "lime": 85}
     maps = torch.randn(3, 9, 11, generator=torch.Generator().manual_seed(0)).relu()
     maps[2, 1:] = 0  # fewer positive values than any percentile leaves

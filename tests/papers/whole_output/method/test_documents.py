@@ -20,13 +20,10 @@ def test_equal_to_the_plain_loop(top_of, cumulative, at_most):
     assert top_classes(probabilities, cumulative=cumulative, at_most=at_most) == expected
 
 
-def test_more_than_the_share_is_needed_and_ties_go_by_number():
+def test_ties_go_by_number_the_default_is_the_papers_and_sums_are_exact_for_half_precision():
     probabilities = torch.tensor([[0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
     for cumulative, n in ((0.75, 3), (0.74, 2), (0.5, 2), (0.49, 1)):
         assert top_classes(probabilities, cumulative=cumulative) == [[1, 0, 2][:n], [2, 0, 1][:n]]
-
-
-def test_the_default_is_the_papers_and_has_no_limit_and_sums_are_exact_for_half_precision():
     probabilities = torch.full((1, 200), 0.5 / 200)
     probabilities[0, 7] += 0.5
     assert top_classes(probabilities) == [[7, *(label for label in range(181) if label != 7)]]
@@ -68,7 +65,7 @@ def model():
 IMAGES = torch.randn(99, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 
 
-def test_documents_of_a_network_whatever_the_batches(model):
+def test_documents_of_a_network_whatever_the_batches_by_probabilities_in_float32(model):
     probabilities = model.eval()(IMAGES).softmax(1).detach()
     expected = top_classes(probabilities, cumulative=0.9)
     assert {len(document) for document in expected} >= {2, 3, 4}
@@ -82,9 +79,6 @@ def test_documents_of_a_network_whatever_the_batches(model):
     assert model.training and model[2].training and not model[1].training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert of_network(model, []) == []
-
-
-def test_probabilities_of_a_network_in_half_precision_are_float32(model):
     model, images = model.eval().bfloat16(), IMAGES.bfloat16()
     expected = top_classes(model(images).detach().float().softmax(1), cumulative=0.99)
     assert of_network(model, [images], cumulative=0.99) == expected

@@ -68,7 +68,7 @@ def test_what_cannot_be_compared_is_refused(function, b, labels, message):
         function([[0, 1]], b, labels)
 
 
-def test_halves_share_no_document_and_leave_none_out():
+def test_halves_share_no_document_a_bootstrap_draws_as_many_with_replacement_and_seeds_differ():
     documents, cluster = [[i % N_LABELS, 100 + i] for i in range(31)], Recorder()  # each one once
     frame = made_again("halves", documents, 140, cluster, repeats=3, seed=5)
     assert len(frame) == 3 and cluster.seeds == [5] * 6
@@ -76,8 +76,6 @@ def test_halves_share_no_document_and_leave_none_out():
         assert (len(a), len(b)) == (16, 15) and sorted(a + b) == sorted(map(tuple, documents))
     assert len(set(map(frozenset, cluster.documents[::2]))) == 3
 
-
-def test_a_bootstrap_draws_as_many_with_replacement_and_fits_all_once():
     cluster = Recorder()
     made_again("bootstrap", [[i] for i in range(200)], 200, cluster, repeats=4, seed=7)
     full, *resampled = cluster.documents
@@ -87,8 +85,6 @@ def test_a_bootstrap_draws_as_many_with_replacement_and_fits_all_once():
         assert len(set(drawn)) == pytest.approx(200 * (1 - 1 / math.e), abs=20)
     assert len(set(map(tuple, resampled))) == 4
 
-
-def test_seeds_are_different_ones_on_the_same_documents():
     documents, cluster = random_documents(30), Recorder()
     made_again("seeds", documents, N_LABELS, cluster, repeats=3, seed=5)
     assert cluster.seeds == [5, 6, 7, 8] and cluster.documents == [list(map(tuple, documents))] * 4
