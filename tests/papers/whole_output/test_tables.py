@@ -43,12 +43,9 @@ def indexed(read):
     """Function (shown table, columns that repeat, last column of the index) -> texts, blanks of repeats filled in."""
 
     def fill(table, columns, *last):
-        rows = read(table)
-        columns = columns.split()
-        rows = rows.assign(**{name: rows[name].mask(rows[name] == "").ffill() for name in columns})
-        found = rows.set_index([*columns, *last])
-        found.attrs = rows.attrs
-        return found
+        rows, columns = read(table), columns.split()
+        rows[columns] = rows[columns].mask(rows[columns] == "").ffill()
+        return rows.set_index([*columns, *last])
 
     return fill
 

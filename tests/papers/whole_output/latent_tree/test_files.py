@@ -13,27 +13,14 @@ def test_a_tree_comes_back_equal_to_the_last_digit(tmp_path):
         assert load(tmp_path / "tree.json") == load(str(tmp_path / "tree.json")) == tree
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        [],
-        {},
-        3,
-        {"n_labels": 2, "levels": [[[0]]]},
-        {"n_labels": 2, "levels": [[0, 1]]},
-        {"n_labels": 2, "levels": [[[0, 1]]], "words": []},
-    ],
-)
-def test_refuses_what_is_not_a_tree(tmp_path, value):
-    (tmp_path / "tree.json").write_text(json.dumps(value))
-    with pytest.raises(ValueError, match=r"tree.json to hold a latent tree"):
-        load(tmp_path / "tree.json")
-
-
-def test_missing_and_torn_files(tmp_path):
+def test_missing_and_torn_files_and_what_is_not_a_tree_are_refused(tmp_path):
+    file = tmp_path / "tree.json"
     with pytest.raises(FileNotFoundError):
-        load(tmp_path / "tree.json")
-    save(Tree(2, [[[0, 1]]]), tmp_path / "tree.json")
-    (tmp_path / "tree.json").write_text((tmp_path / "tree.json").read_text()[:-9])
-    with pytest.raises(ValueError, match="get the file again"):
-        load(tmp_path / "tree.json")
+        load(file)
+    save(Tree(2, [[[0, 1]]]), file)
+    torn, of_two = file.read_text()[:-9], {"n_labels": 2, "levels": [[[0, 1]]]}
+    wrong = [[], {}, 3, of_two | {"levels": [[[0]]]}, of_two | {"levels": [[0, 1]]}, of_two | {"words": []}]
+    for text in (torn, *map(json.dumps, wrong)):
+        file.write_text(text)
+        with pytest.raises(ValueError, match=r"tree.json to hold a latent tree, .* get the file again"):
+            load(file)
