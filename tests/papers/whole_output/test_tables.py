@@ -127,7 +127,9 @@ def test_networks_of_torchvision_are_named_in_every_table_that_has_them(study_of
     assert read(tables.outputs(study))["network"].tolist() == ["googlenet", "resnet50"]
 
 
-def test_degenerate_maps_are_counted_out_of_all_but_those_of_noise(study_of, made_up, frames, read):
+def test_degenerate_maps_are_counted_out_of_all_but_those_of_noise_and_for_each_epsilon(
+    study_of, made_up, frames, read, monkeypatch
+):
     """A network has 14 pairs."""
     made_up.put(frames["paper"], 1, metric="degenerate", base="lime", method="cwox-1sb", index=0)
     made_up.put(frames["paper"], 1, metric="degenerate", base="lime", method="cwox-1sb", index=1, seed=1)
@@ -138,6 +140,13 @@ def test_degenerate_maps_are_counted_out_of_all_but_those_of_noise(study_of, mad
     assert rows.loc["CWOX-1sB", "LIME"] == "12 of 28" and (rows.to_numpy() == "0 of 28").sum() == 19
     assert released.set_index("method").loc["CWOX-2s", "RISE"] == "28 of 28"
     assert "variant “paper”" in rows.attrs["caption"] and "variant “released”" in released.attrs["caption"]
+    columns = ["epsilon", "mean", "low", "high", "n_images", "degenerate", "maps"]
+    rows = pd.DataFrame([(0.0, 0.0824, 0.07, 0.09, 4, 0, 14), (0.5, NAN, NAN, NAN, 0, 14, 14)], columns=columns)
+    monkeypatch.setattr(scores, "epsilons", lambda study, base, n: {("grad-cam", 100): rows}[base, n])
+    found = read(tables.epsilons(study))
+    shown = [["0.0", "0.082", "[0.070, 0.090]", "4", "0 of 14"], ["0.5", "–", "–", "0", "14 of 14"]]
+    assert found.to_numpy().tolist() == shown
+    assert "CWOX-2s with Grad-CAM: planted, one network" in found.attrs["caption"]
 
 
 def test_gains_have_signs_and_variants_the_digits_of_their_metric(study_of, made_up, frames, indexed):
@@ -204,16 +213,6 @@ def test_documents_clusters_and_examples_of_a_corpus(study_of, frames, corpus, r
     examples = read(tables.paper_examples(corpus))
     assert examples["in one cluster here"].tolist() == ["yes", "no", "2 of 3"]
     assert all("five letters" in table.attrs["caption"] for table in (strongest, examples))
-
-
-def test_epsilons_count_empty_maps(study_of, frames, read, monkeypatch):
-    columns = ["epsilon", "mean", "low", "high", "n_images", "degenerate", "maps"]
-    rows = pd.DataFrame([(0.0, 0.0824, 0.07, 0.09, 4, 0, 14), (0.5, NAN, NAN, NAN, 0, 14, 14)], columns=columns)
-    monkeypatch.setattr(scores, "epsilons", lambda study, base, n: {("grad-cam", 100): rows}[base, n])
-    found = read(tables.epsilons(study_of(frames)))
-    shown = [["0.0", "0.082", "[0.070, 0.090]", "4", "0 of 14"], ["0.5", "–", "–", "0", "14 of 14"]]
-    assert found.to_numpy().tolist() == shown
-    assert "CWOX-2s with Grad-CAM: planted, one network" in found.attrs["caption"]
 
 
 def test_stability_other_clusterings_and_the_planted_truth(study_of, frames, corpus, corpus_of, read):

@@ -32,10 +32,7 @@ FEW = "rise_masks=5, lime_samples=6, contrast_steps=3, stability_repeats=1, n_te
 
 
 class Confusing(nn.Module):
-    """A network that mixes up the members of each pair of planted look-alikes, on two grids.
-
-    It is centred on some images, if they are given, so that its answers differ.
-    """
+    """A network that mixes up pairs of look-alikes, on two grids; centred on images, so that its answers differ."""
 
     def __init__(self, seed, images=None, n_classes=10, names=("fine", "coarse")):
         super().__init__()
@@ -359,8 +356,7 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     study = replace(study, networks=tuple(networks))
     frame = experiment.whole_output_scores(study, "paper")
     assert set(frame["network"]) == {"resnet50", "googlenet"} and set(frame["seed"]) == {0}
-    metrics = {"cauc", "cauc-bases", "cdrop", "salient-pixels", "degenerate", "matching-accuracy", "matching-margin"}
-    assert set(frame["metric"]) == metrics  # no part energy: images have no parts
+    assert "matching-accuracy" in set(frame["metric"]) and "part-energy" not in set(frame["metric"])  # without parts
     listed = experiment.whole_outputs(study)
     assert listed.groupby("network", sort=False)["label"].agg(list).tolist() == [[0, 1, 2, 3, 4, 5]] * 2
     assert [options["network"] for _, options in experiment.jobs(run)] == [0, 0, 0, 1, 1, 1]

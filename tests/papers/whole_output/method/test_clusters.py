@@ -32,18 +32,14 @@ def test_members_by_rank_and_clusters_by_their_first_whatever_the_order_of_the_p
     assert confusion_clusters(PARTITION, top) == confusion_clusters([(6, 2, 4), (5, 0, 3), (1,)], top) == expected
 
 
-@pytest.mark.parametrize(
-    "partition, top, message",
-    [
-        (PARTITION, [1, 7], r"Got \[7\] in none"),
-        (PARTITION, [1, -1], r"Got \[-1\] in none"),
-        (PARTITION, [1, 2, 1], r"different top classes. Got \[1, 2, 1\]"),
-        ([[0, 1], [1, 2]], [0], "disjoint clusters"),
-    ],
-)
-def test_clusters_of_an_image_that_have_no_meaning_are_refused(partition, top, message):
-    with pytest.raises(ValueError, match=message):
-        confusion_clusters(partition, top)
+def test_clusters_of_an_image_that_have_no_meaning_are_refused():
+    for label in (7, -1):
+        with pytest.raises(ValueError, match=rf"Got \[{label}\] in none"):
+            confusion_clusters(PARTITION, [1, label])
+    with pytest.raises(ValueError, match=r"different top classes. Got \[1, 2, 1\]"):
+        confusion_clusters(PARTITION, [1, 2, 1])
+    with pytest.raises(ValueError, match="disjoint clusters"):
+        confusion_clusters([[0, 1], [1, 2]], [0])
 
 
 def test_numbers_are_positions_in_any_order():

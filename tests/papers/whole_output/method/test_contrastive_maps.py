@@ -184,9 +184,7 @@ def test_the_network_is_left_as_it_was(network, images, name):
     given = images.clone()
     with torch.inference_mode():
         explain(network, images, CLUSTERS, base=settings(name), index=INDEX)
-    assert network.training
-    assert not network.coarse.training
-    assert torch.equal(images, given)
+    assert network.training and not network.coarse.training and torch.equal(images, given)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 

@@ -91,7 +91,7 @@ def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model):
     assert model.training
 
 
-def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
+def test_files_come_back_equal_in_the_authors_format_and_a_write_that_fails_leaves_the_old_one(tmp_path):
     path = tmp_path / "documents.json"
     write(path, {image: tuple(document) for image, document in DOCUMENTS.items()})
     assert read(path) == read(str(path)) == json.loads(path.read_bytes()) == DOCUMENTS
@@ -99,6 +99,14 @@ def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
     (tmp_path / "a.json").write_bytes(json.dumps(DOCUMENTS, ensure_ascii=False, indent=1).encode())
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert read(tmp_path / "a.json") == read(tmp_path / "a.json.gz") == DOCUMENTS
+    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
+        write(path, DOCUMENTS | {"c": [1, 1]})
+    (tmp_path / "documents.json.part").symlink_to("/dev/full")
+    with pytest.raises(OSError):
+        write(path, {"a": list(range(9999))})
+    assert read(path) == DOCUMENTS
+    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*b\.json\. Got no such file"):
+        read(tmp_path / "b.json")
 
 
 @pytest.mark.parametrize(
@@ -124,16 +132,3 @@ def test_damaged_files_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / name)
-
-
-def test_a_missing_file_is_named_and_a_write_that_fails_leaves_the_old_one(tmp_path):
-    path = tmp_path / "a.json"
-    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*a\.json\. Got no such file"):
-        read(path)
-    write(path, DOCUMENTS)
-    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
-        write(path, DOCUMENTS | {"c": [1, 1]})
-    (tmp_path / "a.json.part").symlink_to("/dev/full")
-    with pytest.raises(OSError):
-        write(path, {"a": list(range(9999))})
-    assert read(path) == DOCUMENTS

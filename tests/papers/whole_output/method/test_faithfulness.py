@@ -131,7 +131,6 @@ def test_nothing_is_changed_and_autocast_is_left_out():
     "wrong, error, message",
     [
         ({"maps": torch.zeros(4, 4, 4)}, ValueError, r"maps \[4, 4, 4\]"),
-        ({"x": torch.zeros(3, 3, SIZE, SIZE, dtype=torch.uint8)}, TypeError, "uint8"),
         ({"image": torch.tensor([0, 0, 2])}, ValueError, r"row of x of each map, int64 \[4\]"),
         ({"image": torch.tensor([0, 0, 3, 1])}, ValueError, "0 to 2. Got 0 to 3"),
         ({"target": torch.tensor([0, 1, 2, 5])}, ValueError, "0 to 4. Got 0 to 5"),
