@@ -194,8 +194,7 @@ def check_chance(first, second):
     orders = [[turn["pictures"][0] for turn in turns] for turns in (first, second)]
     sides = [{tuple(turn["pictures"]) for turn in turns} for turns in (first, second)]
     verdicts_on_first_option = {verdict(turn) for turns in (first, second) for turn in turns[::2]}
-    assert orders[0] != orders[1]
-    assert sides[0] != sides[1]
+    assert orders[0] != orders[1] and sides[0] != sides[1]
     assert verdicts_on_first_option == {"Right", "Wrong"}
 
 
