@@ -53,8 +53,14 @@ def top_classes(
 def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float = CUMULATIVE) -> list[list[int]]:
     """The top classes that a network gives to each image, by its softmax in float32, uncapped.
 
-    Batches are normalised images, float [B,c,H,W], on the model's device. The model is run in evaluation mode and left
-    as it was. TypeError or ValueError if a batch is another thing, or the model does not return finite logits [B,C].
+    Args:
+        model: images [B,c,H,W] -> logits [B,C]; run in evaluation mode without gradients and left as it was.
+        batches: normalised images, float [B,c,H,W], on the model's device.
+        cumulative: see :func:`top_classes`.
+
+    Returns:
+        One document an image, in the order of the batches. TypeError or ValueError if a batch is not float [B,c,H,W],
+        the model did not return [B,C], a logit is not finite, or a setting is out of range.
     """
     documents: list[list[int]] = []
     for x in batches:
