@@ -10,13 +10,6 @@ DOCUMENTS = [[0], [0, 1], [1, 0, 2], [3, 2], [4], [2, 3, 0, 1]]
 TRUTH = [["cat", "rabbit"], ["mug", "bucket"], ["hammer", "axe"], ["house", "tree"], ["sailboat"], ["car"]]
 
 
-def test_documents_and_clusters_are_counted(corpus_of):
-    expected = {"documents": 6, "of_one": 2, "mean_length": (2 + 3 + 2 + 4) / 4, "longest": 4}
-    expected |= {"clusters": 3, "largest": 2, "alone": 1}
-    rows = clusters.corpora({"one": corpus_of(), "another": corpus_of()})
-    assert rows.to_dict("records") == [{**expected, "network": name} for name in ("one", "another")]
-
-
 def test_co_occurrence_is_shared_documents_over_those_of_either(corpus_of):
     frame = clusters.co_occurrence(corpus_of(partition=[[1, 3], [0], [4, 2]]))
     assert frame.index.tolist() == frame.columns.tolist() == ["b", "d", "a", "e", "c"]
@@ -79,15 +72,6 @@ def test_clusterings_are_held_against_the_planted_truth(made_up, corpus_of):
     assert rows.loc["shuffled", "ari"] == pytest.approx((0 - 16 / 45) / (4 - 16 / 45))
 
 
-def test_stability_is_a_mean_with_the_smallest_and_largest(corpus_of):
-    rows = [("spectral", "halves", value) for value in (0.1, 0.4, 0.4)]
-    rows += [("latent tree", "bootstrap", value) for value in (0.5, 0.7, 0.9)] + [("latent tree", "seeds", 1.0)] * 3
-    table = clusters.stability(corpus_of(stability=rows), 3).set_index(["clustering", "what"])
-    assert table.index.tolist() == [("spectral", "halves"), ("latent tree", "bootstrap"), ("latent tree", "seeds")]
-    assert table["ari"].tolist() == pytest.approx([0.3, 0.7, 1])
-    assert table[["low", "high", "repeats"]].to_numpy().tolist() == [[0.1, 0.4, 3], [0.5, 0.9, 3], [1, 1, 3]]
-
-
 def test_other_clusterings_are_held_against_the_latent_tree(corpus_of):
     """Of the four documents with several classes, only a, b and c, d stand together in them in the latent tree."""
     found = {
@@ -109,10 +93,10 @@ def test_other_clusterings_are_held_against_the_latent_tree(corpus_of):
     assert other["ari"] == pytest.approx((1 - chance) / ((2 + 3) / 2 - chance))
 
 
-@pytest.mark.parametrize("networks", ["OURS", "PRINTED"])
-def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, made_up, networks):
+@pytest.mark.parametrize("kind", ["OURS", "PRINTED"])
+def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, made_up, kind):
     """One network has no value for the five pairs of image 0 but one: it must not weigh less."""
-    networks = getattr(made_up, networks)
+    networks = getattr(made_up, kind)
     frames = made_up.frames(networks, n_images=5)
     frame = frames["clusterings"].sample(frac=1, random_state=0)
     where = {"metric": "cdrop", "clustering": made_up.CLUSTERINGS[1], "network": networks[0][0], "index": 0}

@@ -94,7 +94,7 @@ def test_the_example_is_the_image_that_wavers_most(study_of, subject, clusters_o
     assert all(torch.equal(example.output.class_maps[method], maps) for method, maps in output.class_maps.items())
 
 
-def test_where_all_have_one_cluster_the_first_is_the_example_and_only_the_first_candidates_are_looked_at(
+def test_the_first_is_the_example_of_one_cluster_of_one_candidate_and_none_without_a_pair(
     study_of, subject, clusters_of, monkeypatch
 ):
     example = pictures.example(study_of([list(range(10))]), "grad-cam")
@@ -102,9 +102,6 @@ def test_where_all_have_one_cluster_the_first_is_the_example_and_only_the_first_
     first = next(place for place, groups in enumerate(clusters_of()) if max(map(len, groups)) > 1)
     monkeypatch.setattr(pictures, "_CANDIDATES", 1)
     assert place_of(subject, pictures.example(study_of(), "grad-cam")) == first
-
-
-def test_outputs_without_a_pair_are_no_example(study_of):
     with pytest.raises(ValueError, match=r"two classes of one cluster at its top. Got none: take more images"):
         pictures.example(study_of(ALONE), "grad-cam")
     with pytest.raises(ValueError, match=r"two maps to match. Got none .* take more images"):

@@ -25,11 +25,8 @@ def test_pairs_carry_the_model_in_place_of_the_network_and_variants_are_told_apa
     assert found["model"].tolist() == frames["paper"]["network"].replace({"seed 3": ""}).tolist()
     assert found["seed"].tolist() == frames["paper"]["seed"].tolist() and found["value"].max() != 7
     assert set(scores.of_pairs(study, "released")["value"]) == {7.0}
-
-
-def test_a_run_without_any_pair_says_so(study_of, frames):
     with pytest.raises(ValueError, match=r"Expected an output with two classes of one cluster .* take more images"):
-        scores.of_pairs(study_of({**frames, "paper": frames["paper"].iloc[:0]}))
+        scores.of_pairs(study_of({**frames, "paper": frames["paper"].iloc[:0]}, networks))
 
 
 def test_a_pair_counts_where_both_sides_have_a_value(study_of, made_up, frames):
@@ -120,6 +117,7 @@ def test_table_3_has_a_row_a_base_and_metric_of_cwox_2s(study_of, made_up, netwo
         expected = [cells[model or "resnet50", base, "cwox-2s", metric] for metric, base in own.index]
         assert own["published"].tolist() == expected
         assert own.loc[("cauc", "lime"), "mean"] == pytest.approx(0.25)
+        assert [own.loc[(name, "rise"), "better"] for name in ("cauc", "cdrop")] == ["lower", "higher"]
         assert own["mean"].max() < 1000 and own.loc["cauc", "mean"].max() < 1
 
 
@@ -140,34 +138,6 @@ def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
     row = empty.loc[("lime", "cwox-1sb")]  # all of its maps are degenerate
     assert np.isnan(row["mean"]) and (row["n_images"], row["n_undefined"]) == (0, 10)
     assert empty["mean"].notna().sum() == 23
-
-
-def test_the_observer_has_the_papers_methods_and_nothing_of_the_study_with_people(study_of, made_up, frames):
-    made_up.put(frames["paper"], 0.75, metric="matching-accuracy", base="lime", method="cwox-1sa")
-    made_up.put(frames["paper"], 9.0, metric="matching-margin")
-    made_up.put(frames["paper"], NAN, metric="matching-accuracy", base="rise", method="swox", index=2)
-    rows = scores.matching(study_of(frames))
-    assert rows["method"].tolist() == ["swox", "cwox-1sa", "cwox-1sb", "cwox-2s"] * 4
-    assert not {"published", "printed", "difference"} & set(rows) and rows["mean"].max() < 1
-    found = rows.set_index(["base", "method"])
-    assert found.loc[("lime", "cwox-1sa"), "mean"] == pytest.approx(0.75)
-    assert found.loc[("rise", "swox"), ["n_images", "n_undefined"]].tolist() == [3, 2]
-    rows = scores.matching(study_of(made_up.frames(n_images=2, observed=False)))
-    assert rows.empty and {"model", "base", "method", "mean", "low", "high", "n_images"} <= set(rows)
-
-
-def test_degenerate_maps_are_counted_over_networks(study_of, made_up, frames):
-    """A network has 14 pairs: images 0 and 3 have five, 1 and 2 two."""
-    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=0)
-    made_up.put(frames["paper"], 1, metric="degenerate", base="rise", method="cwox-1sb", index=1, seed=1)
-    made_up.put(frames["released"], 1, metric="degenerate", base="lime", method="swox")
-    study = study_of(frames)
-    rows = scores.degenerate(study).set_index(["base", "method"])
-    assert rows.index.tolist() == [(base, method) for base in BASES for method in made_up.SCORED]
-    assert (rows["maps"] == 2 * 14).all()
-    assert rows.loc[("rise", "cwox-1sb"), "degenerate"] == 2 * 5 + 2 and rows["degenerate"].sum() == 12
-    released = scores.degenerate(study, "released").set_index(["base", "method"])
-    assert released.loc[("lime", "swox"), "degenerate"] == 28 and released["degenerate"].sum() == 28
 
 
 STEPS = ("finer maps", "own rivals and region")
@@ -216,28 +186,7 @@ def test_variants_are_beside_each_other(study_of, made_up, networks):
     assert row[["paper", "released"]].tolist() == pytest.approx(expected, abs=0.01)
 
 
-@pytest.fixture
-def epsilons_of(made_up, corpus_of, monkeypatch):
-    """Function (rows of index, class, metric, value, epsilon; images) -> the table, and indices of what was asked."""
-    images = datasets.load("planted", "test", n=6)
-
-    def build(rows, n):
-        asked = []
-        monkeypatch.setattr(scores, "compare_epsilons", lambda *given, **steps: asked.append((*given, steps)) or rows)
-        monkeypatch.setattr(scores, "outputs_of", lambda *given: given)
-        study = made_up.study(corpus=corpus_of())
-        for explained in study.networks:
-            explained.subject.images, explained.subject.network = images, f"network {explained.name}"
-        table = scores.epsilons(study, "rise", n)
-        [((network, shown, partition, _), base, epsilons, steps)] = asked
-        assert network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
-        assert partition == [[0, 1], [2, 3], [4]] and steps == {"steps": study.run.whole_output.contrast_steps}
-        return table, shown.index.tolist()
-
-    return build
-
-
-def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
+def test_epsilon_is_a_mean_over_images_of_the_first_network(made_up, corpus_of, monkeypatch):
     values = {(0, 1): (0.1, 0.4), (0, 0): (0.3, NAN), (1, 2): (0.5, NAN)}  # CDROP with ε 0 and 0.5; NaN: empty
     rows = [
         (*pair, metric, value if metric == "cdrop" else float(np.isnan(value)), epsilon)
@@ -245,13 +194,23 @@ def test_epsilon_is_a_mean_over_images_of_the_first_network(epsilons_of):
         for epsilon, value in zip((0.0, 0.5), both)
         for metric in ("cdrop", "degenerate")
     ]
-    columns = ["index", "class", "metric", "value", "epsilon"]
-    table, index = epsilons_of(pd.DataFrame(rows, columns=columns), n=3)
-    table = table.set_index("epsilon")
-    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4}) and index == [0, 1, 2]
+    rows, asked = pd.DataFrame(rows, columns=["index", "class", "metric", "value", "epsilon"]), []
+    parts = [rows, pd.DataFrame(columns=rows.columns)]  # the second time no image has rivals
+    monkeypatch.setattr(
+        scores, "compare_epsilons", lambda *given, **steps: asked.append((*given, steps)) or parts.pop(0)
+    )
+    monkeypatch.setattr(scores, "outputs_of", lambda *given: given)
+    study, images = made_up.study(corpus=corpus_of()), datasets.load("planted", "test", n=6)
+    for explained in study.networks:
+        explained.subject.images, explained.subject.network = images, f"network {explained.name}"
+    table, empty = scores.epsilons(study, "rise", 3).set_index("epsilon"), scores.epsilons(study, "rise", 9)
+    ((network, shown, partition, _), base, epsilons, steps), ((_, every, *_), *_) = asked
+    assert network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
+    assert partition == [[0, 1], [2, 3], [4]] and steps == {"steps": study.run.whole_output.contrast_steps}
+    assert shown.index.tolist() == [0, 1, 2] and len(every) == 6
+    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4})
     assert table[["n_images", "degenerate", "maps"]].to_numpy().tolist() == [[2, 0, 3], [1, 2, 3]]
-    table, index = epsilons_of(pd.DataFrame(columns=columns), n=9)  # no image has rivals
-    assert table.empty and {"epsilon", "mean", "degenerate", "maps"} <= set(table) and len(index) == 6
+    assert empty.empty and {"epsilon", "mean", "degenerate", "maps"} <= set(empty)
 
 
 def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):

@@ -63,7 +63,7 @@ def test_lines_lead_to_every_child():
         assert corners >= {x - step for x, _ in dots} | {numbers(group.find("circle", recursive=False), "cx")[0]}
 
 
-def test_the_list_holds_the_same_as_the_drawing():
+def test_the_list_holds_the_same_as_the_drawing_and_without_scripts_no_control_does_nothing():
     page = parsed()
     entries = [entry.get_text() for entry in page.details.select("li") if not entry.ul]
     assert entries == [", ".join(cluster) for cluster in CLUSTERS]
@@ -71,6 +71,8 @@ def test_the_list_holds_the_same_as_the_drawing():
     assert [entry.contents[0] for entry in groups] == ["2 classes", "6 classes"]  # the third top node has one cluster
     assert page.summary.get_text() == "Latent tree of 10 classes in 5 clusters, as a list"
     assert page.svg["role"] == "img" and page.svg["aria-label"].startswith("Latent tree of 10 classes in 5 clusters")
+    assert all(control.find_parent(hidden=True) for control in page.select("button, input"))
+    assert page.svg.find_parent(hidden=True) is None and page.details.find_parent(hidden=True) is None
 
 
 def test_it_can_be_told_from_what_the_page_holds_besides():
@@ -95,13 +97,7 @@ def test_it_needs_nothing_else():
     assert x >= left + side
 
 
-def test_without_scripts_there_is_no_control_that_does_nothing():
-    page = parsed()
-    assert all(control.find_parent(hidden=True) for control in page.select("button, input"))
-    assert page.svg.find_parent(hidden=True) is None and page.details.find_parent(hidden=True) is None
-
-
-def test_a_thousand_labels_are_small_and_have_captions():
+def test_a_thousand_labels_are_small_and_have_captions_and_wrong_names_and_images_are_named():
     tree, names = large(), [f"a class of number {label}" for label in range(1000)]
     page = parsed(tree, names)
     assert len(str(page).encode()) < 200_000
@@ -112,9 +108,6 @@ def test_a_thousand_labels_are_small_and_have_captions():
     (caption, *_) = parsed(large(cluster=6), names).svg.select(".caption")
     assert caption.get_text() == f"{names[0]}and 35 more"  # of 216 too many to stand for
     assert "distant" not in parsed().figure["class"]
-
-
-def test_wrong_names_and_images_are_named():
     with pytest.raises(ValueError, match=r"a name for each of 10 labels.*Got 9 names"):
         parsed(names=NAMES[1:])
     with pytest.raises(ValueError, match=r"images of \[10\]"):

@@ -63,7 +63,7 @@ def test_the_drawing_holds_every_label_and_node_once(drawn):
             assert sorted(node.labels()) == tree.clusters(node.level)[node.position]
 
 
-def test_labels_are_apart_and_inside(drawn):
+def test_labels_are_apart_and_inside_and_none_of_a_top_node_stands_among_those_of_another(drawn):
     tree, nodes, (width, height) = drawn
     names = names_of(tree)
     boxes = sorted(
@@ -77,11 +77,6 @@ def test_labels_are_apart_and_inside(drawn):
             if other_left >= right:
                 break
             assert abs(other_top - top) >= ROW - 0.01
-
-
-def test_parts_of_the_tree_are_apart(drawn):
-    """No label of a top node stands among those of another: their boxes do not meet."""
-    tree, nodes, _ = drawn
     parts = [np.array([(one.x, one.y) for one in node.walk()]) for node in nodes if node.level == len(tree.levels)]
     boxes = [(places.min(axis=0), places.max(axis=0)) for places in parts]
     for (low, high), (other_low, other_high) in combinations(boxes, 2):

@@ -51,8 +51,9 @@ def test_top_probabilities_are_shares_of_documents():
     assert root == pytest.approx((51 / 102, 51 / 102)) and child == pytest.approx((21 / 52, 11 / 52))
 
 
-def test_first_level_is_that_of_the_islands_and_limits_hold_at_every_level(fitted, documents, monkeypatch):
+def test_levels_begin_with_the_islands_end_at_the_first_small_one_and_have_limits(fitted, documents, monkeypatch):
     assert fit_tree(documents, 27, seed=4).clusters() == fit_islands(documents, 27, seed=4)
+    assert [len(fitted(documents, 27, top).levels) for top in (9, 8, 2, 1)] == [1, 2, 3, 3]  # the first that is small
     monkeypatch.setattr(islands, "THRESHOLD", -1e9)  # the fourth label always ends an island
     assert [len(level) for level in fitted(documents, 27, 1).levels] == [13, 6, 3, 1]
 
@@ -63,11 +64,6 @@ def test_the_seed_reaches_the_starts_of_em_and_a_label_without_documents_stays_a
     assert fit_tree(noise, 60, seed=0) == fit_tree(noise, 60, seed=0) != fit_tree(noise, 60, seed=1)
     tree = fitted(noise, 63, 2)
     assert len(tree.levels) > 2 and all([62] in tree.clusters(level + 1) for level in range(len(tree.levels)))
-
-
-@pytest.mark.parametrize("top, levels", [(9, 1), (8, 2), (3, 2), (2, 3), (1, 3)])
-def test_stops_at_the_first_level_that_is_small_enough(fitted, documents, top, levels):
-    assert len(fitted(documents, 27, top).levels) == levels
 
 
 def test_labels_that_never_occur_do_not_keep_it_going_and_a_label_alone_is_its_own_latent():

@@ -29,7 +29,7 @@ def settled(patterns):
     return fit_latent_class(patterns.values[:, :3], patterns.counts, generator=generator(0))
 
 
-def test_joint_posterior_and_likelihood_by_enumeration():
+def test_joint_posterior_and_likelihood_by_enumeration_and_states_in_order():
     values = np.array(list(product([False, True], repeat=4)))
     joint = MODEL.joint(values)
     for row, found in zip(values, joint):
@@ -43,8 +43,6 @@ def test_joint_posterior_and_likelihood_by_enumeration():
     certain = LatentClass(np.array([1.0, 0.0]), np.array([[0.0, 1.0]]))
     assert certain.posterior(np.array([[False], [True]])).tolist() == [0, 0]  # also of an impossible pattern
 
-
-def test_ordered_swaps_states_only():
     for model in (MODEL, LatentClass(MODEL.prior[::-1], MODEL.present[:, ::-1])):
         np.testing.assert_array_equal(model.ordered().present, MODEL.present)
         np.testing.assert_array_equal(model.ordered().prior, MODEL.prior)
@@ -57,7 +55,7 @@ def em_step(model, values, counts):
     return LatentClass(expected.sum(axis=0) / counts.sum(), values.T @ expected / expected.sum(axis=0))
 
 
-def test_not_below_a_long_plain_em():
+def test_not_below_a_long_plain_em_and_one_step_is_from_the_start_that_the_generator_draws():
     """On labels so weakly linked that EM is slow: where it is cut short, the likelihood is plainly lower."""
     values = np.array(list(product([False, True], repeat=3)))
     counts, best, draw = np.array([2264.0, 205, 116, 54, 259, 87, 6, 9]), -np.inf, generator(9)
@@ -69,9 +67,6 @@ def test_not_below_a_long_plain_em():
     for options, low, high in (({}, -0.15, 0.15), ({"steps": 20}, -10, -1)):
         found = fit_latent_class(values, counts, generator=generator(0), **options)
         assert low < found.log_likelihood(values, counts) - best < high
-
-
-def test_one_step_from_the_start_that_the_generator_draws():
     values, counts = np.array([[False, False], [True, False], [True, True]]), np.array([5.0, 3, 2])
     draw = generator(4)
     chance, present = draw.random(1)[0], draw.random((2, 2, 1))[..., 0]

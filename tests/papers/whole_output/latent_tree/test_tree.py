@@ -1,6 +1,6 @@
 import pytest
 
-from xai_lib.papers.whole_output.latent_tree.tree import Tree, from_clusters
+from xai_lib.papers.whole_output.latent_tree.tree import Tree
 
 LEVELS = [[[0, 3], [1], [2, 4]], [[0, 2], [1]]]
 
@@ -9,7 +9,7 @@ def probabilities(*sizes):
     return [[[0.25, 0.75]] * size for size in sizes]
 
 
-def test_clusters_of_each_level_nest_and_hold_every_label_once():
+def test_clusters_of_each_level_hold_every_label_once_and_lists_and_tuples_make_equal_trees_that_hash():
     tree = Tree(5, LEVELS)
     assert tree.clusters() == tree.clusters(1) == [[0, 3], [1], [2, 4]]
     assert tree.clusters(2) == [[0, 2, 3, 4], [1]]
@@ -17,33 +17,9 @@ def test_clusters_of_each_level_nest_and_hold_every_label_once():
         with pytest.raises(ValueError, match=f"level from 1 to 2. Got {level}"):
             tree.clusters(level)
 
-
-def test_lists_and_tuples_make_equal_trees_that_hash():
     tuples = Tree(5, tuple(tuple(map(tuple, level)) for level in LEVELS), ((1, 0),))
     assert Tree(5, LEVELS, [[1, 0]]) == tuples and hash(tuples) == hash(Tree(5, LEVELS, [[1, 0]]))
     assert Tree(5, LEVELS, [[0, 1]]) != tuples
-
-
-def test_from_clusters_is_the_inverse_of_clusters_whatever_the_order():
-    partitions = [[[4, 2], [1], [3, 0]], [[1], [4, 0, 3, 2]]]
-    tree = from_clusters(5, partitions)
-    assert tree == Tree(5, LEVELS)
-    assert from_clusters(5, [tree.clusters(1), tree.clusters(2)]) == tree
-
-
-@pytest.mark.parametrize(
-    "partitions, message",
-    [
-        ([[[0, 1]]], "each of 3 labels once at level 1"),
-        ([[[0, 1], [1, 2]]], "each of 3 labels once at level 1"),
-        ([[[0, 1, 2, 3]]], "each of 3 labels once"),
-        ([[[0, 1], [2]], [[0], [1, 2]]], r"clusters of level 1 within those of level 2. Got \[0, 1\]"),
-        ([], "at least one level"),
-    ],
-)
-def test_from_clusters_refuses_what_does_not_nest(partitions, message):
-    with pytest.raises(ValueError, match=message):
-        from_clusters(3, partitions)
 
 
 @pytest.mark.parametrize(

@@ -36,35 +36,26 @@ def test_maps_may_be_stacked_and_scout_takes_each_maps_own_maximum():
     assert both.shape == own.shape and torch.equal(both[1, 2], released_subtracted(own[1, 2], rivals[1, 2]))
 
 
-def test_support_of_the_paper_is_what_is_positive():
+def test_support_is_what_is_positive_and_as_released_above_a_percentile_and_never_where_the_map_is_zero():
     cluster_map = torch.tensor([[0.0, 1e-6], [2.0, 4.0]])
     assert support(cluster_map, "paper", "rise").tolist() == [[False, True], [True, True]]
     assert support(cluster_map, "paper", "rise", epsilon=0.5).tolist() == [[False, False], [False, True]]
     for variant in ("paper", "released"):
         assert not support(torch.zeros(3, 4, 4), variant, "lime").any()
 
-
-def test_support_as_released_lies_above_a_percentile_and_never_where_the_map_is_zero():
     assert PERCENTILES == {"grad-cam": 50, "excitation-backprop": 60, "rise": 70, "lime": 85}
     maps = torch.randn(3, 9, 11, generator=torch.Generator().manual_seed(0)).relu()
     maps[2, 1:] = 0  # fewer positive values than any percentile leaves
     for name, percent in PERCENTILES.items():
         for one, where in zip(maps.numpy(), support(maps, "released", name).numpy()):
             assert np.array_equal(where, one > np.percentile(one, percent)) and not where[one == 0].any()
-
-
-@pytest.mark.parametrize(
-    ("variant", "base", "epsilon", "said"),
-    [
-        ("ours", "rise", 0.0, r"Expected variant as 'paper' or 'released'. Got 'ours'"),
-        ("paper", "shap", 0.0, r"Expected base as one of grad-cam, .*Got 'shap'"),
-        ("paper", "rise", -0.1, "Expected epsilon as a share"),
-        ("paper", "rise", 1.0, "Expected epsilon as a share"),
-    ],
-)
-def test_other_words_and_numbers_have_no_support(variant, base, epsilon, said):
-    with pytest.raises(ValueError, match=said):
-        support(OWN, variant, base, epsilon=epsilon)
+    with pytest.raises(ValueError, match=r"Expected variant as 'paper' or 'released'. Got 'ours'"):
+        support(OWN, "ours", "rise")
+    with pytest.raises(ValueError, match=r"Expected base as one of grad-cam, .*Got 'shap'"):
+        support(OWN, "paper", "shap")
+    for epsilon in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="Expected epsilon as a share"):
+            support(OWN, "paper", "rise", epsilon=epsilon)
 
 
 def by_loop(network, image, clusters, variant, epsilon):
@@ -173,8 +164,7 @@ def test_a_stage_that_is_not_needed_is_not_computed(network, images, monkeypatch
     monkeypatch.setattr(contrastive_maps, "maps", spy)
     chosen = Base("grad-cam", {"layer": "coarse"}, {"layer": second}, "none")
     outputs = explain(network, images, CLUSTERS, base=chosen, methods=methods, index=INDEX)
-    assert called == stages
-    assert list(outputs[0].class_maps) == list(methods)
+    assert called == stages and list(outputs[0].class_maps) == list(methods)
 
 
 def test_stages_of_the_same_settings_share_their_maps_and_another_seed_draws_other_masks(network, images):
@@ -193,9 +183,7 @@ def test_the_network_is_left_as_it_was(network, images, name):
     given = images.clone()
     with torch.inference_mode():
         explain(network, images, CLUSTERS, base=settings(name), index=INDEX)
-    assert network.training
-    assert not network.coarse.training
-    assert torch.equal(images, given)
+    assert network.training and not network.coarse.training and torch.equal(images, given)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 

@@ -20,13 +20,10 @@ def test_equal_to_the_plain_loop(top_of, cumulative, at_most):
     assert top_classes(probabilities, cumulative=cumulative, at_most=at_most) == expected
 
 
-def test_more_than_the_share_is_needed_and_ties_go_by_number():
+def test_ties_go_by_number_the_default_is_the_papers_and_sums_are_exact_for_half_precision():
     probabilities = torch.tensor([[0.25, 0.5, 0.25], [0.25, 0.25, 0.5]])
     for cumulative, n in ((0.75, 3), (0.74, 2), (0.5, 2), (0.49, 1)):
         assert top_classes(probabilities, cumulative=cumulative) == [[1, 0, 2][:n], [2, 0, 1][:n]]
-
-
-def test_the_default_is_the_papers_and_has_no_limit_and_sums_are_exact_for_half_precision():
     probabilities = torch.full((1, 200), 0.5 / 200)
     probabilities[0, 7] += 0.5
     assert top_classes(probabilities) == [[7, *(label for label in range(181) if label != 7)]]
@@ -68,7 +65,7 @@ def model():
 IMAGES = torch.randn(99, 3, 6, 6, generator=torch.Generator().manual_seed(1))
 
 
-def test_documents_of_a_network_whatever_the_batches(model):
+def test_documents_of_a_network_whatever_the_batches_by_probabilities_in_float32(model):
     probabilities = model.eval()(IMAGES).softmax(1).detach()
     expected = top_classes(probabilities, cumulative=0.9)
     assert {len(document) for document in expected} >= {2, 3, 4}
@@ -82,9 +79,6 @@ def test_documents_of_a_network_whatever_the_batches(model):
     assert model.training and model[2].training and not model[1].training
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert of_network(model, []) == []
-
-
-def test_probabilities_of_a_network_in_half_precision_are_float32(model):
     model, images = model.eval().bfloat16(), IMAGES.bfloat16()
     expected = top_classes(model(images).detach().float().softmax(1), cumulative=0.99)
     assert of_network(model, [images], cumulative=0.99) == expected
@@ -97,7 +91,7 @@ def test_logits_that_are_not_finite_are_refused_and_the_mode_comes_back(model):
     assert model.training
 
 
-def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
+def test_files_come_back_equal_in_the_authors_format_and_a_write_that_fails_leaves_the_old_one(tmp_path):
     path = tmp_path / "documents.json"
     write(path, {image: tuple(document) for image, document in DOCUMENTS.items()})
     assert read(path) == read(str(path)) == json.loads(path.read_bytes()) == DOCUMENTS
@@ -105,6 +99,14 @@ def test_files_come_back_equal_and_have_the_authors_format(tmp_path):
     (tmp_path / "a.json").write_bytes(json.dumps(DOCUMENTS, ensure_ascii=False, indent=1).encode())
     (tmp_path / "a.json.gz").write_bytes(gzip.compress(path.read_bytes()))
     assert read(tmp_path / "a.json") == read(tmp_path / "a.json.gz") == DOCUMENTS
+    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
+        write(path, DOCUMENTS | {"c": [1, 1]})
+    (tmp_path / "documents.json.part").symlink_to("/dev/full")
+    with pytest.raises(OSError):
+        write(path, {"a": list(range(9999))})
+    assert read(path) == DOCUMENTS
+    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*b\.json\. Got no such file"):
+        read(tmp_path / "b.json")
 
 
 @pytest.mark.parametrize(
@@ -130,16 +132,3 @@ def test_damaged_files_are_refused(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read(tmp_path / name)
-
-
-def test_a_missing_file_is_named_and_a_write_that_fails_leaves_the_old_one(tmp_path):
-    path = tmp_path / "a.json"
-    with pytest.raises(FileNotFoundError, match=r"Expected documents in .*a\.json\. Got no such file"):
-        read(path)
-    write(path, DOCUMENTS)
-    with pytest.raises(ValueError, match=r"Got \[1, 1\] for 'c'"):
-        write(path, DOCUMENTS | {"c": [1, 1]})
-    (tmp_path / "a.json.part").symlink_to("/dev/full")
-    with pytest.raises(OSError):
-        write(path, {"a": list(range(9999))})
-    assert read(path) == DOCUMENTS

@@ -90,7 +90,7 @@ def plain_scores(shown, maps, columns, variant="paper"):
     return scores(shown.network, shown.x, image, stacked, target, rivals, **how)
 
 
-def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(shown, another):
+def test_rows_are_complete_for_classes_with_rivals_an_observer_or_parts_if_there_are_any(outputs, shown, another):
     frame = score(shown, *bases(), observed_by=another)
     assert set(frame.columns) == set(evaluation.COLUMNS)
     pairs = {(number, label, " ".join(map(str, others))) for number, label, others in PAIRS}
@@ -109,9 +109,6 @@ def test_pairs_are_the_classes_of_clusters_of_two_or_more_and_rows_are_complete(
     identity = frame[["index", "class", "rivals", "base", "method", "metric"]].itertuples(index=False)
     found = [((number, label, rivals), *rest) for number, label, rivals, *rest in identity]
     assert len(found) == len(listed) and set(found) == listed
-
-
-def test_without_rivals_an_observer_or_parts_nothing_of_them_is_scored(outputs, shown):
     alone = outputs([[[0], [1], [2]], [[3]], [[4], [5]]])
     frame = score(alone, *bases())
     assert frame.empty and tuple(frame.columns) == evaluation.COLUMNS
@@ -136,17 +133,6 @@ def test_areas_are_up_to_the_common_number_of_the_papers_four_methods(shown, nam
     assert ((fine > 0) & (fine < expected.common)).any() or variant == "released"
 
 
-def test_a_narrow_control_makes_no_area_shorter(monkeypatch, shown):
-    expected = score(shown, GRAD_CAM)
-    peak = torch.zeros(len(PAIRS), 16, 16)
-    peak[:, 3, 4] = 1
-    monkeypatch.setattr(evaluation, "randomness", SimpleNamespace(uniform=lambda *_: peak))
-    frame = score(shown, GRAD_CAM)
-    assert set(values(frame, "salient-pixels")[CONTROL]) == {1}
-    own = frame["method"] != CONTROL
-    pd.testing.assert_frame_equal(frame[own], expected[own])
-
-
 @pytest.mark.parametrize("variant", ["paper", "released"])
 def test_areas_of_bases_are_up_to_the_common_number_of_the_bases(shown, variant):
     frame = score(shown, *bases(variant), variant=variant)
@@ -158,7 +144,9 @@ def test_areas_of_bases_are_up_to_the_common_number_of_the_bases(shown, variant)
     assert (found - of_methods).abs().max(axis=None) > 1e-4  # they are other areas
 
 
-def test_the_control_is_drawn_for_each_image_and_class_and_is_the_same_for_every_base(outputs, shown, monkeypatch):
+def test_the_control_is_drawn_for_each_image_and_class_the_same_for_every_base_and_shortens_no_area(
+    outputs, shown, monkeypatch
+):
     seen, plain = [], evaluation.faithfulness.scores
 
     def kept(model, x, image, maps, *arguments, **options):
@@ -177,6 +165,13 @@ def test_the_control_is_drawn_for_each_image_and_class_and_is_the_same_for_every
         assert torch.equal(map, drawn[9, label])
     counts = frame.loc[(frame["metric"] == "salient-pixels") & (frame["method"] == CONTROL), "value"]
     assert counts.between(90, 166).all()  # half of 256
+    peak = torch.zeros(len(PAIRS), 16, 16)
+    peak[:, 3, 4] = 1
+    monkeypatch.setattr(evaluation, "randomness", SimpleNamespace(uniform=lambda *_: peak))
+    narrow = score(shown, GRAD_CAM, settings("rise"))
+    assert set(values(narrow[narrow["base"] == "rise"], "salient-pixels")[CONTROL]) == {1}
+    own = frame["method"] != CONTROL  # none of their areas is shorter
+    pd.testing.assert_frame_equal(narrow[own], frame[own])
 
 
 def test_part_energy_is_of_look_alikes_in_one_cluster_alone(outputs):

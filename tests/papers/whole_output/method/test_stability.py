@@ -53,22 +53,7 @@ def test_agreement_is_the_adjusted_rand_index_over_the_labels():
     assert math.isnan(agreement([[0, 1]], [[0], [1]], [])) and math.isnan(agreement([[0, 1]], [[0], [1]], [1]))
 
 
-@pytest.mark.parametrize(
-    ("function", "b", "labels", "message"),
-    [
-        (agreement, [[0, 1, 2]], [0, 1], "Got 2 and 3 labels"),
-        (changed_outputs, [[0, 1, 2]], [[0, 1]], "Got 2 and 3 labels"),
-        (changed_outputs, [[0, 2]], [[0, 1]], "in exactly one cluster"),
-        (changed_outputs, [[0], [1]], [[0, -1]], "labels in 0 to 1"),
-        (changed_outputs, [[0], [1]], [[0, 2]], "labels in 0 to 1"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused(function, b, labels, message):
-    with pytest.raises(ValueError, match=message):
-        function([[0, 1]], b, labels)
-
-
-def test_halves_share_no_document_and_leave_none_out():
+def test_halves_share_no_document_a_bootstrap_draws_as_many_with_replacement_and_seeds_differ():
     documents, cluster = [[i % N_LABELS, 100 + i] for i in range(31)], Recorder()  # each one once
     frame = made_again("halves", documents, 140, cluster, repeats=3, seed=5)
     assert len(frame) == 3 and cluster.seeds == [5] * 6
@@ -76,8 +61,6 @@ def test_halves_share_no_document_and_leave_none_out():
         assert (len(a), len(b)) == (16, 15) and sorted(a + b) == sorted(map(tuple, documents))
     assert len(set(map(frozenset, cluster.documents[::2]))) == 3
 
-
-def test_a_bootstrap_draws_as_many_with_replacement_and_fits_all_once():
     cluster = Recorder()
     made_again("bootstrap", [[i] for i in range(200)], 200, cluster, repeats=4, seed=7)
     full, *resampled = cluster.documents
@@ -87,8 +70,6 @@ def test_a_bootstrap_draws_as_many_with_replacement_and_fits_all_once():
         assert len(set(drawn)) == pytest.approx(200 * (1 - 1 / math.e), abs=20)
     assert len(set(map(tuple, resampled))) == 4
 
-
-def test_seeds_are_different_ones_on_the_same_documents():
     documents, cluster = random_documents(30), Recorder()
     made_again("seeds", documents, N_LABELS, cluster, repeats=3, seed=5)
     assert cluster.seeds == [5, 6, 7, 8] and cluster.documents == [list(map(tuple, documents))] * 4
@@ -133,7 +114,7 @@ def test_what_has_no_meaning_is_refused(what):
         made_again(what, [[0, 1]] * 2, 2, lambda *_, seed: [[0]] * 2, repeats=1, seed=0)
 
 
-def test_changed_outputs_equal_a_comparison_of_confusion_clusters():
+def test_changed_outputs_equal_a_comparison_of_confusion_clusters_of_partitions_that_can_be_compared():
     documents, a, b = [*random_documents(50), [4]], drawn_partition(1), drawn_partition(2)
     changed, alike = 0, []
     for document in documents:
@@ -146,3 +127,11 @@ def test_changed_outputs_equal_a_comparison_of_confusion_clusters():
     assert changed_outputs(a, a[::-1], documents) == (0, 1)
     assert changed_outputs(a, b, [[0], [1]]) == pytest.approx((0, math.nan), nan_ok=True)
     assert changed_outputs(a, a, []) == pytest.approx((math.nan, math.nan), nan_ok=True)
+    with pytest.raises(ValueError, match="in exactly one cluster"):
+        changed_outputs([[0, 1]], [[0, 2]], [[0, 1]])
+    for label in (-1, 2):
+        with pytest.raises(ValueError, match="labels in 0 to 1"):
+            changed_outputs([[0, 1]], [[0], [1]], [[0, label]])
+    for function in (agreement, changed_outputs):
+        with pytest.raises(ValueError, match="Got 2 and 3 labels"):
+            function([[0, 1]], [[0, 1, 2]], [[0, 1]])

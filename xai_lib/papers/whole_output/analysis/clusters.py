@@ -26,10 +26,8 @@ _EXAMPLES = (
 
 
 def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
-    """Counts of documents and clusters, one row a collection.
-
-    Rows have documents, of_one (of one label), mean_length (of the others), longest, clusters, largest, alone (classes
-    in a cluster of their own), network (the name that the collection is given under).
+    """Counts of documents and clusters, one row a collection: documents, of_one (of one label), mean_length (of the
+    others), longest, clusters, largest, alone (classes in a cluster of their own), network (the collection's name).
     """
     rows = []
     for name, corpus in found.items():
@@ -43,10 +41,7 @@ def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
 
 
 def co_occurrence(corpus: Corpus) -> pd.DataFrame:
-    """How often two classes are top classes of the same image: the share of either's documents that has both.
-
-    A square frame with class names, in the order of the clusters; NaN on the diagonal.
-    """
+    """The share of either class's documents that has both, in the order of the clusters; NaN on the diagonal."""
     shares = jaccard(corpus.informative, len(corpus.classes))
     np.fill_diagonal(shares, np.nan)
     order = [label for cluster in experiment.partition(corpus) for label in cluster]
@@ -55,10 +50,7 @@ def co_occurrence(corpus: Corpus) -> pd.DataFrame:
 
 
 def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
-    """The clusters of at least two classes that hold most documents together.
-
-    Rows have classes (names, joined by commas), size, documents (that have at least two of them).
-    """
+    """The clusters that hold most documents: classes (names), size, documents (that have at least two of them)."""
     clusters = experiment.partition(corpus)
     place, held = numbers(clusters), np.zeros(len(clusters), dtype=int)
     for document in corpus.informative:
@@ -75,8 +67,7 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
 def paper_examples(corpus: Corpus) -> pd.DataFrame:
     """Are the paper's examples of confusing classes in one cluster? Those of which the documents have all classes.
 
-    Rows have classes (joined by commas), section, together (of the classes, how many are in the cluster of most), size
-    (number of the classes).
+    Rows have classes, section, together (how many of them are in the cluster of most), size (how many there are).
     """
     place, rows = numbers(experiment.partition(corpus)), []
     for names, section in _EXAMPLES:
@@ -126,8 +117,7 @@ def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
 def clusterings(corpus: Corpus, repeats: int) -> pd.DataFrame:
     """The clusterings against the latent tree's: clustering, clusters, largest, ari, changed, together.
 
-    ``changed`` is the share of documents whose confusion clusters differ, ``together`` the share of pairs of classes in
-    a document that are put together, or apart, alike.
+    ``changed`` and ``together`` are those of :func:`changed_outputs`.
     """
     found = experiment.clusterings_of(corpus, repeats)
     reference, rows = found[LATENT_TREE], []
@@ -140,11 +130,7 @@ def clusterings(corpus: Corpus, repeats: int) -> pd.DataFrame:
 
 
 def effect_of_clusters(study: Study) -> pd.DataFrame:
-    """What other clusters do to the explanations of CWOX-2s with Grad-CAM: clustering, metric, and means over images.
-
-    "cdrop" is over the classes that have rivals under that clustering, "same-map" the correlation of a class's map with
-    the latent tree's.
-    """
+    """What other clusters do to CWOX-2s with Grad-CAM: clustering, metric ("cdrop", "same-map"), means over images."""
     found = experiment.whole_output_scores(study, "clusterings")
     keys = ["network", "index", "clustering", "metric"]
     means = found.groupby(keys, as_index=False, sort=False)["value"].mean()

@@ -25,31 +25,25 @@ _SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """One explained image: picture float [3,H,W] in [0,1], its output, class names, true class, clusters."""
+    """One explained image."""
 
-    picture: Tensor
-    x: Tensor
-    index: int
+    picture: Tensor  # float [3,H,W] in [0,1]
+    x: Tensor  # the image as the network takes it, float [1,3,H,W]
+    index: int  # of the image
     output: WholeOutput
-    classes: tuple[str, ...]
-    label: str
+    classes: tuple[str, ...]  # names
+    label: str  # the image's class
 
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """One image, and two heat maps of it for two classes that a network confuses, as in Figure 7.
+    """One image, and two heat maps of it for two classes that a network confuses, as in Figure 7."""
 
-    Attributes:
-        picture, label: float [3,H,W] in [0,1], and the image's class.
-        maps, labels: of two classes of different names, float [H,W], not negative.
-        method: that drew both maps.
-    """
-
-    picture: Tensor
-    label: str
-    maps: tuple[Tensor, Tensor]
-    labels: tuple[str, str]
-    method: str
+    picture: Tensor  # float [3,H,W] in [0,1]
+    label: str  # the image's class
+    maps: tuple[Tensor, Tensor]  # float [H,W], not negative
+    labels: tuple[str, str]  # the two classes, of different names
+    method: str  # that drew both maps
 
     def __post_init__(self) -> None:
         if self.labels[0] == self.labels[1]:
@@ -59,9 +53,8 @@ class Round:
 def example(study: Study, base: str) -> Example:
     """The image on which the first network wavers most between two clusters, one of them of two or more classes.
 
-    Of the first 200 images with a pair, that whose second cluster has the highest probability: a stated choice, of an
-    image on which two stages have something to tell. If all have one cluster, the first of them; ValueError if no
-    output of the run has two classes of a cluster at its top.
+    Of the first 200 images with a pair, that whose second cluster has the highest probability, or the first if all have
+    one cluster; ValueError without a pair.
     """
     best, chosen = -1.0, None
     for images, outputs in itertools.islice(_with_a_pair(study), _CANDIDATES):
@@ -77,9 +70,8 @@ def example(study: Study, base: str) -> Example:
 def curves(study: Study, example: Example) -> pd.DataFrame:
     """Figure 6 for the most probable class of an example that has rivals, while the salient pixels of its maps go.
 
-    Returns:
-        Rows method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score, and
-        target_name and rival_names, the same in all rows.
+    Rows have method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score,
+    target_name and rival_names.
     """
     (label, *others) = next(group for group in example.output.clusters if len(group) > 1)
     one, x = torch.zeros(1, dtype=torch.int64, device=example.x.device), example.x

@@ -29,8 +29,7 @@ _ORDER = dict(zip(_GROUP, (("salient-pixels", *BETTER), ("", "resnet50", "google
 def of_pairs(study: Study, variant: Variant = "paper") -> pd.DataFrame:
     """One row a pair, base, method and metric: model, seed, index, class, rivals, base, method, metric, value.
 
-    ``model`` is "" for networks of our own, which differ in the seed. ValueError if no output of the run has two
-    classes of a cluster at its top.
+    ``model`` is "" for networks of our own, which differ in the seed. ValueError if no output of the run has a pair.
     """
     models = {explained.name: explained.model for explained in study.networks}
     found = experiment.whole_output_scores(study, variant)
@@ -97,10 +96,7 @@ def bases(study: Study) -> pd.DataFrame:
 
 
 def matching(study: Study) -> pd.DataFrame:
-    """The simulated observer's accuracy: model, base, method, :func:`over_images.summary`'s columns.
-
-    What people scored is in Tables 4 and 5; :func:`people` has it. The two are not compared: no row of ours is theirs.
-    """
+    """The simulated observer's accuracy: model, base, method, and means over images; people's is in :func:`people`."""
     return in_order(summary(of_images(_some(study, ["matching-accuracy"], METHODS)), by=_GROUP))
 
 
@@ -163,10 +159,7 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
 
 
 def part_energy(study: Study) -> pd.DataFrame:
-    """Share of a map's energy in the planted part that tells look-alikes apart: base, method, and means over images.
-
-    Without rows where the images have no such part, or no output has both look-alikes in one cluster.
-    """
+    """Share of a map's energy in the planted part that tells look-alikes apart: base, method, and means over images."""
     found = _some(study, ["part-energy"]).dropna(subset="value")
     if found.empty:
         return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])

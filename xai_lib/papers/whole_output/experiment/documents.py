@@ -117,10 +117,7 @@ def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
 
 
 def class_names(path: Path) -> tuple[str, ...]:
-    """Names of classes from a file as ImageNet's class index, class number -> [WordNet id, name].
-
-    FileNotFoundError if there is no such file, ValueError if it holds something else.
-    """
+    """Names of classes from a file as ImageNet's class index, class number -> [WordNet id, name]."""
     try:
         index = json.loads(Path(path).read_text(encoding="utf-8"))
         return tuple(index[str(number)][1].replace("_", " ") for number in range(len(index)))
@@ -142,10 +139,7 @@ def stability_cell(corpus: Corpus, repeats: int) -> Cell:
 
 
 def tree(corpus: Corpus) -> latent_tree.Tree:
-    """The latent tree of the documents, fitted now if the store lacks it.
-
-    ValueError if fewer than two documents have several classes: there is nothing to cluster.
-    """
+    """The latent tree of the documents, fitted now if the store lacks it."""
     return latent_tree.load(computed(tree_cell(corpus)) / "tree.json")
 
 

@@ -96,8 +96,7 @@ def study(run: Settings) -> Study:
     """The part on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's GoogLeNet and ResNet-50.
 
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
-    is the training with the next seed; on ImageNet the other network. FileNotFoundError if torchvision's weights are
-    missing; the message says which file goes where.
+    is the training with the next seed; on ImageNet the other network. FileNotFoundError if weights are missing.
     """
     if run.pretrained:
         return Study(run, _from_torchvision(run))
@@ -114,10 +113,7 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def whole_output_cells(run: Settings, network: int, part: str, chunks: Sequence[int]) -> list[Cell]:
-    """What the command ``whole-output`` computes: some chunks of one network and part.
-
-    ValueError if there is no such network, part or chunk; the message lists those that exist.
-    """
+    """What the command ``whole-output`` computes; ValueError if there is no such network, part or chunk."""
     of_run = study(run)
     explained = of_run.networks[_checked("network", network, len(of_run.networks))]
     if part not in PARTS:
@@ -173,8 +169,7 @@ def whole_output_scores(study: Study, part: str) -> pd.DataFrame:
 def whole_outputs(study: Study) -> pd.DataFrame:
     """Every image's output: network, seed, index, label, top, clusters, probability.
 
-    ``top`` holds the top classes, ranked, with a space between; ``clusters`` the confusion clusters, with a bar
-    between them; ``probability`` that of the top classes together.
+    ``top`` is ranked, with spaces; ``clusters`` has a bar between two; ``probability`` is of the top classes together.
     """
     return _gathered(study, "paper", "outputs")
 

@@ -24,14 +24,8 @@ _SIDE = 168  # pixels of a picture
 def matching_game(rounds: Sequence["Round"], *, title: str) -> HTML:
     """A reader matches pairs of maps to pairs of labels, says how sure that is, and gets a score for each method.
 
-    The task and the scale of confidence are those of the paper's user study. Different from there: one reader sees
-    all methods, in an order drawn anew for each game, and there is no training phase, but the solution after each
-    answer. Give each image to one method only, or else a reader solves it the second time from memory. The page needs
-    no server and keeps no answers. Without JavaScript it shows all rounds, each with a solution to unfold.
-
-    Args:
-        rounds: one or more, in any order; the table at the end lists methods in the order given here.
-        title: one line above the game. Several games fit on one page.
+    Unlike in the paper's user study, one reader sees all methods, in an order drawn anew for each game, and is told the
+    solution after each answer. Without JavaScript the page shows all rounds, each with a solution to unfold.
     """
     if not rounds:
         raise ValueError("Expected one round or more. Got none.")

@@ -26,14 +26,8 @@ _numbers = count(1)
 def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mapping[int, Tensor] | None = None) -> HTML:
     """A latent tree as an inline drawing (whole-output paper, Figure 5); brackets hold the clusters of labels.
 
-    The drawing can be zoomed (buttons, wheel, keys, two fingers), dragged and searched for a label. It needs no server
-    and no other file; without scripts the whole tree still shows. Below it, the tree is a nested list. Dashed arcs are
-    the tree's bridges. Any number of drawings can share a page.
-
-    Args:
-        tree, names: of any number of labels; a name for each.
-        title: one line above the drawing.
-        images: label -> a picture shown before its name, float [3,H,W] in [0,1]; each is written into the page.
+    Dashed arcs are the tree's bridges. Without scripts the whole tree shows. ``images`` are shown before the names of
+    their labels, float [3,H,W] in [0,1], each written into the page.
     """
     images = images or {}
     if len(names) != tree.n_labels or not set(images) <= set(range(tree.n_labels)):
@@ -67,7 +61,10 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
 def _subtree(node: Node, names: Sequence[str], images: Mapping[int, Tensor], picture: float) -> str:
     """A group of the node's lines, everything below it, and its dot: the script reads the nesting."""
     if node.level == 0:
-        shown = _picture(node, images[node.position]) if node.position in images else ""
+        shown = ""
+        if node.position in images:
+            place = f'x="{_n(node.x)}" y="{_n(node.y - _PICTURE / 2)}" width="{_PICTURE}" height="{_PICTURE}"'
+            shown = f'<image {place} href="{inline(png(images[node.position], _PIXELS))}"/>'
         return f'{shown}<text x="{_n(node.x + picture)}" y="{_n(node.y)}">{escape(names[node.position])}</text>'
     kind = "above" if node.level > 1 else "cluster" if len(node.children) > 1 else "alone"
     below = "".join(_subtree(child, names, images, picture) for child in node.children)
@@ -88,11 +85,6 @@ def _lines(node: Node) -> str:
             found += f"{joined or f'M{x} {first}'}V{last}"
             found += "".join(f"M{x} {_n(child.y)}h{STEP}" for child in column)
     return found
-
-
-def _picture(node: Node, picture: Tensor) -> str:
-    place = f'x="{_n(node.x)}" y="{_n(node.y - _PICTURE / 2)}" width="{_PICTURE}" height="{_PICTURE}"'
-    return f'<image {place} href="{inline(png(picture, _PIXELS))}"/>'
 
 
 def _bridges(tree: Tree, tops: Sequence[Node]) -> list[str]:

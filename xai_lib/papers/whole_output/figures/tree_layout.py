@@ -73,12 +73,9 @@ def nested(tree: Tree) -> list[Node]:
 
 
 def arrange(tree: Tree, names: Sequence[str], *, row: float, picture: float) -> tuple[list[Node], Size]:
-    """The top nodes of a tree, in the order in which they fill the drawing, with all that is below them in its place.
+    """The top nodes of a tree with all that is below them in its place, and the most page-like size of several tries.
 
     A label has the height ``row``, and room for a ``picture`` before its name.
-
-    Returns:
-        The nodes, and the size of the drawing: the most page-like of several tries.
     """
     tries = [_arranged(nested(tree), names, row=row, picture=picture, shape=shape) for shape in _SHAPES_BELOW]
     return min(tries, key=lambda one: _page(one[1], _SHAPE))

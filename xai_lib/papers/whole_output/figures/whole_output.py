@@ -22,11 +22,7 @@ _ABREAST = 3  # classes of a cluster, or panels of curves
 def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Figure:
     """Figure 3 of the paper: the image, and for each confusion cluster its map, then the CWOX-2s maps of its classes.
 
-    Frames tell clusters apart. Every map is drawn from 0 to its own maximum: colours say where, not how much.
-
-    Args:
-        image: float [3,H,W] in [0,1].
-        output, names: with maps of "cwox-2s"; of the network's classes.
+    Of an image [3,H,W] in [0,1]. Every map is drawn from 0 to its own maximum: colours say where, not how much.
     """
     rows = [
         (number, classes[start : start + _ABREAST])
@@ -52,8 +48,7 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
 def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], methods: Sequence[str]) -> Figure:
     """The maps of all top classes by several methods, a row a method (Figures 1, 2, 8 and 9 of the paper).
 
-    Frames say which classes are in one confusion cluster. Arguments as :func:`whole_output`, with maps of all
-    ``methods``, in the order of the rows.
+    Frames say which classes are in one confusion cluster.
     """
     shown = [(number, label) for number, classes in enumerate(_ranked(output)) for label in classes]
     titles = _titles(output, names, 1 + len(shown))
@@ -69,8 +64,8 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
 def contrastive_curves(frame: pd.DataFrame) -> Figure:
     """Figure 6 of the paper: probabilities of a class and of its rivals while a map's salient pixels are deleted.
 
-    A panel a method. Each curve ends at its map's own number of salient pixels; shaded is what lies beyond the
-    smallest of them, up to which CAUC compares the methods. Rows are those of :func:`analysis.pictures.curves`.
+    Each curve ends at its map's own number of salient pixels; shaded is what lies beyond the smallest of them, up to
+    which CAUC compares the methods. Rows are those of :func:`analysis.pictures.curves`.
     """
     methods = list(frame["method"].unique())
     lines = {

@@ -12,10 +12,7 @@ from xai_lib.papers.whole_output.latent_tree.tree import Edges
 def mutual_information(corpus: Corpus) -> np.ndarray:
     """Empirical mutual information of every two labels, in nats: Σ p(a,b) log(p(a,b) / (p(a) p(b))).
 
-    Labels that avoid each other have some as well.
-
-    Returns:
-        float64 [L,L], symmetric, not negative, 0 on the diagonal.
+    Float64 [L,L], symmetric, not negative, 0 on the diagonal. Labels that avoid each other have some as well.
     """
     n = corpus.n_documents
     sizes = np.array([len(documents) for documents in corpus.documents])
@@ -33,13 +30,9 @@ def mutual_information(corpus: Corpus) -> np.ndarray:
 
 
 def chow_liu(information: np.ndarray) -> Edges:
-    """The tree whose edges have the largest sum of mutual information (Chow & Liu 1968).
+    """The tree whose edges have the largest sum of mutual information [V,V] (Chow & Liu 1968).
 
-    Args:
-        information: mutual information of every two variables, float [V,V], symmetric, not negative.
-
-    Returns:
-        V − 1 edges (parent, child), breadth first from variable 0.
+    V - 1 edges (parent, child), breadth first from variable 0.
 
     Example:
         >>> chow_liu(np.array([[0, 1, 3], [1, 0, 2], [3, 2, 0]]))

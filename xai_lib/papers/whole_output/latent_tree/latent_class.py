@@ -23,15 +23,10 @@ _Parameters = tuple[np.ndarray, ...]
 
 @dataclass(frozen=True)
 class LatentClass:
-    """One binary latent and the labels below it, independent of each other given its state.
+    """One binary latent and the labels below it, independent of each other given its state."""
 
-    Attributes:
-        prior: float64 [2], probability of the states.
-        present: float64 [V,2], probability that a label is present in each state.
-    """
-
-    prior: np.ndarray
-    present: np.ndarray
+    prior: np.ndarray  # float64 [2], probability of the states
+    present: np.ndarray  # float64 [V,2], probability that a label is present in each state
 
     def joint(self, values: np.ndarray) -> np.ndarray:
         """Probability of patterns bool [P,V] together with each state, float64 [P,2]."""
@@ -57,13 +52,8 @@ def fit_latent_class(
 ) -> LatentClass:
     """Latent class model of the highest likelihood among several runs of EM from random starts.
 
-    A step takes P(z | x) ∝ P(z) Π P(x_v | z) of every pattern x (E), then the shares of documents, each counted by it,
-    in a state z and with a label in it (M).
-
-    Args:
-        values, counts: patterns, bool [P,V], and the documents of each, float64 [P], not negative.
-        generator, restarts: what draws the starts, and how many.
-        steps: EM stops after so many steps, or once they gain next to nothing.
+    ``values`` are patterns, bool [P,V], ``counts`` the documents of each, float64 [P]. A step takes P(z | x) ∝ P(z) Π
+    P(x_v | z) of every pattern x (E), then the shares of documents, each counted by it, in state z with a label (M).
     """
     columns, value = np.arange(values.shape[1]), values.astype(np.int64)
     on, n = values.T.astype(np.float64), counts.sum()
@@ -83,17 +73,10 @@ def fit_latent_class(
 
 
 def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> tuple[np.ndarray, float]:
-    """Fit one more label to a latent whose other labels are settled.
+    """The probability of one more label in each state, float64 [2], others settled; log-likelihood of all, in nats.
 
-    The likelihood is concave in the two probabilities that are sought: one start is enough.
-
-    Args:
-        joint: probability of each pattern of the other labels together with each state, float64 [P,2].
-        counts: documents of each pattern without and with the new label, float64 [P,2].
-        steps: at most so many.
-
-    Returns:
-        The label's probability in each state, float64 [2], and the log-likelihood of all labels in nats.
+    From the probability of each pattern of the other labels with each state, [P,2], and its documents without and with
+    the new label, [P,2]. The likelihood is concave in the two probabilities that are sought: one start is enough.
     """
 
     def step(table: np.ndarray) -> tuple[_Parameters, np.ndarray]:
@@ -109,14 +92,10 @@ def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> 
 def fit_pair(
     joint: np.ndarray, counts: np.ndarray, *, generator: Generator, restarts: int = RESTARTS, steps: int = STEPS
 ) -> float:
-    """Fit two labels under a second latent, the child of a latent whose other labels are settled.
+    """Log-likelihood of all labels, in nats, with two new ones under a second latent, the child of the settled one.
 
-    Returns the log-likelihood of all labels in nats.
-
-    Args:
-        joint: as in :func:`fit_member`.
-        counts: documents of each pattern with neither of the two labels, the first, the second and both, float64 [P,4].
-        generator, restarts, steps: as in :func:`fit_latent_class`.
+    ``joint`` as in :func:`fit_member`; ``counts`` of documents with neither of the two, the first, the second and both,
+    float64 [P,4].
     """
 
     def step(child: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[_Parameters, np.ndarray]:
@@ -140,8 +119,7 @@ def _climb(
 ) -> tuple[_Parameters, float]:
     """Repeat EM steps: the parameters of the best start, without their last axis, and their log-likelihood.
 
-    A step takes parameters of all starts to some of no lower likelihood, and to the probability [...,R] of what is
-    counted, float64 [...], under those it was given.
+    A step gives parameters of no lower likelihood, and the probability [...,R] of what is counted, under the old ones.
     """
     before = -np.inf
     for number in range(steps + 1):

@@ -18,26 +18,16 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Patterns:
-    """The distinct combinations of some labels in the documents.
+    """The distinct combinations of some labels in the documents."""
 
-    Attributes:
-        values: bool [P,V], whether the pattern has the label; no row twice, and the first one empty.
-        counts: float64 [P], documents of each pattern, together all of them; only the empty pattern may have none.
-        documents: int64 [D], those with at least one of the labels, ascending.
-        of_document: int64 [D], their patterns, from 1 to P-1.
-    """
-
-    values: np.ndarray
-    counts: np.ndarray
-    documents: np.ndarray
-    of_document: np.ndarray
+    values: np.ndarray  # bool [P,V], whether the pattern has the label; no row twice, the first one empty
+    counts: np.ndarray  # float64 [P], documents of each pattern; only the empty one may have none
+    documents: np.ndarray  # int64 [D], those with at least one of the labels, ascending
+    of_document: np.ndarray  # int64 [D], their patterns, from 1 to P-1
 
 
 def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
-    """Index documents by label. The order within a document and labels named twice make no difference.
-
-    ValueError if there is no document or no label to index, or a label outside 0 to n_labels - 1.
-    """
+    """Index documents by label. ValueError if there is no document or label, or a label outside 0 to n_labels - 1."""
     lists = [sorted(set(document)) for document in documents]
     if not lists or n_labels < 1:
         raise ValueError(f"Expected at least one document and one label. Got {len(lists)} and {n_labels}.")
@@ -50,7 +40,7 @@ def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
 
 
 def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
-    """Patterns of some distinct labels, at most 52, in all documents; the labels are the columns of their values."""
+    """Patterns of some distinct labels, at most 52, in all documents; column i of their values is labels[i]."""
     if len(labels) > MOST_LABELS:
         raise ValueError(f"Expected at most {MOST_LABELS} labels. Got {len(labels)}.")
     lists = [corpus.documents[label] for label in labels]
@@ -64,11 +54,8 @@ def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
 
 
 def contingency(patterns: Patterns, columns: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Count k columns of patterns of V labels against all others.
-
-    Returns:
-        The distinct patterns of the other columns, bool [Q,V-k], and how many documents have each with which values of
-        `columns`, float64 [Q,2^k]: the first of `columns` is the lowest bit.
+    """Count k columns of patterns of V labels against all others: the distinct patterns of these, bool [Q,V-k], and how
+    many documents have each with which values of ``columns``, float64 [Q,2^k], the first of which is the lowest bit.
     """
     others = np.delete(patterns.values, columns, axis=1)
     codes = others @ (1 << np.arange(others.shape[1]))

@@ -16,23 +16,17 @@ Probabilities = tuple[tuple[tuple[float, float], ...], ...]
 class Tree:
     """A latent tree over labels. Lists become tuples, so that two trees can be compared and hashed.
 
-    Attributes:
-        n_labels: number of labels, 0 to n_labels − 1.
-        levels: the nodes of each level, lowest first, each with its children: labels at level 1, positions of nodes
-            of the level below above that. Every label and every node but those of the top level has one parent.
-        bridges: edges (parent, child) between nodes of the top level, in an order in which parents come first; the
-            nodes that are nobody's child are the roots. Empty where the top nodes are independent of each other.
-        probabilities: of the model, if it is known: ``probabilities[k][i]`` is the probability that label i (k = 0)
-            or node i of level k is on, given that its parent is off, and given that it is on; both are the same for a
-            root.
-
     ValueError if a label or a node does not have exactly one parent, bridges are not a forest with parents first, or
     the probabilities do not fit the nodes or are not in [0, 1].
     """
 
-    n_labels: int
+    n_labels: int  # labels are 0 to n_labels - 1
+    # The nodes of each level, lowest first, as their children: labels at level 1, above that positions of nodes of the
+    # level below. Everything below the top level has one parent.
     levels: tuple[Groups, ...]
-    bridges: Edges = ()
+    bridges: Edges = ()  # (parent, child) between top nodes, parents first; nobody's child is a root
+    # [k][i]: the probability that label i (k = 0) or node i of level k is on, given that its parent is off, and given
+    # that it is on; both are the same for a root. None where there is no model.
     probabilities: Probabilities | None = None
 
     def __post_init__(self) -> None:
@@ -57,31 +51,6 @@ class Tree:
         for groups in self.levels[:level]:
             below = [sorted(label for child in group for label in below[child]) for group in groups]
         return below
-
-
-def from_clusters(n_labels: int, partitions: Sequence[Iterable[Iterable[int]]]) -> Tree:
-    """The tree of nested partitions of the labels, lowest level first, without bridges and probabilities.
-
-    Children are ascending, and nodes are in the order of their smallest label. ValueError if a partition does not have
-    every label exactly once, or a cluster is not within one cluster of the level above.
-    """
-    levels, below = [], [[label] for label in range(n_labels)]
-    for level, partition in enumerate(partitions, start=1):
-        clusters = sorted(sorted(cluster) for cluster in partition)
-        if sorted(label for cluster in clusters for label in cluster) != list(range(n_labels)):
-            raise ValueError(f"Expected each of {n_labels} labels once at level {level}. Got {str(clusters)[:200]}.")
-        home = {label: node for node, cluster in enumerate(clusters) for label in cluster}
-        groups: list[list[int]] = [[] for _ in clusters]
-        for child, labels in enumerate(below):
-            if len({home[label] for label in labels}) > 1:
-                raise ValueError(
-                    f"Expected the clusters of level {level - 1} within those of level {level}. Got {labels}, whose "
-                    "labels are in several of them."
-                )
-            groups[home[labels[0]]].append(child)
-        levels.append(groups)
-        below = clusters
-    return Tree(n_labels, tuple(levels))
 
 
 def _tuples(rows: Iterable[Iterable]) -> tuple[tuple, ...]:

@@ -17,27 +17,19 @@ BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
 
 Variant = Literal["paper", "released"]  # the equations as printed, or what the authors' code does
 Stage = Literal["first", "second"]
-Scale = Literal["none", "min-max", "positive share"]
+Scale = Literal["none", "min-max", "positive share"]  # the last sets negative values to 0, divides by the maximum
 
 _RISE = {"paper": ((7, 0.5), (10, 0.3)), "released": ((15, 0.3), (10, 0.14))}  # of both stages: cells a side, p
 
 
 @dataclass(frozen=True)
 class Base:
-    """A base explainer with its settings.
+    """A base explainer with its settings."""
 
-    Attributes:
-        name: one of :data:`BASES`.
-        first, second: keywords of the explainer in the first stage, which looks for the object, and in the second,
-            which tells classes apart and wants finer maps.
-        scale: what is done to each map before maps are contrasted: "none"; "min-max" to [0,1]; "positive share" sets
-            negative values to 0 and divides by the maximum.
-    """
-
-    name: str
-    first: Mapping[str, Any]
-    second: Mapping[str, Any]
-    scale: Scale
+    name: str  # one of BASES
+    first: Mapping[str, Any]  # keywords of the explainer in the first stage, which looks for the object
+    second: Mapping[str, Any]  # in the second, which tells classes apart and wants finer maps
+    scale: Scale  # what is done to each map before maps are contrasted
 
 
 def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_masks: int, n_samples: int) -> Base:

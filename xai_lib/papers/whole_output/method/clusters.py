@@ -50,14 +50,7 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
 
 
 def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
-    """The position in ``partition`` of each label's cluster, int64 [n_labels].
-
-    ValueError if the clusters do not hold every label of 0 … n-1 once.
-
-    Example:
-        >>> numbers([[2, 0], [1]]).tolist()
-        [0, 1, 0]
-    """
+    """The position in ``partition`` of each label's cluster, int64 [n_labels]; ValueError if it is no partition."""
     labels = np.array([label for cluster in partition for label in cluster], dtype=np.int64)
     if not np.array_equal(np.sort(labels), np.arange(len(labels))):
         raise ValueError(
@@ -80,12 +73,7 @@ def occurring(documents: Documents, n_labels: int) -> np.ndarray:
 def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
     """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels].
 
-    In [0, 1], symmetric, 1 on the diagonal. A label in no document has 0 with all, itself included. ValueError as
-    :func:`occurring`.
-
-    Example:
-        >>> jaccard([[0, 1], [0]], 2).tolist()
-        [[1.0, 0.5], [0.5, 1.0]]
+    A label in no document has 0 with all, itself included. ValueError as :func:`occurring`.
     """
     occurring(documents, n_labels)
     labels = np.array([label for document in documents for label in document], dtype=np.int64)
@@ -101,12 +89,8 @@ def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
 def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
     """Clusters merged, the two of least mean Jaccard distance first, until ``n_clusters`` are left.
 
-    Args:
-        documents, n_labels: lists of labels in 0 … n_labels-1, and how many labels are clustered.
-        n_clusters: how many clusters are returned, labels in no document included.
-        seed: of the labels' order, by which equal distances are told apart; few documents have many.
-
-    ValueError if a label is out of range, or there cannot be ``n_clusters`` clusters.
+    Labels in no document are counted among them. ``seed`` is of the labels' order, by which equal distances are told
+    apart. ValueError if a label is out of range, or there cannot be so many clusters.
 
     Example:
         >>> average_linkage([[0, 2], [1, 3], [0, 2]], 4, 2)
@@ -125,9 +109,8 @@ def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, see
 def spectral(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
     """Spectral clustering by Jaccard similarity: the normalised cut, with the leading eigenvectors' pivoted QR.
 
-    QR instead of the usual k-means, which in hundreds of dimensions leaves dozens of unlike labels in one cluster and
-    depends on its start. ``seed`` is of the eigenvectors' iteration; it moves labels in ties at most. Otherwise as
-    :func:`average_linkage`.
+    k-means, the usual, leaves dozens of unlike labels in one cluster in hundreds of dimensions and depends on its
+    start. ``seed`` is of the eigenvectors' iteration; it moves labels in ties at most.
     """
 
     def assign(similarity: np.ndarray, n: int) -> np.ndarray:
@@ -142,8 +125,7 @@ def spectral(documents: Documents, n_labels: int, n_clusters: int, *, seed: int 
 def louvain(documents: Documents, n_labels: int, *, resolution: float = 1.0, seed: int = 0) -> Partition:
     """Communities of the graph of labels, weighted by Jaccard similarity: Louvain's search for high modularity.
 
-    A higher ``resolution``, above 0, gives more, smaller clusters; their number cannot be set. ``seed`` is of the order
-    in which labels are visited. ValueError if a label or the resolution is out of range.
+    A higher ``resolution``, above 0, gives more, smaller clusters. ``seed`` is of the order of visits to the labels.
     """
     if not resolution > 0:
         raise ValueError(f"Expected resolution above 0. Got {resolution!r}.")

@@ -21,10 +21,7 @@ _Maps = Mapping[Group, Tensor]
 
 
 def subtracted(own: Tensor, rest: Tensor) -> Tensor:
-    """Evidence for one group rather than another: Ĥ = ReLU(H_own - H_rest) (Equation 1).
-
-    Args:
-        own, rest: maps of the group, and of the union of all its rivals, float [...,H,W].
+    """Evidence for one group rather than the union of its rivals: Ĥ = ReLU(H_own - H_rest), [...,H,W] (Equation 1).
 
     Example:
         >>> subtracted(torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
@@ -34,11 +31,7 @@ def subtracted(own: Tensor, rest: Tensor) -> Tensor:
 
 
 def released_subtracted(own: Tensor, rivals: Tensor) -> Tensor:
-    """The released code's contrast: ReLU(R · H_own - Σ H_rival), each of the R rivals with the same weight.
-
-    Args:
-        own, rivals: maps, float [...,H,W], and those of each rival, float [...,R,H,W], R at least 1.
-    """
+    """The released code's contrast: ReLU(R · H_own - Σ H_rival), each of the rivals [...,R,H,W] of the same weight."""
     return (rivals.shape[-3] * own - rivals.sum(-3)).relu()
 
 
@@ -46,8 +39,7 @@ def scout(own: Tensor, rest: Tensor) -> Tensor:
     """Evidence for one group where there is little for another (CWOX-1sB; Wang & Vasconcelos 2020, SCOUT).
 
     ReLU(H_own) ⊙ (max ReLU(H_rest) - ReLU(H_rest)). Negative values become 0 first, ours where maps are signed: a
-    product of two negative values would count as evidence. The maximum is over the pixels of each map. Arguments as
-    :func:`subtracted`.
+    product of two negative values would count as evidence. The maximum is over the pixels of each map.
 
     Example:
         >>> scout(torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
@@ -87,21 +79,13 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
 
 @dataclass(frozen=True, eq=False)
 class WholeOutput:
-    """The explanation of all top classes of one image; heat maps are of its size and not negative.
+    """The explanation of all top classes of one image; heat maps are of its size and not negative."""
 
-    Attributes:
-        clusters: the confusion clusters, as given.
-        classes: the top classes, the most probable first; equally probable ones by number.
-        probabilities: their softmax probabilities, float32 [K].
-        cluster_maps: what speaks for each cluster rather than the others, float32 [I,H,W].
-        class_maps: by method, what speaks for each class, float32 [K,H,W] in the order of `classes`.
-    """
-
-    clusters: list[list[int]]
-    classes: list[int]
-    probabilities: Tensor
-    cluster_maps: Tensor
-    class_maps: dict[str, Tensor]
+    clusters: list[list[int]]  # the confusion clusters, as given
+    classes: list[int]  # the top classes, the most probable first; equally probable ones by number
+    probabilities: Tensor  # their softmax probabilities, float32 [K]
+    cluster_maps: Tensor  # what speaks for each cluster rather than the others, float32 [I,H,W]
+    class_maps: dict[str, Tensor]  # by method, what speaks for each class, float32 [K,H,W] in the order of `classes`
 
     def class_map(self, method: str, label: int) -> Tensor:
         """The map of one class, float32 [H,W]."""

@@ -82,10 +82,9 @@ def evaluate(
 def compare_clusterings(
     outputs: Outputs, partitions: Mapping[str, Partition], base: Base, *, steps: int
 ) -> pd.DataFrame:
-    """What other clusters do to CWOX-2s: its CDROP, and how much its maps are those of the first of the clusterings.
+    """What other clusters do to CWOX-2s: rows index, class, clustering, metric, value.
 
-    Rows have index, class, clustering, metric, value: "cdrop" for classes with rivals there, "same-map" (Pearson's
-    correlation with the first clustering's map of that class, over pixels; NaN where a map is constant).
+    "cdrop" is of classes with rivals there, "same-map" Pearson's correlation with the first clustering's map.
     """
     columns, parts, reference = ["index", "class", "metric", "value"], [], None
     for name, partition in partitions.items():
@@ -104,11 +103,7 @@ def compare_clusterings(
 
 
 def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float], *, steps: int) -> pd.DataFrame:
-    """What ε in Equation 2, which the paper does not give, does to CWOX-2s.
-
-    Rows have index, class, rivals, base, method, metric ("cdrop", "degenerate"), value, epsilon: a share of the cluster
-    map's maximum, see :func:`contrastive_maps.support`.
-    """
+    """What ε in Equation 2 does to CWOX-2s: rows as :func:`evaluate`, of "cdrop" and "degenerate", with an epsilon."""
     rows = [_of_two_stages(outputs, base, steps, epsilon)[1].assign(epsilon=epsilon) for epsilon in epsilons]
     return pd.concat(rows, ignore_index=True)
 

@@ -25,21 +25,13 @@ _RELEASED_STEP, _RELEASED_PIXELS = 16, 224 * 224
 
 @dataclass(frozen=True)
 class Scores:
-    """Of P pairs of a class and its rivals and M maps for each.
+    """Of P pairs of a class and its rivals and M maps for each."""
 
-    Attributes:
-        cauc: float32 [P,M] in [0, 1], lower is better; NaN for a degenerate map, or where `common` is 0.
-        cdrop: float32 [P,M] in [-1, 1], higher is better; NaN for a degenerate map.
-        n_salient: δ-salient pixels of each map, int64 [P,M].
-        common: number of pixels over which `cauc` follows all maps of a pair, int64 [P].
-        degenerate: maps without a δ-salient pixel, bool [P,M]. An area over none of their pixels would be a perfect 0.
-    """
-
-    cauc: Tensor
-    cdrop: Tensor
-    n_salient: Tensor
-    common: Tensor
-    degenerate: Tensor
+    cauc: Tensor  # float32 [P,M] in [0, 1], lower is better; NaN for a degenerate map, or where `common` is 0
+    cdrop: Tensor  # float32 [P,M] in [-1, 1], higher is better; NaN for a degenerate map
+    n_salient: Tensor  # δ-salient pixels of each map, int64 [P,M]
+    common: Tensor  # number of pixels over which `cauc` follows all maps of a pair, int64 [P]
+    degenerate: Tensor  # maps without a δ-salient pixel, bool [P,M]; their area would be a perfect 0
 
 
 def salient(maps: Tensor, variant: Variant = "paper") -> Tensor:

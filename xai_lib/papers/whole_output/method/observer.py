@@ -1,7 +1,7 @@
 """A simulated observer of the matching task: which of two heat maps is of which of two confusing classes?
 
 The whole-output paper asks this of people (§5.2, Tables 4-5). This observer is ours: another network than the explained
-one, with a stated rule. What it scores is no measurement of people and stands beside those tables, not in them.
+one, with a stated rule. What it scores is no measurement of people.
 """
 
 import torch
@@ -12,23 +12,10 @@ from xai_lib.papers.whole_output.method.faithfulness import check_rows, salient
 
 
 def matched(observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Let a network match two maps with two classes.
+    """Which of two maps [P,2,H,W] is of class a, and which of b, labels [P,2]? Accuracy (1, 0, 0.5 for a guess), [P].
 
-    Of each map its salient pixels (the paper's, see :func:`faithfulness.salient`) stay and the rest becomes 0, the mean
-    colour. The observer says log P(a) - log P(b) of both, and the map with the larger number is matched with a. Two
-    maps that leave the same pixels cannot be told apart.
-
-    Args:
-        observer: images [B,c,H,W] -> logits [B,C], in evaluation mode; another network than the explained one.
-        x: images as the observer takes them, normalised, float [B,c,H,W].
-        image: which row of x each pair is of, int64 [P].
-        maps, labels: of classes a and b, float [P,2,H,W]; these classes, int64 [P,2].
-
-    Returns:
-        accuracy, float32 [P]: 1 if the right map is matched with a, 0 if the other one is, 0.5 (a guess) if they say
-        the same; and margin, float32 [P]: the first map's number less the second's, above 0 for a right match. Both NaN
-        if one of the maps has no salient pixel. TypeError or ValueError if types, shapes or ranges are not these, the
-        observer is in training mode, or a logit is not finite.
+    And the margin [P]: log P(a) - log P(b) that the observer says of the first map's salient pixels alone, the rest 0,
+    less that of the second's; above 0 is right. Both are NaN if a map has no salient pixel.
     """
     if maps.ndim != 4 or maps.shape[1] != 2 or labels.shape != maps.shape[:2]:
         got = f"{list(maps.shape)} and {list(labels.shape)}"

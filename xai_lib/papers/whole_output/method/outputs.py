@@ -15,25 +15,16 @@ AT_MOST = 5  # top classes of an image that are explained (§5)
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a network says of B images, and what is explained of it.
+    """What a network says of B images, and what is explained of it."""
 
-    Attributes:
-        network: normalised images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        x, index: the images, float [B,3,H,W], and their indices, int64 [B].
-        probabilities: of all classes, float [B,C].
-        top, clusters: the top classes of each image, ranked, and the confusion clusters of these.
-        differing, look_alike: of each image, the part in which its class differs from its look-alike, bool [B,H,W],
-            None where unknown; and the two classes that differ in that part, none where there is no such pair.
-    """
-
-    network: nn.Module
-    x: Tensor
-    index: Tensor
-    probabilities: Tensor
-    top: Sequence[list[int]]
-    clusters: Sequence[Partition]
-    differing: Tensor | None = None
-    look_alike: Sequence[tuple[int, ...]] = ()
+    network: nn.Module  # normalised images [B,3,H,W] -> logits [B,C], in evaluation mode
+    x: Tensor  # the images, normalised, float [B,3,H,W]
+    index: Tensor  # their indices, int64 [B]
+    probabilities: Tensor  # of all classes, float [B,C]
+    top: Sequence[list[int]]  # the top classes of each image, ranked
+    clusters: Sequence[Partition]  # the confusion clusters of these
+    differing: Tensor | None = None  # the part in which look-alikes differ, bool [B,H,W]; None where unknown
+    look_alike: Sequence[tuple[int, ...]] = ()  # the two classes that differ in that part; () without such a pair
 
     def part(self, rows: Sequence[int]) -> "Outputs":
         """Those of some of the images."""
