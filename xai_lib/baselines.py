@@ -18,8 +18,7 @@ def replacement(x: Tensor, baseline: Baseline, choices: Sequence[str] = ("zero",
             (black); or a tensor that broadcasts to x's shape.
         choices: words that the caller takes, for the message; those not above are the caller's own.
 
-    Raises:
-        ValueError: if `baseline` is another word or does not broadcast.
+    ValueError if `baseline` is another word or does not broadcast.
 
     Example:
         >>> x = torch.tensor([[[[-2.0, 1.0]]]])

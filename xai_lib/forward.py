@@ -21,8 +21,7 @@ def images_at_once(
         gpu: pixels elsewhere.
         least: images, however large.
 
-    Raises:
-        ValueError: if `chunk` is below 1.
+    ValueError if `chunk` is below 1.
 
     Example:
         >>> images_at_once(torch.zeros(1, 3, 32, 32)), images_at_once(torch.zeros(1, 3, 224, 224))
@@ -76,9 +75,8 @@ def outputs(
     Returns:
         [B,points] or [B,points,Q] on x's device, of the type that `read` gives.
 
-    Raises:
-        ValueError: if a module of the model is in training mode, a target is not a class, what is read is not finite,
-            or `chunk` is below 1.
+    ValueError if a module of the model is in training mode, a target is not a class, what is read is not finite, or
+    `chunk` is below 1.
 
     Example:
         >>> brighter = lambda image, point: torch.ones(len(image), 2, 1, 1) * point[:, None, None, None]
@@ -121,10 +119,8 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     """Evaluation mode without recording, whatever the caller's modes; yields a copy of `x`.
 
     Each module's own mode comes back at the end, also after an error. The copy is laid out channels-last and may be
-    changed in place by the network.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.checks.check_images`, or if no gradient can be taken through the model.
+    changed in place by the network. TypeError, ValueError as :func:`xai_lib.checks.check_images`, or if no gradient can
+    be taken through the model.
     """
     check_images(x)
     if any(parameter.is_inference() for parameter in model.parameters()):

@@ -21,8 +21,7 @@ def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> 
     Returns:
         A scalar of at least 0, float32 (float64 for float64 embeddings).
 
-    Raises:
-        ValueError: if shapes do not fit or the temperature is not positive.
+    ValueError if shapes do not fit or the temperature is not positive.
 
     Example:
         >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
@@ -57,8 +56,7 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
     Returns:
         A scalar of at least 0, float32 (float64 for float64 embeddings).
 
-    Raises:
-        ValueError: if shapes do not fit, the margin is not positive or the variant does not exist.
+    ValueError if shapes do not fit, the margin is not positive or the variant does not exist.
 
     Example:
         >>> z, labels = torch.tensor([[0.0], [1.0], [-1.5], [2.5]]), torch.tensor([0, 0, 1, 2])

@@ -96,8 +96,7 @@ def build(architecture: str, n_classes: int, *, width: int | None = None, seed: 
             ``resnet8``, 64 for the others).
         seed: of the weights.
 
-    Raises:
-        ValueError: if the architecture does not exist, or a number is below 1; the message says what was expected.
+    ValueError if the architecture does not exist, or a number is below 1; the message says what was expected.
     """
     if architecture not in _ARCHITECTURES:
         near = difflib.get_close_matches(str(architecture), names(), n=1)

@@ -75,8 +75,7 @@ def pretrained(name: str = "torchvision:resnet50", *, file: Path | None = None, 
 def start_file(architecture: str) -> str:
     """Name of the published file that :func:`imagenet_start` reads; it ends in the start of the file's sha256.
 
-    Raises:
-        ValueError: if there are no published weights for this architecture; the message lists those there are.
+    ValueError if there are no published weights for this architecture; the message lists those there are.
     """
     if architecture not in _STARTS:
         raise ValueError(f"Expected an architecture out of {', '.join(_STARTS)}. Got {architecture!r}.")

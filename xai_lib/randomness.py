@@ -48,8 +48,7 @@ def normal(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ()) 
 def integers(seed: int, index: Tensor, purpose: str, high: int, shape: tuple[int, ...] = ()) -> Tensor:
     """Integers in [0, ``high``), int64 [B, *shape]; ``high`` at most 2^24.
 
-    Raises:
-        ValueError: if ``high`` is outside [1, 2^24].
+    ValueError if ``high`` is outside [1, 2^24].
     """
     if not 1 <= high <= 1 << 24:
         raise ValueError(f"Expected high in [1, {1 << 24}]. Got {high}.")

@@ -16,8 +16,7 @@ from xai_lib.data.images import UNREADABLE, decoded, files_in, in_threads
 def parse_statistics(text: str) -> tuple[float, float, float]:
     """Mean or deviation of the three colours, as the network was trained with them.
 
-    Raises:
-        ValueError: if these are not three numbers in [0, 1].
+    ValueError if these are not three numbers in [0, 1].
 
     Example:
         >>> parse_statistics("0.485, 0.456, 0.406")
@@ -90,8 +89,7 @@ def load_images(
 def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
     """The same images for a network that was trained with other colour statistics; the digest changes with them.
 
-    Raises:
-        ValueError: if these are not three numbers in [0, 1] each, or a deviation is 0.
+    ValueError if these are not three numbers in [0, 1] each, or a deviation is 0.
     """
     mean, std = (parse_statistics(",".join(map(str, values))) for values in (mean, std))
     if not all(std):

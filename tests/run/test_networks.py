@@ -15,6 +15,10 @@ from xai_lib.run.store import Store
 TINY = "recipe=small, seeds=2, n_train=50, width=4, epochs_ce=1, epochs_tuned=1"
 
 
+def load_tuned(run, name, seed):
+    return networks.load(tune_cell(run, name, seed))
+
+
 @pytest.fixture
 def no_training(monkeypatch):
     def refuse(*arguments, **options):
@@ -54,7 +58,7 @@ def fits(monkeypatch):
 
 
 def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
-    tuned = networks.tuned(tiny, "tuned", 1)
+    tuned = load_tuned(tiny, "tuned", 1)
     trained = networks.trained(tiny, "ce", 1)
     assert networks.trained(tiny, "scl", 3).history.equals(fits[-1]["fitted"].history)
     assert state_digest(networks.trained(tiny, "scl", 3).classifier) == state_digest(fits.pop()["fitted"].classifier)
@@ -92,10 +96,10 @@ def test_the_seed_the_arithmetic_and_the_versions_are_in_the_key(tiny, monkeypat
 
 def test_a_fine_tuning_that_does_not_exist_is_refused_with_the_choices(tiny, changed):
     with pytest.raises(ValueError, match=r"Expected a fine-tuning out of tuned\. Got 'turned'"):
-        networks.tuned(tiny, "turned", 0)
+        load_tuned(tiny, "turned", 0)
     none = changed(tiny, recipe="paper/imagenet-s50")
     with pytest.raises(ValueError, match=r"out of none, which is what this run has\. Got 'tuned'"):
-        networks.tuned(none, "tuned", 0)
+        load_tuned(none, "tuned", 0)
 
 
 def test_a_network_with_published_weights_is_named_by_their_file_and_needs_no_training(tiny, monkeypatch, changed):
@@ -106,7 +110,7 @@ def test_a_network_with_published_weights_is_named_by_their_file_and_needs_no_tr
     assert tune_cell(run, "tuned-resnet18", 1).key != cell.key
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(Store().root / "hub"))
     with pytest.raises(FileNotFoundError, match=r"put resnet18-f37072fd\.pth from"):
-        networks.tuned(run, "tuned-resnet18", 0)
+        load_tuned(run, "tuned-resnet18", 0)
 
 
 @pytest.mark.slow
@@ -115,7 +119,7 @@ def test_published_weights_are_tuned(tiny, fits, monkeypatch, changed):
     torch.manual_seed(0)
     published = resnet18()
     monkeypatch.setattr(pretrained, "pretrained", lambda name, **options: published)
-    tuned = networks.tuned(changed(tiny, recipe="paper/cifar10", n_train=10), "tuned-resnet18", 0)
+    tuned = load_tuned(changed(tiny, recipe="paper/cifar10", n_train=10), "tuned-resnet18", 0)
     (only,) = fits
     assert torch.equal(only["start"].backbone.stem[0].weight, published.conv1.weight)
     assert isinstance(tuned.classifier.backbone.resize, nn.Upsample)
@@ -156,7 +160,7 @@ def test_a_network_trained_here_is_named_by_its_training_and_explained_on_test_i
 def test_other_networks_of_the_store_are_its_own_with_folded_normalisations(run, kind, changed):
     run = changed(run, recipe="small", width=4, epochs_ce=1, epochs_tuned=1)
     if kind == "tuned":
-        subject, made = networks.with_images(run, tune_cell(run, "tuned", 1), None), networks.tuned(run, "tuned", 1)
+        subject, made = networks.with_images(run, tune_cell(run, "tuned", 1), None), load_tuned(run, "tuned", 1)
     else:
         subject, made = networks.with_images(run, train_cell(run, kind, 1), None), networks.trained(run, kind, 1)
     assert [cell.key for cell in subject.parents] == [made.cell.key] == [subject.key]

@@ -75,8 +75,7 @@ def load(
 def select(split: Split, n: int | None) -> Split:
     """The first ``n`` images when classes take turns: as balanced as can be, and a prefix of any larger selection.
 
-    Raises:
-        ValueError: if the split has fewer images.
+    ValueError if the split has fewer images.
 
     Example:
         >>> select(load("planted", "test", n=40, size=16), 12).labels.tolist()

@@ -31,9 +31,8 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
         part: "train" or "test".
         size: side of the images in pixels.
 
-    Raises:
-        FolderError: naming all at once: files that are no images or cannot be read, empty classes, classes that one
-            part lacks, masks that are missing or of another size.
+    FolderError naming all at once: files that are no images or cannot be read, empty classes, classes that one part
+    lacks, masks that are missing or of another size.
     """
     if part not in PARTS:
         raise ValueError(f"Expected the part train or test. Got {part!r}.")

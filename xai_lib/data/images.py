@@ -39,8 +39,7 @@ def decoded(
     Returns:
         uint8 [3,size,size], or [1,size,size] for "L".
 
-    Raises:
-        Exception: one of :data:`UNREADABLE`, if a file cannot be read.
+    One of :data:`UNREADABLE` is raised if a file cannot be read.
     """
     if isinstance(image, Path):
         with Image.open(image) as opened:
@@ -86,10 +85,8 @@ class Files:
     def split(self, batch_size: int) -> Iterator[Tensor]:
         """The pixels uint8 [B,3,size,size], ``batch_size`` images at a time; the last batch may be smaller.
 
-        Threads decode two batches ahead, so that at most three are in memory.
-
-        Raises:
-            FolderError: if a file cannot be read as an image; the message names it.
+        Threads decode two batches ahead, so that at most three are in memory. FolderError if a file cannot be read as
+        an image; the message names it.
         """
         pool = ThreadPoolExecutor(THREADS)
         waiting: deque[list[Future]] = deque()
@@ -118,8 +115,7 @@ class Files:
 def files_in(folder: Path) -> list[Path]:
     """The images of a folder, sorted by name; hidden files are passed over.
 
-    Raises:
-        FolderError: if there is no such folder, or anything else is in it, or nothing.
+    FolderError if there is no such folder, or anything else is in it, or nothing.
     """
     if not folder.is_dir():
         got = "a file: put it in a list." if folder.exists() else "no such folder."

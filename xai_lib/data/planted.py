@@ -79,8 +79,7 @@ def generate(
         all as fractions of the image side), degrees, mirrored, second (class or ""), second_scale, shortcut,
         corruption (name or ""), severity.
 
-    Raises:
-        ValueError: for a part, size, number or variant that does not exist.
+    ValueError for a part, size, number or variant that does not exist.
 
     Example:
         >>> split = generate(20, "test", size=16)

@@ -27,8 +27,7 @@ class Batch:
 class Split:
     """One part of a data set.
 
-    Raises:
-        ValueError: if the pieces do not fit together.
+    ValueError if the pieces do not fit together.
     """
 
     images: Tensor | Files  # uint8 [N,3,H,W], RGB; or :class:`Files`, see :meth:`materialised`
@@ -100,8 +99,7 @@ class Split:
     def materialised(self) -> "Split":
         """The same images in memory: the split itself where they are.
 
-        Raises:
-            FolderError: if a file cannot be read as an image; the message names it.
+        FolderError if a file cannot be read as an image; the message names it.
         """
         if isinstance(self.images, Tensor):
             return self
@@ -127,16 +125,10 @@ class Split:
             return images.to(torch.float32).div_(255).sub_(mean).div_(std)
         return images.to(torch.float32).sub(mean).div_(std)
 
-    def denormalise(self, x: Tensor) -> Tensor:
-        """Undo :meth:`normalise`: float32 [B,3,H,W] -> float32 in [0,1]."""
-        mean, std = self._statistics(x.device)
-        return (x * std + mean).clamp_(0, 1)
-
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """All images in order, ``batch_size`` at a time; the last batch may be smaller.
 
-        Raises:
-            FolderError: as :meth:`materialised`.
+        FolderError as :meth:`materialised`.
         """
         if batch_size < 1:
             raise ValueError(f"Expected a batch size of at least 1. Got {batch_size}.")

@@ -54,8 +54,7 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
         A split with images uint8 [N,3,H,W] and a digest of its own. It has no factors: they describe the images as
         they were.
 
-    Raises:
-        ValueError: if there is no such transform, the setting makes no sense, or mixup has one class only.
+    ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.
 
     Example:
         >>> from xai_lib.data import planted
@@ -77,8 +76,7 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
 def partners(split: Split, seed: int) -> Tensor:
     """For each image the position of another, int64 [N], uniform among those of other classes.
 
-    Raises:
-        ValueError: if the split has images of one class only.
+    ValueError if the split has images of one class only.
     """
     counts = torch.bincount(split.labels, minlength=len(split.classes))
     if int((counts > 0).sum()) < 2:

@@ -47,9 +47,8 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine:
     Returns:
         float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device.
 
-    Raises:
-        TypeError, ValueError: as :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if
-            the model did not return logits [B,C], or a score does not depend on the layer.
+    TypeError, ValueError as :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if the
+    model did not return logits [B,C], or a score does not depend on the layer.
     """
     with undisturbed(model, x) as images:
         with _output_of(model, layer, len(x), as_leaf=True) as captured:

@@ -10,8 +10,7 @@ from xai_lib import published
 def errata(paper: str, *names: str) -> HTML:
     """Notes on a paper, by their names in ``published/data/errata.csv``.
 
-    Raises:
-        KeyError: if a name is not the paper's.
+    KeyError if a name is not the paper's.
     """
     rows = published.errata(paper).set_index("id").loc[list(names)]
     notes = zip(rows["text"], rows["source"])

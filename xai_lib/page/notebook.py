@@ -24,8 +24,7 @@ def begin(**parameters: Any) -> Settings:
     Args:
         parameters: as :func:`xai_lib.run.settings.settings` takes them.
 
-    Raises:
-        ValueError: if a name, type or choice does not exist; the message lists the choices.
+    ValueError if a name, type or choice does not exist; the message lists the choices.
     """
     style.use_style()
     return settings(**parameters)

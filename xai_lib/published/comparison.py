@@ -50,9 +50,8 @@ def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
         The rows and columns of ``ours`` in their order, then ``published, published_spread, difference`` (ours minus
         published, in our units), ``unit, better, printed, erratum``. A row that print lacks has NaN and "".
 
-    Raises:
-        ValueError: where ours lacks ``mean`` or all keys, or has a column of a name that is added; where several
-            printed values fit one row of ours, or none fits any.
+    ValueError where ours lacks ``mean`` or all keys, or has a column of a name that is added; where several printed
+    values fit one row of ours, or none fits any.
     """
     shared = _shared_keys(published_rows, ours)
     printed = convert(published_rows).rename(columns={"value": "published", "spread": "published_spread"})

@@ -25,8 +25,7 @@ def papers() -> tuple[str, ...]:
 def tables(paper: str) -> tuple[int, ...]:
     """Numbers of the tables that ``paper`` prints; none for the dominance paper.
 
-    Raises:
-        ValueError: on an unknown paper, with the names that exist.
+    ValueError on an unknown paper, with the names that exist.
     """
     if paper not in _TABLES:
         raise ValueError(f"Expected a paper out of {', '.join(_TABLES)}. Got {paper!r}.")
@@ -51,8 +50,7 @@ def table(paper: str, number: int) -> pd.DataFrame:
         - ``bold``: whether it is printed bold; NA where our copy of the paper has lost its bold type.
         - ``erratum``: what is known to be wrong with the cell; see :func:`errata` for the sources.
 
-    Raises:
-        ValueError: on an unknown paper or number, with those that exist.
+    ValueError on an unknown paper or number, with those that exist.
     """
     cells = _cells(paper, number)
     texts = errata(paper).set_index("id")["text"]

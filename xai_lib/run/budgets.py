@@ -105,8 +105,7 @@ def load(scale: str, overrides: str = "") -> tuple[str, dict[str, Any]]:
         scale: smoke, demo, laptop or paper.
         overrides: single values, for example ``"epochs_ce=1, n_scored=64"``.
 
-    Raises:
-        ValueError: if a scale or a name does not exist, or a value does not fit; the message lists the choices.
+    ValueError if a scale or a name does not exist, or a value does not fit; the message lists the choices.
     """
     if scale not in SCALES:
         raise ValueError(f"Expected a scale out of {', '.join(SCALES)}. Got {scale!r}.")

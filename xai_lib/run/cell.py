@@ -51,8 +51,7 @@ def canonical_json(value: Any) -> str:
 class Cell:
     """One piece of work: what is computed (a stage's name) and all that its numbers depend on.
 
-    Raises:
-        ValueError: on a bad stage name or a missing version.
+    ValueError on a bad stage name or a missing version.
     """
 
     stage: str  # lower case letters, digits and hyphens; names a folder of the store

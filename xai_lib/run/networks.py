@@ -105,11 +105,6 @@ def trained(run: Settings, loss: str, seed: int) -> Trained:
     return load(train_cell(run, loss, seed))
 
 
-def tuned(run: Settings, name: str, seed: int) -> Trained:
-    """The network fine-tuned by ``name`` and ``seed``, now if the store lacks it; raises as :func:`tune_cell`."""
-    return load(tune_cell(run, name, seed))
-
-
 def train_cells(run: Settings, loss: str, seed: int) -> list[Cell]:
     """What the command ``train`` computes."""
     return [train_cell(run, loss, seed)]
@@ -159,8 +154,7 @@ def with_images(run: Settings, cell: Cell, n: int | None) -> Subject:
 def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Subject:
     """One of torchvision's networks, explained at a layer, with ``n`` images of ImageNet.
 
-    Raises:
-        FileNotFoundError: if its weights are missing; the message says which file goes where.
+    FileNotFoundError if its weights are missing; the message says which file goes where.
     """
     network = pretrained.pretrained(name, download=run.download)
     images = some(run.test_split(), n)

@@ -95,8 +95,7 @@ def require_clean_tree(outputs: Sequence[str] = (), repository: Path = _SOURCE) 
         outputs: paths, relative to the top of the tree, that recording itself writes: changes in them are allowed.
         repository: any folder in the tree.
 
-    Raises:
-        RuntimeError: listing the changed files, or if there is no git to tell.
+    RuntimeError listing the changed files, or if there is no git to tell.
     """
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())

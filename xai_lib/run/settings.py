@@ -104,8 +104,7 @@ def settings(
         data_root: folder that holds downloaded data sets.
         download: whether a missing data set may be downloaded there.
 
-    Raises:
-        ValueError: if a name, type or choice does not exist; the message lists the choices.
+    ValueError if a name, type or choice does not exist; the message lists the choices.
     """
     parameters = dict(locals())
     if not isinstance(download, bool):

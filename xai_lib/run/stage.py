@@ -34,8 +34,7 @@ class Stage:
     def cell(self, **arguments: Any) -> Cell:
         """The piece of work that is this call; nothing is computed yet.
 
-        Raises:
-            TypeError: if the function does not take these arguments, or one of them has no identity.
+        TypeError if the function does not take these arguments, or one of them has no identity.
         """
         bound = inspect.signature(self.function).bind(None, **arguments)
         bound.apply_defaults()
@@ -49,8 +48,7 @@ class Stage:
 def stage(name: str, *, version: int) -> Callable[[Callable[..., None]], Stage]:
     """Decorator that makes a function a stage.
 
-    Raises:
-        ValueError: if another function has that name.
+    ValueError if another function has that name.
     """
 
     def enter(function: Callable[..., None]) -> Stage:
@@ -65,8 +63,7 @@ def stage(name: str, *, version: int) -> Callable[[Callable[..., None]], Stage]:
 def computed(cell: Cell) -> Path:
     """The folder of a cell's results, computed now if the store lacks them; what it reads is computed first.
 
-    Raises:
-        CorruptArtefactError, OSError: as :meth:`Store.compute`.
+    CorruptArtefactError, OSError as :meth:`Store.compute`.
     """
     store = Store()
     if store.is_done(cell):

@@ -44,8 +44,7 @@ class Store:
     def is_done(self, cell: Cell) -> bool:
         """Whether the cell is finished; compares the files' names and sizes with those written.
 
-        Raises:
-            CorruptArtefactError: if a finished cell has lost a file or part of one.
+        CorruptArtefactError if a finished cell has lost a file or part of one.
         """
         if not self.path(cell).exists():
             return False
@@ -57,8 +56,7 @@ class Store:
     def verify(self, cell: Cell) -> None:
         """Compare every byte of a finished cell with the hashes taken when it was written.
 
-        Raises:
-            CorruptArtefactError: naming the first file that differs.
+        CorruptArtefactError naming the first file that differs.
         """
         for file, written in self._manifest(cell).items():
             if not file.is_file() or _sha256(file) != written["sha256"]:

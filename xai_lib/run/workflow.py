@@ -61,8 +61,7 @@ def plan(run: Settings) -> list[dict[str, Any]]:
 def compute(run: Settings, command: str, **options: Any) -> None:
     """Do one job.
 
-    Raises:
-        ValueError: if an option names what the run does not have; the message lists what it has.
+    ValueError if an option names what the run does not have; the message lists what it has.
     """
     for cell in COMMANDS[command](run, **options):
         computed(cell)

@@ -38,8 +38,7 @@ def rank_agreement(x: np.ndarray, y: np.ndarray, *, kind: Literal["kendall", "sp
     Returns:
         The correlation, NaN where fewer than two pairs remain or one side is constant.
 
-    Raises:
-        ValueError: on unequal shapes, an unknown kind, or too many items for Kendall.
+    ValueError on unequal shapes, an unknown kind, or too many items for Kendall.
 
     Example:
         >>> round(rank_agreement([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]).value, 3)

@@ -78,8 +78,7 @@ def paired_comparison(
         adjusted_for: "confidence" for a metric normalised by confidence, "accuracy" where only images that both
             networks classify correctly were kept (:func:`xai_lib.statistics.both_correct`).
 
-    Raises:
-        ValueError: on a missing column, a condition without scores, no image in common, or an image scored twice.
+    ValueError on a missing column, a condition without scores, no image in common, or an image scored twice.
 
     Example:
         >>> scores = pd.DataFrame({"seed": 0, "index": [0, 1, 2] * 2, "value": [0.5, 0.7, 0.9, 0.4, 0.4, 0.4]})

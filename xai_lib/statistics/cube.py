@@ -35,9 +35,8 @@ def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[s
         better: metric -> "higher" or "lower", for the metrics wanted; the others are left out.
         methods: the methods wanted, in this order; None for all, sorted.
 
-    Raises:
-        ValueError: on an unknown direction, a metric or method without a row, a method named twice, an infinite
-            value, or an image scored twice.
+    ValueError on an unknown direction, a metric or method without a row, a method named twice, an infinite value, or an
+    image scored twice.
     """
     check_columns(scores, ["seed", "index", "metric", "method", "value"])
     wrong = {metric: way for metric, way in better.items() if way not in ("higher", "lower")}

@@ -58,8 +58,7 @@ def summarise(scores: pd.DataFrame, by: Sequence[str] = ("loss", "method", "metr
         means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter, and
         the same scores always give the same numbers.
 
-    Raises:
-        ValueError: on a missing column, an infinite value, or two scores for one image of one seed.
+    ValueError on a missing column, an infinite value, or two scores for one image of one seed.
     """
     by = list(by)
     check_scores(scores, by)

@@ -142,8 +142,7 @@ def overall_ranks(
         Columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a
         seed's images on which every method is defined under every metric.
 
-    Raises:
-        ValueError: also where no image is left, naming what is undefined most often.
+    ValueError also where no image is left, naming what is undefined most often.
     """
     unknown = [metric for metric in metrics if metric not in better]
     if unknown or not metrics:

@@ -19,9 +19,7 @@ def numerics(device: torch.device, precision: str = "auto") -> Numerics:
 
     "auto" is bfloat16 where the hardware multiplies it (a processor that only emulates it would be about nine times
     slower), else float32. On a GPU the network is compiled with CUDA graphs; on a processor compiling does not pay.
-
-    Raises:
-        ValueError: if ``precision`` is none of auto, float32, bfloat16.
+    ValueError if ``precision`` is none of auto, float32, bfloat16.
     """
     if precision not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"Expected a precision out of auto, float32, bfloat16. Got {precision!r}.")

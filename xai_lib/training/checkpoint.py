@@ -35,9 +35,8 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
         settings: plain values, nested at will, that must equal those under "settings" in the file.
         device: where its tensors go.
 
-    Raises:
-        CheckpointError: if the file is damaged, has another format, or belongs to a training with other settings; the
-            message names the file and every setting that differs.
+    CheckpointError if the file is damaged, has another format, or belongs to a training with other settings; the
+    message names the file and every setting that differs.
     """
     try:
         _check_sums(path)

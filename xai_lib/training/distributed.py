@@ -57,8 +57,7 @@ def synchronise_norms(network: nn.Module) -> nn.Module:
 def share(positions: Tensor) -> Tensor:
     """This process's part of a batch.
 
-    Raises:
-        ValueError: if the batch cannot be divided evenly.
+    ValueError if the batch cannot be divided evenly.
     """
     if len(positions) % size():
         raise ValueError(

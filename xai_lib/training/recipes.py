@@ -21,8 +21,7 @@ _AUGMENTATIONS = {
 class Recipe:
     """Every setting of one training. Other budgets by ``dataclasses.replace(recipe, epochs=3, width=16)``.
 
-    Raises:
-        ValueError: if a choice does not exist, a count is below 1, or the loss lacks a setting; the message names it.
+    ValueError if a choice does not exist, a count is below 1, or the loss lacks a setting; the message names it.
     """
 
     loss: str  # "ce" (cross entropy), "scl" (supervised contrastive) or "tl" (triplet)
@@ -75,8 +74,7 @@ class Recipe:
 class FineTuning(Recipe):
     """Cross-entropy training that goes on from a trained network (dominance paper §4).
 
-    Raises:
-        ValueError: as :class:`Recipe`; or if there is no such start, the loss is not "ce", or the share is no share.
+    ValueError as :class:`Recipe`; or if there is no such start, the loss is not "ce", or the share is no share.
     """
 
     # "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (torchvision's first weights,
@@ -160,8 +158,7 @@ def names() -> list[str]:
 def get(name: str, loss: str) -> Recipe:
     """The recipe ``name`` for ``loss``.
 
-    Raises:
-        ValueError: if either does not exist; the message lists the choices.
+    ValueError if either does not exist; the message lists the choices.
 
     Example:
         >>> recipe = get("paper/cifar10", "scl")
@@ -178,10 +175,7 @@ def fine_tunings(name: str) -> dict[str, FineTuning]:
     """The fine-tunings that go with the recipe ``name``, by name; what they do not set is the recipe's for "ce".
 
     The dominance paper (§4) names the optimizer, the schedule and label smoothing, and no number: rates, decay,
-    smoothing, warm-up and epochs are ours.
-
-    Raises:
-        ValueError: if there is no such recipe; the message lists the choices.
+    smoothing, warm-up and epochs are ours. ValueError if there is no such recipe; the message lists the choices.
     """
     _check_name(name)
     base = asdict(_RECIPES[name]["ce"])
