@@ -10,7 +10,7 @@ from xai_lib import models, training
 from xai_lib.data import planted
 from xai_lib.files import read_frame, read_json
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment import rare_modes, rarity_cell
+from xai_lib.papers.dominance.experiment import parts, rarity_cell
 from xai_lib.papers.dominance.method import clusters, dominance, energy_share, single_images, training_share
 from xai_lib.papers.dominance.method.rare_modes import rarities_of, suspects
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
@@ -167,7 +167,7 @@ def test_a_training_whose_scores_were_killed_goes_on(run, fitted, empty_store, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(rare_modes, "_scores", killed)
+        patch.setattr(parts, "_scores", killed)
         with pytest.raises(KeyboardInterrupt):
             computed(rarity_cell(run, 1))
     assert not Store().is_done(rarity_cell(run, 1))
