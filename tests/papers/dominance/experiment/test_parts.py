@@ -11,7 +11,6 @@ import torch
 from xai_lib import data as datasets
 from xai_lib import models
 from xai_lib.explainers.subject import Subject
-from xai_lib.files import read_json
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.experiment import EXPLAINERS, PARTS, RankedNetwork, cells, part_cell, table
 from xai_lib.papers.dominance.experiment.parts import positions
@@ -49,8 +48,7 @@ COLUMNS = {
 @pytest.fixture(scope="module", autouse=True)
 def _few_starts():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clusters, "N_STARTS", 1)  # ten are most of the time of "choice"
-        yield
+        yield patch.setattr(clusters, "N_STARTS", 1)  # ten are most of the time of "choice"
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +76,11 @@ def built(networks, images, device="cpu"):
     device = torch.device(device)
     run = replace(settings.settings(scale="smoke", device="cpu", overrides=FEW), device=device)
 
-    def subject(network, seed):
+    def ranked(network, seed, kind):
         load = lambda: copy.deepcopy(network).to(device)  # noqa: E731
-        return Subject(load, f"network {seed}", (), None, images, lambda: images, device, seed)
+        return RankedNetwork(Subject(load, f"network {seed}", (), None, images, lambda: images, device, seed), kind)
 
-    ranked = (RankedNetwork(subject(*one), kind) for one, kind in zip(zip(networks, (0, 1)), ("tuned", "ce")))
-    return Study(run, tuple(ranked))
+    return Study(run, tuple(map(ranked, networks, (0, 1), ("tuned", "ce"))))
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +186,7 @@ def test_numbers_of_clusters_are_compared_for_each_class(study):
 
 
 @pytest.mark.parametrize("clustering", ["k-means", "shuffled", "modes"])
-def test_shares_of_mosaics_are_those_of_one_pair_alone(study, clustering):
+def test_shares_of_mosaics_are_those_of_one_pair_alone_and_what_is_shown(study, clustering):
     for ranked, label, pair in [(study.networks[0], LABELS[1], (0, 2)), (study.networks[1], LABELS[0], (1, 2))]:
         split = ranked.subject.images
         name, found = split.classes[label], assigned_to(study, ranked, label)
@@ -204,6 +201,9 @@ def test_shares_of_mosaics_are_those_of_one_pair_alone(study, clustering):
         expected = shares_of(ranked, drawn, torch.full((6,), label))
         assert expected.std() > 0.02
         np.testing.assert_allclose(rows_of(rows, first=pair[0], second=pair[1])["value"], expected, rtol=0, atol=1e-4)
+        shown = experiment.class_mosaics(study, ranked, name, pair)
+        same = torch.equal(shown.images, drawn.images) and torch.equal(shown.first, drawn.first)
+        assert same == (clustering == "k-means")
 
 
 WAYS = [
@@ -230,18 +230,6 @@ def test_a_variant_is_what_it_says_on_the_mosaics_of_the_main_result(study, expl
     assert found[keys].equals(main[keys])
     if (explainer, resized, scaling) == WAYS[0]:
         np.testing.assert_allclose(found["value"], main["value"], rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(("label", "pair"), itertools.product(LABELS, [(0, 1), (1, 2)]))
-def test_mosaics_that_are_shown_are_those_that_were_explained(study, label, pair):
-    for ranked in study.networks:
-        name = ranked.subject.images.classes[label]
-        found = experiment.class_mosaics(study, ranked, name, pair)
-        value = shares_of(ranked, found, torch.full((6,), label))
-        assert value.std() > 0
-        rows = rows_of(table(study, "mosaics"), kind=ranked.kind, clustering="k-means", label=name)
-        rows = rows_of(rows, first=pair[0], second=pair[1])
-        np.testing.assert_allclose(value, rows["value"], rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("pair", [(1, 0), (0, 3), (1, 1)])
@@ -271,13 +259,12 @@ def test_focus_is_of_mosaics_of_several_classes_by_each_explainer(study):
         shown, target = mosaics.of_classes(split.labels, 9, seed=0)
         rows = rows_of(table(study, "focus"), kind=ranked.kind, seed=ranked.seed)
         assert rows["explainer"].tolist() == [name for name in EXPLAINERS for _ in range(9)]
+        assert rows["mosaic"].tolist() == [*range(9)] * len(EXPLAINERS)
+        assert rows["target"].tolist() == [split.classes[label] for label in target.tolist()] * len(EXPLAINERS)
         for name in ("grad-cam", "random"):
-            of_one = rows_of(rows, explainer=name)
-            assert of_one["mosaic"].tolist() == list(range(9))
-            assert of_one["target"].tolist() == [split.classes[label] for label in target.tolist()]
             explain = energy_share.of_explainer(ranked.subject.network, name)
             expected = energy_share.shares(shown, normalised(split), target, explain)["relu"]
-            np.testing.assert_allclose(of_one["value"], expected, rtol=0, atol=1e-4)
+            np.testing.assert_allclose(rows_of(rows, explainer=name)["value"], expected, rtol=0, atol=1e-4)
 
 
 def first_alone(study, key="another", **values):
@@ -330,8 +317,8 @@ def with_budgets(study, **values):
     return replace(study, run=settings.settings(scale="smoke", device="cpu", overrides=overrides))
 
 
-def keys(study, number=0):
-    ranked = study.networks[number]
+def keys(study):
+    ranked = study.networks[0]
     return {part: part_cell(study, ranked, part).key for part in ranked.parts}
 
 
@@ -352,36 +339,29 @@ def test_a_budget_changes_the_keys_of_the_parts_that_depend_on_it(study, values,
     assert {part for part in PARTS if one[part] != another[part]} == changed
 
 
-def test_keys_know_network_layer_and_images_but_no_device_no_label_and_no_kind(study, monkeypatch):
-    ranked, key = study.networks[0], study.networks[0].subject.key
+def test_keys_know_network_layer_images_and_explainers_but_no_device_no_label_and_no_kind(study, monkeypatch):
+    ranked, before = study.networks[0], keys(study)
+    key, few = ranked.subject.key, ranked.subject.images.subset(list(range(20)))
     elsewhere = {"device": torch.device("meta"), "label": "Another", "data_root": Path("/elsewhere"), "download": True}
-    same = [
+    for same in (
         replace(study, run=replace(study.run, **elsewhere)),
         first_alone(study, key, device=torch.device("meta"), seed=7),
         replace(study, networks=(replace(ranked, kind="another"),)),
-    ]
-    assert [keys(other) for other in same] == [keys(study)] * 3
-    others = [
-        first_alone(study),
-        first_alone(study, key, layer="backbone.block1"),
-        first_alone(study, key, images=ranked.subject.images.subset(list(range(20)))),
-    ]
-    for other in others:
-        assert not set(keys(other).values()) & set(keys(study).values())
-    before = keys(study)
+    ):
+        assert keys(same) == before
+    for values in ({}, {"key": key, "layer": "backbone.block1"}, {"key": key, "images": few}):
+        assert not set(keys(first_alone(study, **values)).values()) & set(before.values())
     monkeypatch.setattr(experiment, "EXPLAINERS", EXPLAINERS[:2])
     assert {part for part in PARTS if keys(study)[part] != before[part]} == {"variants", "focus"}
 
 
-def test_clusters_come_first_and_are_on_record(study, empty_store):
+def test_clusters_come_first_in_a_cell_of_their_own(study, empty_store):
     ranked = study.networks[0]
     clustered = part_cell(study, ranked, "clusters")
     for part in PARTS:
         stands_on = [clustered.key] * (part in ("mosaics", "variants"))
         assert [cell.key for cell in part_cell(study, ranked, part).parents] == stands_on
     folder = computed(part_cell(study, ranked, "mosaics"))
-    assert Store().is_done(clustered)
-    assert read_json(folder / "provenance.json")["parents"] == {clustered.key: "dominance-clusters"}
     assert {file.name for file in folder.glob("*.csv")} == {"mosaics.csv"}
     assert {file.name for file in Store().path(clustered).glob("*.csv")} == {"images.csv", "shares.csv"}
 
@@ -420,25 +400,20 @@ def test_the_cells_of_a_run_are_those_of_its_jobs(run):
 
 
 @pytest.mark.parametrize(
-    ("cells_of", "options", "message"),
+    ("cells_of", "number", "dataset", "message"),
     [
-        ("dominance_cells", {"network": 8}, r"Expected a network from 0 to 7\. Got 8\."),
-        ("dominance_cells", {"network": -1}, r"Expected a network from 0 to 7\. Got -1\."),
-        ("rarity_cells", {"training": 1}, r"Expected a training from 0 to 0\. Got 1\."),
+        ("dominance_cells", 8, "planted", r"Expected a network from 0 to 7\. Got 8\."),
+        ("dominance_cells", -1, "planted", r"Expected a network from 0 to 7\. Got -1\."),
+        ("rarity_cells", 1, "planted", r"Expected a training from 0 to 0\. Got 1\."),
+        ("dominance_cells", 0, "imagenet:/x", r"Expected a data set with training images.*Got imagenet:/x: take"),
+        ("rarity_cells", 0, "imagenet:/x", r"Expected a run that trains networks\. Got imagenet:/x: take"),
     ],
 )
-def test_what_a_run_has_not_is_refused(run, cells_of, options, message):
+def test_what_a_run_has_not_is_refused(run, cells_of, number, dataset, message):
+    run = replace(run, dataset=dataset)
+    assert bool([*experiment.jobs(run)]) == (dataset == "planted")  # without training images there is nothing to do
     with pytest.raises(ValueError, match=message):
-        getattr(experiment, cells_of)(run, **options)
-
-
-def test_without_training_images_there_is_nothing_to_compare_clusters_with(run):
-    published = replace(run, dataset="imagenet:/somewhere")
-    assert [*experiment.jobs(published)] == []
-    with pytest.raises(ValueError, match=r"Expected a data set with training images.*Got imagenet:/somewhere: take"):
-        experiment.dominance_cells(published, 0)
-    with pytest.raises(ValueError, match=r"Expected a run that trains networks\. Got imagenet:/somewhere: take"):
-        experiment.rarity_cells(published, 0)
+        getattr(experiment, cells_of)(run, number)
 
 
 @pytest.mark.gpu
@@ -449,10 +424,4 @@ def test_gpu_gives_the_same_clusters_and_nearly_the_same_shares(networks, images
     monkeypatch.setenv("XAI_STORE", str(tmp_path / "another"))
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     for name in COLUMNS:
-        found = table(on_gpu, name)
-        assert found.columns.tolist() == expected[name].columns.tolist()
-        for column in found.columns:
-            if found[column].dtype == np.float64:
-                np.testing.assert_allclose(found[column], expected[name][column], rtol=1e-2, atol=1e-3)
-            else:
-                assert found[column].equals(expected[name][column])
+        pd.testing.assert_frame_equal(table(on_gpu, name), expected[name], rtol=1e-2, atol=1e-3)
