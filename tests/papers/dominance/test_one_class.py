@@ -11,7 +11,7 @@ from torchvision.transforms import functional as pictures
 from xai_lib import explainers, models, your_images
 from xai_lib.data.images import FolderError
 from xai_lib.explainers.normalise import min_max, relu
-from xai_lib.papers.dominance import figures, one_class
+from xai_lib.papers.dominance import one_class
 from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, training_share
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.papers.dominance.one_class import rank_clusters
@@ -112,15 +112,11 @@ def test_training_images_are_fitted_in_and_recognised_images_are_counted(network
     assert plain.shares is None
 
 
-def test_the_matrix_is_drawn_with_corrected_p_values(ranking, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(figures, "dominance_matrices", lambda *parts: drawn.append(parts))
-    ranking.figures()
-    [(shown, names)] = drawn
-    assert list(shown) == ["class 2"] and names == "ABC"
-    assert np.array_equal(shown["class 2"][0], ranking.matrix)
+def test_the_matrix_is_drawn_with_corrected_p_values(ranking):
+    dominance, p_values = (axis.images[0].get_array() for axis in ranking.figures()["matrix"].axes[:2])
+    assert np.array_equal(dominance, ranking.matrix)
     corrected = ranking.pairs["p_t_holm"].tolist()
-    assert shown["class 2"][1][np.triu_indices(3, 1)].tolist() == corrected != ranking.pairs["p_t"].tolist()
+    assert p_values[np.triu_indices(3, 1)].tolist() == corrected != ranking.pairs["p_t"].tolist()
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,6 @@ KIND = "tuned"
 NAMES = {KIND: "fine-tuned", "ce": "CE"}
 EXPLAINERS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM", "random": "Random"}
 PERCENT, TWO = number(0, times=100), number(2)
-OF_A_RUN = (
-    *("accuracy", "sizes", "focus", "null", "variants", "between_trainings", "single_images", "over_classes", "least"),
-    *("verdicts", "modes", "clusters_and_outputs"),
-)
 OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
 
 
@@ -253,7 +249,8 @@ def test_tables_of_one_network_and_class_whose_maps_may_all_be_empty(study_of, m
         for part in ("mosaics", "variants", "pairs", "focus"):
             frames[part]["value"] = NAN
     study = study_of(frames, (("tuned", 0),))
-    shown = {name: getattr(tables, name)(study) for name in OF_A_RUN}
+    of_a_run = ({*SAID} - {*OF_A_KIND, "pairs"}) | {"null", "between_trainings", "verdicts"}
+    shown = {name: getattr(tables, name)(study) for name in of_a_run}
     shown |= {name: getattr(tables, name)(study, "tuned") for name in OF_A_KIND}
     shown |= {"pairs": tables.pairs(study, "tuned", "cat"), "fine_tuning": tables.fine_tuning(study.run)}
     for name, table in shown.items():

@@ -137,7 +137,7 @@ def test_tables_have_their_columns_of_the_networks_that_have_the_part(study, nam
     assert [ranked.parts for ranked in study.networks] == [PARTS, OF_ALL]
 
 
-def test_each_image_is_listed_with_its_cluster_and_what_its_network_says(study):
+def test_each_image_is_listed_with_its_cluster_and_counted_and_what_its_network_says(study):
     training = study.run.train_split()
     for ranked in study.networks:
         rows, split = rows_of(table(study, "images"), kind=ranked.kind, seed=ranked.seed), ranked.subject.images
@@ -150,28 +150,21 @@ def test_each_image_is_listed_with_its_cluster_and_what_its_network_says(study):
             logits = ranked.subject.network(normalised(split))
         assert rows["predicted"].tolist() == [split.classes[label] for label in logits[order].argmax(1).tolist()]
         for label in LABELS:
-            own, of_class = positions(split, label), rows_of(rows, label=split.classes[label])
-            found = clusters.kmeans(here[own], 3, seed=0)
+            own, seen, name = positions(split, label), positions(training, label), split.classes[label]
+            of_class, found = rows_of(rows, label=name), clusters.kmeans(here[own], 3, seed=0)
             assert of_class["cluster"].tolist() == found.assigned.tolist()
-            said = single_images.outputs(label, logits[own], here[own], there[positions(training, label)])
-            for name, values in {**said, "distance": found.distance.numpy()}.items():
-                np.testing.assert_allclose(of_class[name], values, rtol=1e-3, atol=1e-4)
+            said = single_images.outputs(label, logits[own], here[own], there[seen])
+            for column, values in {**said, "distance": found.distance.numpy()}.items():
+                np.testing.assert_allclose(of_class[column], values, rtol=1e-3, atol=1e-4)
+            of_k_means = clusters.assign(there[seen], found.centres)[0], found.assigned
+            of_modes = [modes_of(part, label) for part in (training, split)]
+            for clustering, parts in {"k-means": of_k_means, "modes": of_modes}.items():
+                shares = rows_of(table(study, "shares"), kind=ranked.kind, clustering=clustering, label=name)
+                expected = training_share.shares(*(part.numpy() for part in parts), len(shares))
+                pd.testing.assert_frame_equal(shares[expected.columns], expected)
+                assert len(shares) == len(parts[1].unique()) and expected["training"].sum() == 12
     assert len(table(study, "images")) == 2 * len(study.networks[0].subject.images)
-
-
-def test_training_images_are_counted_in_the_clusters_and_in_the_modes(study):
-    frame, ranked, training = table(study, "shares"), study.networks[0], study.run.train_split()
-    split, label = ranked.subject.images, LABELS[1]
-    here = pooled(ranked.subject.network, split)[positions(split, label)]
-    there = pooled(ranked.subject.network, training)[positions(training, label)]
-    found = clusters.kmeans(here, 3, seed=0)
-    modes = [modes_of(part, label) for part in (training, split)]
-    for name, parts in {"k-means": (clusters.assign(there, found.centres)[0], found.assigned), "modes": modes}.items():
-        rows = rows_of(frame, kind="tuned", clustering=name, label=split.classes[label])
-        expected = training_share.shares(*(part.numpy() for part in parts), len(rows))
-        pd.testing.assert_frame_equal(rows[expected.columns], expected)
-        assert len(rows) == len(parts[1].unique()) and expected["training"].sum() == 12
-    assert len(frame) == 2 * len(LABELS) * (3 + 5)
+    assert len(table(study, "shares")) == 2 * len(LABELS) * (3 + 5)
 
 
 def test_numbers_of_clusters_are_compared_for_each_class(study):
@@ -273,23 +266,15 @@ def first_alone(study, key="another", **values):
     return replace(study, networks=(replace(ranked, subject=replace(ranked.subject, key=key, **values)),))
 
 
-def on(study, **values):
-    """The part of the first network alone, on other images."""
-    return first_alone(study, images=replace(study.networks[0].subject.images, digest="0", **values))
-
-
-def test_modes_are_of_planted_images_alone(study, empty_store):
-    other = on(study, name="another", factors=None)
+def test_modes_are_of_planted_images_alone_and_classes_may_have_numbers_for_names(study, empty_store):
+    classes = ("00", "01", "02", "03", "04", "NA", "06", "007", "08", "09")
+    images = replace(study.networks[0].subject.images, digest="0", name="another", factors=None, classes=classes)
+    other = first_alone(study, images=images)
     assert "mode" not in table(other, "images")
     assert set(table(other, "shares")["clustering"]) == {"k-means"}
     assert list(table(other, "mosaics")["clustering"].unique()) == ["k-means", "shuffled"]
-    same = ["label", "index", "cluster"]
+    same = ["index", "cluster"]
     assert table(other, "images")[same].equals(rows_of(table(study, "images"), kind="tuned")[same])
-
-
-def test_classes_may_have_numbers_for_names(study, empty_store):
-    classes = ("00", "01", "02", "03", "04", "NA", "06", "007", "08", "09")
-    other = on(study, classes=classes)
     for name, n_classes in (("images", 3), ("mosaics", 3), ("shares", 3), ("pairs", 2)):
         assert list(table(other, name)["label"].unique()) == ["01", "04", "007"][:n_classes]
     assert set(table(other, "images")["predicted"]) <= set(classes)
@@ -312,9 +297,13 @@ def test_the_layer_of_the_network_is_clustered_and_explained(study, empty_store)
     np.testing.assert_allclose(rows["value"], values["value"], rtol=0, atol=1e-4)
 
 
+def run_of(overrides=""):
+    return settings.settings(scale="smoke", device="cpu", overrides=f"{FEW}, {overrides}".removesuffix(", "))
+
+
 def with_budgets(study, **values):
-    overrides = ", ".join([FEW, *(f"{name}={'null' if value is None else value}" for name, value in values.items())])
-    return replace(study, run=settings.settings(scale="smoke", device="cpu", overrides=overrides))
+    overrides = ", ".join(f"{name}={'null' if value is None else value}" for name, value in values.items())
+    return replace(study, run=run_of(overrides))
 
 
 def keys(study):
@@ -368,12 +357,11 @@ def test_clusters_come_first_in_a_cell_of_their_own(study, empty_store):
 
 @pytest.fixture
 def run(empty_store):
-    return settings.settings(scale="smoke", device="cpu", overrides=FEW)
+    return run_of()
 
 
 def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(run, empty_store):
-    study = experiment.study(run)
-    kinds = ("tuned", "ce", "scl", "tl")
+    study, kinds = experiment.study(run), ("tuned", "ce", "scl", "tl")
     assert experiment.kinds(study) == kinds and experiment.networks_of(study, "ce") == study.networks[2:4]
     assert [(ranked.kind, ranked.seed) for ranked in study.networks] == list(itertools.product(kinds, (0, 1)))
     for ranked in study.networks:
@@ -382,8 +370,7 @@ def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(ru
         assert made.config["recipe"]["loss"] == ("ce" if ranked.kind == "tuned" else ranked.kind)
         assert ranked.subject.key == made.key and ranked.subject.layer is None
         assert ranked.subject.images.index.tolist() == run.test_split().index.tolist()
-    few = settings.settings(scale="smoke", device="cpu", overrides=f"{FEW}, dominance_seeds=1")
-    assert len(experiment.study(few).networks) == 4
+    assert len(experiment.study(run_of("dominance_seeds=1")).networks) == 4
     assert not empty_store.exists()
 
 

@@ -55,7 +55,7 @@ def test_what_is_no_table_of_features_is_refused(features, error, message):
         checked(features)
 
 
-def test_blobs_come_back_largest_first():
+def test_blobs_come_back_largest_first_and_are_represented_by_the_nearest():
     features, blob = blobs()
     found = kmeans(features, 3)
     assert torch.equal(found.assigned, torch.tensor([2, 0, 1])[blob])
@@ -64,6 +64,13 @@ def test_blobs_come_back_largest_first():
     turned = kmeans(features.flip(0), 3, seed=5)  # neither the order of the images nor the seed changes clear clusters
     torch.testing.assert_close(turned.centres, found.centres)
     assert torch.equal(turned.assigned.flip(0), found.assigned)
+    shown = representatives(found, 12)
+    assert [len(positions) for positions in shown] == [12, 12, 9]  # the smallest cluster has nine images
+    for cluster, positions in enumerate(shown):
+        members = (found.assigned == cluster).nonzero()[:, 0].tolist()
+        assert positions.tolist() == sorted(members, key=lambda i: found.distance[i].item())[:12]
+    with pytest.raises(ValueError, match=r"n of at least 1 image a cluster. Got 0"):
+        representatives(found, 0)
 
 
 @pytest.mark.parametrize("n_clusters", [1, 5])
@@ -86,14 +93,11 @@ def test_the_seed_is_that_of_the_starts_and_no_other_does_better_by_much(monkeyp
     assert torch.equal(kmeans(CLOUD, 5, seed=3).assigned, kmeans(CLOUD, 5, seed=3).assigned)
 
 
-def test_equals_stand_in_the_order_of_their_centres_and_go_to_the_first():
+def test_equals_stand_in_the_order_of_their_centres_and_go_to_the_first_and_misfits_are_refused():
     features = torch.tensor([[5.0, 9], [0.0, 9], [5.0, 1], [0.0, 1]])
     for seed in range(4):
         assert kmeans(features, 4, seed=seed).centres.tolist() == [[0, 1], [0, 9], [5, 1], [5, 9]]
     assert assign(torch.tensor([[1.0], [1.5]]), torch.tensor([[2.0], [0.0]]))[0].tolist() == [0, 0]
-
-
-def test_more_clusters_than_distinct_images_and_features_of_another_layer_are_refused():
     features = torch.tensor([[0.0], [0.0], [1.0]])
     assert kmeans(features, 2).assigned.tolist() == [0, 0, 1]
     for n_clusters in (3, 0):
@@ -101,17 +105,6 @@ def test_more_clusters_than_distinct_images_and_features_of_another_layer_are_re
             kmeans(features, n_clusters)
     with pytest.raises(ValueError, match=r"the same layer.*Got D 3 and 2"):
         assign(torch.ones(4, 3), torch.ones(2, 2))
-
-
-def test_representatives_are_the_nearest_of_each_cluster():
-    found = kmeans(blobs()[0], 3)
-    shown = representatives(found, 12)
-    assert [len(positions) for positions in shown] == [12, 12, 9]  # the smallest cluster has nine images
-    for cluster, positions in enumerate(shown):
-        members = [i for i in range(56) if found.assigned[i] == cluster]
-        assert positions.tolist() == sorted(members, key=lambda i: found.distance[i].item())[:12]
-    with pytest.raises(ValueError, match=r"n of at least 1 image a cluster. Got 0"):
-        representatives(found, 0)
 
 
 def test_shuffling_keeps_the_sizes_and_forgets_the_images():
