@@ -77,12 +77,11 @@ def test_the_strength_by_chance_is_that_of_unrelated_numbers(study, made_up):
 
 def test_shown_are_the_classes_of_the_highest_and_the_lowest_correlation_with_the_logit(study_of, made_up, select):
     frames = made_up.frames()
-    images = single.images(study_of(frames))
-    for label, sign in (("bird", 1), ("cat", -1)):
-        for seed, factor in ((0, 1), (1, -1)):  # the second network has it the other way round
-            for row in select(images, seed=seed, label=label).itertuples(index=False):
-                here = {"kind": "tuned", "seed": seed, "label": label, "index": row.index}
-                made_up.put(frames["images"], "logit", factor * sign * row.dominance, **here)
+    keys = ["kind", "seed", "label", "index"]
+    dominance = frames["images"][keys].merge(single.images(study_of(frames)), on=keys, how="left")["dominance"]
+    for (label, sign), (seed, factor) in itertools.product((("bird", 1), ("cat", -1)), ((0, 1), (1, -1))):
+        where = {"kind": "tuned", "seed": seed, "label": label}  # the second network has it the other way round
+        made_up.put(frames["images"], "logit", factor * sign * dominance, **where)
     rows = single.shown(study_of(frames), "tuned")
     assert list(rows["label"].unique()) == ["bird", "cat"] and set(rows["seed"]) == {0}
     assert len(rows) == 2 * made_up.PAIRED

@@ -56,10 +56,9 @@ def test_the_same_seed_gives_the_same_and_another_one_other_references():
     assert abs(first["gap"][0] - other["gap"][0]) > 1e-3  # one cluster has no start: only the references differ
 
 
-def rows(gaps, errors, silhouettes=None, start=2):
+def rows(gaps, errors, silhouettes=0.0, start=2):
     numbers = range(start, start + len(gaps))
-    columns = {"n_clusters": numbers, "silhouette": silhouettes or [0.0] * len(gaps), "gap": gaps, "gap_error": errors}
-    return pd.DataFrame(columns)
+    return pd.DataFrame({"n_clusters": numbers, "silhouette": silhouettes, "gap": gaps, "gap_error": errors})
 
 
 @pytest.mark.parametrize(

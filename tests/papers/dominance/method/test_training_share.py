@@ -62,18 +62,19 @@ def test_shares_refuse_what_has_none(training, evaluation, match):
         shares(training, evaluation, 2)
 
 
-def test_a_correlation_is_undefined_where_nothing_varies_or_nothing_is_left():
-    found = correlations(
-        table_of(
-            ("a", 0, [0.1, 0.2, 0.3, NAN], [0.1, 0.2, 0.3, 0.0]),
-            ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]),
-            ("c", 0, [0.1, NAN, NAN], [0.1, 0.2, 0.3]),
-            ("d", 0, [NAN, NAN], [0.1, 0.2]),
-        ),
-        "training_share",
-    )
-    assert found["correlation"].tolist() == pytest.approx([1, NAN, NAN, NAN], nan_ok=True)
+def test_a_correlation_is_undefined_where_nothing_varies_or_nothing_is_left_and_is_then_left_out():
+    groups = [
+        ("a", 0, [0.1, 0.3, 0.2, NAN], [0.1, 0.2, 0.3, 0.0]),
+        ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]),
+        ("c", 0, [0.1, NAN, NAN], [0.1, 0.2, 0.3]),
+        ("d", 0, [NAN, NAN], [0.1, 0.2]),
+    ]
+    found = correlations(table_of(*groups), "training_share")
+    assert found["correlation"].tolist() == pytest.approx([0.5, NAN, NAN, NAN], nan_ok=True)
     assert found["n_clusters"].tolist() == [3, 3, 1, 0]
+    one, every, none = (permuted(table_of(*some), n=50) for some in (groups[:1], groups, groups[1:]))
+    assert every.value == one.value == pytest.approx(0.5) and np.array_equal(every.draws, one.draws)
+    assert math.isnan(none.value) and math.isnan(none.p_value) and np.isnan(none.draws).all()
 
 
 def test_the_p_value_is_that_of_all_deals():
@@ -121,14 +122,6 @@ def test_a_relation_in_every_class_is_found_with_its_sign_by_deals_of_its_seed_a
     assert permuted(table.assign(dominance=-table["dominance"]), n=999).value == pytest.approx(-found.value)
     shuffled, other = permuted(table.sample(frac=1, random_state=0), n=999), permuted(table, n=999, seed=1)
     assert np.array_equal(shuffled.draws, found.draws) and not np.array_equal(other.draws, found.draws)
-
-
-def test_classes_without_a_correlation_are_left_out():
-    defined = ("a", 0, [0.1, 0.3, 0.2], [0.1, 0.2, 0.3])
-    constant = ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
-    one, both, none = (permuted(table_of(*groups), n=50) for groups in ([defined], [defined, constant], [constant]))
-    assert both.value == one.value == pytest.approx(0.5) and np.array_equal(both.draws, one.draws)
-    assert math.isnan(none.value) and math.isnan(none.p_value) and np.isnan(none.draws).all()
 
 
 def test_least_by_hand():
