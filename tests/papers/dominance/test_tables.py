@@ -271,17 +271,11 @@ def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, 
     made_up.put(frames["choice"], "gap", np.arange(5.0), label="bird")  # no gap speaks for a number
     study = study_of(frames, made_up.NETWORKS[:1])
     rows = read(tables.by_class(study, KIND)).set_index("class")
-    assert list(rows.index) == list(made_up.LABELS)
+    assert list(rows.index) == list(made_up.LABELS) and rows.loc["ship", "training images"].isdigit()
     assert (rows.loc["bird"] == "–").all() and not (rows.drop("bird") == "–").any(axis=None)
-    assert rows.loc["ship", "training images"].isdigit()
     assert read(tables.chosen(study, KIND)).set_index("class").loc["bird", "by the gap statistic"] == "–"
 
 
-def test_errata_are_those_of_the_data():
-    shown = tables.errata("airplane", "mosaic-composition").data
+def test_errata_are_those_of_the_paper():
     texts = published.errata("dominance").set_index("id")["text"]
-    assert shown.count("<p>") == 2 and texts["airplane"] in shown
-    assert shown.index(texts["airplane"]) < shown.index(texts["mosaic-composition"].split(",")[0])
-    assert tables.errata().data == ""
-    with pytest.raises(KeyError, match="nothing"):
-        tables.errata("nothing")
+    assert texts["airplane"] in tables.errata("airplane").data

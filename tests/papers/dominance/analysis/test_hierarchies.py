@@ -92,16 +92,15 @@ def test_a_class_in_a_line(study_of, made_up, select):
 def test_clusters_without_a_value_are_neither_the_most_nor_the_least_dominant(study_of, made_up, select):
     frames = made_up.frames(ONE, clusterings=("k-means",), missing=0)
     made_up.order(frames["mosaics"], [1, 2, 0, 3], noise=0.01)
-    for side in ("first", "second"):
-        made_up.put(frames["mosaics"], "value", NAN, label="ship", **{side: 2})
-    made_up.put(frames["mosaics"], "value", NAN, label="bird")
+    for where in ({"label": "ship", "first": 2}, {"label": "ship", "second": 2}, {"label": "bird"}):
+        made_up.put(frames["mosaics"], "value", NAN, **where)
     study = study_of(frames)
     rows = hierarchies.classes(study, "tuned").set_index("label")
     assert rows.loc["ship", ["most", "least"]].tolist() == [3, 0]  # not 2, of which nothing is known
     assert rows.loc["cat", ["most", "least"]].tolist() == [3, 2]
     unknown = ["dominance_most", "dominance_least", "low", "high", "certain", "misfit"]
     assert rows.loc["bird", unknown].isna().all() and (rows.loc["bird", ["decided", "triples"]] == 0).all()
-    spread = select(hierarchies.spread(study), kind="tuned", clustering="k-means", label="bird").squeeze()
+    spread = select(hierarchies.spread(study), label="bird").squeeze()
     assert spread[["spread", "range", "mean"]].isna().all()
     assert spread[["n", "n_undefined", "significant"]].tolist() == [36, 36, 0]
 

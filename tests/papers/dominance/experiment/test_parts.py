@@ -173,7 +173,6 @@ def test_numbers_of_clusters_are_compared_for_each_class(study):
     assert set(frame["label"]) == {split.classes[label] for label in LABELS}
     here = pooled(ranked.subject.network, split)[positions(split, LABELS[2])]
     expected = number_of_clusters.choose(here, range(2, 10), seed=0)
-    assert len(here) == 10
     found = rows_of(frame, label=split.classes[LABELS[2]])[expected.columns.tolist()]
     pd.testing.assert_frame_equal(found, expected, rtol=0.01, atol=0.01)
 
@@ -225,21 +224,20 @@ def test_a_variant_is_what_it_says_on_the_mosaics_of_the_main_result(study, expl
         np.testing.assert_allclose(found["value"], main["value"], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("pair", [(1, 0), (0, 3), (1, 1)])
-def test_a_pair_that_was_not_compared_has_no_mosaics(study, pair):
-    name = study.networks[0].subject.images.classes[LABELS[0]]
-    with pytest.raises(ValueError, match=r"two of the clusters 0 to 2, the smaller number first\. Got \("):
-        experiment.class_mosaics(study, study.networks[0], name, pair)
+def test_a_pair_that_was_not_compared_has_no_mosaics(study):
+    ranked = study.networks[0]
+    for pair in [(1, 0), (0, 3), (1, 1)]:
+        with pytest.raises(ValueError, match=r"two of the clusters 0 to 2, the smaller number first\. Got \("):
+            experiment.class_mosaics(study, ranked, ranked.subject.images.classes[LABELS[0]], pair)
 
 
 def test_single_images_are_the_first_of_the_first_classes_or_of_all(study, empty_store):
     frame, ranked = table(study, "pairs"), study.networks[0]
-    split = ranked.subject.images
+    split, explain = ranked.subject.images, energy_share.by_grad_cam(ranked.subject.network)
     assert list(frame["label"].unique()) == [split.classes[label] for label in LABELS[:2]]
     for label in LABELS[:2]:
         rows, three = rows_of(frame, label=split.classes[label]), positions(split, label)[:3]
         assert list(zip(rows["a"], rows["b"])) == list(itertools.combinations(split.index[three].tolist(), 2))
-        explain = energy_share.by_grad_cam(ranked.subject.network)
         last = single_images.all_pairs(normalised(split)[three[1:]], label, explain)
         assert rows["value"].iloc[-1] == pytest.approx(last["value"].item(), abs=1e-4)
     every = table(with_budgets(study, paired_classes=None, n_paired=2), "pairs")

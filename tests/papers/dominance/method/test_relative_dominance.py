@@ -129,8 +129,8 @@ def test_steep_maxima_are_found_where_full_steps_would_run_away():
     strengths = np.array([15.0, 5.0, -3.0, -17.0])
     assert bradley_terry(of_strengths(strengths)) == pytest.approx(strengths, rel=1e-6)
     square = square_of([5e-06, 0.032295, 0.999665, 0.999993, 0.990987, 0.005486], 4)
-    upper = np.triu(square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4), 1)
-    weights = upper + upper.T
+    weights = np.triu(square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4), 1)
+    weights += weights.T
     expected_wins = (weights * of_strengths(bradley_terry(square, weights))).sum(axis=1)
     assert (weights * square).sum(axis=1) == pytest.approx(expected_wins, rel=1e-9)
 

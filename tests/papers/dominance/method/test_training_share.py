@@ -125,22 +125,21 @@ def test_a_relation_in_every_class_is_found_with_its_sign_by_deals_of_its_seed_a
 
 
 def test_least_by_hand():
-    found = least(
-        table_of(
-            ("a", 0, [0.6, 0.2, 0.7], [0.5, 0.1, 0.4]),
-            ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
-            ("b", 0, [0.6, 0.2, NAN, 0.4], [0.5, 0.3, 0.1, 0.1]),
-            ("c", 0, [0.3, 0.2], [0.5, 0.5]),
-            ("d", 0, [NAN, NAN], [0.5, 0.5]),
-        ).iloc[::-1],
-        "training_share",
-    )
-    assert list(zip(found["label"], found["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
-    assert found["least_dominant"].tolist() == [1, 2, 1, 1]
-    assert found["fewest"].tolist() == [1, 1, 3, 0]
-    assert found["same"].tolist() == [True, False, False, False]
-    assert found["share_of_least"].tolist() == pytest.approx([0.1, 0.4, 0.3, 0.5])
-    assert found["chance"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 2])
+    groups = [
+        ("a", 0, [0.6, 0.2, 0.7], [0.5, 0.1, 0.4]),
+        ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
+        ("b", 0, [0.6, 0.2, NAN, 0.4], [0.5, 0.3, 0.1, 0.1]),
+        ("c", 0, [0.3, 0.2], [0.5, 0.5]),
+        ("d", 0, [NAN, NAN], [0.5, 0.5]),
+    ]
+    found = least(table_of(*groups).iloc[::-1], "training_share")
+    assert found.to_numpy().tolist() == [
+        ["a", 0, 1, 1, True, 0.1, 1 / 3],
+        ["a", 1, 2, 1, False, 0.4, 1 / 3],
+        ["b", 0, 1, 3, False, 0.3, 1 / 3],
+        ["c", 0, 1, 0, False, 0.5, 1 / 2],
+    ]
+    assert found.columns[2:].tolist() == ["least_dominant", "fewest", "same", "share_of_least", "chance"]
 
 
 @pytest.mark.parametrize(("same", "expected"), [([True, True], 1 / 8), ([False, False], 4 / 8), ([False, True], 1)])
