@@ -156,9 +156,8 @@ def test_clusters_have_the_seed_and_batches_change_nothing(network, ranking, mon
 
 def red_network():
     """Sees red as the evidence of class 1, and nothing of blue."""
-    conv = nn.Conv2d(3, 2, 1, bias=False)
+    conv, head = nn.Conv2d(3, 2, 1, bias=False), nn.Linear(2, 2)
     conv.weight.data = torch.eye(3)[[0, 2], :, None, None]
-    head = nn.Linear(2, 2)
     head.weight.data, head.bias.data = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), torch.tensor([0.1, 0.0])
     return nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval()
 

@@ -72,15 +72,13 @@ def test_modes_are_compared_with_clusters_in_each_class(study_of, made_up, selec
 
 def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(study_of, made_up, select):
     frames = made_up.frames()
-    values = frames["focus"]
-    made_up.put(values, "value", NAN, kind="tuned", seed=0, explainer="grad-cam", mosaic=(1, 2))
+    made_up.put(frames["focus"], "value", NAN, kind="tuned", seed=0, explainer="grad-cam", mosaic=(1, 2))
     rows = networks.focus(study_of(frames))
     expected = [(kind, explainer) for kind in ("tuned", "ce") for explainer in ("grad-cam", "random")]
     assert pairs(rows, "kind", "explainer") == expected
     for row in rows.to_dict("records"):
-        here = select(values, kind=row["kind"], explainer=row["explainer"])
+        here = select(frames["focus"], kind=row["kind"], explainer=row["explainer"])
         table = here.pivot(index="seed", columns="mosaic", values="value").to_numpy()
-        interval = statistics.mean_interval(table)
+        interval, mean = statistics.mean_interval(table), np.mean([np.nanmean(line) for line in table])
         found = row["mean"], row["low"], row["high"], row["n_undefined"]
-        mean = np.mean([np.nanmean(line) for line in table])
         assert found == pytest.approx((mean, interval.low, interval.high, np.isnan(table).sum()))

@@ -66,5 +66,5 @@ def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(rare_
     for share, row in found.iterrows():
         here = rows[(rows["clustering"] == "k-means") & (rows["rarity"] == share)]
         best = [trial.iloc[np.argmax(trial["rare_mode_in"])] for _, trial in here.groupby(["seed", "label"])]
-        means = np.mean([one["rare_mode_in"] for one in best]), np.mean([one["rare_share"] for one in best])
-        assert (row["held"], row["pure"]) == pytest.approx(means)
+        means = pd.DataFrame(best)[["rare_mode_in", "rare_share"]].astype(float).mean()
+        assert (row["held"], row["pure"]) == pytest.approx(tuple(means))

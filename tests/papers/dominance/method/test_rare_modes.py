@@ -71,24 +71,19 @@ def test_an_undefined_score_is_suspected_last_and_all_undefined_is_no_informatio
 
 
 def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order():
-    parts = [
-        clusters_of([0, 1], label=label, seed=seed, dominance=values)
-        for label, seed, values in [("cat", 0, [0.9, 0.8]), ("cat", 1, [0.1, 0.2]), ("mug", 0, [0.3, 0.2])]
-    ]
+    groups = [("cat", 0, [0.9, 0.8]), ("cat", 1, [0.1, 0.2]), ("mug", 0, [0.3, 0.2])]
+    parts = [clusters_of([0, 1], label=label, seed=seed, dominance=values) for label, seed, values in groups]
     table = suspects(pd.concat(parts).sample(frac=1, random_state=0))
     table = table[table["score"] == "dominance"]
     assert list(zip(table["label"], table["seed"], table["hit"])) == [("cat", 0, 1), ("cat", 1, 0), ("mug", 0, 1)]
 
 
-CLUSTERS = clusters_of([0, 1])
-
-
 @pytest.mark.parametrize(
     ("judge", "rows", "message"),
     [
-        (suspects, CLUSTERS.drop(columns="logit"), "without \\['logit'\\]"),
-        (suspects, pd.concat([CLUSTERS, CLUSTERS]), "one row for each label, seed and cluster"),
-        (suspects, CLUSTERS.assign(rare_mode_in=NAN), r"rare_mode_in in \[0, 1\]"),
+        (suspects, clusters_of([0, 1]).drop(columns="logit"), "without \\['logit'\\]"),
+        (suspects, pd.concat([clusters_of([0, 1])] * 2), "one row for each label, seed and cluster"),
+        (suspects, clusters_of([0, NAN]), r"rare_mode_in in \[0, 1\]"),
         (power, hits_of([[2]]), r"hits in \[0, 1\]"),
         (power, hits_of([[1]], "luck"), "Got \\['luck'\\]"),
     ],

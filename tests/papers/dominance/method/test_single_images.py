@@ -12,9 +12,7 @@ X = torch.rand(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
 def test_equal_images_are_even_wherever_the_method_looks_and_one_cannot_be_compared():
-    def by_place(x, target, _index):
-        return x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]
-
+    by_place = lambda x, target, _index: x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]  # noqa: E731
     np.testing.assert_allclose(all_pairs(X[:1].repeat(3, 1, 1, 1), 0, by_place)["value"], 0.5, atol=1e-6)
     with pytest.raises(ValueError, match=r"at least 2 images to compare. Got 1"):
         all_pairs(X[:1], 0, by_place)
