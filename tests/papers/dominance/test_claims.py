@@ -54,11 +54,8 @@ WORDS = {
 @pytest.fixture
 def made(made_up):
     """Function (networks) -> frames of five classes of 60 images."""
-    clusterings = ("k-means", "shuffled")
-    sizes = (20, 16, 14, 10)
-    return lambda networks=NETWORKS, **given: made_up.frames(
-        networks, labels=LABELS, sizes=sizes, clusterings=clusterings, paired=PAIRED, **given
-    )
+    given = {"labels": LABELS, "sizes": (20, 16, 14, 10), "clusterings": ("k-means", "shuffled"), "paired": PAIRED}
+    return lambda networks=NETWORKS, **more: made_up.frames(networks, **given, **more)
 
 
 def plant(made_up, frames, sign, **where):

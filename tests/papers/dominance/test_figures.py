@@ -183,11 +183,8 @@ def test_representatives_have_a_row_a_cluster_and_many_fit_a_page():
 
 
 def test_numbers_of_clusters_have_a_thin_line_a_class_and_a_thick_mean():
-    rows = [
-        *(("cat", 2, 0.25, 1.0, 0.125), ("cat", 3, 0.5, 1.5, 0.25)),
-        *(("dog", 2, 0.75, 2.0, 0.125), ("dog", 3, 0.0, 1.5, 0.125)),
-    ]
-    frame = pd.DataFrame(rows, columns=["label", "n_clusters", "silhouette", "gap", "gap_error"])
+    columns = {"label": ["cat", "cat", "dog", "dog"], "n_clusters": [2, 3, 2, 3], "silhouette": [0.25, 0.5, 0.75, 0.0]}
+    frame = pd.DataFrame(columns | {"gap": [1.0, 1.5, 2.0, 1.5], "gap_error": [0.125, 0.25, 0.125, 0.125]})
     silhouette, gap = figures.choices(frame).axes
     assert lines_of(silhouette) == [[0.25, 0.5], [0.75, 0.0], [0.5, 0.25]]
     assert lines_of(gap) == [[1.0, 1.5], [2.0, 1.5], [1.5, 1.5]]

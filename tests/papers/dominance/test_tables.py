@@ -277,5 +277,11 @@ def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, 
 
 
 def test_errata_are_those_of_the_paper():
-    texts = published.errata("dominance").set_index("id")["text"]
-    assert texts["airplane"] in tables.errata("airplane").data
+    texts, shown = (
+        published.errata("dominance").set_index("id")["text"],
+        tables.errata("airplane", "mosaic-composition"),
+    )
+    first, second = texts["airplane"], texts["mosaic-composition"].split(",")[0]
+    assert shown.data.index(first) < shown.data.index(second) and tables.errata().data == ""
+    with pytest.raises(KeyError, match="nothing"):
+        tables.errata("nothing")

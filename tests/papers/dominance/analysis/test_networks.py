@@ -40,8 +40,7 @@ def test_sizes_are_of_k_means(study_of, made_up, select):
 
 def test_two_rules_choose_the_number_of_clusters(study_of, made_up, select):
     frames = made_up.frames()
-    choice = frames["choice"]
-    here = {"kind": "tuned", "seed": 0, "label": "bird"}
+    choice, here = frames["choice"], {"kind": "tuned", "seed": 0, "label": "bird"}
     chosen = made_up.rows(choice, **here)
     choice.loc[chosen, "silhouette"] = [0.1, 0.5, 0.3, 0.2, 0.4]  # of 2 to 6
     choice.loc[chosen, "gap"] = [0.1, 0.2, 0.4, 0.42, 0.6]

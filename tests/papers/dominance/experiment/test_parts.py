@@ -48,7 +48,8 @@ COLUMNS = {
 @pytest.fixture(scope="module", autouse=True)
 def _few_starts():
     with pytest.MonkeyPatch.context() as patch:
-        yield patch.setattr(clusters, "N_STARTS", 1)  # ten are most of the time of "choice"
+        patch.setattr(clusters, "N_STARTS", 1)  # ten are most of the time of "choice"
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,25 +16,18 @@ PAIRS = [(0, 2), (0, 5), (2, 5)]
 N = 12
 
 
-@pytest.fixture
-def x():
-    """Images of one brightness each, so that a mosaic says which images it shows."""
-    brightness = torch.linspace(0.1, 1, len(ASSIGNED))
-    return brightness[:, None, None, None].expand(-1, 3, 4, 4).clone()
+BRIGHTNESS = torch.linspace(0.1, 1, len(ASSIGNED))  # of one image each, so that a mosaic says which images it shows
+X = BRIGHTNESS[:, None, None, None].expand(-1, 3, 4, 4).clone()
 
 
-def found(x, explain, **options):
-    return pairwise(x, 3, ASSIGNED, explain, **{"n": N, "purpose": "test"} | options)
-
-
-def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop_and_all_scalings_of_them(x):
+def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop_and_all_scalings_of_them():
     asked = []
 
     def explain(x, target, _index):
         asked.append((set(target.tolist()), tuple(x.shape[1:])))
         return x[:, 0]
 
-    both = found(x, explain, seed=4, scalings=("relu", "min-max"))
+    both = pairwise(X, 3, ASSIGNED, explain, n=N, seed=4, purpose="test", scalings=("relu", "min-max"))
     assert both.columns.tolist() == ["first", "second", "mosaic", "scaling", "value"]
     assert both["scaling"].tolist() == ["relu"] * N * 3 + ["min-max"] * N * 3
     frame, scaled = (both[both["scaling"] == name].reset_index(drop=True) for name in ("relu", "min-max"))
@@ -46,15 +39,15 @@ def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop_and_all_scalings_of
         drawn = mosaics.of_clusters(*members, N, seed=4, purpose=f"test/{first}-{second}")
         expected = []
         for images, places in zip(drawn.images, drawn.first, strict=True):
-            brightness = x[images, 0, 0, 0]
+            brightness = BRIGHTNESS[images]
             expected.append(float(brightness[places].sum() / brightness.sum()))
         rows = frame[(frame["first"] == first) & (frame["second"] == second)]
         np.testing.assert_allclose(rows["value"], expected, rtol=1e-5)
     rows, drawn = draw(ASSIGNED, N, seed=4, purpose="test")
     assert rows.equals(frame[["first", "second", "mosaic"]])
-    expected = energy_share.shares(drawn, x, torch.full((N * 3,), 3), explain, scalings=("min-max",))["min-max"]
+    expected = energy_share.shares(drawn, X, torch.full((N * 3,), 3), explain, scalings=("min-max",))["min-max"]
     np.testing.assert_array_equal(scaled["value"], expected)
-    assert set(found(x, explain, resized=True)["scaling"]) == {"relu"}
+    assert set(pairwise(X, 3, ASSIGNED, explain, purpose="test", resized=True)["scaling"]) == {"relu"}
     assert asked[0] == ({3}, (3, 8, 8)) and asked[-1] == ({3}, (3, 4, 4))
 
 
