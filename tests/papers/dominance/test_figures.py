@@ -28,8 +28,7 @@ def use_style(pyplot):
 
 
 def written(axis):
-    """Text of each cell, by row and column."""
-    return {text.get_position()[::-1]: text.get_text() for text in axis.texts}
+    return {text.get_position()[::-1]: text.get_text() for text in axis.texts}  # by row and column
 
 
 def labels_of(axis):

@@ -37,7 +37,6 @@ def kept(tmp_path_factory):
 
 @pytest.fixture
 def run(kept, monkeypatch):
-    """Few images and epochs; its store is the whole file's."""
     monkeypatch.setenv("XAI_STORE", str(kept))
     return run_with()
 

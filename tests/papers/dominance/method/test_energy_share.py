@@ -40,12 +40,11 @@ def test_a_method_that_looks_at_a_corner_favours_no_cluster(n):
 
 
 def test_what_one_cluster_has_the_other_has_not_and_nothing_is_changed(network):
-    """Equation 7."""
     given = MOSAICS.images, MOSAICS.first, X
     explain, kept = by_grad_cam(network), [part.clone() for part in given]
     found = shares(MOSAICS, X, TARGET, explain)["relu"]
     other = shares(Mosaics(MOSAICS.images, ~MOSAICS.first), X, TARGET, explain)["relu"]
-    torch.testing.assert_close(found + other, torch.ones(30))
+    torch.testing.assert_close(found + other, torch.ones(30))  # Equation 7
     assert found.std() > 0.05 and found.dtype == torch.float32
     assert all(torch.equal(a, b) for a, b in zip(kept, given))
 
