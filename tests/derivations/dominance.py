@@ -96,14 +96,13 @@ def silhouettes(features, candidates):
 
 
 def mosaics_of_images(**settings):
-    """Thirty mosaics of twelve images for a small residual network whose maps have both signs, all numbered."""
+    """Thirty mosaics of twelve images for a small residual network whose maps have both signs."""
     model = models.build("resnet8", N_CLASSES, width=8, seed=0).eval()
     model.head.weight.data = drawn(*model.head.weight.shape)
     of_two = mosaics.of_clusters(torch.arange(5), torch.arange(5, 12), 30, seed=0, purpose="test")
     given = {"mosaics": of_two, "x": drawn(12, 3, SIZE, SIZE, seed=1), "target": torch.arange(30) % N_CLASSES}
-    return (
-        given | {"model": model, "explain": energy_share.by_grad_cam(model), "scalings": ("relu", "min-max")} | settings
-    )
+    explained = {"model": model, "explain": energy_share.by_grad_cam(model), "scalings": ("relu", "min-max")}
+    return given | explained | settings
 
 
 def first_share(heats, first):

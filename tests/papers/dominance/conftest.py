@@ -63,10 +63,8 @@ def values_of():
     """Function ({(first, second): shares}) -> values of mosaics, as :func:`dominance.pairs` takes them."""
 
     def frame(tables):
-        parts = [
-            pd.DataFrame({"first": i, "second": j, "mosaic": range(len(v)), "value": v}) for (i, j), v in tables.items()
-        ]
-        return pd.concat(parts, ignore_index=True)
+        rows = [(*pair, number, value) for pair, shares in tables.items() for number, value in enumerate(shares)]
+        return pd.DataFrame(rows, columns=["first", "second", "mosaic", "value"])
 
     return frame
 

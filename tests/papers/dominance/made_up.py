@@ -112,8 +112,9 @@ def rows(frame, **where):
 
 
 def put(frame, column, value, **where):
-    """Replace numbers of the rows with these values."""
-    frame.loc[rows(frame, **where), column] = value
+    """Replace numbers of the rows with these values; a whole column is a series."""
+    chosen = rows(frame, **where)
+    frame.loc[chosen, column] = value[chosen] if isinstance(value, pd.Series) else value
 
 
 def order(frame, strengths, noise=0.0):

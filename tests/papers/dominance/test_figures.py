@@ -1,5 +1,6 @@
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,8 +28,7 @@ def use_style(pyplot):
 
 
 def written(axis):
-    """Text of each cell, by row and column."""
-    return {text.get_position()[::-1]: text.get_text() for text in axis.texts}
+    return {text.get_position()[::-1]: text.get_text() for text in axis.texts}  # by row and column
 
 
 def labels_of(axis):
@@ -127,7 +127,7 @@ def test_focus_has_a_row_an_explainer_and_a_mark_a_network():
     rows = [
         ("CE", "grad-cam", 0.75, 0.5, 0.875),
         ("CE", "random", 0.5, 0.25, 0.625),
-        ("random weights", "random", 0.25, 0.125, 0.5),
+        ("no", "random", 0.25, 0.125, 0.5),
     ]
     figure = figures.focus(pd.DataFrame(rows, columns=["network", "explainer", "mean", "low", "high"]))
     (axis,) = figure.axes
@@ -138,11 +138,11 @@ def test_focus_has_a_row_an_explainer_and_a_mark_a_network():
     assert trained[0].get_ydata().tolist() == pytest.approx([-0.175, 0.825])
     assert untrained[0].get_ydata().tolist() == pytest.approx([1.175])
     assert trained[0].get_marker() != untrained[0].get_marker()
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CE", "random weights"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["CE", "no"]
     assert axis.lines[0].get_xdata() == [0.5, 0.5] and axis.get_ylim()[0] > axis.get_ylim()[1]
 
 
-@pytest.mark.parametrize("first", [(1, 1, 0, 0), (0, 0, 1, 1), (1, 0, 1, 0), (0, 1, 0, 1), (1, 0, 0, 1), (0, 1, 1, 0)])
+@pytest.mark.parametrize("first", [(1, 1, 0, 0), (0, 1, 0, 1), (1, 0, 0, 1)])
 def test_a_mosaic_stands_beside_its_overlay_with_its_clusters_in_their_quadrants(first):
     left, right = figures.mosaics([shown(*first, title="0.75", names=("C", "E"))]).axes
     np.testing.assert_allclose(left.images[0].get_array(), IMAGES[0].permute(1, 2, 0))
@@ -154,22 +154,21 @@ def test_a_mosaic_stands_beside_its_overlay_with_its_clusters_in_their_quadrants
         assert [name for name, _ in found] == ["C" if here else "E" for here in first]
         assert len(set(found)) == len({colour for _, colour in found}) == 2
         for patch in axis.patches:  # frames lie within their quadrants
-            x, y = patch.get_x() + 0.5, patch.get_y() + 0.5
-            column, row = x // 4, y // 4
-            assert 4 * column < x < x + patch.get_width() < 4 * (column + 1)
-            assert 4 * row < y < y + patch.get_height() < 4 * (row + 1)
+            for start, length in ((patch.get_x() + 0.5, patch.get_width()), (patch.get_y() + 0.5, patch.get_height())):
+                assert 4 * (start // 4) < start < start + length < 4 * (start // 4 + 1)
 
 
 def test_two_mosaics_stand_in_a_row_and_places_left_over_are_empty():
     figure = figures.mosaics([shown(1, 0, 0, 1, title=f"mosaic {number}") for number in range(3)])
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles == ["mosaic 0", "", "mosaic 1", "", "mosaic 2", "", "", ""]
-    assert [bool(axis.images) for axis in figure.axes] == [True] * 6 + [False] * 2
-    assert [axis.axison for axis in figure.axes[6:]] == [False, False]
+    assert (
+        [bool(axis.images) for axis in figure.axes] == [axis.axison for axis in figure.axes] == [True] * 6 + [False] * 2
+    )
     assert figure.get_figwidth() == pytest.approx(PAGE_WIDTH)
 
 
-def test_representatives_have_a_row_a_cluster():
+def test_representatives_have_a_row_a_cluster_and_many_fit_a_page():
     figure = figures.representatives({"A": IMAGES[:3], "a cluster of few": IMAGES[3:4], "C": IMAGES[4:6]})
     axes = np.array(figure.axes).reshape(3, 3)
     assert [line[0].get_ylabel().replace("\n", " ") for line in axes] == ["A", "a cluster of few", "C"]
@@ -177,19 +176,14 @@ def test_representatives_have_a_row_a_cluster():
     for axis, image in zip(places, IMAGES, strict=True):
         np.testing.assert_allclose(axis.images[0].get_array(), image.permute(1, 2, 0))
     assert [axis.axison for axis in axes.flat if not axis.images] == [False] * 3
-
-
-def test_many_representatives_fit_a_page():
+    plt.close()
     figure = figures.representatives({name: IMAGES.repeat(2, 1, 1, 1) for name in ("side view", "a longer name")})
     assert figure.get_figwidth() == pytest.approx(PAGE_WIDTH)
 
 
 def test_numbers_of_clusters_have_a_thin_line_a_class_and_a_thick_mean():
-    rows = [
-        *(("cat", 2, 0.25, 1.0, 0.125), ("cat", 3, 0.5, 1.5, 0.25)),
-        *(("dog", 2, 0.75, 2.0, 0.125), ("dog", 3, 0.0, 1.5, 0.125)),
-    ]
-    frame = pd.DataFrame(rows, columns=["label", "n_clusters", "silhouette", "gap", "gap_error"])
+    columns = {"label": ["cat", "cat", "dog", "dog"], "n_clusters": [2, 3, 2, 3], "silhouette": [0.25, 0.5, 0.75, 0.0]}
+    frame = pd.DataFrame(columns | {"gap": [1.0, 1.5, 2.0, 1.5], "gap_error": [0.125, 0.25, 0.125, 0.125]})
     silhouette, gap = figures.choices(frame).axes
     assert lines_of(silhouette) == [[0.25, 0.5], [0.75, 0.0], [0.5, 0.25]]
     assert lines_of(gap) == [[1.0, 1.5], [2.0, 1.5], [1.5, 1.5]]
@@ -216,14 +210,15 @@ def test_training_images_are_drawn_by_rank_of_dominance():
 
 @pytest.mark.parametrize("chance", [True, False])
 def test_power_has_a_line_a_score_and_dotted_chance_if_there_is_a_random_one(chance):
-    hits = {"dominance": (0.5, 0.75), "random": (0.2, 0.2), "logit": (0.25, 0.375)}
-    width = {"dominance": 0.125, "logit": NAN, "random": 0.0}
-    rows = [(score, rarity, hit) for score in hits for rarity, hit in zip((0.1, 0.01), hits[score])]
-    frame = pd.DataFrame(rows, columns=["score", "rarity", "hit"]).assign(trainings=5)
-    for side, sign in (("low", -1), ("high", 1)):
-        frame[side] = frame["hit"] + sign * frame["score"].map(width)
-    frame = frame if chance else frame[frame["score"] != "random"]
-    figure = figures.power(frame)
+    hits = {"dominance": (0.5, 0.75, 0.125), "random": (0.2, 0.2, 0), "logit": (0.25, 0.375, NAN)}
+    columns = ["score", "rarity", "hit", "low", "high"]
+    rows = [
+        (score, rarity, hit, hit - width, hit + width)
+        for score, (often, rare, width) in hits.items()
+        for rarity, hit in ((0.1, often), (0.01, rare))
+        if chance or score != "random"
+    ]
+    figure = figures.power(pd.DataFrame(rows, columns=columns).assign(trainings=5))
     (axis,) = figure.axes
     dominance, logit = axis.containers
     assert dominance[0].get_ydata().tolist() == [0.75, 0.5] and logit[0].get_ydata().tolist() == [0.375, 0.25]
@@ -233,6 +228,5 @@ def test_power_has_a_line_a_score_and_dotted_chance_if_there_is_a_random_one(cha
     assert [list(line.get_ydata()) for line in axis.lines if line.get_linestyle() == ":"] == [[0.2, 0.2]] * chance
     named = [text.get_text() for text in figure.legends[0].get_texts()]
     assert named == ["dominance", "logit", *["chance"] * chance]
-    assert labels_of(axis)[0] == ["1 %", "10 %"]
-    assert "5 trainings" in axis.get_ylabel()
+    assert labels_of(axis)[0] == ["1 %", "10 %"] and "5 trainings" in axis.get_ylabel()
     assert dominance[0].get_marker() != logit[0].get_marker()

@@ -18,15 +18,7 @@ KIND = "tuned"
 NAMES = {KIND: "fine-tuned", "ce": "CE"}
 EXPLAINERS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM", "random": "Random"}
 PERCENT, TWO = number(0, times=100), number(2)
-OF_A_RUN = (
-    *("accuracy", "sizes", "focus", "null", "variants", "between_trainings", "single_images", "over_classes", "least"),
-    *("verdicts", "modes", "clusters_and_outputs"),
-)
 OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
-
-
-def first(frame, kind=KIND):
-    return frame[(frame["kind"] == kind) & (frame["seed"] == 0)]
 
 
 def lettered(cluster, dominance):
@@ -44,17 +36,15 @@ FRAMES = {
     "over_classes": training.over_classes,
     "clusters_and_outputs": lambda study: training.over_classes(study, training.OUTPUTS),
     "least": training.least_in_numbers,
-    "chosen": lambda study: first(networks.chosen(study)),
+    "chosen": lambda study: networks.first(networks.chosen(study), KIND),
     "classes": lambda study: hierarchies.classes(study, KIND),
     "pairs": lambda study: hierarchies.pairs_of(study, KIND, "bird"),
 }
 METRICS = {"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}
 # What columns of one title say in every table that has them.
 USUAL = [
-    ("network", NAMES.get, "kind"),
-    ("training", str, "seed"),
-    ("class", str, "label"),
-    ("explainer", EXPLAINERS.get, "explainer"),
+    *(("network", NAMES.get, "kind"), ("training", str, "seed")),
+    *(("class", str, "label"), ("explainer", EXPLAINERS.get, "explainer")),
 ]
 CORRELATIONS = [
     ("correlation", signed(2), "correlation"),
@@ -67,18 +57,14 @@ SAID = {
         ("", METRICS.get, "metric"),
         ("mean ± over trainings", plus_minus(1, times=100), "mean", "spread"),
         ("95 %", interval(1, times=100), "low", "high"),
-        ("trainings", str, "n_seeds"),
-        ("images", str, "n_images"),
+        *(("trainings", str, "n_seeds"), ("images", str, "n_images")),
     ],
     "sizes": [
         *((name, "{:.0f}".format, name) for name in ("smallest", "median", "largest")),
         ("fewest training images", str, "fewest"),
     ],
     "modes": [("ARI, mean over classes", TWO, "ari")],
-    "focus": [
-        ("Focus ↑", plus_minus(), "mean", "spread"),
-        ("empty maps", str, "n_undefined"),
-    ],
+    "focus": [("Focus ↑", plus_minus(), "mean", "spread"), ("empty maps", str, "n_undefined")],
     "variants": [
         ("mosaic", {True: "one image's size", False: "whole images"}.get, "resized"),
         ("map", {"relu": "ReLU", "min-max": "ReLU, min-max"}.get, "scaling"),
@@ -101,8 +87,7 @@ SAID = {
     ],
     "chosen": [
         ("silhouette of 4", TWO, "silhouette"),
-        ("clusters by silhouette", str, "by_silhouette"),
-        ("by the gap statistic", number(0), "by_gap"),
+        *(("clusters by silhouette", str, "by_silhouette"), ("by the gap statistic", number(0), "by_gap")),
     ],
     "classes": [
         ("most dominant", lettered, "most", "dominance_most"),
@@ -135,12 +120,9 @@ def test_a_table_says_what_was_computed(study, read, name):
     assert caption.get(name, "") in found.attrs["caption"]
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [("tuned", "fine-tuned"), ("tuned-resnet50", "fine-tuned ResNet-50"), ("ce", "CE"), ("scl", "SCL"), ("tl", "TL")],
-)
-def test_names_of_networks(kind, name):
-    assert tables.name_of(kind) == name
+def test_names_of_networks():
+    names = {"tuned": "fine-tuned", "tuned-resnet50": "fine-tuned ResNet-50", "ce": "CE", "scl": "SCL", "tl": "TL"}
+    assert {kind: tables.name_of(kind) for kind in names} == names
 
 
 def test_settings_stand_beside_what_the_paper_names(made_up, read):
@@ -151,8 +133,8 @@ def test_settings_stand_beside_what_the_paper_names(made_up, read):
     said |= {"schedule": "linear warm-up, cosine", "warm-up, share of steps": "0.1"}
     said |= {"augmentation": "as for cross-entropy", "batch size": rows.loc["batch size", "fine-tuned"]}
     assert rows["fine-tuned"].to_dict() == said and said["batch size"].isdigit()
-    named = rows["in print"][rows["in print"] != "–"]
-    assert list(named.index) == ["starts from", "architecture", "optimizer", "label smoothing", "schedule"]
+    named = rows.index[rows["in print"] != "–"]
+    assert list(named) == ["starts from", "architecture", "optimizer", "label smoothing", "schedule"]
     rows = read(tables.fine_tuning(settings.settings(scale="paper", device="cpu"))).set_index("setting")
     assert list(rows) == ["in print", "fine-tuned ResNet-18", "fine-tuned ResNet-50"]
     assert list(rows.loc["architecture"]) == ["ResNet-18, ResNet-50", "ResNet-18", "ResNet-50"]
@@ -197,8 +179,10 @@ def test_the_least_dominant_cluster_of_each_class(study, made_up, read, select):
     rows = read(tables.by_class(study, KIND)).set_index("class")
     assert list(rows.index) == list(made_up.LABELS)
     for label, row in rows.iterrows():
-        here = select(first(training.clusters(study)), label=label).set_index("cluster")
-        agree = select(first(training.correlations(study)), label=label).set_index("share")["correlation"]
+        here = select(networks.first(training.clusters(study), KIND), label=label).set_index("cluster")
+        agree = select(networks.first(training.correlations(study), KIND), label=label).set_index("share")[
+            "correlation"
+        ]
         last, fewest = here["dominance"].idxmin(), here["training_share"].idxmin()
         found = here.loc[last]
         assert row.tolist() == [
@@ -209,18 +193,13 @@ def test_the_least_dominant_cluster_of_each_class(study, made_up, read, select):
         ]
 
 
-def test_verdicts_name_their_units_and_are_counted(study, read):
+def test_verdicts_name_their_units_and_are_counted(study, rare_run, made_up, read):
     rows, found = read(tables.verdicts(study)), claims.verdicts(study)
-    assert rows["claim"].tolist() == found["text"].tolist() and set(rows["with"]) == {NAMES[KIND]}
-    assert rows["units"].tolist() == ["3 classes"] * 6 + ["24 images"] * 2
-    assert rows["test"].tolist() == found["test"].tolist()
-    assert rows["verdict"].tolist() == found["reason"].tolist()
-    held = (found["verdict"] == "holds").sum()
-    assert rows.attrs["caption"].startswith(f"Claims on planted: {held} hold, ")
+    for column, said in (("claim", "text"), ("test", "test"), ("verdict", "reason")):
+        assert rows[column].tolist() == found[said].tolist()
+    assert rows["units"].tolist() == ["3 classes"] * 6 + ["24 images"] * 2 and set(rows["with"]) == {NAMES[KIND]}
+    assert rows.attrs["caption"].startswith(f"Claims on planted: {(found['verdict'] == 'holds').sum()} hold, ")
     assert verdict_rule().data.count(statistics.RULE[:40]) == 1
-
-
-def test_verdicts_on_rare_modes(rare_run, made_up, read):
     rows = made_up.rare(trainings=5)
     made_up.put(rows, "dominance", -1.0, clustering="modes", cluster=2)
     found = read(rarity_tables.verdicts(rare_run(rows)))
@@ -233,22 +212,18 @@ def test_verdicts_on_rare_modes(rare_run, made_up, read):
 
 def test_rare_modes_have_a_column_for_each_rarity(rare_run, made_up, read):
     run, shares = rare_run(made_up.rare(trainings=5)), ["1 %", "2 %", "5 %", "10 %", "20 %"]
-    for table, compute, clustering in (
-        (rarity_tables.power, rarity.power, "modes"),
-        (rarity_tables.suspected, rarity.suspected, "k-means"),
-    ):
-        rows = read(table(run, clustering)).set_index("first suspect by")
+    power, suspected = read(rarity_tables.power(run, "modes")), read(rarity_tables.suspected(run, "k-means"))
+    assert "(planted modes)" in power.attrs["caption"] and "10 trials each, 5 trainings" in power.attrs["caption"]
+    assert "(clusters)" in suspected.attrs["caption"]
+    power, suspected = (rows.set_index("first suspect by") for rows in (power, suspected))
+    for rows in (power, suspected):
         assert list(rows.index) == list(SCORES) and list(rows) == shares
-        for row in compute(run, clustering).to_dict("records"):
-            if table is rarity_tables.power:
-                beside = "" if row["score"] == "random" else f" {interval(2)(row['low'], row['high'])}"
-                text = TWO(row["hit"]) + beside
-            else:
-                text = f"{PERCENT(row['share'])} % ({number(1)(row['rank'])})"
-            assert rows.loc[row["score"], f"{100 * row['rarity']:g} %"] == text
-    words = read(rarity_tables.power(run, "modes")).attrs["caption"]
-    assert "(planted modes)" in words and "10 trials each, 5 trainings" in words
-    assert "(clusters)" in read(rarity_tables.power(run, "k-means")).attrs["caption"]
+    for row in rarity.power(run, "modes").to_dict("records"):
+        beside = "" if row["score"] == "random" else f" {interval(2)(row['low'], row['high'])}"
+        assert power.loc[row["score"], f"{100 * row['rarity']:g} %"] == TWO(row["hit"]) + beside
+    for row in rarity.suspected(run, "k-means").to_dict("records"):
+        text = f"{PERCENT(row['share'])} % ({number(1)(row['rank'])})"
+        assert suspected.loc[row["score"], f"{100 * row['rarity']:g} %"] == text
     rows = read(rarity_tables.purity(run))
     assert rows["share in training"].tolist() == shares and set(rows["trials"]) == {"10"}
     assert rows["of that cluster (%)"].tolist() == [PERCENT(value) for value in rarity.purity(run)["pure"]]
@@ -274,7 +249,8 @@ def test_tables_of_one_network_and_class_whose_maps_may_all_be_empty(study_of, m
         for part in ("mosaics", "variants", "pairs", "focus"):
             frames[part]["value"] = NAN
     study = study_of(frames, (("tuned", 0),))
-    shown = {name: getattr(tables, name)(study) for name in OF_A_RUN}
+    of_a_run = ({*SAID} - {*OF_A_KIND, "pairs"}) | {"null", "between_trainings", "verdicts"}
+    shown = {name: getattr(tables, name)(study) for name in of_a_run}
     shown |= {name: getattr(tables, name)(study, "tuned") for name in OF_A_KIND}
     shown |= {"pairs": tables.pairs(study, "tuned", "cat"), "fine_tuning": tables.fine_tuning(study.run)}
     for name, table in shown.items():
@@ -295,17 +271,17 @@ def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, 
     made_up.put(frames["choice"], "gap", np.arange(5.0), label="bird")  # no gap speaks for a number
     study = study_of(frames, made_up.NETWORKS[:1])
     rows = read(tables.by_class(study, KIND)).set_index("class")
-    assert list(rows.index) == list(made_up.LABELS)
+    assert list(rows.index) == list(made_up.LABELS) and rows.loc["ship", "training images"].isdigit()
     assert (rows.loc["bird"] == "–").all() and not (rows.drop("bird") == "–").any(axis=None)
-    assert rows.loc["ship", "training images"].isdigit()
     assert read(tables.chosen(study, KIND)).set_index("class").loc["bird", "by the gap statistic"] == "–"
 
 
-def test_errata_are_those_of_the_data():
-    shown = tables.errata("airplane", "mosaic-composition").data
-    texts = published.errata("dominance").set_index("id")["text"]
-    assert shown.count("<p>") == 2 and texts["airplane"] in shown
-    assert shown.index(texts["airplane"]) < shown.index(texts["mosaic-composition"].split(",")[0])
-    assert tables.errata().data == ""
+def test_errata_are_those_of_the_paper():
+    texts, shown = (
+        published.errata("dominance").set_index("id")["text"],
+        tables.errata("airplane", "mosaic-composition"),
+    )
+    first, second = texts["airplane"], texts["mosaic-composition"].split(",")[0]
+    assert shown.data.index(first) < shown.data.index(second) and tables.errata().data == ""
     with pytest.raises(KeyError, match="nothing"):
         tables.errata("nothing")

@@ -29,9 +29,8 @@ _DOTTED = {"color": "0.4", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
 
 
 def mosaics(shown: Sequence[Shown]) -> Figure:
-    """Mosaics, two in a row, and at the right of each its explanation over it (Figure 2 of the paper, bottom).
-
-    Every quadrant has a frame in the colour of its cluster and the cluster's name in the corner.
+    """Mosaics, two in a row, each beside its explanation over it (Figure 2 of the paper, bottom); quadrants are framed
+    in the colour of their cluster, with its name in the corner.
     """
     width = min(_MOSAICS_ABREAST, len(shown))
     height = math.ceil(len(shown) / width)
@@ -68,11 +67,8 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
 
 
 def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], names: Sequence[str]) -> Figure:
-    """Dominance of a row's cluster over a column's, beside the p-values (Figure 2 of the paper, top); a row a class.
-
-    By title the matrices are dominance in [0,1] and p-values, each float [P,P], NaN where there is none; ``names`` are
-    of the P clusters, the same in all classes. Framed and bold where p is below 0.05. One scale of colours, centred on
-    0.5, serves all classes.
+    """Dominance [P,P] of a row's cluster over a column's, beside the p-values [P,P] (Figure 2, top); a row a class.
+    Framed and bold where p < 0.05. One scale of colours, centred on 0.5, serves all classes.
     """
     reach = _reach([values for values, _ in matrices.values()])
     size = (PAGE_WIDTH, 3.55 * len(matrices) + 0.75)
@@ -97,9 +93,8 @@ def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], na
 
 
 def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Dominance of a row's cluster over a column's for many classes (Figure 5 of the paper); a dot where p < 0.05.
-
-    Clusters are numbered from 1 in the order given; ``matrices`` and colours are as in :func:`dominance_matrices`.
+    """Dominance for many classes, clusters numbered from 1 (Figure 5 of the paper); a dot where p < 0.05. Matrices and
+    colours are as in :func:`dominance_matrices`.
     """
     reach = _reach([values for values, _ in matrices.values()])
     height = math.ceil(len(matrices) / _MATRICES_ABREAST)
@@ -120,10 +115,7 @@ def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
 
 
 def against_outputs(frame: pd.DataFrame) -> Figure:
-    """Dominance against logit and probability (Figure 3 of the paper): a row a class, a dot an image.
-
-    The frame has label (the class's name), dominance (relative, in [0,1]), logit, probability.
-    """
+    """Dominance against logit and probability (Figure 3 of the paper): a row a class, a dot an image."""
     columns = {"logit": "logit of the class", "probability": "probability of the class"}
     labels = list(frame["label"].unique())
     size = (PAGE_WIDTH, 2.3 * len(labels) + 0.4)
@@ -141,10 +133,7 @@ def against_outputs(frame: pd.DataFrame) -> Figure:
 
 
 def choices(frame: pd.DataFrame) -> Figure:
-    """How well each number of clusters does: silhouette and gap statistic, a thin line a class, the mean thick.
-
-    The frame has label, n_clusters, silhouette (in [-1,1], higher is better), gap, gap_error (drawn as a band).
-    """
+    """How well each number of clusters does, the gap with its error as a band; a thin line a class, the mean thick."""
     titles = {"silhouette": "silhouette", "gap": "gap statistic"}
     figure, axes = _of_classes(frame, "n_clusters", titles, "number of clusters", 2.9)
     for _, rows in frame.groupby("label", sort=False):
@@ -154,10 +143,7 @@ def choices(frame: pd.DataFrame) -> Figure:
 
 
 def training_share(frame: pd.DataFrame) -> Figure:
-    """Training images of clusters by rank of dominance (Figure 4 of the paper): a thin line a class, the mean thick.
-
-    The frame has label, rank (1: most dominant), training_share (in [0,1]), representation (dotted: 1).
-    """
+    """Training images of clusters by rank of dominance (Figure 4 of the paper): a thin line a class, the mean thick."""
     titles = {"training_share": "share of the training images", "representation": "share in training / in evaluation"}
     figure, axes = _of_classes(frame.sort_values("rank"), "rank", titles, "rank of the cluster (1: most dominant)", 3.0)
     for axis in axes:
@@ -167,10 +153,7 @@ def training_share(frame: pd.DataFrame) -> Figure:
 
 
 def focus(frame: pd.DataFrame) -> Figure:
-    """Focus of explainers, a mark a network; dotted, the 0.5 of a map that knows nothing.
-
-    The frame has network (a name that readers know), explainer (a registered one), mean, low, high.
-    """
+    """Focus of explainers, a mark a network; dotted, the 0.5 of a map that knows nothing."""
     networks, names = list(frame["network"].unique()), list(frame["explainer"].unique())
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, (0.26 + 0.13 * len(networks)) * len(names) + 1.3))
     axis.axvline(0.5, **_DOTTED)
@@ -188,11 +171,8 @@ def focus(frame: pd.DataFrame) -> Figure:
 
 
 def power(frame: pd.DataFrame) -> Figure:
-    """How often the most suspect cluster is the one that is rare in training, against how rare it is.
-
-    A line a score, with 95 % intervals over trainings. The score "random", if there, is the dotted line of chance.
-
-    The frame has score, rarity (share in training, in [0,1]), hit (rate in [0,1]), low, high, trainings.
+    """How often the most suspect cluster is the one that is rare in training, against how rare it is: a line a score,
+    with 95 % intervals over trainings; "random", if there, is the dotted line of chance.
     """
     rarities = sorted(frame["rarity"].unique())
     scores = [score for score in frame["score"].unique() if score != "random"]

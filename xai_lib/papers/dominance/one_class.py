@@ -27,39 +27,23 @@ _REPRESENTATIVES, _EXAMPLES = 8, 4
 
 @dataclass(frozen=True, eq=False)
 class ClusterRanking:
-    """The clusters of a class, by how much of a network's attention they take from each other.
+    """The clusters of a class, by how much of a network's attention they take from each other."""
 
-    Attributes:
-        title: the class.
-        hierarchy: a row a cluster, the most dominant first: letter (as in the figures), images (their number), and the
-            columns of :func:`method.relative_dominance.hierarchy`. Cluster 0, or A, has the most images.
-        pairs: a row a pair of clusters, see :func:`method.dominance.pairs`.
-        matrix: dominance of a row's cluster over a column's, by number, float64 [P,P] in [0,1].
-        assigned: cluster of each image, int64 [N].
-        representatives: of each cluster up to eight images, nearest to its centre first: files, or positions.
-        shares: how frequent each cluster is among the training images, see :func:`method.training_share.shares`;
-            None without training images.
-        recognised: share of the images whose highest logit is that of the class. If it is near 0, look at the class
-            number and the colour statistics.
-        pictures: those of the representatives, cluster's letter and size -> float [up to 8,3,H,W] in [0,1].
-        examples: the first four mosaics of the pair of clusters that is furthest from 0.5.
-    """
-
-    title: str
+    title: str  # of the class
+    # The most dominant first: letter (A has the most images), images (their number), and the columns of `hierarchy`.
     hierarchy: pd.DataFrame
-    pairs: pd.DataFrame
-    matrix: np.ndarray
-    assigned: Tensor
-    representatives: list[list[Path | int]]
-    shares: pd.DataFrame | None
-    recognised: float
-    pictures: Mapping[str, Tensor]
-    examples: Sequence[Shown]
+    pairs: pd.DataFrame  # see `method.dominance.pairs`
+    matrix: np.ndarray  # dominance of a row's cluster over a column's, by number, float64 [P,P] in [0,1]
+    assigned: Tensor  # cluster of each image, int64 [N]
+    representatives: list[list[Path | int]]  # files, or positions, of up to eight images a cluster, the nearest first
+    shares: pd.DataFrame | None  # see `method.training_share.shares`; None without training images
+    recognised: float  # share of images whose highest logit is the class's; near 0, look at its number and the colours
+    pictures: Mapping[str, Tensor]  # the representatives by letter and size of the cluster, float [n,3,H,W] in [0,1]
+    examples: Sequence[Shown]  # the first four mosaics of the pair of clusters that is furthest from 0.5
 
     def figures(self) -> dict[str, Figure]:
-        """The figures "matrix" (Figure 2 of the paper, top), "representatives" and "mosaics" (bottom).
-
-        With :func:`xai_lib.page.style.use_style` before, they look as in the book.
+        """ "matrix" (Figure 2 of the paper, top), "representatives" and "mosaics" (bottom); use_style makes them the
+        book's.
         """
         both = self.matrix, dominance.matrix(self.pairs, "p_t_holm")
         return {

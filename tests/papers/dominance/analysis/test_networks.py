@@ -18,10 +18,9 @@ def test_accuracy_and_probability_are_means_over_images_then_trainings(study_of,
     expected = [(kind, metric) for kind in ("tuned", "ce") for metric in ("accuracy", "probability")]
     assert pairs(rows, "kind", "metric") == expected
     for row in rows.to_dict("records"):
-        by_training = []
-        for _, images in select(frames["images"], kind=row["kind"]).groupby("seed"):
-            right = [label == predicted for label, predicted in zip(images["label"], images["predicted"])]
-            by_training.append(np.mean(right if row["metric"] == "accuracy" else images["probability"]))
+        images = select(frames["images"], kind=row["kind"])
+        images = images.assign(accuracy=[a == b for a, b in zip(images["label"], images["predicted"])])
+        by_training = [*images.groupby("seed")[row["metric"]].mean()]
         assert row["mean"] == pytest.approx(np.mean(by_training))
         assert (row["n_seeds"], row["n_images"]) == (len(by_training), sum(made_up.SIZES) * len(made_up.LABELS))
         spread = np.std(by_training, ddof=1) if len(by_training) == 2 else NAN
@@ -41,8 +40,7 @@ def test_sizes_are_of_k_means(study_of, made_up, select):
 
 def test_two_rules_choose_the_number_of_clusters(study_of, made_up, select):
     frames = made_up.frames()
-    choice = frames["choice"]
-    here = {"kind": "tuned", "seed": 0, "label": "bird"}
+    choice, here = frames["choice"], {"kind": "tuned", "seed": 0, "label": "bird"}
     chosen = made_up.rows(choice, **here)
     choice.loc[chosen, "silhouette"] = [0.1, 0.5, 0.3, 0.2, 0.4]  # of 2 to 6
     choice.loc[chosen, "gap"] = [0.1, 0.2, 0.4, 0.42, 0.6]
@@ -62,8 +60,7 @@ def test_two_rules_choose_the_number_of_clusters(study_of, made_up, select):
 def test_modes_are_compared_with_clusters_in_each_class(study_of, made_up, select):
     frames = made_up.frames()
     images = frames["images"]
-    same = made_up.rows(images, kind="tuned", seed=0, label="cat")
-    images.loc[same, "mode"] = 3 - images.loc[same, "cluster"]
+    made_up.put(images, "mode", 3 - images["cluster"], kind="tuned", seed=0, label="cat")
     rows = networks.modes(study_of(frames))
     for row in rows.to_dict("records"):
         of_classes = (select(images, kind=row["kind"], seed=row["seed"], label=label) for label in made_up.LABELS)
@@ -74,15 +71,13 @@ def test_modes_are_compared_with_clusters_in_each_class(study_of, made_up, selec
 
 def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(study_of, made_up, select):
     frames = made_up.frames()
-    values = frames["focus"]
-    made_up.put(values, "value", NAN, kind="tuned", seed=0, explainer="grad-cam", mosaic=(1, 2))
+    made_up.put(frames["focus"], "value", NAN, kind="tuned", seed=0, explainer="grad-cam", mosaic=(1, 2))
     rows = networks.focus(study_of(frames))
     expected = [(kind, explainer) for kind in ("tuned", "ce") for explainer in ("grad-cam", "random")]
     assert pairs(rows, "kind", "explainer") == expected
     for row in rows.to_dict("records"):
-        here = select(values, kind=row["kind"], explainer=row["explainer"])
+        here = select(frames["focus"], kind=row["kind"], explainer=row["explainer"])
         table = here.pivot(index="seed", columns="mosaic", values="value").to_numpy()
-        interval = statistics.mean_interval(table)
+        interval, mean = statistics.mean_interval(table), np.mean([np.nanmean(line) for line in table])
         found = row["mean"], row["low"], row["high"], row["n_undefined"]
-        mean = np.mean([np.nanmean(line) for line in table])
         assert found == pytest.approx((mean, interval.low, interval.high, np.isnan(table).sum()))

@@ -12,7 +12,6 @@ from xai_lib.papers.dominance import experiment, figures
 from xai_lib.papers.dominance.analysis import pictures
 from xai_lib.papers.dominance.experiment import RankedNetwork
 from xai_lib.papers.dominance.method import energy_share, mosaics
-from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.run.study import Study
 
 NAN = float("nan")
@@ -49,23 +48,11 @@ def study_with(subject, made_up):
 
 
 def drawn(frames, split, label, pair):
-    """Four mosaics of two clusters, by positions in the split: two images of each in other places every time."""
+    """Four mosaics of two clusters, by positions in the split."""
     rows = frames["images"][(frames["images"]["seed"] == 0) & (frames["images"]["label"] == label)]
-    place = {number: position for position, number in enumerate(split.index.tolist())}
-    first, second = ([place[n] for n in rows.loc[rows["cluster"] == cluster, "index"]] for cluster in pair)
-    layouts = torch.tensor([[1, 0, 0, 1], [0, 1, 1, 0], [1, 1, 0, 0], [0, 1, 0, 1]], dtype=torch.bool)
-    images = torch.empty(4, 4, dtype=torch.int64)
-    for number, layout in enumerate(layouts):
-        for members, where in ((first, layout), (second, ~layout)):
-            images[number, where] = torch.tensor([members[number % len(members)], members[(number + 1) % len(members)]])
-    return Mosaics(images, layouts)
-
-
-def share_of(subject, label, images, first):
-    """Grad-CAM's map of a mosaic and the first cluster's share of its energy."""
-    x = mosaics.assemble(subject.images.normalise(subject.images.images[images])[None])
-    heat = energy_share.by_grad_cam(subject.network)(x, torch.tensor([subject.images.classes.index(label)]), None)
-    return heat[0], focus(heat, first[None]).item()
+    numbers = (torch.tensor(rows.loc[rows["cluster"] == cluster, "index"].to_numpy()) for cluster in pair)
+    first, second = ((split.index == number[:, None]).nonzero()[:, 1] for number in numbers)
+    return mosaics.of_clusters(first, second, 4, seed=0, purpose="test")
 
 
 @pytest.mark.filterwarnings("error")
@@ -106,15 +93,15 @@ def test_shown_mosaics_are_of_the_class_with_its_map_and_its_share(frames, study
     split, label, study = subject.images, subject.images.classes[number], study_with()
     expected = drawn(frames, split, label, (2, 0))
     shown = pictures.shown_mosaics(study, study.networks[0], label, (2, 0), 3)
-    for one, images, first in zip(shown, expected.images[:3], expected.first, strict=False):
-        assert set(split.labels[images].tolist()) == {number}
-        tiles = [split.images[position].float() / 255 for position in images.tolist()]
-        assert torch.equal(one.image, torch.cat([torch.cat(tiles[:2], 2), torch.cat(tiles[2:], 2)], 1))
-        assert torch.equal(one.first, first) and one.names == ("C", "A")
-        heat, share = share_of(subject, label, images, first)
-        assert one.title == f"{label}: C has {round(100 * share)} %"
-        torch.testing.assert_close(one.heat, (heat - heat.min()) / (heat.max() - heat.min()), atol=1e-4, rtol=0)
     assert len(shown) == 3 and len({one.title for one in shown}) > 1
+    for one, images, first in zip(shown, expected.images, expected.first, strict=False):
+        assert set(split.labels[images].tolist()) == {number}
+        assert torch.equal(one.image, mosaics.assemble(split.images[images][None].float() / 255)[0])
+        assert torch.equal(one.first, first) and one.names == ("C", "A")
+        x = mosaics.assemble(split.normalise(split.images[images])[None])
+        heat = energy_share.by_grad_cam(subject.network)(x, torch.tensor([number]), None)
+        assert one.title == f"{label}: C has {round(100 * focus(heat, first[None]).item())} %"
+        torch.testing.assert_close(one.heat, (heat - heat.min())[0] / (heat.max() - heat.min()), atol=1e-4, rtol=0)
 
 
 def test_examples_are_of_the_pair_furthest_apart_and_of_the_one_nearest_to_one_half(frames, study_with, subject):

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -29,16 +31,14 @@ def test_hit_rates_and_what_the_most_suspect_cluster_holds_by_rarity(rare_run, m
     rows = made_up.rare()
     run = rare_run(rows)
     power, suspected = rarity.power(run, clustering), rarity.suspected(run, clustering)
+    names = list(itertools.product(SCORES, SHARES))
     for found in (power, suspected):
-        assert list(found["score"].unique()) == list(SCORES) and len(found) == len(SCORES) * len(SHARES)
-        assert (found["trials"] == 12).all()
+        assert list(zip(found["score"], found["rarity"])) == names and (found["trials"] == 12).all()
     for row, held in zip(power.to_dict("records"), suspected.to_dict("records")):
-        trials = trials_of(rows, clustering, row["score"])
-        here = trials[trials["rarity"] == row["rarity"]]
-        assert row["hit"] == pytest.approx(here["hit"].mean()) and row["trainings"] == 6
-        assert row["low"] <= row["hit"] <= row["high"]
-        assert (held["score"], held["rarity"]) == (row["score"], row["rarity"])
-        assert (held["share"], held["rank"]) == pytest.approx((here["share"].mean(), here["rank"].mean()))
+        here = trials_of(rows, clustering, row["score"])
+        means = here[here["rarity"] == row["rarity"]].mean()
+        assert row["low"] <= row["hit"] <= row["high"] and row["trainings"] == 6
+        assert (row["hit"], held["share"], held["rank"]) == pytest.approx(tuple(means[["hit", "share", "rank"]]))
 
 
 @pytest.mark.parametrize("other", [name for name in SCORES if name != "dominance"])
@@ -66,5 +66,5 @@ def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(rare_
     for share, row in found.iterrows():
         here = rows[(rows["clustering"] == "k-means") & (rows["rarity"] == share)]
         best = [trial.iloc[np.argmax(trial["rare_mode_in"])] for _, trial in here.groupby(["seed", "label"])]
-        means = np.mean([one["rare_mode_in"] for one in best]), np.mean([one["rare_share"] for one in best])
-        assert (row["held"], row["pure"]) == pytest.approx(means)
+        means = pd.DataFrame(best)[["rare_mode_in", "rare_share"]].astype(float).mean()
+        assert (row["held"], row["pure"]) == pytest.approx(tuple(means))

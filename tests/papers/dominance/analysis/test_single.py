@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -24,32 +26,30 @@ def test_an_images_dominance_is_its_mean_share_against_the_others(study_of, made
         assert all(row[name] == image[name] for name in ("logit", "probability", "training_distance"))
 
 
-def test_correlations_are_over_the_images_of_a_class(study, made_up, select):
-    rows = single.correlations(study)
-    assert len(rows) == 2 * 2 * len(made_up.LABELS)
-    for row in rows.to_dict("records"):
-        here = select(single.images(study), kind=row["kind"], seed=row["seed"], label=row["label"])
-        expected = stats.spearmanr(here["dominance"], here[row["output"]]).statistic
-        assert row["correlation"] == pytest.approx(expected) and row["n"] == made_up.PAIRED
-        assert row["low"] <= row["correlation"] <= row["high"]
-
-
-def test_strength_is_the_mean_size_of_correlations_and_of_those_on_resamples(study, made_up, select):
+def test_correlations_are_of_a_classs_images_and_strength_is_the_mean_of_their_sizes_and_of_resampled_ones(
+    study, made_up, select
+):
     """Networks of a class share their resamples, two classes do not: they are taken from different places."""
     counts = np.concatenate(list(resampled_counts(made_up.PAIRED))).astype(int)
+    rows = single.correlations(study)
+    assert len(rows) == 2 * 2 * len(made_up.LABELS) and (rows["n"] == made_up.PAIRED).all()
+    assert ((rows["low"] <= rows["correlation"]) & (rows["correlation"] <= rows["high"])).all()
     for output in single.OUTPUTS:
         value, draws = single.strength(study, "tuned", output)
-        sizes = [abs(row) for row in select(single.correlations(study), output=output)["correlation"]]
-        assert value == pytest.approx(sum(sizes) / len(sizes)) and value > abs(np.mean(sizes) / 2)
+        found = select(rows, output=output)
+        assert value == pytest.approx(found["correlation"].abs().mean()) and value > abs(
+            found["correlation"].mean() / 2
+        )
         assert draws.shape == (2000,)
-        for number in (0, 5, 1999):
-            expected = []
-            for place, label in enumerate(made_up.LABELS):
-                for seed in (0, 1):
-                    here = select(single.images(study), seed=seed, label=label)
-                    drawn = here.loc[here.index.repeat(counts[number - place])]
-                    expected.append(abs(stats.spearmanr(drawn["dominance"], drawn[output]).statistic))
-            assert draws[number] == pytest.approx(np.mean(expected))
+        of_all, of_draws = [], {number: [] for number in (0, 5, 1999)}
+        for seed, (place, label) in itertools.product((0, 1), enumerate(made_up.LABELS)):
+            here = select(single.images(study), seed=seed, label=label)
+            of_all.append(stats.spearmanr(here["dominance"], here[output]).statistic)
+            for number, sizes in of_draws.items():
+                drawn = here.loc[here.index.repeat(counts[number - place])]
+                sizes.append(abs(stats.spearmanr(drawn["dominance"], drawn[output]).statistic))
+        assert found.sort_values("seed", kind="stable")["correlation"].tolist() == pytest.approx(of_all)
+        assert [draws[number] for number in of_draws] == pytest.approx([*map(np.mean, of_draws.values())])
 
 
 def test_over_classes_networks_are_averaged_first(study_of, made_up, select):
@@ -77,12 +77,11 @@ def test_the_strength_by_chance_is_that_of_unrelated_numbers(study, made_up):
 
 def test_shown_are_the_classes_of_the_highest_and_the_lowest_correlation_with_the_logit(study_of, made_up, select):
     frames = made_up.frames()
-    images = single.images(study_of(frames))
-    for label, sign in (("bird", 1), ("cat", -1)):
-        for seed, factor in ((0, 1), (1, -1)):  # the second network has it the other way round
-            for row in select(images, seed=seed, label=label).itertuples(index=False):
-                here = {"kind": "tuned", "seed": seed, "label": label, "index": row.index}
-                made_up.put(frames["images"], "logit", factor * sign * row.dominance, **here)
+    keys = ["kind", "seed", "label", "index"]
+    dominance = frames["images"][keys].merge(single.images(study_of(frames)), on=keys, how="left")["dominance"]
+    for (label, sign), (seed, factor) in itertools.product((("bird", 1), ("cat", -1)), ((0, 1), (1, -1))):
+        where = {"kind": "tuned", "seed": seed, "label": label}  # the second network has it the other way round
+        made_up.put(frames["images"], "logit", factor * sign * dominance, **where)
     rows = single.shown(study_of(frames), "tuned")
     assert list(rows["label"].unique()) == ["bird", "cat"] and set(rows["seed"]) == {0}
     assert len(rows) == 2 * made_up.PAIRED

@@ -28,14 +28,6 @@ def test_a_cluster_has_its_dominance_its_shares_and_the_means_of_its_images(stud
             assert row[name] == pytest.approx(sum(images[name]) / len(images))
 
 
-def test_correlations_are_of_each_share_of_the_clusters_of_each_network(study, made_up, select):
-    rows = training.correlations(study)
-    assert len(rows) == 3 * len(made_up.LABELS) * len(made_up.NETWORKS)
-    for (kind, share), found in rows.groupby(["kind", "share"]):
-        expected = training_share.correlations(select(training.clusters(study), kind=kind), share)
-        assert found["correlation"].tolist() == expected["correlation"].tolist()
-
-
 @pytest.mark.parametrize("names", [training.SHARES, training.OUTPUTS], ids=["shares", "outputs"])
 def test_over_classes_networks_are_averaged_first(study_of, made_up, select, names):
     frames = made_up.frames()
@@ -57,38 +49,40 @@ def test_over_classes_networks_are_averaged_first(study_of, made_up, select, nam
         assert row["p_value"] == test.p_value and row["correlation"] == pytest.approx(test.value)
 
 
-def test_least_is_of_one_kind_at_a_time_and_its_numbers_count_classes(study, made_up, select):
-    for name in ("training_share", "representation"):
-        rows = training.least(study, name)
-        assert len(rows) == len(made_up.LABELS) * len(made_up.NETWORKS)
-        for kind, found in rows.groupby("kind"):
-            expected = training_share.least(select(training.clusters(study), kind=kind), name)
-            pd.testing.assert_frame_equal(found.drop(columns="kind").reset_index(drop=True), expected)
+def test_numbers_are_of_one_kind_at_a_time_and_count_classes(study, made_up, select):
+    kinds, names = {"tuned", "ce"}, ("training_share", "representation")
+    rows = {name: training.least(study, name) for name in names}
+    of_kind = {kind: select(training.clusters(study), kind=kind) for kind in kinds}
+    for kind in kinds:
+        for name in training.SHARES:
+            expected = training_share.correlations(of_kind[kind], name)
+            found = select(training.correlations(study), kind=kind, share=name)
+            assert found["correlation"].tolist() == expected["correlation"].tolist()
+        for name in names:
+            found = select(rows[name], kind=kind).drop(columns="kind").reset_index(drop=True)
+            pd.testing.assert_frame_equal(found, training_share.least(of_kind[kind], name))
+    assert set(rows["representation"]["kind"]) == set(training.correlations(study)["kind"]) == kinds
     numbers, n = training.least_in_numbers(study), len(made_up.LABELS)
-    expected = [(name, *network) for name in ("training_share", "representation") for network in made_up.NETWORKS]
+    expected = [(name, *network) for name in names for network in made_up.NETWORKS]
     assert [*numbers[["share", "kind", "seed"]].itertuples(index=False, name=None)] == expected
     assert numbers["same"].nunique() > 1
     for row in numbers.to_dict("records"):
-        found = select(training.least(study, row["share"]), kind=row["kind"], seed=row["seed"])
+        found = select(rows[row["share"]], kind=row["kind"], seed=row["seed"])
         assert (row["same"], row["classes"]) == (found["same"].sum(), n) and row["expected"] == n / 4
         assert row["p_value"] == training_share.at_chance(found)
         assert row["share_of_least"] == pytest.approx(found["share_of_least"].mean())
 
 
 def test_shares_by_rank_are_means_over_the_networks_of_a_kind(study_of, made_up, select):
-    frames = made_up.frames()
+    frames, names = made_up.frames(), ["training_share", "representation"]
     made_up.put(frames["mosaics"], "value", NAN, second=3, label="cat")  # a cluster without a dominance has no rank
     study = study_of(frames)
     rows, clusters = training.by_rank(study, "tuned"), select(training.clusters(study), kind="tuned")
     assert len(rows) == 4 + 4 + 3 and select(rows, label="cat")["rank"].max() == 3
     for row in rows.to_dict("records"):
-        shares = []
-        for _, group in select(clusters, label=row["label"]).groupby("seed"):
-            place = group["dominance"].sort_values(ascending=False).index[row["rank"] - 1]
-            shares.append(group.loc[place, ["training_share", "representation"]])
-        assert len(shares) == 2
-        for name in ("training_share", "representation"):
-            assert row[name] == pytest.approx(np.mean([one[name] for one in shares]))
+        ordered = select(clusters, label=row["label"]).sort_values("dominance", ascending=False)
+        shares = ordered.groupby("seed").nth(row["rank"] - 1)[names]
+        assert len(shares) == 2 and [row[name] for name in names] == pytest.approx(shares.mean().tolist())
 
 
 @pytest.mark.filterwarnings("error")

@@ -8,9 +8,9 @@ import torch
 
 from xai_lib import models, training
 from xai_lib.data import planted
-from xai_lib.files import read_frame, read_json
+from xai_lib.files import read_frame
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment import rare_modes, rarity_cell
+from xai_lib.papers.dominance.experiment import parts, rarity_cell
 from xai_lib.papers.dominance.method import clusters, dominance, energy_share, single_images, training_share
 from xai_lib.papers.dominance.method.rare_modes import rarities_of, suspects
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
@@ -37,7 +37,6 @@ def kept(tmp_path_factory):
 
 @pytest.fixture
 def run(kept, monkeypatch):
-    """Few images and epochs; its store is the whole file's."""
     monkeypatch.setenv("XAI_STORE", str(kept))
     return run_with()
 
@@ -105,17 +104,15 @@ def test_clusters_of_a_class_are_those_of_the_plain_functions(run, fitted, name)
 
 def test_every_class_of_every_training_is_listed(run, fitted):
     frame = experiment.rare_clusters(run)
-    assert frame.columns.tolist() == COLUMNS and set(frame["seed"]) == {0, 1}
+    assert frame.columns.tolist() == COLUMNS and frame.groupby(["seed", "label"]).ngroups == 20
     for (seed, label, clustering), rows in frame.groupby(["seed", "label", "clustering"]):
         assert rows["cluster"].tolist() == list(range(3 if clustering == "k-means" else 5))
         assert (rows["evaluation"].sum(), rows["training"].sum()) == (10, 20)
-        assert rows["rare_mode_in"].sum() == pytest.approx(1)
-        assert set(rows["rarity"]) == {rarities_of(seed)[label]}
-    assert frame.groupby(["seed", "label"]).ngroups == 20
+        assert rows["rare_mode_in"].sum() == pytest.approx(1) and set(rows["rarity"]) == {rarities_of(seed)[label]}
     modes = frame[frame["clustering"] == "modes"]
-    for row in modes.itertuples():
-        assert row.rare_share == row.rare_mode_in == (row.cluster == planted.rare_mode(row.label))
-    rarest = modes[(modes["rarity"] == 0.01) & (modes["rare_share"] == 1)]
+    is_rare = modes["cluster"] == modes["label"].map(planted.rare_mode)
+    assert (modes["rare_share"] == is_rare).all() and (modes["rare_mode_in"] == is_rare).all()
+    rarest = modes[(modes["rarity"] == 0.01) & is_rare]
     assert len(rarest) == 4 and rarest["training"].max() <= 1
     hits = suspects(modes.rename(columns={"training_distance": "training distance"})).groupby("score")["hit"].mean()
     assert hits["random"] == pytest.approx(1 / 5) and hits["representation"] > 0.5  # counts of training images tell
@@ -131,47 +128,35 @@ def test_every_class_of_every_training_is_listed(run, fitted):
 )
 def test_what_decides_a_training_and_its_scores_is_in_its_key(run, overrides, same):
     assert (rarity_cell(run, 0).key == rarity_cell(run_with(overrides), 0).key) == same
-
-
-def test_all_images_of_a_scale_are_a_number_of_them():
     every, named = (run_with(f"n_train={n}, n_test={m}") for n, m in (("null", "null"), (10_000, 2000)))
     assert rarity_cell(every, 0).key == rarity_cell(named, 0).key
 
 
-def test_keys_know_the_number_the_generator_and_the_arithmetic_but_no_device_and_no_data_set(run, monkeypatch):
-    arithmetic = training.Numerics("float32", False, "no")
-    monkeypatch.setattr(stage, "numerics", lambda device: arithmetic)
+def test_keys_know_the_number_and_the_generator_but_no_device_and_no_data_set(run, monkeypatch):
+    monkeypatch.setattr(stage, "numerics", lambda device: training.Numerics("float32", False, "no"))
     elsewhere = replace(run, device=torch.device("cuda"), dataset="cifar10", label="Another", data_root=Path("/else"))
     assert rarity_cell(elsewhere, 0).key == rarity_cell(run, 0).key
     found = [rarity_cell(run, number).key for number in (0, 1, 5)]
-    with monkeypatch.context() as patch:
-        patch.setattr(planted, "VERSION", 99)
-        found.append(rarity_cell(run, 0).key)
-    with monkeypatch.context() as patch:
-        patch.setattr(experiment, "rarities_of", lambda number: {"cat": 0.03})
-        found.append(rarity_cell(run, 0).key)
-    arithmetic = training.Numerics("float64", False, "no")
-    assert len({*found, rarity_cell(run, 0).key}) == 6
-
-
-def test_a_training_stands_on_no_other_cell(run, fitted):
-    (cell,) = experiment.rarity_cells(run, 1)
-    assert cell.key == rarity_cell(run, 1).key and cell.parents == ()
-    folder = Store().path(cell)
-    assert read_json(folder / "provenance.json")["parents"] == {}
-    assert {path.name for path in folder.iterdir()} == {"clusters.csv", "provenance.json", "done.json"}
+    for where, name, value in ((planted, "VERSION", 99), (experiment, "rarities_of", lambda number: {"cat": 0.03})):
+        with monkeypatch.context() as patch:
+            patch.setattr(where, name, value)
+            found.append(rarity_cell(run, 0).key)
+    assert len(set(found)) == 5
 
 
 def test_a_training_whose_scores_were_killed_goes_on(run, fitted, empty_store, monkeypatch):
     def killed(*_given):
         raise KeyboardInterrupt
 
+    (cell,) = experiment.rarity_cells(run, 1)
+    assert cell.parents == ()
     with monkeypatch.context() as patch:
-        patch.setattr(rare_modes, "_scores", killed)
+        patch.setattr(parts, "_scores", killed)
         with pytest.raises(KeyboardInterrupt):
-            computed(rarity_cell(run, 1))
-    assert not Store().is_done(rarity_cell(run, 1))
+            computed(cell)
+    assert not Store().is_done(cell)
     monkeypatch.setattr(loop, "_train_epoch", killed)  # nothing is trained anew
     found = scored(run, 1)
+    assert {path.name for path in computed(cell).iterdir()} == {"clusters.csv", "provenance.json", "done.json"}
     monkeypatch.setenv("XAI_STORE", str(fitted["directory"].parents[1]))
     pd.testing.assert_frame_equal(found, scored(run, 1))

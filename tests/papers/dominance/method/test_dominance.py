@@ -13,85 +13,48 @@ from xai_lib.statistics import mean_interval
 
 ASSIGNED = torch.tensor([2, 0, 5, 0, 2, 0, 5, 2, 5, 0])  # clusters need not be numbered without gaps
 PAIRS = [(0, 2), (0, 5), (2, 5)]
-PAIRS_OF_THREE = [(0, 1), (0, 2), (1, 2)]
 N = 12
 
 
-@pytest.fixture
-def x():
-    """Images of one brightness each, so that a mosaic says which images it shows."""
-    brightness = torch.linspace(0.1, 1, len(ASSIGNED))
-    return brightness[:, None, None, None].expand(-1, 3, 4, 4).clone()
+BRIGHTNESS = torch.linspace(0.1, 1, len(ASSIGNED))  # of one image each, so that a mosaic says which images it shows
+X = BRIGHTNESS[:, None, None, None].expand(-1, 3, 4, 4).clone()
 
 
-def bright(x, _target, _index):
-    return x[:, 0]
-
-
-def found(x, explain=bright, assigned=ASSIGNED, **options):
-    return pairwise(x, 3, assigned, explain, **{"n": N, "purpose": "test"} | options)
-
-
-def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop(x):
-    frame = found(x, seed=4)
-    assert frame.columns.tolist() == ["first", "second", "mosaic", "scaling", "value"]
-    expected = [(*pair, number) for pair in PAIRS for number in range(N)]
-    assert list(zip(frame["first"], frame["second"], frame["mosaic"])) == expected
-    assert set(frame["scaling"]) == {"relu"}
-    for first, second in PAIRS:
-        members = [(cluster == ASSIGNED).nonzero()[:, 0] for cluster in (first, second)]
-        drawn = mosaics.of_clusters(*members, N, seed=4, purpose=f"test/{first}-{second}")
-        expected = []
-        for images, places in zip(drawn.images, drawn.first, strict=True):
-            brightness = x[images, 0, 0, 0]
-            expected.append(float(brightness[places].sum() / brightness.sum()))
-        rows = frame[(frame["first"] == first) & (frame["second"] == second)]
-        np.testing.assert_allclose(rows["value"], expected, rtol=1e-5)
-
-
-def test_the_class_is_what_is_explained_on_mosaics_of_the_size_asked_for(x):
+def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop_and_all_scalings_of_them():
     asked = []
 
     def explain(x, target, _index):
         asked.append((set(target.tolist()), tuple(x.shape[1:])))
         return x[:, 0]
 
-    found(x, explain, resized=True)
-    assert all(given == ({3}, (3, 4, 4)) for given in asked)
-
-
-def test_scalings_are_of_the_same_mosaics(x):
-    both = found(x, scalings=("relu", "min-max"))
+    both = pairwise(X, 3, ASSIGNED, explain, n=N, seed=4, purpose="test", scalings=("relu", "min-max"))
+    assert both.columns.tolist() == ["first", "second", "mosaic", "scaling", "value"]
     assert both["scaling"].tolist() == ["relu"] * N * 3 + ["min-max"] * N * 3
-    relu, scaled = (both[both["scaling"] == name].reset_index(drop=True) for name in ("relu", "min-max"))
-    np.testing.assert_array_equal(relu["value"], found(x)["value"])
-    assert relu[["first", "second", "mosaic"]].equals(scaled[["first", "second", "mosaic"]])
-    _, drawn = draw(ASSIGNED, N, purpose="test")
-    expected = energy_share.shares(drawn, x, torch.full((N * 3,), 3), bright, scalings=("min-max",))["min-max"]
+    frame, scaled = (both[both["scaling"] == name].reset_index(drop=True) for name in ("relu", "min-max"))
+    keys = [(*pair, number) for pair in PAIRS for number in range(N)]
+    for one in (frame, scaled):
+        assert list(zip(one["first"], one["second"], one["mosaic"])) == keys
+    for first, second in PAIRS:
+        members = [(cluster == ASSIGNED).nonzero()[:, 0] for cluster in (first, second)]
+        drawn = mosaics.of_clusters(*members, N, seed=4, purpose=f"test/{first}-{second}")
+        expected = []
+        for images, places in zip(drawn.images, drawn.first, strict=True):
+            brightness = BRIGHTNESS[images]
+            expected.append(float(brightness[places].sum() / brightness.sum()))
+        rows = frame[(frame["first"] == first) & (frame["second"] == second)]
+        np.testing.assert_allclose(rows["value"], expected, rtol=1e-5)
+    rows, drawn = draw(ASSIGNED, N, seed=4, purpose="test")
+    assert rows.equals(frame[["first", "second", "mosaic"]])
+    expected = energy_share.shares(drawn, X, torch.full((N * 3,), 3), explain, scalings=("min-max",))["min-max"]
     np.testing.assert_array_equal(scaled["value"], expected)
-
-
-def test_mosaics_are_drawn_by_purpose_and_seed():
-    rows, drawn = draw(ASSIGNED, N, purpose="test")
-    assert len(rows) == len(drawn) == N * len(PAIRS)
-    assert torch.equal(draw(ASSIGNED, N, purpose="test")[1].images, drawn.images)
-    assert not torch.equal(draw(ASSIGNED, N, seed=1, purpose="test")[1].images, drawn.images)
-    assert not torch.equal(draw(ASSIGNED, N, purpose="another")[1].images, drawn.images)
-
-
-def test_pairs_are_drawn_independently():
-    """Three clusters of equal size: the same draws for all pairs would show the same places within each."""
-    _, drawn = draw(torch.arange(12) % 3, N, purpose="test")
-    first = drawn.first.unflatten(0, (3, N))
-    assert not torch.equal(first[0], first[1]) and not torch.equal(first[1], first[2])
-    of_first = drawn.images[drawn.first].unflatten(0, (3, 2 * N)) // 3
-    assert not torch.equal(of_first[0], of_first[1])
+    assert set(pairwise(X, 3, ASSIGNED, explain, purpose="test", resized=True)["scaling"]) == {"relu"}
+    assert asked[0] == ({3}, (3, 8, 8)) and asked[-1] == ({3}, (3, 4, 4))
 
 
 @pytest.mark.parametrize(("assigned", "got"), [([1] * 4, r"\[1\]"), ([], r"\[\]")])
-def test_one_cluster_has_nothing_to_dominate(x, assigned, got):
+def test_one_cluster_has_nothing_to_dominate(assigned, got):
     with pytest.raises(ValueError, match=rf"at least two clusters\. Got the clusters {got}"):
-        found(x, assigned=torch.tensor(assigned, dtype=torch.int64))
+        draw(torch.tensor(assigned, dtype=torch.int64), N, purpose="test")
 
 
 @pytest.fixture
@@ -100,15 +63,6 @@ def tables():
     drawn = {(0, 1): rng.beta(5, 4, size=25), (0, 2): rng.beta(4, 8, size=25), (1, 2): rng.beta(4, 4, size=25)}
     drawn[0, 2][[3, 7]] = math.nan
     return drawn
-
-
-def test_each_pair_has_an_interval_and_counts(values_of, tables):
-    result = pairs(values_of(tables)).set_index(["first", "second"])
-    assert list(result.index) == PAIRS_OF_THREE
-    for pair, values in tables.items():
-        row, interval = result.loc[pair], mean_interval(values)
-        assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
-        assert (row["n"], row["n_undefined"]) == (25 - interval.n_undefined, interval.n_undefined)
 
 
 def test_either_order_and_any_order_of_rows_says_the_same_if_mosaics_differ(values_of, tables):
@@ -128,7 +82,6 @@ def test_either_order_and_any_order_of_rows_says_the_same_if_mosaics_differ(valu
     [
         ([0.5] * 6, 1, 1),
         ([0.75] * 6, 0, 2 / 2**6),
-        ([0.75], math.nan, math.nan),
         ([0.75, math.nan], math.nan, math.nan),
         ([math.nan] * 3, math.nan, math.nan),
     ],
@@ -137,23 +90,19 @@ def test_constant_and_few_values(values_of, values, p_t, p_wilcoxon):
     result = pairs(values_of({(0, 1): values})).iloc[0]
     assert (result["p_t"], result["p_wilcoxon"]) == pytest.approx((p_t, p_wilcoxon), nan_ok=True)
     assert result["n"] == np.isfinite(values).sum()
-    assert math.isnan(result["low"]) == (result["n"] < 2)
-    assert math.isnan(result["dominance"]) == (result["n"] == 0)
+    assert math.isnan(result["low"]) == (result["n"] < 2) and math.isnan(result["dominance"]) == (result["n"] == 0)
 
 
-def test_a_pair_without_values_is_not_in_the_family(values_of):
-    result = pairs(values_of({(0, 1): [0.6, 0.7, 0.8], (0, 2): [math.nan] * 3, (1, 2): [0.4, 0.45, 0.6]}))
-    assert result["p_t_holm"].isna().tolist() == [False, True, False]
-    assert result["p_t_holm"][0] == pytest.approx(2 * result["p_t"][0])
-
-
-def test_entries_mirror_at_one_half_and_p_values_have_no_diagonal(values_of, tables):
+def test_each_pair_has_an_interval_and_counts_and_two_mirrored_entries(values_of, tables):
     frame = pairs(values_of(tables))
+    assert list(zip(frame["first"], frame["second"])) == list(tables)
     square, p_values = matrix(frame), matrix(frame, "p_t_holm")
     assert np.diag(square).tolist() == [0.5] * 3 and np.isnan(np.diag(p_values)).all()
-    for i, j in PAIRS_OF_THREE:
-        assert square[i, j] == pytest.approx(np.nanmean(tables[i, j]))
-        assert square[j, i] == 1 - square[i, j]
+    for ((i, j), values), row in zip(tables.items(), frame.to_dict("records")):
+        interval = mean_interval(values)
+        assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+        assert (row["n"], row["n_undefined"]) == (25 - interval.n_undefined, interval.n_undefined)
+        assert square[i, j] == pytest.approx(np.nanmean(values)) and square[j, i] == 1 - square[i, j]
     np.testing.assert_array_equal(p_values, p_values.T)
     assert p_values[[0, 0, 1], [1, 2, 2]].tolist() == frame["p_t_holm"].tolist()
     frame = pairs(values_of({(7, 2): [0.1, 0.3], (4, 7): [0.4, 0.6], (2, 4): [0.9, 0.7]}))  # by number

@@ -67,28 +67,23 @@ def test_a_tie_is_worth_the_mean_of_all_ways_to_break_it(case):
 )
 def test_an_undefined_score_is_suspected_last_and_all_undefined_is_no_information(score, values, expected):
     row = found(clusters_of([0, 0, 1], **{score: values}), score.replace("_", " "))
-    assert (row["cluster"], row["hit"], row["rank"]) == expected
+    assert tuple(row[["cluster", "hit", "rank"]]) == expected
 
 
 def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order():
-    parts = [
-        clusters_of([0, 1], label=label, seed=seed, dominance=values)
-        for label, seed, values in [("cat", 0, [0.9, 0.8]), ("cat", 1, [0.1, 0.2]), ("mug", 0, [0.3, 0.2])]
-    ]
+    groups = [("cat", 0, [0.9, 0.8]), ("cat", 1, [0.1, 0.2]), ("mug", 0, [0.3, 0.2])]
+    parts = [clusters_of([0, 1], label=label, seed=seed, dominance=values) for label, seed, values in groups]
     table = suspects(pd.concat(parts).sample(frac=1, random_state=0))
     table = table[table["score"] == "dominance"]
     assert list(zip(table["label"], table["seed"], table["hit"])) == [("cat", 0, 1), ("cat", 1, 0), ("mug", 0, 1)]
 
 
-CLUSTERS = clusters_of([0, 1])
-
-
 @pytest.mark.parametrize(
     ("judge", "rows", "message"),
     [
-        (suspects, CLUSTERS.drop(columns="logit"), "without \\['logit'\\]"),
-        (suspects, pd.concat([CLUSTERS, CLUSTERS]), "one row for each label, seed and cluster"),
-        (suspects, CLUSTERS.assign(rare_mode_in=NAN), r"rare_mode_in in \[0, 1\]"),
+        (suspects, clusters_of([0, 1]).drop(columns="logit"), "without \\['logit'\\]"),
+        (suspects, pd.concat([clusters_of([0, 1])] * 2), "one row for each label, seed and cluster"),
+        (suspects, clusters_of([0, NAN]), r"rare_mode_in in \[0, 1\]"),
         (power, hits_of([[2]]), r"hits in \[0, 1\]"),
         (power, hits_of([[1]], "luck"), "Got \\['luck'\\]"),
     ],
@@ -98,12 +93,17 @@ def test_rows_that_cannot_be_judged_are_refused(judge, rows, message):
         judge(rows)
 
 
-def test_power_is_a_mean_over_trainings_by_score_and_share():
+def test_power_is_a_mean_over_trainings_by_score_and_share_with_an_interval_but_for_one_training_and_the_control():
     table = power(hits_of([[1, 1], [0, 1], [0]]))
     assert table.loc[0, ["hit", "trials", "trainings"]].tolist() == [0.5, 5, 3]
     parts = [hits_of([[1, 0], [0, 0]], score, rarity) for score in ("random", "logit") for rarity in (0.2, 0.01)]
     table = power(pd.concat(parts))
     assert list(zip(table["score"], table["rarity"])) == [*product(("logit", "random"), (0.01, 0.2))]
+    row = power(hits_of([[0.2, 0.25]], "random")).loc[0]
+    assert row["low"] == row["hit"] == row["high"] == pytest.approx(0.225)
+    for hits in ([1, 0], [1, 1]):
+        row = power(hits_of([hits])).loc[0]
+        assert row["hit"] == sum(hits) / 2 and math.isnan(row["low"]) and math.isnan(row["high"])
 
 
 def test_intervals_are_clopper_and_pearsons_of_as_many_trials_as_the_trainings_are_worth():
@@ -127,8 +127,7 @@ def test_intervals_are_clopper_and_pearsons_of_as_many_trials_as_the_trainings_a
 
 @pytest.mark.parametrize(("truth", "together"), product([0.2, 0.5, 0.95], [False, True]))
 def test_the_interval_covers_the_truth(truth, together):
-    rng = np.random.default_rng(0)
-    covered = []
+    rng, covered = np.random.default_rng(0), []
     for _ in range(150):
         drawn = rng.random((10, 1 if together else 2)) < truth
         row = power(hits_of(np.broadcast_to(drawn, (10, 2)).astype(float))).loc[0]
@@ -136,32 +135,16 @@ def test_the_interval_covers_the_truth(truth, together):
     assert np.mean(covered) >= 0.93  # Student's t over trainings: 0.7 or less at a truth of 0.95
 
 
-def test_the_control_is_known_without_error_and_one_training_says_nothing_about_others():
-    row = power(hits_of([[0.2, 0.25]], "random")).loc[0]
-    assert row["low"] == row["hit"] == row["high"] == pytest.approx(0.225)
-    for hits in ([1, 0], [1, 1]):
-        row = power(hits_of([hits])).loc[0]
-        assert row["hit"] == sum(hits) / 2 and math.isnan(row["low"]) and math.isnan(row["high"])
-
-
-@pytest.mark.parametrize("training", range(15))
-def test_a_training_has_every_rarity_in_two_classes_and_five_have_each_once_in_every_class(training):
-    rarities = rarities_of(training)
-    assert set(rarities) == set(planted.CLASSES)
-    assert Counter(rarities.values()) == dict.fromkeys(SHARES, 2)
-    planted.Parameters(rarities=rarities)
-    block = training - training % 5
-    table = pd.DataFrame([rarities_of(number) for number in range(block, block + 5)])
-    assert all(sorted(table[name]) == sorted(SHARES) for name in planted.CLASSES)
-
-
-def test_classes_of_one_rarity_are_not_always_the_same_ones():
-    pairs = [
-        (share, frozenset(name for name, value in rarities_of(training).items() if value == share))
-        for training in range(10)
-        for share in SHARES
-    ]
-    assert len(set(pairs)) == 50  # of one rarity, no two classes meet twice in ten trainings
-    assert max(Counter(pair for _, pair in pairs[:25]).values()) == 1  # in five, they meet once in all
+def test_five_trainings_have_each_rarity_once_in_every_class_and_two_classes_meet_once_in_ten():
+    table = pd.DataFrame([rarities_of(number) for number in range(15)])
+    assert set(table) == set(planted.CLASSES)
+    for training, row in table.iterrows():
+        assert Counter(row) == dict.fromkeys(SHARES, 2)
+        planted.Parameters(rarities=rarities_of(training))
+    for block in (table[:5], table[5:10], table[10:]):
+        assert all(sorted(block[name]) == sorted(SHARES) for name in planted.CLASSES)
+    pairs = [(share, frozenset(table.columns[row == share])) for _, row in table[:10].iterrows() for share in SHARES]
+    assert len(set(pairs)) == 50  # of one rarity
+    assert max(Counter(pair for _, pair in pairs[:25]).values()) == 1  # in five trainings, of any
     with pytest.raises(ValueError, match="Got -1"):
         rarities_of(-1)

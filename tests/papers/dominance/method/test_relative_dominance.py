@@ -4,6 +4,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import special
 
@@ -48,9 +49,9 @@ def test_relative_dominance_is_the_mean_over_the_others(values_of):
     assert result["cluster"].tolist() == [0, 1, 2, 3]
     assert result["dominance"].to_numpy() == pytest.approx(expected)
     assert result["rank"].tolist() == (1 + np.argsort(np.argsort(-expected))).tolist()
+    weights = square_of([10, 10, 6, 10, 10, 10], 4)
+    weights = np.triu(weights, 1) + np.triu(weights, 1).T
     assert result["strength"].mean() == pytest.approx(0, abs=1e-12)
-    weights = np.where(np.eye(4, dtype=bool), 0, 10)
-    weights[0, 3] = weights[3, 0] = 6
     assert result["strength"].to_numpy() == pytest.approx(bradley_terry(square, weights))
 
 
@@ -58,14 +59,10 @@ def test_intervals_cover_the_truth(values_of):
     """100 classes of four clusters: 400 intervals of 95 %."""
     means = square_of([0.6, 0.7, 0.5, 0.45, 0.6, 0.55], 4)
     truth = (means.sum(axis=1) - 0.5) / 3
-    covered, lengths = [], []
-    for seed in range(100):
-        result = hierarchy(values_of(drawn(means, 12, seed)))
-        covered.extend((result["low"] <= truth) & (truth <= result["high"]))
-        lengths.extend(result["high"] - result["low"])
-    assert 0.92 < np.mean(covered) < 0.975
+    results = pd.concat([hierarchy(values_of(drawn(means, 12, seed))).assign(truth=truth) for seed in range(100)])
+    assert 0.92 < ((results["low"] <= results["truth"]) & (results["truth"] <= results["high"])).mean() < 0.975
     spread = [math.sqrt(sum(m * (1 - m) / 7 for m in np.delete(row, i)) / 12) / 3 for i, row in enumerate(means)]
-    assert np.mean(lengths) == pytest.approx(2 * 1.96 * np.mean(spread), rel=0.05)
+    assert (results["high"] - results["low"]).mean() == pytest.approx(2 * 1.96 * np.mean(spread), rel=0.05)
 
 
 def test_pairs_are_resampled_apart(values_of):
@@ -93,9 +90,7 @@ def test_first_and_last_are_shares_of_resamples_and_equals_share(values_of):
 def test_a_cluster_without_values_is_last_and_one_value_has_no_interval(values_of):
     tables = {(0, 1): [NAN] * 3, (0, 2): [NAN] * 3, (1, 2): [0.6, 0.7, 0.8]}
     result = hierarchy(values_of(tables))
-    expected = pytest.approx([NAN, 0.7, 0.3], nan_ok=True)
-    assert result["dominance"].to_numpy() == expected
-    assert relative(matrix(pairs(values_of(tables)))) == expected
+    assert result["dominance"].to_numpy() == pytest.approx([NAN, 0.7, 0.3], nan_ok=True)
     assert result["rank"].tolist() == result["strength_rank"].tolist() == [3, 1, 2]
     assert np.isnan(result["strength"][0]) and result["strength"][1] > 0
     assert result["low"].isna().tolist() == [True, False, False]
@@ -106,20 +101,18 @@ def test_a_cluster_without_values_is_last_and_one_value_has_no_interval(values_o
 
 
 @pytest.mark.parametrize(
-    ("upper", "n_clusters", "expected"),
+    ("upper", "expected"),
     [
-        ([0.7, 0.3, 0.8], 3, (1, 1)),  # D_01, D_02, D_12
-        ([0.3, 0.7, 0.2], 3, (1, 1)),
-        ([0.7, 0.6, 0.8], 3, (0, 1)),
-        ([0.3, 0.7, 0.8], 3, (0, 1)),
-        ([0.7, 0.3, 0.2], 3, (0, 1)),
-        ([0.7, 0.5, 0.8], 3, (0, 0)),  # only triples with three winners count
-        ([0.7, NAN, 0.8], 3, (0, 0)),
-        ([0.7], 2, (0, 0)),
+        ([0.7, 0.3, 0.8], (1, 1)),  # D_01, D_02, D_12
+        ([0.3, 0.7, 0.2], (1, 1)),
+        ([0.7, 0.6, 0.8], (0, 1)),
+        ([0.7, 0.5, 0.8], (0, 0)),  # only triples with three winners count
+        ([0.7, NAN, 0.8], (0, 0)),
     ],
 )
-def test_a_triple_goes_round_or_has_an_order(upper, n_clusters, expected):
-    assert cyclic_triples(square_of(upper, n_clusters)) == expected
+def test_a_triple_goes_round_or_has_an_order(upper, expected):
+    assert cyclic_triples(square_of(upper, 3)) == expected
+    assert cyclic_triples(square_of(upper[:1], 2)) == (0, 0)
 
 
 def test_with_equal_weights_the_order_is_that_of_the_row_means():
@@ -136,15 +129,13 @@ def test_steep_maxima_are_found_where_full_steps_would_run_away():
     strengths = np.array([15.0, 5.0, -3.0, -17.0])
     assert bradley_terry(of_strengths(strengths)) == pytest.approx(strengths, rel=1e-6)
     square = square_of([5e-06, 0.032295, 0.999665, 0.999993, 0.990987, 0.005486], 4)
-    upper = np.triu(square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4), 1)
-    weights = upper + upper.T
+    weights = np.triu(square_of([1e6, 0, 1e5, 1e3, 1, 0.1], 4), 1)
+    weights += weights.T
     expected_wins = (weights * of_strengths(bradley_terry(square, weights))).sum(axis=1)
     assert (weights * square).sum(axis=1) == pytest.approx(expected_wins, rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("share", "weight", "odds"), [(1.0, None, 3), (1.0, 25, 51), (0.8, 25, 4)], ids=["1.5 of 2", "25.5 of 26", "finite"]
-)
+@pytest.mark.parametrize(("share", "weight", "odds"), [(1.0, None, 3), (1.0, 25, 51), (0.8, 25, 4)])
 def test_all_of_the_energy_is_half_a_win_short_of_infinity(share, weight, odds):
     weights = None if weight is None else np.full((2, 2), weight)
     assert bradley_terry(square_of([share], 2), weights) == pytest.approx(np.array([1, -1]) * math.log(odds) / 2)

@@ -8,18 +8,14 @@ from xai_lib.papers.dominance.method.single_images import all_pairs, outputs, re
 N, SIZE = 5, 4
 
 
-@pytest.fixture
-def x():
-    return torch.rand(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+X = torch.rand(N, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
-def test_equal_images_are_even_wherever_the_method_looks_and_one_cannot_be_compared(x):
-    def by_place(x, target, _index):
-        return x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]
-
-    np.testing.assert_allclose(all_pairs(x[:1].repeat(3, 1, 1, 1), 0, by_place)["value"], 0.5, atol=1e-6)
+def test_equal_images_are_even_wherever_the_method_looks_and_one_cannot_be_compared():
+    by_place = lambda x, target, _index: x[:, target[0]] * torch.arange(x.shape[2]).square()[:, None]  # noqa: E731
+    np.testing.assert_allclose(all_pairs(X[:1].repeat(3, 1, 1, 1), 0, by_place)["value"], 0.5, atol=1e-6)
     with pytest.raises(ValueError, match=r"at least 2 images to compare. Got 1"):
-        all_pairs(x[:1], 0, by_place)
+        all_pairs(X[:1], 0, by_place)
 
 
 def test_relative_dominance_orders_images_by_what_the_method_sees():
@@ -31,12 +27,12 @@ def test_relative_dominance_orders_images_by_what_the_method_sees():
     np.testing.assert_allclose(found, (shares.sum(1) - 0.5) / (N - 1), rtol=1e-5)
 
 
-def test_layouts_without_energy_are_counted_and_left_out(x):
+def test_layouts_without_energy_are_counted_and_left_out():
     def explain(x, _target, index):
         """Empty in each pair's first layout, and in all layouts of the first pair."""
         return x[:, 0] * ((index % 6 > 0) & (index > 5))[:, None, None]
 
-    frame = all_pairs(x, 0, explain)
+    frame = all_pairs(X, 0, explain)
     assert frame["n_undefined"].tolist() == [6] + [1] * 9
     assert frame["value"].isna().tolist() == [True] + [False] * 9
     assert relative(frame, N)[:2] == pytest.approx([frame["value"][1:4].mean(), frame["value"][4:7].mean()])

@@ -40,13 +40,10 @@ def random_table(rng, n_classes=10, n_clusters=5, seeds="independent"):
 
 def test_shares_by_hand():
     found = shares(torch.tensor([0, 0, 0, 2]), torch.tensor([0, 0, 1, 2, 2]), 3)
-    assert found["cluster"].tolist() == [0, 1, 2]
-    assert found["training"].tolist() == [3, 0, 1] and found["evaluation"].tolist() == [2, 1, 2]
-    assert found["training_share"].tolist() == pytest.approx([0.75, 0, 0.25])
-    assert found["evaluation_share"].tolist() == pytest.approx([0.4, 0.2, 0.4])
-    assert found["representation"].tolist() == pytest.approx([1.875, 0, 0.625])
-    evaluation = np.repeat([0, 1, 2], [50, 30, 20])  # parts that are drawn alike
-    assert shares(np.tile(evaluation, 5), evaluation, 3)["representation"].tolist() == pytest.approx([1, 1, 1])
+    numbers = [[0, 3, 2, 0.75, 0.4, 1.875], [1, 0, 1, 0, 0.2, 0], [2, 1, 2, 0.25, 0.4, 0.625]]
+    np.testing.assert_allclose(found, numbers)
+    names = ["cluster", "training", "evaluation", "training_share", "evaluation_share", "representation"]
+    assert found.columns.tolist() == names
 
 
 @pytest.mark.parametrize(
@@ -65,18 +62,19 @@ def test_shares_refuse_what_has_none(training, evaluation, match):
         shares(training, evaluation, 2)
 
 
-def test_a_correlation_is_undefined_where_nothing_varies_or_nothing_is_left():
-    found = correlations(
-        table_of(
-            ("a", 0, [0.1, 0.2, 0.3, NAN], [0.1, 0.2, 0.3, 0.0]),
-            ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]),
-            ("c", 0, [0.1, NAN, NAN], [0.1, 0.2, 0.3]),
-            ("d", 0, [NAN, NAN], [0.1, 0.2]),
-        ),
-        "training_share",
-    )
-    assert found["correlation"].tolist() == pytest.approx([1, NAN, NAN, NAN], nan_ok=True)
+def test_a_correlation_is_undefined_where_nothing_varies_or_nothing_is_left_and_is_then_left_out():
+    groups = [
+        ("a", 0, [0.1, 0.3, 0.2, NAN], [0.1, 0.2, 0.3, 0.0]),
+        ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3]),
+        ("c", 0, [0.1, NAN, NAN], [0.1, 0.2, 0.3]),
+        ("d", 0, [NAN, NAN], [0.1, 0.2]),
+    ]
+    found = correlations(table_of(*groups), "training_share")
+    assert found["correlation"].tolist() == pytest.approx([0.5, NAN, NAN, NAN], nan_ok=True)
     assert found["n_clusters"].tolist() == [3, 3, 1, 0]
+    one, every, none = (permuted(table_of(*some), n=50) for some in (groups[:1], groups, groups[1:]))
+    assert every.value == one.value == pytest.approx(0.5) and np.array_equal(every.draws, one.draws)
+    assert math.isnan(none.value) and math.isnan(none.p_value) and np.isnan(none.draws).all()
 
 
 def test_the_p_value_is_that_of_all_deals():
@@ -116,61 +114,39 @@ def test_five_in_a_hundred_tables_without_a_relation_are_significant(seeds):
     assert 0.01 <= np.mean(p_values <= 0.05) <= 0.09
 
 
-def test_a_relation_in_every_class_is_found_and_its_sign_kept():
+def test_a_relation_in_every_class_is_found_with_its_sign_by_deals_of_its_seed_and_class():
     rng = np.random.default_rng(3)
     table = table_of(*((label, 0, s + 0.02 * rng.random(5), s) for label, s in enumerate(rng.random((10, 5)))))
     found = permuted(table, n=999)
     assert found.value > 0.8 and found.p_value == 1 / 1000
     assert permuted(table.assign(dominance=-table["dominance"]), n=999).value == pytest.approx(-found.value)
-
-
-def test_deals_are_those_of_their_seed_and_class():
-    table = random_table(np.random.default_rng(4))
-    same, other = (permuted(table, n=50, seed=seed).draws for seed in (0, 1))
-    shuffled = permuted(table.sample(frac=1, random_state=0), n=50)
-    assert np.array_equal(shuffled.draws, same) and not np.array_equal(other, same)
-
-
-def test_classes_without_a_correlation_are_left_out():
-    defined = ("a", 0, [0.1, 0.3, 0.2], [0.1, 0.2, 0.3])
-    constant = ("b", 0, [0.5, 0.5, 0.5], [0.1, 0.2, 0.3])
-    one, both, none = (permuted(table_of(*groups), n=50) for groups in ([defined], [defined, constant], [constant]))
-    assert both.value == one.value == pytest.approx(0.5) and np.array_equal(both.draws, one.draws)
-    assert math.isnan(none.value) and math.isnan(none.p_value) and np.isnan(none.draws).all()
+    shuffled, other = permuted(table.sample(frac=1, random_state=0), n=999), permuted(table, n=999, seed=1)
+    assert np.array_equal(shuffled.draws, found.draws) and not np.array_equal(other.draws, found.draws)
 
 
 def test_least_by_hand():
-    found = least(
-        table_of(
-            ("a", 0, [0.6, 0.2, 0.7], [0.5, 0.1, 0.4]),
-            ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
-            ("b", 0, [0.6, 0.2, NAN, 0.4], [0.5, 0.3, 0.1, 0.1]),
-            ("c", 0, [0.3, 0.2], [0.5, 0.5]),
-            ("d", 0, [NAN, NAN], [0.5, 0.5]),
-        ).iloc[::-1],
-        "training_share",
-    )
-    assert list(zip(found["label"], found["seed"])) == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
-    assert found["least_dominant"].tolist() == [1, 2, 1, 1]
-    assert found["fewest"].tolist() == [1, 1, 3, 0]
-    assert found["same"].tolist() == [True, False, False, False]
-    assert found["share_of_least"].tolist() == pytest.approx([0.1, 0.4, 0.3, 0.5])
-    assert found["chance"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1 / 2])
+    groups = [
+        ("a", 0, [0.6, 0.2, 0.7], [0.5, 0.1, 0.4]),
+        ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
+        ("b", 0, [0.6, 0.2, NAN, 0.4], [0.5, 0.3, 0.1, 0.1]),
+        ("c", 0, [0.3, 0.2], [0.5, 0.5]),
+        ("d", 0, [NAN, NAN], [0.5, 0.5]),
+    ]
+    found = least(table_of(*groups).iloc[::-1], "training_share")
+    assert found.to_numpy().tolist() == [
+        ["a", 0, 1, 1, True, 0.1, 1 / 3],
+        ["a", 1, 2, 1, False, 0.4, 1 / 3],
+        ["b", 0, 1, 3, False, 0.3, 1 / 3],
+        ["c", 0, 1, 0, False, 0.5, 1 / 2],
+    ]
+    assert found.columns[2:].tolist() == ["least_dominant", "fewest", "same", "share_of_least", "chance"]
 
 
-@pytest.mark.parametrize(
-    ("same", "chances", "expected"),
-    [
-        ([True, True], [0.5, 0.25], 1 / 8),  # 0, 1 or 2 classes have probabilities 3/8, 4/8, 1/8
-        ([False, False], [0.5, 0.25], 4 / 8),
-        ([False, True], [0.5, 0.25], 1),
-        ([True], [0.2], 0.2),
-        ([], [], NAN),
-    ],
-)
-def test_luck_is_a_binomial_that_may_differ_between_classes(same, chances, expected):
-    found = pd.DataFrame({"label": range(len(same)), "same": same, "chance": chances})
-    assert at_chance(found) == pytest.approx(expected, nan_ok=True)
+@pytest.mark.parametrize(("same", "expected"), [([True, True], 1 / 8), ([False, False], 4 / 8), ([False, True], 1)])
+def test_luck_is_a_binomial_that_may_differ_between_classes(same, expected):
+    """0, 1 or 2 classes have probabilities 3/8, 4/8, 1/8."""
+    found = pd.DataFrame({"label": range(2), "same": same, "chance": [0.5, 0.25]})
+    assert at_chance(found) == pytest.approx(expected) and math.isnan(at_chance(found[:0]))
 
 
 def test_tables_that_would_mislead_are_refused():

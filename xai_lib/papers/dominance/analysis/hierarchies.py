@@ -33,10 +33,7 @@ def ranked(study: Study) -> pd.DataFrame:
 
 
 def matrices(study: Study, kind: str, labels: Sequence[str]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Class -> dominance [P,P] and Holm-corrected p-values of the t test [P,P], clusters by number (A, B, …).
-
-    Of some classes of the first network of a kind.
-    """
+    """Class -> dominance and Holm-corrected p-values of the t test, both [P,P] by number, of a kind's first network."""
     found = {label: pairs_of(study, kind, label) for label in labels}
     return {label: (dominance.matrix(rows), dominance.matrix(rows, "p_t_holm")) for label, rows in found.items()}
 
@@ -57,12 +54,8 @@ def pairs_of(study: Study, kind: str, label: str) -> pd.DataFrame:
 
 
 def classes(study: Study, kind: str) -> pd.DataFrame:
-    """One row a class of the first network of a kind: how firm its hierarchy is.
-
-    Returns:
-        label, most, least (clusters, of those with a value), dominance_most, dominance_least with low and high,
-        certain (share of resamples in which the least dominant cluster is last), decided (pairs that differ,
-        Holm-corrected), pairs, cyclic and triples (intransitive triples, and all), misfit (of Bradley-Terry).
+    """How firm the hierarchy of each class of a kind's first network is, among the clusters with a value. ``certain``:
+    how often the least dominant is last in resamples; ``decided``: pairs that differ after Holm.
     """
     rows = []
     for label, clusters in _clusters(ranked(study), kind).groupby("label", sort=False):
@@ -81,13 +74,8 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
 
 
 def spread(study: Study) -> pd.DataFrame:
-    """How far clusters are apart, with images dealt to clusters at random beside them.
-
-    Returns:
-        kind, seed, clustering, label, spread (standard deviation of dominance over pairs, around 0.5), range (of
-        relative dominance, largest minus smallest), mean (dominance of a pair's first cluster: of clusters the larger
-        one), n (mosaics), n_undefined (those with an empty map), significant (share of pairs with p < 0.05, t test),
-        significant_holm, significant_wilcoxon (both corrected over the class's pairs), cyclic, triples.
+    """How far clusters are apart: ``spread`` is the root mean square of D - 0.5 over a class's pairs, ``range`` of
+    relative dominance, ``mean`` of the pairs' first (larger) clusters, ``significant`` a share of the pairs.
     """
     rows = []
     by_cluster = ranked(study).groupby(_GROUP, sort=False)["dominance"]
@@ -105,13 +93,8 @@ def spread(study: Study) -> pd.DataFrame:
 
 
 def variants(study: Study) -> pd.DataFrame:
-    """Other explainers, scalings and sizes on the same mosaics, against the paper's way.
-
-    Returns:
-        explainer, resized, scaling, spread (as :func:`spread`, mean over networks and classes), correlation (Spearman,
-        of relative dominance with that of Grad-CAM on whole images without a scaling; mean over networks and classes),
-        same_least (share of networks and classes whose least dominant cluster is the same, of those that have one),
-        n_undefined, n.
+    """Other explainers, scalings and sizes on the same mosaics; correlation (Spearman) and same_least compare relative
+    dominance with the paper's way, as means over networks and classes that have them.
     """
     group = ["kind", "seed", "label"]
     values = experiment.table(study, "variants")
@@ -130,11 +113,8 @@ def variants(study: Study) -> pd.DataFrame:
 
 
 def between_trainings(study: Study) -> pd.DataFrame:
-    """Would another training rank the same images alike? Over images, since clusters differ between networks.
-
-    Returns:
-        kind, a, b (seeds), label, correlation (Spearman over a class's evaluation images, of the relative dominance
-        of the cluster that each is in).
+    """Would another training rank the same images alike? Spearman's correlation over a class's images, each with the
+    relative dominance of its cluster, since clusters differ between networks.
     """
     order = ranked(study)
     order = order.loc[order["clustering"] == K_MEANS, ["kind", "seed", "label", "cluster", "dominance"]]

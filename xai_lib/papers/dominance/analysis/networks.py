@@ -40,12 +40,7 @@ def sizes(study: Study) -> pd.DataFrame:
 
 
 def chosen(study: Study) -> pd.DataFrame:
-    """How many clusters each class would have by two rules.
-
-    Returns:
-        kind, seed, label, silhouette (of P clusters), best_silhouette, by_silhouette, by_gap (numbers of clusters; NaN
-        where none qualifies).
-    """
+    """How many clusters each class would have by two rules, NaN where none qualifies; silhouette is of P clusters."""
     rows = []
     for key, here in experiment.table(study, "choice").groupby(["kind", "seed", "label"], sort=False):
         silhouettes = here.set_index("n_clusters")["silhouette"]

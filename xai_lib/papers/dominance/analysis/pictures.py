@@ -22,17 +22,13 @@ from xai_lib.run.study import Study
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """A mosaic with its explanation.
+    """A mosaic with its explanation."""
 
-    ``image`` is float [3,H,W] in [0,1], ``heat`` float [H,W] in [0,1], ``first`` bool [4]: the quadrants (top left, top
-    right, bottom left, bottom right) of the first of the two clusters, whose ``names`` stand in the quadrants' corners.
-    """
-
-    image: Tensor
-    heat: Tensor
-    first: Tensor
+    image: Tensor  # float [3,H,W] in [0,1]
+    heat: Tensor  # float [H,W] in [0,1]
+    first: Tensor  # quadrants of the first cluster, bool [4]: top left, top right, bottom left, bottom right
     title: str
-    names: tuple[str, str] = ("A", "B")
+    names: tuple[str, str] = ("A", "B")  # of the two clusters
 
 
 def explained(
@@ -47,11 +43,8 @@ def explained(
     index: Sequence[int] | None = None,
     resized: bool = False,
 ) -> list[Shown]:
-    """Mosaics of two clusters, each with its map and, after ``title``, the share of the first cluster (Eq. 6).
-
-    Pictures are float [M,4,3,H,W] in [0,1], by quadrant; ``x`` the same images, normalised, on the network's device.
-    ``first`` says which quadrants show the first cluster, bool [M,4], ``index`` the numbers of the mosaics; None counts
-    from 0. Resized mosaics have the size of one image.
+    """Mosaics [M,4,3,H,W] of two clusters, each with its map and, after ``title``, the share of the first (Eq. 6);
+    ``x`` are the pictures normalised, ``index`` the numbers of the mosaics, from 0 if None.
     """
     numbers = torch.tensor(range(len(x)) if index is None else index, device=x.device)
     heat = relu(explain(assemble(x, resized), torch.full_like(numbers, target), numbers))
@@ -81,10 +74,7 @@ def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str
 
 
 def examples(study: Study, kind: str, label: str, n: int = 2) -> list[Shown]:
-    """Mosaics of the pair of clusters that are furthest apart, and of the pair that is nearest to 0.5: ``n`` of each.
-
-    The first of their mosaics, whatever they show. Where there is one pair with a value, ``n`` in all.
-    """
+    """The first ``n`` mosaics of the pair of clusters that is furthest apart, and of the pair nearest to 0.5."""
     rows, ranked = hierarchies.pairs_of(study, kind, label), experiment.networks_of(study, kind)[0]
     chosen = extremes(rows.assign(distance=(rows["dominance"] - NO_DOMINANCE).abs()), "distance")
     pairs = dict.fromkeys((int(pair["first"]), int(pair["second"])) for pair in chosen)

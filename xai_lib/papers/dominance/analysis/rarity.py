@@ -29,11 +29,8 @@ def power(run: Settings, clustering: str) -> pd.DataFrame:
 
 
 def purity(run: Settings) -> pd.DataFrame:
-    """How well K-means isolates the rare mode.
-
-    Returns:
-        rarity, held (share of the rare mode's images in the cluster that has most of them), pure (share of that
-        cluster's images that are of the rare mode), means over classes and trainings; trials.
+    """How well K-means isolates the rare mode: the share of its images in the cluster that has most of them (held), and
+    of that cluster's images (pure); means over classes and trainings.
     """
     rows = _clusters(run, K_MEANS)
     best = rows.loc[rows.groupby(["seed", "label"])["rare_mode_in"].idxmax()]
@@ -44,11 +41,8 @@ def purity(run: Settings) -> pd.DataFrame:
 
 
 def suspected(run: Settings, clustering: str) -> pd.DataFrame:
-    """What one would find in the most suspect cluster, and how far down the list the rare cluster stands.
-
-    Returns:
-        score, rarity, share (of the rare mode among the most suspect cluster's images; for "random" the mean over
-        clusters), rank (of the rare cluster, 1 is the most suspect), means over classes and trainings; trials.
+    """The share of the rare mode in the most suspect cluster, for "random" that in any, and the mean rank of the rare
+    cluster; 1 is the most suspect.
     """
     rows, by = _clusters(run, clustering), ["label", "seed", "cluster"]
     found = hits(run, clustering).merge(rows[[*by, "rare_share"]], on=by)
@@ -61,9 +55,8 @@ def suspected(run: Settings, clustering: str) -> pd.DataFrame:
 
 
 def against(run: Settings, clustering: str, other: str) -> Comparison:
-    """Hit rate of dominance minus that of another score of :data:`rare_modes.SCORES`, over rare modes.
-
-    The unit is the training; the interval is over trainings and classes.
+    """Hit rate of dominance minus that of another score of :data:`rare_modes.SCORES`, over rare modes: a test over
+    trainings, with an interval over trainings and classes.
     """
     found = hits(run, clustering)
     found = found[found["rarity"].isin(RARE)]

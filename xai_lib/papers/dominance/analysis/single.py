@@ -20,12 +20,7 @@ _GROUP = ["kind", "seed", "label"]
 
 @cache
 def images(study: Study) -> pd.DataFrame:
-    """Every image that was compared with the others of its class.
-
-    Returns:
-        index, dominance (relative: mean share against the others), kind, seed, label, logit, probability (of the
-        class), training_distance.
-    """
+    """Every image that was compared with the others of its class: its mean share against them, and its outputs."""
     rows = []
     for key, found in experiment.table(study, "pairs").groupby(_GROUP, sort=False):
         numbers = sorted({*found["a"], *found["b"]})
@@ -47,11 +42,7 @@ def shown(study: Study, kind: str) -> pd.DataFrame:
 
 @cache
 def correlations(study: Study) -> pd.DataFrame:
-    """Spearman's correlation of dominance with logit and probability in each class.
-
-    Returns:
-        kind, seed, label, output, correlation, low, high (95 %, over images), n.
-    """
+    """Spearman's correlation of dominance with each of :data:`OUTPUTS` in each class; 95 % intervals over images."""
     rows = []
     for key, here in images(study).groupby(_GROUP, sort=False):
         for output in OUTPUTS:
@@ -61,13 +52,8 @@ def correlations(study: Study) -> pd.DataFrame:
 
 
 def strength(study: Study, kind: str, output: str) -> tuple[float, np.ndarray]:
-    """How strong the correlation is, whatever its sign: mean of |Spearman| over classes and networks, with resamples.
-
-    Images are resampled, one resample for all networks of a class, independently of other classes; the relative
-    dominance of an image is kept as it is.
-
-    Returns:
-        The mean and the same mean on each resample [R]; NaN where no class has a correlation.
+    """The mean of |Spearman| over classes and networks, and the same on each resample of images [R]; NaN without a
+    value. A resample is of all networks of a class, independent of other classes; an image's dominance stays as it is.
     """
     found = correlations(study)
     value = float(found.loc[(found["kind"] == kind) & (found["output"] == output), "correlation"].abs().mean())
@@ -81,12 +67,8 @@ def strength(study: Study, kind: str, output: str) -> tuple[float, np.ndarray]:
 
 
 def over_classes(study: Study) -> pd.DataFrame:
-    """The mean correlation over classes.
-
-    Returns:
-        kind, output, correlation (mean over networks, then classes), low, high (95 %, over classes), strength (mean of
-        its absolute value), strength_low, strength_high (95 %, over images), by_chance (the strength to expect of
-        numbers that have nothing to do with each other), classes, networks.
+    """The mean correlation over networks, then classes, with an interval over classes; and :func:`strength`, with one
+    over images and beside what to expect of unrelated numbers (by_chance).
     """
     rows = []
     for (kind, output), here in correlations(study).groupby(["kind", "output"], sort=False):

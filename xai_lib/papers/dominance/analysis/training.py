@@ -24,10 +24,7 @@ OUTPUTS = {"logit": "mean logit", "probability": "mean probability"}
 
 @cache
 def clusters(study: Study) -> pd.DataFrame:
-    """Every cluster of K-means: the columns of :func:`hierarchies.ranked` and of the table "shares", and of its images
-
-    the means of training_distance, logit and probability.
-    """
+    """Every cluster of K-means: :func:`hierarchies.ranked`, the table "shares", and the means over its images."""
     by = ["kind", "seed", "label", "cluster"]
     both = (hierarchies.ranked(study), experiment.table(study, "shares"))
     order, shares = (rows[rows["clustering"] == K_MEANS].drop(columns="clustering") for rows in both)
@@ -36,11 +33,7 @@ def clusters(study: Study) -> pd.DataFrame:
 
 
 def correlations(study: Study) -> pd.DataFrame:
-    """Spearman's correlation of dominance with each of :data:`SHARES` in each class, of each network.
-
-    Returns:
-        The columns of :func:`training_share.correlations`, then kind and share.
-    """
+    """:func:`training_share.correlations` with each of :data:`SHARES`, for each kind."""
     parts = [
         training_share.correlations(rows, name).assign(kind=kind, share=name)
         for kind, rows in clusters(study).groupby("kind", sort=False)
@@ -50,13 +43,8 @@ def correlations(study: Study) -> pd.DataFrame:
 
 
 def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
-    """The claim as one number: mean correlation, its interval over classes, and a permutation test.
-
-    Names say what dominance is correlated with: of :data:`SHARES`, or of :data:`OUTPUTS`.
-
-    Returns:
-        kind, share, correlation (mean over networks, then classes), low, high (95 %, over classes), p_value (of the
-        permutation test), positive (classes above 0), classes, networks.
+    """The claim as one number: mean correlation over networks, then classes, with :data:`SHARES` or :data:`OUTPUTS`;
+    its interval over classes, a permutation test, and the classes above 0.
     """
     rows = []
     for kind, here in clusters(study).groupby("kind", sort=False):
@@ -77,11 +65,7 @@ def least(study: Study, name: str = "training_share") -> pd.DataFrame:
 
 
 def least_in_numbers(study: Study) -> pd.DataFrame:
-    """How often the least dominant cluster has the fewest training images.
-
-    Returns:
-        kind, seed, share, same (classes), classes, expected (by luck), p_value (exact), share_of_least (mean).
-    """
+    """In how many classes the least dominant cluster has the fewest training images, by luck, and the exact p-value."""
     rows = []
     for name in ("training_share", "representation"):
         for key, found in least(study, name).groupby(["kind", "seed"], sort=False):

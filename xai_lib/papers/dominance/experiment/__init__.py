@@ -14,7 +14,6 @@ from xai_lib.data import planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance.experiment import parts
 from xai_lib.papers.dominance.experiment.parts import K_MEANS, SEED, SHUFFLED, read
-from xai_lib.papers.dominance.experiment.rare_modes import rarity
 from xai_lib.papers.dominance.method import dominance
 from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.papers.dominance.method.rare_modes import rarities_of
@@ -34,13 +33,10 @@ _N_TRAIN, _N_TEST = 10_000, 2000  # images with rare modes, where the scale name
 
 @dataclass(frozen=True, eq=False)
 class RankedNetwork:
-    """A network whose clusters are ranked: the subject has all evaluation images.
+    """A network whose clusters are ranked."""
 
-    The kind says how it was trained: a name of ``Settings.fine_tunings``, or "ce", "scl", "tl".
-    """
-
-    subject: Subject
-    kind: str
+    subject: Subject  # with all evaluation images
+    kind: str  # how it was trained: a name of `Settings.fine_tunings`, or "ce", "scl", "tl"
 
     @property
     def seed(self) -> int:
@@ -55,9 +51,7 @@ class RankedNetwork:
 
 def study(run: Settings) -> Study:
     """The part on a run's networks: fine-tuned as in the paper, then trained by CE, SCL and TL, which it does not do.
-
-    Raises:
-        ValueError: on ImageNet, of which there are no training images here.
+    Refused on ImageNet, of which there are no training images here.
     """
     if run.pretrained:
         raise ValueError(
@@ -100,32 +94,25 @@ def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
 
 
 def dominance_cells(run: Settings, network: int) -> list[Cell]:
-    """What the command ``dominance`` computes: all parts of one network.
-
-    Raises:
-        ValueError: if there is no such network; the message says which there are. Also as :func:`study`.
-    """
+    """What the command ``dominance`` computes: all parts of one network. ValueError for a wrong number."""
     of_run = study(run)
     ranked = _chosen("network", network, of_run.networks)
     return [part_cell(of_run, ranked, part) for part in ranked.parts]
 
 
 def rarity_cells(run: Settings, training: int) -> list[Cell]:
-    """What the command ``rarity`` computes: one training on planted images with rare modes, and its scores.
-
-    Raises:
-        ValueError: if there is no such training; the message says which there are. Also on ImageNet, where nothing is
-            trained.
-    """
+    """What the command ``rarity`` computes: one training on planted images with rare modes, and its scores."""
     if run.pretrained:
         raise ValueError(f"Expected a run that trains networks. Got {run.dataset}: take planted, for example.")
     return [rarity_cell(run, _chosen("training", training, range(run.dominance.rarity_trainings)))]
 
 
 def rarity_cell(run: Settings, number: int) -> Cell:
-    """A training on planted images with the rare modes of its number."""
+    """A training on planted images with the rare modes of its number: a network of its own, by cross-entropy and the
+    recipe for few images whatever the run's scale, so that it takes a minute or two on a processor.
+    """
     recipe = recipes.get("small/few-images", networks.LOSS)
-    return rarity.cell(
+    return parts.rarity.cell(
         recipe=replace(recipe, epochs=run.networks.epochs_ce, width=run.networks.width),
         rarities=dict(rarities_of(number)),
         n_train=run.networks.n_train or _N_TRAIN,
@@ -149,26 +136,7 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @cache
 def table(study: Study, name: str) -> pd.DataFrame:
-    """One of the tables that the parts write, of all networks that have it: with kind and seed (of the training).
-
-    Args:
-        study: the run; what the store lacks is computed now.
-        name: which one; labels are names of classes.
-
-            - "images", every evaluation image: label, index, predicted (class name), cluster, distance (to the
-              cluster's centre), logit and probability of the true class, training_distance (mean distance to the five
-              nearest training images of the class, in features); on planted images also mode.
-            - "shares", training and evaluation images of every cluster: clustering, label, and the columns of
-              :func:`training_share.shares`.
-            - "choice", how many clusters each class could have: label, and the columns of
-              :func:`number_of_clusters.choose`.
-            - "mosaics", d on each mosaic by Grad-CAM, mosaics of whole images: clustering ("k-means", "shuffled" for
-              the control, on planted images "modes"), label, and the columns of :func:`dominance.pairwise`.
-            - "variants", the same mosaics by other explainers, resized, or with maps scaled to [0, 1]: as "mosaics",
-              with explainer, resized and scaling for clustering.
-            - "pairs", every image its own cluster: label, a, b (image indices), value, n_undefined (of six layouts).
-            - "focus", Focus on each mosaic of several classes: explainer, target (class name), mosaic, value.
-    """
+    """A table of a stage of ``parts.py``, of all networks that have it, computed if need be; with kind and seed."""
     part = {"images": "clusters", "shares": "clusters"}.get(name, name)
     having = [ranked for ranked in study.networks if part in ranked.parts]
     frames = [
@@ -179,14 +147,7 @@ def table(study: Study, name: str) -> pd.DataFrame:
 
 
 def rare_clusters(run: Settings) -> pd.DataFrame:
-    """Every cluster of every training with rare modes.
-
-    Returns:
-        Columns seed (number of the training), rarity (share of the class's rare mode in its training images), label
-        (class name), clustering ("k-means", or "modes": the planted ones), cluster, dominance, training and evaluation
-        (images), representation, logit, probability, training_distance (means), rare_share (share of the cluster's
-        images that are of the rare mode) and rare_mode_in (share of that mode's images that it holds).
-    """
+    """Every cluster of every training with rare modes, as stage "rarity" writes it; seed is the training's number."""
     frames = [
         files.read_frame(computed(rarity_cell(run, number)) / "clusters.csv").assign(seed=number)
         for number in tqdm(range(run.dominance.rarity_trainings), desc="rarity", leave=False, disable=None)
@@ -195,11 +156,7 @@ def rare_clusters(run: Settings) -> pd.DataFrame:
 
 
 def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> Mosaics:
-    """The mosaics of two clusters of a class, the smaller number first; positions are those of the subject's images.
-
-    Raises:
-        ValueError: if the class has no such pair of clusters.
-    """
+    """The mosaics of two clusters of a class, the smaller number first; positions are those of the subject's images."""
     images, split = read(computed(part_cell(study, ranked, "clusters")) / "images.csv"), ranked.subject.images
     members = parts.positions(split, split.classes.index(label))
     assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members

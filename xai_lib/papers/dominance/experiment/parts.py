@@ -1,14 +1,15 @@
-"""Stages of the dominance part: clusters of each class, their mosaics, and which of them a network attends to."""
+"""Stages of the dominance part: clusters of each class, their mosaics, who dominates, and trainings with rare modes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from xai_lib import explainers, files
-from xai_lib.data import Split
+from xai_lib import explainers, files, models
+from xai_lib import training as trainings
+from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance.method import (
     clusters,
@@ -20,8 +21,10 @@ from xai_lib.papers.dominance.method import (
     training_share,
 )
 from xai_lib.papers.dominance.method.energy_share import Explain
+from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run.cell import Cell
 from xai_lib.run.stage import computed, stage
+from xai_lib.training.recipes import Recipe
 
 K_MEANS, SHUFFLED, MODES = "k-means", "shuffled", "modes"
 SEED = 0  # of clusters and mosaics: the same for every network
@@ -30,7 +33,9 @@ _BATCH = 256
 
 @stage("dominance-clusters", version=1)
 def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n_clusters: int) -> None:
-    """Where every evaluation image was put, what its network says about it, and how frequent each cluster is."""
+    """Tables "images": where each evaluation image was put, what its network says of it, on planted images its mode;
+    and "shares": :func:`training_share.shares` of each clustering.
+    """
     here, there = _features(subject, images), _features(subject, training)
     with torch.inference_mode():
         logits = torch.cat([subject.network(x).float().cpu() for x in batches(images, subject.device)])
@@ -55,7 +60,7 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
 
 @stage("dominance-choice", version=1)
 def choose(folder: Path, *, subject: Subject, images: Split) -> None:
-    """How many clusters each class could have."""
+    """Table "choice": how many clusters each class could have, see :func:`number_of_clusters.choose`."""
     here, frames = _features(subject, images), []
     for label, members in classes(images):
         found = number_of_clusters.choose(here[members], range(2, min(11, len(members))), seed=SEED)
@@ -65,7 +70,9 @@ def choose(folder: Path, *, subject: Subject, images: Split) -> None:
 
 @stage("dominance-mosaics", version=1)
 def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int) -> None:
-    """Each pair of clusters on mosaics by Grad-CAM; beside them images dealt at random, and the planted modes."""
+    """Table "mosaics": d of each mosaic of each pair of clusters by Grad-CAM, see :func:`dominance.pairwise`; beside
+    those by K-means, images dealt at random ("shuffled") and the planted "modes".
+    """
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, name, x, rows in _class_by_class(subject, images, clustering):
         assigned = {K_MEANS: torch.tensor(rows["cluster"].to_numpy())}
@@ -81,7 +88,7 @@ def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, 
 
 @stage("dominance-variants", version=1)
 def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int, by: Sequence[str]) -> None:
-    """The same mosaics by other explainers, then resized by the first of them; each with maps scaled to [0, 1] too."""
+    """Table "variants": the same mosaics by other explainers, then resized by the first; maps also scaled to [0, 1]."""
     frames = []
     for label, name, x, rows in _class_by_class(subject, images, clustering):
         assigned = torch.tensor(rows["cluster"].to_numpy())
@@ -95,7 +102,7 @@ def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_m
 
 @stage("dominance-pairs", version=1)
 def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_classes: int | None) -> None:
-    """Every image its own cluster: the first images of the first classes, each with each other one."""
+    """Table "pairs": every image its own cluster, a and b by index: the first of the first classes, all pairs."""
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, members in list(classes(images))[:n_classes]:
         chosen = images.subset(members[:n_images])
@@ -108,7 +115,7 @@ def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_clas
 
 @stage("dominance-focus", version=1)
 def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: Sequence[str]) -> None:
-    """Focus of explainers on mosaics of several classes."""
+    """Table "focus": Focus of explainers on mosaics of several classes."""
     drawn, target = mosaics.of_classes(images.labels.cpu(), n_mosaics, seed=SEED)
     names = [images.classes[label] for label in target.tolist()]
     x, frames = images.normalise(images.images.to(subject.device)), []
@@ -117,6 +124,36 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
         columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
         frames.append(pd.DataFrame(columns))
     _write(folder, "focus", frames)
+
+
+@stage("rarity", version=1)
+def rarity(
+    folder: Path,
+    *,
+    recipe: Recipe,
+    rarities: Mapping[str, float],
+    n_train: int,
+    n_test: int,
+    size: int,
+    generator: int,
+    seed: int,
+    n_clusters: int,
+    n_mosaics: int,
+    device: torch.device,
+) -> None:
+    """One training on images planted by version ``generator`` and ``seed``, and its scores, a row a cluster; in
+    evaluation all modes are equally frequent. A stopped training goes on.
+    """
+    parameters = planted.Parameters(rarities=rarities)
+    train, test = (
+        planted.generate(n, part, size=size, seed=seed, parameters=parameters)
+        for n, part in ((n_train, "train"), (n_test, "test"))
+    )
+    fitted = trainings.fit(recipe, train, seed=seed, directory=folder, device=device)
+    network = models.fold_batchnorm(fitted.classifier)
+    scored = _scores(network, train, test, n_clusters, n_mosaics, device)
+    files.write_frame(folder / "clusters.csv", scored.assign(rarity=scored["label"].map(rarities)))
+    trainings.remove_checkpoint(folder)
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -144,9 +181,8 @@ def batches(images: Split, device: torch.device) -> Iterator[Tensor]:
 def clusterings(
     label: int, training: Split, there: Tensor, images: Split, here: Tensor, n_clusters: int
 ) -> tuple[clusters.Clustering, dict[str, tuple[Tensor, Tensor]]]:
-    """K-means of a class's evaluation images; of every clustering the clusters of its training and evaluation images.
-
-    ``there`` and ``here`` are the features of the two parts. Modes are known of planted images.
+    """K-means of a class's evaluation images; of every clustering the clusters of its training and evaluation images,
+    whose features are ``there`` and ``here``. Modes are known of planted images.
     """
     seen, members = positions(training, label), positions(images, label)
     found = clusters.kmeans(here[members], n_clusters, seed=SEED)
@@ -185,3 +221,35 @@ def _explain(subject: Subject, explainer: str) -> Explain:
 
 def _features(subject: Subject, images: Split) -> Tensor:
     return clusters.pooled(subject.network, batches(images, subject.device), subject.layer)
+
+
+def _scores(
+    network: models.Classifier, train: Split, test: Split, n_clusters: int, n_mosaics: int, device: torch.device
+) -> pd.DataFrame:
+    here, there = (clusters.pooled(network, batches(part, device)) for part in (test, train))
+    with torch.inference_mode():
+        logits = network.head(here.to(device)).cpu()
+    frames = []
+    for label, name in enumerate(test.classes):
+        members, seen = (positions(part, label) for part in (test, train))
+        _, found = clusterings(label, train, there, test, here, n_clusters)
+        said = single_images.outputs(label, logits[members], here[members], there[seen])
+        said["rare_share"] = (found[MODES][1] == planted.rare_mode(name)).float().numpy()
+        x, explain = test.normalise(test.images[members].to(device)), energy_share.by_grad_cam(network)
+        for clustering, (trained, assigned) in found.items():
+            draws = {"n": n_mosaics, "seed": SEED, "purpose": f"rarity/{label}"}
+            values = dominance.pairwise(x, label, assigned, explain, **draws)
+            frames.append(_of_clusters(values, trained, assigned, said).assign(label=name, clustering=clustering))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _of_clusters(values: pd.DataFrame, trained: Tensor, assigned: Tensor, said: pd.DataFrame) -> pd.DataFrame:
+    """One row a cluster of one class: what each score says of it, and how much of the rare mode it holds."""
+    by_cluster = said.groupby(assigned.numpy())
+    held = by_cluster["rare_share"].sum().astype(float) / said["rare_share"].sum()
+    return (
+        hierarchy(values)[["cluster", "dominance"]]
+        .merge(counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]], on="cluster")
+        .merge(by_cluster.mean().rename_axis("cluster").reset_index(), on="cluster")
+        .assign(rare_mode_in=lambda rows: rows["cluster"].map(held))
+    )

@@ -17,15 +17,11 @@ _DISTANCES_AT_ONCE = 1 << 22  # 32 MB
 
 @dataclass(frozen=True, eq=False)
 class Clustering:
-    """N images in P clusters; cluster 0 is the largest.
+    """N images in P clusters; cluster 0 is the largest. All tensors are on the CPU."""
 
-    ``centres`` is float32 [P,D], ``assigned`` the cluster of each image, int64 [N], ``distance`` its Euclidean
-    distance to the centre of that cluster, float32 [N]. All are on the CPU.
-    """
-
-    centres: Tensor
-    assigned: Tensor
-    distance: Tensor
+    centres: Tensor  # float32 [P,D]
+    assigned: Tensor  # cluster of each image, int64 [N]
+    distance: Tensor  # Euclidean, of each image to the centre of its cluster, float32 [N]
 
 
 def pooled(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str | None = None) -> Tensor:
@@ -39,10 +35,8 @@ def pooled(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str |
         layer: see :func:`xai_lib.explainers.layers.find_layer`.
 
     Returns:
-        float32 [N,D] on the CPU, in the order of the images.
-
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.explainers.passes.layer_activations`, or if there is no batch.
+        float32 [N,D] on the CPU, in the order of the images. Errors are those of
+        :func:`xai_lib.explainers.passes.layer_activations`, and a ValueError if there is no batch.
 
     Example:
         >>> pooled(nn.Sequential(nn.Identity()), [torch.arange(12.0).reshape(1, 3, 2, 2)], "0")
@@ -92,11 +86,8 @@ def best_of_starts(values: np.ndarray, n_clusters: int, seed: int) -> KMeans:
 def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Fit images [M,D] (of training, say) into clusters with centres [P,D]: the nearest, the first of equally near.
 
-    Returns:
-        The clusters int64 [M], and the Euclidean distances to their centres float32 [M].
-
-    Raises:
-        TypeError, ValueError: as :func:`checked`, or if the two differ in D.
+    Gives the clusters int64 [M], and the Euclidean distances to their centres float32 [M]. Errors are those of
+    :func:`checked`, and a ValueError if the two differ in D.
     """
     distance, assigned = _distances(features, centres).min(dim=1)
     return assigned, distance.float()
@@ -105,8 +96,7 @@ def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
 def representatives(clustering: Clustering, n: int) -> list[Tensor]:
     """The images that show best what each of P clusters has: the (up to) n nearest to its centre, int64 positions.
 
-    Raises:
-        ValueError: if `n` is below 1.
+    ValueError if n is below 1.
     """
     if n < 1:
         raise ValueError(f"Expected n of at least 1 image a cluster. Got {n}.")
@@ -122,13 +112,8 @@ def shuffled(assigned: Tensor, *, seed: int) -> Tensor:
 
 
 def nearest_distance(features: Tensor, reference: Tensor, k: int = 5) -> Tensor:
-    """How far images are from what is known, float32 [M]: the mean Euclidean distance to the k nearest references.
-
-    Both are features, float [M,D] and [R,D]: those of the training images of the class, say. A high distance is far; an
-    image that is itself a reference is one of its own nearest, at distance 0.
-
-    Raises:
-        TypeError, ValueError: as :func:`checked`, or if the two differ in D, or `k` is not in 1 to R.
+    """How far images [M,D] are from references [R,D]: the mean Euclidean distance to the k nearest, float32 [M]. An
+    image that is itself a reference is one of its own nearest. Errors are those of :func:`assign`.
     """
     if not 1 <= k <= len(reference):
         raise ValueError(f"Expected k from 1 to {len(reference)}, the number of reference images. Got {k}.")
@@ -137,11 +122,8 @@ def nearest_distance(features: Tensor, reference: Tensor, k: int = 5) -> Tensor:
 
 
 def checked(features: Tensor) -> Tensor:
-    """Features [N,D] as float64 on the CPU, in which distances of near images keep their digits.
-
-    Raises:
-        TypeError: if `features` is not a float tensor.
-        ValueError: if `features` is not [N,D] with at least one image and one feature, or a value is not finite.
+    """Features [N,D] as float64 on the CPU, in which distances of near images keep their digits. Refused if they are no
+    float tensor [N,D] (TypeError), empty, or not finite (ValueError).
     """
     if not isinstance(features, Tensor) or not features.is_floating_point():
         got = features.dtype if isinstance(features, Tensor) else type(features).__name__

@@ -54,11 +54,7 @@ def pairwise(
 
 
 def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.DataFrame, Mosaics]:
-    """The mosaics of :func:`pairwise`: a row each of first, second and mosaic, and what each of them shows.
-
-    Raises:
-        ValueError: if there are fewer than two clusters.
-    """
+    """The mosaics of :func:`pairwise`: a row each of first, second and mosaic, and what each of them shows."""
     present = assigned.unique().tolist()
     if len(present) < 2:
         raise ValueError(f"Expected images of at least two clusters. Got the clusters {present}.")
@@ -76,8 +72,8 @@ def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.D
 def pairs(values: pd.DataFrame) -> pd.DataFrame:
     """Dominance D = (1/J) Σ_m d(m) of each pair of clusters of one class (Eq. 8), with interval and tests against 0.5.
 
-    The interval and the tests are over mosaics. Mosaics of a cluster with few images show the same images again and
-    again, so both speak about these images, not about others of their kind.
+    Both are over mosaics. Mosaics of a cluster with few images show the same images again and again, so they speak
+    about these images, not about others of their kind.
 
     Args:
         values: a row a mosaic, with the columns first, second (cluster numbers, first != second), mosaic (its number
@@ -85,14 +81,11 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
             occurs, in either order or both; other columns are ignored.
 
     Returns:
-        A row a pair, first < second, sorted, with the columns
-
-        - first, second, dominance: mean share of ``first``, above 0.5 where it dominates; NaN if no map has a value;
-        - low, high: 95 % bootstrap interval over mosaics, NaN below two;
-        - n, n_undefined: mosaics with and without a value;
-        - p_t, p_wilcoxon: two-sided, of the one-sample t test (the paper's) and of Wilcoxon's signed-rank test; 1
-          where every value is 0.5, NaN below two values;
-        - p_t_holm, p_wilcoxon_holm: the same, corrected by Holm's method over the pairs of this class.
+        A row a pair, first < second, sorted: dominance (mean share of ``first``, above 0.5 where it dominates; NaN
+        without a value); low, high (95 % bootstrap interval, NaN below two values); n, n_undefined (mosaics with and
+        without a value); p_t, p_wilcoxon (two-sided, of the one-sample t test, which is the paper's, and of Wilcoxon's
+        signed-rank test; 1 where every value is 0.5, NaN below two values); p_t_holm, p_wilcoxon_holm (by Holm's
+        method over the pairs).
 
     Raises:
         ValueError: if a column is missing, a cluster meets itself, a value is outside [0, 1], a pair has no row, or a

@@ -84,18 +84,8 @@ def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Expla
 
 
 def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = None) -> Explain:
-    """An explainer by name as :func:`shares` wants it: what of the target the method's own paper explains.
-
-    Maps on a layer's grid lose their negative values there and are then upsampled; gradients of colours become the
-    largest absolute value; random explainers draw with seed 0.
-
-    Args:
-        model: the network, images [B,3,H,W] of any size -> logits [B,C].
-        name: of a registered explainer that needs no settings.
-        layer: a module, its dotted name, or None for the model's default layer.
-
-    Raises:
-        ValueError: if no explainer has that name.
+    """A registered explainer by name as :func:`shares` wants it: what of the target its own paper explains. Maps on a
+    grid lose negative values before they are upsampled; gradients of colours become the largest absolute value; seed 0.
     """
     on_layer = explainers.about(name).on_layer
 

@@ -20,10 +20,10 @@ LAYOUTS = torch.tensor(
 
 @dataclass(frozen=True, eq=False)
 class Mosaics:
-    """M mosaics: the image of each quadrant, positions int64 [M,4], and the first group's quadrants, bool [M,4]."""
+    """M mosaics of four images."""
 
-    images: Tensor
-    first: Tensor
+    images: Tensor  # position of the image of each quadrant, int64 [M,4]
+    first: Tensor  # whether a quadrant is of the first group, bool [M,4]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -32,9 +32,9 @@ class Mosaics:
 def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: str) -> Mosaics:
     """Mosaics m = {img_1, …, img_4}, two images from each of two clusters (Eq. 2), layouts balanced to within one.
 
-    Equation 2 admits three images of one cluster and one of the other as well, for which absence of dominance would
-    not be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever
-    is there, then favours no cluster.
+    Equation 2 admits three images of one cluster and one of the other as well, for which absence of dominance would not
+    be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever is
+    there, then favours no cluster.
 
     Args:
         first, second: positions of the clusters' images, int64 [A] with A at least 1. The two images of a mosaic are
@@ -42,8 +42,7 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
         n: number of mosaics, at least 1.
         seed, purpose: of the draws; two purposes are drawn independently.
 
-    Raises:
-        ValueError: if an argument is not that.
+    ValueError if an argument is not that.
 
     Example:
         >>> drawn = of_clusters(torch.tensor([0, 1]), torch.tensor([7, 8]), 25, seed=0, purpose="example")
@@ -60,13 +59,8 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
 
 
 def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
-    """Mosaics a, a, b, b of M pairs of images, for an image taken as a cluster of its own (§4, Figure 3).
-
-    Returns:
-        6M mosaics: each pair in all six layouts, in the order of ``LAYOUTS``, before the next pair. Nothing is drawn.
-
-    Raises:
-        ValueError: if the positions a or b are not int64 [M], or they differ in length.
+    """Mosaics a, a, b, b of M pairs of images, for an image taken as a cluster of its own (§4, Figure 3): 6M, each pair
+    in all six :data:`LAYOUTS` before the next. Nothing is drawn. Positions are int64 [M].
     """
     for what, positions in (("a", a), ("b", b)):
         _check_positions(what, positions)
@@ -78,15 +72,8 @@ def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
 
 
 def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
-    """Mosaics for Focus: two images of a target class and two of other classes (Arias-Duart et al. 2022).
-
-    Returns:
-        n mosaics, whose first group is the target class, and the target classes, int64 [n]: the classes take turns.
-        Layouts are balanced over the n mosaics to within one. The other two images are of two different classes where
-        there are three classes or more. Of a class with one image, it is shown twice.
-
-    Raises:
-        ValueError: if `labels` (of the images) are not int64 [N] with at least two classes, or n is below 1.
+    """n mosaics for Focus, and their target classes int64 [n], which take turns: two images of the target class, and
+    two of two different others if there are three classes or more (Arias-Duart et al. 2022). Labels are int64 [N].
     """
     _check_positions("labels", labels)
     classes = labels.cpu().unique()
@@ -108,10 +95,7 @@ def assemble(images: Tensor, resized: bool = False) -> Tensor:
     """Put four images [M,4,3,H,W] side by side, by quadrant: float [M,3,2H,2W], or [M,3,H,W] if resized.
 
     Resized is scaled back to the size of one image, bilinearly with antialiasing. The paper rescales its mosaics and
-    does not say to what size.
-
-    Raises:
-        ValueError: if `images` is not [M,4,3,H,W].
+    does not say to what size. ValueError for another shape.
     """
     if images.ndim != 5 or images.shape[1] != 4:
         raise ValueError(f"Expected images [M,4,3,H,W], four a mosaic. Got shape {list(images.shape)}.")

@@ -66,8 +66,7 @@ def choose(
 def by_silhouette(frame: pd.DataFrame) -> int:
     """The number of clusters of the highest silhouette in a frame of :func:`choose`, the smallest of equal ones.
 
-    Raises:
-        ValueError: if no row has a silhouette.
+    ValueError if no row has a silhouette.
     """
     ordered = frame.dropna(subset="silhouette").sort_values("n_clusters")
     if ordered.empty:
@@ -88,9 +87,8 @@ def _silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _references(values: Tensor, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Images [N,rank] drawn n times from the box, as coordinates along the principal components from its corner.
-
-    Nothing is turned or moved back into features, as distances stay the same.
+    """Images [N,rank] drawn n times from the box, as coordinates along the principal components from its corner:
+    nothing is turned or moved back into features, as distances stay the same.
     """
     centred = values - values.mean(0)
     coordinates = centred @ torch.linalg.svd(centred, full_matrices=False).Vh.T

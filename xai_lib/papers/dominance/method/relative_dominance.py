@@ -15,13 +15,8 @@ _STEPS, _TOLERANCE = 200, 1e-12  # of Newton's method; 5 to 15 steps are common
 
 
 def relative(matrix: np.ndarray) -> np.ndarray:
-    """Relative dominance: the mean D of each cluster over the others, float64 [P] in [0, 1]; NaN without a value.
-
-    Of a matrix [P,P], entry i, j that of i over j; NaN is a pair without a value. The diagonal is not read.
-
-    Example:
-        >>> relative(np.array([[0.5, 0.75], [0.25, 0.5]]))
-        array([0.75, 0.25])
+    """Relative dominance: the mean D of each cluster over the others, of a matrix [P,P] whose diagonal is not read. In
+    [0, 1]; a pair without a value is NaN, and so is a cluster without any.
     """
     return defined_mean(np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix), axis=1)
 
@@ -29,21 +24,15 @@ def relative(matrix: np.ndarray) -> np.ndarray:
 def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
     """The clusters of one class, each with its place in the hierarchy: the order of relative dominance.
 
-    Args:
-        values: as :func:`xai_lib.papers.dominance.method.dominance.pairs` takes them.
+    Arguments and errors are those of :func:`xai_lib.papers.dominance.method.dominance.pairs`.
 
     Returns:
-        A row a cluster, in the order of their numbers, with the columns
-
-        - cluster, dominance: the mean of its D over the other clusters (relative dominance), in [0, 1];
-        - low, high: 95 % bootstrap interval, mosaics resampled within pairs; NaN where one of its pairs has one value;
-        - rank: 1 is the most dominant; equal ones in the order of their numbers, one without a value last;
-        - first, last: share of the resamples in which it has the highest (lowest) relative dominance, ties shared; NaN
-          where a cluster has no value or a pair only one;
-        - strength: of :func:`bradley_terry`, pairs weighted by their mosaics; mean 0; strength_rank: 1 is the highest.
-
-    Raises:
-        ValueError: as :func:`xai_lib.papers.dominance.method.dominance.pairs`.
+        A row a cluster, in the order of their numbers: dominance (the mean of its D over the others, in [0, 1]); low,
+        high (95 % bootstrap interval, mosaics resampled within pairs; NaN where one of its pairs has one value); rank
+        (1 is the most dominant; equal ones in the order of their numbers, one without a value last); first, last
+        (share of the resamples in which it has the highest or lowest relative dominance, ties shared; NaN where a
+        cluster has no value or a pair only one); strength (of :func:`bradley_terry`, pairs weighted by their mosaics;
+        mean 0); strength_rank (1 is the highest).
 
     Example:
         >>> values = pd.DataFrame({"first": 0, "second": 1, "mosaic": [0, 1, 2], "value": [0.5, 0.75, 1.0]})
@@ -119,9 +108,8 @@ def bradley_terry(matrix: np.ndarray, weights: np.ndarray | None = None) -> np.n
 
 
 def misfit(matrix: np.ndarray, strengths: np.ndarray) -> float:
-    """The largest |D_ij - sigma(s_i - s_j)| over all pairs with a value, in [0, 1]: 0 if strengths say it all.
-
-    NaN if no pair has a value.
+    """The largest |D_ij - sigma(s_i - s_j)| over all pairs with a value, in [0, 1]: 0 if strengths say it all. NaN
+    without.
     """
     gaps = np.abs(matrix - special.expit(strengths[:, None] - strengths))
     return float(np.nanmax(gaps)) if np.isfinite(gaps).any() else math.nan
@@ -147,9 +135,8 @@ def _fit(wins: np.ndarray) -> np.ndarray:
 
 
 def _resampled(values: pd.DataFrame, n_clusters: int) -> np.ndarray:
-    """Relative dominance [1 + R,P]: as it is, then of R resamples, mosaics drawn anew within each pair.
-
-    Draws of a pair are stretched by sqrt(n / (n - 1)), which makes their variance that of a mean of n values.
+    """Relative dominance [1 + R,P]: as it is, then of R resamples, mosaics drawn anew within each pair and stretched by
+    sqrt(n / (n - 1)), which makes their variance that of a mean of n values.
     """
     total, n_pairs = np.zeros((1 + RESAMPLES, n_clusters)), np.zeros(n_clusters)
     upper = itertools.combinations(range(n_clusters), 2)

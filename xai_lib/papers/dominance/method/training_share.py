@@ -23,11 +23,11 @@ _ROUNDING = 1e-9  # correlations of few ranks take few values: equal ones must c
 
 @dataclass(frozen=True, eq=False)
 class Permutation:
-    """A mean correlation in [-1, 1], its two-sided p-value, and the same mean of every random deal, [n]."""
+    """The result of :func:`permutation_test`."""
 
-    value: float
-    p_value: float
-    draws: np.ndarray
+    value: float  # mean correlation, in [-1, 1]
+    p_value: float  # two-sided
+    draws: np.ndarray  # the same mean of every random deal, [n]
 
 
 def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int], n_clusters: int) -> pd.DataFrame:
@@ -113,12 +113,8 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
 
 
 def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
-    """The paper's claim in its own words: is the least dominant cluster the one with the fewest training images (§4)?
-
-    Returns:
-        One row a class and seed: label, seed, least_dominant and fewest (clusters; of several, the first number), same
-        (bool), share_of_least (the share of the least dominant one), chance (1 / P, how often the two would be the
-        same by luck). A class with no cluster left has no row.
+    """The paper's claim in its own words: is the least dominant cluster of each class and seed that with the ``fewest``
+    training images (§4), and how often by luck (``chance``, 1 / P)? Of several, the first; without any, no row.
     """
     rows = []
     for label, seed, group in _with_both(table, share):
@@ -132,16 +128,8 @@ def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
 
 
 def at_chance(found: pd.DataFrame) -> float:
-    """Exact two-sided p-value, in (0, 1], of the number of classes that are ``same`` against luck: a binomial test.
-
-    Of rows of :func:`least`, one a class: of one seed; NaN without rows. Chances may differ between classes.
-
-    Raises:
-        ValueError: if a class is there twice; seeds of one class are not independent.
-
-    Example:
-        >>> at_chance(pd.DataFrame({"label": ["cat", "dog"], "same": [True, True], "chance": [0.5, 0.25]}))
-        0.125
+    """Exact two-sided p-value, in (0, 1], of the number of classes that are ``same`` against luck: a binomial test,
+    whose chances may differ between classes. Of rows of :func:`least`, one a class; NaN without rows.
     """
     check_columns(found, ["label", "same", "chance"])
     if found["label"].duplicated().any():
