@@ -45,11 +45,7 @@ WHOLE_OUTPUT_NAMES = {
     "cwox-1sa-fine": "CWOX-1sA, second stage's maps",
     "random": "random map",
 }
-CONTRASTIVE_NAMES = {
-    "cauc": "CAUC ↓",
-    "cdrop": "CDROP ↑",
-    "salient-pixels": "salient pixels",
-}
+CONTRASTIVE_NAMES = {"cauc": "CAUC ↓", "cdrop": "CDROP ↑", "salient-pixels": "salient pixels"}
 # Okabe and Ito's palette, told apart by readers with any colour vision.
 LOSS_COLOURS = {"ce": "#0072B2", "scl": "#D55E00", "tl": "#009E73"}
 FAMILY_COLOURS = {

@@ -7,30 +7,19 @@ import pandas as pd
 from IPython.display import HTML
 
 from xai_lib import metrics
-from xai_lib.page.table import Column, show, text
+from xai_lib.page.table import Column, show
 
 
 def metric_table(names: Iterable[str], titles: Mapping[str, str], caption: str) -> HTML:
     """What each registered metric is: direction, range, where it is defined; other names are left out."""
     known = [metrics.about(name) for name in names if name in metrics.names()]
     rows = [
-        {
-            "title": titles[about.name],
-            "name": about.name,
-            "better": about.better,
-            "range": " to ".join(_limit(end) for end in about.range),
-            "where": about.equation,
-        }
-        for about in known
+        (titles[one.name], one.name, one.better, " to ".join(map(_limit, one.range)), one.equation) for one in known
     ]
-    columns = [
-        text("metric", "title"),
-        text("name in the library", "name"),
-        text("better", "better"),
-        Column("range", "range"),
-        text("where", "where"),
-    ]
-    return show(pd.DataFrame(rows), columns, caption)
+    names = ("title", "name", "better", "range", "where")
+    heads = ("metric", "name in the library", "better", "range", "where")
+    columns = [Column(head, name, kind="number" if name == "range" else "text") for head, name in zip(heads, names)]
+    return show(pd.DataFrame(rows, columns=names), columns, caption)
 
 
 def _limit(end: float) -> str:

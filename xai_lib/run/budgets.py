@@ -23,10 +23,9 @@ class Networks:
     size: int  # image side in pixels
     n_train: int | None  # training images, class-balanced
     n_test: int | None  # test images on which accuracy is measured, class-balanced
-    # epochs_ce, epochs_scl, epochs_tl: training epochs of each loss
-    epochs_ce: int
-    epochs_scl: int
-    epochs_tl: int
+    epochs_ce: int  # training epochs of cross entropy
+    epochs_scl: int  # … of the supervised contrastive loss
+    epochs_tl: int  # … of the triplet loss
     epochs_tuned: int  # epochs of fine-tuning
     width: int | None  # width of the network's first stage; `None` is the architecture's own
     seeds: int  # number of trainings of each loss (seeds 0, 1, …)

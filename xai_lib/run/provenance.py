@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import Any
 
 LIBRARIES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "pandas",
-    "scipy",
-    "scikit-image",
-    "scikit-learn",
-    "captum",
-    "grad-cam",
-    "quantus",
-    "zennit",
+    *("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-image", "scikit-learn"),
+    *("captum", "grad-cam", "quantus", "zennit"),
 )
 UNKNOWN = "unknown"
 _SOURCE = Path(__file__).parent

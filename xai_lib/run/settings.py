@@ -28,7 +28,6 @@ class Settings:
     device: torch.device  # device that computes; its arithmetic, not its name, is in the store's keys
     data_root: Path  # folder that holds data sets which were downloaded
     download: bool  # whether a data set that is missing there may be downloaded
-    # budgets
     networks: budgets.Networks
     explainers: budgets.Explainers
     contrastive: budgets.Contrastive

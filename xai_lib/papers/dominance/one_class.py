@@ -88,9 +88,8 @@ def rank_clusters(
         mean, std: colour statistics that the network was trained with; ImageNet's by default.
         seed: of clusters and mosaics.
 
-    Raises:
-        FileNotFoundError, TypeError, ValueError: if an image cannot be read, there are fewer images than clusters, the
-            network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
+    FileNotFoundError, TypeError, ValueError if an image cannot be read, there are fewer images than clusters, the
+    network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
     """
     shown, files = pictures(images, size)
     x = normalised(shown.to(next(model.parameters()).device), mean, std)

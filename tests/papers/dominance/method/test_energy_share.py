@@ -6,7 +6,7 @@ import torch
 from xai_lib import explainers, models
 from xai_lib.papers.dominance.method import energy_share
 from xai_lib.papers.dominance.method.energy_share import by_grad_cam, of_explainer, shares
-from xai_lib.papers.dominance.method.mosaics import Mosaics, of_clusters
+from xai_lib.papers.dominance.method.mosaics import Mosaics, of_classes, of_clusters
 
 N, SIZE, N_CLASSES = 12, 16, 5
 
@@ -86,6 +86,14 @@ def test_a_method_is_asked_for_what_its_paper_explains_at_the_layer_named(networ
     found = of_explainer(network, "rise")(x[:1], target[:1], index[:1])
     score = explainers.of_class(target[:1], about.explains)
     torch.testing.assert_close(found, about.function(network, x[:1], score=score, seed=0, index=index[:1]))
+
+
+def test_focus_of_a_method_that_knows_the_class():
+    labels = torch.arange(3).repeat(4)
+    x = torch.nn.functional.one_hot(labels)[..., None, None].expand(-1, -1, 8, 8).float()
+    mosaics, target = of_classes(labels, 24, seed=0)
+    found = shares(mosaics, x, target, lambda x, target, _index: x[torch.arange(len(x)), target])
+    assert (found["relu"] == 1).all()
 
 
 def test_a_map_without_energy_has_no_share():

@@ -54,10 +54,7 @@ def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
     Clusters of one size stand in the order of their centres, so that the same images always give the same numbers.
 
     Features are float [N,D], as of :func:`pooled`; P is at least 1 and at most the number of distinct images; the seed
-    is that of the starts.
-
-    Raises:
-        TypeError, ValueError: as :func:`checked`, or if there cannot be P clusters.
+    is that of the starts. TypeError, ValueError as :func:`checked`, or if there cannot be P clusters.
 
     Example:
         >>> kmeans(torch.tensor([[0.0], [5.0], [6.0]]), 2).assigned

@@ -44,8 +44,7 @@ def pairwise(
         Columns first, second (clusters, first < second), mosaic (from 0 in each pair), scaling, value: the share of
         ``first``'s quadrants in [0, 1], above 0.5 where ``first`` dominates; NaN for an empty map.
 
-    Raises:
-        ValueError: if there are fewer than two clusters.
+    ValueError if there are fewer than two clusters.
     """
     which, drawn = draw(assigned, n, seed=seed, purpose=purpose)
     of_class = torch.full((len(drawn),), target, device=x.device)
@@ -87,9 +86,8 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
         signed-rank test; 1 where every value is 0.5, NaN below two values); p_t_holm, p_wilcoxon_holm (by Holm's
         method over the pairs).
 
-    Raises:
-        ValueError: if a column is missing, a cluster meets itself, a value is outside [0, 1], a pair has no row, or a
-            mosaic of a pair occurs twice.
+    ValueError if a column is missing, a cluster meets itself, a value is outside [0, 1], a pair has no row, or a mosaic
+    of a pair occurs twice.
 
     Example:
         >>> values = pd.DataFrame({"first": 0, "second": 1, "mosaic": [0, 1, 2], "value": [0.5, 0.75, 1.0]})

@@ -47,9 +47,7 @@ def shares(
     Returns:
         For each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value.
 
-    Raises:
-        TypeError, ValueError: if a type, shape or length is not this, a scaling is another word, or a map has an odd
-            size.
+    TypeError, ValueError if a type, shape or length is not this, a scaling is another word, or a map has an odd size.
 
     Example:
         >>> from xai_lib.papers.dominance.method.mosaics import of_pairs

@@ -32,9 +32,8 @@ def choose(
         One row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
         sd·sqrt(1 + 1/B).
 
-    Raises:
-        TypeError, ValueError: as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a candidate is out of
-            range, or `n_references` is below 1.
+    TypeError, ValueError as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a candidate is out of
+    range, or `n_references` is below 1.
     """
     values = checked(features)
     n_distinct = len(values.unique(dim=0))

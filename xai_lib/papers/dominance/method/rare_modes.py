@@ -30,11 +30,8 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # of five modes, one with a share of 0.2 
 def rarities_of(training: int) -> Mapping[str, float]:
     """How rare the rare mode of each planted class is in a training: class -> share, each of :data:`SHARES` twice.
 
-    In trainings 0 to 4 every class has every share once, always beside another class; so it has in 5 to 9, beside
-    still other classes, and so on. That is what ``planted.Parameters(rarities=…)`` takes.
-
-    Raises:
-        ValueError: for a negative number.
+    In trainings 0 to 4 every class has every share once, always beside another class; so it has in 5 to 9, beside still
+    other classes, and so on. That is what ``planted.Parameters(rarities=…)`` takes. ValueError for a negative number.
 
     Example:
         >>> sorted(rarities_of(3).values())
@@ -63,8 +60,7 @@ def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
         and among several that could be the rare one, so 1 / P for "random"), rank (of the rare cluster, 1 is the most
         suspect; the middle of equally suspect ones), n_clusters. A cluster whose score is NaN is suspected last.
 
-    Raises:
-        ValueError: on a missing column, a cluster that is there twice, or a rare_mode_in that is not in [0, 1].
+    ValueError on a missing column, a cluster that is there twice, or a rare_mode_in that is not in [0, 1].
     """
     scores = [score for score, sign in SCORES.items() if sign]
     rows = []
@@ -101,8 +97,7 @@ def power(hits: pd.DataFrame) -> pd.DataFrame:
         One row a score and rarity, in the order of :data:`SCORES`: score, rarity, hit (mean over classes, then over
         trainings), low, high (95 %; NaN with one training), trials, trainings.
 
-    Raises:
-        ValueError: on a missing column, an unknown score or a hit that is not in [0, 1].
+    ValueError on a missing column, an unknown score or a hit that is not in [0, 1].
     """
     check_columns(hits, ["score", "rarity", "seed", "hit"])
     unknown = sorted(set(hits["score"]) - set(SCORES))

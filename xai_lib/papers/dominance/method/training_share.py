@@ -45,8 +45,7 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
         adds up to 1), representation (training_share / evaluation_share: 1 is as frequent in training as in evaluation,
         less is rarer).
 
-    Raises:
-        ValueError: without training images, for a cluster without an evaluation image, or one not in 0 to P - 1.
+    ValueError without training images, for a cluster without an evaluation image, or one not in 0 to P - 1.
 
     Example:
         >>> shares([0, 0, 0, 1], [0, 1], 2)["representation"].tolist()
