@@ -13,7 +13,7 @@ from skimage.metrics import structural_similarity
 from xai_lib import models
 from xai_lib.explainers import normalise
 from xai_lib.metrics import complexity, similarity
-from xai_lib.metrics import pixel_flipping as faithfulness
+from xai_lib.metrics import pixel_flipping as flipping
 
 IMAGES, SIZE, CLASSES = 256, 32, 10
 QUIET = {"disable_warnings": True, "display_progressbar": False, "normalise": False}
@@ -51,7 +51,7 @@ def pixel_flipping(x, maps, target):
     )
 
     def ours():
-        return faithfulness.pixel_flipping_released(folded, *on_device, step=VALUES_A_STEP)
+        return flipping.pixel_flipping_released(folded, *on_device, step=VALUES_A_STEP)
 
     def reference():
         areas = by_quantus(metric, maps, x=x, y=target, model=plain, device=device)

@@ -1,6 +1,7 @@
 """What the README and the book tell readers to type, import, cite and open exists."""
 
 import ast
+import doctest
 import re
 import subprocess
 from pathlib import Path
@@ -9,6 +10,8 @@ import nbformat
 import pytest
 
 from xai_lib.__main__ import _parser
+from xai_lib.explainers.registry import EXPLAINERS
+from xai_lib.metrics.registry import METRICS
 from xai_lib.run import budgets
 from xai_lib.run.notebook import declared
 
@@ -86,6 +89,18 @@ def test_examples_import_what_there_is():
         imports = [node for node in ast.parse(block).body if isinstance(node, ast.Import | ast.ImportFrom)]
         assert imports, block
         exec(compile(ast.Module(imports, []), "example", "exec"), {})
+
+
+def test_what_the_page_on_development_registers_runs(monkeypatch):
+    for registry in (EXPLAINERS, METRICS):
+        monkeypatch.setattr(registry, "entries", dict(registry.entries))
+    names = {}
+    for code in re.findall(r"```python\n(.*?)```", (ROOT / "book/develop.md").read_text(), flags=re.DOTALL):
+        exec(code, names)
+    for name in ("ones", "largest"):
+        (test,) = doctest.DocTestFinder().find(names[name], name, globs=names)
+        assert doctest.DocTestRunner().run(test).failed == 0 and test.examples
+    assert "ones" in EXPLAINERS.names() and "largest" in METRICS.names()
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

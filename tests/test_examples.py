@@ -11,19 +11,14 @@ import pytest
 import xai_lib
 from xai_lib import explainers, losses, metrics
 
-PACKAGES = ["baselines", "checks", "explainers", "forward", "losses", "metrics", "registry"]
-
-
-def modules(name):
-    """A module of the library and, of a package, all below it."""
-    module = importlib.import_module(f"{xai_lib.__name__}.{name}")
-    inside = pkgutil.walk_packages(getattr(module, "__path__", []), f"{module.__name__}.")
-    return [module, *(importlib.import_module(found.name) for found in inside)]
-
 
 def examples():
+    """Every example in the docstrings of the library, by the name of what it is an example of."""
+    names = [
+        found.name for found in pkgutil.walk_packages(xai_lib.__path__, "xai_lib.") if "__main__" not in found.name
+    ]
     finder = doctest.DocTestFinder(exclude_empty=True)
-    found = [test for name in PACKAGES for module in modules(name) for test in finder.find(module)]
+    found = [test for name in names for test in finder.find(importlib.import_module(name))]
     return {test.name: test for test in found if test.examples}
 
 

@@ -178,7 +178,7 @@ def test_every_table_has_a_caption_and_named_columns(executed, name):
             assert table.scopes and set(table.scopes) == {"col"}
             assert table.rows >= 1, cell.source
         elif "<table" in text and "matching-game" not in text:  # the game has a table of its own
-            assert cell.source.endswith(".head()"), f"a table that is not made by xai_lib.tables: {cell.source}"
+            assert cell.source.endswith(".head()"), f"a table that is not made by a paper's tables: {cell.source}"
 
 
 class Table(HTMLParser):

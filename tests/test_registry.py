@@ -1,12 +1,15 @@
 """Explainers and metrics by name, and what their registries refuse."""
 
 import dataclasses
+import hashlib
+from pathlib import Path
 
 import pytest
 import torch
 
 from xai_lib import explainers, metrics
 from xai_lib.explainers.registry import EXPLAINERS
+from xai_lib.metrics import masking
 from xai_lib.metrics.registry import METRICS
 from xai_lib.registry import Entry, Registry
 
@@ -133,3 +136,9 @@ def test_a_random_metric_takes_seed_and_index():
     with pytest.raises(TypeError, match="both seed and index"):
         metrics.register("half", **METRIC)(lambda attribution, seed: attribution)
     assert "half" not in metrics.names()
+
+
+def test_the_source_of_a_score_is_that_of_its_own_file_and_not_of_what_wraps_it():
+    text = Path(masking.__file__).read_bytes()
+    assert metrics.about("average-drop").source == hashlib.sha256(text).hexdigest()
+    assert metrics.about("average-drop").source != metrics.about("insertion").source

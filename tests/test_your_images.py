@@ -50,6 +50,18 @@ def test_a_plain_folder_is_one_test_part_in_memory_at_any_size(plain):
     assert load(plain, n=4).labels.tolist() == [0, 1, 0, 1]
 
 
+def test_a_photograph_stands_upright_wherever_it_is_read(tmp_path):
+    pixels, exif = np.zeros((40, 40, 3), np.uint8), Image.Exif()
+    pixels[:20], exif[0x0112] = 255, 3  # white above, turned by half
+    for name in ("plain/cat", "parts/test/cat", "parts/test/dog", "parts/train/cat", "parts/train/dog"):
+        (tmp_path / name).mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / name / "1.jpg", exif=exif)
+    found = [load(tmp_path / name, size=40).images[0] for name in ("plain", "parts")]
+    found.append((your_images.picture(tmp_path / "plain/cat/1.jpg", 35) * 255).to(torch.uint8))
+    for image in found:
+        assert image[:, :15].max() < 20 and image[:, -15:].min() > 235
+
+
 def test_of_train_and_test_the_test_part_is_taken(parts):
     split = load(parts)
     assert split.images[:, 0, 10, 10].tolist() == [50, 60]

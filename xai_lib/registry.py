@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,16 @@ class Entry:
     def random(self) -> bool:
         """Whether it draws random numbers: it then takes ``seed`` and ``index`` (image indices, int64 [B])."""
         return "seed" in inspect.signature(self.function).parameters
+
+    @property
+    def source(self) -> str:
+        """SHA-256 of the file that the function stands in, or of the function itself where that is a notebook."""
+        inner = getattr(self.function, "made_of", self.function)
+        try:
+            text = inspect.getsource(inspect.getmodule(inner))
+        except (OSError, TypeError):
+            text = inspect.getsource(inner)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -88,6 +99,7 @@ def named_as(inner: Callable[..., Any]) -> Callable[[Callable], Callable]:
     def name(function: Callable[..., Any]) -> Callable[..., Any]:
         functools.update_wrapper(function, inner)
         del function.__wrapped__  # inspect.signature would follow it
+        function.made_of = inner
         return function
 
     return name

@@ -81,7 +81,7 @@ def load_images(
     if (root / "train").is_dir() and (root / "test").is_dir():
         split = folder.load(root, "test", size=size)
     else:
-        split = folder.in_files(root, size=size, shorter=size)
+        split = folder.in_files(root, size=size, shorter=size, upright=True)
     split = select(split, n).materialised()
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
 
@@ -119,7 +119,7 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
     elif not isinstance(image, Image.Image):
         raise TypeError(f"Expected a file, a PIL image or a tensor [3,H,W]. Got {type(image).__name__}.")
     try:
-        return decoded(image, size, shorter=round(size * 8 / 7)).float() / 255
+        return decoded(image, size, shorter=round(size * 8 / 7), upright=True).float() / 255
     except UNREADABLE as error:
         raise ValueError(f"Expected an image in {image}. Got: {error}.") from error
 

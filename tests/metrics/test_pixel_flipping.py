@@ -2,7 +2,7 @@ import pytest
 import torch
 from derivations.metrics import ShareModel
 
-from xai_lib.metrics import pixel_flipping as faithfulness
+from xai_lib.metrics import pixel_flipping as flipping
 from xai_lib.metrics.pixel_flipping import pixel_flipping, pixel_flipping_curve, pixel_flipping_normalised
 
 SIZE = 12
@@ -20,7 +20,7 @@ def by_hand(metric, attribution, **options):
 
 def test_fraction_axis_when_the_step_does_not_divide_the_pixels():
     perfect = torch.tensor([WEIGHTS])
-    assert faithfulness.fractions_removed(4, 3).tolist() == [0, 0.75, 1]
+    assert flipping.fractions_removed(4, 3).tolist() == [0, 0.75, 1]
     area = 0.75 * (0.9 + 0.05) / 2 + 0.25 * 0.05 / 2
     assert by_hand(pixel_flipping, perfect, step=3).item() == pytest.approx(area)
     assert by_hand(pixel_flipping, perfect, step=9).item() == pytest.approx(0.45)
@@ -32,7 +32,7 @@ def test_normalised_curves_start_at_one():
     assert area.item() == pytest.approx((0.45 + 0.5 + 0.2 + 0.05) / 4)  # trapezoids of width 1/4
     torch.testing.assert_close(by_hand(pixel_flipping_normalised, perfect, step=1), area / 0.9)
     curves = torch.tensor([[0.5, 0.25, 0.0], [0.0, 0.1, 0.1]])
-    normalised = faithfulness.normalised(curves)
+    normalised = flipping.normalised(curves)
     assert normalised[0].tolist() == [1, 0.5, 0]
     assert normalised[1].isnan().all()
 
@@ -59,5 +59,5 @@ def test_random_ties_are_uniform():
 
 
 def test_released_curve_has_ninety_six_steps_at_32_pixels(network, blobs):
-    curve = faithfulness.released_curve(network, torch.randn(1, 3, 32, 32), blobs(1, 32), ONE)
+    curve = flipping.released_curve(network, torch.randn(1, 3, 32, 32), blobs(1, 32), ONE)
     assert curve.shape == (1, 96)

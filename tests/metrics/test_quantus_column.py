@@ -6,7 +6,7 @@ import torch
 
 from xai_lib.data.split import Split
 from xai_lib.metrics import complexity, localisation, quantus_column
-from xai_lib.metrics import pixel_flipping as faithfulness
+from xai_lib.metrics import pixel_flipping as flipping
 
 ALL = {"pixel-flipping", "complexity", "sparseness", "pointing-game", "attribution-localisation"}
 
@@ -42,7 +42,7 @@ def test_the_tool_agrees_with_ours(network, split, maps):
     x, mask = split.normalise(split.images), split.masks["object"]
     assert set(found) == ALL
     for name, expected in {
-        "pixel-flipping": faithfulness.pixel_flipping_released(network, x, maps, split.labels),
+        "pixel-flipping": flipping.pixel_flipping_released(network, x, maps, split.labels),
         "complexity": complexity.complexity(maps),
         "sparseness": complexity.sparseness(maps),
         "pointing-game": localisation.pointing_game(maps, mask),

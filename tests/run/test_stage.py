@@ -1,5 +1,6 @@
 """A stage's key is made of the very arguments that its function gets."""
 
+import types
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +16,11 @@ from xai_lib.run.stage import Stage, computed, lineage, stage
 class Images:
     identity: str
     pixels: object = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    held: object
 
 
 def write(folder, *, n, images=None, **more):
@@ -113,3 +119,29 @@ def test_a_stage_is_known_by_its_name_which_no_other_may_have(monkeypatch):
     assert {"a-stage": made} == stages.STAGES and (made.version, made.function) == (3, write)
     with pytest.raises(ValueError, match="Got 'a-stage', which is taken"):
         stage("a-stage", version=1)(doubled)
+
+
+def test_a_cell_within_a_dataclass_is_in_the_key_and_a_parent(one, two):
+    held = two.cell(of=Holder(one.cell(n=1)))
+    assert held.parents == (one.cell(n=1),) and one.cell(n=1).key in str(held.config)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments"),
+    [
+        (lambda folder, version: None, {"version": 3}),
+        (lambda folder, a, b: None, {"a": torch.device("cpu"), "b": torch.device("cpu")}),
+    ],
+)
+def test_arguments_that_the_key_has_no_place_for_are_refused(function, arguments):
+    with pytest.raises(ValueError, match="other than version, and one device at most"):
+        Stage("refused", 1, function).cell(**arguments)
+
+
+def test_a_function_of_another_module_does_not_take_a_stage_s_name(monkeypatch):
+    monkeypatch.setattr(stages, "STAGES", {})
+    stage("held", version=1)(write)
+    stage("held", version=2)(write)
+    namesake = types.FunctionType(write.__code__, {"__name__": "elsewhere"}, "write")
+    with pytest.raises(ValueError, match=r"Expected a new name for a stage\. Got 'held'"):
+        stage("held", version=1)(namesake)

@@ -43,13 +43,13 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     return replace(parts[part], mean=mean, std=std, digest=digest)
 
 
-def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> Split:
+def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", upright: bool = False) -> Split:
     """The images of ``<folder>/<class>/``, as a test part, without opening any of them.
 
     Args:
         folder: holds one folder a class, whose names sorted are the classes. Files beside these, and hidden files, are
             passed over.
-        size, shorter: as of :func:`xai_lib.data.images.decoded`.
+        size, shorter, upright: as of :func:`xai_lib.data.images.decoded`.
         name: of the split. The colours are not changed: mean 0, deviation 1.
 
     Raises:
@@ -69,10 +69,15 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> 
         )
     found = [files_in(folder / name) for name in classes]
     files = tuple(file for of_class in found for file in of_class)
-    seen = [f"size {size}", *(f"{file.parent.name}/{file.name} {file.stat().st_size}\0" for file in files)]
+    seen = [
+        f"size {size}" + ", upright" * upright,
+        *(f"{file.parent.name}/{file.name} {file.stat().st_size}\0" for file in files),
+    ]
     labels = [label for label, of_class in enumerate(found) for _ in of_class]
     digest = hashlib.sha256("".join(seen).encode()).hexdigest()
-    return _unscaled(Files(files, size, shorter), labels, classes, name=name, part="test", digest=digest)
+    return _unscaled(
+        Files(files, size, shorter, upright=upright), labels, classes, name=name, part="test", digest=digest
+    )
 
 
 @lru_cache(maxsize=1)

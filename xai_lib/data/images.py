@@ -62,6 +62,7 @@ class Files:
     size: int
     shorter: int
     device: torch.device | str = "cpu"  # where pixels go
+    upright: bool = False  # as of :func:`decoded`
 
     dtype, ndim = torch.uint8, 4  # of the pixels, as is the shape
 
@@ -105,7 +106,7 @@ class Files:
 
     def _decoded(self, path: Path) -> Tensor:
         try:
-            return decoded(path, self.size, shorter=self.shorter)
+            return decoded(path, self.size, shorter=self.shorter, upright=self.upright)
         except UNREADABLE as error:
             raise FolderError(
                 f"Expected an image in {path}. Got: {error}. Put a whole file there, or take it away."

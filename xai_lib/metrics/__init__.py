@@ -36,5 +36,4 @@ from xai_lib.metrics import (
     sensitivity,
     similarity,
 )
-from xai_lib.metrics import pixel_flipping as faithfulness
 from xai_lib.metrics.registry import Metric, about, get, names, register

@@ -22,8 +22,7 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
     """Scores of the first ``n`` images, float64 [n] under "<metric> (quantus)"; NaN for empty maps.
 
     Of a network in evaluation mode, images with labels and, where there are any, masks, and maps scaled to [0, 1],
-    float [N,H,W]. Pixel flipping here is the released one (``faithfulness.released_curve``), its area taken over [0, 1]
-    as ours is.
+    float [N,H,W]. Pixel flipping here is the released one (``released_curve``), its area taken over [0, 1] as ours is.
     """
     x, y = split.normalise(split.images[:n]).cpu().numpy(), split.labels[:n].cpu().numpy()
     a = maps[:n, None].cpu().numpy()

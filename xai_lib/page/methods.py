@@ -7,8 +7,7 @@ from matplotlib.lines import Line2D
 
 from xai_lib import explainers
 from xai_lib.page.names import FAMILY_COLOURS, FAMILY_NAMES, METHOD_NAMES
-
-_MARKERS = "osD^vPX*"
+from xai_lib.page.style import MARKERS
 
 
 def colour(method: str) -> str:
@@ -23,7 +22,7 @@ def styles(methods: Sequence[str]) -> dict[str, dict[str, str]]:
     for method in methods:
         family = explainers.about(method).family
         place = seen[family] = seen.get(family, -1) + 1
-        found[method] = {"color": FAMILY_COLOURS[family], "marker": _MARKERS[place % len(_MARKERS)]}
+        found[method] = {"color": FAMILY_COLOURS[family], "marker": MARKERS[place % len(MARKERS)]}
     return found
 
 

@@ -5,7 +5,7 @@ import seaborn as sns
 
 PAGE_WIDTH = 7.2  # inches, of a figure that fills a page of the book
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito's
-MARKERS = "osD^vP"
+MARKERS = "osD^vPX*"
 TEXT, SMALL = 10, 9  # points; a figure as wide as a page leaves two thirds of it on a phone
 
 

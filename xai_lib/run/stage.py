@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from xai_lib.run.cell import Cell
 from xai_lib.run.store import Store
 from xai_lib.training.arithmetic import numerics
 
+_place_of = attrgetter("__module__", "__qualname__")
 STAGES: dict[str, "Stage"] = {}  # every stage by name, once the module that defines it has been imported
 
 
@@ -26,20 +28,24 @@ class Stage:
     """A function whose results the store keeps."""
 
     name: str  # names a folder of the store
-    # of the code, from 1; it is in every key. Raise it when what the function computes changes: a test hashes all the
-    # code that the function's module imports, and fails if that changes without a new version
+    # number of the code's version, from 1, which is in every key. Raise it when what the function computes changes: a
+    # test hashes all the code that the function can reach, and fails if that changes without a new version
     version: int
     function: Callable[..., None]  # `function(folder, **arguments)` writes its results into `folder`
 
     def cell(self, **arguments: Any) -> Cell:
         """The piece of work that is this call; nothing is computed yet.
 
-        TypeError if the function does not take these arguments, or one of them has no identity.
+        TypeError if the function does not take these arguments, or one of them has no identity; ValueError if one has a
+        name that is no argument's (see :func:`xai_lib.run.cell.plain`), or is the key's own.
         """
         bound = inspect.signature(self.function).bind(None, **arguments)
         bound.apply_defaults()
         given = dict(list(bound.arguments.items())[1:])
-        config = {"numerics" if _is_device(value) else name: identity(value) for name, value in given.items()}
+        names = ["numerics" if isinstance(value, torch.device) else name for name, value in given.items()]
+        if "version" in names or len(set(names)) < len(names):
+            raise ValueError(f"Expected arguments other than version, and one device at most. Got {list(given)}.")
+        config = {name: identity(value) for name, value in zip(names, given.values())}
         parents = tuple(dict.fromkeys(parent for value in given.values() for parent in parents_of(value)))
         work = partial(self.function, **given)
         return Cell(self.name, {"version": self.version, **config}, given, parents, work)
@@ -52,7 +58,7 @@ def stage(name: str, *, version: int) -> Callable[[Callable[..., None]], Stage]:
     """
 
     def enter(function: Callable[..., None]) -> Stage:
-        if name in STAGES and STAGES[name].function.__qualname__ != function.__qualname__:
+        if name in STAGES and _place_of(STAGES[name].function) != _place_of(function):
             raise ValueError(f"Expected a new name for a stage. Got {name!r}, which is taken.")
         STAGES[name] = Stage(name, version, function)
         return STAGES[name]
@@ -92,7 +98,7 @@ def identity(value: Any) -> Any:
     """What stands for a value in a key: plain data."""
     if isinstance(value, Cell):
         return value.key
-    if _is_device(value):
+    if isinstance(value, torch.device):
         return asdict(numerics(value))
     if hasattr(value, "identity"):
         return identity(value.identity)
@@ -111,12 +117,10 @@ def parents_of(value: Any) -> list[Cell]:
         return [value]
     if hasattr(value, "parents") and not isinstance(value, Path):
         return list(value.parents)
+    if is_dataclass(value):
+        value = vars(value)
     if isinstance(value, Mapping):
         return [cell for part in value.values() for cell in parents_of(part)]
     if isinstance(value, list | tuple):
         return [cell for part in value for cell in parents_of(part)]
     return []
-
-
-def _is_device(value: Any) -> bool:
-    return isinstance(value, torch.device)

@@ -18,39 +18,27 @@ ADJUSTMENTS = frozenset({"accuracy", "confidence"})
 
 @dataclass(frozen=True)
 class Comparison:
-    """Condition ``a`` minus condition ``b``, in the metric's own units (no direction is "better" here).
-
-    ``low``, ``high``: 95 % interval of ``difference``, over what ``interval_over`` says. ``p_value``: two-sided, of
-    ``test``; NaN where the unit is the seed and there are fewer than five. ``p_sign_flip``: exact sign-flip
-    permutation over seeds (with five seeds it cannot go below 2/32 = 0.0625, so it is shown, not used).
-    ``p_images``: Wilcoxon signed-rank over images, whose n says nothing about new trainings.
-    ``d_images``, ``d_seeds``: paired Cohen's d (mean / standard deviation of the differences) on images and on seeds.
-    ``superiority``: how often ``a`` scores higher than ``b`` on an image, ties counting half, in [0, 1].
-    ``n_undefined``: pairs left out as a score is NaN; ``n_unpaired``: scores without a partner in the other condition.
-    ``adjusted_for``: which of accuracy and confidence cannot explain the difference, by construction.
-    ``n_classes``: classes with a value, where the unit is the class; 0 elsewhere.
-    """
+    """Condition ``a`` minus condition ``b``, in the metric's own units (no direction is "better" here)."""
 
     a: str
     b: str
     difference: float
-    low: float
+    low: float  # of the 95 % interval of the difference, over what `interval_over` says
     high: float
     interval_over: str
-    unit: str
+    unit: str  # of replication, one of `UNITS`
     test: str
-    p_value: float
-    p_sign_flip: float = math.nan
-    p_images: float = math.nan
-    d_images: float = math.nan
-    d_seeds: float = math.nan
-    superiority: float = math.nan
+    p_value: float  # two-sided, of `test`; NaN where the unit is the seed and there are fewer than five
+    p_images: float = math.nan  # Wilcoxon signed-rank over images, whose n says nothing about new trainings
+    d_images: float = math.nan  # paired Cohen's d (mean / standard deviation of the differences) on images
+    d_seeds: float = math.nan  # the same on seeds
+    superiority: float = math.nan  # how often `a` scores higher than `b` on an image, ties counting half, in [0, 1]
     n_seeds: int = 0
     n_images: int = 0
-    n_undefined: int = 0
-    n_unpaired: int = 0
-    adjusted_for: frozenset[str] = frozenset()
-    n_classes: int = 0
+    n_undefined: int = 0  # pairs left out as a score is NaN
+    n_unpaired: int = 0  # scores without a partner in the other condition
+    adjusted_for: frozenset[str] = frozenset()  # which of `ADJUSTMENTS` cannot explain the difference, by construction
+    n_classes: int = 0  # classes with a value, where the unit is the class
 
     @property
     def n(self) -> int:
@@ -125,8 +113,7 @@ def compare_differences(
         test, p_value = (f"none (fewer than {MIN_SEEDS} seeds)", math.nan) if few else ("t over seeds", t_p(by_seed))
     return Comparison(
         a, b, interval.mean, interval.low, interval.high, interval.interval_over, unit, test, p_value,
-        p_sign_flip=math.nan if few else _sign_flip(by_seed), p_images=p_images,
-        d_images=_cohens_d(by_image), d_seeds=_cohens_d(by_seed), superiority=_superiority(table),
+        p_images=p_images, d_images=_cohens_d(by_image), d_seeds=_cohens_d(by_seed), superiority=_superiority(table),
         n_seeds=len(by_seed), n_images=len(by_image), n_undefined=n_undefined, adjusted_for=frozenset(adjusted_for),
     )  # fmt: skip
 
@@ -191,11 +178,6 @@ def _p_or_one(differences: np.ndarray, test: Callable[[np.ndarray], float]) -> f
 def _constant(differences: np.ndarray) -> bool:
     """Whether all differences are equal up to rounding."""
     return bool(np.ptp(differences) <= 1e-12 * np.abs(differences).max())
-
-
-def _sign_flip(differences: np.ndarray) -> float:
-    """Two-sided sign-flip permutation p-value of the mean; exact up to 13 seeds, 9,999 draws beyond."""
-    return float(stats.permutation_test((differences,), np.mean, permutation_type="samples", rng=0).pvalue)
 
 
 def _cohens_d(differences: np.ndarray) -> float:

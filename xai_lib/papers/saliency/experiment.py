@@ -1,7 +1,6 @@
 """What the saliency part computes of each network and method, chunk by chunk of images, and keeps; and whole runs."""
 
 import hashlib
-import inspect
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -179,8 +178,8 @@ def _metric_cells(given: dict[str, Any]) -> list[Cell]:
     has_mask = "object" in given["images"].masks
     able = [metrics.about(name) for name in lineup.added_metrics()]
     able = [about for about in able if has_mask or "mask" not in about.needs]
-    sources = {about.name: inspect.getsource(about.function) for about in able}
-    return [metric.cell(raw=maps.cell(**given), name=name, source=code, **given) for name, code in sources.items()]
+    raw = maps.cell(**given)
+    return [metric.cell(raw=raw, name=about.name, source=about.source, **given) for about in able]
 
 
 def _check(methods: Sequence[str]) -> None:

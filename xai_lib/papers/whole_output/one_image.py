@@ -36,7 +36,8 @@ def explain_output(
         classes: names of the C classes; None for their numbers.
         tree: latent tree of the network's documents, whose level-1 clusters are the confusion clusters. None takes all
             top classes as one cluster: its first-stage map then has no rival.
-        base, seed: "grad-cam", "excitation-backprop", "lime" or "rise"; of RISE and LIME.
+        base: "grad-cam", "excitation-backprop", "lime" or "rise".
+        seed: of the random masks of RISE and LIME.
         layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. None is the
             network's default, or its last spatial layer, for both.
         size: side in pixels of what the network is shown, for files and PIL images.

@@ -36,7 +36,7 @@ class Explained:
         if "statistics" in about.needs:
             found["reference"] = self.subject.reference()
         if self.method not in ALL:  # the code of those is in the version of each stage
-            found["source"] = inspect.getsource(about.function)
+            found["source"] = about.source
         return {**self.subject.identity, **found}
 
     @property

@@ -56,7 +56,7 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
         cluster_map: non-negative maps, float [...,H,W].
         variant: "paper" takes the pixels above ε times the map's maximum. The paper does not say what ε is, nor on
             which scale: a share of the maximum is our reading. "released" takes those above a percentile of the
-            map's values, and above 0 where that is more.
+            map's values.
         base: name of the base explainer, on which the percentile depends.
         epsilon: ε, from 0 to below 1; for "paper" alone.
 
