@@ -6,6 +6,7 @@ from xai_lib import explainers, metrics
 from xai_lib.data import transforms
 from xai_lib.explainers.registry import EXPLAINERS
 from xai_lib.page import names as labels
+from xai_lib.page import style
 from xai_lib.papers.whole_output.method import evaluation
 
 
@@ -28,8 +29,8 @@ def test_what_is_registered_later_has_its_name_at_once(monkeypatch):
 
 def test_every_family_has_a_name_and_a_colour_of_its_own():
     families = {explainers.about(name).family for name in explainers.names()}
-    assert families == set(labels.FAMILY_NAMES) == set(labels.FAMILY_COLOURS)
-    assert len(set(labels.FAMILY_COLOURS.values())) == len(families)
+    assert families == set(labels.FAMILY_NAMES) == set(style.FAMILY_COLOURS)
+    assert len(set(style.FAMILY_COLOURS.values())) == len(families)
 
 
 def test_every_transform_has_a_name():

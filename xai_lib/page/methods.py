@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from xai_lib import explainers
-from xai_lib.page.names import FAMILY_COLOURS, FAMILY_NAMES, METHOD_NAMES
-from xai_lib.page.style import MARKERS
+from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES
+from xai_lib.page.style import FAMILY_COLOURS, MARKERS
 
 
 def colour(method: str) -> str:

@@ -1,4 +1,4 @@
-"""Names and colours that readers see, for the names by which the library knows losses, methods and metrics."""
+"""Names that readers see, for the names by which the library knows losses, methods and metrics."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -46,14 +46,4 @@ WHOLE_OUTPUT_NAMES = {
     "random": "random map",
 }
 CONTRASTIVE_NAMES = {"cauc": "CAUC ↓", "cdrop": "CDROP ↑", "salient-pixels": "salient pixels"}
-# Okabe and Ito's palette, told apart by readers with any colour vision.
-LOSS_COLOURS = {"ce": "#0072B2", "scl": "#D55E00", "tl": "#009E73"}
-FAMILY_COLOURS = {
-    "uninformed": "#777777",
-    "gradient": "#0072B2",
-    "cam": "#D55E00",
-    "occlusion": "#009E73",
-    "learning": "#CC79A7",
-    "relevance": "#E69F00",
-}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the clusters of a class, A the largest

@@ -7,7 +7,8 @@ import torch
 from matplotlib.colors import to_hex
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from xai_lib.page.names import LOSS_COLOURS, LOSS_NAMES
+from xai_lib.page.names import LOSS_NAMES
+from xai_lib.page.style import LOSS_COLOURS
 from xai_lib.papers.contrastive import figures
 
 LOSSES = list(LOSS_NAMES)

@@ -17,7 +17,7 @@ from xai_lib import explainers, metrics, pretrained
 from xai_lib.data import transforms
 from xai_lib.metrics import randomisation
 from xai_lib.page.methods import colour, legend_of_methods
-from xai_lib.page.names import FAMILY_COLOURS
+from xai_lib.page.style import FAMILY_COLOURS
 from xai_lib.papers.saliency import experiment, method, tables
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run import workflow

@@ -13,7 +13,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from torch import Tensor
 
 from xai_lib.page.images import bare, overlay, show
-from xai_lib.page.names import LOSS_COLOURS, LOSS_NAMES, METHOD_NAMES
+from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
+from xai_lib.page.style import LOSS_COLOURS
 
 
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:

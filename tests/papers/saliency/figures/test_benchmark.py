@@ -8,7 +8,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from xai_lib.page.names import FAMILY_COLOURS, METHOD_NAMES
+from xai_lib.page.names import METHOD_NAMES
+from xai_lib.page.style import FAMILY_COLOURS
 from xai_lib.papers.saliency.figures import benchmark
 from xai_lib.papers.saliency.method import lineup
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 
-from xai_lib.page.names import FAMILY_COLOURS
+from xai_lib.page.style import FAMILY_COLOURS
 from xai_lib.papers.saliency.figures import rankings
 
 METHODS = ["rise", "grad-cam", "uniform", "lrp", "gradient"]
