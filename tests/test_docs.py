@@ -14,6 +14,8 @@ from xai_lib.explainers.registry import EXPLAINERS
 from xai_lib.metrics.registry import METRICS
 from xai_lib.run import budgets
 from xai_lib.run.notebook import declared
+from xai_lib.statistics import power, units_needed
+from xai_lib.statistics.estimate import Estimate
 
 ROOT = Path(__file__).parents[1]
 
@@ -101,6 +103,21 @@ def test_what_the_page_on_development_registers_runs(monkeypatch):
         (test,) = doctest.DocTestFinder().find(names[name], name, globs=names)
         assert doctest.DocTestRunner().run(test).failed == 0 and test.examples
     assert "ones" in EXPLAINERS.names() and "largest" in METRICS.names()
+
+
+def test_the_example_of_a_verdict_is_computed_right():
+    text = " ".join((ROOT / "book/evidence.md").read_text().split())
+    errors = {"image_error": 0.0031, "skewness": 0.8, "n_images": 500, "seed_error": 0.0044, "seed_degrees": 6.8}
+    found, level = Estimate(-0.021, n_seeds=5, **errors), 1 - 0.05 / 6
+    (low, high), (holm_low, holm_high) = found.interval(), found.interval(level)
+    said = [
+        f"interval is [{low:.3f}, {high:.3f}], and it touches zero at p = {found.p_value():.4f}",
+        f"multiplies it by six: {6 * found.p_value():.3f}.",
+        f"{100 * level:.1f} % and is [{holm_low:.3f}, {holm_high:.3f}]",
+        f"a chance of {100 * power(found, 'seed', 0.021, level):.0f} % to decide",
+    ]
+    assert all(words.replace("-", "\N{MINUS SIGN}") in text for words in said)
+    assert units_needed(found, "seed", 0.021, level) == 6 and "six trainings would have had more than 80 %" in text
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

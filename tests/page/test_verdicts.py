@@ -1,3 +1,5 @@
+import math
+
 from xai_lib import statistics
 from xai_lib.page import verdicts
 from xai_lib.papers.contrastive import claims
@@ -5,16 +7,35 @@ from xai_lib.papers.contrastive import claims
 
 def test_a_verdict_table_shows_the_rule_and_says_on_what_each_claim_rests(smoke_run, read):
     rows = read(verdicts.verdicts(claims.verdicts(smoke_run).assign(n_seeds=1, n_images=4), "planted"))
-    assert set(rows["verdict"]) == {"undecided (seeds)"} and set(rows["units"]) == {"1 training"}
     assert rows["claim"].str.contains("networks").all() and len(rows) == 18
-    assert "0 hold, 0 reverse, 18 are undecided" in rows.attrs["caption"]
-    assert list(rows)[5:] == ["images won (%)", "units", "verdict"]
+    assert rows["verdict"].str.startswith("undecided").all()
+    assert (
+        "0 hold, 0 reverse and 14 are undecided of the paper; 0 hold, 0 reverse and 4 are undecided of ours."
+        in rows.attrs["caption"]
+    )
+    assert list(rows)[:2] == ["claim", "verdict"] and list(rows)[-2:] == ["would decide", "section"]
     assert statistics.RULE in verdicts.verdict_rule().data
 
 
-def test_claims_over_images_show_the_test_and_the_method_where_asked(smoke_run, read):
-    found = claims.verdicts(smoke_run).assign(unit="image", n_images=1, verdict="holds", test="Wilcoxon")
+def test_the_method_is_shown_where_asked_and_questions_of_ours_are_counted_apart(smoke_run, read):
+    found = claims.verdicts(smoke_run).assign(verdict="holds", reason="holds", scope="this network, new images")
+    found["ours"] = [True] * 3 + [False] * 15
     rows = read(verdicts.verdicts(found, "planted", with_method=True))
-    assert set(rows["units"]) == {"1 image"} and set(rows["test"]) == {"Wilcoxon"}
     assert rows["with"].tolist() == found["method"].tolist()
-    assert "18 hold" in rows.attrs["caption"]
+    assert set(rows["verdict"]) == {"holds: this network, new images"}
+    assert "15 hold, 0 reverse and 0 are undecided of the paper; 3 hold," in rows.attrs["caption"]
+    assert rows["section"].tolist()[:3] == ["ours"] * 3
+
+
+def test_what_would_decide_says_the_power_and_how_many(smoke_run, read):
+    found = (
+        claims.verdicts(smoke_run)
+        .iloc[:4]
+        .assign(
+            power=[0.25, 0.5, math.nan, 0.1],
+            needed=[12.0, 3000.0, math.nan, math.inf],
+            unit=["seed", "image", "image", "seed"],
+        )
+    )
+    shown = read(verdicts.verdicts(found, "planted"))["would decide"].tolist()
+    assert shown == ["25 % here; 12 trainings", "50 % here; 3,000 images", "–", "10 % here; more images"]

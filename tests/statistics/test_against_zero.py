@@ -12,9 +12,9 @@ from xai_lib.statistics import (
     compare_differences,
     compare_over_classes,
     compare_statistic,
+    compare_trainings,
     decide_by,
-    mean_interval,
-    rank_agreement,
+    estimate_of,
     verdict,
     verdict_table,
 )
@@ -25,17 +25,26 @@ def claim_of(name, a, b):
     return Claim(id=name, a=a, b=b, dataset="planted", between="statistic", **fields)
 
 
-def test_a_correlation_has_scipys_value_and_p():
+def test_a_correlation_has_scipys_value_and_an_interval_on_fisher_s_scale():
     rng = np.random.default_rng(0)
     x = rng.normal(size=60)
     y = 0.4 * x + rng.normal(size=60)
     x[3], y[7] = math.nan, math.nan
     result = compare_correlation(x, y, a="gain", b="confidence")
-    expected, agreement = stats.spearmanr(x, y, nan_policy="omit"), rank_agreement(x, y, kind="spearman")
-    assert (result.difference, result.p_value) == pytest.approx((expected.statistic, expected.pvalue))
-    assert (result.low, result.high) == (agreement.low, agreement.high)
-    assert (result.n_images, result.n_undefined, result.unit, result.interval_over) == (58, 2, "image", "images")
-    assert result.test == "Spearman over images"
+    expected = stats.spearmanr(x, y, nan_policy="omit")
+    assert result.difference == pytest.approx(expected.statistic)
+    assert result.p_value == pytest.approx(expected.pvalue, rel=0.6)
+    error = math.sqrt((1 + expected.statistic**2 / 2) / 55)
+    ends = np.tanh(np.arctanh(expected.statistic) + stats.norm.isf(0.025) * error * np.array([-1, 1]))
+    assert result.estimate.interval() == pytest.approx(tuple(ends))
+    assert result.estimate.interval(1 - result.p_value)[0] == pytest.approx(0, abs=1e-9)
+    assert (result.n_images, result.n_undefined, result.unit) == (58, 2, "image")
+
+
+def test_a_correlation_stays_between_minus_one_and_one():
+    x = np.arange(20.0)
+    assert compare_correlation(x, x, a="a", b="b").estimate.interval()[1] <= 1
+    assert all(map(math.isnan, compare_correlation(x[:4], x[:4], a="a", b="b").estimate.interval()))
 
 
 @pytest.mark.parametrize(
@@ -52,16 +61,14 @@ def test_a_correlation_has_scipys_value_and_p():
 def test_p_is_twice_the_smaller_share_across_zero(draws, p_value):
     result = compare_statistic(0.3, draws, a="a", b="b", n_images=20, test="bootstrap")
     assert result.p_value == pytest.approx(p_value, abs=1e-12)
-    assert (result.low, result.high) == pytest.approx(tuple(np.nanquantile(draws, [0.025, 0.975])))
+    assert result.estimate.interval() == pytest.approx(tuple(np.nanquantile(draws, [0.025, 0.975])))
     assert (result.difference, result.n_images, result.test) == (0.3, 20, "bootstrap")
 
 
 @pytest.mark.parametrize(("value", "draws", "n"), [(math.nan, [1.0], 9), (1, [math.nan], 9), (1, [1.0, 1], 1)])
 def test_nothing_to_resample_is_nan(value, draws, n):
     result = compare_statistic(value, np.array(draws), a="a", b="b", n_images=n, test="bootstrap")
-    assert math.isnan(result.p_value)
-    assert math.isnan(result.low)
-    assert result.interval_over == "none"
+    assert math.isnan(result.p_value) and all(map(math.isnan, result.estimate.interval()))
 
 
 def test_the_verdict_table_takes_them():
@@ -85,25 +92,37 @@ def test_classes_are_averaged_over_networks_first():
     values[:3, 5], values[:, 7], values[1, 0] = math.nan, math.nan, math.nan
     by_class = np.array([np.nanmean(values[:, c]) for c in range(12) if c != 7])
     result = compare_over_classes(values, a="a", b="b")
-    expected, interval = stats.ttest_1samp(by_class, 0), mean_interval(by_class)
-    assert (result.difference, result.p_value) == pytest.approx((by_class.mean(), expected.pvalue))
-    assert (result.low, result.high) == pytest.approx((interval.low, interval.high))
-    assert (result.unit, result.interval_over, result.test) == ("class", "classes", "t over classes")
+    expected = estimate_of(by_class)
+    assert (result.difference, result.p_value) == pytest.approx((by_class.mean(), expected.p_value()))
+    assert result.estimate.interval() == pytest.approx(expected.interval())
+    assert (result.unit, result.test) == ("class", "t over classes, corrected for skewness")
     assert (result.n_classes, result.n_seeds, result.n_images, result.n_undefined, result.n) == (11, 4, 0, 8, 11)
     assert compare_over_classes(by_class, a="a", b="b").p_value == result.p_value
 
 
-def test_classes_may_bring_their_own_p_value():
-    result = compare_over_classes(np.array([0.1, 0.3, 0.2]), a="a", b="b", p_value=0.25, test="dealt anew")
-    assert (result.p_value, result.test) == (0.25, "dealt anew")
+def test_classes_may_be_permuted():
+    permuted = np.linspace(-0.5, 0.5, 999)
+    result = compare_over_classes(np.array([0.1, 0.3, 0.35]), a="a", b="b", permuted=permuted, range=(-1.0, 1.0))
+    assert result.p_value == pytest.approx((1 + 500) / 1000, abs=2e-3)
+    assert result.estimate.interval(0.95) == pytest.approx((0.25 - 0.475, 0.25 + 0.475), abs=1e-3)
+    assert result.estimate.interval(1 - result.p_value)[0] == pytest.approx(0, abs=2e-3)
+    assert (
+        compare_over_classes(np.array([0.9]), a="a", b="b", permuted=permuted, range=(-1.0, 1.0)).estimate.interval()[1]
+        == 1
+    )
+
+
+def test_trainings_alone_are_a_t_test():
+    result = compare_trainings(np.array([0.1, 0.2, 0.4]), a="a", b="b")
+    assert result.p_value == pytest.approx(stats.ttest_1samp([0.1, 0.2, 0.4], 0).pvalue)
+    assert (result.n, result.n_images, result.unit) == (3, 0, "seed")
 
 
 @pytest.mark.parametrize(("values", "n"), [([], 0), ([math.nan], 0), ([0.3, math.nan], 1)])
 def test_one_class_is_no_evidence(values, n):
     result = compare_over_classes(np.array(values), a="a", b="b")
-    assert math.isnan(result.p_value)
-    assert math.isnan(result.low)
-    assert (result.interval_over, result.n) == ("none", n)
+    assert math.isnan(result.p_value) and all(map(math.isnan, result.estimate.interval()))
+    assert result.n == n
 
 
 def test_classes_that_agree_entirely_have_a_p_value():
@@ -118,9 +137,9 @@ def test_classes_are_a_vector_or_a_table():
 
 def test_a_verdict_counts_the_units_it_speaks_about():
     decided = decide_by(compare_over_classes, claim_of("up", "x", "y"), np.linspace(0.1, 0.5, 10))
-    assert (verdict(decided).reason, verdict(decided).n) == ("holds", 10)
+    assert verdict(decided).reason == "holds"
     row = verdict_table([decided]).iloc[0]
-    assert (row["unit"], row["n_classes"], row["n_images"], row["interval_over"]) == ("class", 10, 0, "classes")
+    assert (row["unit"], row["n_classes"], row["n_images"]) == ("class", 10, 0)
     tables = np.random.default_rng(0).normal(size=(5, 20))
     assert [compare_differences(tables, a="a", b="b", unit=unit).n for unit in ("seed", "image")] == [5, 20]
     with pytest.raises(ValueError, match="compare_over_classes"):

@@ -20,6 +20,10 @@ def kendalls_w(judges):
     return stats.friedmanchisquare(*judges.T).statistic / (m * (k - 1))
 
 
+def unbiased(w, m):
+    return (m * w - 1) / (m - 1)
+
+
 @pytest.fixture
 def noisy(frame_of):
     """Two metrics, two seeds, five methods, 30 images; y agrees with x in part."""
@@ -101,9 +105,10 @@ def test_w_and_its_resamples_are_kendalls_over_images(noisy, frame_of):
     value, draws = w_draws(frame_of(x=x), "x", list("abcde"))
     with np.errstate(invalid="ignore"):
         judges = np.where(np.isnan(x[0]), x[1], np.where(np.isnan(x[1]), x[0], x.mean(axis=0))).T  # [n, M]
-    assert value == pytest.approx(kendalls_w(judges))
+    assert value == pytest.approx(unbiased(kendalls_w(judges), 29))
     counts = np.concatenate(list(resampled_counts(30))).astype(int)
-    assert draws[:20] == pytest.approx([kendalls_w(np.repeat(judges, count, axis=0)) for count in counts[:20]])
+    drawn = np.array([kendalls_w(np.repeat(judges, count, axis=0)) for count in counts[:20]])
+    assert draws[:20] == pytest.approx(unbiased(unbiased(drawn, 29), 29))
     assert draws.shape == (RESAMPLES,)
     row = rank_stability(frame_of(x=x), {"x": "lower"}).iloc[0]
     assert (row["w_images"], row["low"], row["high"]) == pytest.approx((value, *percentile_interval(draws)))
@@ -113,7 +118,19 @@ def test_w_and_its_resamples_are_kendalls_over_images(noisy, frame_of):
 def test_w_of_some_methods_only(noisy, frame_of):
     x, _ = noisy
     chosen = w_draws(frame_of(x=x), "x", ["e", "a", "c"])[0]
-    assert chosen == pytest.approx(kendalls_w(x.mean(axis=0)[[0, 2, 4]].T))
+    assert chosen == pytest.approx(unbiased(kendalls_w(x.mean(axis=0)[[0, 2, 4]].T), 30))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("skill", [0.0, 0.5, 2.0])
+def test_w_has_no_bias_and_its_interval_covers(frame_of, skill):
+    rng = np.random.default_rng(4)
+    drawn = lambda n: skill * np.arange(4.0)[:, None] + rng.normal(size=(4, n))  # noqa: E731
+    truth = kendalls_w(drawn(200_000).T)
+    found = [w_draws(frame_of(x=drawn(64)[None]), "x", list("abcd")) for _ in range(100)]
+    assert np.mean([value for value, _ in found]) == pytest.approx(truth, abs=0.01)
+    covered = [low <= truth <= high for low, high in (percentile_interval(draws) for _, draws in found)]
+    assert np.mean(covered) >= 0.93 - 0.05  # 0.93, and twice the error of 100 draws
 
 
 def test_planted_orders_are_stable_and_noise_is_not(frame_of):

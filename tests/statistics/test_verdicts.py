@@ -7,7 +7,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_lib.statistics import RULE, Claim, Decided, compare_differences, decide, matched, verdict, verdict_table
+from xai_lib.statistics import (
+    RULE,
+    Claim,
+    Decided,
+    compare_differences,
+    decide,
+    matched,
+    sentences,
+    verdict,
+    verdict_table,
+)
+from xai_lib.statistics.estimate import Estimate
 
 CLAIM = Claim(
     id="faithfulness",
@@ -22,44 +33,65 @@ CLAIM = Claim(
     dataset="planted",
 )
 ALIKE = matched(0.8, 0.8, 0.9, 0.9)
-COMPARISON = replace(compare_differences(np.zeros((5, 20)), a="scl", b="ce"), difference=-0.1, low=-0.15, high=-0.05)
+COMPARISON = compare_differences(np.zeros((5, 20)), a="scl", b="ce")
 
 
-def ruled(*, claim=CLAIM, match=ALIKE, p_holm=0.01, **changes):
-    return verdict(Decided(claim, replace(COMPARISON, **changes), match), p_holm=p_holm)
+def estimated(difference, error=0.02):
+    """An estimate whose 95 % interval is the difference, 4 errors on either side (or more)."""
+    return Estimate(difference, image_error=error, n_images=5, n_seeds=5)
+
+
+def ruled(*, claim=CLAIM, match=ALIKE, difference=-0.1, **changes):
+    return verdict(Decided(claim, replace(COMPARISON, estimate=estimated(difference), **changes), match))
 
 
 @pytest.mark.parametrize(
-    ("better", "low", "high", "p", "expected"),
+    ("better", "difference", "relevant", "expected"),
     [
-        ("lower", -0.15, -0.05, 0.01, "holds"),
-        ("lower", 0.05, 0.15, 0.01, "reverses"),
-        ("higher", 0.05, 0.15, 0.01, "holds"),
-        ("higher", -0.15, -0.05, 0.01, "reverses"),
-        ("lower", -0.15, 0.05, 0.01, "undecided (interval includes zero)"),
-        ("lower", -0.15, 0.0, 0.01, "undecided (interval includes zero)"),
-        ("lower", -0.15, -0.05, 0.06, "undecided (p-value)"),
-        ("lower", -0.15, -0.05, 0.05, "undecided (p-value)"),
-        ("lower", 0.05, 0.15, 0.06, "undecided (p-value)"),
-        ("lower", -0.15, -0.05, math.nan, "undecided (p-value)"),
-        ("lower", math.nan, math.nan, 0.01, "undecided (no interval)"),
+        ("lower", -0.1, 0, "holds"),
+        ("lower", 0.1, 0, "reverses"),
+        ("higher", 0.1, 0, "holds"),
+        ("higher", -0.1, 0, "reverses"),
+        ("lower", -0.1, 0.1, "holds"),
+        ("lower", -0.1, 0.11, "holds, negligible"),
+        ("higher", -0.1, 0.11, "reverses, negligible"),
+        ("lower", -0.05, 0, "undecided (interval includes zero)"),
+        ("lower", 0.0, 0.01, "undecided (interval includes zero)"),
+        ("lower", 0.0, 0.11, "undecided (no difference that matters)"),
+        ("lower", math.nan, 0, "undecided (no interval)"),
     ],
 )
-def test_the_rule(better, low, high, p, expected):
-    result = ruled(claim=replace(CLAIM, better=better), low=low, high=high, difference=(low + high) / 2, p_holm=p)
+def test_the_rule(better, difference, relevant, expected):
+    result = ruled(claim=replace(CLAIM, better=better, relevant=relevant), difference=difference)
     assert result.reason == expected
-    assert result.verdict == expected.split()[0]
+    assert result.verdict == expected.split()[0].rstrip(",")
 
 
 def test_a_verdict_points_in_the_claimed_direction():
-    result = ruled()
-    assert (result.difference, result.low, result.high, result.n) == (0.1, 0.05, 0.15, 5)
+    result, (low, high) = ruled(), estimated(-0.1).interval()
+    assert (result.difference, result.low, result.high) == (0.1, -high, -low)
 
 
-@pytest.mark.parametrize("n_seeds", [1, 2, 4])
-def test_fewer_than_five_seeds_are_undecided_whatever_else(n_seeds):
-    assert ruled(n_seeds=n_seeds).reason == "undecided (seeds)"
-    assert ruled(n_seeds=n_seeds, match=None).reason == "undecided (seeds)"
+@pytest.mark.parametrize(
+    ("changes", "scope"),
+    [
+        ({"n_seeds": 2}, "trainings like these 2"),
+        ({"unit": "image", "n_seeds": 1}, "this network, new images"),
+        ({"unit": "image", "n_seeds": 3}, "these 3 networks, new images"),
+        ({"unit": "class", "n_seeds": 3, "n_classes": 10}, "these 3 networks, other classes"),
+    ],
+)
+def test_a_verdict_says_what_it_speaks_about(changes, scope):
+    assert ruled(claim=replace(CLAIM, between="method", method=None), **changes).scope == scope
+
+
+def test_one_training_says_nothing_about_trainings_and_two_do():
+    assert ruled(n_seeds=1).reason == ruled(n_seeds=1, match=None).reason == "undecided (one training)"
+    assert ruled(n_seeds=2).reason == "holds"
+
+
+def test_what_cannot_be_trusted_is_undecided():
+    assert ruled(trusted=False).reason == "undecided (few images, skewed)"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +115,7 @@ def test_methods_on_one_network_need_no_matching():
 
 def test_one_fixed_network_is_decided_over_images_but_losses_are_not():
     methods = replace(CLAIM, between="method", method=None)
-    result = ruled(claim=methods, unit="image", n_seeds=1, match=None)
-    assert (result.reason, result.n) == ("holds", 20)
+    assert ruled(claim=methods, unit="image", n_seeds=1, match=None).reason == "holds"
     with pytest.raises(ValueError, match="unit 'seed'"):
         ruled(unit="image")
 
@@ -113,29 +144,51 @@ def scores(shift, n_seeds=5):
 def test_from_scores_to_verdict():
     for shift, expected in ((-0.1, "holds"), (0.1, "reverses"), (0.0, "undecided")):
         assert verdict(decide(CLAIM, scores(shift), matched=ALIKE)).verdict == expected
-    assert verdict(decide(CLAIM, scores(-0.1, 2), matched=ALIKE)).reason == "undecided (seeds)"
+    assert verdict(decide(CLAIM, scores(-0.1, 1), matched=ALIKE)).reason == "undecided (one training)"
 
 
-def test_the_table_corrects_over_its_rows_and_only_those_tested():
-    def table(first, match=ALIKE):
-        changes = ({"p_value": first}, {"p_value": 0.03, "superiority": 0.2, "d_seeds": -2.0}, {"n_seeds": 2})
-        compared = [replace(COMPARISON, p_value=math.nan) for _ in changes]
-        names = ("first", "second", "few")
-        return verdict_table(
-            Decided(replace(CLAIM, id=name), replace(one, **change), match)
-            for name, one, change in zip(names, compared, changes)
-        ).set_index("claim")
+def table_of(differences, match=ALIKE, **changes):
+    return verdict_table(
+        Decided(replace(CLAIM, id=str(n), **changes), replace(COMPARISON, estimate=estimated(difference)), match)
+        for n, difference in enumerate(differences)
+    )
 
-    rows = table(0.02)
-    assert rows["p_holm"].tolist()[:2] == pytest.approx([0.04, 0.04])
-    assert rows["reason"].tolist() == ["holds", "holds", "undecided (seeds)"]
-    assert (rows.loc["second", "superiority"], rows.loc["second", "d_seeds"]) == (0.8, 2.0)
-    assert table(0.04)["reason"].tolist() == ["undecided (p-value)", "undecided (p-value)", "undecided (seeds)"]
-    assert table(0.04, None)["reason"].iloc[0] == "undecided (accuracy and confidence not matched)"
+
+def test_the_table_corrects_over_its_rows_and_shows_the_intervals_that_decide():
+    alone = estimated(-0.07)
+    assert alone.p_value() == pytest.approx(0.0249, abs=1e-3)
+    assert table_of([-0.07])["reason"].tolist() == ["holds"]
+    rows = table_of([-0.07, -0.06, math.nan])
+    assert rows["reason"].tolist()[:2] == ["holds", "holds"]
+    assert rows["level"].tolist() == pytest.approx([0.975, 0.95, 0.975])
+    assert rows["low"][0] == pytest.approx(-alone.interval(0.975)[1]) and rows["low"][0] > 0
+    rows = table_of([-0.07, 0.0, 0.0])
+    assert rows["verdict"].tolist() == ["undecided"] * 3
+    assert rows["p_holm"][0] == pytest.approx(3 * alone.p_value())
+    assert rows["low"][0] < 0 < rows["high"][0]
     with pytest.raises(ValueError, match="each claim once"):
         verdict_table([Decided(CLAIM, COMPARISON)] * 2)
 
 
+def test_power_stands_beside_what_is_undecided():
+    rows = table_of([-0.07, 0.01, 0.0], relevant=0.05)
+    assert rows["power"].isna().tolist() == [False, False, False]
+    assert rows["needed"].notna().all()
+    held = table_of([-0.2])
+    assert held["power"].isna().all() and held["needed"].isna().all()
+
+
+def test_a_sentence_that_was_split_counts_once():
+    split = table_of([-0.2, 0.2, -0.2, 0.0], sentence="SCL is better in four ways.")
+    assert sentences(split).iloc[0].tolist() == ["5", "SCL is better in four ways.", 4, 2, 1, "mixed"]
+    verdicts = {(-0.2, -0.2): "holds", (0.2, 0.2): "reverses", (-0.2, 0.0): "partly", (0.0, 0.0): "undecided"}
+    for differences, expected in verdicts.items():
+        assert sentences(table_of(differences, sentence="s"))["verdict"].tolist() == [expected]
+    alone = sentences(table_of([-0.2, 0.0]))
+    assert alone["verdict"].tolist() == ["holds", "undecided"] and set(alone["text"]) == {CLAIM.text}
+    assert sentences(table_of([-0.2], ours=True)).empty
+
+
 def test_the_printed_rule_names_its_numbers():
-    for words in ("95 %", "below 0.05", "at least 5", "within 1 percentage point", "within 0.02"):
+    for words in ("95 %", "Holm", "within 1 percentage point", "within 0.02"):
         assert words in RULE

@@ -36,4 +36,4 @@ from xai_lib.metrics import (
     sensitivity,
     similarity,
 )
-from xai_lib.metrics.registry import Metric, about, get, names, register
+from xai_lib.metrics.registry import Metric, about, get, names, ranges, register

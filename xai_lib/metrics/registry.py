@@ -1,6 +1,7 @@
 """The metrics by name, and what a reader of a score has to know about each."""
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,6 +20,7 @@ class Metric(Entry):
     better: Literal["higher", "lower"]  # which scores are better
     range: tuple[float, float]  # lowest and highest possible score; infinite where there is no bound
     equation: str  # where this definition is printed: paper and section or equation
+    relevant: float  # the smallest difference of means that matters, in the metric's units
 
     @property
     def arrow(self) -> str:
@@ -32,9 +34,11 @@ about, get, names = METRICS.about, METRICS.get, METRICS.names
 
 def register(
     name: str, *, better: Literal["higher", "lower"], range: tuple[float, float], paper: str, equation: str,
-    title: str | None = None,
+    title: str | None = None, relevant: float | None = None,
 ) -> Callable[[Score], Score]:  # fmt: skip
     """Decorator that enters a metric under `name` and returns it unchanged; `title` is the name if it is None.
+
+    `relevant` is a hundredth of the range if it is None, and 0 where there is no range.
 
     Raises:
         ValueError: if the name is taken, `better` is another word, or the range is not (low, high) with low < high.
@@ -45,16 +49,24 @@ def register(
     if len(range) != 2 or not range[0] < range[1]:
         raise ValueError(f"Expected range as (low, high) with low < high for {name!r}. Got {range}.")
 
+    if relevant is None:
+        relevant = (range[1] - range[0]) / 100 if math.isfinite(range[1] - range[0]) else 0.0
+
     def enter(function: Score) -> Score:
         if is_half_random(function):
             raise TypeError(
                 "Expected a metric with both seed and index if it is random. "
                 f"Got {name!r} with ({', '.join(inspect.signature(function).parameters)})."
             )
-        METRICS.enter(Metric(name, function, paper, title or name, better, range, equation))
+        METRICS.enter(Metric(name, function, paper, title or name, better, range, equation, relevant))
         return function
 
     return enter
+
+
+def ranges() -> dict[str, tuple[float, float]]:
+    """Name -> lowest and highest possible score of each metric, for :func:`xai_lib.statistics.summarise`."""
+    return {name: metric.range for name, metric in METRICS.entries.items()}
 
 
 def score_of(measure: Callable[..., Any], **fixed: object) -> Callable[[Score], Score]:

@@ -1,12 +1,14 @@
 """Verdicts: the rule, and one table of claims that all parts show."""
 
+import math
+
 import pandas as pd
 from IPython.display import HTML, Markdown
 
 from xai_lib import statistics
-from xai_lib.page.table import Column, interval, number, p_value, show, signed, text
+from xai_lib.page.table import MISSING, Column, interval, p_value, show, signed, text
 
-_UNITS = {"seed": ("training", "trainings"), "image": ("image", "images"), "class": ("class", "classes")}
+_UNITS = {"seed": "trainings", "image": "images"}
 
 
 def verdict_rule() -> Markdown:
@@ -26,26 +28,30 @@ def verdicts(
         digits: of differences and intervals.
         name: of the files of a record.
     """
-    on_images = ((rows["unit"] == "seed") & (rows["n_images"] > 0)).any()  # trainings, on the same images
     columns = [
         Column("claim", "text", kind="long"),
-        text("section", "section"),
+        Column("verdict", ("reason", "scope"), "{}: {}".format, "long"),
         *([text("with", "method")] if with_method else []),
         Column("difference as claimed", "difference", signed(digits)),
-        Column("95 % interval", ("low", "high"), interval(digits)),
+        Column("interval that decides", ("low", "high"), interval(digits)),
         Column("p (Holm)", "p_holm", p_value),
-        Column("images won (%)", "superiority", number(0, times=100)) if on_images else text("test", "test"),
-        text("units", ("unit", "n_seeds", "n_images", "n_classes"), _units),
-        text("verdict", "reason"),
+        text("would decide", ("power", "needed", "unit"), _would_decide),
+        text("section", ("section", "ours"), lambda section, ours: "ours" if ours else section),
     ]
-    held, turned = ((rows["verdict"] == verdict).sum() for verdict in ("holds", "reverses"))
-    caption = (
-        f"Claims on {label}: {held} hold, {turned} reverse, {len(rows) - held - turned} are undecided. "
-        "A difference above zero supports the claim."
-    )
+    counts = [f"{_counted(rows[~rows['ours']])} of the paper"] if (~rows["ours"]).any() else []
+    counts += [f"{_counted(rows[rows['ours']])} of ours"] if rows["ours"].any() else []
+    caption = f"Claims on {label}: {'; '.join(counts)}. A difference above zero supports the claim."
     return show(rows, columns, caption, name=name)
 
 
-def _units(unit: str, n_seeds: int, n_images: int, n_classes: int) -> str:
-    count = {"seed": n_seeds, "image": n_images, "class": n_classes}[unit]
-    return f"{count} {_UNITS[unit][count != 1]}"
+def _counted(rows: pd.DataFrame) -> str:
+    held, turned = ((rows["verdict"] == verdict).sum() for verdict in ("holds", "reverses"))
+    return f"{held} hold, {turned} reverse and {len(rows) - held - turned} are undecided"
+
+
+def _would_decide(power: float, needed: float, unit: str) -> str:
+    """How likely this comparison was to decide, and how many units would be; a dash for what is decided."""
+    if math.isnan(power):
+        return MISSING
+    many = "more images" if math.isinf(needed) and unit == "seed" else f"{needed:,.0f} {_UNITS[unit]}"
+    return f"{100 * power:.0f} % here; {many}"

@@ -1,10 +1,18 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
-from xai_lib.statistics.against_zero import compare_correlation, compare_over_classes, compare_statistic
+from xai_lib.statistics.against_zero import (
+    Permuted,
+    compare_correlation,
+    compare_over_classes,
+    compare_statistic,
+    compare_trainings,
+)
 from xai_lib.statistics.agreement import rank_agreement
-from xai_lib.statistics.comparison import Comparison, compare_differences, holm, paired_comparison
-from xai_lib.statistics.intervals import mean_interval, mean_intervals, summarise
+from xai_lib.statistics.comparison import Comparison, compare_differences, holm, holm_levels, paired_comparison
+from xai_lib.statistics.estimate import Estimate, estimate_of
+from xai_lib.statistics.intervals import mean_interval, summarise
 from xai_lib.statistics.leaderboard import discrimination, fooled, mean_ranks, nemenyi, overall_ranks
 from xai_lib.statistics.matching import Matched, both_correct, matched
+from xai_lib.statistics.power import power, units_needed
 from xai_lib.statistics.rankings import metric_agreement, rank_stability, w_draws
-from xai_lib.statistics.verdicts import RULE, Claim, Decided, decide, decide_by, verdict, verdict_table
+from xai_lib.statistics.verdicts import RULE, Claim, Decided, decide, decide_by, sentences, verdict, verdict_table

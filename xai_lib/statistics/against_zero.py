@@ -1,26 +1,110 @@
 """Claims about one statistic, such as a correlation or Kendall's W, rather than about a difference of two means."""
 
 import math
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import stats
 
 from xai_lib.statistics.agreement import rank_agreement
-from xai_lib.statistics.comparison import Comparison, t_p
-from xai_lib.statistics.intervals import mean_interval, percentile_interval
+from xai_lib.statistics.comparison import Comparison
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, estimate_of, of_trainings
+from xai_lib.statistics.intervals import percentile_interval
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's correlation of ``n`` pairs; its interval is on Fisher's scale (Bonett & Wright 2000)."""
+
+    value: float
+    n: int
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two ends in [-1, 1]; NaN below five pairs or without a correlation."""
+        if not self._defined:
+            return math.nan, math.nan
+        low, high = np.tanh(self._fisher + stats.norm.isf((1 - level) / 2) * self._error * np.array([-1, 1]))
+        return float(low), float(high)
+
+    def p_value(self, null: float = 0.0) -> float:
+        """Two-sided: one minus the level at which the interval first touches ``null``."""
+        if not self._defined:
+            return math.nan
+        return float(2 * stats.norm.sf(abs(self._fisher - math.atanh(null)) / self._error))
+
+    @property
+    def _defined(self) -> bool:
+        return self.n > 4 and not math.isnan(self.value)
+
+    @property
+    def _fisher(self) -> float:
+        return math.atanh(np.clip(self.value, -1 + 1e-12, 1 - 1e-12))
+
+    @property
+    def _error(self) -> float:
+        return math.sqrt((1 + self.value**2 / 2) / (self.n - 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A statistic and the same of every bootstrap resample [R], NaN draws left out; its interval is of percentiles.
+
+    No p-value is below 1 / R, so more than 0.05 R claims in one table can never hold.
+    """
+
+    value: float
+    draws: np.ndarray
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two ends; NaN without a value or draws."""
+        return percentile_interval(self.draws, 0 if math.isnan(self.value) else 2, level)
+
+    def p_value(self, null: float = 0.0) -> float:
+        """Two-sided: twice the smaller share of draws on one side of ``null``, itself included."""
+        draws = self.draws[~np.isnan(self.draws)]
+        if math.isnan(self.value) or not len(draws):
+            return math.nan
+        return float(min(1.0, max(2 * min((draws <= null).mean(), (draws >= null).mean()), 1 / len(draws))))
+
+
+@dataclass(frozen=True, eq=False)
+class Permuted:
+    """A statistic and the same under every one of R random permutations, where 0 is what chance gives.
+
+    The interval is the value with the quantile of the permuted statistics on either side: it touches zero where the
+    permutation test does. It speaks about what was permuted, not about other classes or networks.
+    """
+
+    value: float
+    draws: np.ndarray
+    range: tuple[float, float] = UNBOUNDED
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two ends, cut where the statistic ends; NaN without a value."""
+        if math.isnan(self.value):
+            return math.nan, math.nan
+        reach = float(np.quantile(np.abs(self.draws), level, method="higher"))
+        return max(self.value - reach, self.range[0]), min(self.value + reach, self.range[1])
+
+    def p_value(self, null: float = 0.0) -> float:
+        """Two-sided: (1 + permutations as far from 0 as the value is from ``null``) / (R + 1)."""
+        if math.isnan(self.value):
+            return math.nan
+        far = np.abs(self.draws) >= abs(self.value - null) - 1e-9
+        return float((1 + far.sum()) / (len(self.draws) + 1))
 
 
 def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comparison:
     """The comparison behind "``a`` and ``b`` rise together": Spearman's correlation over images against 0.
 
     ``x``, ``y`` and errors are those of :func:`xai_lib.statistics.rank_agreement`, with one value an image; ``a`` and
-    ``b`` name the two as the claim does. ``difference`` is the correlation in [-1, 1] with its bootstrap interval over
-    images, ``p_value`` two-sided. Effect sizes are NaN, ``n_seeds`` is 0.
+    ``b`` name the two as the claim does.
     """
     found = rank_agreement(x, y, kind="spearman")
     counts = {"n_images": found.n, "n_undefined": found.n_undefined}
-    statistic = (found.value, found.low, found.high, found.p_value)
-    return _of_statistic(*statistic, a=a, b=b, unit="image", test="Spearman over images", **counts)
+    return Comparison(
+        a, b, Correlation(found.value, found.n), "image", "Spearman over images, Fisher's scale", **counts
+    )
 
 
 def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_images: int, test: str) -> Comparison:
@@ -30,24 +114,21 @@ def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_imag
         value: the statistic; above 0 where ``a`` is higher than ``b``. "W is below one half" is ``0.5 - W``.
         draws: the same statistic on each resample [R]; NaN draws are left out.
         a, b: names of the claim's two sides.
-        n_images: how many images were resampled.
+        n_images: how many images were resampled; below two there is no interval.
         test: what the column ``test`` says.
-
-    Returns:
-        ``low`` and ``high`` are percentiles; ``p_value`` is two-sided, twice the smaller share of draws on one side
-        of 0 (0 included) and at least 1 / R: more than 0.05 R claims in one table can then never hold. It is NaN,
-        as the interval is, without a value, without draws, or below two images.
     """
-    draws = np.asarray(draws, dtype=float)
-    draws = draws[~np.isnan(draws)]
-    interval, p_value = percentile_interval(draws, 0 if math.isnan(value) else n_images), math.nan
-    if not math.isnan(interval[0]):
-        p_value = min(1.0, max(2 * min((draws <= 0).mean(), (draws >= 0).mean()), 1 / len(draws)))
-    return _of_statistic(float(value), *interval, float(p_value), a=a, b=b, unit="image", test=test, n_images=n_images)
+    estimate = Resampled(float(value) if n_images > 1 else math.nan, np.asarray(draws, dtype=float))
+    return Comparison(a, b, estimate, "image", test, n_images=n_images)
+
+
+def compare_trainings(values: np.ndarray, *, a: str, b: str, range: tuple[float, float] = UNBOUNDED) -> Comparison:
+    """The comparison behind a claim about one number a training, [S], against 0: a t test over trainings alone."""
+    estimate = of_trainings(values, range=range)
+    return Comparison(a, b, estimate, "seed", "t over trainings", n_seeds=estimate.n_seeds)
 
 
 def compare_over_classes(
-    values: np.ndarray, *, a: str, b: str, p_value: float | None = None, test: str = "t over classes"
+    values: np.ndarray, *, a: str, b: str, permuted: np.ndarray | None = None, range: tuple[float, float] = UNBOUNDED
 ) -> Comparison:
     """The comparison behind a claim about one number a class, whose mean over classes is set against 0.
 
@@ -55,13 +136,10 @@ def compare_over_classes(
         values: one a class, [C], or one for each of S networks and C classes, [S, C], else ValueError: averaged over
             networks first. Above 0 where ``a`` is higher than ``b``. NaN is left out and counted.
         a, b: names of the claim's two sides.
-        p_value: a two-sided p-value of another test, such as a permutation test; None for a t test over classes.
-        test: what the column ``test`` says.
+        permuted: the same mean under random permutations within the classes, [R]; None for a t test over classes.
+        range: what the mean can be.
 
-    Returns:
-        ``difference`` is the mean over classes, with its bootstrap interval over classes: it speaks about these
-        networks and other classes. ``n_seeds`` counts networks. The interval and the t test are NaN below two classes;
-        effect sizes are NaN, ``n_images`` is 0.
+    ``n_seeds`` counts networks. There is no interval below two classes.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim not in (1, 2):
@@ -69,13 +147,10 @@ def compare_over_classes(
     table = np.atleast_2d(values)
     defined = ~np.isnan(table)
     by_class = np.array([column[present].mean() for column, present in zip(table.T, defined.T) if present.any()])
-    found = mean_interval(by_class)
-    statistic = (found.mean, found.low, found.high, t_p(by_class) if p_value is None else float(p_value))
     n_seeds, n_undefined = int(defined.any(axis=1).sum()), int((~defined).sum())
     counts = {"n_seeds": n_seeds, "n_classes": len(by_class), "n_undefined": n_undefined}
-    return _of_statistic(*statistic, a=a, b=b, unit="class", test=test, **counts)
-
-
-def _of_statistic(value: float, low: float, high: float, p_value: float, **fields: Any) -> Comparison:
-    over = "none" if math.isnan(low) else {"image": "images", "class": "classes"}[fields["unit"]]
-    return Comparison(difference=value, low=low, high=high, interval_over=over, p_value=p_value, **fields)
+    if permuted is None:
+        estimate = replace(estimate_of(by_class), range=range)
+        return Comparison(a, b, estimate, "class", "t over classes, corrected for skewness", **counts)
+    value = float(by_class.mean()) if len(by_class) else math.nan
+    return Comparison(a, b, Permuted(value, permuted, range), "class", "permutation within classes", **counts)

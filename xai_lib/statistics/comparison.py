@@ -1,19 +1,36 @@
 """Paired comparison of two conditions on the same images, clustered by seed, and Holm's correction."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from xai_lib.statistics.intervals import check_columns, check_scores, mean_interval, seed_by_image
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, defined_part, estimate_of, welch
+from xai_lib.statistics.intervals import check_columns, check_scores, seed_by_image
 
 SIGNIFICANCE = 0.05
-MIN_SEEDS = 5  # as many trainings as the papers report; below, no p-value over seeds is given
 UNITS = ("seed", "image", "class")  # of replication; "class": :func:`xai_lib.statistics.compare_over_classes`
 ADJUSTMENTS = frozenset({"accuracy", "confidence"})
+TRAINED_APART = ("loss", "model")  # conditions that are different networks
+_FEW_IMAGES, _SKEWED = 128, 2.0  # below so many images an interval of so skewed differences is too short
+
+
+class Estimated(Protocol):
+    """A number with an interval at any level, and the p-value that agrees with it."""
+
+    @property
+    def value(self) -> float:
+        """The number itself."""
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """The two ends at a level in (0, 1); NaN where there is none."""
+
+    def p_value(self, null: float = 0.0) -> float:
+        """Two-sided: one minus the level at which the interval first touches ``null``."""
 
 
 @dataclass(frozen=True)
@@ -22,23 +39,28 @@ class Comparison:
 
     a: str
     b: str
-    difference: float
-    low: float  # of the 95 % interval of the difference, over what `interval_over` says
-    high: float
-    interval_over: str
+    estimate: Estimated  # the difference
     unit: str  # of replication, one of `UNITS`
-    test: str
-    p_value: float  # two-sided, of `test`; NaN where the unit is the seed and there are fewer than five
-    p_images: float = math.nan  # Wilcoxon signed-rank over images, whose n says nothing about new trainings
-    d_images: float = math.nan  # paired Cohen's d (mean / standard deviation of the differences) on images
-    d_seeds: float = math.nan  # the same on seeds
+    test: str  # what interval and p-value come from
+    effect: float = math.nan  # paired Cohen's d over images: mean / standard deviation of the differences
     superiority: float = math.nan  # how often `a` scores higher than `b` on an image, ties counting half, in [0, 1]
     n_seeds: int = 0
     n_images: int = 0
+    n_classes: int = 0  # classes with a value, where the unit is the class
     n_undefined: int = 0  # pairs left out as a score is NaN
     n_unpaired: int = 0  # scores without a partner in the other condition
     adjusted_for: frozenset[str] = frozenset()  # which of `ADJUSTMENTS` cannot explain the difference, by construction
-    n_classes: int = 0  # classes with a value, where the unit is the class
+    trusted: bool = True  # False where differences are too few and too skewed for an interval to cover as it says
+
+    @property
+    def difference(self) -> float:
+        """``a`` minus ``b``."""
+        return self.estimate.value
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided p-value of no difference."""
+        return self.estimate.p_value()
 
     @property
     def n(self) -> int:
@@ -48,13 +70,13 @@ class Comparison:
 
 def paired_comparison(
     scores: pd.DataFrame, *, metric: str, a: str, b: str, between: str = "loss", method: str | None = None,
-    unit: str = "seed", adjusted_for: Collection[str] = (),
+    unit: str = "seed", adjusted_for: Collection[str] = (), range: tuple[float, float] = UNBOUNDED,
 ) -> Comparison:  # fmt: skip
     """Compare ``a`` with ``b`` on the same images.
 
-    Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are two trainings, a label
-    stands for the same initial weights and batches but not the same network: pairing by it is arbitrary, costs degrees
-    of freedom and stays valid. Seeds that only one condition has are left out.
+    Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are networks trained apart
+    (losses, models), the error over seeds is Welch's: a label stands for no common cause, so seeds are not paired.
+    Seeds that only one condition has are left out.
 
     Args:
         scores: columns ``seed, index, metric, value``, ``between``, and ``method`` where that is given.
@@ -63,8 +85,9 @@ def paired_comparison(
         between: the column in which the conditions differ.
         method: the explanation method; None where methods are what is compared.
         unit: "seed" to speak about trainings, "image" to speak about these networks on new images.
-        adjusted_for: "confidence" for a metric normalised by confidence, "accuracy" where only images that both
-            networks classify correctly were kept (:func:`xai_lib.statistics.both_correct`).
+        adjusted_for: "confidence" for a metric that confidence cannot change, "accuracy" where networks of one accuracy
+            were chosen.
+        range: of the metric; the interval of the difference stays within what that allows.
 
     ValueError on a missing column, a condition without scores, no image in common, or an image scored twice.
 
@@ -84,15 +107,21 @@ def paired_comparison(
         )
     pairs["value"] = pairs["value_a"] - pairs["value_b"]
     table = seed_by_image(pairs).to_numpy()  # NaN also stands for absent pairs
-    found = compare_differences(table, a=a, b=b, unit=unit, adjusted_for=adjusted_for)
+    width = range[1] - range[0]
+    found = compare_differences(table, a=a, b=b, unit=unit, adjusted_for=adjusted_for, range=(-width, width))
+    if unit == "seed" and between in TRAINED_APART:
+        both = pairs.dropna(subset="value").groupby("seed")[["value_a", "value_b"]].mean()
+        apart = welch(found.estimate, *both.to_numpy().T)
+        found = replace(found, estimate=apart, test="Welch's t over trainings, crossed with images")
     n_unpaired = len(rows_a) + len(rows_b) - 2 * len(pairs)
     return replace(found, n_undefined=int(pairs["value"].isna().sum()), n_unpaired=n_unpaired)
 
 
 def compare_differences(
-    differences: np.ndarray, *, a: str, b: str, unit: str = "seed", adjusted_for: Collection[str] = ()
-) -> Comparison:
-    """The comparison from paired differences [S seeds, n images] or [n images], ``a`` minus ``b``.
+    differences: np.ndarray, *, a: str, b: str, unit: str = "seed", adjusted_for: Collection[str] = (),
+    range: tuple[float, float] = UNBOUNDED,
+) -> Comparison:  # fmt: skip
+    """The comparison from paired differences [S seeds, n images] or [n images], ``a`` minus ``b``, within a ``range``.
 
     A one-sample question (dominance against 0.5) is this with ``values - 0.5``. NaN is left out and counted. With
     ``unit="image"`` an image's differences are averaged over its seeds first. ValueError on an unknown unit or
@@ -102,20 +131,24 @@ def compare_differences(
         raise ValueError(f"Expected unit 'seed' or 'image' (classes: compare_over_classes). Got {unit!r}.")
     if not set(adjusted_for) <= ADJUSTMENTS:
         raise ValueError(f"Expected adjusted_for within {sorted(ADJUSTMENTS)}. Got {sorted(adjusted_for)}.")
-    table = np.atleast_2d(np.asarray(differences, dtype=float))
-    n_undefined = int(np.isnan(table).sum())
-    table = table[~np.isnan(table).all(axis=1)][:, ~np.isnan(table).all(axis=0)]
-    by_seed, by_image = _means(table, 1), _means(table, 0)
-    interval = mean_interval(table if unit == "seed" else by_image)
-    p_images, few = signed_rank_p(by_image), len(by_seed) < MIN_SEEDS
-    test, p_value = "Wilcoxon signed-rank over images", p_images
-    if unit == "seed":
-        test, p_value = (f"none (fewer than {MIN_SEEDS} seeds)", math.nan) if few else ("t over seeds", t_p(by_seed))
+    table = defined_part(differences)
+    by_image = np.nanmean(table, axis=0) if table.size else np.empty(0)
+    estimate = replace(estimate_of(table if unit == "seed" else by_image), range=range)
+    over = {"seed": "t over trainings, crossed with images", "image": "t over images, corrected for skewness"}
     return Comparison(
-        a, b, interval.mean, interval.low, interval.high, interval.interval_over, unit, test, p_value,
-        p_images=p_images, d_images=_cohens_d(by_image), d_seeds=_cohens_d(by_seed), superiority=_superiority(table),
-        n_seeds=len(by_seed), n_images=len(by_image), n_undefined=n_undefined, adjusted_for=frozenset(adjusted_for),
-    )  # fmt: skip
+        a=a,
+        b=b,
+        estimate=estimate,
+        unit=unit,
+        test=over[unit],
+        effect=_cohens_d(by_image),
+        superiority=_superiority(table),
+        n_seeds=len(table) if table.size else 0,
+        n_images=len(by_image),
+        n_undefined=int(np.isnan(np.asarray(differences, dtype=float)).sum()),
+        adjusted_for=frozenset(adjusted_for),
+        trusted=_trusted(by_image, estimate.skewness),
+    )
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -125,25 +158,59 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
         >>> holm([0.01, 0.04, 0.03]).tolist()
         [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p_values, dtype=float)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[p[tested].argsort(kind="stable")]
+    p, order = _ordered(p_values)
     corrected = np.full(p.shape, math.nan)
     corrected[order] = np.maximum.accumulate(np.minimum(1, p[order] * np.arange(len(order), 0, -1)))
     return corrected
 
 
-def t_p(differences: np.ndarray) -> float:
-    """Two-sided p-value of Student's t for a mean of 0 of ``differences`` [n] without NaN.
+def holm_levels(p_values: Sequence[float]) -> np.ndarray:
+    """The level [m] at which each claim's interval is the one that Holm's method decides by.
 
-    0 where all are one other number (the limit of t); see :func:`_p_or_one`.
+    The claim with the k-th smallest of m p-values is decided at 1 - 0.05 / (m - k + 1); from the first that is not
+    significant on, all are undecided, and their intervals are of that one's level. An interval of this level excludes 0
+    exactly where :func:`holm` is below 0.05. The level of a claim without a p-value is that of the smallest one.
+
+    Example:
+        >>> holm_levels([0.001, 0.5, 0.04]).round(4).tolist()
+        [0.9833, 0.975, 0.975]
     """
-    return _p_or_one(differences, lambda d: 0.0 if _constant(d) else stats.ttest_1samp(d, 0).pvalue)
+    p, order = _ordered(p_values)
+    m = len(order)
+    levels = np.full(p.shape, 1 - SIGNIFICANCE / max(m, 1))
+    significant = np.minimum.accumulate(p[order] * np.arange(m, 0, -1) < SIGNIFICANCE)
+    place = np.minimum(np.arange(m), int(significant.sum()))
+    levels[order] = 1 - SIGNIFICANCE / (m - place)
+    return levels
+
+
+def t_p(differences: np.ndarray) -> float:
+    """Two-sided p-value of Student's t for a mean of 0 of ``differences`` [n] without NaN; NaN below two of them.
+
+    0 where all are one other number (the limit of t), 1 where all are 0.
+    """
+    if len(differences) < 2:
+        return math.nan
+    if _constant(differences):
+        return 0.0 if differences.any() else 1.0
+    return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
 def signed_rank_p(differences: np.ndarray) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out."""
-    return _p_or_one(differences, lambda d: stats.wilcoxon(d).pvalue)
+    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out.
+
+    It tests symmetry about 0, not the mean, so no verdict stands on it. NaN below two differences, 1 where all are 0.
+    """
+    if len(differences) < 2:
+        return math.nan
+    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
+
+
+def _ordered(p_values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """The p-values, and the places of those that are not NaN from the smallest on."""
+    p = np.asarray(p_values, dtype=float)
+    tested = np.flatnonzero(~np.isnan(p))
+    return p, tested[p[tested].argsort(kind="stable")]
 
 
 def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: str, name: str) -> pd.DataFrame:
@@ -163,16 +230,9 @@ def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: s
     return rows[["seed", "index", "value"]]
 
 
-def _means(table: np.ndarray, axis: int) -> np.ndarray:
-    """Means along ``axis`` of a table with a value in every row and column; empty for an empty table."""
-    return np.nanmean(table, axis=axis) if table.size else np.empty(0)
-
-
-def _p_or_one(differences: np.ndarray, test: Callable[[np.ndarray], float]) -> float:
-    """A test's p-value; 1 where every difference is 0 (tests leave it undefined), NaN below two differences."""
-    if len(differences) < 2:
-        return math.nan
-    return float(test(differences)) if differences.any() else 1.0
+def _trusted(by_image: np.ndarray, skewness: float) -> bool:
+    few = len(by_image) < _FEW_IMAGES
+    return not (few and (abs(skewness) > _SKEWED or ((by_image == 0).mean() > 0.5 and by_image.any())))
 
 
 def _constant(differences: np.ndarray) -> bool:
@@ -191,4 +251,4 @@ def _superiority(table: np.ndarray) -> float:
     """Share of differences above 0, ties counting half: per seed, then over seeds."""
     if not table.size:
         return math.nan
-    return float(_means(np.where(np.isnan(table), math.nan, (np.sign(table) + 1) / 2), 1).mean())
+    return float(np.nanmean(np.where(np.isnan(table), math.nan, (np.sign(table) + 1) / 2), axis=1).mean())

@@ -12,7 +12,8 @@ import pandas as pd
 from scipy import stats
 
 from xai_lib.statistics import cube as cubes
-from xai_lib.statistics.comparison import SIGNIFICANCE
+from xai_lib.statistics.comparison import SIGNIFICANCE, holm, holm_levels
+from xai_lib.statistics.estimate import estimate_of
 from xai_lib.statistics.intervals import percentile_interval
 
 MEAN_RANK = "mean rank"  # the metric's name in overall_ranks; lower is better
@@ -22,37 +23,38 @@ CHANCE = 0.5  # superiority of a control that cannot be told from the methods
 def fooled(
     scores: pd.DataFrame, better: Mapping[str, str], controls: Sequence[str], informed: Sequence[str]
 ) -> pd.DataFrame:
-    """Does a metric score a map that explains nothing above the explanations?
+    """Does a metric score a map that explains nothing above the explanations? One family of claims, under Holm.
 
     Args:
+        scores, better: see above.
         controls: methods that know nothing of the network.
         informed: the methods they are held against; none is a control.
 
     Returns:
-        Columns ``metric, control, superiority, low, high, rank, n_methods, n_images, verdict``. ``superiority``: how
-        often the control scores better than an informed method on an image, ties counting half, mean over methods and
-        then images (``n_images`` with a defined pair), in [0, 1], with its interval. ``rank``: place of the control's
-        mean score among the ``n_methods`` defined informed methods and itself, 1 best; tied means share the better
-        place. ``verdict``: "fooled" if ``low`` > 0.5, "not fooled" if ``high`` < 0.5, else "undecided".
+        Columns ``metric, control, superiority, low, high, p_holm, rank, n_methods, n_images, verdict``.
+        ``superiority``: how often the control scores better than an informed method on an image, ties counting half,
+        mean over methods and then images (``n_images`` with a defined pair), in [0, 1], with its interval at the level
+        that Holm's method decides by. ``rank``: place of the control's mean score among the ``n_methods`` defined
+        informed methods and itself, 1 best; tied means share the better place. ``verdict``: "fooled" if ``low`` > 0.5,
+        "not fooled" if ``high`` < 0.5, else "undecided".
     """
     cube = cubes.cube_of(scores, better, [*controls, *informed])
     seeds_first = cubes.by_image(cube.values)  # [T, M, n]
     means = cubes.defined_mean(cubes.weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
     first = len(controls)  # of the informed
-    wins = np.stack([[_superior(table[c], table[first:]) for c in range(first)] for table in seeds_first])  # [T, C, n]
-    draws = cubes.resampled_means(wins)  # [1 + R, T, C]
+    cells = [(t, c) for t in range(len(cube.metrics)) for c in range(first)]
+    found = [estimate_of(_superior(seeds_first[t][c], seeds_first[t][first:]), range=(0.0, 1.0)) for t, c in cells]
+    p_values = [one.p_value(CHANCE) for one in found]
     rows = []
-    for t, metric in enumerate(cube.metrics):
-        rivals = means[t, first:]
-        for c, control in enumerate(controls):
-            n_images = int((~np.isnan(wins[t, c])).sum())
-            low, high = percentile_interval(draws[1:, t, c], n_images)
-            ranked = not math.isnan(means[t, c])
-            rank = 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan
-            n_methods = int((~np.isnan(rivals)).sum()) + ranked
-            verdict = "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided"
-            rows.append((metric, control, draws[0, t, c], low, high, rank, n_methods, n_images, verdict))
-    columns = ["metric", "control", "superiority", "low", "high", "rank", "n_methods", "n_images", "verdict"]
+    for (t, c), one, level, p in zip(cells, found, holm_levels(p_values), holm(p_values)):
+        rivals, (low, high) = means[t, first:], one.interval(level)
+        ranked = not math.isnan(means[t, c])
+        rank = 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan
+        n_methods = int((~np.isnan(rivals)).sum()) + ranked
+        verdict = "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided"
+        about = (cube.metrics[t], controls[c], one.mean, low, high, p, rank, n_methods, one.n_images, verdict)
+        rows.append(about)
+    columns = ["metric", "control", "superiority", "low", "high", "p_holm", "rank", "n_methods", "n_images", "verdict"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import pandas as pd
 
 from xai_lib import statistics
+from xai_lib.statistics.estimate import UNBOUNDED
+from xai_lib.statistics.intervals import Ranges
 
 
-def summary(found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def summary(found: pd.DataFrame, by: Sequence[str], ranges: Ranges = UNBOUNDED) -> pd.DataFrame:
     """Means over images, networks averaged first, with a 95 % interval over images: it is about these networks.
 
     Returns:
@@ -16,7 +18,7 @@ def summary(found: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """
     by = list(by)
     over_networks = found.groupby([*by, "index"], as_index=False, sort=False)["value"].mean().assign(seed=0)
-    rows = statistics.summarise(over_networks, by=by)
+    rows = statistics.summarise(over_networks, by=by, ranges=ranges)
     of_networks = found.groupby([*by, "seed"])["value"].mean().groupby(level=by)
     counted = pd.DataFrame(
         {

@@ -2,7 +2,8 @@
 
 Every interval resamples images, the same ones for all metrics and seeds. Resampling adds noise to a ranking, so the
 interval of a tau near 1 or -1 lies on the inner side of it and may even miss it, where methods are nearly tied: it
-says "no less sure than this". The interval of a W near 0 lies above it, by about 1 / n images.
+says "no less sure than this". W is corrected for its bias, 1 / n images where images agree on nothing, and its
+resamples for that and for the bias that resampling adds.
 
 ``scores``, ``better`` and errors are everywhere those of :func:`xai_lib.statistics.cube.cube_of`.
 """
@@ -52,7 +53,8 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
         One row a metric, in the order of ``better``, with columns ``metric``,
 
         - ``w_images, low, high``: Kendall's W over ``n_images`` images, each ranking the methods by its scores
-          averaged over seeds: 0 no agreement, 1 one order. Only images on which all ``n_methods`` methods (those with
+          averaged over seeds: 0 no agreement (slightly below, by chance), 1 one
+          order. Only images on which all ``n_methods`` methods (those with
           any value) are defined are in it. NaN below two images or three methods.
         - ``tau_seeds, tau_seeds_low, tau_seeds_high``: Kendall's tau-b between the rankings by mean score of two
           seeds, mean over pairs of the ``n_seeds`` seeds; its interval is over images. NaN with one seed.
@@ -88,17 +90,23 @@ def w_draws(scores: pd.DataFrame, metric: str, methods: Sequence[str]) -> tuple[
 
 
 def _w(tables: np.ndarray) -> np.ndarray:
-    """Kendall's W [1 + R, T] of images as judges, scores [T, M, n]: observed, then of every resample.
+    """Kendall's W [1 + R, T] of images as judges, scores [T, M, n]: observed, then of every resample, without bias.
 
     With c_ij the rank of method j on image i less the image's mean rank, it is ``sum_j mean_i(c_ij)^2`` over
-    ``mean_i(sum_j c_ij^2)``: the usual formula, ties corrected.
+    ``mean_i(sum_j c_ij^2)``: the usual formula, ties corrected. Of n images that
+    agree on nothing it is 1 / n on average; (n W - 1) / (n - 1) is 0 there and 1 where all agree. Of resamples, which
+    repeat images, that correction is due twice.
     """
     ranks = np.stack([cubes.ranks_by_image(table) for table in tables])
     centred = ranks - cubes.defined_mean(ranks, axis=1)[:, None]
     squares = np.where(np.isnan(ranks).all(axis=1), math.nan, np.nansum(centred**2, axis=1))  # [T, n]
     means = cubes.resampled_means(np.concatenate([centred, squares[:, None]], axis=1))  # [1 + R, T, M + 1]
     with np.errstate(invalid="ignore"):
-        return np.nansum(means[..., :-1] ** 2, axis=-1) / means[..., -1]
+        w = np.nansum(means[..., :-1] ** 2, axis=-1) / means[..., -1]
+        n = (~np.isnan(squares)).sum(axis=1)
+        w = (n * w - 1) / (n - 1)
+        w[1:] = (n * w[1:] - 1) / (n - 1)
+    return w
 
 
 def _tau_of_seeds(means: np.ndarray) -> np.ndarray:

@@ -1,55 +1,64 @@
 """Does a paper's claim hold here? One rule, used by every part of the book."""
 
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
-from xai_lib.statistics.comparison import MIN_SEEDS, SIGNIFICANCE, Comparison, holm, paired_comparison
-from xai_lib.statistics.intervals import LEVEL
+from xai_lib.statistics.comparison import (
+    TRAINED_APART,
+    Comparison,
+    holm,
+    holm_levels,
+    paired_comparison,
+)
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE, Matched
+from xai_lib.statistics.power import power, units_needed
 
 RULE = (
-    f"A claim holds if the {100 * LEVEL:.0f} % interval of the difference lies wholly on the claimed side of zero and "
-    f"its p-value, corrected by Holm's method over all claims of the table, is below {SIGNIFICANCE}; it reverses if "
-    "the same is true of the other side; otherwise it is undecided. "
-    f"A comparison over seeds needs at least {MIN_SEEDS} of them, and one between different networks needs accuracy "
-    f"(within {100 * ACCURACY_TOLERANCE:.0f} percentage point) and mean confidence (within {CONFIDENCE_TOLERANCE}) to "
-    "be matched or adjusted for: without that the interval is shown and the claim is undecided, whatever it says."
+    "A claim holds if the interval of the difference lies wholly on the claimed side of zero; it reverses if the "
+    "interval lies wholly on the other side; otherwise it is undecided. One interval decides: its level is "
+    f"{100 * LEVEL:.0f} % corrected by Holm's method for the number of claims in the table, and the p-value is one "
+    "minus the level at which it first touches zero. A difference that is certain but smaller than the smallest one "
+    "that matters is called negligible. A comparison between different networks needs accuracy (within "
+    f"{100 * ACCURACY_TOLERANCE:.0f} percentage point) and mean confidence (within {CONFIDENCE_TOLERANCE}) to be "
+    "matched or adjusted for: without that the interval is shown and the claim is undecided, whatever it says."
 )
 
 COLUMNS = (
-    *("claim", "paper", "section", "text", "dataset", "metric", "method", "better", "a", "b"),
-    *("difference", "low", "high", "interval_over", "test", "p_value", "p_holm", "d_images", "d_seeds", "superiority"),
-    *("unit", "n_seeds", "n_images", "n_classes", "n_undefined", "accuracy_difference", "confidence_difference"),
-    *("adjusted_for", "verdict", "reason"),
+    *("claim", "paper", "ours", "sentence", "section", "text", "dataset", "metric", "method", "better", "a", "b"),
+    *("difference", "low", "high", "level", "test", "p_value", "p_holm", "relevant", "power", "needed"),
+    *("effect", "superiority", "unit", "n_seeds", "n_images", "n_classes", "n_undefined"),
+    *("accuracy_difference", "confidence_difference", "adjusted_for", "scope", "verdict", "reason"),
 )
-_TRAINED_APART = ("loss", "model")  # conditions that are different networks
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a paper that one comparison can decide: "``a`` is better than ``b``".
+    """A statement that one comparison can decide: "``a`` is better than ``b``".
 
-    ``text`` is our own sentence. ``better`` is the metric's direction, so where lower is better the claim is that
-    ``a`` scores lower. ``between`` is the column in which ``a`` and ``b`` differ; ``method`` is None where that is
-    "method". ``dataset`` names the images the verdict is about. ``functools.partial`` sets what the claims of a paper
-    share.
+    ``functools.partial`` sets what the claims of a paper share.
     """
 
     id: str
-    section: str
-    text: str
+    section: str  # of the paper
+    text: str  # our own sentence
     metric: str
-    better: Literal["higher", "lower"]
+    better: Literal["higher", "lower"]  # of `a`, as claimed: where lower is better, `a` scores lower
     a: str
     b: str
     _: KW_ONLY
     paper: str
-    dataset: str
-    method: str | None = None
-    between: str = "loss"
+    dataset: str  # the images that the verdict is about
+    method: str | None = None  # None where methods are what is compared
+    between: str = "loss"  # the column in which `a` and `b` differ
+    ours: bool = False  # whether it is a question of ours, not a claim of the paper
+    sentence: str = ""  # the sentence of the paper that it is one comparison of; "" for a claim by itself
+    range: tuple[float, float] = UNBOUNDED  # of the metric
+    relevant: float = 0.0  # the smallest difference that matters, in the metric's units
 
     def __post_init__(self) -> None:
         """Refuse a direction that is neither, and a claim that compares a thing with itself."""
@@ -90,20 +99,17 @@ class Decided:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim's verdict. ``difference``, ``low`` and ``high`` point in the claimed direction: above 0 supports it.
-
-    ``reason`` is what the book prints: "holds", "reverses", or "undecided (...)" with what is missing.
-    ``n`` counts units of replication: seeds, images or classes.
-    """
+    """A claim's verdict. ``difference``, ``low`` and ``high`` point in the claimed direction: above 0 supports it."""
 
     claim: str
     verdict: Literal["holds", "reverses", "undecided"]
-    reason: str
+    reason: str  # what the book prints: the verdict, "…, negligible", or "undecided (…)" with what is missing
     difference: float
     low: float
     high: float
+    level: float  # of that interval, which decides
     p_holm: float
-    n: int
+    scope: str  # what the verdict speaks about
 
 
 def decide(
@@ -111,7 +117,7 @@ def decide(
     matched: Matched | None = None,
 ) -> Decided:  # fmt: skip
     """The claim with :func:`xai_lib.statistics.paired_comparison` of its fields."""
-    fields = {name: getattr(claim, name) for name in ("metric", "method", "a", "b", "between")}
+    fields = {name: getattr(claim, name) for name in ("metric", "method", "a", "b", "between", "range")}
     return Decided(claim, paired_comparison(scores, **fields, unit=unit, adjusted_for=adjusted_for), matched)
 
 
@@ -120,22 +126,25 @@ def decide_by(compare: Callable[..., Comparison], claim: Claim, *values: Any, **
     return Decided(claim, compare(*values, a=claim.a, b=claim.b, **options))
 
 
-def verdict(decided: Decided, *, p_holm: float | None = None) -> Verdict:
-    """Apply :data:`RULE` to one claim; ``p_holm`` is its corrected p-value, None for a family of this one claim.
+def verdict(decided: Decided, *, level: float = LEVEL, p_holm: float | None = None) -> Verdict:
+    """Apply :data:`RULE` to one claim; its level and corrected p-value are those of a family of this one claim.
 
     Example:
         >>> claim = Claim("rise", "5", "RISE is better.", "m", "higher", "rise", "lime", paper="p", dataset="d",
         ...               between="method")
-        >>> compared = Comparison("rise", "lime", 0.3, 0.1, 0.5, "images", "image", "Wilcoxon", 0.01, n_images=50)
-        >>> verdict(Decided(claim, compared)).reason
+        >>> scores = pd.DataFrame({"seed": 0, "index": [*range(150)] * 2, "metric": "m"})
+        >>> scores["method"] = ["lime"] * 150 + ["rise"] * 150
+        >>> scores["value"] = scores["index"] % 7 * (scores["method"] == "rise") + 1.0
+        >>> verdict(decide(claim, scores, unit="image")).reason
         'holds'
     """
     claim, comparison = decided.claim, decided.comparison
-    p = comparison.p_value if p_holm is None else p_holm
-    low, high = sorted((claim.sign * comparison.low, claim.sign * comparison.high))
-    reason = _reason(decided, low, high, p)
+    low, high = sorted(claim.sign * end for end in comparison.estimate.interval(level))
     difference = claim.sign * comparison.difference
-    return Verdict(claim.id, reason.split()[0], reason, difference, low, high, p, comparison.n)
+    reason = _reason(decided, difference, low, high)
+    p = comparison.p_value if p_holm is None else p_holm
+    known = (claim.id, reason.split()[0].rstrip(","), reason, difference, low, high, level, p)
+    return Verdict(*known, _scope(comparison))
 
 
 def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
@@ -143,43 +152,91 @@ def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
 
     The columns are :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
     Differences and effect sizes point in the claimed direction; ``accuracy_difference`` and ``confidence_difference``
-    are plain ``a`` minus ``b``. ValueError where two claims share an id.
+    are plain ``a`` minus ``b``. ``power`` and ``needed`` are given for what is undecided: see
+    :mod:`xai_lib.statistics.power`. ValueError where two claims share an id.
     """
     decided = list(decided)
     ids = [one.claim.id for one in decided]
     if len(set(ids)) != len(ids):
         raise ValueError(f"Expected each claim once. Got {ids}.")
-    corrected = holm([one.comparison.p_value for one in decided])
-    return pd.DataFrame([_row(one, verdict(one, p_holm=float(p_holm))) for one, p_holm in zip(decided, corrected)])
+    p_values = [one.comparison.p_value for one in decided]
+    family = zip(decided, holm_levels(p_values), holm(p_values))
+    return pd.DataFrame(
+        [_row(one, verdict(one, level=float(level), p_holm=float(p))) for one, level, p in family], columns=COLUMNS
+    )
 
 
-def _reason(decided: Decided, low: float, high: float, p: float) -> str:
+def sentences(table: pd.DataFrame) -> pd.DataFrame:
+    """The paper's sentences and what became of them: a sentence that was split into comparisons counts once.
+
+    Args:
+        table: rows of :func:`verdict_table`; those that are ours are left out.
+
+    Returns:
+        One row a sentence, in the order of the table: section, text (the sentence, or a single claim's), comparisons,
+        holds, reverses, and verdict: "holds" or "reverses" where every comparison does, "mixed" where some hold and
+        some reverse, "partly" where some hold, or reverse, and the others are undecided, else "undecided".
+    """
+    of_paper = table[~table["ours"]]
+    rows = []
+    for _, group in of_paper.groupby(
+        of_paper["sentence"].where(of_paper["sentence"] != "", of_paper["claim"]), sort=False
+    ):
+        counts = [len(group), *(int((group["verdict"] == verdict).sum()) for verdict in ("holds", "reverses"))]
+        first = group.iloc[0]
+        rows.append((first["section"], first["sentence"] or first["text"], *counts, _together(*counts)))
+    return pd.DataFrame(rows, columns=["section", "text", "comparisons", "holds", "reverses", "verdict"])
+
+
+def _together(n: int, holds: int, reverses: int) -> str:
+    if holds and reverses:
+        return "mixed"
+    if n in (holds, reverses):
+        return "holds" if holds else "reverses"
+    return "partly" if holds or reverses else "undecided"
+
+
+def _reason(decided: Decided, difference: float, low: float, high: float) -> str:
     comparison = decided.comparison
-    if comparison.unit == "seed" and comparison.n_seeds < MIN_SEEDS:
-        return "undecided (seeds)"
+    if comparison.unit == "seed" and comparison.n_seeds == 1:
+        return "undecided (one training)"
     unmatched = _unmatched(decided)
     if unmatched:
         return f"undecided ({' and '.join(unmatched)} not matched)"
+    if not comparison.trusted:
+        return "undecided (few images, skewed)"
     if not (low > 0 or high < 0):
+        if -decided.claim.relevant < low and high < decided.claim.relevant:
+            return "undecided (no difference that matters)"
         return "undecided (interval includes zero)" if low <= 0 <= high else "undecided (no interval)"
-    if not p < SIGNIFICANCE:
-        return "undecided (p-value)"
-    return "holds" if low > 0 else "reverses"
+    certain = "holds" if low > 0 else "reverses"
+    return certain + ", negligible" * (abs(difference) < decided.claim.relevant)
 
 
 def _unmatched(decided: Decided) -> list[str]:
-    if decided.claim.between not in _TRAINED_APART:
+    if decided.claim.between not in TRAINED_APART:
         return []
     left = [name for name in ("accuracy", "confidence") if name not in decided.comparison.adjusted_for]
     return [name for name in left if decided.matched is None or not getattr(decided.matched, name)]
 
 
+def _scope(comparison: Comparison) -> str:
+    """What a verdict speaks about: what was sampled, and what was not."""
+    networks = "this network" if comparison.n_seeds <= 1 else f"these {comparison.n_seeds} networks"
+    if comparison.unit == "seed":
+        return f"trainings like these {comparison.n_seeds}"
+    return f"{networks}, new images" if comparison.unit == "image" else f"{networks}, other classes"
+
+
 def _row(decided: Decided, found: Verdict) -> dict[str, object]:
     claim, comparison, match = decided.claim, decided.comparison, decided.matched
-    known = vars(comparison) | vars(claim) | vars(found)  # the verdict's difference and interval, not the comparison's
-    known["d_images"], known["d_seeds"] = claim.sign * comparison.d_images, claim.sign * comparison.d_seeds
+    known = vars(comparison) | vars(claim) | vars(found)
+    known["p_value"], known["effect"] = comparison.p_value, claim.sign * comparison.effect
     known["superiority"] = comparison.superiority if claim.sign > 0 else 1 - comparison.superiority
     known["adjusted_for"] = ", ".join(sorted(comparison.adjusted_for))
+    undecided, matters = found.verdict == "undecided", max(claim.relevant, abs(comparison.difference))
+    of_design = comparison.estimate, comparison.unit, matters, found.level
+    known["power"], known["needed"] = (power(*of_design), units_needed(*of_design)) if undecided else (math.nan,) * 2
     for name in ("accuracy_difference", "confidence_difference"):
-        known[name] = getattr(match, name) if match else float("nan")
+        known[name] = getattr(match, name) if match else math.nan
     return {name: known[name] for name in COLUMNS}

@@ -224,7 +224,8 @@ def test_a_record_has_the_columns_of_the_recorded_numbers(study_of, frames, made
     kept = {file.name: pd.read_csv(file) for file in tmp_path.glob("*.csv")}
     assert len(kept) == len(list(tmp_path.glob("*.html"))) == 11
     for name, found in kept.items():
-        assert found.columns.tolist() == pd.read_csv(RECORDED / name, nrows=1).columns.tolist(), name
+        recorded = pd.read_csv(RECORDED / name, nrows=1).columns.tolist()
+        assert [column for column in found.columns if column in recorded] == recorded, name
     assert len(kept["table-1.csv"]) == 6 * 22 and len(kept["table-2.csv"]) == 5 * 22 * 3
 
 

@@ -86,7 +86,7 @@ def test_a_planted_truth_decides_every_claim(found, made_up):
     frames = made_up.frames(n_images=N)
     plant(frames, 1)
     rows = found(frames)
-    assert set(rows["reason"]) == {"holds"}, rows["reason"]
+    assert set(rows["verdict"]) == {"holds"}, rows["verdict"]
     assert rows.index.is_unique and (rows["difference"] > 0).all()
     assert {name: tuple(row) for name, row in rows[["section", "better", "a", "b"]].iterrows()} == CLAIMS
     assert set(rows["paper"]) == {"whole_output"} and set(rows["dataset"]) == {"planted"}
@@ -103,7 +103,7 @@ def test_networks_of_torchvision_have_claims_and_print_of_their_own(found, made_
         own = rows[rows.index.str.startswith(f"{model}-")]
         own = own.set_index(own.index.str.removeprefix(f"{model}-"))
         assert set(own.index) == {name for name in CLAIMS if "part-energy" not in name}
-        assert set(own["reason"]) == {verdict} and (np.sign(own["difference"]) == sign).all()
+        assert set(own["verdict"]) == {verdict} and (np.sign(own["difference"]) == sign).all()
         assert set(own["dataset"]) == {f"planted {model}"}
         assert (own["n_seeds"] == 1).all() and (own["n_images"] == N).all()
         check_print(own, model)

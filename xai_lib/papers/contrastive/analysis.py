@@ -6,7 +6,7 @@ import pandas as pd
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from xai_lib import published, statistics
+from xai_lib import metrics, published, statistics
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.contrastive import experiment, method
 from xai_lib.papers.contrastive.method import METHODS
@@ -38,14 +38,16 @@ def accuracy(run: Settings) -> pd.DataFrame:
     """
     outputs = experiment.predictions(run).assign(correct=lambda rows: rows["correct"].astype(float))
     tidy = outputs.melt(["loss", "seed", "index"], ["correct", "confidence"], var_name="metric")
-    summary = statistics.summarise(tidy.replace({"metric": {"correct": "accuracy"}}), by=("metric", "loss"))
+    summary = statistics.summarise(
+        tidy.replace({"metric": {"correct": "accuracy"}}), by=("metric", "loss"), ranges=(0.0, 1.0)
+    )
     return _in_order(published.compare(_cifar10(3), summary))
 
 
 def results(run: Settings) -> pd.DataFrame:
     """Table 4: one row a metric, method and loss, as :func:`statistics.summarise`, and CIFAR-10's published value."""
     scores = experiment.scores(run)
-    summary = statistics.summarise(scores[scores["metric"].isin(METRICS)])
+    summary = statistics.summarise(scores[scores["metric"].isin(METRICS)], ranges=metrics.ranges())
     return _in_order(published.compare(_cifar10(4), summary))
 
 

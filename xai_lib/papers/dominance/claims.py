@@ -20,6 +20,7 @@ from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
 _CYCLIC_BY_CHANCE = 1 / 4
+_OURS = ("representation", "training_distance", "rare")  # questions that the paper does not answer
 _Said = tuple[str, str, str, str, Comparison]  # name, section, metric, which is better, and what was found
 _TEXTS = {
     "clusters": "Some clusters of a class dominate others: pairs lie further from 0.5 than with images dealt to the "
@@ -94,8 +95,8 @@ def _training(study: Study, kind: str) -> Iterator[_Said]:
     rows, least = (frame[frame["kind"] == kind] for frame in (training.clusters(study), training.least(study)))
     for name, what in training.SHARES.items():
         by_class = _seed_by_class(training_share.correlations(rows, name), "correlation")
-        p_value, test = training_share.permutation_test(rows, name).p_value, "permutation within classes"
-        found = statistics.compare_over_classes(by_class, a="dominance", b=what, p_value=p_value, test=test)
+        permuted = training_share.permutation_test(rows, name).draws
+        found = statistics.compare_over_classes(by_class, a="dominance", b=what, permuted=permuted, range=(-1.0, 1.0))
         better = "lower" if name == "training_distance" else "higher"
         yield name, "abstract and 4, Figures 4-5", what, better, found
     below = _seed_by_class(least.assign(difference=least["share_of_least"] - least["chance"]), "difference")
@@ -115,7 +116,7 @@ def _single(study: Study, kind: str) -> Iterator[_Said]:
 
 def _claim(name: str, text: str, section: str, metric: str, better: str, found: Comparison, **about: str) -> Decided:
     said = (f"dominance-{name}", section, text, metric, better, found.a, found.b)
-    return Decided(Claim(*said, paper="dominance", **about), found)
+    return Decided(Claim(*said, paper="dominance", ours=name.startswith(_OURS), **about), found)
 
 
 def _seed_by_class(rows: pd.DataFrame, column: str) -> np.ndarray:

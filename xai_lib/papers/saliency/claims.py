@@ -26,15 +26,33 @@ _GROUPS = {
     for name in ("gradient", "cam", "occlusion", "learning")
 } | {"fake-cam": ("fake-cam",), "informed": INFORMED}
 
+# Section and first word of a claim's name -> the sentence of the paper, in our words, that it is one comparison of.
+_SENTENCES = {
+    ("5.2 (1)", "gradients"): "Gradient-based methods score badly in fidelity.",
+    ("5.2 (2)", "cams"): "Class activation maps rank highest over the fidelity metrics.",
+    ("5.2 (3)", "fake"): "Fake-CAM fools AI, AD and Monotonicity, and does not fool AG, Insertion and Deletion.",
+    ("5.2 (4)", "probability"): "Insertion and Deletion rise with the probability of the true class.",
+    ("5.2, Figure 2", "probability"): "AG and AD of class activation maps follow the probability of the true class.",
+    ("5.2 (5)", "discrimination"): "Fidelity metrics do not tell the informed methods apart.",
+    ("5.2, Table 2", "truth"): "Fidelity is best for the true class.",
+    ("5.2, Table 2", "least"): "Fidelity for the least probable class is lower, and AI higher, than for the true one.",
+    ("5.3 (1)", "discrimination"): "Robustness and complexity do not tell the informed methods apart.",
+    ("5.3 (2)", "moves"): "Transformations change the fidelity of gradient-based methods most.",
+    ("5.3 (3)", "stable"): "AG is the most stable of the fidelity metrics.",
+}
+
 Asked = Callable[..., Claim]  # (name, section, text, metric, better, a, b) -> claim
 
 
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
 
-    def ask(name: str, *said: str) -> Claim:
+    def ask(name: str, section: str, text: str, metric: str, *sides: str) -> Claim:
         shared = {"paper": "saliency", "dataset": study.run.label, "between": "method"}
-        return Claim(f"saliency-{name}", *said, **shared)
+        shared["sentence"] = _SENTENCES[section, name.partition("-")[0]]
+        if metric in metrics.names():
+            shared |= {"range": metrics.about(metric).range, "relevant": metrics.about(metric).relevant}
+        return Claim(f"saliency-{name}", section, text, metric, *sides, **shared)
 
     plain, change = scores(study), _change(study)
     decided = (

@@ -11,7 +11,7 @@ import pandas as pd
 
 from xai_lib import published, statistics
 from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
-from xai_lib.papers.whole_output.analysis.scores import BETTER, TABLES, of_pairs, paired
+from xai_lib.papers.whole_output.analysis.scores import BETTER, RANGES, TABLES, of_pairs, paired
 from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Decided, decide
@@ -90,7 +90,8 @@ def _decided(
     """The claim that ``a`` is better than ``b``, methods of a base explainer or base explainers of a method."""
     name = "-".join(filter(None, ("whole-output", model, metric, base or method, a, b)))
     between, dataset = "method" if base else "base", " ".join(filter(None, (study.run.label, model)))
-    about = {"paper": "whole_output", "dataset": dataset, "between": between}
+    about = {"paper": "whole_output", "dataset": dataset, "between": between, "ours": metric == "part-energy"}
+    about |= {"range": RANGES[metric], "relevant": (RANGES[metric][1] - RANGES[metric][0]) / 100}
     claim = Claim(name, section, text, metric, BETTER[metric], a, b, **about)
     found = of_pairs(study)
     found = found[(found["model"] == model) & (found["base" if base else "method"] == (base or method))]

@@ -78,6 +78,9 @@ def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(study_of, ma
     for row in rows.to_dict("records"):
         here = select(frames["focus"], kind=row["kind"], explainer=row["explainer"])
         table = here.pivot(index="seed", columns="mosaic", values="value").to_numpy()
-        interval, mean = statistics.mean_interval(table), np.mean([np.nanmean(line) for line in table])
+        interval, mean = (
+            statistics.mean_interval(table, range=(0.0, 1.0)),
+            np.mean([np.nanmean(line) for line in table]),
+        )
         found = row["mean"], row["low"], row["high"], row["n_undefined"]
         assert found == pytest.approx((mean, interval.low, interval.high, np.isnan(table).sum()))

@@ -51,7 +51,8 @@ def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(rare_run, m
     by_training = difference[difference["rarity"] < 0.2].groupby("seed")["hit"].mean()
     assert comparison.difference == pytest.approx(by_training.mean()) and comparison.difference > 0
     assert (comparison.a, comparison.b, comparison.unit, comparison.n) == ("dominance", other, "seed", 6)
-    assert comparison.low < comparison.difference < comparison.high and comparison.interval_over == "seeds and classes"
+    low, high = comparison.estimate.interval()
+    assert low < comparison.difference < high
     assert (comparison.n_images, comparison.n_undefined) == (0, 0)
     assert comparison.p_value == pytest.approx(stats.ttest_1samp(by_training, 0).pvalue)
     made_up.put(rows, "dominance", 0.0, cluster=2, rarity=0.2)  # as frequent as others: does not count

@@ -99,7 +99,7 @@ def test_each_pair_has_an_interval_and_counts_and_two_mirrored_entries(values_of
     square, p_values = matrix(frame), matrix(frame, "p_t_holm")
     assert np.diag(square).tolist() == [0.5] * 3 and np.isnan(np.diag(p_values)).all()
     for ((i, j), values), row in zip(tables.items(), frame.to_dict("records")):
-        interval = mean_interval(values)
+        interval = mean_interval(values, range=(0.0, 1.0))
         assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
         assert (row["n"], row["n_undefined"]) == (25 - interval.n_undefined, interval.n_undefined)
         assert square[i, j] == pytest.approx(np.nanmean(values)) and square[j, i] == 1 - square[i, j]

@@ -55,9 +55,9 @@ def test_fooled_holds_the_controls_against_the_nine(study_of, made_up, frames):
     made_up.add(frames["fidelity"], 2, metric="insertion", method=lineup.BEYOND)
     rows = evidence.fooled(study_of(frames)).set_index(["metric", "control"])
     assert rows.index.get_level_values("control").unique().tolist() == ["fake-cam", *lineup.CONTROLS]
-    assert rows.loc[("insertion", "random"), "verdict"] == "fooled"
+    assert rows.loc[("insertion", "random"), ["superiority", "high"]].tolist() == [1, 1]
     assert rows.loc[("insertion", "random"), ["rank", "n_methods"]].tolist() == [1, 10]
-    assert rows.loc[("deletion", "random"), "verdict"] == "not fooled"
+    assert rows.loc[("deletion", "random"), ["superiority", "low"]].tolist() == [0, 0]
     assert rows.loc[("deletion", "random"), "rank"] == 10
 
 

@@ -66,7 +66,7 @@ def questions(found: pd.DataFrame) -> pd.DataFrame:
         of(variant("corrupted"), "corrupted images"),
     ]
     rows = pd.concat(parts, ignore_index=True)
-    summary = statistics.summarise(rows, by=("question", "loss"))
+    summary = statistics.summarise(rows, by=("question", "loss"), ranges=(0.0, 1.0))
     order = {part["question"].iloc[0]: place for place, part in enumerate(parts) if len(part)}
     ranked = summary.assign(place=summary["question"].map(order), rank=summary["loss"].map(LOSSES.index))
     return ranked.sort_values(["place", "rank"]).drop(columns=["place", "rank"]).reset_index(drop=True)

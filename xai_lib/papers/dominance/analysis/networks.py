@@ -28,7 +28,7 @@ def accuracy(study: Study) -> pd.DataFrame:
     correct = (images["label"] == images["predicted"]).astype(float)
     values = {"accuracy": correct, "probability": images["probability"]}
     rows = pd.concat([images.assign(metric=name, value=value) for name, value in values.items()])
-    return _in_order(study, statistics.summarise(rows, by=("kind", "metric")))
+    return _in_order(study, statistics.summarise(rows, by=("kind", "metric"), ranges=(0.0, 1.0)))
 
 
 def sizes(study: Study) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def modes(study: Study) -> pd.DataFrame:
 def focus(study: Study) -> pd.DataFrame:
     """Focus of each kind of network and explainer: kind, explainer, :func:`statistics.summarise`'s columns."""
     values = experiment.table(study, "focus").rename(columns={"mosaic": "index"})
-    return _in_order(study, statistics.summarise(values, by=("kind", "explainer")))
+    return _in_order(study, statistics.summarise(values, by=("kind", "explainer"), ranges=(0.0, 1.0)))
 
 
 def _in_order(study: Study, summary: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,5 @@
 """On planted images: does the least dominant cluster hold the mode that is rare in training?"""
 
-from dataclasses import replace
 from functools import cache
 
 import pandas as pd
@@ -55,18 +54,15 @@ def suspected(run: Settings, clustering: str) -> pd.DataFrame:
 
 
 def against(run: Settings, clustering: str, other: str) -> Comparison:
-    """Hit rate of dominance minus that of another score of :data:`rare_modes.SCORES`, over rare modes: a test over
-    trainings, with an interval over trainings and classes.
+    """Hit rate of dominance minus that of another score of :data:`rare_modes.SCORES`, over rare modes, with an
+    interval over trainings.
     """
     found = hits(run, clustering)
     found = found[found["rarity"].isin(RARE)]
     table = found.pivot(index=["seed", "label"], columns="score", values="hit")
     difference = table["dominance"] - table[other]
     by_training = difference.groupby("seed").mean().to_numpy()
-    compared = statistics.compare_differences(by_training[:, None], a="dominance", b=other, unit="seed")
-    interval = statistics.mean_interval(difference.unstack("label").to_numpy())  # [S,C], NaN where a mode is not rare
-    over = interval.interval_over.replace("images", "classes")
-    return replace(compared, low=interval.low, high=interval.high, interval_over=over, n_images=0)
+    return statistics.compare_trainings(by_training, a="dominance", b=other, range=(-1.0, 1.0))
 
 
 def _clusters(run: Settings, clustering: str) -> pd.DataFrame:

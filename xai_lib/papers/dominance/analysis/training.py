@@ -5,7 +5,6 @@ from functools import cache
 
 import pandas as pd
 
-from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import hierarchies
 from xai_lib.papers.dominance.experiment import K_MEANS
@@ -44,16 +43,15 @@ def correlations(study: Study) -> pd.DataFrame:
 
 def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataFrame:
     """The claim as one number: mean correlation over networks, then classes, with :data:`SHARES` or :data:`OUTPUTS`;
-    its interval over classes, a permutation test, and the classes above 0.
+    the interval and p-value of a permutation within classes, and the classes above 0.
     """
     rows = []
     for kind, here in clusters(study).groupby("kind", sort=False):
         for name in names:
             by_class = training_share.correlations(here, name).groupby("label", sort=False)["correlation"].mean()
-            interval = statistics.mean_interval(by_class.to_numpy())
-            p_value = training_share.permutation_test(here, name).p_value
+            permuted = training_share.permutation_test(here, name)
             counts = (by_class > 0).sum(), by_class.notna().sum(), here["seed"].nunique()
-            rows.append((kind, name, interval.mean, interval.low, interval.high, p_value, *counts))
+            rows.append((kind, name, permuted.value, *permuted.interval(), permuted.p_value(), *counts))
     columns = ["kind", "share", "correlation", "low", "high", "p_value", "positive", "classes", "networks"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -12,7 +12,7 @@ from xai_lib.papers.dominance.method import energy_share, mosaics
 from xai_lib.papers.dominance.method.energy_share import Explain
 from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.statistics.comparison import holm, signed_rank_p, t_p
-from xai_lib.statistics.intervals import check_columns, mean_intervals
+from xai_lib.statistics.intervals import check_columns, mean_interval
 
 NO_DOMINANCE = 0.5  # share of the energy that either cluster has where neither dominates
 
@@ -96,7 +96,8 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
     """
     tables = {pair: table.to_numpy() for pair, table in oriented(values).groupby(["first", "second"])["value"]}
     rows = []
-    for (pair, table), interval in zip(tables.items(), mean_intervals([table[None] for table in tables.values()])):
+    for pair, table in tables.items():
+        interval = mean_interval(table, range=(0.0, 1.0))
         shifted = table[~np.isnan(table)] - NO_DOMINANCE
         counts, tests = (len(shifted), interval.n_undefined), (t_p(shifted), signed_rank_p(shifted))
         rows.append((*pair, interval.mean, interval.low, interval.high, *counts, *tests))

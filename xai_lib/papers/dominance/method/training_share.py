@@ -7,7 +7,6 @@ is left out. A missing column, a cluster that is there twice, or an infinite num
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -16,18 +15,10 @@ import torch
 from scipy import stats
 
 from xai_lib import randomness
+from xai_lib.statistics.against_zero import Permuted
 from xai_lib.statistics.intervals import check_columns
 
 _ROUNDING = 1e-9  # correlations of few ranks take few values: equal ones must count as equal
-
-
-@dataclass(frozen=True, eq=False)
-class Permutation:
-    """The result of :func:`permutation_test`."""
-
-    value: float  # mean correlation, in [-1, 1]
-    p_value: float  # two-sided
-    draws: np.ndarray  # the same mean of every random deal, [n]
 
 
 def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int], n_clusters: int) -> pd.DataFrame:
@@ -85,14 +76,14 @@ def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["label", "seed", "correlation", "n_clusters"])
 
 
-def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: int = 0) -> Permutation:
+def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: int = 0) -> Permuted:
     """Is the mean of :func:`correlations`, over seeds and then over classes, further from 0 than chance takes it?
 
     Chance deals a class's shares to its clusters anew. One deal serves all seeds of a class, cluster by cluster in the
     order of their shares: networks that saw the same images have much the same clusters and are no separate evidence.
     With a deal for each seed, two that agree in everything would pass for significant in 17 % of cases, not in 5 %.
 
-    Of n deals, other ones with another seed, ``p_value`` is (1 + those as far from 0 as the value) / (n + 1); NaN, as
+    Of n deals, other ones with another seed, the p-value is (1 + those as far from 0 as the value) / (n + 1); NaN, as
     the value is, where no class has a correlation. A class or seed without one is left out.
     """
     found, dealt = {}, {}
@@ -104,11 +95,10 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
             found.setdefault(label, []).append(correlation)
             dealt.setdefault(label, []).append(ranks[_deals(seed, n, label, len(group))] @ dominance)
     if not found:
-        return Permutation(math.nan, math.nan, np.full(n, math.nan))
+        return Permuted(math.nan, np.full(n, math.nan))
     value = float(np.mean([np.mean(of_class) for of_class in found.values()]))
     draws = np.mean([np.mean(of_class, axis=0) for of_class in dealt.values()], axis=0)
-    as_far = int((np.abs(draws) >= abs(value) - _ROUNDING).sum())
-    return Permutation(value, (1 + as_far) / (n + 1), draws)
+    return Permuted(value, draws, (-1.0, 1.0))
 
 
 def least(table: pd.DataFrame, share: str) -> pd.DataFrame:

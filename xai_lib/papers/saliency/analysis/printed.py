@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from xai_lib import published
+from xai_lib import metrics, published
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, in_order, of_metrics
 from xai_lib.papers.saliency.method import lineup
@@ -19,19 +19,19 @@ def table_1(study: Study) -> pd.DataFrame:
 
     AD and D are fractions that should be low, as defined; the paper prints their complements.
     """
-    return _beside(1, summary(of_metrics(study, lineup.TABLE_1), by=_BY))
+    return _beside(1, summary(of_metrics(study, lineup.TABLE_1), by=_BY, ranges=metrics.ranges()))
 
 
 def table_2(study: Study) -> pd.DataFrame:
     """Fidelity for the true, the predicted and the least probable class: a row a metric, method and target."""
     found = experiment.scores(study, "fidelity")
     found = found[(found["reading"] == "paper") & found["metric"].isin(lineup.FIDELITY)]
-    return _beside(2, summary(found, by=(*_BY, "target")))
+    return _beside(2, summary(found, by=(*_BY, "target"), ranges=metrics.ranges()))
 
 
 def table_3(study: Study) -> pd.DataFrame:
     """Robustness and complexity: a row a metric and method."""
-    return _beside(3, summary(of_metrics(study, lineup.TABLE_3), by=_BY))
+    return _beside(3, summary(of_metrics(study, lineup.TABLE_3), by=_BY, ranges=metrics.ranges()))
 
 
 def table_4(study: Study) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def table_4(study: Study) -> pd.DataFrame:
     found = found[found["metric"].isin(lineup.FIDELITY)]
     keys = ["seed", "method", "index", "metric", "transform"]
     averaged = found.groupby(keys, as_index=False, sort=False)["value"].mean()
-    return _beside(4, summary(averaged, by=(*_BY, "transform")))
+    return _beside(4, summary(averaged, by=(*_BY, "transform"), ranges=metrics.ranges()))
 
 
 def by_setting(study: Study) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def unprinted(study: Study, names: Sequence[str]) -> pd.DataFrame:
     """
     found = of_metrics(study, names)
     medians = seeds_last(found, _BY, "median").rename("median")
-    return in_order(summary(found, by=_BY).join(medians, on=list(_BY)))
+    return in_order(summary(found, by=_BY, ranges=metrics.ranges()).join(medians, on=list(_BY)))
 
 
 def leaderboard(study: Study, names: Sequence[str]) -> pd.DataFrame:

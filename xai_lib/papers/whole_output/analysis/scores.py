@@ -17,6 +17,7 @@ from xai_lib.statistics.over_images import summary
 
 BETTER = dict.fromkeys(("cauc", "cauc-bases"), "lower")
 BETTER |= dict.fromkeys(("cdrop", "part-energy", "matching-accuracy", "matching-margin"), "higher")
+RANGES = dict.fromkeys(("cauc", "cauc-bases", "part-energy", "matching-accuracy"), (0.0, 1.0)) | {"cdrop": (-1.0, 1.0)}
 EPSILONS = (0.0, 0.1, 0.25, 0.5)  # shares of the cluster map's maximum
 TABLES = {"cauc": 1, "cdrop": 2}  # of the paper
 _TABLE_3 = {"cauc-bases": "cauc", "cdrop": "cdrop", "salient-pixels": "salient-pixels"}
@@ -86,18 +87,18 @@ def methods(study: Study, metric: str) -> pd.DataFrame:
     One row a model, base and method, as :func:`published.compare` gives; print has values for Grad-CAM and RISE.
     ``n_undefined`` counts images whose every pair has a degenerate map.
     """
-    return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP))
+    return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP, ranges=RANGES))
 
 
 def bases(study: Study) -> pd.DataFrame:
     """Table 3: CWOX-2s by base explainer; one row a metric, model and base."""
-    ours = summary(of_images(_some(study, _TABLE_3, [CONTRASTIVE])), by=_GROUP)
+    ours = summary(of_images(_some(study, _TABLE_3, [CONTRASTIVE])), by=_GROUP, ranges=RANGES)
     return _beside(3, ours.assign(metric=ours["metric"].map(_TABLE_3)))
 
 
 def matching(study: Study) -> pd.DataFrame:
     """The simulated observer's accuracy: model, base, method, and means over images; people's is in :func:`people`."""
-    return in_order(summary(of_images(_some(study, ["matching-accuracy"], METHODS)), by=_GROUP))
+    return in_order(summary(of_images(_some(study, ["matching-accuracy"], METHODS)), by=_GROUP, ranges=RANGES))
 
 
 def people() -> pd.DataFrame:
@@ -130,7 +131,7 @@ def shares_of_the_gain(study: Study) -> pd.DataFrame:
             for step, a, b in steps:
                 both = paired(group, metric, "method", a, b)
                 one = paired_comparison(both, metric=metric, a=a, b=b, between="method", unit="image")
-                low, high = sorted((sign * one.low, sign * one.high))
+                low, high = sorted(sign * end for end in one.estimate.interval())
                 numbers = {"difference": sign * one.difference, "low": low, "high": high, "n_images": one.n_images}
                 rows.append({"metric": metric, "model": model, "base": base, "step": step, **numbers})
     return in_order(pd.DataFrame(rows))
@@ -155,7 +156,9 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
     found = compare_epsilons(outputs, settings, EPSILONS, steps=run.whole_output.contrast_steps)
     empty = found[found["metric"] == "degenerate"].groupby("epsilon")["value"].agg(degenerate="sum", maps="size")
     means = found[found["metric"] == "cdrop"].groupby(["epsilon", "index"], as_index=False)["value"].mean()
-    return summary(means.assign(seed=0), by=["epsilon"]).merge(empty.astype(int).reset_index(), on="epsilon")
+    return summary(means.assign(seed=0), by=["epsilon"], ranges=RANGES["cdrop"]).merge(
+        empty.astype(int).reset_index(), on="epsilon"
+    )
 
 
 def part_energy(study: Study) -> pd.DataFrame:
@@ -163,7 +166,7 @@ def part_energy(study: Study) -> pd.DataFrame:
     found = _some(study, ["part-energy"]).dropna(subset="value")
     if found.empty:
         return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])
-    return in_order(summary(of_images(found), by=["base", "method"]))
+    return in_order(summary(of_images(found), by=["base", "method"], ranges=(0.0, 1.0)))
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
