@@ -121,10 +121,10 @@ def smoke_hierarchies(ranked_store, monkeypatch):
 
 @pytest.fixture(scope="session")
 def read():
-    """Function (shown table) -> its texts as a frame, the caption in its ``attrs``."""
+    """Function (shown table, or the last of several) -> its texts as a frame, the caption in its ``attrs``."""
 
-    def parsed(table):
-        page = BeautifulSoup(table.data, "html.parser")
+    def parsed(table, which=-1):
+        page = BeautifulSoup(table.data, "html.parser").select("table")[which]
         head, *rows = [[cell.get_text() for cell in row.select("th, td")] for row in page.select("tr")]
         frame = pd.DataFrame(rows, columns=head)
         frame.attrs["caption"] = page.caption.get_text()

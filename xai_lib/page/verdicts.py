@@ -9,6 +9,13 @@ from xai_lib import statistics
 from xai_lib.page.table import MISSING, Column, interval, p_value, show, signed, text
 
 _UNITS = {"seed": "trainings", "image": "images"}
+_WORDS = {
+    "holds": "hold",
+    "reverses": "reverse",
+    "partly": "are decided in part",
+    "mixed": "hold in part and reverse in part",
+    "undecided": "are undecided",
+}
 
 
 def verdict_rule() -> Markdown:
@@ -20,6 +27,8 @@ def verdicts(
     rows: pd.DataFrame, label: str, *, with_method: bool = False, digits: int = 3, name: str = "verdicts"
 ) -> HTML:
     """Every claim with difference, interval, corrected p-value and verdict: rows of :func:`statistics.verdict_table`.
+
+    Where sentences of the paper were split into comparisons, a table of the sentences comes first.
 
     Args:
         rows: one a claim.
@@ -38,15 +47,35 @@ def verdicts(
         text("would decide", ("power", "needed", "unit"), _would_decide),
         text("section", ("section", "ours"), lambda section, ours: "ours" if ours else section),
     ]
-    counts = [f"{_counted(rows[~rows['ours']])} of the paper"] if (~rows["ours"]).any() else []
-    counts += [f"{_counted(rows[rows['ours']])} of ours"] if rows["ours"].any() else []
+    of_paper, of_ours = statistics.sentences(rows), rows[rows["ours"]]
+    counts = [f"{_counted(of_paper)} of the paper"] if len(of_paper) else []
+    counts += [f"{_counted(of_ours)} of ours"] if len(of_ours) else []
     caption = f"Claims on {label}: {'; '.join(counts)}. A difference above zero supports the claim."
-    return show(rows, columns, caption, name=name)
+    if len(of_paper) == (~rows["ours"]).sum():
+        return show(rows, columns, caption, name=name)
+    split = "The paper's sentences count once; below, the comparisons that they were split into."
+    above = show(of_paper, _SENTENCES, f"{caption} {split}", name=f"{name}-sentences")
+    below = show(rows, columns, f"Every comparison on {label}.", name=name)
+    return HTML(above.data + below.data)
 
 
 def _counted(rows: pd.DataFrame) -> str:
-    held, turned = ((rows["verdict"] == verdict).sum() for verdict in ("holds", "reverses"))
-    return f"{held} hold, {turned} reverse and {len(rows) - held - turned} are undecided"
+    counts = rows["verdict"].value_counts().reindex(_WORDS, fill_value=0)
+    shown = counts[(counts > 0) | counts.index.isin(["holds", "reverses", "undecided"])]
+    *first, last = [f"{n} {_WORDS[verdict]}" for verdict, n in shown.items()]
+    return f"{', '.join(first)} and {last}"
+
+
+def _of_comparisons(n: int, holds: int, reverses: int) -> str:
+    return f"{n}: {holds} hold, {reverses} reverse" if n > 1 else MISSING
+
+
+_SENTENCES = [
+    Column("the paper says", "text", kind="long"),
+    text("verdict", "verdict"),
+    text("comparisons", ("comparisons", "holds", "reverses"), _of_comparisons),
+    text("section", "section"),
+]
 
 
 def _would_decide(power: float, needed: float, unit: str) -> str:

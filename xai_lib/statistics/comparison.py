@@ -232,7 +232,7 @@ def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: s
 
 def _trusted(by_image: np.ndarray, skewness: float) -> bool:
     few = len(by_image) < _FEW_IMAGES
-    return not (few and (abs(skewness) > _SKEWED or ((by_image == 0).mean() > 0.5 and by_image.any())))
+    return not (few and (abs(skewness) > _SKEWED or ((by_image == 0).sum() > len(by_image) / 2 and by_image.any())))
 
 
 def _constant(differences: np.ndarray) -> bool:
