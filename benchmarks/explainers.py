@@ -47,10 +47,10 @@ def compare(architecture: str, model: models.Classifier, x: torch.Tensor, target
             target=EIGEN_CAM_TARGET,
         )
         median_ratio(
-            lambda: explainers.cams.eigen_cam(model, x, centred=True),
+            lambda: explainers.cams.eigen_cam_tool(model, x),
             lambda: reference(x, None),
             PAIRS,
-            name=f"{architecture} eigen-cam centred / pytorch-grad-cam",
+            name=f"{architecture} eigen-cam-tool / pytorch-grad-cam",
         )
 
 

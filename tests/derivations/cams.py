@@ -134,11 +134,26 @@ for _of, _method, _cases, _after, _atol in (
     replicates(f"explainers.{_of}", inputs=large, cases=_cases, after=_after, atol=_atol)(partial(by_library, _method))
 
 
-@replicates("explainers.cams.eigen_cam", inputs=large, cases=[c | {"centred": True} for c in OUR_LAYERS], atol=1e-5)
+@replicates("explainers.cams.eigen_cam", inputs=large, cases=OUR_LAYERS, atol=1e-5)
 def eigen_cam(model, x, target, layer):
-    """The library's projections, of length 1, with the sign that they have in common with the mean activation."""
+    """The first left singular vector, with a positive mean."""
     a, _ = activations_and_gradients(model, x, target, layer)
-    projections = torch.from_numpy(get_2d_projection(a.numpy()).copy()).flatten(1).double()
-    unit = projections / projections.norm(dim=1, keepdim=True)
-    sign = (unit * a.flatten(2).mean(1)).sum(1).sign()
-    return (unit * sign[:, None]).reshape(len(x), *a.shape[2:])
+    u = torch.linalg.svd(a.flatten(2).mT.double(), full_matrices=False).U[:, :, 0]
+    return (u * u.sum(1, keepdim=True).sign()).reshape(len(x), *a.shape[2:])
+
+
+def tools_projections(model, x, target, layer):
+    """pytorch-grad-cam's, with the sign that they have in common with the mean activation, because theirs turns."""
+    a, _ = activations_and_gradients(model, x, target, layer)
+    projections = torch.from_numpy(get_2d_projection(a.numpy()))
+    return projections * (projections * a.mean(1)).sum((1, 2), keepdim=True).sign()
+
+
+def as_the_tool_shows_them(model, x, target, layer):
+    return as_pytorch_grad_cam(tools_projections(model, x, target, layer), {"x": x})
+
+
+replicates("explainers.cams.eigen_cam_tool", inputs=large, cases=OUR_LAYERS, share=1e-4)(tools_projections)
+replicates("explainers.cams.eigen_cam_tool", inputs=large, cases=OUR_LAYERS, after=as_pytorch_grad_cam, atol=1e-4)(
+    as_the_tool_shows_them
+)

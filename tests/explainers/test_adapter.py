@@ -13,7 +13,7 @@ INDEX = torch.tensor([5, 0, 17, 3])
     [
         ("gradient", {}, "logit", {}),
         ("grad-cam", {}, "logit", {"upsample": False}),
-        ("eigen-cam", {"centred": True}, "logit", {"upsample": False}),
+        ("eigen-cam-tool", {}, "logit", {"upsample": False}),
         ("rise", {"n_masks": 5}, "probability", {"seed": 3, "index": INDEX}),
     ],
 )

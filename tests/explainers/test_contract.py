@@ -49,7 +49,8 @@ def test_what_is_registered():
     assert by_family["relevance"] == {"lrp", "excitation-backprop"}
     assert {n for n in ABOUT if ABOUT[n].random} == {"random", "smoothgrad", "rise", "lime", "iba"}
     assert {n for n in ABOUT if ABOUT[n].on_layer} == by_family["cam"] | {"iba", "excitation-backprop"}
-    assert {n for n in ABOUT if not ABOUT[n].class_specific} == by_family["uninformed"] | {"eigen-cam"}
+    assert {n for n in ABOUT if not ABOUT[n].class_specific} == by_family["uninformed"] | {
+        "eigen-cam", "eigen-cam-tool"}  # fmt: skip
     assert {n: ABOUT[n].explains for n in ABOUT if ABOUT[n].explains != "logit"} == {
         "rise": "probability", "lime": "probability", "iba": "log-probability"}  # fmt: skip
     assert {n: ABOUT[n].needs for n in ABOUT if ABOUT[n].needs} == {"iba": ("statistics",)}

@@ -125,24 +125,43 @@ def xgrad_cam(activations: Tensor, gradient: Tensor) -> Tensor:
 
 @register("eigen-cam", title="Eigen-CAM", paper="Muhammad & Yeasin 2020", family="cam", class_specific=False)
 def eigen_cam(
-    model: nn.Module, x: Tensor, *, score: Score | None = None, layer: Layer = None, centred: bool = False,
-    upsample: bool = True,
-) -> Tensor:  # fmt: skip
+    model: nn.Module, x: Tensor, *, score: Score | None = None, layer: Layer = None, upsample: bool = True
+) -> Tensor:
     """Eigen-CAM: the first left singular vector of A as [hw,K] (Muhammad & Yeasin 2020; contrastive paper §3.4).
 
-    A singular vector's sign is arbitrary. Here the map's mean is positive (after a ReLU, no entry is then negative);
-    a centred map has mean 0, and its sign is that of its correlation with the mean activation. On the layer's grid its
-    Euclidean norm is 1; zero where all activations are 0 or, if centred, where they do not vary over the grid.
-
-    Args:
-        centred: subtract each channel's mean over the grid first, as pytorch-grad-cam does and the paper does not.
+    A singular vector's sign is arbitrary. Here the map's mean is positive (after a ReLU, no entry is then negative).
+    On the layer's grid its Euclidean norm is 1; zero where all activations are 0.
 
     Example:
         >>> eigen_cam(nn.Sequential(nn.Identity()), torch.tensor([[[[3.0, -4.0]], [[-6.0, 8.0]]]]), layer="0")
         tensor([[[-0.6000,  0.8000]]])
     """
     activations = layer_activations(model, x, layer)
-    return on_images(_first_singular_map(activations, centred=centred), x, upsample)
+    return on_images(_first_singular_map(activations), x, upsample)
+
+
+@register("eigen-cam-tool", title="Eigen-CAM (tool)", paper="Gildenblat 2021", family="cam", class_specific=False)
+def eigen_cam_tool(
+    model: nn.Module, x: Tensor, *, score: Score | None = None, layer: Layer = None, upsample: bool = True
+) -> Tensor:
+    """Eigen-CAM as pytorch-grad-cam computes it: A as [hw,K], channels centred, projected on its first component.
+
+    (Gildenblat 2021.) With v the first right singular vector of the centred Ā, the map is Ā v, of mean 0: the ReLU after
+    it removes the places below the mean. :func:`eigen_cam` is the paper's formula. In the tool the sign of v is the one
+    that LAPACK returns, which float32 rounding of the activations can turn; here it is that of the map's correlation
+    with the mean activation. Zero where the activations do not vary over the grid.
+
+    Example:
+        >>> eigen_cam_tool(nn.Sequential(nn.Identity()), torch.tensor([[[[3.0, -4.0]]]]), layer="0")
+        tensor([[[ 3.5000, -3.5000]]])
+    """
+    activations = layer_activations(model, x, layer)
+    raw = activations.flatten(2).mT.double()  # [B,hw,K]
+    u, singular, _ = torch.linalg.svd(raw - raw.mean(dim=1, keepdim=True), full_matrices=False)
+    first = torch.where(singular[:, 0] > _ROUNDING * torch.linalg.matrix_norm(raw), singular[:, 0], 0)
+    alike = (u[:, :, 0] * raw.mean(dim=2)).sum(dim=1)
+    maps = u[:, :, 0] * (torch.where(alike < 0, -1, 1) * first)[:, None]
+    return on_images(maps.reshape(len(x), *activations.shape[2:]).float(), x, upsample)
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -172,26 +191,20 @@ def _by_library(method: str, activations: Tensor, gradient: Tensor) -> Tensor:
     return torch.from_numpy(maps).to(activations)
 
 
-def _first_singular_map(activations: Tensor, *, centred: bool) -> Tensor:
-    """The first left singular vector of each image's [hw,K] matrix, as a map [B,h,w].
+def _first_singular_map(activations: Tensor) -> Tensor:
+    """The first left singular vector of each image's [hw,K] matrix, of positive mean, as a map [B,h,w].
 
     From the smaller of the two Gram matrices, in float64 because that squares the singular values.
     """
     batch, _, height, width = activations.shape
-    raw = activations.flatten(2).mT.double()  # [B,hw,K]
-    matrix = raw - raw.mean(dim=1, keepdim=True) if centred else raw
+    matrix = activations.flatten(2).mT.double()  # [B,hw,K]
     if height * width <= matrix.shape[2]:
         u = _first_eigenvector(matrix @ matrix.mT)  # [B,hw]
-        strength = torch.linalg.vector_norm(u[:, None] @ matrix, dim=(1, 2))  # the singular value, [B]
     else:
-        v = _first_eigenvector(matrix.mT @ matrix)  # [B,K]
-        projected = (matrix @ v[:, :, None])[:, :, 0]
-        strength = torch.linalg.vector_norm(projected, dim=1)
-        u = projected / strength[:, None]
-    alike = (u * raw.mean(dim=2)).sum(dim=1) if centred else u.sum(dim=1)
-    u = torch.where(alike[:, None] < 0, -u, u)
-    defined = strength > _ROUNDING * torch.linalg.vector_norm(raw, dim=(1, 2))
-    return torch.where(defined[:, None], u, 0).reshape(batch, height, width).float()
+        u = functional.normalize((matrix @ _first_eigenvector(matrix.mT @ matrix)[:, :, None])[:, :, 0], dim=1)
+    u = torch.where(u.sum(dim=1, keepdim=True) < 0, -u, u)
+    seen = (matrix != 0).flatten(1).any(dim=1)
+    return torch.where(seen[:, None], u, 0).reshape(batch, height, width).float()
 
 
 def _first_eigenvector(gram: Tensor) -> Tensor:

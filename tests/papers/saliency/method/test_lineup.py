@@ -9,7 +9,7 @@ SMALL = {"rise": {"n_masks": 4}, "lime": {"n_samples": 8}, "iba": {"steps": 2, "
 
 
 def test_every_method_is_an_explainer_and_takes_part_once():
-    assert len(set(lineup.ALL)) == len(lineup.ALL) == 22
+    assert len(set(lineup.ALL)) == len(lineup.ALL) == 23
     assert set(lineup.ALL) <= set(explainers.names())
     assert {name for name in lineup.ALL if explainers.about(name).family == "uninformed"} == {*lineup.UNINFORMED}
 

@@ -6,7 +6,7 @@ _GRADIENTS = ("gradient", "integrated-gradients", "guided-backprop")
 _CAMS = ("grad-cam", "grad-cam++", "score-cam")
 PAPER = ("fake-cam", *_GRADIENTS, *_CAMS, "rise", "lime", "iba")  # the ten of Table 1, in its order
 CONTROLS = ("uniform", "random", "centred-gaussian", "edge-map")
-_MORE_CAMS = ("eigen-cam", "hires-cam", "layer-cam", "xgrad-cam", "ablation-cam")
+_MORE_CAMS = ("eigen-cam", "eigen-cam-tool", "hires-cam", "layer-cam", "xgrad-cam", "ablation-cam")
 BEYOND = ("smoothgrad", *_MORE_CAMS, "lrp", "excitation-backprop")  # which the paper names but does not score
 ALL = (*PAPER, *CONTROLS, *BEYOND)
 INFORMED = PAPER[1:]
@@ -32,7 +32,7 @@ def methods() -> tuple[str, ...]:
 
     Example:
         >>> methods()[:3], len(methods())
-        (('fake-cam', 'gradient', 'integrated-gradients'), 22)
+        (('fake-cam', 'gradient', 'integrated-gradients'), 23)
     """
     others = [name for name in explainers.names() if set(explainers.about(name).needs) <= {"statistics"}]
     return (*ALL, *(name for name in others if name not in ALL))
