@@ -146,10 +146,10 @@ def eigen_cam_tool(
 ) -> Tensor:
     """Eigen-CAM as pytorch-grad-cam computes it: A as [hw,K], channels centred, projected on its first component.
 
-    (Gildenblat 2021.) With v the first right singular vector of the centred Ā, the map is Ā v, of mean 0: the ReLU after
-    it removes the places below the mean. :func:`eigen_cam` is the paper's formula. In the tool the sign of v is the one
-    that LAPACK returns, which float32 rounding of the activations can turn; here it is that of the map's correlation
-    with the mean activation. Zero where the activations do not vary over the grid.
+    (Gildenblat 2021.) With v the first right singular vector of the centred matrix Ā, the map is Ā v. Its mean is 0:
+    the ReLU that follows removes the places below it. :func:`eigen_cam` is the paper's formula. In the tool the sign
+    of v is the one that LAPACK returns, which float32 rounding of the activations can turn; here it is that of the
+    map's correlation with the mean activation. Zero where the activations do not vary over the grid.
 
     Example:
         >>> eigen_cam_tool(nn.Sequential(nn.Identity()), torch.tensor([[[[3.0, -4.0]]]]), layer="0")
