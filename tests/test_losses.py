@@ -5,7 +5,7 @@ import torch
 from derivations.losses import batch as given
 from derivations.losses import hardest, mean, semi_hard, without_semi_hard
 
-from xai_lib.losses import supervised_contrastive, triplet_semi_hard
+from xai_lib.losses import semi_hard_share, supervised_contrastive, triplet_semi_hard
 
 VARIANTS = ("paper", "released")
 
@@ -123,6 +123,17 @@ def test_settings_out_of_range_are_refused():
             triplet_semi_hard(z, labels, margin=bad)
     with pytest.raises(ValueError, match=r"out of paper, released\. Got 'squared'"):
         triplet_semi_hard(z, labels, margin=0.3, variant="squared")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_share_of_semi_hard_triplets_is_their_number_among_all_that_can_be_listed(variant):
+    z, labels = batch(size=24)
+    same = labels[:, None] == labels
+    every = sum(int(row.sum() - 1) * int((~row).sum()) for row in same)
+    listed = len(semi_hard(z, labels, 0.3, variant))
+    assert 0 < listed < every
+    assert semi_hard_share(z, labels, margin=0.3, variant=variant).item() == pytest.approx(listed / every)
+    assert semi_hard_share(z[:1], labels[:1], margin=0.3, variant=variant) == 0
 
 
 def test_a_batch_of_1024_lists_no_triplets():

@@ -63,18 +63,40 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
         >>> triplet_semi_hard(z, labels, margin=0.75, variant="released")  # two triplets of 1 - 1.5 + 0.75
         tensor(0.2500)
     """
+    distance, positive, negative = _pairs(z, labels, margin, variant)
+    weight, count = _semi_hard(distance.detach(), positive, negative, margin)
+    semi_hard = (weight * distance).sum(dtype=torch.float64) / count.clamp(min=1) + margin
+    hard = _batch_hard(distance, positive, negative, margin)
+    return torch.where(count > 0, semi_hard.to(distance.dtype), hard)
+
+
+@torch.no_grad()
+def semi_hard_share(z: Tensor, labels: Tensor, *, margin: float, variant: str = "paper") -> Tensor:
+    """Share of a batch's triplets that are semi-hard, of all (anchor, positive, negative): a scalar in [0, 1].
+
+    The mean over semi-hard triplets lies near α/2 whatever a network has learnt; their share falls as classes part.
+    Arguments and errors as of :func:`triplet_semi_hard`. 0 for a batch without triplets.
+
+    Example:
+        >>> z, labels = torch.tensor([[0.0], [1.0], [-1.5], [2.5]]), torch.tensor([0, 0, 1, 2])
+        >>> semi_hard_share(z, labels, margin=0.75, variant="released")  # two triplets of four
+        tensor(0.5000)
+    """
+    distance, positive, negative = _pairs(z, labels, margin, variant)
+    _, count = _semi_hard(distance, positive, negative, margin)
+    return count / (positive.sum(dim=1) * negative.sum(dim=1)).sum().clamp(min=1)
+
+
+def _pairs(z: Tensor, labels: Tensor, margin: float, variant: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Distances, and who is whose positive and negative, each [M,M]."""
     z = _checked(z, labels)
     if not margin > 0:
         raise ValueError(f"Expected a margin above 0. Got {margin}.")
     if variant not in ("paper", "released"):
         raise ValueError(f"Expected a variant out of paper, released. Got {variant!r}.")
-    distance = _distances(z, squared=variant == "paper")  # [M,M]
     same = labels[:, None] == labels
     positive = same & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-    weight, count = _semi_hard(distance.detach(), positive, ~same, margin)
-    semi_hard = (weight * distance).sum(dtype=torch.float64) / count.clamp(min=1) + margin
-    hard = _batch_hard(distance, positive, ~same, margin)
-    return torch.where(count > 0, semi_hard.to(distance.dtype), hard)
+    return _distances(z, squared=variant == "paper"), positive, ~same
 
 
 def _semi_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:

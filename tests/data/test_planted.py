@@ -47,6 +47,13 @@ def test_images_do_not_depend_on_what_is_drawn_beside_them(test):
         assert few.factors.equals(test.factors[:n])
 
 
+def test_a_run_of_images_may_begin_anywhere(test):
+    later = planted.generate(13, "test", first=20)
+    assert torch.equal(later.images, test.images[20:33]) and torch.equal(later.masks["part"], test.masks["part"][20:33])
+    assert later.index.tolist() == list(range(20, 33)) and later.digest != planted.generate(13, "test").digest
+    assert planted.generate(13, "test", first=0).digest == planted.generate(13, "test").digest
+
+
 def test_seeds_and_parts_are_independent_images_and_digests_tell_all_apart():
     base = planted.generate(20, "train")
     others = [

@@ -74,6 +74,22 @@ def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
     assert kept == {"classifier.pt", "history.csv", "provenance.json", "done.json"}
 
 
+@pytest.mark.parametrize("loss", ["ce", "tl"])
+def test_networks_of_several_epochs_are_kept_and_the_last_is_the_trainings_own(tiny, fits, changed, loss):
+    run = changed(tiny, epochs_ce=2, epochs_tl=2)
+    assert networks.epochs(run, loss) == [1, 2]
+    trained = networks.trained(run, loss, 0)
+    early, last = (networks.load(networks.checkpoint.cell(**given, device=run.device)) for given in (
+        {"network": train_cell(run, loss, 0), "epoch": epoch, "probe": "paper"} for epoch in (1, 2)
+    ))  # fmt: skip
+    assert state_digest(last.classifier) == state_digest(trained.classifier) != state_digest(early.classifier)
+    assert early.history.equals(trained.history) and not early.classifier.training
+    assert len(fits) == 1
+    assert networks.checkpoint_cell(run, loss, 0, 2).key == train_cell(run, loss, 0).key
+    assert networks.checkpoint_cell(run, loss, 0, 1).key == early.cell.key
+    assert networks.checkpoint_cell(run, loss, 0, 2, "released").key != train_cell(run, loss, 0).key
+
+
 def test_what_decides_a_tuning_is_in_its_key_and_nothing_else(tiny, changed):
     def changes_the_key(name, value):
         return tune_cell(tiny, "tuned", 0).key != tune_cell(changed(tiny, **{name: value}), "tuned", 0).key

@@ -68,7 +68,10 @@ def test_splits_have_the_images_of_the_budget_and_no_test_image_is_trained_on(sm
     assert set(scored.index.tolist()) <= set(test.index.tolist())
     assert scored.labels.bincount().tolist() == [1] * 10
     pictures = {image.numpy().tobytes() for image in train.images}
-    assert not any(image.numpy().tobytes() in pictures for image in test.images)
+    held_out = smoke_run.held_out_split()
+    assert held_out.labels.bincount().tolist() == [7] * 4 + [6] * 6
+    for other in (test, held_out):
+        assert not any(image.numpy().tobytes() in pictures for image in other.images)
 
 
 def test_imagenet_comes_with_its_network_and_has_224_pixels_unless_another_size_is_named():

@@ -63,6 +63,12 @@ def test_training_learns_and_history_says_how(split, tmp_path, loss):
     assert history.learning_rate.iloc[-1] < history.learning_rate.max() == pytest.approx(0.1, rel=0.05)
 
 
+def test_the_share_of_semi_hard_triplets_falls_while_the_triplet_loss_learns(split, tmp_path):
+    shares = run(tiny("tl", epochs=12, learning_rate=0.1), split, tmp_path / "tl").history["semi_hard"]
+    assert 0 < shares.iloc[-1] < 0.5 * shares.iloc[0] < 1
+    assert run(tiny("ce"), split, tmp_path / "ce").history["semi_hard"].isna().all()
+
+
 class StopAfterEpochError(Exception):
     pass
 
@@ -95,6 +101,25 @@ def test_an_interrupted_training_ends_as_an_uninterrupted_one(split, tmp_path, l
     parts = run(recipe, split, tmp_path / "parts")
     assert same_weights(whole.network, parts.network)
     assert whole.history[["epoch", "loss", "accuracy"]].equals(parts.history[["epoch", "loss", "accuracy"]])
+
+
+def test_kept_epochs_are_those_of_a_shorter_look_and_survive_a_stop(split, tmp_path, at_steps):
+    recipe = tiny("scl", epochs=4)
+    whole = run(recipe, split, tmp_path / "whole", keep=2)
+    assert same_weights(whole.network, run(recipe, split, tmp_path / "none").network)
+    assert not (tmp_path / "none" / "checkpoints").exists()
+    at_steps(stop, 8)  # in the third epoch
+    with pytest.raises(StopAfterEpochError):
+        run(recipe, split, tmp_path / "parts", keep=2)
+    run(recipe, split, tmp_path / "parts", keep=2)
+    for epoch in (2, 4):
+        states = [loop.kept_state(tmp_path / name, epoch) for name in ("whole", "parts")]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    last = whole.network.state_dict()
+    assert all(torch.equal(last[name], tensor) for name, tensor in states[0].items())
+    assert not torch.equal(*(loop.kept_state(tmp_path / "whole", n)["backbone.stem.0.weight"] for n in (2, 4)))
+    with pytest.raises(FileNotFoundError, match="epoch-3"):
+        loop.kept_state(tmp_path / "whole", 3)
 
 
 def test_a_finished_training_is_read_and_not_repeated(split, tmp_path, monkeypatch):

@@ -1,8 +1,10 @@
 """Data sets: generated, downloaded, or a user's own folder of images."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from xai_lib.data import cifar, folder, imagenet, planted
 from xai_lib.data.split import Batch, Split
@@ -85,9 +87,74 @@ def select(split: Split, n: int | None) -> Split:
         return split
     if not 1 <= n <= len(split):
         raise ValueError(f"Expected 1 to {len(split)} images of {split.name} {split.part}. Got {n}.")
-    labels = split.labels
-    rank = torch.zeros_like(labels)  # how many images of its class come before
+    return split.subset(_in_turn(split.labels)[:n])
+
+
+def held_out(
+    name: str,
+    n: int | None,
+    n_held_out: int,
+    *,
+    size: int | None = None,
+    root: Path = Path("data"),
+    download: bool = False,
+) -> tuple[Split, Split]:
+    """The training images, and images like them that no network is trained on: settings are chosen on these.
+
+    Drawn images are held out in addition to the ``n``; of other data sets, training images are held out and the ``n``
+    are taken from the rest (see :func:`without`): all of it where fewer are left.
+
+    Args:
+        n: as of :func:`load`, like the other arguments.
+        n_held_out: number of held-out images.
+
+    ValueError, FileNotFoundError, RuntimeError, FolderError: as :func:`load` and :func:`without`.
+    """
+    if name == "planted":
+        training = load(name, "train", n=n, size=size)
+        further = planted.generate(n_held_out, "train", size=training.images.shape[-1], first=len(training))
+        return training, replace(further, part="held-out")
+    everything = load(name, "train", size=size, root=root, download=download)
+    if n is not None:
+        select(everything, n)  # raises where the data set has fewer
+    rest, further = without(everything, n_held_out)
+    return select(rest, None if n is None else min(n, len(rest))), further
+
+
+def without(split: Split, n: int) -> tuple[Split, Split]:
+    """A split without ``n`` of its images, and these: the last of each class, while classes take turns.
+
+    They are at most a fifth of the images, and at most half of those of a class. ValueError if that is none.
+
+    Example:
+        >>> rest, held_out = without(load("planted", "train", n=40, size=16), 5)
+        >>> len(rest), held_out.part, held_out.index.tolist()
+        (35, 'held-out', [30, 31, 32, 33, 34])
+    """
+    backwards = split.labels.flip(0)
+    order = _in_turn(backwards)
+    to_spare = split.labels.bincount() // 2
+    order = order[_rank(backwards)[order] < to_spare[backwards[order]]][: min(n, len(split) // 5)]
+    if not len(order):
+        raise ValueError(
+            f"Expected at least 5 training images, with two of some class, to hold out some. Got {len(split)} images "
+            f"of {split.name} in {len(split.labels.unique())} classes."
+        )
+    chosen = len(split) - 1 - order
+    stays = torch.ones(len(split), dtype=torch.bool)
+    stays[chosen] = False
+    return split.subset(stays.nonzero()[:, 0]), replace(split.subset(chosen), part="held-out")
+
+
+def _in_turn(labels: Tensor) -> Tensor:
+    """Positions [N] in the order in which classes take turns."""
+    return torch.argsort(_rank(labels) * (labels.max() + 1) + labels, stable=True)
+
+
+def _rank(labels: Tensor) -> Tensor:
+    """How many images of its class come before each, int64 [N]."""
+    rank = torch.zeros_like(labels)
     for label in labels.unique():
         members = labels == label
         rank[members] = torch.arange(int(members.sum()), device=labels.device)
-    return split.subset(torch.argsort(rank * (labels.max() + 1) + labels, stable=True)[:n])
+    return rank

@@ -60,11 +60,12 @@ def generate(
     seed: int = 0,
     variant: str | None = None,
     parameters: Parameters | None = None,
+    first: int = 0,
 ) -> Split:
-    """Draw the first ``n`` images of a part.
+    """Draw ``n`` images of a part, the first ones unless ``first`` says where to begin.
 
     Args:
-        n: number of images; classes take turns, so every prefix is balanced.
+        n: number of images; classes take turns, so every run of images is balanced.
         part: ``"train"`` or ``"test"``: independent images, and modes as in ``parameters`` or equally frequent.
         size: image side in pixels, at least 16; the same scenes at every size.
         seed: another seed, other images.
@@ -73,6 +74,7 @@ def generate(
             ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
             ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities.
         parameters: what is planted how; the default is the frozen data set.
+        first: number of the first image.
 
     Returns:
         A split with all four masks and these factors: mode, rare, pose, colour, surroundings, x, y, scale (half-width,
@@ -94,8 +96,9 @@ def generate(
     if n < 1 or size < 16:
         raise ValueError(f"Expected at least 1 image of at least 16 pixels. Got n = {n}, size = {size}.")
     asked = {"n": n, "part": part, "size": size, "seed": seed, "variant": variant}
+    asked |= {"first": first} if first else {}
     config = {"version": VERSION, "parameters": asdict(parameters), **asked}
-    scenes = Scenes(torch.arange(n), part, seed, variant, parameters)
+    scenes = Scenes(torch.arange(first, first + n), part, seed, variant, parameters)
     images, masks = _render(scenes, size)
     return Split(
         images=images,

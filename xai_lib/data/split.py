@@ -39,7 +39,7 @@ class Split:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     name: str  # of the data set, for example `"planted"`
-    part: str  # `"train"` or `"test"`
+    part: str  # `"train"`, `"test"`, or `"held-out"` for training images that no network is trained on
     digest: str  # sha256 (hexadecimal) that identifies the content
     # bool [N,H,W] under the keys of :data:`MASKS`; empty where the data set has none
     masks: dict[str, Tensor] = field(default_factory=dict)

@@ -22,6 +22,9 @@ class Networks:
     recipe: str  # training recipe, a name in `training.recipes`
     size: int  # image side in pixels
     n_train: int | None  # training images, class-balanced
+    # images like these that no network is trained on, class-balanced: drawn in addition, or taken from the others (at
+    # most a fifth of them)
+    n_held_out: int
     n_test: int | None  # test images on which accuracy is measured, class-balanced
     epochs_ce: int  # training epochs of cross entropy
     epochs_scl: int  # … of the supervised contrastive loss

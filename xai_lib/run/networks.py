@@ -20,6 +20,7 @@ from xai_lib.training.recipes import FineTuning, Recipe
 
 LOSS = "ce"  # the papers' networks are ordinary classifiers
 REFERENCE = 2000  # training images from which IBA takes the layer's statistics
+KEPT = 10  # epochs of each training whose networks are kept, at most
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,21 @@ class Published:
         return {"published": pretrained.start_file(self.architecture), "classes": self.n_classes, "seed": self.seed}
 
 
-@stage("train", version=1)
+@stage("train", version=2)
 def train(folder: Path, *, images: Split, recipe: Recipe, seed: int, device: torch.device) -> None:
-    """One network, one loss, one seed; a stopped training goes on."""
-    _write(folder, training.fit(recipe, images, seed=seed, directory=folder, device=device))
+    """One network, one loss, one seed, and what it was after some of its epochs; a stopped training goes on."""
+    _write(folder, training.fit(recipe, images, seed=seed, directory=folder, device=device, keep=KEPT))
+
+
+@stage("checkpoint", version=1)
+def checkpoint(folder: Path, *, network: Cell, epoch: int, probe: str, device: torch.device) -> None:
+    """The classifier that a training had after one of its kept epochs, for a contrastive loss under a probe."""
+    given, state = network.arguments, training.kept_state(computed(network), epoch)
+    recipe, images, seed = given["recipe"], given["images"].to(device), given["seed"]
+    trained = training.initial_network(recipe, len(images.classes), seed).to(device, memory_format=torch.channels_last)
+    trained.load_state_dict(state)
+    classifier = training.classifier_of(trained.eval(), recipe, images, seed=seed, probe=probe)
+    files.write_tensors(folder / "classifier.pt", classifier.state_dict())
 
 
 @stage("tune", version=1)
@@ -68,18 +80,32 @@ def tune(
 
 
 def load(cell: Cell) -> Trained:
-    """The network of a cell of :data:`train` or :data:`tune`, computed now if the store lacks it."""
-    folder, given = computed(cell), cell.arguments
+    """The network of a cell of :data:`train`, :data:`tune` or :data:`checkpoint`, computed now if it is missing."""
+    folder, training_cell = computed(cell), cell.arguments.get("network", cell)
+    given = training_cell.arguments
     recipe, n_classes = given["recipe"], len(given["images"].classes)
     classifier = models.build(recipe.architecture, n_classes, width=recipe.width, seed=given["seed"])
     classifier.load_state_dict(files.read_tensors(folder / "classifier.pt"))
-    history = files.read_frame(folder / "history.csv")
+    history = files.read_frame(computed(training_cell) / "history.csv")
     return Trained(classifier.to(given["device"]).eval(), recipe, history, cell)
 
 
 def train_cell(run: Settings, loss: str, seed: int) -> Cell:
     """What a training depends on: images, recipe, seed and arithmetic."""
     return train.cell(images=run.train_split(), recipe=run.recipe(loss), seed=seed, device=run.device)
+
+
+def checkpoint_cell(run: Settings, loss: str, seed: int, epoch: int, probe: str = "paper") -> Cell:
+    """The classifier that a training had after one of the epochs that :func:`epochs` lists."""
+    network = train_cell(run, loss, seed)
+    if epoch == run.recipe(loss).epochs and probe == "paper":
+        return network
+    return checkpoint.cell(network=network, epoch=epoch, probe=probe, device=run.device)
+
+
+def epochs(run: Settings, loss: str) -> list[int]:
+    """Epochs (from 1) of the trainings by ``loss`` whose networks are kept; the last is the training's end."""
+    return training.kept_epochs(run.recipe(loss).epochs, KEPT)
 
 
 def tune_cell(run: Settings, name: str, seed: int) -> Cell:

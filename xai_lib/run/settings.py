@@ -69,18 +69,23 @@ class Settings:
 
     def train_split(self) -> Split:
         """Images that networks are trained on."""
-        return self._split("train", self.networks.n_train)
+        return self._training()[0]
+
+    def held_out_split(self) -> Split:
+        """Images like those, class-balanced, that no network is trained on: what is matched is matched on them."""
+        return self._training()[1]
 
     def test_split(self) -> Split:
         """Images on which accuracy is measured; touched by no choice of a setting."""
-        return self._split("test", self.networks.n_test)
+        return _load(self.dataset, self.networks.n_test, self.networks.size, self.data_root, self.download)
 
     def scored_split(self) -> Split:
         """The class-balanced part of the test images that the contrastive part explains and scores."""
         return data.select(self.test_split(), self.contrastive.n_scored)
 
-    def _split(self, part: str, n: int | None) -> Split:
-        return _load(self.dataset, part, n, self.networks.size, self.data_root, self.download)
+    def _training(self) -> tuple[Split, Split]:
+        n = (self.networks.n_train, self.networks.n_held_out)
+        return _load_training(self.dataset, *n, self.networks.size, self.data_root, self.download)
 
 
 def settings(
@@ -129,6 +134,13 @@ def _device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@lru_cache(maxsize=8)
-def _load(name: str, part: str, n: int | None, size: int, root: Path, download: bool) -> Split:
-    return data.load(name, part, n=n, size=size, root=root, download=download)
+@lru_cache(maxsize=4)
+def _load(name: str, n: int | None, size: int, root: Path, download: bool) -> Split:
+    return data.load(name, "test", n=n, size=size, root=root, download=download)
+
+
+@lru_cache(maxsize=4)
+def _load_training(
+    name: str, n: int | None, n_held_out: int, size: int, root: Path, download: bool
+) -> tuple[Split, Split]:
+    return data.held_out(name, n, n_held_out, size=size, root=root, download=download)

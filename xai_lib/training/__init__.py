@@ -11,7 +11,15 @@ from xai_lib.data.split import Split
 from xai_lib.models import Classifier
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import Evaluation, evaluate, predict
-from xai_lib.training.loop import TrainingDivergedError, TrainingResult, remove_checkpoint, train
+from xai_lib.training.loop import (
+    TrainingDivergedError,
+    TrainingResult,
+    kept_epochs,
+    kept_state,
+    remove_checkpoint,
+    train,
+)
+from xai_lib.training.objective import initial_network
 from xai_lib.training.probe import Probe, fit_probe
 from xai_lib.training.recipes import FineTuning, Recipe
 
@@ -37,11 +45,25 @@ def fit(
     precision: str = "auto",
     progress: bool = True,
     network: nn.Module | None = None,
+    keep: int = 0,
 ) -> Fitted:
     """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`."""
     split = split.to(device)
-    how = {"precision": precision, "progress": progress, "network": network}
+    how = {"precision": precision, "progress": progress, "network": network, "keep": keep}
     result = train(recipe, split, seed=seed, directory=directory, device=device, **how)
+    return Fitted(classifier_of(result.network, recipe, split, seed=seed), result.history)
+
+
+def classifier_of(network: nn.Module, recipe: Recipe, split: Split, *, seed: int, probe: str = "paper") -> Classifier:
+    """A trained network as a classifier: itself for cross entropy, else its backbone under a fitted linear probe.
+
+    Args:
+        network: what ``recipe`` trains, on the split's device.
+        recipe: how it was trained.
+        split: training images.
+        seed: of the probe.
+        probe: variant of the probe, see :func:`fit_probe`.
+    """
     if recipe.loss == "ce":
-        return Fitted(result.network, result.history)
-    return Fitted(fit_probe(result.network.backbone, split, seed=seed).classifier, result.history)
+        return network
+    return fit_probe(network.backbone, split, variant=probe, seed=seed).classifier

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from xai_lib import randomness
+from xai_lib import files, randomness
 from xai_lib.data.augmentation import augment
 from xai_lib.data.split import Split
 from xai_lib.pretrained import state_digest
 from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
-from xai_lib.training.objective import accuracy, initial_network, objective
+from xai_lib.training.objective import accuracy, initial_network, objective, semi_hard_share
 from xai_lib.training.recipes import Recipe
 
 _CHECKPOINT = "checkpoint.pt"
@@ -35,8 +35,8 @@ class TrainingResult:
     # in evaluation mode: a Classifier for cross entropy; for the others an Embedder [B,3,H,W] -> [B,k], or for
     # `triplets="released"` a Classifier whose head is the identity. Each has `backbone`
     network: nn.Module
-    # one row an epoch: epoch (from 1), loss (mean over steps), accuracy, learning_rate (of the last step),
-    # images_per_second, seconds, threads
+    # one row an epoch: epoch (from 1), loss, accuracy and semi_hard (means over steps), learning_rate (of the last
+    # step), images_per_second, seconds, threads
     history: pd.DataFrame
     numerics: Numerics  # arithmetic that was used
 
@@ -51,6 +51,7 @@ def train(
     precision: str = "auto",
     progress: bool = True,
     network: nn.Module | None = None,
+    keep: int = 0,
 ) -> TrainingResult:
     """Train one network, going on from ``directory``'s checkpoint if there is one.
 
@@ -60,7 +61,7 @@ def train(
 
     "accuracy" is measured on the augmented training batches: for cross entropy the share of right predictions; for the
     contrastive losses, which predict no class, the share of images whose most similar other image in the batch has
-    their label.
+    their label. "semi_hard" is the share of triplets that are semi-hard (triplet loss), or NaN.
 
     Args:
         recipe: every setting; an incomplete last batch is left out.
@@ -71,6 +72,8 @@ def train(
         precision: "auto", "float32" or "bfloat16"; see :func:`numerics`.
         progress: whether to show a progress bar.
         network: what to start from, built as the recipe's network is; it is not changed. None: random weights.
+        keep: number of epochs (see :func:`kept_epochs`) whose network's state stays in ``directory``, for
+            :func:`kept_state`.
 
     Raises:
         TrainingDivergedError: at a loss or weight that is NaN or infinite; the last good checkpoint stays.
@@ -78,7 +81,7 @@ def train(
     """
     start = "" if network is None else state_digest(network)
     path = Path(directory) / _CHECKPOINT
-    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), path, start)
+    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), path, start, keep)
     network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
     network = network.to(device, memory_format=torch.channels_last)
     network = distributed.synchronise_norms(network)
@@ -107,6 +110,7 @@ class _Run:
     numerics: Numerics
     path: Path
     start: str
+    keep: int
 
     @property
     def batch_size(self) -> int:
@@ -135,7 +139,7 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
     start = time.perf_counter()
     order = shuffled(split, run.seed, epoch)
     losses_so_far = torch.zeros(steps, device=run.device)
-    right = torch.zeros((), device=run.device)
+    right, semi_hard = torch.zeros(2, device=run.device)
     for step in range(steps):
         rate = optimisation.learning_rate(recipe, epoch, step, steps)
         for group in optimizer.param_groups:
@@ -153,6 +157,7 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
 
         losses_so_far[step] = loss.detach()
         right += accuracy(recipe, outputs.detach(), labels)
+        semi_hard += semi_hard_share(recipe, outputs.detach(), labels)
         bar.update(run.batch_size)
         if (step + 1) % _LOOK_EVERY == 0 or step + 1 == steps:
             _stop_unless_finite(losses_so_far[: step + 1], run, epoch)
@@ -162,6 +167,7 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
     return {
         "epoch": epoch + 1,
         **shown,
+        "semi_hard": semi_hard.item() / steps,
         "learning_rate": rate,
         "images_per_second": steps * run.batch_size / seconds,
         "seconds": seconds,
@@ -172,6 +178,29 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
 def remove_checkpoint(directory: Path) -> None:
     """Remove what a training in ``directory`` would resume from, once its result is stored elsewhere."""
     (Path(directory) / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def kept_epochs(epochs: int, n: int) -> list[int]:
+    """At most ``n`` of the epochs 1 to ``epochs``, evenly spread, the last among them.
+
+    Example:
+        >>> kept_epochs(6, 10), kept_epochs(200, 10)[:3], kept_epochs(7, 3)
+        ([1, 2, 3, 4, 5, 6], [20, 40, 60], [3, 5, 7])
+    """
+    n = min(n, epochs)
+    return [-(-place * epochs // n) for place in range(1, n + 1)]
+
+
+def kept_state(directory: Path, epoch: int) -> dict[str, Tensor]:
+    """State of the network that was trained in ``directory``, after one of its kept epochs.
+
+    FileNotFoundError if that epoch was not kept.
+    """
+    return files.read_tensors(_kept(directory, epoch))
+
+
+def _kept(directory: Path, epoch: int) -> Path:
+    return Path(directory) / "checkpoints" / f"epoch-{epoch}.pt"
 
 
 def shuffled(split: Split, seed: int, epoch: int) -> Tensor:
@@ -209,6 +238,11 @@ def _save(run: _Run, network: nn.Module, optimizer: Optimizer, history: list[dic
                 f"The weights in {name} are not finite after epoch {history[-1]['epoch']}. {_advice(run)}"
             )
     if distributed.rank() == 0:
+        epoch = history[-1]["epoch"]
+        if epoch in kept_epochs(run.recipe.epochs, run.keep):
+            kept = _kept(run.path.parent, epoch)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            files.write_tensors(kept, network.state_dict())
         state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
         checkpoint.save(run.path, {"settings": run.settings, **state})
     distributed.wait()

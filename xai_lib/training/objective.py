@@ -35,6 +35,14 @@ def objective(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
     return losses.triplet_semi_hard(flat, labels, margin=recipe.margin, variant=recipe.triplets)
 
 
+def semi_hard_share(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
+    """Share of the triplets of outputs [B,V,k] that are semi-hard; NaN for a loss without triplets."""
+    if recipe.loss != "tl":
+        return torch.tensor(math.nan, device=outputs.device)
+    flat, labels = outputs.flatten(0, 1), labels.repeat_interleave(outputs.shape[1])
+    return losses.semi_hard_share(flat, labels, margin=recipe.margin, variant=recipe.triplets)
+
+
 def accuracy(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
     """Share of right answers in outputs [B,V,k]: see ``loop.train``."""
     if recipe.loss == "ce":
