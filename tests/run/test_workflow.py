@@ -108,7 +108,7 @@ def test_nothing_is_trained_tuned_or_ranked_on_imagenet(empty_store):
     assert not empty_store.exists()
 
 
-@pytest.mark.parametrize(("n_saliency", "jobs"), [("499", 2), ("500", 22), ("null", 22)])
+@pytest.mark.parametrize(("n_saliency", "jobs"), [("499", 2), ("500", len(lineup.ALL)), ("null", len(lineup.ALL))])
 def test_methods_share_a_job_only_where_images_are_few_and_none_is_left_out(empty_store, n_saliency, jobs):
     overrides = f"n_test=500, saliency_seeds=1, n_saliency={n_saliency}"
     listed = workflow.plan(settings.settings(scale="smoke", device="cpu", overrides=overrides))
