@@ -59,7 +59,7 @@ def pyplot(request):
 def smoke_store(tmp_path_factory):
     """A store that holds every contrastive cell of ``smoke_run``, filled by the commands that the plan lists."""
     root = tmp_path_factory.mktemp("smoke") / "store"
-    _do(root, ("train", "score"))
+    _do(root, ("train", "score", "match"))
     return root
 
 

@@ -43,7 +43,7 @@ def outputs(notebook, kind):
 
 def test_there_is_a_notebook_a_section():
     for paper, sections in {
-        "contrastive": "data-and-models training explanations evaluation",
+        "contrastive": "data-and-models training explanations evaluation fine-print",
         "planted": "planted",
         "saliency": "methods metrics fidelity robustness agreement your-model",
         "whole_output": "clusters stability explanations faithfulness interpretability",

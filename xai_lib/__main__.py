@@ -3,6 +3,7 @@
 python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
 python -m xai_lib score --loss ce --seed 0 --scale demo
+python -m xai_lib match --pair scl-ce --seed 0 --scale demo
 python -m xai_lib tune --name tuned --seed 0 --scale demo
 python -m xai_lib saliency --seed 0 --methods grad-cam,rise --scale demo
 python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale demo
@@ -88,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     add("cells", _cells, "list the jobs of a run as JSON")
     add("train", _compute, "train one network", loss=loss, seed=seed)
     add("score", _compute, "explain and score one network", loss=loss, seed=seed)
+    pair = {"help": "two losses, as scl-ce"}
+    add("match", _compute, "score networks of two losses, matched in accuracy", pair=pair, seed=seed)
     tuned = {"help": "name of a fine-tuning of the scale's recipe, as tuned"}
     add("tune", _compute, "fine-tune one network", name=tuned, seed=seed)
     methods = {"type": _names, "help": "names, separated by commas"}

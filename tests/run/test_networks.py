@@ -77,17 +77,26 @@ def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
 @pytest.mark.parametrize("loss", ["ce", "tl"])
 def test_networks_of_several_epochs_are_kept_and_the_last_is_the_trainings_own(tiny, fits, changed, loss):
     run = changed(tiny, epochs_ce=2, epochs_tl=2)
-    assert networks.epochs(run, loss) == [1, 2]
-    trained = networks.trained(run, loss, 0)
-    early, last = (networks.load(networks.checkpoint.cell(**given, device=run.device)) for given in (
-        {"network": train_cell(run, loss, 0), "epoch": epoch, "probe": "paper"} for epoch in (1, 2)
-    ))  # fmt: skip
-    assert state_digest(last.classifier) == state_digest(trained.classifier) != state_digest(early.classifier)
-    assert early.history.equals(trained.history) and not early.classifier.training
-    assert len(fits) == 1
-    assert networks.checkpoint_cell(run, loss, 0, 2).key == train_cell(run, loss, 0).key
-    assert networks.checkpoint_cell(run, loss, 0, 1).key == early.cell.key
-    assert networks.checkpoint_cell(run, loss, 0, 2, "released").key != train_cell(run, loss, 0).key
+    cell = train_cell(run, loss, 0)
+    found = networks.kept(cell)
+    assert list(found) == [1, 2] and found[2].key == cell.key != found[1].key
+    how = {"network": cell, "probe": "paper", "device": run.device}
+    trained, early, again, best = (
+        networks.load(one)
+        for one in (
+            cell,
+            found[1],
+            networks.checkpoint.cell(epoch=2, chosen_on=None, **how),
+            networks.checkpoint.cell(epoch=None, chosen_on=run.test_split(), **how),
+        )
+    )
+    assert state_digest(again.classifier) == state_digest(trained.classifier) != state_digest(early.classifier)
+    assert early.history.equals(trained.history) and not early.classifier.training and len(fits) == 1
+    accuracies = {
+        state_digest(one.classifier): training.evaluate(one.classifier, run.test_split()).accuracy
+        for one in (early, trained)
+    }
+    assert accuracies[state_digest(best.classifier)] == max(accuracies.values())
 
 
 def test_what_decides_a_tuning_is_in_its_key_and_nothing_else(tiny, changed):

@@ -10,9 +10,17 @@ import torch
 from torch import Tensor
 
 from xai_lib.baselines import Baseline, replacement
-from xai_lib.forward import Model
+from xai_lib.forward import Model, outputs
 from xai_lib.metrics.maps import defined, is_defined
-from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, inverse, replacement_curve
+from xai_lib.metrics.perturbation import (
+    Ties,
+    check_inputs,
+    class_probabilities,
+    counts,
+    inverse,
+    ranks,
+    replacement_curve,
+)
 from xai_lib.metrics.registry import register, score_of
 
 
@@ -40,6 +48,31 @@ def pixel_flipping_curve(
     check_inputs(x, attribution, target)
     order = {"index": index, "seed": seed, "step": step, "ties": ties, "chunk": chunk}
     return replacement_curve(model, x, replacement(x, baseline), attribution, target, **order)
+
+
+def flipping_logits(
+    model: Model, x: Tensor, attribution: Tensor, *, index: Tensor, seed: int = 0, step: int = 32,
+    chunk: int | None = None,
+) -> Tensor:  # fmt: skip
+    """All logits along :func:`pixel_flipping_curve`, removed pixels black, float32 [B,S+1,C]; NaN as there.
+
+    What :func:`at_temperature` needs to score the same flips at any temperature.
+    """
+    check_inputs(x, attribution, torch.zeros(len(x), dtype=torch.int64))
+    end, rank = replacement(x, "minimum"), ranks(attribution.to(x.device), ties="random", seed=seed, index=index)
+    removed = counts(attribution[0].numel(), step).to(x.device)
+
+    def flipped(image: Tensor, point: Tensor) -> Tensor:
+        return torch.where((rank[image] < removed[point][:, None, None])[:, None], end[image], x[image])
+
+    none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    logits = outputs(model, flipped, lambda logits, _: logits, x, none, len(removed), chunk)
+    return defined(logits, is_defined(attribution).to(logits.device)[:, None, None])
+
+
+def at_temperature(logits: Tensor, target: Tensor, temperature: float) -> Tensor:
+    """Probability of the target, softmax(z/T), from :func:`flipping_logits`: float32 [B,S+1]."""
+    return (logits / temperature).softmax(2)[torch.arange(len(logits)), :, target]
 
 
 def fractions_removed(n_pixels: int, step: int) -> Tensor:
@@ -73,6 +106,29 @@ def pixel_flipping(curve: Tensor, *, attribution: Tensor, step: int) -> Tensor:
         tensor([0.5000])
     """
     return area(curve, fractions_removed(attribution[0].numel(), step))
+
+
+@register("pixel-flipping-matched", title="PF, one confidence", better="lower", range=(0.0, 1.0),
+          paper="this companion, after Bach et al. 2015",
+          equation="contrastive paper §3.5 (PF), of softmax(z/T)")  # fmt: skip
+def pixel_flipping_matched(
+    model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, temperature: float = 1.0,
+    seed: int = 0, step: int = 32,
+) -> Tensor:  # fmt: skip
+    """As :func:`pixel_flipping` (Bach et al. 2015), of the network's logits divided by a temperature. Lower is better.
+
+    A network that is less sure of everything has lower curves and a smaller area, whatever its maps say. Networks are
+    compared at temperatures that give all of them one mean confidence on held-out images, see
+    :func:`xai_lib.training.evaluation.temperature`: multiplying a network's logits then changes nothing.
+
+    Example:
+        >>> mean = lambda x: 2 * torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()
+        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
+        >>> pixel_flipping_matched(mean, x.mul(0.5), maps, one, index=one, temperature=2.0)
+        tensor([0.5000])
+    """
+    logits = flipping_logits(model, x, attribution, index=index, seed=seed, step=step)
+    return area(at_temperature(logits, target, temperature), fractions_removed(attribution[0].numel(), step))
 
 
 @register("pixel-flipping-normalised", title="PF, normalised", better="lower", range=(0.0, math.inf),

@@ -1,4 +1,4 @@
-"""The same maps scored by quantus, as a second column: what the authors' tool says (contrastive paper §4.4).
+"""What the authors' tools say, as columns beside ours: maps by pytorch-grad-cam, scores by quantus (§4.3, §4.4).
 
 Only metrics that quantus 0.6 computes soundly stand here, and each map is scaled to [0, 1] before the call, because
 quantus divides by the largest value of a whole batch.
@@ -42,6 +42,21 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
             undefined = empty | ~torch.from_numpy(mask.any(axis=(1, 2, 3))) if of_mask else empty
             found[f"{name} (quantus)"] = tensor.masked_fill(undefined, float("nan"))
     return found
+
+
+def tool_maps(network: nn.Module, split: Split, method: str, target: Tensor) -> Tensor:
+    """Maps of classes ``target`` by pytorch-grad-cam's "grad-cam" or "eigen-cam", as the contrastive paper calls it.
+
+    Of a network in evaluation mode that names its default layer. float32 [N,H,W] in [0, 1], on the processor.
+    """
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    tool = {"grad-cam": pytorch_grad_cam.GradCAM, "eigen-cam": pytorch_grad_cam.EigenCAM}[method]
+    with tool(model=network, target_layers=[network.default_layer()]) as cam:
+        maps = cam(split.normalise(split.images), [ClassifierOutputTarget(int(label)) for label in target])
+    network.zero_grad()
+    return torch.from_numpy(maps)
 
 
 def _tools(*, masked: bool) -> dict[str, Callable]:

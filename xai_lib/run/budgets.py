@@ -44,13 +44,53 @@ class Explainers:
     lime_samples: int  # perturbed images of LIME
 
 
+VARIANTS = {  # of the contrastive part: what is read otherwise than by default
+    "plain-flipping": "pixel flipping at each network's own confidence, as print has it",
+    "printed-flipping": "pixel flipping by the printed formula, the area under f(x) − f(x̃)",
+    "colour-values": "pixel flipping of single colour values, without the untouched image, as released",
+    "clamped-noise": "continuity with the noisy image clamped to [0, 1] after it was standardised, as released",
+    "empty-maps-kept": "contrastivity with empty maps counted, as released",
+    "printed-localisation": "attribution localisation by the printed formula",
+    "text-eigen-cam": "Eigen-CAM by the text's formula instead of the tool's",
+    "true-class": "maps of the true class instead of the predicted one",
+    "augmented": "maps of the true class, averaged over six augmented views, as released for coherence",
+    "released-probe": "the linear probe of the released code",
+    "released-triplet": "the triplet loss of the released code",
+    "best-test-epoch": "cross entropy's epoch with the best test accuracy, as released",
+}
+RELEASED = (
+    *("plain-flipping", "colour-values", "clamped-noise", "empty-maps-kept"),
+    *("released-probe", "released-triplet", "best-test-epoch"),
+)
+
+
 @dataclass(frozen=True)
 class Contrastive:
-    """Budgets of the contrastive part."""
+    """Budgets of the contrastive part, and which reading of the paper it follows.
+
+    ValueError if there is no such variant; the message lists them.
+    """
 
     n_scored: int  # test images that are explained and scored
-    n_quantus: int  # of these, the images also scored by quantus, beside ours
+    n_quantus: int  # of these, the images also explained and scored by the authors' tools, beside ours
+    # of these, the images on which other orders of removal and other strengths of noise are tried
+    n_further: int
+    compared_seeds: int  # trainings of each loss that are compared again: matched in accuracy, and under each variant
     flipping_step: int  # pixels removed at each step of pixel flipping
+    variant: str  # "paper", "released" (all of `RELEASED`), or names of `VARIANTS` joined by "+"
+
+    def __post_init__(self) -> None:
+        """Refuse variants that do not exist."""
+        unknown = sorted(self.variants - VARIANTS.keys())
+        if unknown:
+            raise ValueError(
+                f"Expected the variant paper, released, or some of {', '.join(VARIANTS)} joined by '+'. Got {unknown}."
+            )
+
+    @property
+    def variants(self) -> frozenset[str]:
+        """Names of what is read otherwise than by default."""
+        return frozenset({"paper": (), "released": RELEASED}.get(self.variant, self.variant.split("+")))
 
 
 @dataclass(frozen=True)

@@ -55,14 +55,19 @@ def train(folder: Path, *, images: Split, recipe: Recipe, seed: int, device: tor
 
 
 @stage("checkpoint", version=1)
-def checkpoint(folder: Path, *, network: Cell, epoch: int, probe: str, device: torch.device) -> None:
-    """The classifier that a training had after one of its kept epochs, for a contrastive loss under a probe."""
-    given, state = network.arguments, training.kept_state(computed(network), epoch)
-    recipe, images, seed = given["recipe"], given["images"].to(device), given["seed"]
-    trained = training.initial_network(recipe, len(images.classes), seed).to(device, memory_format=torch.channels_last)
-    trained.load_state_dict(state)
-    classifier = training.classifier_of(trained.eval(), recipe, images, seed=seed, probe=probe)
-    files.write_tensors(folder / "classifier.pt", classifier.state_dict())
+def checkpoint(
+    folder: Path, *, network: Cell, epoch: int | None, probe: str, chosen_on: Split | None, device: torch.device
+) -> None:
+    """The classifier that a training had after one of its kept epochs, for a contrastive loss under a probe.
+
+    Without an epoch it is the one that is most accurate on the images ``chosen_on``.
+    """
+    recipe = network.arguments["recipe"]
+    every = [epoch] if epoch else training.kept_epochs(recipe.epochs, KEPT)
+    found = [_classifier_at(network, one, probe, device) for one in every]
+    if chosen_on is not None:
+        found.sort(key=lambda classifier: training.evaluate(classifier, chosen_on.to(device)).accuracy)
+    files.write_tensors(folder / "classifier.pt", found[-1].state_dict())
 
 
 @stage("tune", version=1)
@@ -95,17 +100,12 @@ def train_cell(run: Settings, loss: str, seed: int) -> Cell:
     return train.cell(images=run.train_split(), recipe=run.recipe(loss), seed=seed, device=run.device)
 
 
-def checkpoint_cell(run: Settings, loss: str, seed: int, epoch: int, probe: str = "paper") -> Cell:
-    """The classifier that a training had after one of the epochs that :func:`epochs` lists."""
-    network = train_cell(run, loss, seed)
-    if epoch == run.recipe(loss).epochs and probe == "paper":
-        return network
-    return checkpoint.cell(network=network, epoch=epoch, probe=probe, device=run.device)
-
-
-def epochs(run: Settings, loss: str) -> list[int]:
-    """Epochs (from 1) of the trainings by ``loss`` whose networks are kept; the last is the training's end."""
-    return training.kept_epochs(run.recipe(loss).epochs, KEPT)
+def kept(network: Cell) -> dict[int, Cell]:
+    """The classifiers of a training's kept epochs (from 1), the last of which is the training's own."""
+    given = network.arguments
+    *early, last = training.kept_epochs(given["recipe"].epochs, KEPT)
+    how = {"network": network, "probe": "paper", "chosen_on": None, "device": given["device"]}
+    return {epoch: checkpoint.cell(epoch=epoch, **how) for epoch in early} | {last: network}
 
 
 def tune_cell(run: Settings, name: str, seed: int) -> Cell:
@@ -198,6 +198,14 @@ def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Sub
 def some(split: Split, n: int | None) -> Split:
     """At most ``n`` images, class-balanced; all for None."""
     return select(split, None if n is None else min(n, len(split)))
+
+
+def _classifier_at(network: Cell, epoch: int, probe: str, device: torch.device) -> Classifier:
+    given = network.arguments
+    recipe, images, seed = given["recipe"], given["images"].to(device), given["seed"]
+    trained = training.initial_network(recipe, len(images.classes), seed).to(device, memory_format=torch.channels_last)
+    trained.load_state_dict(training.kept_state(computed(network), epoch))
+    return training.classifier_of(trained.eval(), recipe, images, seed=seed, probe=probe)
 
 
 def _write(folder: Path, fitted: training.Fitted) -> None:

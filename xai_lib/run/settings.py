@@ -55,7 +55,9 @@ class Settings:
     def recipe(self, loss: str) -> Recipe:
         """Training recipe of ``loss`` ("ce", "scl" or "tl") with this scale's epochs and width."""
         epochs = getattr(self.networks, f"epochs_{loss}")
-        return replace(recipes.get(self.networks.recipe, loss), epochs=epochs, width=self.networks.width)
+        found = replace(recipes.get(self.networks.recipe, loss), epochs=epochs, width=self.networks.width)
+        released = loss == "tl" and "released-triplet" in self.contrastive.variants
+        return replace(found, triplets="released") if released else found
 
     @property
     def fine_tunings(self) -> dict[str, FineTuning]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from xai_lib.papers.contrastive import experiment as contrastive
+from xai_lib.papers.contrastive import matching
 from xai_lib.papers.dominance import experiment as dominance
 from xai_lib.papers.saliency import experiment as saliency
 from xai_lib.papers.whole_output import experiment as whole_output
@@ -22,12 +23,13 @@ COMMANDS: dict[str, Callable[..., list[Cell]]] = {
     "train": networks.train_cells,
     "tune": networks.tune_cells,
     "score": contrastive.score_cells,
+    "match": matching.match_cells,
     "saliency": saliency.saliency_cells,
     "whole-output": whole_output.whole_output_cells,
     "dominance": dominance.dominance_cells,
     "rarity": dominance.rarity_cells,
 }
-_EXPERIMENTS = (networks, contrastive, saliency, whole_output, dominance)
+_EXPERIMENTS = (networks, contrastive, matching, saliency, whole_output, dominance)
 
 
 def plan(run: Settings) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from torch import nn
 from xai_lib.data.split import Split
 from xai_lib.models import Classifier
 from xai_lib.training.arithmetic import Numerics, numerics
-from xai_lib.training.evaluation import Evaluation, evaluate, predict
+from xai_lib.training.evaluation import Evaluation, evaluate, predict, temperature
 from xai_lib.training.loop import (
     TrainingDivergedError,
     TrainingResult,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from xai_lib.data.split import Split
@@ -60,3 +61,24 @@ def summarise(logits: Tensor, labels: Tensor, n_classes: int) -> Evaluation:
         mean_confidence=logits.double().softmax(1).amax(1).mean().item(),
         confusion=pairs.view(n_classes, n_classes).cpu(),
     )
+
+
+def temperature(logits: Tensor, confidence: float) -> float:
+    """The T > 0 at which softmax(z/T) has this mean confidence (its largest probability, over images).
+
+    From logits [N,C]. It grows with the logits. NaN where no temperature reaches the confidence: not above 1/C, or 1.
+
+    Example:
+        >>> z = torch.tensor([[0.0, 3.0], [1.0, 0.0]])
+        >>> round(temperature(5 * z, 0.8) / temperature(z, 0.8), 6)
+        5.0
+    """
+    z = logits.double()
+    spread = float((z.amax(1) - z.mean(1)).mean())
+
+    def excess(power: float) -> float:
+        return float((z / (spread * 10**power)).softmax(1).amax(1).mean()) - confidence
+
+    if not spread > 0 or excess(-6) <= 0 or excess(6) >= 0:
+        return float("nan")
+    return spread * 10 ** brentq(excess, -6, 6, xtol=1e-12)

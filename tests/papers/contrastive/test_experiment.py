@@ -14,6 +14,7 @@ from xai_lib.papers.contrastive import experiment, method
 from xai_lib.papers.contrastive.experiment import explain_cell, predict_cell, score_cell
 from xai_lib.papers.contrastive.method import METHODS
 from xai_lib.run import networks, settings, stage
+from xai_lib.run.budgets import RELEASED
 from xai_lib.run.networks import train_cell, trained
 from xai_lib.run.stage import computed
 
@@ -134,7 +135,8 @@ def test_maps_are_cut_enlarged_and_scaled():
 @pytest.mark.parametrize("name", METHODS)
 def test_curves_begin_with_the_true_classs_probability_and_their_area_is_the_score(smoke_run, name):
     kept = files.read_tensors(computed(score_cell(smoke_run, "scl", 0, name)) / "curves.pt")
-    curves, fractions = kept["curves"], kept["fractions"]
+    truth, fractions = smoke_run.scored_split().labels, kept["fractions"]
+    curves = kept["logits"].softmax(2)[torch.arange(10), :, truth]
     outputs = experiment.predicted(smoke_run, "scl", 0)
     split = smoke_run.scored_split()
     place = {int(index): position for position, index in enumerate(outputs.index)}
@@ -147,11 +149,101 @@ def test_curves_begin_with_the_true_classs_probability_and_their_area_is_the_sco
     assert fractions.tolist() == [0, 0.25, 0.5, 0.75, 1]
     scores = values(smoke_run, "scl", name)
     same(scores["pixel-flipping"], torch.trapezoid(curves, fractions, dim=1))
-    areas = torch.trapezoid(curves / curves[:, :1], fractions, dim=1)
-    maps = experiment.explained(smoke_run, "scl", 0, name)
-    wrong = maps["predicted"] != maps["labels"]
-    assert wrong.any() and not wrong.all()
-    same(scores["pixel-flipping-normalised"], areas.masked_fill(wrong, torch.nan))
+    degrees = experiment.temperatures(smoke_run).set_index(["loss", "seed"])
+    one = experiment.scores(smoke_run).query("loss == 'scl' and method == @name and metric == 'pixel-flipping-matched'")
+    cooled = (kept["logits"] / degrees.loc[("scl", 0), "temperature"]).softmax(2)[torch.arange(10), :, truth]
+    same(one["value"], torch.trapezoid(cooled, fractions, dim=1))
+
+
+def test_every_network_has_one_mean_confidence_at_its_temperature(smoke_run):
+    rows = experiment.temperatures(smoke_run)
+    assert rows["target"].nunique() == 1 and rows["target"].iloc[0] == pytest.approx(max(rows["accuracy"].mean(), 0.15))
+    for row in rows.itertuples():
+        outputs = experiment.predicted(smoke_run, row.loss, row.seed, smoke_run.held_out_split())
+        assert (outputs.logits / row.temperature).softmax(1).amax(1).mean() == pytest.approx(row.target, abs=1e-4)
+        assert row.accuracy == pytest.approx(float((outputs.logits.argmax(1) == outputs.labels).float().mean()))
+
+
+@pytest.mark.parametrize("factor", [0.25, 4.0])
+def test_multiplying_a_networks_logits_changes_no_score_at_one_confidence(smoke_run, monkeypatch, factor):
+    """Neither for all metrics of the network's maps, nor for those of the other networks."""
+    kept = files.read_tensors
+
+    def multiplied(path):
+        found = kept(path)
+        mine = computed(predict_cell(smoke_run, "ce", 0, smoke_run.held_out_split())) == path.parent
+        scored = path.parent in [computed(score_cell(smoke_run, "ce", 0, name)) for name in METHODS]
+        names = ["logits"] * mine + ["logits", "random", "least"] * (scored and path.name == "curves.pt")
+        return found | {name: factor * found[name] for name in names}
+
+    before = experiment.scores(smoke_run)
+    monkeypatch.setattr(files, "read_tensors", multiplied)
+    after = experiment.scores(smoke_run)
+    pd.testing.assert_frame_equal(before, after, atol=1e-5, rtol=1e-4)
+    plain = experiment.temperatures(smoke_run).set_index("loss")["temperature"]
+    monkeypatch.setattr(files, "read_tensors", kept)
+    ratio = plain / experiment.temperatures(smoke_run).set_index("loss")["temperature"]
+    assert ratio.tolist() == pytest.approx([factor, 1, 1], rel=1e-5)
+
+
+def test_the_reverse_and_a_random_order_remove_the_same_pixels_otherwise(smoke_run):
+    kept = files.read_tensors(computed(score_cell(smoke_run, "scl", 0, "grad-cam")) / "curves.pt")
+    for name in ("random", "least"):
+        assert kept[name].shape == (4, 5, 10)
+        defined = ~kept[name].isnan().any(dim=2).any(dim=1)
+        assert torch.equal(defined, ~kept["logits"][:4].isnan().any(dim=2).any(dim=1)) and defined.any()
+        for end in (0, -1):  # the untouched and the black image
+            expected = kept["logits"][:4, end][defined]
+            torch.testing.assert_close(kept[name][defined, end], expected, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(kept[name][defined], kept["logits"][:4][defined], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("variant", "changes"),
+    {
+        "released-triplet": {("tl", "train"), ("tl", "predict"), ("tl", "explain"), ("tl", "score")},
+        "released-probe": {(loss, part) for loss in ("scl", "tl") for part in ("predict", "explain", "score")},
+        "best-test-epoch": {("ce", part) for part in ("predict", "explain", "score")},
+        "true-class": {(loss, part) for loss in settings.LOSSES for part in ("explain", "score")},
+        "augmented": {(loss, part) for loss in settings.LOSSES for part in ("explain", "score")},
+        "colour-values": {(loss, "score") for loss in settings.LOSSES},
+        "clamped-noise": set(),
+        "text-eigen-cam+empty-maps-kept": set(),
+    }.items(),
+)
+def test_a_variant_changes_what_it_is_about(smoke_run, changed, variant, changes):
+    other = changed(smoke_run, variant=variant)
+    found = {(loss, part) for loss in settings.LOSSES for part in differing(keys(smoke_run, loss), keys(other, loss))}
+    assert found == changes
+
+
+def test_released_means_all_of_the_released_variants(smoke_run, changed):
+    one, other = (changed(smoke_run, variant=name) for name in ("released", "+".join(RELEASED)))
+    assert one.contrastive.variants == other.contrastive.variants == set(RELEASED)
+    assert keys(one, "tl") == keys(other, "tl")
+    assert smoke_run.contrastive.variants == set()
+    with pytest.raises(ValueError, match=r"paper, released, or some of plain-flipping, .*Got \['releasd'\]"):
+        changed(smoke_run, variant="releasd")
+
+
+def test_maps_of_the_true_class_and_of_six_views(smoke_run, network):
+    split = smoke_run.scored_split()
+    x, index = split.normalise(split.images), split.index
+    true, augmented = (
+        method.raw_maps(network, split, "grad-cam", smoke_run.device, target=target) for target in ("true", "augmented")
+    )
+    of = explainers.get("grad-cam")
+    expected = of(network, x, score=class_score(split.labels), upsample=False)
+    torch.testing.assert_close(true["maps"], expected, atol=1e-5, rtol=1e-4)
+    views = []
+    for factor, mirrored in itertools.product((0.9, 1.0, 1.1), (False, True)):
+        seen = factor * (x.flip(-1) if mirrored else x)
+        raw = of(network, seen, score=class_score(split.labels), upsample=False).clamp(min=0)
+        low, high = raw.amin((1, 2), keepdim=True), raw.amax((1, 2), keepdim=True)
+        scaled = torch.where(high > low, (raw - low) / (high - low).clamp(min=1e-12), 0)
+        views.append(scaled.flip(-1) if mirrored else scaled)
+    torch.testing.assert_close(augmented["maps"], torch.stack(views).mean(0), atol=1e-4, rtol=1e-3)
+    assert len(index) == len(views[0])
 
 
 def test_scores_are_tidy_and_only_the_first_images_go_to_quantus(smoke_run):
@@ -159,8 +251,8 @@ def test_scores_are_tidy_and_only_the_first_images_go_to_quantus(smoke_run):
     assert list(scores.columns) == ["index", "metric", "value"]
     assert not scores.duplicated(["index", "metric"]).any()
     counts = scores.groupby("metric").size()
-    theirs = counts.index.str.endswith(" (quantus)")
-    assert set(counts[~theirs]) == {10} and set(counts[theirs]) == {2}
+    theirs, further = counts.index.str.endswith((" (quantus)", " (both tools)")), counts.index.str.match("continuity 0")
+    assert set(counts[~theirs & ~further]) == {10} and set(counts[theirs]) == {2} and set(counts[further]) == {4}
     first = scores.loc[scores["metric"] == "complexity (quantus)", "index"].tolist()
     assert first == smoke_run.scored_split().index[:2].tolist()
 
@@ -172,15 +264,21 @@ def test_scores_hold_every_network_and_method(smoke_run):
     assert found == set(itertools.product(settings.LOSSES, [0], METHODS))
     one = scores[(scores["loss"] == "tl") & (scores["method"] == "eigen-cam")]
     expected = scored(smoke_run, "tl", "eigen-cam")
-    pd.testing.assert_frame_equal(one[expected.columns].reset_index(drop=True), expected)
+    pd.testing.assert_frame_equal(one[expected.columns].reset_index(drop=True)[: len(expected)], expected)
+    assert set(one["metric"][len(expected) :]) == {
+        f"pixel-flipping-{name}" for name in ("matched", "printed", "random-order", "least-first")
+    }
 
 
 def test_curves_are_means_over_images_without_the_undefined(smoke_run, monkeypatch):
     curves = torch.tensor([[0.8, 0.4], [0.4, 0.0], [float("nan")] * 2])
-    kept = {"curves": curves, "fractions": torch.tensor([0.0, 1.0])}
+    logits = torch.stack([curves, 1 - curves], dim=2).log() * 3  # at a temperature of 3
+    kept = {"logits": logits, "labels": torch.tensor([0, 0, 0]), "fractions": torch.tensor([0.0, 1.0])}
+    degrees = pd.DataFrame({"loss": settings.LOSSES, "seed": 0, "temperature": 3.0})
     monkeypatch.setattr(files, "read_tensors", lambda path: kept)
+    monkeypatch.setattr(experiment, "temperatures", lambda run: degrees)
     found = experiment.curves(smoke_run)
-    assert len(found) == 3 * 2 * 2
+    assert len(found) == 3 * 3 * 2
     one = found[(found["loss"] == "scl") & (found["method"] == "grad-cam")]
     assert one["fraction"].tolist() == [0, 1]
     torch.testing.assert_close(torch.tensor(one["probability"].to_numpy()), torch.tensor([0.6, 0.2]))
@@ -221,6 +319,9 @@ def differing(one, other):
         ({"recipe": "paper/cifar10"}, STAGES),
         ({"size": 24}, STAGES),
         ({"n_scored": 20}, ("explain", "score")),
+        ({"n_further": 3}, ("explain", "score")),
+        ({"compared_seeds": 3}, ()),
+        ({"n_held_out": 30}, ()),
         ({"flipping_step": 512}, ("score",)),
         ({"n_quantus": 3}, ("score",)),
         ({"epochs_scl": 2}, ()),

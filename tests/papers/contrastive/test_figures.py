@@ -40,15 +40,44 @@ def test_loss_curves_have_a_panel_a_loss():
     assert [axis.get_xlabel() for axis in figure.axes] == ["angle"] * 2
 
 
-def test_training_curves_have_a_line_a_seed():
+def test_training_curves_have_a_line_a_seed_and_show_what_a_triplet_training_learns():
     rows = [
-        {"loss_name": loss, "seed": seed, "epoch": epoch, "loss": LOSSES.index(loss) + seed / epoch}
+        {
+            "loss_name": loss,
+            "seed": seed,
+            "epoch": epoch,
+            "loss": LOSSES.index(loss) + seed / epoch,
+            "semi_hard": 0.1 / epoch,
+            "accuracy": seed / 10,
+        }
         for loss, seed, epoch in itertools.product(reversed(LOSSES), range(3), (1, 2))
     ]
     figure = figures.training_curves(pd.DataFrame(rows))
-    assert titles(figure) == ["CE", "SCL", "TL"]
-    assert [len(axis.lines) for axis in figure.axes] == [3, 3, 3]
-    assert figure.axes[2].lines[1].get_ydata().tolist() == [3, 2.5]
+    assert titles(figure) == ["CE", "SCL", "TL", "", "", ""]
+    assert [len(axis.lines) for axis in figure.axes] == [3] * 6
+    assert figure.axes[1].lines[1].get_ydata().tolist() == [2, 1.5]
+    assert figure.axes[2].lines[1].get_ydata().tolist() == [0.1, 0.05]
+    assert figure.axes[5].lines[2].get_ydata().tolist() == [0.2, 0.2]
+    labels = [axis.get_ylabel() for axis in figure.axes]
+    assert labels[:4] == ["training loss", "training loss", "semi-hard triplets (share)", "accuracy"]
+
+
+def test_the_fine_print_frames_what_turns():
+    rows = pd.DataFrame(
+        {
+            "variant": ["a", "a", "b"],
+            "claimed": "continuity",
+            "loss": ["scl", "tl", "tl"],
+            "after": [0.05, -1, -0.01],
+            "relevant": 0.02,
+            "turned": [False, True, False],
+        }
+    )
+    figure = figures.fine_print(rows)
+    (axis,) = figure.axes
+    values = axis.collections[0].get_array().filled(np.nan).reshape(2, 2)
+    np.testing.assert_allclose(values, [[0.5, -1], [np.nan, -0.1]])
+    assert [patch.get_xy() for patch in axis.patches] == [(1, 0)]
 
 
 def test_flipping_curves_are_means_over_seeds_with_a_band():

@@ -3,20 +3,22 @@
 import itertools
 
 import pandas as pd
+import torch
 from sklearn.manifold import TSNE
 from torch import Tensor
 
-from xai_lib import metrics, published, statistics
+from xai_lib import explainers, metrics, published, statistics
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.contrastive import experiment, method
+from xai_lib.papers.contrastive.claims import READINGS
 from xai_lib.papers.contrastive.method import METHODS
-from xai_lib.run.networks import trained
+from xai_lib.run.networks import some, trained
 from xai_lib.run.settings import LOSSES, Settings
 
 # The paper's metrics, then ours, in the order of the page; those a data set cannot give are left out.
 METRICS = (
     "pixel-flipping",
-    "pixel-flipping-normalised",
+    "pixel-flipping-matched",
     "continuity",
     "continuity-released",
     "contrastivity",
@@ -27,8 +29,11 @@ METRICS = (
     "attribution-localisation",
     "attribution-localisation-paper",
 )
-QUANTUS = " (quantus)"
+QUANTUS, BOTH_TOOLS = " (quantus)", " (both tools)"
 _T_SNE_IMAGES = 500
+_ORDERS = {"matched": "most", "random-order": "random", "least-first": "least"}  # of removal
+# What print calls a method, whose Eigen-CAM is the tool's; the text's formula is held against its order, too.
+METHOD_IN_PRINT = {"grad-cam": "grad-cam", "eigen-cam": "eigen-cam", "eigen-cam-tool": "eigen-cam"}
 
 
 def accuracy(run: Settings) -> pd.DataFrame:
@@ -41,43 +46,98 @@ def accuracy(run: Settings) -> pd.DataFrame:
     summary = statistics.summarise(
         tidy.replace({"metric": {"correct": "accuracy"}}), by=("metric", "loss"), ranges=(0.0, 1.0)
     )
-    return _in_order(published.compare(_cifar10(3), summary))
+    return _in_order(published.compare(_cifar10(3), summary).drop(columns="difference"))
 
 
 def results(run: Settings) -> pd.DataFrame:
     """Table 4: one row a metric, method and loss, as :func:`statistics.summarise`, and CIFAR-10's published value."""
     scores = experiment.scores(run)
     summary = statistics.summarise(scores[scores["metric"].isin(METRICS)], ranges=metrics.ranges())
-    return _in_order(published.compare(_cifar10(4), summary))
+    printed = _cifar10(4).replace({"method": {"eigen-cam": "eigen-cam-tool"}})
+    return _in_order(published.compare(printed, summary).drop(columns="difference"))
 
 
 def orders(run: Settings) -> pd.DataFrame:
     """The losses from best to worst, here and in print (CIFAR-10): metric, method, here, paper, pairs, agree.
 
-    ``pairs`` counts the pairs of losses that print tells apart, ``agree`` those that stand in the same order here.
+    Each reading of a metric is held against the printed row that it may stand for. ``pairs`` counts the pairs of losses
+    that print tells apart, ``agree`` those that stand in the same order here; a random order would give half of them.
     """
-    rows = []
-    printed = results(run).dropna(subset="published")
-    for (metric, name), group in printed.groupby(["metric", "method"], sort=False):
-        sign = 1 if group["better"].iloc[0] == "lower" else -1
-        ours, theirs = (sign * group.set_index("loss")[column] for column in ("mean", "published"))
+    rows, printed = [], _cifar10(4).set_index(["metric", "method", "loss"])["value"].sort_index()
+    for (metric, name), group in results(run).groupby(["metric", "method"], sort=False):
+        where = READINGS.get(metric, metric), METHOD_IN_PRINT[name]
+        if where not in printed.index.droplevel("loss"):
+            continue
+        sign = 1 if metrics.about(where[0]).better == "lower" else -1
+        ours, theirs = sign * group.set_index("loss")["mean"], sign * printed[where]
         apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
         agree = sum(bool(ours[a] < ours[b]) for a, b in apart)
-        rows.append((metric, name, _best_first(ours), _best_first(theirs), len(apart), agree))
+        rows.append((metric, name, _best_first(ours), _best_first(theirs[list(LOSSES)]), len(apart), agree))
     return pd.DataFrame(rows, columns=["metric", "method", "here", "paper", "pairs", "agree"])
 
 
 def quantus(run: Settings) -> pd.DataFrame:
-    """Scores by quantus beside ours on the images it scored: metric, method, loss, ours, quantus, correlation."""
-    scores = experiment.scores(run)
-    theirs = scores[scores["metric"].str.endswith(QUANTUS)]
-    theirs = theirs.assign(metric=theirs["metric"].str.removesuffix(QUANTUS))
-    keys = ["metric", "method", "loss", "seed", "index"]
-    both = scores.merge(theirs, on=keys, suffixes=("_ours", "_quantus"))
+    """Means by the authors' tools beside ours, on the images that they scored: metric, method, loss.
+
+    ``ours``; ``quantus`` scores our maps, and ``correlation`` is its rank correlation with ours over images;
+    ``tools`` scores pytorch-grad-cam's maps.
+    """
+    scores, keys = experiment.scores(run), ["metric", "method", "loss", "seed", "index"]
+
+    def by(suffix: str) -> pd.DataFrame:
+        theirs = scores[scores["metric"].str.endswith(suffix)]
+        return theirs.assign(metric=theirs["metric"].str.removesuffix(suffix))
+
+    both = scores.merge(by(QUANTUS), on=keys, suffixes=("_ours", "_quantus"))
+    both = both.merge(by(BOTH_TOOLS).rename(columns={"value": "value_tools"}), on=keys, how="left")
     grouped = both.groupby(["metric", "method", "loss"])
-    means = grouped[["value_ours", "value_quantus"]].mean().set_axis(["ours", "quantus"], axis=1)
+    names = ["ours", "quantus", "tools"]
+    means = grouped[[f"value_{name}" for name in names]].mean().set_axis(names, axis=1)
     means["correlation"] = [_rank_correlation(group["value_ours"], group["value_quantus"]) for _, group in grouped]
     return _in_order(means.assign(n_images=grouped["index"].nunique()).reset_index())
+
+
+def removal(run: Settings) -> pd.DataFrame:
+    """Pixel flipping at one confidence in three orders, on the first images: method, loss, most, random, least.
+
+    Pixels are removed as the map says, in a random order, and from the map's other end. What is the map's is the gap
+    to the random order; the rest is the network's.
+    """
+    names = {f"pixel-flipping-{order}": column for order, column in _ORDERS.items()}
+    scores = experiment.scores(run)
+    scores = scores[scores["metric"].isin(names)].assign(order=lambda rows: rows["metric"].map(names))
+    wide = scores.pivot(index=["method", "loss", "seed", "index"], columns="order", values="value").dropna()
+    return _in_order(wide.groupby(["method", "loss"])[list(names.values())].mean().reset_index())
+
+
+def noise(run: Settings) -> pd.DataFrame:
+    """Continuity at each strength of noise, mean over seeds and the first images: method, loss, sigma, value."""
+    scores = experiment.scores(run).dropna(subset="value")
+    names = {f"continuity {sigma}": sigma for sigma in method.SIGMAS} | {"continuity": method.SIGMA}
+    first = scores.loc[scores["metric"] == f"continuity {method.SIGMAS[0]}", "index"].unique()
+    rows = scores[scores["metric"].isin(names) & scores["index"].isin(first)]
+    rows = rows.assign(sigma=rows["metric"].map(names))
+    return _in_order(rows.groupby(["method", "loss", "sigma"])["value"].mean().reset_index())
+
+
+def contrastivity(run: Settings) -> pd.DataFrame:
+    """Why similarity between classes is near 0: loss, mean, negative (share of images), size (mean of |SSIM|)."""
+    scores = experiment.scores(run).query("metric == 'contrastivity'").dropna(subset="value")
+    grouped = scores.assign(negative=scores["value"] < 0, size=scores["value"].abs()).groupby("loss")
+    columns = {"mean": ("value", "mean"), "negative": ("negative", "mean"), "size": ("size", "mean")}
+    return _in_order(grouped.agg(**columns).reset_index())
+
+
+def controls(run: Settings) -> pd.DataFrame:
+    """What maps without information score, whatever the network: metric, random, uniform (means over images)."""
+    split = run.scored_split()
+    maps = {
+        name: explainers.get(name)(None, split.images, **given)
+        for name, given in {"random": {"seed": 0, "index": split.index}, "uniform": {}}.items()
+    }
+    means = {name: {metric: float(values.mean()) for metric, values in method.of_shape(one, split).items()}
+             for name, one in maps.items()}  # fmt: skip
+    return pd.DataFrame(means).rename_axis("metric").reset_index()
 
 
 def empty_maps(run: Settings) -> pd.DataFrame:
@@ -98,12 +158,13 @@ def histories(run: Settings) -> pd.DataFrame:
 
 def embedding(run: Settings, seed: int) -> pd.DataFrame:
     """Features of test images in two dimensions by t-SNE: loss, x, y, label."""
-    parts = []
+    parts, chosen = [], some(run.test_split(), _T_SNE_IMAGES).index
     for loss in LOSSES:
         outputs = experiment.predicted(run, loss, seed)
-        embed = TSNE(perplexity=min(30, len(outputs.index) // 4), random_state=0)
-        x, y = embed.fit_transform(outputs.features[:_T_SNE_IMAGES].numpy()).T
-        parts.append(pd.DataFrame({"x": x, "y": y, "label": outputs.labels[:_T_SNE_IMAGES]}).assign(loss=loss))
+        shown = torch.isin(outputs.index, chosen)  # of every class: data sets are often sorted by class
+        embed = TSNE(perplexity=min(30, int(shown.sum()) // 4), random_state=0)
+        x, y = embed.fit_transform(outputs.features[shown].numpy()).T
+        parts.append(pd.DataFrame({"x": x, "y": y, "label": outputs.labels[shown]}).assign(loss=loss))
     return pd.concat(parts, ignore_index=True)
 
 

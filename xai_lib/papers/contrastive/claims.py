@@ -1,18 +1,42 @@
-"""What the papers claim, one comparison a claim, for :func:`xai_lib.statistics.verdict_table`."""
+"""What the paper claims, one comparison a claim, for :func:`xai_lib.statistics.verdict_table`: a family a question."""
 
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import pandas as pd
 
 from xai_lib import metrics, published, statistics
-from xai_lib.papers.contrastive import experiment
+from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
+from xai_lib.papers.contrastive import experiment, matching
 from xai_lib.run.settings import Settings
-from xai_lib.statistics import Claim
+from xai_lib.statistics import Claim, Decided
+from xai_lib.statistics.comparison import Comparison
+from xai_lib.statistics.estimate import Estimate
 
-_LOSSES = {"scl": "SCL", "tl": "TL"}
-_METHODS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM"}
+METHODS = {"grad-cam": "grad-cam", "eigen-cam-tool": "eigen-cam"}  # that decide, and what print calls them
+# Our name of a metric -> the one that it is a reading of, under which print and the registry have it.
+READINGS = {
+    "pixel-flipping-matched": "pixel-flipping",
+    "pixel-flipping-printed": "pixel-flipping",
+    "pixel-flipping-released": "pixel-flipping",
+    "continuity-released": "continuity",
+    "contrastivity-empty-kept": "contrastivity",
+    "attribution-localisation-paper": "attribution-localisation",
+}
+_SUBSTITUTES = {  # variant -> the metric that decides under it, instead of another
+    "plain-flipping": ("pixel-flipping-matched", "pixel-flipping"),
+    "printed-flipping": ("pixel-flipping-matched", "pixel-flipping-printed"),
+    "colour-values": ("pixel-flipping-matched", "pixel-flipping-released"),
+    "clamped-noise": ("continuity", "continuity-released"),
+    "empty-maps-kept": ("contrastivity", "contrastivity-empty-kept"),
+    "printed-localisation": ("attribution-localisation", "attribution-localisation-paper"),
+}
+_OF_CONFIDENCE = ("pixel-flipping", "pixel-flipping-printed", "pixel-flipping-released")  # change with a temperature
 _DATASETS = {"cifar10": "CIFAR10", "imagenet-s50": "Imagenet-S50"}
+_CLAIM = partial(Claim, paper="contrastive")
 
 
 @dataclass(frozen=True)
@@ -23,96 +47,191 @@ class _Property:
     direction: Literal["higher", "lower"]
     text: str
     section: str
-    methods: tuple[str, ...] = tuple(_METHODS)
-    ours: bool = False
+    sentence: str
+    methods: tuple[str, ...] = tuple(METHODS)
 
 
-_CONTRASTIVE = (
-    _Property("pixel-flipping", "lower", "more faithful", "1, 5 and 6"),
-    _Property(
-        "pixel-flipping-normalised",
-        "lower",
-        "more faithful, whatever the network's confidence,",
-        "1, 5 and 6",
-        ours=True,
-    ),
-    _Property("continuity", "higher", "steadier under small noise", "1 and 5"),
-    _Property("complexity", "lower", "less complex", "1, 5 and 6"),
-    _Property(
-        "contrastivity", "higher", "less contrastive, that is more alike between classes,", "1 and 6", ("grad-cam",)
-    ),
-)
+_COHERENT = "Contrastive training makes explanations more coherent."
+_PROPERTIES = (
+    _Property("pixel-flipping-matched", "lower", "more faithful (at one mean confidence)", "1, 5 and 6",
+              "Contrastive training makes explanations more faithful."),
+    _Property("continuity", "higher", "steadier under small noise", "1 and 5",
+              "Contrastive training makes explanations more continuous."),
+    _Property("complexity", "lower", "less complex", "1, 5 and 6",
+              "Contrastive training makes explanations less complex."),
+    _Property("sparseness", "higher", "sparser (complexity's second measure in Table 1)", "1, 5 and 6",
+              "Contrastive training makes explanations less complex."),
+    _Property("contrastivity", "higher", "less contrastive, that is more alike between classes,", "1 and 6",
+              "Contrastive training makes explanations less contrastive.", ("grad-cam",)),
+    _Property("pointing-game", "higher", "more coherent (pointing game)", "6", _COHERENT),
+    _Property("attribution-localisation", "higher", "more coherent (localisation)", "6", _COHERENT),
+)  # fmt: skip
+_UNTESTED = {
+    "tl-imagenet-s50": ("5 and 6", "Triplet loss gives poor explanations on ImageNet-S50, unlike on CIFAR-10. "
+                        "Not tested here: it needs those images."),
+    "out-of-distribution": ("6", "The scores of faithfulness corroborate that contrastive networks detect images from "
+                            "elsewhere better. Not tested here: no such detector is scored."),
+    "coherence": ("6", f"{_COHERENT} Not tested here: these images have no masks."),
+}  # fmt: skip
 
 
-def contrastive(dataset: str) -> list[Claim]:
-    """What the contrastive paper claims about SCL and TL against CE (sections 1, 5 and 6).
+def contrastive(dataset: str, variants: Collection[str] = (), methods: Collection[str] = ()) -> list[Claim]:
+    """What the paper claims about SCL and TL against CE (sections 1, 5 and 6).
 
-    The paper speaks of contrastive training as one thing; here each of its losses is claimed apart, for each method.
-    Contrastivity needs maps of several classes, so it is claimed for Grad-CAM only; there ``better`` is the direction
-    of the claim, a higher similarity, not the metric's own. Pixel flipping stands a second time in the
-    confidence-normalised reading, which is ours. Each text ends with what Table 4 prints, and where that contradicts
-    the claim.
+    The paper speaks of contrastive training as one thing; here each of its losses is claimed apart, for each method
+    that print has: Eigen-CAM is the tool's. Contrastivity needs maps of several classes, so it is claimed for Grad-CAM
+    only; there ``better`` is the direction of the claim, a higher similarity, not the metric's own. Each text ends with
+    what Table 4 prints, and where that contradicts the claim.
 
     Args:
         dataset: the label of the images that the verdicts will be about.
+        variants: of :data:`xai_lib.run.budgets.VARIANTS`, what is read otherwise.
+        methods: some that explain; all for none.
     """
-    return [
-        Claim(
-            id=f"contrastive-{claimed.metric}-{method}-{loss}",
-            paper="contrastive",
-            section=claimed.section,
-            text=(
-                f"{_METHODS[method]} explanations of {_LOSSES[loss]} networks are {claimed.text} than those of CE "
-                f"networks. {_in_print(claimed, method, loss)}"
-            ),
-            metric=claimed.metric,
-            method=method,
-            better=claimed.direction,
-            a=loss,
-            b="ce",
-            dataset=dataset,
-            ours=claimed.ours,
-            sentence=f"Contrastive training makes explanations {claimed.text.strip(',')}.",
-            range=metrics.about(claimed.metric).range,
-            relevant=metrics.about(claimed.metric).relevant,
-        )
-        for claimed in _CONTRASTIVE
-        for method in claimed.methods
-        for loss in _LOSSES
-    ]
+    found, printed = [], published.table("contrastive", 4)
+    for one in _PROPERTIES:
+        metric = next((_SUBSTITUTES[name][1] for name in sorted(_SUBSTITUTES.keys() & set(variants))
+                       if _SUBSTITUTES[name][0] == one.metric), one.metric)  # fmt: skip
+        for name in one.methods:
+            method = METHODS[name] if "text-eigen-cam" in variants else name
+            if methods and method not in methods:
+                continue
+            for loss in ("scl", "tl"):
+                text = (
+                    f"{METHOD_NAMES[method]} explanations of {LOSS_NAMES[loss]} networks are {one.text} than those of "
+                    f"CE networks. {_in_print(printed, one, METHODS[name], loss)}"
+                )
+                shared = {"section": one.section, "sentence": one.sentence, "better": one.direction}
+                known = {"id": f"contrastive-{one.metric}-{name}-{loss}", "text": text, "method": method}
+                found.append(_CLAIM(**known, **shared, **_about(metric), a=loss, b="ce", dataset=dataset))
+    return found
+
+
+def further(dataset: str) -> dict[str, list[Claim]]:
+    """The paper's other claims (section 5), a family a question; ``between methods`` has the loss in its id's end."""
+    best, cams, accurate = (
+        "Supervised contrastive loss leads to the best explanations overall.",
+        "Grad-CAM behaves better than Eigen-CAM overall.",
+        "Both contrastive networks are less accurate than the baseline.",
+    )
+    overall = [one for one in _PROPERTIES if one.metric != "contrastivity"]
+    shared = {"section": "5", "dataset": dataset}
+    return {
+        "losses": [
+            _CLAIM(id=f"contrastive-best-{one.metric}-{name}", a="scl", b="tl", better=one.direction, sentence=best,
+                   text=f"{METHOD_NAMES[name]} explanations of SCL networks are {one.text} than those of TL networks.",
+                   method=name, **_about(one.metric), **shared)
+            for one in overall for name in METHODS
+        ],
+        "methods": [
+            _CLAIM(id=f"contrastive-cams-{one.metric}-{loss}", a="grad-cam", b="eigen-cam-tool", between="method",
+                   better=one.direction, sentence=cams, **_about(one.metric), **shared,
+                   text=f"Grad-CAM explanations are {one.text} than Eigen-CAM's, of {LOSS_NAMES[loss]} networks.")
+            for one in overall if one.metric != "sparseness" for loss in LOSS_NAMES
+        ],
+        "accuracy": [
+            _CLAIM(id=f"contrastive-accuracy-{loss}", a="ce", b=loss, better="higher", metric="accuracy",
+                   text=f"CE networks are more accurate than {LOSS_NAMES[loss]} networks.", sentence=accurate,
+                   range=(0.0, 1.0), relevant=0.01, **shared)
+            for loss in ("scl", "tl")
+        ],
+    }  # fmt: skip
 
 
 def verdicts(run: Settings) -> pd.DataFrame:
-    """A verdict for each claim, as :func:`statistics.verdict_table`.
+    """A verdict for each claim of the paper, of the networks as trained: :func:`statistics.verdict_table` of a family.
 
-    Both networks of a comparison have to classify an image correctly, which adjusts for accuracy. Metrics of maps that
-    are scaled to [0, 1] do not change with a network's confidence; plain pixel flipping does.
+    Metrics of maps that are scaled to [0, 1], and pixel flipping at one mean confidence, do not change with a network's
+    confidence. Accuracy is adjusted for by nothing here: see :func:`of_matched`. What cannot be tested has a row that
+    says so.
     """
     scores, outputs = experiment.scores(run), experiment.predictions(run)
-    decided = []
+    has = set(scores["metric"])
+    families = {"contrastive": contrastive(run.label, run.contrastive.variants), **further(run.label)}
+    right = outputs.assign(metric="accuracy", value=outputs["correct"].astype(float))
+
+    def decided(claim: Claim) -> Decided:
+        if claim.metric == "accuracy":
+            return statistics.decide(claim, right, adjusted_for=("accuracy", "confidence"))
+        if claim.between == "method":
+            return statistics.decide(claim, scores[scores["loss"] == claim.id.rsplit("-", 1)[1]])
+        return _decided(claim, scores, (), _matched(outputs, claim.a, claim.b))
+
+    tables = [
+        statistics.verdict_table(decided(claim) for claim in family if claim.metric in has | {"accuracy"})
+        for family in families.values()
+    ]
+    return pd.concat([*tables, _untested(run.label, coherence="pointing-game" in has)], ignore_index=True)
+
+
+def against_ce(run: Settings, methods: Sequence[str]) -> pd.DataFrame:
+    """The verdicts of :func:`contrastive` alone, as networks were trained, for some methods (of :data:`METHODS`)."""
+    scores, outputs = experiment.scores(run, methods), experiment.predictions(run)
+    alike, by_metric = (
+        {loss: _matched(outputs, loss, "ce") for loss in ("scl", "tl")},
+        dict(list(scores.groupby("metric"))),
+    )
+    found = contrastive(run.label, run.contrastive.variants, methods)
+    return statistics.verdict_table(
+        _decided(one, by_metric[one.metric], (), alike[one.a]) for one in found if one.metric in by_metric
+    )
+
+
+def of_matched(run: Settings) -> pd.DataFrame:
+    """The verdicts of :func:`contrastive` for pairs of networks that are matched in accuracy on held-out images."""
+    scores, decided = matching.scores(run), []
     for claim in contrastive(run.label):
-        paired = statistics.both_correct(scores, outputs, a=claim.a, b=claim.b)
-        if paired.empty:  # two weak networks: a comparison without a value, hence undecided
-            paired = scores.assign(value=float("nan"))
-        adjusted = {"accuracy"} if claim.metric == "pixel-flipping" else {"accuracy", "confidence"}
-        alike = _matched(outputs, claim.a, claim.b)
-        decided.append(statistics.decide(claim, paired, adjusted_for=adjusted, matched=alike))
+        pair = scores[(scores["a"] == claim.a) & (scores["b"] == claim.b)]
+        if "pointing-game" in set(scores["metric"]) or claim.metric not in (
+            "pointing-game",
+            "attribution-localisation",
+        ):
+            decided.append(_decided(claim, pair, ("accuracy",), None))
     return statistics.verdict_table(decided)
 
 
-def _in_print(claimed: _Property, method: str, loss: str) -> str:
-    cells = published.table("contrastive", 4)
-    cells = cells[(cells["metric"] == claimed.metric) & (cells["method"] == method)].set_index(["dataset", "loss"])
-    if cells.empty:
-        return "A reading of ours, not in print."
-    parts = []
+def _decided(claim: Claim, scores: pd.DataFrame, adjusted: Iterable[str], alike: statistics.Matched | None) -> Decided:
+    adjusted = {*adjusted, *(() if claim.metric in _OF_CONFIDENCE else ("confidence",))}
+    if scores.empty:  # no pair of networks matches
+        return Decided(claim, _nothing(claim))
+    return statistics.decide(claim, scores, adjusted_for=adjusted, matched=alike)
+
+
+def _untested(dataset: str, *, coherence: bool) -> pd.DataFrame:
+    def of(name: str, section: str, text: str) -> Decided:
+        about = {"metric": "none", "better": "lower", "a": "scl", "b": "ce", "between": "none", "dataset": dataset}
+        claim = _CLAIM(id=f"contrastive-{name}", section=section, text=text, **about)
+        return Decided(claim, _nothing(claim))
+
+    names = [name for name in _UNTESTED if not (coherence and name == "coherence")]
+    rows = statistics.verdict_table(of(name, *_UNTESTED[name]) for name in names)
+    return rows.assign(reason="undecided (not tested here)", scope="nothing")
+
+
+def _nothing(claim: Claim) -> Comparison:
+    adjusted = frozenset({"confidence"})  # accuracy is what is missing, where networks do not match
+    return Comparison(claim.a, claim.b, Estimate(math.nan), unit="seed", test="none", adjusted_for=adjusted)
+
+
+def _about(metric: str) -> dict[str, object]:
+    known = metrics.about(metric if metric in metrics.names() else READINGS[metric])
+    return {"metric": metric, "range": known.range, "relevant": known.relevant}
+
+
+def _in_print(cells: pd.DataFrame, claimed: _Property, method: str, loss: str) -> str:
+    metric = READINGS.get(claimed.metric, claimed.metric)
+    cells = cells[(cells["metric"] == metric) & (cells["method"] == method)].set_index(["dataset", "loss"])
+    return f"Printed: {'; '.join(_cells_in_print(cells, claimed, loss)) or 'nothing'}."
+
+
+def _cells_in_print(cells: pd.DataFrame, claimed: _Property, loss: str) -> Iterator[str]:
     for dataset, label in _DATASETS.items():
-        contrastive_cell, ce = cells.loc[(dataset, loss)], cells.loc[(dataset, "ce")]
-        higher = contrastive_cell["value"] > ce["value"]
-        contradicts = ", which contradicts it" if higher != (claimed.direction == "higher") else ""
-        values = (cell["printed"].split(" ± ")[0] for cell in (contrastive_cell, ce))
-        parts.append(f"{' against '.join(values)} on {label}{contradicts}")
-    return f"Printed: {'; '.join(parts)}."
+        if (dataset, loss) in cells.index:
+            contrastive_cell, ce = cells.loc[(dataset, loss)], cells.loc[(dataset, "ce")]
+            higher = contrastive_cell["value"] > ce["value"]
+            contradicts = ", which contradicts it" if higher != (claimed.direction == "higher") else ""
+            values = (cell["printed"].split(" ± ")[0] for cell in (contrastive_cell, ce))
+            yield f"{' against '.join(values)} on {label}{contradicts}"
 
 
 def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:

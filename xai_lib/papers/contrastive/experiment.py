@@ -12,14 +12,17 @@ from torch import Tensor
 
 from xai_lib import files, models, training
 from xai_lib.data.split import Split
-from xai_lib.metrics import quantus_column
+from xai_lib.metrics import pixel_flipping, quantus_column
 from xai_lib.metrics.rows import rows
 from xai_lib.papers.contrastive import method
-from xai_lib.papers.contrastive.method import METHODS
+from xai_lib.papers.contrastive.method import METHODS, Budget
+from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.networks import load, train_cell
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.run.stage import computed, stage
+
+_BY_TOOL = {"grad-cam": "grad-cam", "eigen-cam-tool": "eigen-cam"}  # names in pytorch-grad-cam
 
 
 @dataclass(frozen=True)
@@ -63,52 +66,77 @@ def predict(folder: Path, *, network: Cell, images: Split, device: torch.device)
     files.write_tensors(folder / "outputs.pt", outputs)
 
 
-@stage("explain", version=1)
-def explain(folder: Path, *, network: Cell, images: Split, method_name: str, device: torch.device) -> None:
+@stage("explain", version=2)
+def explain(
+    folder: Path, *, network: Cell, images: Split, method_name: str, target: str, n_further: int, device: torch.device
+) -> None:
     """Raw maps of the scored images on the layer's own grid, so that they can be scored again."""
     folded = models.fold_batchnorm(load(network).classifier)
-    files.write_tensors(folder / "maps.pt", method.raw_maps(folded, images, method_name, device))
+    maps = method.raw_maps(folded, images, method_name, device, target=target, n_further=n_further)
+    files.write_tensors(folder / "maps.pt", maps)
 
 
-@stage("score", version=1)
+@stage("score", version=2)
 def score(
-    folder: Path, *, network: Cell, maps: Cell, images: Split, flipping_step: int, n_quantus: int, device: torch.device
+    folder: Path, *, network: Cell, maps: Cell, images: Split, method_name: str, budget: Budget, device: torch.device
 ) -> None:
-    """Every metric of the paper for every scored image of one network and method."""
+    """Every metric of the paper for every scored image of one network and method, and by the authors' tools."""
     split, raw = images.to(device), files.read_tensors(computed(maps) / "maps.pt")
     folded = models.fold_batchnorm(load(network).classifier).to(memory_format=torch.channels_last)
-    curves, fractions = method.flipping_curves(folded, split, raw["maps"], flipping_step)
-    full = method.scaled(raw["maps"], split.images.shape[-2:])
-    values = {
-        **method.of_curves(curves, fractions, raw["predicted"] == raw["labels"]),
-        **method.of_maps(raw, split),
-        **quantus_column.scores(folded, split, full, n_quantus),
-    }
-    files.write_tensors(folder / "curves.pt", {"curves": curves, "fractions": fractions})
+    values, curves = method.measured(folded, split, raw, budget)
+    full, n = method.scaled(raw["maps"], split.images.shape[-2:]), budget.n_quantus
+    values |= quantus_column.scores(folded, split, full, n)
+    if method_name in _BY_TOOL:
+        theirs = quantus_column.tool_maps(folded, split.subset(range(n)), _BY_TOOL[method_name], raw["predicted"][:n])
+        of_tools = quantus_column.scores(folded, split, theirs, n)
+        values |= {name.replace("(quantus)", "(both tools)"): of_one for name, of_one in of_tools.items()}
+    files.write_tensors(folder / "curves.pt", curves)
     files.write_frame(folder / "scores.csv", rows(raw["index"], values))
 
 
-def predict_cell(run: Settings, loss: str, seed: int) -> Cell:
-    """The outputs of a network for the test images."""
-    return predict.cell(network=train_cell(run, loss, seed), images=run.test_split(), device=run.device)
+def network_cell(run: Settings, loss: str, seed: int) -> Cell:
+    """The classifier of a training, as the run's variant has it."""
+    network, variants = train_cell(run, loss, seed), run.contrastive.variants
+    how = {"network": network, "device": run.device}
+    if loss == "ce" and "best-test-epoch" in variants:
+        return networks.checkpoint.cell(**how, epoch=None, probe="paper", chosen_on=run.test_split())
+    if loss != "ce" and "released-probe" in variants:
+        return networks.checkpoint.cell(**how, epoch=run.recipe(loss).epochs, probe="released", chosen_on=None)
+    return network
+
+
+def predict_cell(run: Settings, loss: str, seed: int, images: Split | None = None) -> Cell:
+    """The outputs of a network for the test images, or others."""
+    return predict.cell(
+        network=network_cell(run, loss, seed), images=run.test_split() if images is None else images, device=run.device
+    )
 
 
 def explain_cell(run: Settings, loss: str, seed: int, name: str) -> Cell:
     """The maps of a network by one method."""
-    network = train_cell(run, loss, seed)
-    return explain.cell(network=network, images=run.scored_split(), method_name=name, device=run.device)
+    target = next((name for name in ("augmented", "true-class") if name in run.contrastive.variants), "predicted")
+    how = {"target": target.removesuffix("-class"), "n_further": run.contrastive.n_further}
+    network = network_cell(run, loss, seed)
+    return explain.cell(network=network, images=run.scored_split(), method_name=name, device=run.device, **how)
+
+
+def budget(run: Settings) -> Budget:
+    """What scoring spends on the images."""
+    given = run.contrastive
+    return Budget(given.flipping_step, given.n_further, given.n_quantus, "colour-values" in given.variants)
 
 
 def score_cell(run: Settings, loss: str, seed: int, name: str) -> Cell:
     """The scores of a network's maps by one method."""
-    budgets = {"flipping_step": run.contrastive.flipping_step, "n_quantus": run.contrastive.n_quantus}
-    maps, network = explain_cell(run, loss, seed, name), train_cell(run, loss, seed)
-    return score.cell(network=network, maps=maps, images=run.scored_split(), device=run.device, **budgets)
+    maps, network = explain_cell(run, loss, seed, name), network_cell(run, loss, seed)
+    given = {"images": run.scored_split(), "method_name": name, "budget": budget(run), "device": run.device}
+    return score.cell(network=network, maps=maps, **given)
 
 
 def score_cells(run: Settings, loss: str, seed: int) -> list[Cell]:
     """What the command ``score`` computes: each of it is shorter than the start of a process."""
-    return [predict_cell(run, loss, seed), *(score_cell(run, loss, seed, name) for name in METHODS)]
+    outputs = [predict_cell(run, loss, seed), predict_cell(run, loss, seed, run.held_out_split())]
+    return [*outputs, *(score_cell(run, loss, seed, name) for name in METHODS)]
 
 
 def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -127,9 +155,9 @@ def cells(run: Settings, parts: Sequence[str] = ("predict", "score")) -> list[Ce
     return found
 
 
-def predicted(run: Settings, loss: str, seed: int) -> Predicted:
-    """A network's outputs for the test images, computed now if the store lacks them."""
-    return Predicted(**files.read_tensors(computed(predict_cell(run, loss, seed)) / "outputs.pt"))
+def predicted(run: Settings, loss: str, seed: int, images: Split | None = None) -> Predicted:
+    """A network's outputs for the test images, or others, computed now if the store lacks them."""
+    return Predicted(**files.read_tensors(computed(predict_cell(run, loss, seed, images)) / "outputs.pt"))
 
 
 def explained(run: Settings, loss: str, seed: int, name: str) -> dict[str, Tensor]:
@@ -137,18 +165,48 @@ def explained(run: Settings, loss: str, seed: int, name: str) -> dict[str, Tenso
     return files.read_tensors(computed(explain_cell(run, loss, seed, name)) / "maps.pt")
 
 
-def scores(run: Settings) -> pd.DataFrame:
+def scores(run: Settings, methods: Sequence[str] = METHODS) -> pd.DataFrame:
     """All scores: rows loss, seed, method, index, metric, value (NaN where undefined)."""
-    parts = [files.read_frame(folder / "scores.csv").assign(**which) for which, folder in _scored(run)]
+    parts, degrees = [], temperatures(run).set_index(["loss", "seed"])["temperature"]
+    for which, folder in _scored(run, methods):
+        kept, found = files.read_frame(folder / "scores.csv"), files.read_tensors(folder / "curves.pt")
+        areas = method.areas(found, degrees[which["loss"], which["seed"]])
+        index = torch.tensor(kept.loc[kept["metric"] == "complexity", "index"].to_numpy())
+        parts.append(pd.concat([kept, rows(index, areas)]).assign(**which))
     return pd.concat(parts, ignore_index=True)[["loss", "seed", "method", "index", "metric", "value"]]
 
 
+def temperatures(run: Settings) -> pd.DataFrame:
+    """What brings every network to one mean confidence: rows loss, seed, accuracy, confidence, temperature, target.
+
+    Accuracy and confidence are those on held-out images; the confidence aimed at, ``target``, is the mean accuracy of
+    all networks, so that on average they are neither too sure nor too unsure of themselves. NaN where no temperature
+    reaches it.
+    """
+    networks = list(itertools.product(LOSSES, run.seeds))
+    held_out = [predicted(run, *network, run.held_out_split()) for network in networks]
+    found = pd.DataFrame(networks, columns=["loss", "seed"]).assign(
+        accuracy=[float(outputs.correct.mean()) for outputs in held_out],
+        confidence=[float(outputs.confidence.mean()) for outputs in held_out],
+    )
+    found["target"] = aimed_at(found["accuracy"].mean(), len(run.test_split().classes))
+    pairs = zip(held_out, found["target"])
+    return found.assign(temperature=[training.temperature(outputs.logits, target) for outputs, target in pairs])
+
+
+def aimed_at(accuracy: float, n_classes: int) -> float:
+    """The confidence that networks are brought to: their accuracy, at least 0.05 away from what cannot be reached."""
+    return min(max(accuracy, 1 / n_classes + 0.05), 0.95)
+
+
 def curves(run: Settings) -> pd.DataFrame:
-    """Pixel-flipping curves, averaged over images: rows loss, seed, method, fraction, probability."""
-    parts = []
-    for which, folder in _scored(run):
+    """Pixel-flipping curves at one mean confidence, averaged over images: loss, seed, method, fraction, probability."""
+    parts, degrees = [], temperatures(run).set_index(["loss", "seed"])["temperature"]
+    for which, folder in _scored(run, METHODS):
         found = files.read_tensors(folder / "curves.pt")
-        columns = {"fraction": found["fractions"], "probability": found["curves"].nanmean(dim=0)}
+        degree = degrees[which["loss"], which["seed"]]
+        probability = pixel_flipping.at_temperature(found["logits"], found["labels"], degree).nanmean(dim=0)
+        columns = {"fraction": found["fractions"], "probability": probability}
         parts.append(pd.DataFrame(columns).assign(**which))
     return pd.concat(parts, ignore_index=True)
 
@@ -163,6 +221,6 @@ def predictions(run: Settings) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _scored(run: Settings) -> Iterator[tuple[dict[str, Any], Path]]:
-    for which in itertools.product(LOSSES, run.seeds, METHODS):
+def _scored(run: Settings, methods: Sequence[str]) -> Iterator[tuple[dict[str, Any], Path]]:
+    for which in itertools.product(LOSSES, run.seeds, methods):
         yield dict(zip(("loss", "seed", "method"), which)), computed(score_cell(run, *which))

@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch, Rectangle
 from torch import Tensor
 
 from xai_lib.page.images import bare, overlay, show
@@ -50,14 +50,21 @@ def loss_curves(x: Tensor, curves: Mapping[str, Sequence[float]], *, xlabel: str
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
-    """The training loss against epochs, a panel a loss, a line a seed; of rows with loss_name, seed, epoch, loss."""
+    """What each training learns against epochs, a panel a loss, a line a seed; of rows of `analysis.histories`.
+
+    Above the training loss, but for the triplet loss the share of semi-hard triplets: its loss is a mean over these
+    alone and lies near half the margin throughout. Below the accuracy on training batches (see `training.train`).
+    """
     losses = [name for name in LOSS_NAMES if name in set(history["loss_name"])]
-    figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 2.8), squeeze=False)
-    for axis, name in zip(axes[0], losses):
+    figure, axes = plt.subplots(2, len(losses), figsize=(3.3 * len(losses), 4.8), squeeze=False, sharex="col")
+    for (above, below), name in zip(axes.T, losses):
         rows = history[history["loss_name"] == name]
-        for _, seed in rows.groupby("seed"):
-            axis.plot(seed["epoch"], seed["loss"], color=LOSS_COLOURS[name], alpha=0.7, marker="o", markersize=3)
-        axis.set(title=LOSS_NAMES[name], xlabel="epoch", ylabel="training loss" if axis is axes[0, 0] else "")
+        shown = {above: "semi_hard" if name == "tl" else "loss", below: "accuracy"}
+        for axis, column in shown.items():
+            for _, seed in rows.groupby("seed"):
+                axis.plot(seed["epoch"], seed[column], color=LOSS_COLOURS[name], alpha=0.7, marker="o", markersize=3)
+        above.set(title=LOSS_NAMES[name], ylabel="semi-hard triplets (share)" if name == "tl" else "training loss")
+        below.set(xlabel="epoch", ylabel="accuracy" if name == "ce" else "accuracy of the nearest neighbour")
     return figure
 
 
@@ -110,6 +117,27 @@ def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
             ax=axis,
         )
         axis.set(title=title, xlabel="", ylabel="")
+    return figure
+
+
+def fine_print(rows: pd.DataFrame) -> Figure:
+    """Differences under each variant, of rows of `fine_print.compared`; cells without a row stay empty.
+
+    A colour is a difference in units of five times the smallest that matters, cut at 1; the direction alone where none
+    is stated.
+    """
+    strength = (rows["after"] / (5 * rows["relevant"]).where(rows["relevant"] > 0, rows["after"].abs())).clip(-1, 1)
+    cells = rows.assign(strength=strength, pair=rows["claimed"] + ", " + rows["loss"].map(LOSS_NAMES))
+    order = {"index": list(dict.fromkeys(cells["variant"])), "columns": list(dict.fromkeys(cells["pair"]))}
+    wide, turned = (
+        cells.pivot_table(index="variant", columns="pair", values=value, aggfunc="first").reindex(**order)
+        for value in ("strength", "turned")
+    )
+    figure, axis = plt.subplots(figsize=(2.4 + 0.5 * wide.shape[1], 2.2 + 0.3 * len(wide)))
+    sns.heatmap(wide.astype(float), cmap="RdBu", vmin=-1, vmax=1, linewidths=0.5, linecolor="#ddd", cbar=False, ax=axis)
+    for row, column in np.argwhere(turned.fillna(False).astype(bool).to_numpy()):
+        axis.add_patch(Rectangle((column, row), 1, 1, fill=False, edgecolor="black", linewidth=2))
+    axis.set(xlabel="", ylabel="")
     return figure
 
 

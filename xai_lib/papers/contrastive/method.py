@@ -3,6 +3,8 @@
 The losses are in ``xai_lib.losses``, the class activation maps and metrics in their rooms; here they are put together.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -11,32 +13,60 @@ from xai_lib.data.split import Split
 from xai_lib.explainers import adapter, cams, normalise
 from xai_lib.metrics import complexity, localisation, pixel_flipping, similarity
 
-METHODS = ("grad-cam", "eigen-cam")
+# Eigen-CAM stands twice: by the text's formula, and as pytorch-grad-cam computes it, which print was made with (§4.3).
+METHODS = ("grad-cam", "eigen-cam", "eigen-cam-tool")
+SIGMA = 0.02  # of the noise for continuity (§4.3)
+SIGMAS = (0.005, 0.01, 0.05, 0.1)  # others, which show where it saturates
 
 _BATCH = 256
+_AREAS = {"matched": "logits", "random-order": "random", "least-first": "least"}
+_CONTRASTS = (0.9, 1.0, 1.1)
 _SEED = 0  # of noise and of the other class: the same for every network, so that comparisons are paired
 
 
-def raw_maps(network: nn.Module, split: Split, method: str, device: torch.device) -> dict[str, Tensor]:
-    """Raw, signed maps of the predicted class on the layer's own grid, and what the metrics need besides.
+@dataclass(frozen=True)
+class Budget:
+    """How much of the scored images is asked how much."""
+
+    flipping_step: int  # pixels removed at each step of pixel flipping
+    n_further: int  # of the images, those for other orders of removal and other strengths of noise
+    n_quantus: int  # of the images, those that the authors' tools explain and score
+    colour_values: bool  # whether pixel flipping is computed by colour values as well, as released
+
+
+def raw_maps(
+    network: nn.Module,
+    split: Split,
+    method: str,
+    device: torch.device,
+    *,
+    target: str = "predicted",
+    n_further: int = 0,
+) -> dict[str, Tensor]:
+    """Raw, signed maps of a class on the layer's own grid, and what the metrics need besides.
 
     Args:
         network: normalised images -> logits, in evaluation mode, on ``device``.
         split: N images.
         method: name of an explainer.
         device: where it runs.
+        target: the class that is explained, "predicted" (§4.3) or "true"; or "augmented", the true one, averaged over
+            six views (mirrored or not, at 0.9, 1 and 1.1 times the contrast).
+        n_further: of the images, those explained under noise of :data:`SIGMAS` as well.
 
     Returns:
         ``index``, ``labels``, ``predicted`` (int64 [N]); ``maps``, ``noisy`` (of the image with noise),
-        ``noisy_released`` (the noisy image clamped as in the released code), float32 [N,h,w]; and ``other`` (of a
-        random other class) for methods that know classes.
+        ``noisy_released`` (the noisy image clamped as in the released code), float32 [N,h,w]; ``other`` (of a random
+        other class) for methods that know classes; and, of the first images, ``noisy <sigma>``.
     """
     batches = []
     for batch in split.batches(_BATCH):
         x, index = split.normalise(batch.images.to(device)), batch.index.to(device)
-        found = {"index": index, "labels": batch.labels, **_of_batch(network, method, x, index)}
+        labels = batch.labels.to(device)
+        n = max(0, n_further - sum(len(found["index"]) for found in batches))
+        found = {"index": index, "labels": labels, **_of_batch(network, method, x, labels, index, target, n)}
         batches.append({name: tensor.cpu() for name, tensor in found.items()})
-    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+    return {name: torch.cat([batch[name] for batch in batches if name in batch]) for name in batches[0]}
 
 
 def scaled(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -44,30 +74,46 @@ def scaled(maps: Tensor, size: tuple[int, int]) -> Tensor:
     return normalise.min_max(cams.upsample(normalise.relu(maps), size))
 
 
-def flipping_curves(network: nn.Module, split: Split, maps: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """Flipping curves [N,S+1] of the true class, as in the released code, and the fractions removed [S+1].
+def measured(
+    network: nn.Module, split: Split, raw: dict[str, Tensor], budget: Budget
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Every metric of the paper for maps that :func:`raw_maps` gave, computed where the split lies.
 
-    The maps [N,h,w] explain the predicted class (§4.3). Computed where the split lies.
+    Returns:
+        Scores by metric, [N] or of the first images only; and ``logits`` along pixel flipping [N,S+1,C], for
+        :func:`areas`, also ``random`` and ``least`` (of the first images, in a random and in the reverse order), at
+        ``fractions`` removed [S+1].
     """
-    size = split.images.shape[-2:]
-    curves = []
-    for batch, raw in zip(split.batches(_BATCH), maps.split(_BATCH)):
-        attribution = scaled(raw.to(split.images.device), size)
-        x, options = split.normalise(batch.images), {"index": batch.index, "step": step}
-        curves.append(pixel_flipping.pixel_flipping_curve(network, x, attribution, batch.labels, **options))
-    return torch.cat(curves).cpu(), pixel_flipping.fractions_removed(size.numel(), step)
-
-
-def of_curves(curves: Tensor, fractions: Tensor, correct: Tensor) -> dict[str, Tensor]:
-    """Pixel flipping, and in the confidence-normalised reading, where the image is classified correctly, each [N].
-
-    Elsewhere the true class starts near 0, and the quotient would be ruled by how near: NaN.
-    """
-    areas = pixel_flipping.area(pixel_flipping.normalised(curves), fractions)
-    return {
-        "pixel-flipping": pixel_flipping.area(curves, fractions),
-        "pixel-flipping-normalised": areas.masked_fill(~correct, float("nan")),
+    n, size = budget.n_further, split.images.shape[-2:]
+    full = scaled(raw["maps"], size)
+    some = split.subset(range(n))
+    defined = 1 - _empty(full[:n])[:, None, None]  # an empty map has no reverse order either
+    # a constant map removes pixels in the order of its ties, which is drawn for each image
+    orders = {
+        "logits": (split, full),
+        "least": (some, defined * (2 - full[:n])),
+        "random": (some, defined + 0 * full[:n]),
     }
+    curves = {name: _flipped(network, images, maps, budget.flipping_step) for name, (images, maps) in orders.items()}
+    curves["fractions"] = pixel_flipping.fractions_removed(size.numel(), budget.flipping_step)
+    curves["labels"] = split.labels.cpu()
+    values = {"pixel-flipping": areas(curves, 1.0)["pixel-flipping-matched"], **of_maps(raw, split)}
+    if budget.colour_values:
+        x = split.normalise(split.images)
+        values["pixel-flipping-released"] = pixel_flipping.pixel_flipping_released(network, x, full.to(x), split.labels)
+    return values, curves
+
+
+def areas(curves: dict[str, Tensor], temperature: float) -> dict[str, Tensor]:
+    """Areas under pixel flipping at a temperature, of the curves that :func:`measured` gave, by metric."""
+
+    def area(order: str) -> Tensor:
+        probability = pixel_flipping.at_temperature(curves[order], curves["labels"][: len(curves[order])], temperature)
+        return pixel_flipping.area(probability, curves["fractions"])
+
+    found = {f"pixel-flipping-{name}": area(order) for name, order in _AREAS.items()}
+    first = pixel_flipping.at_temperature(curves["logits"][:, :1], curves["labels"], temperature)[:, 0]
+    return found | {"pixel-flipping-printed": first - found["pixel-flipping-matched"]}
 
 
 def of_maps(maps: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
@@ -77,15 +123,24 @@ def of_maps(maps: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
     values = {
         "continuity": similarity.continuity(full, scaled(maps["noisy"], size)),
         "continuity-released": similarity.continuity(full, scaled(maps["noisy_released"], size), empty="keep"),
-        "complexity": complexity.complexity(full),
-        "sparseness": complexity.sparseness(full),
+        **of_shape(full, split),
         "empty-map": _empty(full),
     }
+    for sigma in SIGMAS:
+        if f"noisy {sigma}" in maps:
+            noisy = scaled(maps[f"noisy {sigma}"], size)
+            values[f"continuity {sigma}"] = similarity.continuity(full[: len(noisy)], noisy)
     if "other" in maps:
         other = scaled(maps["other"], size)
         values["contrastivity"] = similarity.contrastivity(full, other)
         values["contrastivity-empty-kept"] = similarity.contrastivity(full, other, empty="keep")
         values["empty-map-of-other-class"] = _empty(other)
+    return values
+
+
+def of_shape(full: Tensor, split: Split) -> dict[str, Tensor]:
+    """Metrics of maps [N,H,W] alone, and of maps and masks where there are masks, each [N]."""
+    values = {"complexity": complexity.complexity(full), "sparseness": complexity.sparseness(full)}
     if "object" in split.masks:
         mask = split.masks["object"].cpu()
         values["pointing-game"] = localisation.pointing_game(full, mask)
@@ -94,22 +149,45 @@ def of_maps(maps: dict[str, Tensor], split: Split) -> dict[str, Tensor]:
     return values
 
 
-def _of_batch(network: nn.Module, method: str, x: Tensor, index: Tensor) -> dict[str, Tensor]:
+def _flipped(network: nn.Module, split: Split, maps: Tensor, step: int) -> Tensor:
+    """Logits [N,S+1,C] along pixel flipping, in the order of maps [N,H,W]; NaN for an empty map."""
+    found = [
+        pixel_flipping.flipping_logits(network, split.normalise(batch.images), some, index=batch.index, step=step)
+        for batch, some in zip(split.batches(_BATCH), maps.to(split.images.device).split(_BATCH))
+    ]
+    return torch.cat(found).cpu()
+
+
+def _of_batch(
+    network: nn.Module, method: str, x: Tensor, labels: Tensor, index: Tensor, target: str, n_further: int
+) -> dict[str, Tensor]:
     with torch.inference_mode():
         logits = network(x)
     predicted = logits.argmax(dim=1).clone()
+    explained = predicted if target == "predicted" else labels
 
-    def maps(images: Tensor, target: Tensor) -> Tensor:
-        return adapter.raw_maps(network, method, images, target, index)
+    def of(images: Tensor, classes: Tensor) -> Tensor:
+        return adapter.raw_maps(network, method, images, classes, index[: len(images)])
+
+    def maps(images: Tensor, classes: Tensor) -> Tensor:
+        if target != "augmented":
+            return of(images, classes)
+        views = [(of(factor * images, classes), of(factor * images.flip(3), classes).flip(2)) for factor in _CONTRASTS]
+        return torch.stack([normalise.min_max(normalise.relu(one)) for pair in views for one in pair]).mean(0)
+
+    def noisy(sigma: float, n: int | None = None, **options: bool) -> Tensor:
+        return maps(similarity.noisy(x[:n], seed=_SEED, index=index[:n], sigma=sigma, **options), explained[:n])
 
     found = {
         "predicted": predicted,
-        "maps": maps(x, predicted),
-        "noisy": maps(similarity.noisy(x, seed=_SEED, index=index), predicted),
-        "noisy_released": maps(similarity.noisy(x, seed=_SEED, index=index, clamp=True), predicted),
+        "maps": maps(x, explained),
+        "noisy": noisy(SIGMA),
+        "noisy_released": noisy(SIGMA, clamp=True),
     }
     if explainers.about(method).class_specific:
-        found["other"] = maps(x, similarity.other_class(predicted, logits.shape[1], seed=_SEED, index=index))
+        found["other"] = maps(x, similarity.other_class(explained, logits.shape[1], seed=_SEED, index=index))
+    if n_further:
+        found |= {f"noisy {sigma}": noisy(sigma, n_further) for sigma in SIGMAS}
     return found
 
 

@@ -20,15 +20,17 @@ NAMES = ChainMap(LOSS_NAMES, METHOD_NAMES)
 # Panels of the figure of distributions: metric -> title.
 PANELS = {
     "pixel-flipping": "pixel flipping ↓",
-    "pixel-flipping-normalised": "pixel flipping, normalised ↓",
+    "pixel-flipping-matched": "pixel flipping, one confidence ↓",
     "continuity": "continuity ↑",
     "contrastivity": "contrastivity ↓",
     "complexity": "complexity ↓",
     "sparseness": "sparseness ↑",
 }
-_METRIC_NAMES = {
+METRIC_NAMES = {
     "pixel-flipping": "Faithfulness: PF ↓",
-    "pixel-flipping-normalised": "PF, confidence-normalised ↓",
+    "pixel-flipping-matched": "PF, at one confidence ↓",
+    "pixel-flipping-released": "PF, released ↓",
+    "pixel-flipping-printed": "PF, printed formula ↑",
     "continuity": "Continuity: SSIM ↑",
     "continuity-released": "Continuity, released ↑",
     "contrastivity": "Contrastivity: SSIM ↓",
@@ -41,8 +43,8 @@ _METRIC_NAMES = {
     "accuracy": "accuracy",
     "confidence": "mean confidence",
 }
-_METRIC, _LOSS = text("metric", "metric", _METRIC_NAMES), text("loss", "loss", NAMES)
-_METHOD = text("method", "method", NAMES)
+METRIC, LOSS = text("metric", "metric", METRIC_NAMES), text("loss", "loss", NAMES)
+METHOD = text("method", "method", NAMES)
 _SETTINGS = {  # rows of Table 2: setting of a recipe -> label
     "architecture": "Architecture",
     "width": "Channels of the first stage",
@@ -66,7 +68,8 @@ _SETTINGS = {  # rows of Table 2: setting of a recipe -> label
 
 def splits(run: Settings) -> HTML:
     """How many images of each class each part has."""
-    parts = {"training": run.train_split(), "test": run.test_split(), "explained and scored": run.scored_split()}
+    parts = {"training": run.train_split(), "held out of it": run.held_out_split(), "test": run.test_split()}
+    parts["explained and scored"] = run.scored_split()
     rows = []
     for name, split in parts.items():
         counts = torch.bincount(split.labels, minlength=len(split.classes))
@@ -110,12 +113,11 @@ def recipe_settings(run: Settings) -> HTML:
 def accuracy(run: Settings) -> HTML:
     """Table 3: accuracy and mean confidence in per cent, ours beside the published accuracy."""
     columns = [
-        text("quantity", "metric", _METRIC_NAMES),
-        _LOSS,
+        text("quantity", "metric", METRIC_NAMES),
+        LOSS,
         Column("here (%)", ("mean", "spread"), plus_minus(2, times=100)),
         Column("95 % interval", ("low", "high"), interval(2, times=100)),
         Column("paper, CIFAR-10 (%)", "printed", printed),
-        Column("difference", "difference", signed(2, times=100)),
     ]
     caption = f"Accuracy and mean confidence on test images: {run.label}."
     return show(results_of.accuracy(run), columns, caption, name="accuracy")
@@ -140,7 +142,7 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
 def empty_maps(run: Settings) -> HTML:
     """Share of empty maps by method and loss, in per cent."""
     columns = [
-        *(_METHOD, _LOSS),
+        *(METHOD, LOSS),
         Column("of the predicted class (%)", "predicted", number(2, times=100)),
         Column("of a random other class (%)", "other", number(2, times=100)),
     ]
@@ -149,17 +151,16 @@ def empty_maps(run: Settings) -> HTML:
 
 def metrics() -> HTML:
     """What the library computes for each property: direction, range, equation."""
-    return metric_table(results_of.METRICS, _METRIC_NAMES, "Metrics of the paper.")
+    return metric_table(results_of.METRICS, METRIC_NAMES, "Metrics of the paper.")
 
 
 def results(run: Settings) -> HTML:
-    """Table 4: ours, interval, published value, difference."""
+    """Table 4: ours, interval, published value."""
     columns = [
-        *(_METRIC, _METHOD, _LOSS),
+        *(METRIC, METHOD, LOSS),
         Column("here", ("mean", "spread"), plus_minus()),
         Column("95 % interval", ("low", "high"), interval()),
         Column("paper, CIFAR-10", "printed", printed),
-        Column("difference", "difference", signed()),
         Column("undefined", "n_undefined"),
     ]
     rows = results_of.results(run)
@@ -172,28 +173,29 @@ def orders(run: Settings) -> HTML:
     """From best to worst: the losses here and in print."""
     rows = results_of.orders(run)
     columns = [
-        *(_METRIC, _METHOD),
+        *(METRIC, METHOD),
         text("here, best first", "here"),
         text("paper, best first", "paper"),
         Column("pairs in the same order", ("agree", "pairs"), part_of),
     ]
     caption = (
         f"Order of the losses: {rows['agree'].sum()} of the {rows['pairs'].sum()} pairs that print tells apart "
-        f"stand in the same order here ({run.label})."
+        f"stand in the same order here ({run.label}), where a random order would give {rows['pairs'].sum() / 2:g}."
     )
     return show(rows, columns, caption, name="orders")
 
 
 def quantus(run: Settings) -> HTML:
-    """The same maps scored by quantus, beside ours."""
+    """What the authors' tools say, beside ours."""
     rows = results_of.quantus(run)
     columns = [
-        *(_METRIC, _METHOD, _LOSS),
+        *(METRIC, METHOD, LOSS),
         Column("here", "ours", number()),
-        Column("quantus", "quantus", number()),
+        Column("our maps, quantus", "quantus", number()),
         Column("rank correlation over images", "correlation", number()),
+        Column("pytorch-grad-cam's maps, quantus", "tools", number()),
     ]
-    caption = f"The same maps scored by quantus ({rows['n_images'].max()} images a network)."
+    caption = f"Scores by the authors' tools ({rows['n_images'].max()} images per network)."
     return show(rows, columns, caption, name="quantus", group=["metric", "method"])
 
 

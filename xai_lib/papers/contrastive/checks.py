@@ -1,0 +1,140 @@
+"""Tables beyond the paper's own: what networks are matched in, what a score owes to the map, and the fine print."""
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from xai_lib.page.table import MISSING, Column, number, show, signed, text
+from xai_lib.papers.contrastive import analysis as results_of
+from xai_lib.papers.contrastive import experiment, matching
+from xai_lib.papers.contrastive import fine_print as fine_print_of
+from xai_lib.papers.contrastive.tables import LOSS, METHOD, METRIC, METRIC_NAMES, NAMES
+from xai_lib.run.settings import LOSSES, Settings
+from xai_lib.statistics.matching import ACCURACY_TOLERANCE
+
+_REMOVALS = {"the map's order": "most", "random order": "random", "least important first": "least"}
+
+
+def temperatures(run: Settings) -> HTML:
+    """The temperature that brings each loss's networks to one mean confidence, on held-out images, means over seeds."""
+    rows = experiment.temperatures(run).groupby("loss")[["accuracy", "confidence", "temperature"]].mean()
+    target, n = experiment.temperatures(run)["target"].iloc[0], len(run.held_out_split())
+    columns = [
+        *(LOSS, Column("accuracy (%)", "accuracy", number(1, times=100))),
+        *(Column("mean confidence", "confidence", number()), Column("temperature", "temperature", number())),
+    ]
+    caption = f"On {n:,} held-out images; the temperature gives each network a mean confidence of {target:.3f}."
+    return show(rows.loc[list(LOSSES)].reset_index(), columns, caption, name="temperatures")
+
+
+def matched(run: Settings) -> HTML:
+    """Which epochs of two losses match in accuracy."""
+    found = matching.found(run)
+    rows = []
+    for a, b, seed in matching.pairs(run):
+        pair = found[(found["a"] == a) & (found["b"] == b) & (found["seed"] == seed)].set_index("loss")
+        cells = [pair["epoch"].get(name) for name in (a, b)] + [pair["accuracy"].get(name) for name in (a, b)]
+        rows.append((f"{NAMES[a]} and {NAMES[b]}", seed, *cells))
+    names = ["pair", "seed", "epoch_a", "epoch_b", "accuracy_a", "accuracy_b"]
+    columns = [
+        *(text("pair", "pair"), Column("seed", "seed")),
+        Column("epochs", ("epoch_a", "epoch_b"), lambda *of_both: " and ".join(map(number(0), of_both))),
+        Column(
+            "accuracy (%)", ("accuracy_a", "accuracy_b"), lambda *pair: " and ".join(map(number(1, times=100), pair))
+        ),
+    ]
+    caption = f"Latest epochs within {100 * ACCURACY_TOLERANCE:.0f} point of accuracy, held-out images; a dash: none."
+    return show(
+        pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[2:], float)), columns, caption, name="matched"
+    )
+
+
+def removal(run: Settings) -> HTML:
+    """Pixel flipping in the map's order, in a random one, and from the map's other end."""
+    columns = [
+        *(METHOD, LOSS),
+        *(Column(head, order, number()) for head, order in _REMOVALS.items()),
+        Column("random minus the map's", ("random", "most"), lambda random, most: signed()(random - most)),
+    ]
+    n = min(run.contrastive.n_further, run.contrastive.n_scored)
+    caption = f"Pixel flipping at one confidence in three orders of removal: {run.label}, {n} images per network."
+    return show(results_of.removal(run), columns, caption, name="removal", group=["method"])
+
+
+def noise(run: Settings) -> HTML:
+    """Continuity at several strengths of noise."""
+    rows = results_of.noise(run)
+    wide = rows.assign(sigma=rows["sigma"].map("σ = {:g}".format))
+    wide = wide.pivot(index=["method", "loss"], columns="sigma", values="value")
+    order = rows[["method", "loss"]].drop_duplicates()
+    columns = [*(METHOD, LOSS), *(Column(sigma, sigma, number()) for sigma in wide)]
+    caption = f"Continuity by the strength of the noise, σ of the standardised image: {run.label}."
+    return show(order.merge(wide.reset_index()), columns, caption, name="noise", group=["method"])
+
+
+def controls(run: Settings) -> HTML:
+    """What maps without information score."""
+    columns = [METRIC, Column("random map", "random", number()), Column("uniform map", "uniform", number())]
+    return show(results_of.controls(run), columns, f"Maps without information: {run.label}.", name="controls")
+
+
+def sentences_on_contrastivity(run: Settings) -> Markdown:
+    """Why the similarity of two classes' maps is small, in words."""
+    rows = results_of.contrastivity(run)
+    parts = [
+        f"{NAMES[row.loss]} {row.mean:.3f} ({100 * row.negative:.0f} % negative, mean size {row.size:.3f})"
+        for row in rows.itertuples()
+    ]
+    return Markdown(
+        f"Mean similarity of the maps of two classes: {'; '.join(parts)}. Where many similarities are negative, a mean "
+        "near 0 comes from values of both signs that cancel, as well as from empty maps."
+    )
+
+
+def sentences_on_power(rows: pd.DataFrame) -> Markdown:
+    """Why claims are undecided, in words, from :func:`claims.verdicts`."""
+    undecided = rows[rows["verdict"] == "undecided"]
+    counts = undecided["reason"].str.removeprefix("undecided (").str.removesuffix(")").value_counts()
+    power = undecided["power"].dropna()
+    parts = [f"{n} because of: {reason}" for reason, n in counts.items()]
+    had = (
+        f" The comparisons among them that have an interval had a median chance of {100 * power.median():.0f} % to "
+        "decide, if the true differences are those seen here."
+        if len(power)
+        else ""
+    )
+    return Markdown(f"{len(undecided)} of {len(rows)} comparisons are undecided: {'; '.join(parts) or 'none'}.{had}")
+
+
+def fine_print(rows: pd.DataFrame, run: Settings) -> HTML:
+    """Which comparisons each variant turns: rows of :func:`fine_print.compared`."""
+    found = []
+    for variant, reading in fine_print_of.readings():
+        mine = rows[rows["variant"] == variant]
+        turned = mine[mine["turned"]]
+        verdicts = (mine["verdict_before"] != mine["verdict_after"]).sum()
+        which = "; ".join(f"{METRIC_NAMES[row.metric]}, {NAMES[row.loss]}" for row in turned.itertuples())
+        found.append((variant, reading, len(mine), len(turned), verdicts, which or MISSING))
+    names = ["variant", "reading", "moved", "turned", "verdicts", "which"]
+    columns = [
+        *(text("variant", "variant"), Column("what is read otherwise", "reading", kind="long")),
+        *(Column("differences that move", "moved"), Column("that turn", "turned"), Column("verdicts", "verdicts")),
+        Column("which turn", "which", kind="long"),
+    ]
+    few = fine_print_of.under(run, "paper")
+    caption = (
+        f"What each reading changes: {run.label}, {few.networks.seeds} trainings of each loss, "
+        f"{few.contrastive.n_scored} images. A difference turns if it changes its direction and matters on both sides."
+    )
+    return show(pd.DataFrame(found, columns=names), columns, caption, name="fine-print")
+
+
+def sentences_on_fine_print(rows: pd.DataFrame) -> Markdown:
+    """Which readings move which conclusions, in words."""
+    turned = rows[rows["turned"]]
+    readings = ", ".join(dict.fromkeys(turned["variant"])) or "none"
+    n, changed = rows["variant"].nunique(), (rows["verdict_before"] != rows["verdict_after"]).sum()
+    return Markdown(
+        f"{len(turned)} of the {len(rows)} differences that move turn, under {turned['variant'].nunique()} of {n} "
+        f"readings ({readings}); {changed} verdicts change. Where a difference turns and no verdict does, the "
+        "trainings and images of this run are too few to tell."
+    )
