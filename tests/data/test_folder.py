@@ -76,6 +76,17 @@ def test_masks_belong_to_their_images(masked):
     assert found.nonzero().tolist() == [[i, i % 3, 3] for i in range(6)]
 
 
+def test_masks_by_the_colours_of_imagenet_s(masked):
+    """A class's number is red + 256 · green: 1 is an object, 0 is none, and 1000 marks what is neither."""
+    for image in (masked / "masks" / "train").rglob("*.png"):
+        mask = np.zeros((32, 32, 3), np.uint8)
+        mask[0, :4] = (1, 0, 0), (232, 3, 0), (0, 1, 0), (231, 3, 0)
+        Image.fromarray(mask).save(image)
+    found = folder.load(masked, "train").masks["object"]
+    assert found[:, 0, :5].tolist() == [[True, False, True, True, False]] * len(found)
+    assert found.sum() == 3 * len(found)
+
+
 def test_a_missing_or_broken_mask_is_named(masked):
     (masked / "masks" / "train" / "dog" / "01.png").unlink()
     (masked / "masks" / "test" / "cat" / "00.png").write_bytes(b"no image")

@@ -27,8 +27,8 @@ def test_the_central_square_is_resized_or_cut_from_the_resized_image(photograph)
 
 def test_masks_keep_their_values(photograph):
     mask = photograph.convert("L").point(lambda value: 255 * (value > 127))
-    assert decoded(mask, 20, mode="L").shape == (1, 20, 20)
-    assert decoded(mask, 20, mode="L").unique().tolist() == [0, 255]
+    assert decoded(mask, 20, nearest=True).shape == (3, 20, 20)
+    assert decoded(mask, 20, nearest=True).unique().tolist() == [0, 255]
 
 
 def test_photographs_are_turned_only_if_that_is_asked_for(photograph, tmp_path):

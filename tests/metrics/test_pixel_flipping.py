@@ -4,6 +4,7 @@ from derivations.metrics import ShareModel
 
 from xai_lib.metrics import pixel_flipping as flipping
 from xai_lib.metrics.pixel_flipping import pixel_flipping, pixel_flipping_curve, pixel_flipping_normalised
+from xai_lib.training.evaluation import temperature
 
 SIZE = 12
 
@@ -35,6 +36,32 @@ def test_normalised_curves_start_at_one():
     normalised = flipping.normalised(curves)
     assert normalised[0].tolist() == [1, 0.5, 0]
     assert normalised[1].isnan().all()
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 4.0])
+def test_at_one_confidence_the_score_does_not_change_when_logits_are_multiplied(network, images, factor):
+    maps, logits = torch.randn(6, SIZE, SIZE, generator=torch.Generator().manual_seed(1)), network(images).detach()
+    options = {"index": INDEX, "step": 16}
+    plain, matched, normalised = (
+        [score(lambda x, by=by: by * network(x), images, maps, TARGET, **options, **how(by)) for by in (1.0, factor)]
+        for score, how in [
+            (pixel_flipping, lambda by: {}),
+            (flipping.pixel_flipping_matched, lambda by: {"temperature": temperature(by * logits, 0.6)}),
+            (pixel_flipping_normalised, lambda by: {}),
+        ]
+    )
+    torch.testing.assert_close(*matched, atol=1e-5, rtol=1e-4)
+    for scores in (plain, normalised):  # these follow the calibration
+        assert torch.equal(*scores) if factor == 1 else (scores[0] - scores[1]).abs().max() > 1e-3
+
+
+def test_a_curve_of_logits_is_the_curve_of_probabilities(network, images):
+    maps = torch.randn(6, SIZE, SIZE)
+    maps[2] = 0
+    logits = flipping.flipping_logits(network, images, maps, index=INDEX, step=16)
+    curve = pixel_flipping_curve(network, images, maps, TARGET, index=INDEX, step=16)
+    torch.testing.assert_close(flipping.at_temperature(logits, TARGET, 1.0), curve, equal_nan=True)
+    assert logits[2].isnan().all() and logits.isnan().all(dim=2).any(dim=1).tolist() == [i == 2 for i in range(6)]
 
 
 def test_only_the_order_of_a_map_matters(network, images):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from xai_lib import explainers, models
 from xai_lib.data.split import Split
+from xai_lib.explainers import cams, normalise
 from xai_lib.metrics import complexity, localisation, quantus_column
 from xai_lib.metrics import pixel_flipping as flipping
 
@@ -49,6 +51,22 @@ def test_the_tool_agrees_with_ours(network, split, maps):
         "attribution-localisation": localisation.attribution_localisation(maps, mask),
     }.items():
         torch.testing.assert_close(found[name], expected.double(), atol=1e-4, rtol=0)
+
+
+def test_maps_by_the_tool_are_ours_cut_and_scaled(split):
+    classifier = models.build("resnet8", 4, width=4, seed=0).eval()
+    x, target = split.normalise(split.images), torch.tensor([0, 1, 2, 3, 0, 1])
+    before = [parameter.clone() for parameter in classifier.parameters()]
+    for tool, name in {"grad-cam": "grad-cam", "eigen-cam": "eigen-cam-tool"}.items():
+        theirs = quantus_column.tool_maps(classifier, split, tool, target)
+        raw = explainers.get(name)(classifier, x, score=explainers.class_score(target), upsample=False)
+        ours, turned = (  # the tool leaves the sign of a component to chance
+            normalise.min_max(cams.upsample(normalise.relu(sign * raw), (16, 16))) for sign in (1, -1)
+        )
+        same = [min(float((one - other).abs().max()) for other in pair) for one, *pair in zip(theirs, ours, turned)]
+        assert max(same) < 1e-3
+        assert name != "grad-cam" or (theirs - ours).abs().max() < 1e-3
+    assert all(p.grad is None and torch.equal(p, kept) for p, kept in zip(classifier.parameters(), before))
 
 
 def test_a_map_is_scored_as_if_it_were_alone(network, split, maps):

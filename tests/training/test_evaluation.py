@@ -1,7 +1,10 @@
+import math
+
+import pytest
 import torch
 from torch import nn
 
-from xai_lib.training.evaluation import evaluate, predict, summarise
+from xai_lib.training.evaluation import evaluate, predict, summarise, temperature
 
 LOGITS = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 0.5]])
 
@@ -33,3 +36,17 @@ def test_evaluate_takes_any_callable(split):
     result = evaluate(brightest_corner, split)
     assert result.accuracy == 1.0
     assert result.confusion.tolist() == [[20, 0, 0], [0, 20, 0], [0, 0, 20]]
+
+
+@pytest.mark.parametrize("confidence", [0.4, 0.75, 0.98])
+def test_a_temperature_gives_the_confidence_and_grows_with_the_logits(confidence):
+    logits = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    found = temperature(logits, confidence)
+    assert (logits.double() / found).softmax(1).amax(1).mean().item() == pytest.approx(confidence, abs=1e-9)
+    for factor in (1e-3, 7.0, 1e4):
+        assert temperature(factor * logits, confidence) == pytest.approx(factor * found, rel=1e-5)
+
+
+@pytest.mark.parametrize(("logits", "confidence"), [(torch.ones(4, 3), 0.5), (LOGITS, 0.5), (LOGITS, 0.3), (LOGITS, 1)])
+def test_what_no_temperature_reaches_is_nan(logits, confidence):
+    assert math.isnan(temperature(logits, confidence))

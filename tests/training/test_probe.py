@@ -83,6 +83,15 @@ def test_released_probe_is_a_hundred_momentum_steps_on_normalised_features(featu
     assert torch.allclose(head.bias, b, atol=1e-5)
 
 
+@pytest.mark.parametrize(("n_classes", "confidence"), [(10, 0.9), (50, 0.11)])
+def test_the_released_probe_is_sure_of_collapsed_features_of_ten_classes_and_not_of_fifty(n_classes, confidence):
+    x, labels = torch.eye(n_classes, 512).repeat(3, 1), torch.arange(n_classes).repeat(3)
+    head, *_ = fit_released(x, labels, n_classes, seed=0)
+    probabilities = head(x).softmax(1)
+    assert (probabilities.argmax(1) == labels).all()
+    assert probabilities.amax(1).mean().item() == pytest.approx(confidence, abs=0.012)
+
+
 @pytest.mark.parametrize("variant", ["paper", "released"])
 def test_probe_gives_one_plain_classifier(split, variant):
     backbone = models.build("resnet8", 3, width=8, seed=0).backbone.eval()

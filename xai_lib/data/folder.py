@@ -16,6 +16,7 @@ from xai_lib.data.split import Split
 
 PARTS = ("train", "test")
 _IGNORED = (".ds_store", "thumbs.db", "desktop.ini")
+_TO_IGNORE = torch.tensor([232, 3, 0])[:, None, None]  # colour of pixels that ImageNet-S leaves open: 232 + 256 · 3
 _NAMED = 20  # problems that an error lists before it only counts
 
 
@@ -24,7 +25,7 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
 
     Images of another size are resized on their shorter side and cut to the central square. Colour statistics are those
     of all training images. Masks, if there are any, are PNGs ``masks/<part>/<class>/<name>.png``, one for each image,
-    not black on the object.
+    not black on the object. The colour (232, 3, 0), by which ImageNet-S marks what belongs to no class, is no object.
 
     Args:
         root: folder with ``train/<class>/`` and ``test/<class>/``.
@@ -163,11 +164,12 @@ def _decoded(root: Path, part: str, files: dict[str, list[Path]], size: int, pro
     if (root / "masks" / part).is_dir():
         wanted = [root / "masks" / part / file.parent.name / f"{file.stem}.png" for file in flat]
         masks["object"] = torch.zeros(len(flat), size, size, dtype=torch.bool)
-        for position, result in enumerate(in_threads(_attempt(size, mode="L"), wanted)):
+        for position, result in enumerate(in_threads(_attempt(size, nearest=True), wanted)):
             if isinstance(result, Exception):
                 problems.append(f"{wanted[position].relative_to(root)}: a mask that cannot be read ({result})")
                 continue
-            masks["object"][position] = result[0][0] > 0
+            ignored = (result[0] == _TO_IGNORE).all(dim=0)
+            masks["object"][position] = (result[0] > 0).any(dim=0) & ~ignored
             digest.update(result[1])
     return _unscaled(images, labels, files, name="folder", part=part, digest=digest.hexdigest(), masks=masks)
 

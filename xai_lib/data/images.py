@@ -23,7 +23,7 @@ class FolderError(ValueError):
 
 
 def decoded(
-    image: Path | Image.Image, size: int, *, shorter: int | None = None, upright: bool = False, mode: str = "RGB"
+    image: Path | Image.Image, size: int, *, shorter: int | None = None, upright: bool = False, nearest: bool = False
 ) -> Tensor:
     """The pixels of an image, a square.
 
@@ -34,22 +34,22 @@ def decoded(
             torchvision prepares images (bilinear, antialiased). None: the largest central square is resized, and an
             image that has the size is taken as it is.
         upright: whether a photograph is turned as its EXIF data say.
-        mode: "RGB", or "L" for masks, where each pixel is that of the nearest in the file.
+        nearest: whether each pixel is that of the nearest in the file, as masks need it.
 
     Returns:
-        uint8 [3,size,size], or [1,size,size] for "L".
+        uint8 [3,size,size].
 
     One of :data:`UNREADABLE` is raised if a file cannot be read.
     """
     if isinstance(image, Path):
         with Image.open(image) as opened:
-            return decoded(opened, size, shorter=shorter, upright=upright, mode=mode)
-    picture = (ImageOps.exif_transpose(image) if upright else image).convert(mode)
+            return decoded(opened, size, shorter=shorter, upright=upright, nearest=nearest)
+    picture = (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
     if shorter is not None:
         picture = functional.center_crop(functional.resize(picture, [shorter]), [size])
     elif picture.size != (size, size):
-        nearest = Image.Resampling.NEAREST
-        picture = ImageOps.fit(picture, (size, size), nearest if mode == "L" else Image.Resampling.BILINEAR)
+        how = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+        picture = ImageOps.fit(picture, (size, size), how)
     return functional.pil_to_tensor(picture)
 
 

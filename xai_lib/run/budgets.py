@@ -26,9 +26,10 @@ class Networks:
     # most a fifth of them)
     n_held_out: int
     n_test: int | None  # test images on which accuracy is measured, class-balanced
-    epochs_ce: int  # training epochs of cross entropy
-    epochs_scl: int  # … of the supervised contrastive loss
-    epochs_tl: int  # … of the triplet loss
+    # epochs_ce, epochs_scl, epochs_tl: `None` is the recipe's own number
+    epochs_ce: int | None  # training epochs of cross entropy
+    epochs_scl: int | None  # … of the supervised contrastive loss
+    epochs_tl: int | None  # … of the triplet loss
     epochs_tuned: int  # epochs of fine-tuning
     width: int | None  # width of the network's first stage; `None` is the architecture's own
     seeds: int  # number of trainings of each loss (seeds 0, 1, …)

@@ -54,8 +54,9 @@ class Settings:
 
     def recipe(self, loss: str) -> Recipe:
         """Training recipe of ``loss`` ("ce", "scl" or "tl") with this scale's epochs and width."""
-        epochs = getattr(self.networks, f"epochs_{loss}")
-        found = replace(recipes.get(self.networks.recipe, loss), epochs=epochs, width=self.networks.width)
+        own = recipes.get(self.networks.recipe, loss)
+        epochs = getattr(self.networks, f"epochs_{loss}") or own.epochs
+        found = replace(own, epochs=epochs, width=self.networks.width)
         released = loss == "tl" and "released-triplet" in self.contrastive.variants
         return replace(found, triplets="released") if released else found
 

@@ -1,7 +1,10 @@
 """The claims: complete, in the paper's direction, and honest about where print contradicts them."""
 
+from pathlib import Path
+
 import pytest
 
+from xai_lib import published
 from xai_lib.papers.contrastive import claims
 from xai_lib.run.budgets import VARIANTS
 from xai_lib.statistics import Claim
@@ -28,6 +31,12 @@ def test_a_sentence_of_the_paper_counts_once():
     assert len({c.sentence for c in ALL}) == 5  # faithful, continuous, complex, contrastive, coherent
     further = claims.further("planted")
     assert {name: len({c.sentence for c in family}) for name, family in further.items()} == dict.fromkeys(further, 1)
+
+
+def test_the_parts_first_page_counts_what_is_not_covered():
+    printed = published.table("contrastive", 4)["dataset"].value_counts()
+    page = (Path(__file__).parents[3] / "book" / "contrastive" / "index.md").read_text(encoding="utf-8")
+    assert f"{printed['imagenet-s50']} of the {printed.sum()} values of Table 4" in page
 
 
 def test_directions():

@@ -86,9 +86,9 @@ def test_every_result_has_interval_and_published_value(smoke_run, read):
     table = tables.results(smoke_run)
     rows, ours = read(table), results.results(smoke_run)
     assert len(rows) == len(ours)
-    assert rows.attrs["caption"] == "Explanations scored: planted, 1 seed, up to 10 images each."
+    assert rows.attrs["caption"].startswith("Explanations scored: planted, 1 seed, up to 10 images each. Numbers in")
     first = rows.iloc[1]
-    assert (first["loss"], first["paper, CIFAR-10"]) == ("SCL", "0.27 ± 0.00")
+    assert (first["loss"], first["paper, CIFAR-10"]) == ("SCL", "0.27 ± 0.00 [7] [8]")
     assert first["here"] == f"{ours.loc[1, 'mean']:.3f}"
     assert first["95 % interval"] == f"[{ours.loc[1, 'low']:.3f}, {ours.loc[1, 'high']:.3f}]".replace("-", "−")
     assert "difference" not in rows

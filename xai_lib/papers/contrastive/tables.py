@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 from IPython.display import HTML, Markdown
 
+from xai_lib import published
 from xai_lib.explainers.passes import layer_activations
 from xai_lib.models import Classifier
 from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
@@ -58,6 +59,8 @@ _SETTINGS = {  # rows of Table 2: setting of a recipe -> label
     "decay_norms_and_biases": "Decay of norms and biases",
     "temperature": "Temperature τ",
     "margin": "Margin α",
+    "triplets": "Semi-hard triplets of",
+    "projection_out": "Size of the projection",
     "warmup_epochs": "Warm-up epochs",
     "warmup_share": "Warm-up, share of steps",
     "schedule": "Schedule",
@@ -160,12 +163,15 @@ def results(run: Settings) -> HTML:
         *(METRIC, METHOD, LOSS),
         Column("here", ("mean", "spread"), plus_minus()),
         Column("95 % interval", ("low", "high"), interval()),
-        Column("paper, CIFAR-10", "printed", printed),
+        Column("paper, CIFAR-10", ("printed", "erratum"), _with_marks),
         Column("undefined", "n_undefined"),
     ]
     rows = results_of.results(run)
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
-    caption = f"Explanations scored: {run.label}, {seeds} seed{'s' if seeds > 1 else ''}, up to {images} images each."
+    caption = (
+        f"Explanations scored: {run.label}, {seeds} seed{'s' if seeds > 1 else ''}, up to {images} images each. "
+        "Numbers in brackets count the discrepancies listed with the published tables."
+    )
     return show(rows, columns, caption, name="results", group=["metric", "method"])
 
 
@@ -199,7 +205,16 @@ def quantus(run: Settings) -> HTML:
     return show(rows, columns, caption, name="quantus", group=["metric", "method"])
 
 
+def _with_marks(value: str, erratum: str) -> str:
+    """A printed value with the marks of its errata, as the page of published tables has them."""
+    notes = published.errata("contrastive")
+    marks = [f"[{mark}]" for mark, note in zip(notes["mark"], notes["text"]) if erratum and note in erratum]
+    return " ".join([printed(value), *marks])
+
+
 def _value(setting: str, value: object) -> str:
+    if setting == "triplets" and value is not None:
+        return {"paper": "projections, squared distance", "released": "features, distance"}[value]
     if value is None:
         return "own" if setting == "width" else MISSING
     if isinstance(value, bool):

@@ -113,7 +113,7 @@ def rarity_cell(run: Settings, number: int) -> Cell:
     """
     recipe = recipes.get("small/few-images", networks.LOSS)
     return parts.rarity.cell(
-        recipe=replace(recipe, epochs=run.networks.epochs_ce, width=run.networks.width),
+        recipe=replace(recipe, epochs=run.recipe("ce").epochs, width=run.networks.width),
         rarities=dict(rarities_of(number)),
         n_train=run.networks.n_train or _N_TRAIN,
         n_test=run.networks.n_test or _N_TEST,
