@@ -11,7 +11,7 @@ from xai_lib.run.stage import computed
 
 def test_there_is_a_row_a_stage_of_all_that_the_cells_stand_on(smoke_run, read):
     rows = read(provenance(experiment.cells(smoke_run))).set_index("stage")
-    assert rows["cells"].astype(int).to_dict() == {"train": 3, "predict": 3, "explain": 6, "score": 6}
+    assert rows["cells"].astype(int).to_dict() == {"train": 3, "predict": 6, "explain": 9, "score": 9}
     assert rows["computing time"].str.endswith(" min").all()
     assert rows["finished"].str.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d").all()
 
@@ -32,7 +32,7 @@ def test_a_record_gathers_the_cells_of_all_its_notebooks(smoke_run, tmp_path, mo
     record = read_json(tmp_path / "provenance.json")
     assert record["label"] == "two"
     stages = [cell["stage"] for cell in record["cells"]]
-    assert {name: stages.count(name) for name in stages} == {"train": 3, "predict": 3, "explain": 6}
+    assert {name: stages.count(name) for name in stages} == {"train": 3, "predict": 6, "explain": 9}
     assert read_frame(tmp_path / "provenance.csv")["stage"].tolist() == stages
     assert "Provenance." in (tmp_path / "provenance.html").read_text()
     json.dumps(record)

@@ -6,7 +6,8 @@ from xai_lib.papers.contrastive import claims
 
 
 def test_a_verdict_table_shows_the_rule_and_says_on_what_each_claim_rests(smoke_run, read):
-    rows = read(verdicts.verdicts(claims.verdicts(smoke_run).assign(n_seeds=1, n_images=4, sentence=""), "planted"))
+    found = claims.verdicts(smoke_run).iloc[:18].assign(n_seeds=1, n_images=4, sentence="")
+    rows = read(verdicts.verdicts(found.assign(ours=[False] * 14 + [True] * 4), "planted"))
     assert rows["claim"].str.contains("networks").all() and len(rows) == 18
     assert rows["verdict"].str.startswith("undecided").all()
     assert (
@@ -18,9 +19,8 @@ def test_a_verdict_table_shows_the_rule_and_says_on_what_each_claim_rests(smoke_
 
 
 def test_the_method_is_shown_where_asked_and_questions_of_ours_are_counted_apart(smoke_run, read):
-    found = claims.verdicts(smoke_run).assign(
-        verdict="holds", reason="holds", scope="this network, new images", sentence=""
-    )
+    found = claims.verdicts(smoke_run).iloc[:18]
+    found = found.assign(verdict="holds", reason="holds", scope="this network, new images", sentence="")
     found["ours"] = [True] * 3 + [False] * 15
     rows = read(verdicts.verdicts(found, "planted", with_method=True))
     assert rows["with"].tolist() == found["method"].tolist()
@@ -45,7 +45,7 @@ def test_what_would_decide_says_the_power_and_how_many(smoke_run, read):
 
 
 def test_a_sentence_of_the_paper_counts_once_and_stands_above_its_comparisons(smoke_run, read):
-    found = claims.verdicts(smoke_run).assign(sentence="", ours=False, verdict="undecided", reason="undecided")
+    found = claims.verdicts(smoke_run).iloc[:18].assign(sentence="", ours=False, verdict="undecided", reason="undecided")
     found.loc[:2, "sentence"] = "The first three are one sentence."
     found.loc[:1, "verdict"] = "holds"
     found.loc[3, "verdict"] = "reverses"

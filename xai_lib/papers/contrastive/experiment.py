@@ -148,7 +148,8 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def cells(run: Settings, parts: Sequence[str] = ("predict", "score")) -> list[Cell]:
     """The cells of some parts ("predict", "explain", "score"), without those that they stand on."""
     networks = list(itertools.product(LOSSES, run.seeds))
-    found = [predict_cell(run, *network) for network in networks if "predict" in parts]
+    outputs = (None, run.held_out_split()) if "predict" in parts else ()  # of the test images, and of those held out
+    found = [predict_cell(run, *network, images) for network in networks for images in outputs]
     for part, make in (("explain", explain_cell), ("score", score_cell)):
         if part in parts:
             found += [make(run, *network, name) for network in networks for name in METHODS]

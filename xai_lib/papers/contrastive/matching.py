@@ -98,6 +98,11 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
         yield from (("match", {"pair": f"{a}-{b}", "seed": seed}) for a, b, seed in pairs(run))
 
 
+def cells(run: Settings) -> list[Cell]:
+    """The cells of every pair."""
+    return [match_cell(run, *pair) for pair in pairs(run)]
+
+
 def scores(run: Settings) -> pd.DataFrame:
     """Scores of matched networks: rows a, b (the pair), loss, seed, method, index, metric, value."""
     return _read(run, "scores")
@@ -110,7 +115,7 @@ def found(run: Settings) -> pd.DataFrame:
 
 def _read(run: Settings, name: str) -> pd.DataFrame:
     parts = [
-        files.read_frame(computed(match_cell(run, a, b, seed)) / f"{name}.csv").assign(a=a, b=b, seed=seed)
-        for a, b, seed in pairs(run)
+        files.read_frame(computed(cell) / f"{name}.csv").assign(a=a, b=b, seed=seed)
+        for (a, b, seed), cell in zip(pairs(run), cells(run))
     ]
     return pd.concat(parts, ignore_index=True)
