@@ -102,8 +102,8 @@ def test_what_every_notebook_has_in_common_is_hidden_from_readers_alone(name):
 # Pages that state equations -> how many of their cells are one, asserted equal to the library.
 EQUATIONS = {
     "contrastive/data-and-models.ipynb": 2,  # both losses
-    "contrastive/explanations.ipynb": 2,  # Grad-CAM, Eigen-CAM
-    "contrastive/evaluation.ipynb": 3,  # flipping; entropy and Gini; SSIM
+    "contrastive/explanations.ipynb": 3,  # Grad-CAM, Eigen-CAM by the formula and by the tool
+    "contrastive/evaluation.ipynb": 4,  # flipping; one confidence; entropy and Gini; SSIM
     "saliency/methods.ipynb": 3,
     "saliency/metrics.ipynb": 7,
     "whole_output/clusters.ipynb": 1,  # EM step of a latent class model

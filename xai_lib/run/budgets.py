@@ -76,7 +76,8 @@ class Contrastive:
     n_quantus: int  # of these, the images also explained and scored by the authors' tools, beside ours
     # of these, the images on which other orders of removal and other strengths of noise are tried
     n_further: int
-    compared_seeds: int  # trainings of each loss that are compared again: matched in accuracy, and under each variant
+    matched_seeds: int  # trainings of each loss that are compared again, matched in accuracy
+    variant_seeds: int  # … and under each variant
     flipping_step: int  # pixels removed at each step of pixel flipping
     variant: str  # "paper", "released" (all of `RELEASED`), or names of `VARIANTS` joined by "+"
 

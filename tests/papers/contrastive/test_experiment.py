@@ -320,7 +320,7 @@ def differing(one, other):
         ({"size": 24}, STAGES),
         ({"n_scored": 20}, ("explain", "score")),
         ({"n_further": 3}, ("explain", "score")),
-        ({"compared_seeds": 3}, ()),
+        ({"matched_seeds": 3}, ()),
         ({"n_held_out": 30}, ()),
         ({"flipping_step": 512}, ("score",)),
         ({"n_quantus": 3}, ("score",)),

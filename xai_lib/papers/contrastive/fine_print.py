@@ -15,7 +15,7 @@ from xai_lib.run.settings import LOSSES, Settings
 def under(run: Settings, variant: str) -> Settings:
     """The run under a variant, with fewer trainings and images: enough to see which way a comparison points."""
     few = {"n_scored": run.contrastive.n_further, "n_quantus": 1, "n_further": 1, "variant": variant}
-    seeds = min(run.contrastive.compared_seeds, run.networks.seeds)
+    seeds = min(run.contrastive.variant_seeds, run.networks.seeds)
     return replace(run, contrastive=replace(run.contrastive, **few), networks=replace(run.networks, seeds=seeds))
 
 

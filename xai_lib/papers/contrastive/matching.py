@@ -83,7 +83,7 @@ def match_cell(run: Settings, a: str, b: str, seed: int) -> Cell:
 
 def pairs(run: Settings) -> Iterator[tuple[str, str, int]]:
     """What is matched: two losses and a seed."""
-    seeds = run.seeds[: run.contrastive.compared_seeds]
+    seeds = run.seeds[: run.contrastive.matched_seeds]
     yield from ((a, b, seed) for a, b in (("scl", "ce"), ("tl", "ce")) for seed in seeds)
 
 
