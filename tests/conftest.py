@@ -27,7 +27,8 @@ ROOT = Path(__file__).parents[1]
 SMALLEST = (
     "recipe=small, seeds=1, n_train=100, n_test=40, n_scored=10, n_quantus=2, width=4, flipping_step=256,"
     "epochs_ce=1, epochs_scl=1, epochs_tl=1,"
-    "saliency_seeds=1, n_saliency=4, n_transformed=2, n_sensitivity=2, sensitivity_draws=1, causal_steps=2,"
+    "saliency_seeds=1, n_saliency=4, n_transformed=2, n_sensitivity=2, sensitivity_draws=1, n_tools=2,"
+    "causal_steps=2, monotonicity_samples=1,"
     "rise_masks=4, lime_samples=8, n_outputs=6, contrast_steps=2, stability_repeats=2"
 )
 RANKED = (  # of all planted modes, test images in every class

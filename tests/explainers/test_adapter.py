@@ -40,7 +40,7 @@ def test_statistics_are_asked_for_only_by_a_method_that_needs_them(model, x, tar
 
     def statistics():
         asked.append(1)
-        return feature_statistics(model, [x], "last")
+        return feature_statistics(model, [x], "middle")
 
     for method in ("grad-cam", "random"):
         raw_maps(model, method, x, target, INDEX, layer="last", statistics=statistics)

@@ -4,7 +4,7 @@ from derivations.networks import fresh, images
 from torch import nn
 
 from xai_lib.explainers import cams, class_score
-from xai_lib.explainers.layers import find_layer, last_spatial_layer
+from xai_lib.explainers.layers import at_depth, find_layer, last_spatial_layer
 
 
 class WithDefault(nn.Sequential):
@@ -50,6 +50,20 @@ def test_what_is_no_layer_of_the_model_is_refused(model, layer, error, message):
 def test_a_model_that_is_no_module_is_refused(find, x):
     with pytest.raises(TypeError, match=r"Expected model as a torch.nn.Module. Got function"):
         find(lambda x: x, x)
+
+
+# An earlier one, by its share of the layers
+
+
+@pytest.mark.parametrize(
+    ("network", "layer", "expected"),
+    [("resnet8", None, "backbone.block2"), ("resnet18", None, "backbone.layer3.0"), ("resnet50", "layer4", "layer2"),
+     ("small", "relu", "last"), ("small", "last.1", "last.1")],
+)  # fmt: skip
+def test_two_thirds_of_the_way_to_a_layer(network, layer, expected):
+    model = fresh(network)
+    assert at_depth(model, layer, 2 / 3) == expected
+    assert at_depth(model, layer, 1) == find_layer(model, layer)[0]
 
 
 # The last layer, found by running

@@ -37,6 +37,22 @@ def test_a_baseline_of_ones_own(linear, images):
     assert (completeness(linear, images, maps, TARGET) > 1e-3).all()
 
 
+def test_a_sum_is_taken_on_the_maps_own_grid_and_against_its_own_nothing(linear, images):
+    """The same sum on a grid of 2 by 2 cells is as complete; what the layer attributes starts at another logit."""
+    sums = complete_maps(linear, images, TARGET, 0).sum((1, 2, 3))
+    coarse = (sums / 4)[:, None, None].expand(6, 2, 2)
+    assert completeness(linear, images, coarse, TARGET).max() < 1e-4
+    enlarged = nn.functional.interpolate(coarse[:, None], (SIZE, SIZE))[:, 0]
+    torch.testing.assert_close(
+        completeness(linear, images, enlarged, TARGET), torch.full((6,), 35.0), rtol=1e-3, atol=0
+    )
+    logits = linear(images).gather(1, TARGET[:, None])[:, 0].detach()
+    assert completeness(linear, images, logits[:, None, None], TARGET, nothing=torch.zeros(6)).max() < 1e-4
+    assert completeness(linear, images, logits[:, None, None], TARGET).max() > 1e-3
+    with pytest.raises(ValueError, match=r"Expected one map per image, 6 in all\. Got 2"):
+        completeness(linear, images, coarse[:2], TARGET)
+
+
 def test_an_empty_map_misses_everything_and_undefined_ones_are_nan(network, images, blobs):
     images[4] = 0  # the baseline itself
     maps = blobs(6)

@@ -3,12 +3,20 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torchvision.models import resnet50
+from torchvision.models import mobilenet_v2
 
 from xai_lib import explainers, models
 from xai_lib.explainers import normalise
 from xai_lib.metrics import get
-from xai_lib.metrics.randomisation import blocks, cascading, independent, parameter_randomisation, randomised, spearman
+from xai_lib.metrics.randomisation import (
+    cascading,
+    executed,
+    independent,
+    parameter_randomisation,
+    randomised,
+    spearman,
+    steps,
+)
 from xai_lib.metrics.similarity import ssim
 
 SIZE = 12
@@ -34,32 +42,48 @@ def changed_parameters(model, other):
     return {name for (name, a), b in pairs if not torch.equal(a, b)}
 
 
-def test_parts_of_a_classifier_go_from_the_head_to_the_stem(resnet):
-    assert blocks(resnet) == ("head", "backbone.block3", "backbone.block2", "backbone.block1", "backbone.stem")
-    names = blocks(models.build("resnet18", 4, width=4, seed=0))
-    assert names[:3] == ("head", "backbone.layer4.1", "backbone.layer4.0") and names[-1] == "backbone.stem"
+def copies(model, seed=0, order="cascading", number=4, x=None):
+    """Each step's modules with the copy of the network that it gives."""
+    parts = steps(executed(model, torch.zeros(1, 3, SIZE, SIZE) if x is None else x), number)
+    return zip(parts, randomised(model, parts, seed, order), strict=True)
 
 
-def test_parts_of_another_network_are_its_children_with_parameters(network):
-    assert blocks(network) == ("5", "1", "0")
-    assert blocks(nn.Sequential(nn.ReLU(), nn.Sequential(network))) == ("1.0.5", "1.0.1", "1.0.0")
-    assert blocks(resnet50()) == ("fc", "layer4", "layer3", "layer2", "layer1", "bn1", "conv1")
-    assert blocks(nn.Linear(2, 3)) == ("",)
+class Backwards(nn.Module):
+    """Runs its modules in another order than they are registered in, and one of them never by itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.second, self.first = nn.Linear(4, 2), nn.Conv2d(4, 4, 1), nn.Conv2d(3, 4, 1)
+        self.attention = nn.MultiheadAttention(4, 1)
+
+    def forward(self, x):
+        places = self.second(self.first(x)).flatten(2).permute(2, 0, 1)
+        return self.last(self.attention(places, places, places)[0].mean(0))
 
 
-def test_a_part_with_modules_inside_is_reset_whole():
-    network = nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Sequential(nn.Linear(3, 3))), nn.Linear(3, 2))
-    (first, upper), (second, all_of_it) = randomised(network, 0)
-    assert (first, second) == ("1", "0")
-    assert changed_parameters(network, upper) == {"1.weight", "1.bias"}
-    assert changed_parameters(network, all_of_it) == {name for name, _ in network.named_parameters()}
+def test_modules_are_in_the_order_in_which_they_run():
+    found = executed(Backwards().eval(), torch.rand(2, 3, 4, 4))
+    assert found == ("first", "second", "attention", "attention.out_proj", "last")
+    names = executed(mobilenet_v2(num_classes=4).eval(), torch.rand(1, 3, 32, 32))
+    assert names[0] == "features.0.0" and names[-1] == "classifier.1"
+    assert names[1:3] == ("features.0.1", "features.1.conv.0.0") and len(names) == 105
+
+
+def test_every_architecture_is_randomised_in_as_many_steps(resnet):
+    for network, size in ((resnet, 12), (models.build("resnet18", 4, width=4, seed=0).eval(), 16),
+                          (mobilenet_v2(num_classes=4).eval(), 32)):  # fmt: skip
+        names = executed(network, torch.rand(1, 3, size, size))
+        parts = steps(names)
+        assert len(parts) == 4 and max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert [name for part in parts for name in part] == list(reversed(names))
+    assert steps(("a", "b")) == (("b",), ("a",))
 
 
 def test_refuses_a_network_without_parameters_and_what_is_no_network():
     with pytest.raises(ValueError, match=r"parameters\. Got a Identity"):
-        blocks(nn.Identity())
+        executed(nn.Identity(), torch.rand(1, 3, 4, 4))
     with pytest.raises(TypeError, match=r"Module\. Got function"):
-        blocks(gradient)
+        executed(gradient, torch.rand(1, 3, 4, 4))
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -74,9 +98,9 @@ def test_a_cascade_reaches_every_parameter_of_a_classifier(resnet, folded):
                 module.running_mean.fill_(3.0)
     before = copy.deepcopy(resnet.state_dict())
     done = set()
-    for name, changed in randomised(resnet, 0):
-        done.add(name)
-        expected = {p for p, _ in resnet.named_parameters() if any(p.startswith(f"{part}.") for part in done)}
+    for names, changed in copies(resnet):
+        done |= set(names)
+        expected = {p for p, _ in resnet.named_parameters() if p.rpartition(".")[0] in done}
         assert changed_parameters(resnet, changed) == expected
         assert not changed.training
     assert changed_parameters(resnet, changed) == {name for name, _ in resnet.named_parameters()}
@@ -85,11 +109,14 @@ def test_a_cascade_reaches_every_parameter_of_a_classifier(resnet, folded):
 
 
 def test_one_part_at_a_time_has_the_weights_of_the_cascade(resnet):
-    cascade = dict(randomised(resnet, 5))
-    for name, changed in randomised(resnet, 5, "independent"):
-        assert changed_parameters(resnet, changed) <= {p for p, _ in resnet.named_parameters() if p.startswith(name)}
-        part, same = changed.get_submodule(name), cascade[name].get_submodule(name)
-        assert all(torch.equal(a, b) for a, b in zip(part.parameters(), same.parameters(), strict=True))
+    cascade = dict(copies(resnet, 5))
+    for names, changed in copies(resnet, 5, "independent"):
+        assert changed_parameters(resnet, changed) <= {
+            p for p, _ in resnet.named_parameters() if p.rpartition(".")[0] in names
+        }
+        for name in names:
+            part, same = changed.get_submodule(name), cascade[names].get_submodule(name)
+            assert all(torch.equal(a, b) for a, b in zip(part.parameters(), same.parameters(), strict=True))
     assert not torch.equal(changed.backbone.stem[0].weight, resnet.backbone.stem[0].weight)
 
 
@@ -99,17 +126,20 @@ def test_a_module_with_parameters_and_parts_of_its_own_is_reset_without_them():
             super().__init__(3, 3)
             self.inner = nn.Linear(3, 3)
 
+        def forward(self, x):
+            return self.inner(super().forward(x.mean((2, 3))))
+
     model = Scaled().eval()
-    steps = list(randomised(model, 0, "independent"))
-    assert [name for name, _ in steps] == ["inner", ""]
-    assert changed_parameters(model, steps[0][1]) == {"inner.weight", "inner.bias"}
-    assert changed_parameters(model, steps[1][1]) == {"weight", "bias"}
+    (first, inner), (second, outer) = copies(model, 0, "independent")
+    assert (first, second) == (("inner",), ("",))
+    assert changed_parameters(model, inner) == {"inner.weight", "inner.bias"}
+    assert changed_parameters(model, outer) == {"weight", "bias"}
 
 
 def test_weights_are_those_of_a_new_layer_and_differ_between_parts_and_seeds():
     model = nn.Sequential(nn.Linear(50, 50), nn.Linear(50, 50)).eval()
-    *_, (_, changed) = randomised(model, 0)
-    *_, (_, other) = randomised(model, 1)
+    *_, changed = randomised(model, [("1",), ("0",)], 0)
+    *_, other = randomised(model, [("1",), ("0",)], 1)
     bound = 1 / 50**0.5
     assert 0.99 * bound < changed[0].weight.abs().max() <= bound
     assert not torch.equal(changed[0].weight, changed[1].weight)
@@ -118,11 +148,11 @@ def test_weights_are_those_of_a_new_layer_and_differ_between_parts_and_seeds():
 
 def test_global_generator_is_left_as_it_is(network):
     torch.manual_seed(3)
-    first = list(randomised(network, 0))
+    first = list(copies(network))
     after = torch.rand(3)
     torch.manual_seed(3)
     assert torch.equal(torch.rand(3), after)
-    again = list(randomised(network, 0))
+    again = list(copies(network))
     assert not changed_parameters(first[-1][1], again[-1][1])
 
 
@@ -130,25 +160,27 @@ def test_global_generator_is_left_as_it_is(network):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_weights_are_the_same_on_a_gpu(resnet):
     generator = torch.cuda.get_rng_state()
-    *_, (_, there) = randomised(copy.deepcopy(resnet).cuda(), 0)
-    *_, (_, here) = randomised(resnet, 0)
+    *_, (_, there) = copies(copy.deepcopy(resnet).cuda(), x=torch.zeros(1, 3, SIZE, SIZE).cuda())
+    *_, (_, here) = copies(resnet)
     assert all(p.is_cuda for p in there.parameters())
     assert not changed_parameters(here, there.cpu())
     assert torch.equal(torch.cuda.get_rng_state(), generator)
 
 
 def test_a_copy_belongs_to_the_caller(resnet):
-    steps = randomised(resnet, 0)
-    _, changed = next(steps)
+    found = iter(copies(resnet))
+    _, changed = next(found)
     nn.init.zeros_(changed.head.weight)
-    _, changed = next(steps)
+    _, changed = next(found)
     assert (changed.head.weight != 0).any()
 
 
-def test_refuses_modules_that_cannot_start_anew():
+def test_a_module_that_cannot_start_anew_has_its_values_in_another_order():
     model = nn.MultiheadAttention(4, 2)
-    with pytest.raises(TypeError, match=r"reset_parameters\(\). Got MultiheadAttention in part ''"):
-        list(randomised(model, 0))
+    [changed] = randomised(model, [("",)], 0)
+    before, after = model.in_proj_weight.flatten(), changed.in_proj_weight.flatten()
+    assert not torch.equal(before, after) and torch.equal(before.sort().values, after.sort().values)
+    assert torch.equal(model.out_proj.weight, changed.out_proj.weight)
 
 
 @ORDERS
@@ -158,11 +190,17 @@ def test_similarities_are_those_to_each_randomised_copy(order, name, alike, resn
         return normalise.min_max(gradient(model, x, target, index))
 
     settings = {"index": INDEX, "seed": 2, "order": order, "similarity": name}
-    names, found = parameter_randomisation(scaled, resnet, images, TARGET, **settings)
-    assert names == blocks(resnet) and found.shape == (6, 5) and found.dtype == torch.float32
-    maps = scaled(resnet, images, TARGET, INDEX)
-    for column, (_, changed) in enumerate(randomised(resnet, 2, order)):
-        torch.testing.assert_close(found[:, column], alike(maps, scaled(changed, images, TARGET, INDEX)))
+    parts, found = parameter_randomisation(scaled, resnet, images, TARGET, **settings)
+    assert found.shape == (6, 4) and found.dtype == torch.float32
+    maps, draws = scaled(resnet, images, TARGET, INDEX), []
+    for seed in (2, 3, 4):
+        made = copies(resnet, seed, order)
+        draws.append(torch.stack([alike(maps, scaled(changed, images, TARGET, INDEX)) for _, changed in made], 1))
+    assert parts == tuple(names for names, _ in copies(resnet))
+    torch.testing.assert_close(found, torch.stack(draws).mean(0))
+    assert (draws[0] - draws[1]).abs().max() > 0.05  # what one draw of the weights alone would decide
+    _, one = parameter_randomisation(scaled, resnet, images, TARGET, draws=1, **settings)
+    torch.testing.assert_close(one, draws[0])
     assert (found < 0.99).all()  # 1, the network as it is, is not among them
 
 

@@ -23,6 +23,8 @@ def test_every_scale_loads_and_knows_its_name(name):
         ("saliency", "n_transformed"),
         ("saliency", "n_sensitivity"),
         ("saliency", "sensitivity_draws"),
+        ("saliency", "monotonicity_samples"),
+        ("saliency", "n_tools"),
         ("saliency", "causal_steps"),
         ("explainers", "rise_masks"),
         ("explainers", "lime_samples"),

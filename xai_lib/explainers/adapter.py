@@ -6,7 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from xai_lib.explainers.bottleneck import FeatureStatistics
-from xai_lib.explainers.layers import Layer
+from xai_lib.explainers.layers import Layer, at_depth
 from xai_lib.explainers.registry import about
 from xai_lib.explainers.scores import Score, of_class
 
@@ -20,6 +20,7 @@ def raw_maps(
 
     Args:
         explained: classes, int64 [B] or [B,S], of which the method explains what its own paper does; or a score.
+        layer: the one explained; a method whose own paper puts it earlier (``about(method).depth``) stands there.
         settings: the method's own keywords.
         statistics: gives those of the layer's activations; called only for a method that needs them.
         seed: one for all networks and methods, so that comparisons are paired.
@@ -36,6 +37,7 @@ def raw_maps(
     """
     known = about(method)
     keywords = dict(settings or {})
+    layer = layer if known.depth == 1 else at_depth(network, layer, known.depth)
     if known.random:
         keywords |= {"seed": seed, "index": index}
     if known.on_layer:

@@ -65,7 +65,8 @@ def feature_statistics(model: nn.Module, batches: Iterable[Tensor], layer: Layer
     return FeatureStatistics(mean.float(), (squares / (count - 1)).sqrt().float())
 
 
-@register("iba", title="IBA", paper="Schulz et al. 2020", family="learning", explains="log-probability")
+@register("iba", title="IBA", paper="Schulz et al. 2020", family="learning", explains="log-probability",
+          depth=2 / 3)  # fmt: skip
 def iba(
     model: nn.Module, x: Tensor, *, score: Score, statistics: FeatureStatistics, seed: int, index: Tensor,
     layer: Layer = None, beta: float = 10.0, steps: int = 10, copies: int = 10, lr: float = 1.0,
@@ -81,6 +82,9 @@ def iba(
     The paper's cross-entropy is minus the log-probability of a class. The map is the divergence under the last mask,
     summed over channels: bits per place of the grid, not negative, higher where the score needs more. S scores are S
     minimisations, with the same noise. Only α gets gradients, and images do not meet in the loss.
+
+    The authors put it in the middle of a network, behind conv3_4 of ResNet-50; called by name through
+    :func:`adapter.raw_maps`, it stands at two thirds of the layers up to the one explained (:func:`layers.at_depth`).
 
     Args:
         statistics: of this layer's activations, from :func:`feature_statistics`.

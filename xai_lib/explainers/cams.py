@@ -73,7 +73,7 @@ def grad_cam_plus_plus(activations: Tensor, gradient: Tensor) -> Tensor:
     return torch.einsum("bk,bkhw->bhw", weight, activations)
 
 
-@register("hires-cam", title="HiRes-CAM", paper="Draelos & Carin 2020", family="cam")
+@register("hires-cam", title="HiRes-CAM", paper="Draelos & Carin 2020", family="cam", complete="layer")
 @of_gradients
 def hires_cam(activations: Tensor, gradient: Tensor) -> Tensor:
     """HiResCAM: Σ_k g_k A_k, place by place (Draelos & Carin 2020, §3), by pytorch-grad-cam's formula.
@@ -106,7 +106,7 @@ def layer_cam(activations: Tensor, gradient: Tensor) -> Tensor:
     return _by_library("LayerCAM", activations, gradient)
 
 
-@register("xgrad-cam", title="XGrad-CAM", paper="Fu et al. 2020", family="cam")
+@register("xgrad-cam", title="XGrad-CAM", paper="Fu et al. 2020", family="cam", complete="layer")
 @of_gradients
 def xgrad_cam(activations: Tensor, gradient: Tensor) -> Tensor:
     """XGrad-CAM: Σ_k A_k Σ_ij g_kij A_kij / Σ_ij A_kij (Fu et al. 2020, §3), by pytorch-grad-cam's formula.

@@ -34,7 +34,8 @@ def gradient(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) 
     return _gradients(model, x, score)
 
 
-@register("integrated-gradients", title="IG", paper="Sundararajan et al. 2017", family="gradient", colours=True)
+@register("integrated-gradients", title="IG", paper="Sundararajan et al. 2017", family="gradient", colours=True,
+          complete="image")  # fmt: skip
 def integrated_gradients(
     model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, steps: int = 32, baseline: Baseline = "zero",
     chunk: int | None = None,

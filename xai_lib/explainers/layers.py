@@ -1,6 +1,7 @@
 """Find the layer that an explanation stands on."""
 
 import difflib
+import math
 from collections import Counter
 from contextlib import ExitStack
 
@@ -75,6 +76,24 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
             f"Got these, in the order of the forward pass: {listed}. Name the layer yourself."
         )
     return spatial[-1]
+
+
+def at_depth(model: nn.Module, layer: Layer, depth: float) -> str:
+    """Dotted name of the layer at a share of those up to `layer`, above 0 and at most 1, itself among them.
+
+    Counted over ``model.layers()`` if the model has it, else over the modules beside `layer`, in the order in which
+    they were registered: two thirds is "layer2", behind conv3_4, for "layer4" of torchvision's ResNet-50. Raises as
+    :func:`find_layer`.
+
+    Example:
+        >>> at_depth(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU()), "3", 1 / 2)
+        '1'
+    """
+    name, _ = find_layer(model, layer)
+    around = name.rpartition(".")[0]
+    beside = (f"{around}.{child}".lstrip(".") for child, _ in model.get_submodule(around).named_children())
+    listed = list(model.layers()) if hasattr(model, "layers") else list(beside)
+    return listed[math.ceil(depth * (listed.index(name) + 1)) - 1] if name in listed else name
 
 
 def _names(model: nn.Module) -> dict[nn.Module, str]:

@@ -19,7 +19,7 @@ _SMALL_DISTANCE = 1 / 8  # of the side, as max_dist where the kernel is 1 pixel:
 _SLIC_SEGMENTS = 40
 
 
-@register("lime", title="LIME", paper="Ribeiro et al. 2016", family="occlusion", explains="probability")
+@register("lime", title="LIME", paper="Ribeiro et al. 2016", family="occlusion", explains="probability", signed=True)
 def lime(
     model: nn.Module, x: Tensor, *, score: Score, seed: int, index: Tensor, layer: Layer = None, n_samples: int = 500,
     kernel_width: float = 0.25, chunk: int | None = None,

@@ -11,8 +11,8 @@ from torch import Tensor
 from xai_lib.explainers.cams import upsample
 from xai_lib.explainers.registry import about
 
-Normalisation = Literal["paper", "absolute", "rank"]
-NORMALISATIONS: tuple[Normalisation, ...] = ("paper", "absolute", "rank")
+Normalisation = Literal["absolute", "signed", "rank"]
+NORMALISATIONS: tuple[Normalisation, ...] = ("absolute", "signed", "rank")
 _GRID = (-2, -1)
 _COLOURS_AND_GRID = (-3, -2, -1)
 
@@ -59,7 +59,7 @@ def reduce_colours(gradients: Tensor) -> Tensor:
 
 
 def min_max_colours(gradients: Tensor) -> Tensor:
-    """One value per pixel as the saliency paper has it (§5.1): all colours together to [0,1], then the highest colour.
+    """One value per pixel as the saliency paper writes it (§5.1): all colours together to [0,1], then the highest one.
 
     The scale keeps the sign's order: the lowest, most negative gradient of an image becomes 0, its highest 1, and a
     gradient of 0 lands in between. Constant gradients become zeros. Shapes and errors as :func:`reduce_colours`.
@@ -68,34 +68,42 @@ def min_max_colours(gradients: Tensor) -> Tensor:
     return _scaled(gradients, _COLOURS_AND_GRID).amax(-3)
 
 
-def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisation = "paper") -> Tensor:
+def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisation = "absolute") -> Tensor:
     """Raw maps of a method as maps in [0, 1] of the image's size: what every metric is given.
 
-    - ``"paper"`` is the saliency paper's normalisation (§5.1): colours and pixels of a gradient together to [0, 1],
-      then the largest of the three colours; class activation maps without their negative part; every map to [0, 1].
-    - ``"absolute"`` takes absolute values first (the larger of the colours), then scales to [0, 1].
-    - ``"rank"`` replaces the values of the paper's map by their ranks, so that all methods have the same values and
-      differ in the order of pixels alone.
+    The saliency paper's text and the code that it cites for it differ (§5.1 and its footnotes), and its printed numbers
+    come from the code:
 
-    An uninformed map without contrast stays as it is: scaling would empty it.
+    - ``"absolute"``, the code: of gradients the largest absolute value of the colours, of all other maps the positive
+      part; then to [0, 1].
+    - ``"signed"``, the text: colours and pixels of a gradient together to [0, 1], then the largest of the three
+      colours; negative weights of other maps are kept. Class activation maps are the same in both.
+    - ``"rank"`` replaces the values of the map by their ranks, so that all methods have the same values and differ in
+      the order of pixels alone.
+
+    A map on a layer's grid loses its negative part there and is then enlarged, as in pytorch-grad-cam (which also
+    scales it to [0, 1] in between; that changes nothing). An uninformed map without contrast stays as it is: scaling
+    would empty it.
 
     Args:
         raw: what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before it.
         size: height and width of the images.
 
     Example:
-        >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "grad-cam", (1, 3))
+        >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "lime", (1, 3))
         tensor([[[0., 0., 1.]]])
+        >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "lime", (1, 3), "signed")
+        tensor([[[0.0000, 0.3333, 1.0000]]])
     """
     if how not in NORMALISATIONS:
         raise ValueError(f"Expected a normalisation out of {', '.join(NORMALISATIONS)}. Got {how!r}.")
     known = about(method)
     if how == "rank":
-        maps = unit_maps(raw, method, size, "paper")
+        maps = unit_maps(raw, method, size)
         return _unless_flat(maps, by_rank(maps), known.family)
     if known.colours:
-        return min_max(reduce_colours(raw)) if how == "absolute" else min_max_colours(raw)
-    maps = raw.abs() if how == "absolute" else relu(raw) if known.family == "cam" else raw
+        return min_max_colours(raw) if how == "signed" else min_max(reduce_colours(raw))
+    maps = raw if how == "signed" and known.signed else relu(raw)
     maps = upsample(maps, size) if maps.shape[-2:] != torch.Size(size) else maps
     return _unless_flat(maps, min_max(maps), known.family)
 

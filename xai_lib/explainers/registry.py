@@ -12,6 +12,7 @@ from xai_lib.registry import Entry, Registry, is_half_random
 Explain = Callable[..., Tensor]
 Family = Literal["uninformed", "gradient", "cam", "occlusion", "learning", "relevance"]
 Explains = Literal["logit", "probability", "log-probability"]
+Complete = Literal["image", "layer", "logit"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,18 @@ class Explainer(Entry):
     family: Family  # the kind of method, as the saliency paper groups them (§3), and relevance propagation
     explains: Explains  # what of a class the method's own paper explains; `scores.of_class` makes that score
     colours: bool  # whether its raw map has a value per colour, [B,3,H,W] or [B,S,3,H,W]
+    # what its values add up to, by its own paper: a logit less that of the mean-coloured image, less that of a layer of
+    # zeros, or the logit itself; None where nothing is said, or what is attributed is no logit
+    complete: Complete | None
+    depth: float  # where its own paper puts it: at this share of the layers up to the one explained
+    signed: bool  # whether negative values of a raw map without colours are kept in one reading of the saliency paper
 
     _common: ClassVar[frozenset[str]] = frozenset({"model", "x", "score", "layer", "seed", "index"})
+
+    @property
+    def has_readings(self) -> bool:
+        """Whether its maps differ between the saliency paper's text and the code it cites: see ``normalise``."""
+        return self.colours or self.signed
 
     @property
     def on_layer(self) -> bool:
@@ -39,18 +50,24 @@ about, get, names = EXPLAINERS.about, EXPLAINERS.get, EXPLAINERS.names
 
 def register(
     name: str, *, paper: str, family: Family, class_specific: bool = True, explains: Explains = "logit",
-    colours: bool = False, title: str | None = None,
+    colours: bool = False, signed: bool = False, complete: Complete | None = None, depth: float = 1.0,
+    title: str | None = None,
 ) -> Callable[[Explain], Explain]:  # fmt: skip
     """Decorator that enters an explainer under `name` and returns it unchanged; `title` is the name if it is None.
 
     Raises:
-        ValueError: if the name is taken, or the family or what is explained is another word.
+        ValueError: if the name is taken, or the family, what is explained or what it adds up to is another word.
         TypeError: if the function cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of
             ``seed`` and ``index``.
     """
-    for what, value, choices in (("family", family, get_args(Family)), ("explains", explains, get_args(Explains))):
-        if value not in choices:
-            raise ValueError(f"Expected {what} of {name!r} out of {', '.join(choices)}. Got {value!r}.")
+    choices = {
+        "family": (family, Family),
+        "explains": (explains, Explains),
+        "complete": (complete or "image", Complete),
+    }
+    for what, (value, kind) in choices.items():
+        if value not in get_args(kind):
+            raise ValueError(f"Expected {what} of {name!r} out of {', '.join(get_args(kind))}. Got {value!r}.")
 
     def enter(function: Explain) -> Explain:
         parameters = inspect.signature(function).parameters
@@ -60,7 +77,9 @@ def register(
                 "Expected an explainer (model, x, *, score, layer, …), with both seed and index if it is random. "
                 f"Got {name!r} with ({', '.join(parameters)})."
             )
-        EXPLAINERS.enter(Explainer(name, function, paper, title or name, class_specific, family, explains, colours))
+        known = {"class_specific": class_specific, "family": family, "explains": explains, "colours": colours}
+        known |= {"complete": complete, "depth": depth, "signed": signed}
+        EXPLAINERS.enter(Explainer(name, function, paper, title or name, **known))
         return function
 
     return enter

@@ -31,16 +31,17 @@ _AVERAGES = ("mean", "avg_pool2d", "adaptive_avg_pool2d")
 _SUMS = ("add", "add_")
 
 
-@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance", colours=True)
+@register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance", colours=True, complete="logit")
 def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsilon: float = 1e-6) -> Tensor:
     """Layer-wise relevance propagation to the image (Bach et al. 2015), by the usual composite of rules.
 
     The ε-rule for linear layers, the z⁺-rule for convolutions and the flat rule for the first one, after batch
     normalisation has been merged into the convolution before it (Montavon et al. 2019; Kohlbrenner et al. 2020). It
-    starts with each logit times the score's gradient at it: the relevance of a class is its logit. A map adds up to
-    the score if that is linear in the logits and the network has no biases, which take their share. In units of the
-    score; the flat rule gives an image's colours the same value. The first convolution or linear layer among the
-    network's modules must be the first that runs; `epsilon` is that of the ε-rule, above 0.
+    starts with each logit times the score's gradient at it: the relevance of a class is its logit, and of a negative
+    logit most places have a negative share. A map adds up to the score if that is linear in the logits and the network
+    has no biases, which take their share. In units of the score; the flat rule gives an image's colours the same value.
+    The first convolution or linear layer among the network's modules must be the first that runs; `epsilon` is that of
+    the ε-rule, above 0.
 
     Example:
         >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))

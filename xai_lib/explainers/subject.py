@@ -11,8 +11,11 @@ from xai_lib.data.split import Split
 from xai_lib.explainers import normalise
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.bottleneck import FeatureStatistics, feature_statistics
+from xai_lib.explainers.layers import at_depth
+from xai_lib.explainers.registry import about
 
 _BATCH = 64
+_FEWER = 200  # reference images of a network in this one's place, of which there are many
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +30,7 @@ class Subject:
     reference: Callable[[], Split] = field(repr=False)  # whose activations at the layer IBA takes mean and spread of
     device: torch.device  # where it all runs
     seed: int = 0  # number of the training, for tables; 0 for a network not trained here
+    _statistics: dict[str, FeatureStatistics] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def identity(self) -> dict[str, str | None]:
@@ -39,12 +43,17 @@ class Subject:
         with torch.inference_mode(False):
             return self.load()
 
-    @cached_property
-    def statistics(self) -> FeatureStatistics:
-        """Mean and spread of the layer's activations over the reference images."""
-        split = self.reference()
-        batches = (split.normalise(batch.images.to(self.device)) for batch in split.batches(_BATCH))
-        return feature_statistics(self.network, batches, self.layer)
+    def statistics(self, method: str, network: nn.Module | None = None) -> FeatureStatistics:
+        """Mean and spread over the reference images of the activations that a method stands on.
+
+        Of this network, kept, or of `network` in its place, over the first 200 of the images.
+        """
+        if network is not None:
+            split = self.reference()
+            return self._estimated(method, network, split.subset(torch.arange(min(_FEWER, len(split)))))
+        if method not in self._statistics:
+            self._statistics[method] = self._estimated(method, self.network, self.reference())
+        return self._statistics[method]
 
     def raw_maps(
         self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None
@@ -53,12 +62,13 @@ class Subject:
 
         `settings` are the method's own keywords; `network` is one in this one's place, such as one of random weights.
         """
-        known = {"layer": self.layer, "settings": settings, "statistics": lambda: self.statistics}
+        known = {"layer": self.layer, "settings": settings, "statistics": lambda: self.statistics(method, network)}
         return raw_maps(self.network if network is None else network, method, x, target, index, **known)
 
-    def explain(
-        self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None
-    ) -> Tensor:
+    def _estimated(self, method: str, network: nn.Module, split: Split) -> FeatureStatistics:
+        batches = (split.normalise(batch.images.to(self.device)) for batch in split.batches(_BATCH))
+        return feature_statistics(network, batches, at_depth(network, self.layer, about(method).depth))
+
+    def explain(self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
         """The same in [0, 1] and of the images' size: [B,H,W] for one class an image, [B,S,H,W] for S."""
-        raw = self.raw_maps(method, settings, x, target, index, network)
-        return normalise.unit_maps(raw, method, tuple(x.shape[-2:]))
+        return normalise.unit_maps(self.raw_maps(method, settings, x, target, index), method, tuple(x.shape[-2:]))

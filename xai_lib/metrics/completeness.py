@@ -1,6 +1,7 @@
 """Completeness: do a map's values add up to what the image does to the class score?
 
-(Sundararajan et al. 2017; saliency paper §4.1, §5.1.) It holds for raw maps only: normalising one to [0,1] breaks it.
+(Sundararajan et al. 2017; saliency paper §4.1, §5.1.) It is a claim about raw maps, on the grid on which they are made:
+normalising one to [0,1] breaks it, and so does enlarging, which multiplies a sum by the number of pixels in a cell.
 """
 
 import math
@@ -9,20 +10,22 @@ import torch
 from torch import Tensor
 
 from xai_lib.baselines import Baseline, replacement
+from xai_lib.checks import check_images
 from xai_lib.forward import Model, outputs
-from xai_lib.metrics.maps import defined, is_finite
-from xai_lib.metrics.perturbation import check_inputs
+from xai_lib.metrics.maps import check_maps, defined, is_finite
+from xai_lib.metrics.perturbation import check_targets
 from xai_lib.metrics.registry import register
 
 
 def logit_difference(
-    model: Model, x: Tensor, target: Tensor, *, baseline: Baseline = "zero", chunk: int | None = None
-) -> Tensor:
-    """The class's logit for x minus that for the baseline, float32 [B]."""
+    model: Model, x: Tensor, target: Tensor, *, baseline: Baseline = "zero", nothing: Tensor | None = None,
+    chunk: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The class's logit for x minus that for the baseline, or minus `nothing`, float32 [B]."""
     images = torch.stack([x, replacement(x, baseline)], dim=1)  # [B,2,C,H,W]
     read = lambda logits, target: logits.gather(1, target[:, None])[:, 0]  # noqa: E731
     logits = outputs(model, lambda image, point: images[image, point], read, x, target.to(x.device), 2, chunk)
-    return logits[:, 0] - logits[:, 1]
+    return logits[:, 0] - (logits[:, 1] if nothing is None else nothing.to(logits))
 
 
 @register("completeness", title="Completeness gap", better="lower", range=(0.0, math.inf),
@@ -30,13 +33,18 @@ def logit_difference(
           equation="saliency paper §4.1 (completeness), as a relative gap")  # fmt: skip
 def completeness(
     model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, baseline: Baseline = "zero",
-    chunk: int | None = None,
+    nothing: Tensor | None = None, chunk: int | None = None,
 ) -> Tensor:  # fmt: skip
     """``|Σ attribution − (y(x) − y(baseline))| / |y(x) − y(baseline)|`` for the class's logit y. Lower is better.
 
-    0 is complete (Sundararajan et al. 2017); an empty map has 1. Of raw maps, float [B,H,W], or with a value for each
-    colour [B,c,H,W], not normalised; the baseline is that of their explainer. float32 [B] of at least 0; NaN for a map
-    that is not finite, or where the two logits are equal.
+    0 is complete (Sundararajan et al. 2017); an empty map has 1. Of raw maps in units of the logit, on their own grid,
+    float [B,h,w], or with a value for each colour [B,c,H,W]. float32 [B] of at least 0; NaN for a map that is not
+    finite, or where the two logits are equal.
+
+    Args:
+        baseline: that of the explainer.
+        nothing: in place of y(baseline), the logit where the explainer's map would be empty, float [B], of an
+            explainer whose baseline is no image (``about(name).complete``).
 
     Example:
         >>> x, maps = torch.ones(2, 3, 1, 2), torch.tensor([[[1.0, 1.0]], [[3.0, 3.0]]])
@@ -44,7 +52,7 @@ def completeness(
         tensor([0., 2.])
     """
     maps = _one_map(x, attribution, target)
-    difference = logit_difference(model, x, target, baseline=baseline, chunk=chunk).double()
+    difference = logit_difference(model, x, target, baseline=baseline, nothing=nothing, chunk=chunk).double()
     total = maps.to(difference).flatten(1).sum(1)
     return defined((total - difference).abs() / difference.abs(), (difference != 0) & is_finite(maps).to(x.device))
 
@@ -60,8 +68,10 @@ def completeness_quantus(
 
     (After Sundararajan et al. 2017.) So quantus 0.6 decides, with the lowest value of the image as its baseline (it
     also divides maps by their maximum first, unless told otherwise). For a map with one value a pixel it puts the
-    baseline into the first colour only. Rounding alone makes a complete map fail, which is why every method of the
-    paper does. Arguments are those of :func:`completeness`. float32 [B], 0 or 1; NaN for a map that is not finite.
+    baseline into the first colour only. A map in [0,1], as the paper scored all of them, adds up to its mean times the
+    number of pixels: to thousands at 224 pixels, where logits differ by some ten, so that every method fails. A
+    complete raw map passes where its sum has no rounding. Arguments are those of :func:`completeness`. float32 [B], 0
+    or 1; NaN for a map that is not finite.
 
     Example:
         >>> x, colours = torch.ones(1, 3, 1, 2), lambda x: x.sum((2, 3))
@@ -78,8 +88,12 @@ def completeness_quantus(
 
 
 def _one_map(x: Tensor, attribution: Tensor, target: Tensor) -> Tensor:
-    """Checked maps, the colours summed: [B,H,W]."""
+    """Checked maps, the colours summed: [B,h,w]."""
+    check_images(x)
     if isinstance(attribution, Tensor) and attribution.ndim == 4 and attribution.shape == x.shape:
         attribution = attribution.detach().sum(1, dtype=torch.float64)
-    check_inputs(x, attribution, target)
+    check_maps(attribution)
+    if len(attribution) != len(x):
+        raise ValueError(f"Expected one map per image, {len(x)} in all. Got {len(attribution)}.")
+    check_targets(target, x)
     return attribution.detach()

@@ -15,7 +15,7 @@ from xai_lib.metrics.registry import register
 
 
 @register("complexity", title="Complexity", better="lower", range=(0.0, math.inf), paper="Bhatt et al. 2020",
-          equation="contrastive paper §3.5 (CM)")  # fmt: skip
+          equation="saliency paper §4.3 (Complexity); contrastive paper §3.5 (CM)")  # fmt: skip
 def complexity(attribution: Tensor) -> Tensor:
     """Entropy -Σ p ln p of the shares p = |a| / Σ|a| of a map's pixels, in nats (Bhatt et al. 2020). Lower is better.
 
@@ -33,7 +33,7 @@ def complexity(attribution: Tensor) -> Tensor:
 
 
 @register("sparseness", title="Sparseness", better="higher", range=(0.0, 1.0), paper="Chalasani et al. 2020",
-          equation="contrastive paper Table 1")  # fmt: skip
+          equation="saliency paper Table 3 (Sparseness); contrastive paper Table 1")  # fmt: skip
 def sparseness(attribution: Tensor) -> Tensor:
     """Gini index Σ_i (2i - n - 1) a_i / (n Σ a) of a map's n ascending absolute values (Chalasani et al. 2020).
 

@@ -1,6 +1,6 @@
 """Effective complexity, in its two readings: the pixels that a map marks at all, and those that the model needs.
 
-(Nguyen & Martínez 2020; saliency paper §4.3.) The saliency paper prints the second and tabulates the first, whose
+(Nguyen & Martínez 2020; saliency paper §4.3.) The saliency paper defines the second and tabulates the first, whose
 threshold nearly every pixel of most maps exceeds: its 50175 for Fake-CAM is that map's definition, one of 224² pixels 0
 and all others 1.
 """
@@ -22,9 +22,9 @@ from xai_lib.metrics.registry import register, score_of
 Filling = Literal["zero", "uniform"] | Tensor
 
 
-@register("effective-complexity", title="EC, as computed", better="lower", range=(0.0, math.inf),
+@register("effective-complexity", title="EC, as tabulated", better="lower", range=(0.0, math.inf),
           paper="Nguyen & Martínez 2020",
-          equation="saliency paper §4.3 (EC), as computed: pixels above a threshold")  # fmt: skip
+          equation="saliency paper Table 3 (EC): pixels above a threshold")  # fmt: skip
 def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Tensor:
     """Number of pixels whose absolute value is above a share of the map's largest (after Nguyen & Martínez 2020).
 
@@ -77,9 +77,9 @@ def pixels_kept(n_pixels: int, step: int) -> Tensor:
     return counts(n_pixels, step)[1:]
 
 
-@register("effective-complexity-minimum", title="EC, as printed", better="lower", range=(0.0, math.inf),
+@register("effective-complexity-minimum", title="EC, by its formula", better="lower", range=(0.0, math.inf),
           paper="Nguyen & Martínez 2020",
-          equation="saliency paper §4.3 (EC), as printed: fewest pixels within a tolerance")  # fmt: skip
+          equation="saliency paper §4.3 (EC), its formula: fewest pixels within a tolerance")  # fmt: skip
 @score_of(retention_loss)
 def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int, tolerance: float = 0.01) -> Tensor:
     """The fewest of a map's highest pixels that keep :func:`retention_loss` within a tolerance. Lower is better.

@@ -1,108 +1,145 @@
 """Randomising a network's parameters: a map that stays the same when the weights are destroyed explains nothing.
 
-(Adebayo et al. 2018, with the average over parts as a score per image; Hedström et al. 2024; saliency paper §4.5.)
+(Adebayo et al. 2018, with the average over steps as a score per image; Hedström et al. 2024; saliency paper §4.5.)
 
-A part is re-initialised by ``reset_parameters`` of each of its modules, which draws as PyTorch does for a new network,
-whatever the network's own start was. Batch normalisation also forgets its running statistics (mean 0, variance 1).
+The modules that hold parameters are taken in the order in which they run, from the output down, a quarter at a time:
+so scores of networks with more and with fewer modules are means over the same steps. A module is re-initialised by its
+``reset_parameters``, which draws as PyTorch does for a new network, whatever the network's own start was; one without
+it has its values put in a random order. Batch normalisation also forgets its running statistics (mean 0, variance 1).
 """
 
 import copy
 import hashlib
-from collections.abc import Callable, Iterator
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from xai_lib.checks import check_choice
+from xai_lib.checks import check_choice, check_counts
+from xai_lib.forward import undisturbed
 from xai_lib.metrics import correlation as correlations
 from xai_lib.metrics.maps import check_pair, defined, is_finite
 from xai_lib.metrics.registry import register, score_of
 from xai_lib.metrics.similarity import continuity
-from xai_lib.models import Classifier
 
 MakeMaps = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (model, x, target, index) -> maps [B,H,W]
 Order = Literal["cascading", "independent"]
 Similarity = Literal["spearman", "ssim"]
+_STEPS = 4  # what is randomised at a time: a quarter of the modules
 
 
-def blocks(model: nn.Module) -> tuple[str, ...]:
-    """Names of the parts of a network that hold its parameters, from the output down to the input.
+def executed(model: nn.Module, x: Tensor) -> tuple[str, ...]:
+    """Names of the modules that hold parameters of their own, in the order in which they start in a forward pass.
 
-    Of a ``models.Classifier`` the head, then its ``layers()`` from the last to the stem. Of any other network the
-    children that hold parameters, the last registered first: ``fc, layer4, …`` of torchvision's ResNet-50. A network
-    that is one child in a shell has that child's children. TypeError if `model` is not a torch.nn.Module, ValueError if
-    it has no parameters.
+    One that never starts, because the module around it uses its weights, has the place of that module. Of normalised
+    images `x`, float [B,3,H,W], the first is run. TypeError if `model` is not a torch.nn.Module, ValueError if it has
+    no parameters.
+
+    Example:
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+        >>> executed(network.eval(), torch.ones(1, 3, 3, 3))
+        ('0', '1', '4')
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
-    if isinstance(model, Classifier):
-        return ("head", *reversed(model.layers()))
-    if next(model.parameters(), None) is None:
+    names = {module: name for name, module in model.named_modules()}
+    holders = [name for module, name in names.items() if _owns_parameters(module)]
+    if not holders:
         raise ValueError(f"Expected a network with parameters. Got a {type(model).__name__} without any.")
-    inside, path = model, ""
-    while len(children := _with_parameters(inside)) == 1 and not _owns_parameters(inside):
-        [(name, inside)] = children.items()
-        path += f"{name}."
-    own = [path.rstrip(".")] if _owns_parameters(inside) else []
-    return (*(path + name for name in reversed(children)), *own)
+    started: dict[str, int] = {}
+
+    def note(module: nn.Module, _inputs: object) -> None:
+        started.setdefault(names[module], len(started))
+
+    def place(name: str) -> int:
+        return started[name] if name in started else place(name.rpartition(".")[0])
+
+    with ExitStack() as hooks, undisturbed(model, x[:1]) as images:
+        for module in names:
+            hooks.enter_context(module.register_forward_pre_hook(note))
+        model(images)
+    return tuple(sorted(holders, key=place))
 
 
-def randomised(model: nn.Module, seed: int, order: Order = "cascading") -> Iterator[tuple[str, nn.Module]]:
-    """Copies of a network with parts re-initialised, in the order of :func:`blocks`.
+def steps(names: Sequence[str], number: int = _STEPS) -> tuple[tuple[str, ...], ...]:
+    """Names in the order of execution, cut into `number` parts of nearly equal size, from the last to the first.
 
-    Yields each part's name and a copy of the network, of the caller's own. A part's new weights depend on `seed` and
-    the part's name alone, so they are the same in both orders and on every device. `model` and the global generators
-    are left as they are. TypeError if a module with parameters has no ``reset_parameters``.
+    Example:
+        >>> steps(("stem", "block", "head"), 2)
+        (('head', 'block'), ('stem',))
+    """
+    ends = [math.ceil(len(names) * step / number) for step in range(number + 1)]
+    downwards = tuple(reversed(names))
+    return tuple(downwards[start:end] for start, end in itertools.pairwise(ends) if end > start)
+
+
+def randomised(
+    model: nn.Module, parts: Sequence[Sequence[str]], seed: int, order: Order = "cascading"
+) -> Iterator[nn.Module]:
+    """Copies of a network with parts re-initialised, one part after the other, each a list of names of modules.
+
+    A copy is the caller's own. A module's new weights depend on `seed` and its name alone, so they are the same in both
+    orders and on every device. `model` and the global generators are left as they are.
 
     Args:
         order: "cascading" keeps the parts before re-initialised as well, down to a wholly random network;
             "independent" re-initialises one part at a time.
     """
     check_choice("order", order, ("cascading", "independent"))
-    current, names = model, blocks(model)
-    for name in names:
+    current = model
+    for names in parts:
         changed = copy.deepcopy(current)
-        holds_others = any(other != name and other.startswith(f"{name}.".lstrip(".")) for other in names)
-        _reset(changed.get_submodule(name), name, seed, alone=holds_others)
+        for name in names:
+            _reset(changed.get_submodule(name), name, seed)
         if order == "cascading":
             current = copy.deepcopy(changed)
-        yield name, changed
+        yield changed
 
 
 def parameter_randomisation(
-    make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0,
+    make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, draws: int = 3,
     order: Order = "cascading", similarity: Similarity = "spearman",
-) -> tuple[tuple[str, ...], Tensor]:  # fmt: skip
-    """How alike an image's map is to the maps of the network's :func:`randomised` copies, part by part.
+) -> tuple[tuple[tuple[str, ...], ...], Tensor]:  # fmt: skip
+    """How alike an image's map is to the maps of the network's :func:`randomised` copies, step by step.
 
-    The L parts' names, and float32 [B,L] in [-1, 1]; NaN where one of the two maps is empty or not finite, or, for
-    "spearman", constant. The network as it is, whose similarity is 1, is not among them (quantus averages it in). All
-    maps explain the same class, and a random explainer gets the same `index` every time: only the weights differ.
+    The modules of each of the L :func:`steps`, and float32 [B,L] in [-1, 1], means over draws of the weights; NaN where
+    one of the two maps is empty or not finite, or, for "spearman", constant, in all draws. The network as it is, whose
+    similarity is 1, is not among them (quantus averages it in). All maps explain the same class, and a random explainer
+    gets the same `index` every time: only the weights differ.
 
     Args:
         make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W], as the caller scales them; in [0,1] for SSIM.
+        draws: of all new weights.
         similarity: "spearman" is the rank correlation over pixels, equal values taking their mean rank; "ssim" is
             ``similarity.ssim``.
     """
     check_choice("similarity", similarity, tuple(_SIMILARITIES))
-    names = blocks(model)
+    check_counts(draws=draws)
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
-    maps = make_maps(model, x, target, index).detach()
-    others = (make_maps(changed, x, target, index).detach() for _, changed in randomised(model, seed, order))
-    return names, torch.stack([_SIMILARITIES[similarity](maps, other) for other in others], dim=1)
+    parts, maps = steps(executed(model, x)), make_maps(model, x, target, index).detach()
+    found = []
+    for draw in range(draws):
+        others = (
+            make_maps(changed, x, target, index).detach() for changed in randomised(model, parts, seed + draw, order)
+        )
+        found.append(torch.stack([_SIMILARITIES[similarity](maps, other) for other in others], dim=1))
+    return parts, torch.stack(found).nanmean(dim=0)
 
 
 @register("parameter-randomisation", title="MPRT", better="lower", range=(-1.0, 1.0),
           paper="Adebayo et al. 2018; Hedström et al. 2024",
-          equation="saliency paper §4.5, in words: from the output down, parts stay randomised")  # fmt: skip
+          equation="saliency paper §4.5, in words: from the output down, quarters stay randomised")  # fmt: skip
 @score_of(parameter_randomisation, order="cascading")
-def cascading(found: tuple[tuple[str, ...], Tensor]) -> Tensor:
-    """Mean over the parts of :func:`parameter_randomisation` in cascading order (Adebayo et al. 2018).
+def cascading(found: tuple[tuple[tuple[str, ...], ...], Tensor]) -> Tensor:
+    """Mean over the steps of :func:`parameter_randomisation` in cascading order (Adebayo et al. 2018).
 
-    Lower is better. float32 [B] in [-1, 1], the mean over the parts with a defined similarity (a random network's map
-    is often empty after a ReLU); NaN where no part has one, so wherever the map of the network as it is has none.
+    Lower is better. float32 [B] in [-1, 1], the mean over the steps with a defined similarity (a random network's map
+    is often empty after a ReLU); NaN where no step has one, so wherever the map of the network as it is has none.
 
     Example:
         >>> network, x, first = nn.Linear(2, 2).eval(), torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([0])
@@ -114,10 +151,10 @@ def cascading(found: tuple[tuple[str, ...], Tensor]) -> Tensor:
 
 @register("parameter-randomisation-independent", title="MPRT, independent", better="lower", range=(-1.0, 1.0),
           paper="Adebayo et al. 2018; Hedström et al. 2024",
-          equation="saliency paper §4.5, in words: one part randomised at a time")  # fmt: skip
+          equation="saliency paper §4.5, in words: one quarter randomised at a time")  # fmt: skip
 @score_of(parameter_randomisation, order="independent")
-def independent(found: tuple[tuple[str, ...], Tensor]) -> Tensor:
-    """As :func:`cascading` (Adebayo et al. 2018), one part randomised at a time. Lower is better.
+def independent(found: tuple[tuple[tuple[str, ...], ...], Tensor]) -> Tensor:
+    """As :func:`cascading` (Adebayo et al. 2018), one quarter randomised at a time. Lower is better.
 
     Example:
         >>> network, x, first = nn.Linear(2, 2).eval(), torch.tensor([[[[1.0, 2.0]]]]), torch.tensor([0])
@@ -140,27 +177,19 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
 _SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"spearman": spearman, "ssim": continuity}
 
 
-def _reset(part: nn.Module, name: str, seed: int, *, alone: bool) -> None:
-    """Re-initialise a part in place: the parameters of all its modules, or, `alone`, those that are its own."""
-    digest = hashlib.sha256(f"{seed}|{name}".encode()).digest()
-    modules = [part] if alone else [module for module in part.modules() if _owns_parameters(module)]
-    with torch.random.fork_rng(devices=[]):
+def _reset(module: nn.Module, name: str, seed: int) -> None:
+    """Draw the parameters that are a module's own anew, in place."""
+    digest, own = hashlib.sha256(f"{seed}|{name}".encode()).digest(), list(module.parameters(recurse=False))
+    device = own[0].device
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-        for module in modules:
-            if not callable(getattr(module, "reset_parameters", None)):
-                raise TypeError(
-                    f"Expected every module with parameters to have reset_parameters(). Got {type(module).__name__} "
-                    f"in part {name!r} without it: give it one that draws its parameters anew."
-                )
-            device = next(module.parameters(recurse=False)).device
+        if callable(getattr(module, "reset_parameters", None)):
             module.cpu().reset_parameters()  # a GPU's generator would give other numbers
             module.to(device)
+            return
+        for values in own:
+            values.copy_(values.flatten()[torch.randperm(values.numel()).to(device)].reshape(values.shape))
 
 
 def _owns_parameters(module: nn.Module) -> bool:
     return next(module.parameters(recurse=False), None) is not None
-
-
-def _with_parameters(module: nn.Module) -> dict[str, nn.Module]:
-    """The children that hold parameters, by name."""
-    return {name: child for name, child in module.named_children() if next(child.parameters(), None) is not None}

@@ -3,10 +3,9 @@
 (Yeh et al. 2019; Bhatt et al. 2020; saliency paper §4.2.)
 
 A map that does not depend on the image, Fake-CAM say, has a sensitivity of 0 by either variant. The saliency paper's
-Table 3 prints 0.96 for it, and between 0.91 and 1.22 for every other method. Only the ratio of variant "released" can
-be so alike, and only if the map is compared with something much smaller or other than the explainer's map of the noisy
-image: stored maps scaled to [0,1] and a recomputation that is not, for example, differ by nearly their whole size,
-whatever the noise. Passing such stored maps as `reference` shows it.
+Table 3 prints 0.96 for it, and between 0.91 and 1.22 for every other method. The ratio of variant "released" comes near
+1 for all of them if each map, passed as `reference`, is compared with one and the same explanation of the noisy image,
+such as the plain gradient, which quantus computes where no explainer is named. Whether that happened is not printed.
 """
 
 import math

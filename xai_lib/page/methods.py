@@ -16,7 +16,7 @@ def colour(method: str) -> str:
 
 
 def styles(methods: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Colour and marker of each method, as keywords of a line; no two of a family share a marker (up to eight)."""
+    """Colour and marker of each method, as keywords of a line; no two of a family share a marker (up to nine)."""
     seen: dict[str, int] = {}
     found = {}
     for method in methods:

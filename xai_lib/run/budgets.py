@@ -104,9 +104,9 @@ class Saliency:
     # of these, the images for metrics that explain or perturb an image many times, and for other readings of the
     # metrics (normalisation, ties, baseline)
     n_sensitivity: int
-    # noisy copies of an image for sensitivity, and of a set of pixels for monotonicity as quantus has it (whose own
-    # default is 100)
-    sensitivity_draws: int
+    sensitivity_draws: int  # noisy copies of an image for sensitivity
+    monotonicity_samples: int  # noisy copies of a set of pixels for monotonicity as quantus has it: its default is 100
+    n_tools: int  # of the images, those also explained and scored by the paper's tools, for the first network
     causal_steps: int  # steps of insertion and deletion; RISE takes as many as the image's side has pixels
 
 

@@ -25,8 +25,11 @@ from xai_lib.run.networks import train_cell
 from xai_lib.run.settings import settings
 from xai_lib.run.store import Store
 
-FEW = "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, causal_steps=2, rise_masks=4"
-PAPERS_OWN = experiment.PARTS[:-1]
+FEW = (
+    "n_test=null, n_saliency=6, n_transformed=4, n_sensitivity=3, sensitivity_draws=1, n_tools=2,"
+    "causal_steps=2, rise_masks=4"
+)
+PAPERS_OWN = tuple(part for part in experiment.PARTS if part not in ("tools", "metric"))
 
 
 @pytest.fixture
@@ -76,8 +79,8 @@ def test_every_method_has_the_columns_metrics_and_images_of_every_part(smoke_ben
     assert len(index) == 4
     columns = {
         "fidelity": ["index", "metric", "value", "target", "reading", "seed", "method"],
-        "repeated": ["index", "metric", "value", "seed", "method"],
-        "transformed": ["index", "metric", "value", "transform", "setting", "seed", "method"],
+        "repeated": ["index", "metric", "value", "reading", "seed", "method"],
+        "transformed": ["index", "metric", "value", "transform", "setting", "reading", "seed", "method"],
         "cost": ["forwards", "seconds", "megabytes", "seed", "method"],
     }
     for part, names in columns.items():
@@ -91,16 +94,20 @@ def test_every_method_has_the_columns_metrics_and_images_of_every_part(smoke_ben
         if part == "cost":
             continue
         budget = {"fidelity": 4, "repeated": 2, "transformed": 2}[part]
-        rows = frame[frame["reading"] == "paper"] if part == "fidelity" else frame
+        rows = frame[frame["reading"].isin(lineup.READINGS)]
         of_each = rows.groupby([name for name in identity if name != "index"])["index"].agg(list)
         assert all(found == index[:budget] for found in of_each)
-        assert of_each.groupby("method").size().nunique() == 1  # as many metrics for one method as for another
+        of_each = of_each.groupby(["reading", "method"]).size()  # as many metrics for one method as for another
+        assert of_each.nunique() == 1
+        twice = {"gradient", "integrated-gradients", "guided-backprop", "lime", "smoothgrad", "lrp"}
+        assert set(of_each.loc["absolute"].index) == set(expected)
+        assert set(of_each.loc["signed"].index) == twice & set(expected)
 
 
 def test_other_readings_are_of_the_first_images_and_of_the_papers_methods_and_controls(smoke_bench):
     frame = experiment.scores(smoke_bench, "fidelity")
     assert set(frame["target"]) == set(TARGETS)
-    others = frame[frame["reading"] != "paper"]
+    others = frame[~frame["reading"].isin(lineup.READINGS)]
     assert set(others["method"]) == {*lineup.PAPER, *lineup.CONTROLS}
     assert set(others["target"]) == {"ground-truth"}
     first = smoke_bench.networks[0].images.index[:2].tolist()
@@ -145,7 +152,7 @@ def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(sm
     study = experiment.study(smoke_bench.run)
     rows = read(tables.leaderboard(study)).set_index("method")
     assert set(made) == {"mine"}
-    assert (rows.index[-1], rows.columns[-1], len(rows)) == ("Mine", "Mass ↓", 23)
+    assert (rows.index[-1], rows.columns[-1], len(rows)) == ("Mine", "Mass ↓", 24)
     [subject] = study.networks
     x = subject.images.normalise(subject.images.images)
     shown = experiment.explained_by(study, subject, "mine").maps(x, subject.images.labels, subject.images.index)
@@ -158,6 +165,25 @@ def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(sm
     assert names.index("Ablation-CAM") + 1 == names.index("Mine") == names.index("RISE") - 1
 
 
+def test_what_a_network_refuses_takes_nothing_else_down(run, images, monkeypatch):
+    for registry in (explainers.registry.EXPLAINERS, metrics.registry.METRICS):
+        monkeypatch.setattr(registry, "entries", dict(registry.entries))
+
+    @explainers.register("broken", title="Broken", paper="-", family="cam")
+    def broken(model, x, *, score, layer=None):
+        raise ValueError("Expected another network.")
+
+    @metrics.register("never", title="Never", better="lower", range=(0, 1), paper="-", equation="-")
+    def never(attribution):
+        raise ValueError("Expected other maps.")
+
+    study = experiment.study_of(run, small(), images, name="small", methods=("uniform", "broken", "random"))
+    with pytest.warns(RuntimeWarning, match="broken is left out of 'fidelity': Expected another network"):
+        assert list(experiment.scores(study, "fidelity")["method"].unique()) == ["uniform", "random"]
+    with pytest.warns(RuntimeWarning, match="uniform is left out of 'never': Expected other maps"):
+        assert experiment.scores(replace(study, methods=("uniform",)), "metric").empty
+
+
 def test_chunks_of_images_give_the_rows_of_all_together(study, monkeypatch):
     whole = {part: scores(study, "gradient", part) for part in ("fidelity", "repeated")}
     monkeypatch.setattr(experiment, "_CHUNK", 2)
@@ -166,7 +192,7 @@ def test_chunks_of_images_give_the_rows_of_all_together(study, monkeypatch):
         parts = scores(study, "gradient", part)
         pd.testing.assert_frame_equal(in_order(parts), in_order(whole[part]), rtol=1e-4, atol=1e-6)
     assert whole["fidelity"]["index"].nunique() == 6
-    others = whole["fidelity"][whole["fidelity"]["reading"] != "paper"]
+    others = whole["fidelity"][~whole["fidelity"]["reading"].isin(lineup.READINGS)]
     assert others["index"].nunique() == 3
 
 
@@ -199,9 +225,12 @@ def test_chunks_that_a_killed_run_had_finished_are_kept(study, monkeypatch):
         ({"lime_samples": 9}, {("lime", part) for part in PAPERS_OWN}),
         (
             {"causal_steps": 3},
-            {(m, p) for m in ("rise", "lime", "gradient") for p in ("fidelity", "repeated", "transformed")},
+            {(m, p) for m in ("rise", "lime", "gradient") for p in ("fidelity", "repeated", "transformed")}
+            | {("gradient", "tools")},
         ),
-        ({"sensitivity_draws": 2}, {(name, "repeated") for name in ("rise", "lime", "gradient")}),
+        ({"sensitivity_draws": 2}, {(m, "repeated") for m in ("rise", "lime", "gradient")} | {("gradient", "tools")}),
+        ({"n_tools": 3}, {("gradient", "tools")}),
+        ({"monotonicity_samples": 3}, {(name, "repeated") for name in ("rise", "lime", "gradient")}),
         ({"n_sensitivity": 2}, {(m, p) for m in ("rise", "lime", "gradient") for p in ("fidelity", "repeated")}),
         ({"n_transformed": 3}, {(name, "transformed") for name in ("rise", "lime", "gradient")}),
         ({"n_scored": 1, "flipping_step": 1, "epochs_ce": 9, "saliency_seeds": 1}, set()),
@@ -209,7 +238,7 @@ def test_chunks_that_a_killed_run_had_finished_are_kept(study, monkeypatch):
 )
 def test_a_budget_changes_the_keys_of_what_depends_on_it(study, changed, values, expected):
     other = replace(study, run=changed(study.run, **values))
-    pairs = [(name, part) for name in ("rise", "lime", "gradient") for part in PAPERS_OWN]
+    pairs = [(name, part) for name in ("rise", "lime", "gradient") for part in (*PAPERS_OWN, "tools")]
     assert {pair for pair in pairs if keys(study, *pair) != keys(other, *pair)} == expected
 
 
@@ -281,7 +310,7 @@ def test_imagenet_is_scored_on_torchvisions_network_from_its_files(imagenet, emp
     asked = []
     monkeypatch.setattr(pretrained, "pretrained", lambda *name, **options: asked.append((name, options)) or network)
     monkeypatch.setattr(transforms, "TRANSFORMS", {"mixup": (0.2,), "crop": (0.8,)})
-    monkeypatch.setattr(randomisation, "blocks", lambda model: ("fc", "layer4.2.conv3"))
+    monkeypatch.setattr(randomisation, "executed", lambda model, x: ("layer4.2.conv3", "fc"))
     overrides = "n_test=null, n_saliency=2, n_transformed=2, n_sensitivity=1, sensitivity_draws=1, causal_steps=1,"
     run = settings("smoke", f"imagenet:{imagenet}", device="cpu", overrides=overrides + "rise_masks=4")
     study = replace(experiment.study(run), methods=("gradient", "grad-cam", "rise", "iba"))

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -18,13 +19,14 @@ from xai_lib.explainers.layers import find_layer, last_spatial_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.saliency import method
 from xai_lib.papers.saliency.method import Explained, lineup
+from xai_lib.papers.saliency.method.tools import METHODS as TOOLED
 from xai_lib.run.cell import Cell
 from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_torchvision, some, train_cell, with_images
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
 from xai_lib.run.study import Study
 
-PARTS = ("fidelity", "repeated", "transformed", "cost", "metric")
+PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric")
 _CHUNK = 500  # images of one cell: what a killed run loses at most
 _MANY = 500  # images; from here on a method takes longer than the start of its process
 _COSTED = 8
@@ -37,7 +39,7 @@ def maps(folder: Path, *, explained: Explained, images: Split) -> None:
     files.write_tensors(folder / "maps.pt", method.raw_maps(explained, images.materialised()))
 
 
-@stage("saliency", version=1)
+@stage("saliency", version=2)
 def saliency(
     folder: Path, *, explained: Explained, images: Split, part: str, budgets: Mapping[str, Any], raw: Cell | None
 ) -> None:
@@ -46,7 +48,7 @@ def saliency(
     files.write_frame(folder / "scores.csv", getattr(method, part)(explained, images.materialised(), **given))
 
 
-@stage("metric", version=1)
+@stage("metric", version=2)
 def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name: str, source: str) -> None:
     """A metric that the paper does not have; ``source``, its code, is there for the key."""
     found = method.scored(explained, images.materialised(), stored=_stored(raw), metric=name)
@@ -103,11 +105,13 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     """The cells of one network, method and part (of :data:`PARTS`): one for each chunk of images.
 
     Methods beyond the paper's and the controls stay out of Table 4 and have no other readings. The part "metric" has
-    a cell a chunk for each of :func:`lineup.added_metrics` that the images have what it needs for.
+    a cell a chunk for each of :func:`lineup.added_metrics` that the images have what it needs for; the part "tools" is
+    of the first network and of the methods that a tool can explain again.
     """
     explained, n = explained_by(study, subject, name), len(subject.images)
     budgets, is_papers = study.run.saliency, name in (*lineup.PAPER, *lineup.CONTROLS)
     limits = {"repeated": budgets.n_sensitivity, "transformed": budgets.n_transformed * is_papers, "cost": _COSTED}
+    limits["tools"] = budgets.n_tools * (name in TOOLED and subject is study.networks[0])
     n, found = min(limits.get(part, n), n), []
     for start in range(0, n, _CHUNK):
         images = subject.images.subset(list(range(start, min(start + _CHUNK, n))))
@@ -118,9 +122,14 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
         read = (budgets.n_sensitivity - start) * is_papers
         own = {
             "fidelity": {"causal_steps": budgets.causal_steps, "n_readings": min(max(read, 0), len(images))},
-            "repeated": {"causal_steps": budgets.causal_steps, "draws": budgets.sensitivity_draws},
+            "repeated": {
+                "causal_steps": budgets.causal_steps,
+                "draws": budgets.sensitivity_draws,
+                "samples": budgets.monotonicity_samples,
+            },
             "transformed": {"causal_steps": budgets.causal_steps},
             "cost": {},
+            "tools": {"causal_steps": budgets.causal_steps, "draws": budgets.sensitivity_draws},
         }[part]
         raw = maps.cell(**given) if part == "fidelity" else None
         found.append(saliency.cell(part=part, budgets=own, raw=raw, **given))
@@ -162,16 +171,27 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def scores(study: Study, part: str) -> pd.DataFrame:
     """All networks and methods of a part, computed now where the store lacks them.
 
-    Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`.
+    Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`. A method or
+    metric that a network refuses has no rows, and a warning says why.
     """
     found = [
-        files.read_frame(computed(cell) / "scores.csv").assign(seed=subject.seed, method=name)
+        frame.assign(seed=subject.seed, method=name)
         for subject in study.networks
         for name in tqdm(study.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None)
         for cell in part_cells(study, subject, name, part)
+        if (frame := _scores_of(cell, name)) is not None
     ]
-    empty = pd.DataFrame(columns=["index", "metric", "value", "seed", "method"])
+    empty = pd.DataFrame(columns=["index", "metric", "value", "reading", "seed", "method"])
     return pd.concat(found, ignore_index=True) if found else empty
+
+
+def _scores_of(cell: Cell, name: str) -> pd.DataFrame | None:
+    try:
+        return files.read_frame(computed(cell) / "scores.csv")
+    except (TypeError, ValueError, RuntimeError) as error:
+        what = cell.config.get("name") or cell.config["part"]
+        warnings.warn(f"{name} is left out of {what!r}: {error}", RuntimeWarning, stacklevel=3)
+        return None
 
 
 def _metric_cells(given: dict[str, Any]) -> list[Cell]:

@@ -74,23 +74,23 @@ def test_mean_ranks_are_of_everyone_and_the_best_is_first(study_of, made_up, fra
     ranks, critical = evidence.mean_ranks(study_of(frames), "deletion")
     assert set(ranks["method"]) == set(lineup.ALL) and critical > 0
     assert (ranks["method"].iloc[0], ranks["mean_rank"].iloc[0]) == ("lrp", 1)
-    assert (ranks["method"].iloc[-1], ranks["mean_rank"].iloc[-1]) == ("edge-map", 22)
+    assert (ranks["method"].iloc[-1], ranks["mean_rank"].iloc[-1]) == ("edge-map", 23)
 
 
 def test_readings_rank_the_papers_methods_and_the_controls(study_of, made_up, frames):
     """Print a known order under I; black turns it round, blur is not a reading of I."""
     frame, metric = frames["fidelity"], "insertion"
-    ordered(made_up, frame, READ, metric=metric, reading=("paper", "mean colour"), target="ground-truth")
+    ordered(made_up, frame, READ, metric=metric, reading=("absolute", "mean colour"), target="ground-truth")
     ordered(made_up, frame, READ, metric=metric, reading="black", upwards=False)
     rows = evidence.readings(study_of(frames))
     assert set(rows["method"]) == set(READ)
     rows = rows[rows["metric"] == metric].set_index(["reading", "method"])
-    assert rows.loc[("paper", READ[-1]), "rank"] == 1 and rows.loc[("paper", READ[0]), "rank"] == 14
-    assert rows.loc["paper", "tau"].tolist() == [1] * 14 and (rows.loc["paper", "moved"] == 0).all()
+    assert rows.loc[("absolute", READ[-1]), "rank"] == 1 and rows.loc[("absolute", READ[0]), "rank"] == 14
+    assert rows.loc["absolute", "tau"].tolist() == [1] * 14 and (rows.loc["absolute", "moved"] == 0).all()
     assert rows.loc[("black", READ[0]), ["rank", "moved"]].tolist() == [1, 13]
     assert rows.loc[("black", READ[0]), "tau"] == pytest.approx(-1)
     assert rows.loc[("mean colour", READ[3]), ["moved", "tau"]].tolist() == pytest.approx([0, 1])
-    assert set(rows.index.get_level_values("reading")) == {"paper", "absolute values", "black", "mean colour"}
+    assert set(rows.index.get_level_values("reading")) == {"absolute", "signed", "black", "mean colour"}
 
 
 def test_readings_turn_with_the_direction_of_the_metric(study_of, made_up, frames):
@@ -103,18 +103,18 @@ def test_readings_turn_with_the_direction_of_the_metric(study_of, made_up, frame
 def test_the_papers_reading_is_first_and_of_the_same_images(study_of, made_up, frames):
     """Images beyond those read in every way must not move the paper's own mean."""
     beyond = tuple(range(made_up.N_READ, 12))
-    made_up.put(frames["fidelity"], 100, metric="average-drop", index=beyond, reading="paper", method="rise")
+    made_up.put(frames["fidelity"], 100, metric="average-drop", index=beyond, reading="absolute", method="rise")
     rows = evidence.readings(study_of(frames))
     assert rows["mean"].max() < 1
     for _, group in rows.groupby(["metric", "method"]):
-        assert group["reading"].iloc[0] == "paper" and group["reading"].is_unique
+        assert group["reading"].iloc[0] == "absolute" and group["reading"].is_unique
     assert rows["metric"].unique().tolist() == [*lineup.FIDELITY, "local-accuracy"]
 
 
 def test_against_probability_pairs_a_metric_with_the_probability_of_the_same_image(study_of, made_up, frames):
     frame = frames["fidelity"].sample(frac=1, random_state=0, ignore_index=True)
     for index in range(12):
-        here = {"index": index, "target": "ground-truth", "reading": "paper"}
+        here = {"index": index, "target": "ground-truth", "reading": "absolute"}
         made_up.put(frame, index / 12, metric="probability", **here)
         made_up.put(frame, index**2, metric="insertion", method="rise", **here)
         made_up.put(frame, -index, metric="average-drop", method="iba", **here)

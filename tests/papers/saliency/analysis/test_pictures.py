@@ -57,7 +57,7 @@ def test_extremes_are_the_best_image_of_the_best_method_and_the_worst_of_the_wor
     study_of, made_up, subject, monkeypatch
 ):
     frames = made_up.frames(lineup.PAPER, n_images=6)
-    frame, here = frames["fidelity"], {"target": "ground-truth", "reading": "paper"}
+    frame, here = frames["fidelity"], {"target": "ground-truth", "reading": "absolute"}
     indices = subject.images.index[:6].tolist()
     frame["index"] = frame["index"].map(dict(enumerate(indices)))
     frames["repeated"]["index"] = frames["repeated"]["index"].map(dict(enumerate(indices)))

@@ -36,7 +36,7 @@ def test_what_the_layer_does_on_reference_images_is_no_cost_of_a_map(subject, im
     """Whether they were gone through before is not for the method to answer."""
     settings = {"steps": 2, "copies": 2}
     first = cost(subject, "iba", settings, images)
-    assert "statistics" in vars(subject)
+    assert "iba" in subject._statistics
     assert cost(subject, "iba", settings, images)["forwards"] == first["forwards"]
     many = Subject(
         lambda: subject.network, "key", (), "3", images, lambda: images.subset([0, 1, 2, 3, 4] * 9), subject.device

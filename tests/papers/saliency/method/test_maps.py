@@ -41,7 +41,7 @@ def _fidelity(explained, images):
 
 
 def _repeated(explained, images):
-    return repeated(explained, images, causal_steps=4, draws=2)
+    return repeated(explained, images, causal_steps=4, draws=2, samples=2)
 
 
 def _transformed(explained, images):
@@ -95,4 +95,5 @@ def test_a_key_knows_settings_and_the_images_whose_statistics_a_method_needs(sub
     plain, few, many = (identity(Explained(subject, "rise", given)) for given in ({}, {"n_masks": 2}, {"n_masks": 3}))
     assert len({str(one) for one in (plain, few, many)}) == 3
     assert "reference" in identity(Explained(subject, "iba")) and "reference" not in plain
+    assert identity(Explained(subject, "iba"))["depth"] == pytest.approx(2 / 3) and "depth" not in plain
     assert plain["network"] == "key" and plain["layer"] == "3"

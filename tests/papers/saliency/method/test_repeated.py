@@ -4,23 +4,29 @@ import torch
 
 from xai_lib import explainers
 from xai_lib.explainers import normalise
+from xai_lib.explainers.subject import Subject
 from xai_lib.metrics import effective_complexity, monotonicity, randomisation, sensitivity
 from xai_lib.papers.saliency.method import Explained, repeated
 
 
 def scored(subject, images, method):
-    return repeated(Explained(subject, method), images, causal_steps=4, draws=2)
+    return repeated(Explained(subject, method), images, causal_steps=4, draws=2, samples=3)
 
 
-def test_scores_of_the_gradient_are_those_of_the_metrics_called_one_by_one(subject, images, x):
+@pytest.mark.parametrize(
+    ("reading", "scale"),
+    [("absolute", lambda raw: normalise.min_max(raw.abs().amax(1))), ("signed", normalise.min_max_colours)],
+)
+def test_scores_of_the_gradient_are_those_of_the_metrics_called_one_by_one(subject, images, x, reading, scale):
     frame = scored(subject, images, "gradient")
-    assert list(frame.columns) == ["index", "metric", "value"]
-    assert not frame.duplicated(["index", "metric"]).any()
+    assert list(frame.columns) == ["index", "metric", "value", "reading"]
+    assert not frame.duplicated(["index", "metric", "reading"]).any()
+    frame = frame[frame["reading"] == reading]
     network, labels, index = subject.network, images.labels, images.index
 
     def explain_by(other, images, target, _):
         raw = explainers.get("gradient")(other, images, score=explainers.class_score(target))
-        return normalise.min_max_colours(raw)
+        return scale(raw)
 
     def explain(images, target, which):
         return explain_by(network, images, target, which)
@@ -31,7 +37,7 @@ def test_scores_of_the_gradient_are_those_of_the_metrics_called_one_by_one(subje
         "max-sensitivity": sensitivity.max_sensitivity(explain, x, labels, **moved),
         "average-sensitivity": sensitivity.average_sensitivity(explain, x, labels, **moved),
         "monotonicity": monotonicity.monotonicity(network, x, maps, labels, index=index),
-        "monotonicity-quantus": monotonicity.monotonicity_quantus(network, x, maps, labels, index=index, samples=2),
+        "monotonicity-quantus": monotonicity.monotonicity_quantus(network, x, maps, labels, index=index, samples=3),
         "monotonicity-arya": monotonicity.monotonicity_arya(network, x, maps, labels, index=index),
         "effective-complexity-minimum": effective_complexity.effective_complexity_minimum(
             network, x, maps, labels, index=index, step=256
@@ -60,3 +66,15 @@ def test_a_random_map_is_the_images_own_under_noise_and_other_weights(subject, i
     assert (values["max-sensitivity"] == 0).all()
     assert values["parameter-randomisation-independent"].tolist() == pytest.approx([1, 1])
     assert not torch.tensor(values["monotonicity"].to_numpy()).isnan().any()
+
+
+def test_a_second_reading_makes_no_map_again(subject, images, monkeypatch):
+    made, plain = [], Subject.raw_maps
+    monkeypatch.setattr(Subject, "raw_maps", lambda *given: made.append(given[1]) or plain(*given))
+    counts = []
+    for method in ("smoothgrad", "layer-cam"):
+        made.clear()
+        readings = scored(subject, images.subset([0]), method)["reading"].unique()
+        counts.append((len(made), len(readings)))
+    (twice, two), (once, one) = counts
+    assert (two, one) == (2, 1) and twice == once > 5

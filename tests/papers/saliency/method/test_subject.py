@@ -1,3 +1,5 @@
+import copy
+
 import torch
 
 from xai_lib import explainers
@@ -16,7 +18,7 @@ def test_the_network_is_loaded_once_and_only_when_it_is_needed(subject, images):
     assert calls == []
     assert other.network is other.network
     assert calls == ["network"]
-    assert other.statistics is other.statistics
+    assert other.statistics("iba") is other.statistics("iba")
     assert calls == ["network", "reference"]
 
 
@@ -26,11 +28,24 @@ def test_a_network_first_used_where_nothing_is_recorded_can_still_be_explained(s
     assert subject.raw_maps("gradient", {}, x, images.labels, images.index).any()
 
 
-def test_the_statistics_are_those_of_the_layer_over_the_reference_images(subject, x):
+def test_the_statistics_are_those_of_the_methods_layer_over_the_reference_images(subject, x):
     with torch.no_grad():
-        activations = subject.network[:4](x)
-    torch.testing.assert_close(subject.statistics.mean, activations.mean(0))
-    torch.testing.assert_close(subject.statistics.std, activations.std(0))
+        activations = subject.network[:3](x)  # two thirds of the way to the fourth module, which is explained
+    torch.testing.assert_close(subject.statistics("iba").mean, activations.mean(0))
+    torch.testing.assert_close(subject.statistics("iba").std, activations.std(0))
+
+
+def test_another_network_has_statistics_of_its_own(subject, images, x):
+    other = copy.deepcopy(subject.network)
+    other[0].weight.data *= 3
+    found = subject.statistics("iba", other)
+    torch.testing.assert_close(found.mean, other[:3](x).mean(0).detach())
+    assert not torch.allclose(found.mean, subject.statistics("iba").mean)
+    arguments = (x, images.labels, images.index)
+    score = explainers.of_class(images.labels, "log-probability")
+    given = {"score": score, "layer": "2", "seed": 0, "index": images.index, "upsample": False}
+    expected = explainers.get("iba")(other, x, statistics=found, **given)
+    assert torch.equal(subject.raw_maps("iba", {}, *arguments, network=other), expected)
 
 
 def test_another_network_is_explained_in_this_ones_place(subject, images, x):

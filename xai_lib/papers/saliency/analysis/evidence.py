@@ -2,10 +2,12 @@
 
 import pandas as pd
 
-from xai_lib import statistics
+from xai_lib import metrics, statistics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import directions, in_order, of_metrics, present, scores
+from xai_lib.papers.saliency.analysis.counted import pairs
+from xai_lib.papers.saliency.analysis.scores import directions, in_order, of_metrics, present, scores, under
 from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.papers.saliency.method.lineup import READINGS
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last
 
@@ -20,8 +22,8 @@ def informed(study: Study) -> tuple[str, ...]:
 
 def networks(study: Study) -> pd.DataFrame:
     """A row a network: seed, images, accuracy, and the mean probability of each of ``method.TARGETS``."""
-    found = experiment.scores(study, "fidelity")
-    plain = found[(found["reading"] == "paper") & (found["metric"] == "probability")]
+    found = under(experiment.scores(study, "fidelity"))
+    plain = found[found["metric"] == "probability"]
     first = plain[plain["method"] == study.methods[0]].pivot(index=["seed", "index"], columns="target", values="value")
     first["accuracy"] = first[TARGETS[0]] == first[TARGETS[1]]
     grouped = first.groupby(level="seed")
@@ -58,9 +60,18 @@ def fooled(study: Study) -> pd.DataFrame:
 
 
 def discrimination(study: Study) -> pd.DataFrame:
-    """How many pairs of informed methods a metric tells apart: see ``statistics.discrimination``."""
-    names = present(study)
-    return in_order(statistics.discrimination(of_metrics(study, names), directions(names), informed(study)))
+    """How many pairs of informed methods a metric tells apart, by Holm's method over them: see :func:`counted.pairs`.
+
+    Rows metric, n_images, relevant (the smallest difference that matters), pairs, apart (with certainty), alike (with
+    certainty closer than that).
+    """
+    names, rows = present(study), []
+    for metric in names:
+        relevant = metrics.about(metric).relevant
+        many, n_images = pairs(of_metrics(study, (metric,)), metric, informed(study), relevant)
+        low, high = (end + many.asked for end in many.interval())
+        rows.append((metric, n_images, relevant, len(many.yes), low, len(many.yes) - high))
+    return pd.DataFrame(rows, columns=["metric", "n_images", "relevant", "pairs", "apart", "alike"])
 
 
 def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
@@ -71,20 +82,22 @@ def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
 def readings(study: Study) -> pd.DataFrame:
     """How far another normalisation, order of ties or baseline moves the ranking of the paper's ten and the controls.
 
-    Rows metric, method, reading ("paper" first), mean, rank (1 is best, ties share the middle), moved (ranks away from
-    the paper's reading), and ``tau`` with the paper's reading over all methods. All readings are of the images that
-    were scored in every one.
+    Rows metric, method, reading (that of the cited code, "absolute", first), mean, rank (1 is best, ties share the
+    middle), moved (ranks away from the first reading), and ``tau`` with the first reading over all methods. All
+    readings are of the images that were scored in every one.
     """
     found = experiment.scores(study, "fidelity")
     found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*lineup.FIDELITY, "local-accuracy"))]
-    within = found.loc[found["reading"] != "paper", "index"].unique()
+    within = found.loc[~found["reading"].isin(READINGS), "index"].unique()
+    signed = under(found, "signed").assign(reading="signed")
+    found = pd.concat([found[found["reading"] != "signed"], signed])
     found = found[found["index"].isin(within) & found["method"].isin((*lineup.PAPER, *lineup.CONTROLS))]
     means = seeds_last(found, ["metric", "reading", "method"]).unstack("method")
     better = directions(means.index.get_level_values("metric").unique())
     rows = []
-    for metric, reading in sorted(means.index, key=lambda names: (names[0], names[1] != "paper", names[1])):
+    for metric, reading in sorted(means.index, key=lambda names: (names[0], names[1] != READINGS[0], names[1])):
         values, lower = means.loc[(metric, reading)], better[metric] == "lower"
-        ours, papers = (line.rank(ascending=lower) for line in (values, means.loc[(metric, "paper")]))
+        ours, papers = (line.rank(ascending=lower) for line in (values, means.loc[(metric, READINGS[0])]))
         tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy()).value
         columns = {"mean": values, "rank": ours, "moved": (ours - papers).abs(), "tau": tau}
         rows.append(pd.DataFrame(columns).rename_axis("method").reset_index().assign(metric=metric, reading=reading))
@@ -98,7 +111,7 @@ def moved_most(study: Study) -> pd.DataFrame:
     Columns metric, reading, tau, n_moved, n_methods, method (the one that moves most), moved (by so many ranks).
     """
     rows = readings(study)
-    rows = rows[rows["reading"] != "paper"]
+    rows = rows[rows["reading"] != READINGS[0]]
     grouped = rows.groupby(["metric", "reading"], sort=False)
     most = rows.loc[grouped["moved"].idxmax()].set_index(["metric", "reading"])
     counts = {"n_moved": grouped["moved"].agg(lambda moved: (moved > 0).sum()), "n_methods": grouped.size()}

@@ -1,42 +1,59 @@
 """Tables 1 to 4 of the saliency paper: ours, an interval, and the published value beside it."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from xai_lib import metrics, published
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, in_order, of_metrics
+from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, directions, in_order, of_metrics, under
+from xai_lib.papers.saliency.analysis.tools import beside
 from xai_lib.papers.saliency.method import lineup
+from xai_lib.papers.saliency.method.tools import MONOTONICITY
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last, summary
 
+PAPER_SIZE = 224  # pixels of an image's side in print
 _BY = ("metric", "method")
+_MEASURED = ["mean", "spread", "low", "high", "by_tool", "ours_there"]
 
 
 def table_1(study: Study) -> pd.DataFrame:
     """Fidelity for the true class: one row a metric and method, with the published value (ImageNet, ResNet-50).
 
-    AD and D are fractions that should be low, as defined; the paper prints their complements.
+    AD and D are fractions that should be low, as defined; the paper prints their complements. The printed Monotonicity
+    stands beside the formula of the text and beside what the tool computes. Added are ``rank`` and ``published_rank``
+    among the paper's ten methods (1 is best), and the columns of :func:`tools.beside`.
     """
-    return _beside(1, summary(of_metrics(study, lineup.TABLE_1), by=_BY, ranges=metrics.ranges()))
+    names = (*lineup.TABLE_1, MONOTONICITY)
+    return _ranked(study, _beside(1, summary(of_metrics(study, names), by=_BY, ranges=metrics.ranges())))
 
 
 def table_2(study: Study) -> pd.DataFrame:
     """Fidelity for the true, the predicted and the least probable class: a row a metric, method and target."""
-    found = experiment.scores(study, "fidelity")
-    found = found[(found["reading"] == "paper") & found["metric"].isin(lineup.FIDELITY)]
+    found = under(experiment.scores(study, "fidelity"))
+    found = found[found["metric"].isin(lineup.FIDELITY)]
     return _beside(2, summary(found, by=(*_BY, "target"), ranges=metrics.ranges()))
 
 
 def table_3(study: Study) -> pd.DataFrame:
-    """Robustness and complexity: a row a metric and method."""
-    return _beside(3, summary(of_metrics(study, lineup.TABLE_3), by=_BY, ranges=metrics.ranges()))
+    """Robustness and complexity: a row a metric and method, with the columns that :func:`table_1` adds.
+
+    EC is a share of the pixels and Complexity one of its ceiling ln HW, on both sides: so they can be compared.
+    """
+    rows = _ranked(study, _beside(3, summary(of_metrics(study, lineup.TABLE_3), by=_BY, ranges=metrics.ranges())))
+    ours, papers = study.run.networks.size**2, PAPER_SIZE**2
+    for metric, ceiling in (("effective-complexity", float), ("complexity", math.log)):
+        of_metric = rows["metric"] == metric
+        rows.loc[of_metric, _MEASURED] /= ceiling(ours)
+        rows.loc[of_metric, ["published"]] /= ceiling(papers)
+    return rows
 
 
 def table_4(study: Study) -> pd.DataFrame:
     """Fidelity on transformed images, the four settings averaged image by image: a row a metric, method, transform."""
-    found = experiment.scores(study, "transformed")
+    found = under(experiment.scores(study, "transformed"))
     found = found[found["metric"].isin(lineup.FIDELITY)]
     keys = ["seed", "method", "index", "metric", "transform"]
     averaged = found.groupby(keys, as_index=False, sort=False)["value"].mean()
@@ -46,7 +63,7 @@ def table_4(study: Study) -> pd.DataFrame:
 def by_setting(study: Study) -> pd.DataFrame:
     """What the four settings hide: method, transform, setting, metric, mean (the probability among them)."""
     keys = ["method", "transform", "setting", "metric"]
-    return seeds_last(experiment.scores(study, "transformed"), keys).rename("mean").reset_index()
+    return seeds_last(under(experiment.scores(study, "transformed")), keys).rename("mean").reset_index()
 
 
 def unprinted(study: Study, names: Sequence[str]) -> pd.DataFrame:
@@ -75,4 +92,15 @@ def column(metric: str) -> str:
 
 
 def _beside(number: int, ours: pd.DataFrame) -> pd.DataFrame:
-    return in_order(published.compare(published.table("saliency", number), ours))
+    """Ours with the published values: no difference of them, as networks, images and sizes are others."""
+    rows = published.table("saliency", number)
+    as_tool = rows[rows["metric"] == "monotonicity"].assign(metric=MONOTONICITY)
+    return in_order(published.compare(pd.concat([rows, as_tool]), ours).drop(columns="difference"))
+
+
+def _ranked(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
+    papers, better = rows[rows["method"].isin(lineup.PAPER)], directions(rows["metric"].unique())
+    for column, values in (("rank", "mean"), ("published_rank", "published")):
+        turned = papers[values] * papers["metric"].map(lambda name: 1 if better[name] == "lower" else -1)
+        rows[column] = turned.groupby(papers["metric"]).rank()
+    return rows.merge(beside(study), on=list(_BY), how="left")

@@ -8,19 +8,32 @@ import pandas as pd
 from xai_lib import metrics
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.method import TARGETS, lineup
+from xai_lib.papers.saliency.method.lineup import READINGS
 from xai_lib.run.study import Study
 
 BY_MEDIAN = ("completeness",)  # a ratio: its mean would be that of the images whose denominator is nearly 0
 
 
+def under(scores: pd.DataFrame, reading: str = READINGS[0]) -> pd.DataFrame:
+    """Scores of a part of the benchmark in which every method stands once, without the column ``reading``.
+
+    Under one of :data:`lineup.READINGS`; a method whose maps do not differ between them has its only scores under each.
+    ValueError for another reading.
+    """
+    if reading not in READINGS:
+        raise ValueError(f"Expected a reading out of {', '.join(READINGS)}. Got {reading!r}.")
+    own = scores["reading"] == reading
+    only = (scores["reading"] == READINGS[0]) & ~scores["method"].isin(scores.loc[own, "method"])
+    return scores[own | only].drop(columns="reading")
+
+
 @cache
-def scores(study: Study) -> pd.DataFrame:
-    """Scores for the true class under the paper's reading: seed, method, index, metric, value."""
+def scores(study: Study, reading: str = READINGS[0]) -> pd.DataFrame:
+    """Scores for the true class under a reading: seed, method, index, metric, value."""
     fidelity = experiment.scores(study, "fidelity")
-    plain = fidelity[(fidelity["target"] == TARGETS[0]) & (fidelity["reading"] == "paper")]
-    found = [plain, experiment.scores(study, "repeated"), experiment.scores(study, "metric")]
+    found = [fidelity[fidelity["target"] == TARGETS[0]], *(experiment.scores(study, n) for n in ("repeated", "metric"))]
     columns = ["seed", "method", "index", "metric", "value"]
-    return pd.concat([frame[columns] for frame in found if len(frame)], ignore_index=True)
+    return pd.concat([under(frame, reading)[columns] for frame in found if len(frame)], ignore_index=True)
 
 
 def of_metrics(study: Study, names: Sequence[str], methods: Sequence[str] | None = None) -> pd.DataFrame:

@@ -3,10 +3,13 @@
 import math
 
 import pandas as pd
+import torch
 from torch import Tensor
 
+from xai_lib import explainers
 from xai_lib.data.split import Split
-from xai_lib.explainers import cams, normalise
+from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.passes import layer_activations, logits_behind
 from xai_lib.explainers.subject import Subject
 from xai_lib.metrics import causal, completeness, complexity, effective_complexity, localisation, masking
 from xai_lib.metrics.rows import rows
@@ -21,10 +24,10 @@ def fidelity(
 ) -> pd.DataFrame:
     """Scores of a method's maps for the true, the predicted and the least probable class (§5.2).
 
-    Rows index, metric, value, target (one of :data:`TARGETS`), reading ("paper", or what differs from it);
-    ``probability`` is the network's for the target. ``stored`` are the images' raw maps, of :func:`maps.raw_maps`.
-    Insertion and deletion take ``causal_steps`` from the one end to the other. The first ``n_readings`` images are also
-    scored in other readings: normalisations, orders of ties, baselines.
+    Rows index, metric, value, target (one of :data:`TARGETS`), reading: of :data:`lineup.READINGS` those in which the
+    maps differ. ``probability`` is the network's for the target. ``stored`` are the images' raw maps, of
+    :func:`maps.raw_maps`. Insertion and deletion take ``causal_steps`` from the one end to the other. The first
+    ``n_readings`` images are also scored with one thing changed from the first reading: ranks, ties, baselines.
     """
     parts = []
     for batch in batches(explained, images, stored):
@@ -52,6 +55,23 @@ def of_maps(
     }
 
 
+def completeness_gap(explained: Explained, x: Tensor, raw: Tensor, labels: Tensor) -> Tensor:
+    """The completeness gap of raw maps for classes int64 [B], against what their method attributes, float32 [B].
+
+    ``about(method).complete`` says what that is; NaN where the method claims no sum, or attributes no logit.
+    """
+    network, claim = explained.subject.network, explainers.about(explained.method).complete
+    if claim is None:
+        return torch.full((len(x),), torch.nan)
+    nothing = torch.zeros(len(x)) if claim == "logit" else None
+    if claim == "layer":
+        _, module = find_layer(network, explained.subject.layer)
+        with torch.inference_mode():
+            silent = torch.zeros_like(layer_activations(network, x, module))
+            nothing = logits_behind(network, module, x.clone(), silent).gather(1, labels[:, None])[:, 0]
+    return completeness.completeness(network, x, raw, labels, nothing=nothing)
+
+
 def step_size(x: Tensor, steps: int) -> int:
     """Pixels a step, so that there are at most ``steps`` of them: ⌈HW / steps⌉ for images [B,C,H,W].
 
@@ -67,21 +87,21 @@ def _of_batch(explained: Explained, batch: Batch, causal_steps: int) -> list[pd.
     parts = []
     for position, name in enumerate(TARGETS):
         raw, target = batch.raw[:, position], batch.target[:, position]
-        maps = normalise.unit_maps(raw, explained.method, tuple(batch.x.shape[-2:]))
-        values = of_maps(explained.subject, batch.x, maps, target, batch.index, causal_steps)
-        if position == 0:
-            values |= _alone(explained.subject, batch, raw, maps)
-        parts.append(rows(batch.index, values, target=name, reading="paper"))
+        for reading in explained.readings:
+            maps = explained.scaled(raw, batch.x, reading)
+            values = of_maps(explained.subject, batch.x, maps, target, batch.index, causal_steps)
+            if position == 0:
+                values |= _alone(explained, batch, raw, maps)
+            parts.append(rows(batch.index, values, target=name, reading=reading))
     return parts
 
 
-def _alone(subject: Subject, batch: Batch, raw: Tensor, maps: Tensor) -> dict[str, Tensor]:
+def _alone(explained: Explained, batch: Batch, raw: Tensor, maps: Tensor) -> dict[str, Tensor]:
     """Metrics of one map: its shape, its sum, and where it lies."""
-    x, labels = batch.x, batch.target[:, 0]
-    on_pixels = raw if raw.shape[-2:] == x.shape[-2:] else cams.upsample(raw, tuple(x.shape[-2:]))
+    network, x, labels = explained.subject.network, batch.x, batch.target[:, 0]
     values = {
-        "completeness": completeness.completeness(subject.network, x, on_pixels, labels),
-        "completeness-quantus": completeness.completeness_quantus(subject.network, x, on_pixels, labels),
+        "completeness": completeness_gap(explained, x, raw, labels),
+        "completeness-quantus": completeness.completeness_quantus(network, x, maps, labels),  # as the paper scored maps
         "sparseness": complexity.sparseness(maps),
         "complexity": complexity.complexity(maps),
         "effective-complexity": effective_complexity.effective_complexity(maps),
@@ -93,12 +113,9 @@ def _alone(subject: Subject, batch: Batch, raw: Tensor, maps: Tensor) -> dict[st
 
 
 def _readings(explained: Explained, batch: Batch, first: slice, causal_steps: int) -> list[pd.DataFrame]:
-    """The same maps under other normalisations, tie rules and baselines: one thing changed at a time."""
-    network, size = explained.subject.network, tuple(batch.x.shape[-2:])
+    """The same maps as ranks, and under other tie rules and baselines: one thing changed at a time."""
     x, raw, labels, index = batch.x[first], batch.raw[first, 0], batch.target[first, 0], batch.index[first]
-    maps, absolute, by_rank = (  # the order of pixels is that of the paper's map in ranks
-        normalise.unit_maps(raw, explained.method, size, how) for how in ("paper", "absolute", "rank")
-    )
+    network, maps, by_rank = explained.subject.network, *(explained.scaled(raw, x, how) for how in ("absolute", "rank"))
 
     def masked(some: Tensor, **changed: str) -> dict[str, Tensor]:
         return _masked(masking.masked_outputs(network, x, some, labels, **changed))
@@ -109,7 +126,6 @@ def _readings(explained: Explained, batch: Batch, first: slice, causal_steps: in
 
     both = ("insertion", "deletion")
     found = {
-        "absolute values": masked(absolute) | ordered(absolute, *both),
         "ranks": masked(by_rank),
         "ties from the top": ordered(maps, *both, ties="stable"),
         "ties from the bottom": ordered(maps, *both, ties="reversed"),

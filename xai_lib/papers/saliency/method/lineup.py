@@ -11,6 +11,8 @@ BEYOND = ("smoothgrad", *_MORE_CAMS, "lrp", "excitation-backprop")  # which the 
 ALL = (*PAPER, *CONTROLS, *BEYOND)
 INFORMED = PAPER[1:]
 UNINFORMED = ("fake-cam", *CONTROLS)
+# How maps are scaled to [0, 1]: as the code does that the paper cites, the default, or as its §5.1 writes it.
+READINGS = ("absolute", "signed")
 
 FIDELITY = ("average-increase", "average-drop", "average-gain", "insertion", "deletion")
 TABLE_1 = (*FIDELITY, "monotonicity")

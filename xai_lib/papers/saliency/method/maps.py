@@ -14,7 +14,7 @@ from xai_lib.data.split import Split
 from xai_lib.explainers import normalise
 from xai_lib.explainers.subject import Subject
 from xai_lib.metrics.rows import rows
-from xai_lib.papers.saliency.method.lineup import ALL
+from xai_lib.papers.saliency.method.lineup import ALL, READINGS
 
 _BATCH = 50
 _SEED = 0  # of a metric's draws: the same for every network and method, so that comparisons are paired
@@ -35,6 +35,8 @@ class Explained:
         found = {"method": self.method, "settings": self.settings, "numerics": self.subject.device}
         if "statistics" in about.needs:
             found["reference"] = self.subject.reference()
+        if about.depth < 1:
+            found["depth"] = about.depth
         if self.method not in ALL:  # the code of those is in the version of each stage
             found["source"] = about.source
         return {**self.subject.identity, **found}
@@ -44,13 +46,22 @@ class Explained:
         """Cells of the store that the network came from."""
         return self.subject.parents
 
-    def raw(self, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        """Raw maps, as :meth:`Subject.raw_maps` gives them."""
-        return self.subject.raw_maps(self.method, dict(self.settings), x, target, index)
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """Those of :data:`lineup.READINGS` in which its maps differ: the first alone where they do not."""
+        return READINGS if explainers.about(self.method).has_readings else READINGS[:1]
 
-    def maps(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
-        """Maps in [0, 1], as :meth:`Subject.explain` gives them; of another ``network`` where there is one."""
-        return self.subject.explain(self.method, dict(self.settings), x, target, index, network)
+    def raw(self, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None) -> Tensor:
+        """Raw maps, as :meth:`Subject.raw_maps` gives them; of another ``network`` where there is one."""
+        return self.subject.raw_maps(self.method, dict(self.settings), x, target, index, network)
+
+    def maps(self, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        """Maps in [0, 1], as :meth:`Subject.explain` gives them."""
+        return self.subject.explain(self.method, dict(self.settings), x, target, index)
+
+    def scaled(self, raw: Tensor, x: Tensor, reading: str = READINGS[0]) -> Tensor:
+        """Raw maps of images in [0, 1] and of their size, under a reading: see :func:`normalise.unit_maps`."""
+        return normalise.unit_maps(raw, self.method, tuple(x.shape[-2:]), reading)
 
 
 class Batch(NamedTuple):
@@ -108,13 +119,14 @@ def scored(explained: Explained, images: Split, stored: dict[str, Tensor], metri
     """Stored maps for the true class under any registered metric, which gets what it asks for by name.
 
     ``metric`` is one of :func:`lineup.added_metrics`, which says what it may ask for; ``stored`` is what
-    :func:`raw_maps` found. The maps it gets are those in [0, 1]. Returns rows index, metric, value.
+    :func:`raw_maps` found. The maps it gets are those in [0, 1]. Returns rows index, metric, value, reading.
     """
     function, parts = metrics.get(metric), []
     for x, index, masks, target, raw in batches(explained, images, stored):
         given = {"model": explained.subject.network, "x": x, "target": target[:, 0], "index": index, "seed": _SEED}
-        given["attribution"] = normalise.unit_maps(raw[:, 0], explained.method, tuple(x.shape[-2:]))
         given["mask"] = masks.get("object")
-        asked = inspect.signature(function).parameters.keys() & given.keys()
-        parts.append(rows(index, {metric: function(**{name: given[name] for name in asked})}))
+        for reading in explained.readings:
+            given["attribution"] = explained.scaled(raw[:, 0], x, reading)
+            asked = inspect.signature(function).parameters.keys() & given.keys()
+            parts.append(rows(index, {metric: function(**{name: given[name] for name in asked})}, reading=reading))
     return pd.concat(parts, ignore_index=True)

@@ -13,29 +13,49 @@ from xai_lib.papers.saliency.method.maps import Explained
 _BATCH = 16
 
 
-def repeated(explained: Explained, images: Split, *, causal_steps: int, draws: int) -> pd.DataFrame:
+def repeated(explained: Explained, images: Split, *, causal_steps: int, draws: int, samples: int) -> pd.DataFrame:
     """Robustness (Table 3), monotonicity, the printed effective complexity, and the sanity check (§4.5).
 
-    For the true class, in rows index, metric, value. Pixels are removed in `causal_steps`; `draws` is the number of
-    noisy copies of an image for sensitivity, and of a set of pixels for the tool's monotonicity.
+    For the true class, in rows index, metric, value, reading (of :data:`lineup.READINGS`, those in which the maps
+    differ). Pixels are removed in `causal_steps`; `draws` is the number of noisy copies of an image for sensitivity,
+    `samples` that of a set of pixels for the tool's monotonicity.
     """
     device, parts = explained.subject.device, []
     for batch in images.batches(_BATCH):
-        x = images.normalise(batch.images.to(device))
-        values = _scores(explained, x, batch.labels.to(device), batch.index.to(device), causal_steps, draws)
-        parts.append(rows(batch.index, values))
+        x, labels, index = images.normalise(batch.images.to(device)), batch.labels.to(device), batch.index.to(device)
+        kept: list[Tensor] = []  # every raw map, in the order in which metrics ask: each reading asks for the same
+        for reading in explained.readings:
+            values = _scores(_Explainer(explained, reading, kept), x, labels, index, causal_steps, draws, samples)
+            parts.append(rows(batch.index, values, reading=reading))
     return pd.concat(parts, ignore_index=True)
 
 
-def _scores(
-    explained: Explained, x: Tensor, labels: Tensor, index: Tensor, causal_steps: int, draws: int
-) -> dict[str, Tensor]:
-    def explain_by(network: nn.Module, images: Tensor, target: Tensor, which: Tensor) -> Tensor:
-        return explained.maps(images, target, which, network)
+class _Explainer:
+    """Explains under a reading; raw maps that an earlier reading has had made are taken from where it kept them."""
 
-    network, maps = explained.subject.network, explained.maps(x, labels, index)
+    def __init__(self, explained: Explained, reading: str, kept: list[Tensor]) -> None:
+        self.explained, self.reading, self.kept = explained, reading, kept
+        self.network, self.again = explained.subject.network, iter(tuple(kept))
+
+    def __call__(self, network: nn.Module | None, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        """Maps in [0, 1] of the network, or of the subject's own if that is None."""
+        raw = next(self.again, None)
+        if raw is None:
+            raw = self.explained.raw(x, target, index, network)
+            if len(self.explained.readings) > 1:
+                self.kept.append(raw.cpu())
+        return self.explained.scaled(raw.to(x.device), x, self.reading)
+
+
+def _scores(
+    explain_by: _Explainer, x: Tensor, labels: Tensor, index: Tensor, causal_steps: int, draws: int, samples: int
+) -> dict[str, Tensor]:
+    def explain(images: Tensor, target: Tensor, which: Tensor) -> Tensor:
+        return explain_by(None, images, target, which)
+
+    network, maps = explain_by.network, explain(x, labels, index)
     moved = sensitivity.sensitivities(
-        explained.maps, x, labels, index=index, draws=draws, variant="released", reference=maps
+        explain, x, labels, index=index, draws=draws, variant="released", reference=maps
     )  # [B,draws], as a share of the map's own norm: the unit of Table 3
     asked = (network, x, maps, labels)
     fewest = effective_complexity.effective_complexity_minimum(*asked, index=index, step=step_size(x, causal_steps))
@@ -43,7 +63,7 @@ def _scores(
         "max-sensitivity": moved.amax(dim=1),
         "average-sensitivity": moved.mean(dim=1),
         "monotonicity": monotonicity.monotonicity(*asked, index=index),
-        "monotonicity-quantus": monotonicity.monotonicity_quantus(*asked, index=index, samples=draws),
+        "monotonicity-quantus": monotonicity.monotonicity_quantus(*asked, index=index, samples=samples),
         "monotonicity-arya": monotonicity.monotonicity_arya(*asked, index=index),
         "effective-complexity-minimum": fewest,
     }

@@ -14,7 +14,8 @@ _BATCH = 50
 def transformed(explained: Explained, images: Split, *, causal_steps: int) -> pd.DataFrame:
     """Fidelity for the true class of transformed images, four settings a transformation (§5.3).
 
-    Rows index, metric, value, transform, setting; `causal_steps` are those of insertion and deletion.
+    Rows index, metric, value, transform, setting, reading (of :data:`lineup.READINGS`, those in which the maps differ);
+    `causal_steps` are those of insertion and deletion.
     """
     device, parts = explained.subject.device, []
     for transform, levels in transforms.TRANSFORMS.items():
@@ -23,7 +24,9 @@ def transformed(explained: Explained, images: Split, *, causal_steps: int) -> pd
             for batch in changed.batches(_BATCH):
                 x = changed.normalise(batch.images.to(device))
                 labels, index = batch.labels.to(device), batch.index.to(device)
-                maps = explained.maps(x, labels, index)
-                values = of_maps(explained.subject, x, maps, labels, index, causal_steps)
-                parts.append(rows(batch.index, values, transform=transform, setting=setting))
+                raw, where = explained.raw(x, labels, index), {"transform": transform, "setting": setting}
+                for reading in explained.readings:
+                    maps = explained.scaled(raw, x, reading)
+                    values = of_maps(explained.subject, x, maps, labels, index, causal_steps)
+                    parts.append(rows(batch.index, values, **where, reading=reading))
     return pd.concat(parts, ignore_index=True)

@@ -1,16 +1,14 @@
-"""Tables of the saliency notebooks."""
-
-from collections.abc import Callable
+"""Tables of the benchmark: who takes part, every method under every metric, and what the scores say of metrics."""
 
 import pandas as pd
 from IPython.display import HTML
 
 from xai_lib import explainers
 from xai_lib.page import record, table
-from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
+from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.registered import metric_table
-from xai_lib.page.table import MISSING, Column, interval, number, part_of, plus_minus, printed, show, signed, text
-from xai_lib.papers.saliency import analysis, experiment
+from xai_lib.page.table import MISSING, Column, interval, number, part_of, show, text
+from xai_lib.papers.saliency import analysis, claims, experiment
 from xai_lib.papers.saliency.analysis import evidence, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run.study import Study
@@ -18,8 +16,8 @@ from xai_lib.run.study import Study
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
 _ORDERS = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
 _PIXELS = ("effective-complexity", "effective-complexity-minimum")  # counted, not measured
-_METHOD = text("method", "method", METHOD_NAMES)
-_METRIC = text("metric", "metric", METRIC_NAMES)
+METHOD = text("method", "method", METHOD_NAMES)
+METRIC = text("metric", "metric", METRIC_NAMES)
 
 
 def networks(study: Study) -> HTML:
@@ -65,7 +63,7 @@ def metrics() -> HTML:
 def cost(study: Study) -> HTML:
     """What a map costs."""
     columns = [
-        _METHOD,
+        METHOD,
         Column("forward passes", "forwards", "{:,.0f}".format),
         Column("milliseconds", "seconds", number(2, times=1000)),
         Column("peak memory (MB)", "megabytes", number(2)),
@@ -74,49 +72,18 @@ def cost(study: Study) -> HTML:
     return show(evidence.cost(study), columns, caption, name="cost")
 
 
-def table_1(study: Study) -> HTML:
-    """Table 1: ours, interval, published value, difference."""
-    return _against_print(analysis.printed.table_1(study), study, "Fidelity for the true class", "table-1")
+def sentences(study: Study) -> HTML:
+    """The paper's sentences with a verdict under both readings of its maps."""
 
+    def verdict(verdict: str, n: int, holds: int, reverses: int) -> str:
+        return f"{verdict} ({holds} of {n} hold, {reverses} reverse)" if n > 1 else verdict
 
-def table_2(study: Study) -> HTML:
-    """Table 2: true, predicted and least probable class, beside print."""
-    rows, columns = analysis.printed.table_2(study), [_METRIC, _METHOD]
-    for target in TARGETS:
-        title, here = target.replace("-", " "), tuple(f"{name} {target}" for name in ("mean", "low", "high"))
-        columns.append(Column(f"{title}, here", here, lambda mean, *ends: f"{number()(mean)} {interval()(*ends)}"))
-        columns.append(Column(f"{title}, paper", f"published {target}", number()))
-    papers = rows[rows["method"].isin(lineup.PAPER)]
-    caption = (
-        f"Fidelity for three classes of an image, means and 95 % intervals: {_counted(papers, study)}. Paper: "
-        "ResNet-50 on ImageNet, as fractions, with AD and D as defined."
-    )
-    wide = _wide(papers, ["metric", "method"], "target", ["mean", "low", "high", "published"])
-    return _recorded("table-2", rows, show(wide, columns, caption, group=["metric"]))
-
-
-def table_3(study: Study) -> HTML:
-    """Table 3: robustness and complexity, beside print."""
-    return _against_print(analysis.printed.table_3(study), study, "Robustness and complexity", "table-3")
-
-
-def table_4(study: Study) -> HTML:
-    """Table 4: the paper's methods and the controls under four transformations, beside print."""
-    rows = analysis.printed.table_4(study)
-
-    def beside(mean: float, published: float) -> str:
-        return number()(mean) + ("" if pd.isna(published) else f" ({number()(published)})")
-
-    columns = [text("transformation", "transform", TRANSFORM_NAMES), _METHOD]
-    for metric in lineup.FIDELITY:
-        columns.append(Column(METRIC_NAMES[metric], (f"mean {metric}", f"published {metric}"), beside))
-    caption = (
-        f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
-        f"as defined: {_counted(rows, study)}. Intervals are in the recorded CSV."
-    )
-    wide = _wide(rows, ["transform", "method"], "metric", ["mean", "published"])
-    wide = wide.sort_values("transform", key=lambda names: names.map(list(TRANSFORM_NAMES).index), kind="stable")
-    return _recorded("table-4", rows, show(wide, columns, caption, group=["transformation"]))
+    columns = [text("section", "section"), Column("the paper says", "text", kind="long")]
+    for reading, suffix in (("absolute, as the cited code", ""), ("signed, as the text", "_signed")):
+        source = (f"verdict{suffix}", "comparisons", f"holds{suffix}", f"reverses{suffix}")
+        columns.append(Column(f"maps {reading}", source, verdict, "long"))
+    caption = f"The paper's sentences on {study.run.label}, under two readings of how maps are scaled."
+    return show(claims.sentences(study), columns, caption, name="sentences")
 
 
 def sanity(study: Study) -> HTML:
@@ -124,10 +91,10 @@ def sanity(study: Study) -> HTML:
     rows = analysis.printed.unprinted(study, lineup.SANITY)
     columns = [
         text("weights replaced", "metric", _ORDERS),
-        _METHOD,
+        METHOD,
         Column("rank correlation ↓", "mean", number()),
         Column("95 % interval", ("low", "high"), interval()),
-        Column("undefined", "n_undefined"),
+        Column("undefined maps", "n_undefined"),
     ]
     caption = f"Maps before and after the weights were replaced: {study.run.label}, {rows['n_images'].max()} images."
     return show(rows, columns, caption, name="sanity", group=["weights replaced"])
@@ -136,16 +103,16 @@ def sanity(study: Study) -> HTML:
 def unprinted(study: Study) -> HTML:
     """Metrics that the paper defines without printing a value, and what a data set's masks say."""
     names = scores.present(study, (*lineup.UNPRINTED, *lineup.LOCALISATION))
-    columns = [_METHOD, *(Column(_title(name), analysis.printed.column(name), _digits(name)) for name in names)]
+    columns = [METHOD, *(Column(_title(name), analysis.printed.column(name), _digits(name)) for name in names)]
     caption = f"Metrics without a published value, means unless stated: {study.run.label}."
     shown = show(analysis.printed.leaderboard(study, names), columns, caption)
-    return _recorded("unprinted", analysis.printed.unprinted(study, names), shown)
+    return recorded("unprinted", analysis.printed.unprinted(study, names), shown)
 
 
 def leaderboard(study: Study) -> HTML:
     """Means of every method under every metric; the best method of each that looks at the network is starred."""
     names = scores.present(study)
-    wide, better, columns = analysis.printed.leaderboard(study, names), scores.directions(names), [_METHOD]
+    wide, better, columns = analysis.printed.leaderboard(study, names), scores.directions(names), [METHOD]
     informed = wide[~wide["method"].isin(lineup.UNINFORMED)]
     for name in names:
         column = analysis.printed.column(name)
@@ -161,7 +128,7 @@ def leaderboard(study: Study) -> HTML:
 def readings(study: Study) -> HTML:
     """How far other readings move the ranking: rank correlation with the paper's reading, and the method moved most."""
     columns = [
-        _METRIC,
+        METRIC,
         text("reading", "reading"),
         Column("Kendall's τ with the paper's", "tau", number(2)),
         Column("methods that change place", ("n_moved", "n_methods"), part_of),
@@ -172,13 +139,13 @@ def readings(study: Study) -> HTML:
         "ranks for ties."
     )
     shown = show(evidence.moved_most(study), columns, caption, group=["metric"])
-    return _recorded("readings", evidence.readings(study), shown)
+    return recorded("readings", evidence.readings(study), shown)
 
 
 def stability(study: Study) -> HTML:
     """Do images, halves of the images and trainings rank the methods alike?"""
     columns = [
-        _METRIC,
+        METRIC,
         Column("images", "n_images"),
         Column("agreement of images (Kendall's W)", "w_images", number(2)),
         Column("95 % interval", ("low", "high"), interval(2)),
@@ -192,7 +159,7 @@ def stability(study: Study) -> HTML:
 def fooled(study: Study) -> HTML:
     """Which uninformed maps fool which metric."""
     columns = [
-        _METRIC,
+        METRIC,
         text("uninformed map", "control", METHOD_NAMES),
         Column("better than a method (%)", "superiority", number(0, times=100)),
         Column("95 % interval", ("low", "high"), interval(0, times=100)),
@@ -207,52 +174,26 @@ def fooled(study: Study) -> HTML:
 
 
 def discrimination(study: Study) -> HTML:
-    """How many pairs of methods each metric tells apart."""
+    """How many pairs of methods each metric tells apart, with certainty and by what matters."""
     columns = [
-        _METRIC,
+        METRIC,
         Column("images", "n_images"),
+        Column("smallest difference that matters", "relevant", lambda least: f"{least:g}" if least else "any"),
         Column("pairs told apart", ("apart", "pairs"), part_of),
-        Column("critical difference of mean ranks", "critical_difference", number(2)),
-        Column("p (Friedman)", "p_value", table.p_value),
+        Column("pairs that do not differ by so much", ("alike", "pairs"), part_of),
     ]
     n = len(evidence.informed(study))
-    caption = f"Pairs of the {n} informed methods that a metric tells apart (Nemenyi): {study.run.label}."
+    caption = f"Pairs of the {n} informed methods under each metric, decided by Holm's method: {study.run.label}."
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
-def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str) -> HTML:
-    def column(head: str, values: tuple[str, ...], format: Callable[[int], table.Format]) -> Column:
-        return Column(head, ("metric", *values), lambda metric, *found: _digits(metric, format)(*found))
-
-    columns = [
-        _METRIC,
-        _METHOD,
-        column("here", ("mean", "spread"), plus_minus),
-        column("95 % interval", ("low", "high"), interval),
-        Column("paper, as printed", "printed", printed),
-        column("paper, in our unit", ("published",), number),
-        column("difference", ("difference",), signed),
-        Column("undefined", "n_undefined"),
-    ]
-    papers = rows[rows["method"].isin(lineup.PAPER)]
-    caption = f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet."
-    return _recorded(name, rows, show(papers, columns, caption, group=["metric"]))
-
-
-def _wide(rows: pd.DataFrame, index: list[str], across: str, values: list[str]) -> pd.DataFrame:
-    """A column ``<value> <entry of across>`` for each; rows in the order in which they first come."""
-    wide = rows.pivot(index=index, columns=across, values=values)
-    wide.columns = [" ".join(names) for names in wide.columns]
-    return rows[index].drop_duplicates().join(wide, on=index)
-
-
-def _recorded(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
+def recorded(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
     """What is shown, recorded with all the rows behind it."""
     record.write_table(name, rows, shown.data)
     return shown
 
 
-def _counted(rows: pd.DataFrame, study: Study) -> str:
+def counted(rows: pd.DataFrame, study: Study) -> str:
     """On what the means are: networks, and the images that the best covered metric is defined on."""
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
     return f"{study.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each"
@@ -262,9 +203,9 @@ def _title(metric: str) -> str:
     return METRIC_NAMES[metric] + (", median" if metric in scores.BY_MEDIAN else "")
 
 
-def _digits(metric: str, format: Callable[[int], table.Format] = number) -> table.Format:
+def _digits(metric: str) -> table.Format:
     """The format with the digits that a metric's values have: one where pixels are counted or values are large."""
-    return lambda value, *more: format(1 if metric in _PIXELS or abs(value) >= 100 else 3)(value, *more)
+    return lambda value: number(1 if metric in _PIXELS or abs(value) >= 100 else 3)(value)
 
 
 def _starred(format: table.Format, best: float) -> table.Format:

@@ -1,0 +1,98 @@
+"""What the claims of the saliency paper are decided by: scores under one reading of the maps, and means of families.
+
+A family stands for the mean of its methods, image by image. An image counts where every method of all families that are
+compared has a value; a method without any value is in no mean.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from xai_lib import explainers
+from xai_lib.papers.saliency import experiment
+from xai_lib.papers.saliency.analysis.scores import directions, scores, under
+from xai_lib.papers.saliency.method import TARGETS
+from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER
+from xai_lib.run.study import Study
+from xai_lib.statistics import cube, overall_ranks
+
+FAMILIES = {
+    name: tuple(method for method in PAPER if explainers.about(method).family == name)
+    for name in ("gradient", "cam", "occlusion", "learning")
+} | {"fake-cam": ("fake-cam",), "informed": INFORMED}
+FAMILIES["others"] = tuple(name for name in INFORMED if name not in FAMILIES["cam"])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Scores under one reading: frames with seed, method, index, metric, value, every method once."""
+
+    plain: pd.DataFrame  # for the true class
+    by_target: pd.DataFrame  # the same with `target`, and for the predicted and the least probable class
+    as_ranks: pd.DataFrame  # of maps replaced by their ranks, on the images that are scored in other readings
+    moved: pd.DataFrame  # with `transform`: the mean change (`shift`) and absolute change (`change`) over settings
+
+    @property
+    def ranks(self) -> pd.DataFrame:
+        """A method's rank on an image, 1 best, averaged over the five fidelity metrics: the metric "mean rank"."""
+        return overall_ranks(self.plain, directions(FIDELITY), PAPER, FIDELITY)
+
+
+def found(study: Study, reading: str) -> Found:
+    """The scores of a benchmark under one of :data:`lineup.READINGS`."""
+    fidelity, plain = experiment.scores(study, "fidelity"), scores(study, reading)
+    as_ranks = fidelity[(fidelity["reading"] == "ranks") & (fidelity["target"] == TARGETS[0])]
+    moved, keys = under(experiment.scores(study, "transformed"), reading), ["seed", "method", "index", "metric"]
+    both = moved.merge(plain, on=keys, suffixes=("", "_untouched"))
+    shift = both["value"] - both["value_untouched"]
+    both = both.assign(shift=shift, change=shift.abs()).groupby([*keys, "transform"], as_index=False)
+    return Found(plain, under(fidelity, reading), as_ranks, both[["shift", "change"]].mean())
+
+
+def families(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Means over the methods of each group on the images where all have a value: seed, index, value, metric, method."""
+    names = list(dict.fromkeys(name for methods in groups.values() for name in methods))
+    rows = rows[(rows["metric"] == metric) & rows["method"].isin(names)]
+    wide = rows.pivot(index=["seed", "index"], columns="method", values="value")
+    wide = wide.loc[:, wide.notna().any()]
+    complete = wide.notna().all(axis=1)
+    means = {
+        name: wide[[m for m in methods if m in wide]].mean(axis=1).where(complete) for name, methods in groups.items()
+    }
+    parts = [mean.rename("value").reset_index().assign(metric=metric, method=name) for name, mean in means.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_image(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.Series:
+    """The mean over methods and then seeds, by image, where all methods have a value."""
+    return families(rows, metric, {"all": methods}).groupby("index")["value"].mean()
+
+
+def superiority(rows: pd.DataFrame, metric: str, control: str) -> np.ndarray:
+    """Share [n images] of the nine informed methods that a control scores better than, ties counting half.
+
+    It is what :func:`statistics.fooled` decides by: NaN where no pair is defined.
+    """
+    better = directions((metric,))
+    table = cube.by_image(cube.cube_of(rows[rows["metric"] == metric], better, [control, *INFORMED]).values)[0]
+    return cube.defined_mean((np.sign(table[0] - table[1:]) + 1) / 2, axis=0)
+
+
+def alike(rows: pd.DataFrame, first: Mapping[str, str], second: Mapping[str, str]) -> np.ndarray:
+    """Spearman's correlation of two orders of the nine methods, image by image: [n], NaN where one is not defined.
+
+    An order is by the mean of the ranks under some metrics, each with the direction that counts as high.
+    """
+    laid = cube.cube_of(rows, {**first, **second}, INFORMED)
+    table = cube.by_image(laid.values)  # [T, M, n]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sides = []
+        for metrics in (first, second):
+            chosen = table[[laid.metrics.index(name) for name in metrics]]
+            mean = np.mean([cube.ranks_by_image(one) for one in chosen], axis=0)
+            centred = pd.DataFrame(mean).rank(axis=0).to_numpy()
+            centred = np.where(np.isnan(mean), np.nan, centred - centred.mean(axis=0))
+            sides.append(centred / np.sqrt((centred**2).sum(axis=0)))
+    return (sides[0] * sides[1]).sum(axis=0)

@@ -1,0 +1,140 @@
+"""The takeaways of §§3 and 4 and the takeaways and claims of §5.2: what methods and metrics can be taken to say."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pandas as pd
+
+from xai_lib import metrics, published, statistics
+from xai_lib.explainers.registry import about
+from xai_lib.papers.saliency.analysis.counted import beaten, pairs
+from xai_lib.papers.saliency.analysis.found import FAMILIES, Found, alike, by_image, families, superiority
+from xai_lib.papers.saliency.analysis.scores import directions
+from xai_lib.papers.saliency.claims.asked import (
+    GAP,
+    OF_CORRELATION,
+    OF_SHARE,
+    SLIGHTLY,
+    of_correlation,
+    of_count,
+    of_draws,
+    of_families,
+    of_images,
+)
+from xai_lib.papers.saliency.method import TARGETS
+from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, TABLE_1, TABLE_3
+from xai_lib.statistics import Claim, Decided
+from xai_lib.statistics.agreement import spearman_draws
+
+_HALF = 0.5
+_TOOLS = "monotonicity-quantus"  # what is printed as Monotonicity; "monotonicity" is the formula in the text
+_SHOWN = {"gradient": "the family of gradient-based methods", "cam": "the family of class activation maps"}
+_SHOWN |= {"fake-cam": "Fake-CAM", "occlusion": "the occlusion-based family", "learning": "IBA"}
+Ask = Callable[..., Claim]  # (name, metric, better, a, b, **words of the text) -> claim
+
+
+def concepts(ask: Ask, here: Found) -> Iterator[Decided]:
+    """§§3 and 4."""
+    sides = {name: FAMILIES[name] for name in ("gradient", "cam")}
+    for metric in ("average-increase", "average-drop", "average-gain"):
+        gaps = []
+        for rows in (here.plain[here.plain["index"].isin(here.as_ranks["index"])], here.as_ranks):
+            wide = families(rows, metric, sides).pivot_table(index="index", columns="method", values="value")
+            gap = wide["gradient"] - wide["cam"]
+            gaps.append(gap * np.sign(gap.mean()))
+        yield of_images(ask(f"ranges-{metric}", metric, "higher", "values", "ranks"), (gaps[0] - gaps[1]).dropna())
+    complete = here.plain[here.plain["metric"] == "completeness"].dropna()
+    for method in (name for name in INFORMED if (complete["method"] == name).any()):  # which has something to sum up
+        gap = complete[complete["method"] == method].groupby("index")["value"].mean()
+        asked = ask(f"complete-{method}", "completeness", "higher", about(method).title, "half")
+        yield of_images(asked, (gap > GAP).to_numpy() - _HALF, OF_SHARE)
+    fidelity = directions(FIDELITY)
+    for name, metric in (*(("explains", one) for one in TABLE_3), ("localisation", "attribution-localisation")):
+        if (here.plain["metric"] == metric).any():  # no localisation where images have no masks
+            asked = ask(f"{name}-{metric}", metric, "higher", "half", "correlation")
+            yield of_images(asked, _HALF - alike(here.plain, directions((metric,)), fidelity), (-_HALF, 3 * _HALF))
+    sanity = directions(("parameter-randomisation",))
+    asked = ask("sanity-order", *sanity, "higher", "correlation", "none")
+    yield of_images(asked, alike(here.plain, sanity, fidelity), OF_CORRELATION)
+    yield of_families(ask("echoes-sanity", *sanity, "higher", "gradient", "cam"), here.plain, FAMILIES)
+
+
+def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
+    """§5.2."""
+    plain = here.plain
+    for metric in (*TABLE_1, _TOOLS):
+        worse, note = (
+            "higher" if metrics.about(metric).better == "lower" else "lower",
+            _printed(metric, "gradient", "cam"),
+        )
+        asked = ask(f"gradients-{metric}", metric, worse, "gradient", "cam", note=note)
+        yield of_families(asked, plain, FAMILIES)
+    for who, other in ((who, other) for who in ("cam", "fake-cam") for other in ("gradient", "occlusion", "learning")):
+        asked = ask(f"cams-{who}-{other}", "mean rank", "lower", who, other, who=_SHOWN[who], other=_SHOWN[other])
+        yield of_families(asked, here.ranks, FAMILIES)
+    for metric in ("average-increase", "average-drop", "monotonicity", _TOOLS):
+        asked = ask(f"top-{metric}", metric, "higher", "fake-cam", "third")
+        yield of_count(asked, *beaten(plain, metric, "fake-cam", INFORMED, metrics.about(metric).better))
+    shares = {name: superiority(plain, name, "fake-cam") for name in ("average-gain", "insertion", "deletion")}
+    for metric, share in shares.items():
+        asked = ask(
+            f"fooled-{metric}", metric, "lower", "fake-cam", "half", note=_printed(metric, "fake-cam", "informed")
+        )
+        yield of_images(asked, share - _HALF, OF_SHARE)
+    for metric in ("average-gain", "insertion"):
+        asked = ask(f"extent-{metric}", metric, "higher", "deletion", metric)
+        yield of_images(asked, shares["deletion"] - shares[metric], OF_CORRELATION)
+    for metric in FIDELITY:
+        asked = ask(f"regions-{metric}", metric, "higher", "correlation", "none")
+        yield of_images(asked, alike(plain, {"complexity": "higher"}, directions((metric,))), OF_CORRELATION)
+    yield from _probability(ask, plain)
+    yield from tell_apart(ask, "discrimination", FIDELITY, plain)
+    yield from _by_target(ask, here.by_target)
+
+
+def tell_apart(ask: Ask, name: str, names: tuple[str, ...], plain: pd.DataFrame) -> Iterator[Decided]:
+    """That metrics do not tell most pairs of the nine methods apart."""
+    for metric in names:
+        many, n_images = pairs(plain, metric, INFORMED, metrics.about(metric).relevant)
+        yield of_count(ask(f"{name}-{metric}", metric, "higher", "half", "pairs"), many.opposite(), n_images)
+
+
+def _probability(ask: Ask, plain: pd.DataFrame) -> Iterator[Decided]:
+    probability = by_image(plain, "probability", INFORMED)
+    for metric in ("insertion", "deletion"):
+        asked = ask(f"probability-{metric}", metric, "higher", "probability", "none")
+        yield of_correlation(asked, probability, by_image(plain, metric, INFORMED))
+    both = [("pronounced-deletion", "insertion", "higher", ("insertion", "informed"), ("deletion", "informed"))]
+    for metric, better in (("average-gain", "higher"), ("average-drop", "lower")):
+        asked = ask(f"follow-{metric}", metric, better, "probability", "none")
+        yield of_correlation(asked, probability, by_image(plain, metric, FAMILIES["cam"]))
+        both.append((f"apparent-{metric}", metric, better, (metric, "cam"), (metric, "others")))
+    for name, metric, better, *sides in both:
+        scores = [by_image(plain, one, FAMILIES[who]) for one, who in sides]
+        table = pd.concat([probability, *scores], axis=1).dropna().to_numpy().T
+        rho = [statistics.rank_agreement(table[0], side, kind="spearman").value for side in table[1:]]
+        draws = [spearman_draws(table[0], side) for side in table[1:]]
+        asked = ask(name, metric, better, *("/".join(side) for side in sides))
+        yield of_draws(asked, rho[0] - rho[1], draws[0] - draws[1], table.shape[1])
+
+
+def _by_target(ask: Ask, rows: pd.DataFrame) -> Iterator[Decided]:
+    rows = rows.assign(method=rows["method"] + "@" + rows["target"])
+    sides = {target: tuple(f"{method}@{target}" for method in INFORMED) for target in TARGETS}
+    true, predicted, least = TARGETS
+    for metric, better in directions(FIDELITY).items():
+        yield of_families(ask(f"truth-{metric}", metric, better, true, predicted), rows, sides)
+        wide = families(rows, metric, {name: sides[name] for name in (true, predicted)})
+        wide = wide.pivot_table(index="index", columns="method", values="value")
+        lost = (wide[true] - wide[predicted]) * (1 if better == "higher" else -1)
+        yield of_images(ask(f"slightly-{metric}", metric, "higher", "a tenth", "what is lost"), SLIGHTLY - lost)
+        claimed = "higher" if metric == "average-increase" else "lower"
+        yield of_families(ask(f"least-{metric}", metric, claimed, least, true), rows, sides)
+
+
+def _printed(metric: str, a: str, b: str) -> str:
+    """What Table 1 has for two groups of methods: the means of the printed values."""
+    rows = published.table("saliency", 1)
+    values = rows[rows["metric"] == metric.replace(_TOOLS, "monotonicity")].set_index("method")["value"]
+    ours, other = (values[list(FAMILIES[name])].mean() for name in (a, b))
+    return f"Printed: {ours:.3g} against {other:.3g}, higher being better."

@@ -1,0 +1,120 @@
+"""The tools that the saliency paper names, beside the library: scores by quantus, class activation maps by grad-cam.
+
+Called where they are sound: with maps in [0, 1], since quantus divides by the largest value of a whole batch; and no
+correlation of monotonicity for an image whose probability is below 1e-5, at which quantus 0.6 stops with an error.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from xai_lib import explainers
+from xai_lib.data.split import Split
+from xai_lib.explainers.layers import find_layer
+from xai_lib.metrics.rows import rows
+from xai_lib.papers.saliency.method.fidelity import of_maps
+from xai_lib.papers.saliency.method.lineup import PAPER
+from xai_lib.papers.saliency.method.maps import Explained
+
+# Those of Table 1 that a tool can explain a second time at little cost: neither masks nor training.
+METHODS = tuple(name for name in PAPER if explainers.about(name).family not in ("occlusion", "learning"))
+CAMS = {"grad-cam": "GradCAM", "grad-cam++": "GradCAMPlusPlus", "score-cam": "ScoreCAM"}
+OF_MAPS = {"sparseness": "Sparseness", "complexity": "Complexity", "effective-complexity": "EffectiveComplexity"}
+SENSITIVITY = {"max-sensitivity": "MaxSensitivity", "average-sensitivity": "AvgSensitivity"}
+MONOTONICITY = "monotonicity-quantus"
+MAP_DIFFERENCE = "map-difference"  # the largest difference between the tool's map and ours, in [0, 1]
+_BATCH = 16
+_SETS = 32  # of the pixels of each colour: three times as many of colour values
+_LEAST = 1e-5
+
+
+def tools(explained: Explained, images: Split, *, causal_steps: int, draws: int) -> pd.DataFrame:
+    """The paper's metrics of one method by its tools, for the true class: rows index, metric, value.
+
+    Of Grad-CAM, Grad-CAM++ and Score-CAM, maps are pytorch-grad-cam's, and AI, AD, AG, I and D of these maps are there
+    as well, and :data:`MAP_DIFFERENCE`; of the other :data:`METHODS`, maps are ours. `draws` is the number of noisy
+    images for sensitivity, and of draws for each set of pixels for monotonicity.
+    """
+    subject, is_cam, parts = explained.subject, explained.method in CAMS, []
+    for batch in images.batches(_BATCH):
+        x, index = images.normalise(batch.images.to(subject.device)), batch.index.to(subject.device)
+        labels, values = batch.labels.to(subject.device), {}
+
+        def explain(noisy: Tensor, target: Tensor, which: Tensor = index) -> Tensor:
+            return cam_maps(explained, noisy, target) if is_cam else explained.maps(noisy, target, which).detach()
+
+        maps = explain(x, labels)
+        if is_cam:
+            ours = explained.maps(x, labels, index).detach()
+            values = of_maps(subject, x, maps, labels, index, causal_steps)
+            values[MAP_DIFFERENCE] = (maps - ours).abs().amax((1, 2))
+        with _quietly():
+            values |= _by_quantus(explained, x, labels, maps, explain, draws)
+        parts.append(rows(batch.index, values))
+    return pd.concat(parts, ignore_index=True)
+
+
+def cam_maps(explained: Explained, x: Tensor, target: Tensor) -> Tensor:
+    """Maps in [0, 1], float32 [B,H,W], by pytorch-grad-cam: one of :data:`CAMS`, of normalised images [B,3,H,W]."""
+    import pytorch_grad_cam  # takes seconds, as quantus does
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    network, layer = explained.subject.network, find_layer(explained.subject.network, explained.subject.layer)[1]
+    targets = [ClassifierOutputTarget(one) for one in target.tolist()]
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        mock.patch("pytorch_grad_cam.score_cam.tqdm.tqdm", iter),  # no bar for each image
+        getattr(pytorch_grad_cam, CAMS[explained.method])(network, [layer]) as tool,
+    ):
+        maps = tool(x.clone(), targets)
+    network.zero_grad(set_to_none=True)  # the tool leaves its gradients behind
+    return torch.from_numpy(maps).float().to(x.device)
+
+
+def _by_quantus(
+    explained: Explained, x: Tensor, labels: Tensor, maps: Tensor, explain: Callable[..., Tensor], draws: int
+) -> dict[str, Tensor]:
+    import quantus
+
+    quiet = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
+    given = {"model": explained.subject.network, "channel_first": True, "device": str(x.device), "batch_size": len(x)}
+    given |= {"x_batch": x.cpu().numpy(), "y_batch": labels.cpu().numpy()}
+
+    def scored(tool: object, **more: object) -> Tensor:
+        found = tool(**given, a_batch=maps[:, None].cpu().numpy(), **more)
+        return torch.tensor(np.asarray(found, dtype=float))
+
+    found = {name: scored(getattr(quantus, tool)(**quiet)) for name, tool in OF_MAPS.items()}
+
+    def as_quantus(model: object, inputs: np.ndarray, targets: np.ndarray, **_: object) -> np.ndarray:
+        noisy = torch.as_tensor(inputs, dtype=x.dtype, device=x.device)
+        return explain(noisy, torch.as_tensor(targets, device=x.device))[:, None].cpu().numpy()
+
+    for name, tool in SENSITIVITY.items():
+        found[name] = scored(getattr(quantus, tool)(nr_samples=draws, **quiet), explain_func=as_quantus)
+    per_set = math.gcd(maps[0].numel(), maps[0].numel() // _SETS)  # colour values: a divisor of HW, as quantus asks
+    tool = quantus.MonotonicityCorrelation(nr_samples=draws, features_in_step=per_set, **quiet)
+    with torch.inference_mode():
+        probable = explained.subject.network(x).softmax(1).gather(1, labels[:, None])[:, 0].cpu() >= _LEAST
+    return found | {MONOTONICITY: scored(tool, softmax=True) if probable.all() else torch.full((len(x),), torch.nan)}
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """No warnings, and quantus' random numbers from a seed of their own."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        np.random.set_state(state)
