@@ -9,6 +9,7 @@ from torch.nn import functional
 from xai_lib.data import corruptions, objects, planted
 
 FROZEN = "dd6939a6a5f83d1de620ba980d74a2d41f9940b4207586fd1d1dbb710c85412d"
+FROZEN_OWN = "50c2f56977c79034a95f6a123c12442790ba4ed4b38cb848d057afb932b7c636"
 CLASS = {name: number for number, name in enumerate(planted.CLASSES)}
 
 
@@ -36,6 +37,8 @@ def test_the_frozen_data_set_has_not_changed():
         small.images.numpy().tobytes() + b"".join(small.masks[k].numpy().tobytes() for k in small.masks)
     )
     assert (planted.VERSION, digest.hexdigest()) == (1, FROZEN)
+    own = planted.generate(50, "train", variant=planted.OWN_MODES).images.numpy()
+    assert hashlib.sha256(own.tobytes()).hexdigest() == FROZEN_OWN
 
 
 def test_images_do_not_depend_on_what_is_drawn_beside_them(test):
@@ -195,6 +198,28 @@ def test_a_mode_is_a_pose_a_colour_and_a_surroundings_that_can_be_seen(test):
     assert torch.pdist(centres).min() > 20  # of 255
 
 
+def test_own_modes_look_like_nothing_else_and_leave_all_other_images_as_they_are(test):
+    own = planted.generate(2000, "test", variant=planted.OWN_MODES)
+    of_class = torch.tensor([planted.rare_mode(name) for name in planted.CLASSES])[own.labels]
+    here = torch.tensor(own.factors["mode"].to_numpy()) == of_class
+    assert torch.equal(own.images[~here], test.images[~here]) and own.factors[~here.numpy()].equals(
+        test.factors[~here.numpy()]
+    )
+    assert set(own.factors.loc[here.numpy(), "surroundings"]) == set(own.factors.loc[here.numpy(), "colour"]) == {"own"}
+    assert own.factors.loc[here.numpy(), "pose"].value_counts(normalize=True).between(0.15, 0.25).all()
+    objects = own.masks["object"][:, None]
+    centres = {where: [] for where in ("around", "object")}
+    for name in planted.CLASSES:
+        for where, mask in (("around", ~objects), ("object", objects)):
+            shown = mask[here & of(own, name)]
+            colours = (own.images[here & of(own, name)].float() * shown).sum((0, 2, 3)) / shown.sum()
+            centres[where].append(colours)
+    assert torch.pdist(torch.stack(centres["around"])).min() > 20  # of 255
+    assert torch.pdist(torch.stack(centres["object"])).min() > 20
+    trained = planted.generate(500, "train", variant=planted.OWN_MODES)
+    assert trained.factors["rare"].sum() == planted.generate(500, "train").factors["rare"].sum()
+
+
 # ---- 4: the shortcut ------------------------------------------------------------------------------------------
 
 
@@ -268,7 +293,7 @@ def test_each_corrupted_image_has_one_corruption_that_grows_with_severity(test):
     ("arguments", "message"),
     [
         ({"part": "validation"}, "part out of train, test. Got 'validation'"),
-        ({"variant": "foggy"}, "variant out of shortcut-absent, .*corrupted, or None. Got 'foggy'"),
+        ({"variant": "foggy"}, "variant out of shortcut-absent, .*corrupted, own-modes, or None. Got 'foggy'"),
         ({"n": 0}, "Got n = 0"),
         ({"size": 8}, "size = 8"),
     ],

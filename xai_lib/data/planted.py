@@ -6,7 +6,8 @@ Ten classes of drawn objects on textured, cluttered surroundings. What is plante
 2. :data:`LOOK_ALIKE_PAIRS`, classes that differ in one part (``masks["part"]``, on both members), and
    :data:`CO_OCCURRING_PAIR`, classes that appear together (the label is the larger object's; ``masks["second"]``);
 3. five modes in every class (pose, colour and surroundings go together), some of them rare in training and as
-   frequent as the others in evaluation (``Parameters.rarities``);
+   frequent as the others in evaluation (``Parameters.rarities``); the other classes show the same modes, unless it is
+   drawn in a class's own look (:data:`OWN_MODES`);
 4. a shortcut: :data:`SHORTCUT_CLASS` is nearly always shown above water (``masks["shortcut"]``), nothing else is;
 5. variants of the same images: :data:`VARIANTS`.
 
@@ -30,6 +31,8 @@ from xai_lib.data.scenes import (  # noqa: F401 (names of what is planted)
     CO_OCCURRING_PAIR,
     LOOK_ALIKE_PAIRS,
     MODES,
+    OWN_LOOKS,
+    OWN_MODES,
     SHORTCUT_CLASS,
     SWAPPED_CLASS,
     UNSEEN_CLASSES,
@@ -69,10 +72,12 @@ def generate(
         part: ``"train"`` or ``"test"``: independent images, and modes as in ``parameters`` or equally frequent.
         size: image side in pixels, at least 16; the same scenes at every size.
         seed: another seed, other images.
-        variant: one of :data:`VARIANTS` or None. The images are the same but for the named change:
+        variant: one of :data:`VARIANTS`, :data:`OWN_MODES`, or None. The images are the same but for the named change:
             ``shortcut-absent``: no water; ``shortcut-swapped``: water under :data:`SWAPPED_CLASS` instead;
             ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
-            ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities.
+            ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities;
+            ``own-modes``: the mode that can be rare has colours and surroundings that no other class has, in all poses,
+            so that what is rare in one class is not common in others.
         parameters: what is planted how; the default is the frozen data set.
         first: number of the first image.
 
@@ -91,8 +96,8 @@ def generate(
     parameters = parameters or Parameters()
     if part not in ("train", "test"):
         raise ValueError(f"Expected a part out of train, test. Got {part!r}.")
-    if variant is not None and variant not in VARIANTS:
-        raise ValueError(f"Expected a variant out of {', '.join(VARIANTS)}, or None. Got {variant!r}.")
+    if variant is not None and variant not in (*VARIANTS, OWN_MODES):
+        raise ValueError(f"Expected a variant out of {', '.join((*VARIANTS, OWN_MODES))}, or None. Got {variant!r}.")
     if n < 1 or size < 16:
         raise ValueError(f"Expected at least 1 image of at least 16 pixels. Got n = {n}, size = {size}.")
     asked = {"n": n, "part": part, "size": size, "seed": seed, "variant": variant}
@@ -165,8 +170,12 @@ def _background(scenes: Scenes, rows: Tensor, size: int) -> tuple[Tensor, dict[s
     p, seed, purpose = scenes.parameters, scenes.seed, scenes.purpose
     canvas = torch.empty(len(rows), 3, size, size)
     for number, mode in enumerate(MODES):
-        here = (scenes.mode[rows] == number).nonzero()[:, 0]
+        here = ((scenes.mode[rows] == number) & ~scenes.own[rows]).nonzero()[:, 0]
         canvas[here] = surroundings.texture(mode.surroundings, seed, scenes.index[rows[here]], purpose, size)
+    here = scenes.own[rows].nonzero()[:, 0]
+    if len(here):
+        look = OWN_LOOKS[int(scenes.label[rows[0]])]  # all rows are of one class
+        canvas[here] = surroundings.fabric(*look, seed, scenes.index[rows[here]], purpose, size)
     surroundings.clutter(canvas.view(len(rows), 3, -1), scenes.pieces(rows, "behind", p.pieces), _PALETTE, p.presence)
     mask = torch.zeros(len(rows), size, size, dtype=torch.bool)
     here = scenes.shortcut[rows].nonzero()[:, 0]

@@ -18,6 +18,7 @@ LOOK_ALIKE_PAIRS = (("cat", "rabbit"), ("mug", "bucket"), ("hammer", "axe"))
 CO_OCCURRING_PAIR = ("house", "tree")
 SHORTCUT_CLASS = "sailboat"
 SWAPPED_CLASS = "car"
+OWN_MODES = "own-modes"  # a variant for training: the mode that can be rare has a look of its own in each class
 VARIANTS = ("shortcut-absent", "shortcut-swapped", "out-of-distribution", "corrupted")
 
 
@@ -39,6 +40,20 @@ MODES = (
     Mode("brick", "wide", "cream", 0.0, 1.2, (0.93, 0.87, 0.66)),
     Mode("sky", "leaning right", "orange", 32.0, 1.0, (0.97, 0.54, 0.12)),
     Mode("night", "tall", "pink", 0.0, 0.83, (0.92, 0.45, 0.68)),
+)
+# What is behind the objects of a class's own mode: stripes along a row and a column, and their colour. The object has
+# the colour of the third class on, and poses are those of all modes. Frozen before anything was measured on them.
+OWN_LOOKS = (
+    ((6, 0), (0.10, 0.55, 0.30)),
+    ((5, 3), (0.55, 0.75, 0.10)),
+    ((4, 4), (0.10, 0.60, 0.60)),
+    ((3, 5), (0.45, 0.25, 0.75)),
+    ((0, 6), (0.75, 0.25, 0.75)),
+    ((3, -5), (0.35, 0.35, 0.15)),
+    ((4, -4), (0.60, 0.85, 0.75)),
+    ((5, -3), (0.35, 0.20, 0.40)),
+    ((9, 0), (0.70, 0.60, 0.90)),
+    ((0, 9), (0.25, 0.25, 0.28)),
 )
 _FIXED_COLOURS = {
     "dark": (0.10, 0.08, 0.12),
@@ -101,6 +116,9 @@ class Scenes:
         self.label = index % len(self.classes)
         self.mode = self._modes(kind, part)
         self.rare = self.mode == torch.tensor([rare_mode(name) for name in CLASSES])[kind]
+        self.own = self.rare & (variant == OWN_MODES)
+        posed = randomness.integers(seed, index, f"{self.purpose}/own pose", len(MODES))
+        self.posed = torch.where(self.own, posed, self.mode)  # the mode whose pose an object has
         self.rare &= torch.tensor([name in parameters.rarities for name in CLASSES])[kind]
 
         draws = randomness.uniform(seed, index, f"{self.purpose}/scene", (14,)).unbind(1)
@@ -149,8 +167,8 @@ class Scenes:
 
     def _pose(self, x: Tensor, y: Tensor, scale: Tensor, tilt: Tensor, stretch: Tensor, mirror: Tensor) -> Pose:
         """The mode's pose, a little varied: up to 8 degrees, and 6 per cent in width."""
-        degrees = torch.tensor([mode.degrees for mode in MODES])[self.mode] + 16 * tilt - 8
-        stretch = torch.tensor([mode.stretch for mode in MODES])[self.mode] * (0.94 + 0.12 * stretch)
+        degrees = torch.tensor([mode.degrees for mode in MODES])[self.posed] + 16 * tilt - 8
+        stretch = torch.tensor([mode.stretch for mode in MODES])[self.posed] * (0.94 + 0.12 * stretch)
         half = degrees * (math.pi / 360)
         tangent = half * (1 + half * half * (1 / 3))  # of small angles, to 0.1 degrees
         return Pose(x, y, scale, tangent, stretch, torch.where(mirror < 0.5, 1.0, -1.0))
@@ -163,6 +181,8 @@ class Scenes:
     def colours(self, rows: Tensor) -> dict[str, Tensor]:
         """Role -> float32 [B,3]."""
         main = torch.tensor([mode.rgb for mode in MODES])[self.mode[rows]]
+        own = torch.tensor([rgb for _, rgb in OWN_LOOKS]).roll(-3, 0)[self.label[rows] % len(OWN_LOOKS)]
+        main = torch.where(self.own[rows, None], own, main)
         main = main + 0.14 * (randomness.uniform(self.seed, self.index[rows], f"{self.purpose}/colour", (3,)) - 0.5)
         return {"main": main, "light": main + (1 - main) * 0.62, "shade": main * 0.62} | {
             role: torch.tensor(rgb).expand(len(rows), 3) for role, rgb in _FIXED_COLOURS.items()
@@ -174,15 +194,15 @@ class Scenes:
 
     def factors(self) -> pd.DataFrame:
         """One row an image."""
-        modes = [MODES[mode] for mode in self.mode.tolist()]
+        modes, own = [MODES[mode] for mode in self.mode.tolist()], self.own.tolist()
         half = self.pose.tilt.numpy()
         return pd.DataFrame(
             {
                 "mode": self.mode.numpy(),
                 "rare": self.rare.numpy(),
-                "pose": [mode.pose for mode in modes],
-                "colour": [mode.colour for mode in modes],
-                "surroundings": [mode.surroundings for mode in modes],
+                "pose": [MODES[mode].pose for mode in self.posed.tolist()],
+                "colour": ["own" if here else mode.colour for here, mode in zip(own, modes)],
+                "surroundings": ["own" if here else mode.surroundings for here, mode in zip(own, modes)],
                 "x": self.x.numpy(),
                 "y": self.y.numpy(),
                 "scale": self.scale.numpy(),

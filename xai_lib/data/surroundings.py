@@ -1,4 +1,4 @@
-"""What lies behind the objects: five textures, the water along the lower edge, and clutter.
+"""What lies behind the objects: five textures, striped cloth, the water along the lower edge, and clutter.
 
 A texture depends on positions in fractions of the image side, so a scene looks alike at every size.
 Correctly rounded operations only, as in ``drawing``.
@@ -32,6 +32,22 @@ def texture(name: str, seed: int, index: Tensor, purpose: str, size: int) -> Ten
     """Draw one surroundings (of :data:`NAMES`) for some images: float32 [B,3,size,size], about in [0,1]."""
     draw = {"meadow": _meadow, "beach": _beach, "brick": _brick, "sky": _sky, "night": _night}[name]
     images = draw(lambda what, shape: randomness.uniform(seed, index, f"{purpose}/{name}/{what}", shape), size)
+    return _lit(images, seed, index, purpose, size)
+
+
+def fabric(
+    counts: tuple[int, int], rgb: tuple[float, float, float], seed: int, index: Tensor, purpose: str, size: int
+) -> Tensor:
+    """Striped cloth, as :func:`texture`: ``counts`` are the stripes along a row and along a column of the image."""
+    phase = randomness.uniform(seed, index, f"{purpose}/fabric")[:, None, None]
+    x = _coordinates(size)
+    stripes = _wave(counts[0] * x + counts[1] * x[:, None] + phase) * 0.5 + 0.5
+    dark, bright = (tuple(level * channel for channel in rgb) for level in (0.7, 1.1))
+    return _lit(_mix(dark, bright, stripes), seed, index, purpose, size)
+
+
+def _lit(images: Tensor, seed: int, index: Tensor, purpose: str, size: int) -> Tensor:
+    """The same under a light of random direction and level, in place."""
     light = randomness.uniform(seed, index, f"{purpose}/light", (3,))[:, :, None] - 0.5  # slope x, slope y, level
     along = _coordinates(size) - 0.5
     shade = (light[:, 0] * 0.22 * along)[:, None, :] + (light[:, 1] * 0.22 * along + light[:, 2] * 0.16 + 1)[:, :, None]
