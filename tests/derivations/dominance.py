@@ -144,24 +144,25 @@ def by_place(x, target, _index):
 def five_images():
     """Five images, compared one by one by a method that favours a place."""
     x = torch.rand(5, 3, 4, 4, generator=torch.Generator().manual_seed(0))
-    return {"pictures": x, "label": 2, "explain": by_place}
+    return {"pictures": x, "label": 2, "explain": by_place, "model": lambda x: x.mean((2, 3)) + x[:, :, 0, 0]}
 
 
 @replicates(
     f"{METHOD}.single_images.all_pairs",
     inputs=five_images,
     call=lambda function, given: function(*given.values()),
-    after=tensors("a", "b", "value"),
+    after=tensors("a", "b", "value", "logit"),
     atol=1e-6,
 )
-def pairs_and_layouts(x, target, explain):
-    """A loop over pairs, and over the six ways to place two of each."""
+def pairs_and_layouts(x, target, explain, model):
+    """A loop over pairs, and over the six ways to place two of each, with the mosaic's own output."""
     rows = []
     for a, b in itertools.combinations(range(len(x)), 2):
         layouts = [[place in chosen for place in range(4)] for chosen in itertools.combinations(range(4), 2)]
         tiles = torch.stack([torch.stack([x[a] if first else x[b] for first in layout]) for layout in layouts])
-        heats = explain(mosaics.assemble(tiles), torch.tensor([target]), None)
-        rows.append((a, b, first_share(heats, torch.tensor(layouts)).mean().item()))
+        shown = mosaics.assemble(tiles)
+        heats, logit = explain(shown, torch.tensor([target]), None), model(shown)[:, target].mean().item()
+        rows.append((a, b, first_share(heats, torch.tensor(layouts)).mean().item(), logit))
     return [torch.tensor(column, dtype=torch.float64) for column in zip(*rows)]
 
 
@@ -238,17 +239,3 @@ def spearmans(table, share):
     """Scipy's correlation of each class and training."""
     groups = {key: stats.spearmanr(rows["dominance"], rows[share]) for key, rows in table.groupby(["label", "seed"])}
     return [torch.tensor([found.statistic for found in groups.values()]), torch.tensor([seed for _, seed in groups])]
-
-
-def ten_classes(n):
-    """Ten classes; in n of them the least dominant cluster has the fewest images."""
-    return {"found": pd.DataFrame({"label": range(10), "same": np.arange(10) < n, "chance": 0.2})}
-
-
-NUMBERS = [{"n": n} for n in range(11)]
-
-
-@replicates(f"{METHOD}.training_share.at_chance", inputs=ten_classes, cases=NUMBERS, after=as_tensor, atol=1e-12)
-def binomial_test(found):
-    """Scipy's exact test, where chances are equal."""
-    return torch.tensor(stats.binomtest(int(found["same"].sum()), len(found), 0.2).pvalue, dtype=torch.float64)

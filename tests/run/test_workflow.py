@@ -21,7 +21,7 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     run = settings.settings(scale="smoke", overrides="saliency_seeds=2")
     jobs = workflow.plan(run)
     contrastive, saliency = 3 * 2 * 2, 2 * 2  # losses, seeds, train and score; seeds, halves of the methods
-    whole_output, dominance = 2 * 3, 1 + 4 + 1  # networks and parts; fine-tuned, kinds of network, rare modes
+    whole_output, dominance = 2 * 3, 1 + 5 + 1  # networks and parts; fine-tuned, kinds of network, rare modes
     listed = contrastive + saliency + whole_output + dominance
     assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == listed
     seen = set()
@@ -55,8 +55,8 @@ PUBLISHED = ["tune-tuned-resnet18-0", "tune-tuned-resnet50-0"]
         ("seeds=3, dominance_seeds=2", "tune", {"tune-tuned-0": ["train-ce-0"], "tune-tuned-1": ["train-ce-1"]}),
         ("seeds=1, dominance_seeds=5", "tune", {"tune-tuned-0": ["train-ce-0"]}),  # no more than trainings
         ("seeds=1, recipe=paper/cifar10", "tune", {name: [] for name in PUBLISHED}),
-        ("seeds=3, dominance_seeds=2", "dominance", KINDS),
-        ("seeds=1, recipe=paper/cifar10", "dominance", [*PUBLISHED, *TRAINED]),
+        ("seeds=3, dominance_seeds=2", "dominance", [*KINDS, "", ""]),  # the untrained need nothing
+        ("seeds=1, recipe=paper/cifar10", "dominance", [*PUBLISHED, *TRAINED, "", ""]),
         ("seeds=1, recipe=paper/imagenet-s50, width=null", "dominance", TRAINED),
         ("seeds=1, rarity_trainings=3", "rarity", {f"rarity-{number}": [] for number in range(3)}),
     ],
@@ -66,15 +66,15 @@ def test_fine_tunings_hierarchies_and_rare_modes_need_the_networks_that_they_are
 ):
     jobs = workflow.plan(settings.settings(scale="smoke", device="cpu", overrides=overrides))
     if isinstance(needs, list):  # one network each
-        needs = {f"{command}-{number}": [need] for number, need in enumerate(needs)}
+        needs = {f"{command}-{number}": [need] if need else [] for number, need in enumerate(needs)}
     assert {job["id"]: job["needs"] for job in jobs if job["command"][0] == command} == needs
 
 
 @pytest.mark.parametrize(
     ("command", "options", "message"),
     [
-        ("dominance", {"network": 8}, "Expected a network from 0 to 3. Got 8."),
-        ("dominance", {"network": -1}, "Expected a network from 0 to 3. Got -1."),
+        ("dominance", {"network": 8}, "Expected a network from 0 to 4. Got 8."),
+        ("dominance", {"network": -1}, "Expected a network from 0 to 4. Got -1."),
         ("rarity", {"training": 1}, "Expected a training from 0 to 0. Got 1."),
         ("rarity", {"training": -1}, "Expected a training from 0 to 0. Got -1."),
         ("saliency", {"seed": 2, "methods": ["rise"]}, "Expected a seed out of 0. Got 2."),
@@ -159,7 +159,7 @@ def test_the_jobs_of_the_dominance_part_compute_every_cell_of_it(smoke_hierarchi
     found = lineage([*dominance.cells(smoke_hierarchies), *rarities])
     stages = [cell.stage for cell in found]
     assert (stages.count("train"), stages.count("tune"), stages.count("rarity")) == (3, 1, 2)
-    assert len(found) == 6 + (6 + 3 * 3)
+    assert len(found) == 6 + (6 + 3 * 3 + 2)
     _all_done_and_nothing_else(run, ("tune", "dominance", "rarity"), found)
 
 
@@ -170,7 +170,7 @@ def test_a_network_is_done_once_all_of_its_parts_are(smoke_hierarchies, monkeypa
     first = dominance.dominance_cells(smoke_hierarchies.run, 2)[0]
     shutil.rmtree(Store().path(first))
     jobs = [job for job in workflow.plan(smoke_hierarchies.run) if job["command"][0] == "dominance"]
-    assert [job["done"] for job in jobs] == [True, True, False, True]
+    assert [job["done"] for job in jobs] == [True, True, False, True, True]
 
 
 def _all_done_and_nothing_else(run, commands, cells):

@@ -124,8 +124,10 @@ class WholeOutput:
 class Dominance:
     """Budgets of the dominance part."""
 
+    kinds: str  # networks whose clusters are ranked, of tuned ce scl tl untrained, with spaces between them
     n_clusters: int  # clusters of each class, P in the paper
     n_mosaics: int  # mosaics of each pair of clusters, its J
+    n_deals: int  # times that a class's images are dealt to its clusters at random, as a control
     n_paired: int  # images of a class that are compared one by one (its Figure 3)
     paired_classes: int | None  # classes in which that is done; None for all
     n_focus: int  # mosaics of two classes or more, for Focus

@@ -14,7 +14,7 @@ from xai_lib.statistics.comparison import (
     holm_levels,
     paired_comparison,
 )
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, Estimate
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE, Matched
 from xai_lib.statistics.power import power, units_needed
 
@@ -225,7 +225,10 @@ def _scope(comparison: Comparison) -> str:
     networks = "this network" if comparison.n_seeds <= 1 else f"these {comparison.n_seeds} networks"
     if comparison.unit == "seed":
         return f"trainings like these {comparison.n_seeds}"
-    return f"{networks}, new images" if comparison.unit == "image" else f"{networks}, other classes"
+    if comparison.unit == "image":
+        return f"{networks}, new images"
+    sampled = isinstance(comparison.estimate, Estimate)  # else what was permuted within the classes decides
+    return f"{networks}, {'other' if sampled else f'these {comparison.n_classes}'} classes"
 
 
 def _row(decided: Decided, found: Verdict) -> dict[str, object]:

@@ -211,7 +211,7 @@ def test_training_images_are_drawn_by_rank_of_dominance():
 @pytest.mark.parametrize("chance", [True, False])
 def test_power_has_a_line_a_score_and_dotted_chance_if_there_is_a_random_one(chance):
     hits = {"dominance": (0.5, 0.75, 0.125), "random": (0.2, 0.2, 0), "logit": (0.25, 0.375, NAN)}
-    columns = ["score", "rarity", "hit", "low", "high"]
+    columns = ["score", "rarity", "auc", "low", "high"]
     rows = [
         (score, rarity, hit, hit - width, hit + width)
         for score, (often, rare, width) in hits.items()

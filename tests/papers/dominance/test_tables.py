@@ -17,6 +17,8 @@ NAN = float("nan")
 KIND = "tuned"
 NAMES = {KIND: "fine-tuned", "ce": "CE"}
 EXPLAINERS = {"grad-cam": "Grad-CAM", "eigen-cam": "Eigen-CAM", "random": "Random"}
+EXPLAINERS |= {"excitation-backprop": "MWP", "gradient": "Gradient"}
+SIZES = {"rescaled": "scaled to the network's input", "whole": "whole, of twice the side"}
 PERCENT, TWO = number(0, times=100), number(2)
 OF_A_KIND = ("chosen", "classes", "single_by_class", "by_class")
 
@@ -25,6 +27,17 @@ def lettered(cluster, dominance):
     return f"{'ABCD'[cluster]} ({dominance:.2f})"
 
 
+def with_interval(value, low, high):
+    return f"{signed(2)(value)} {interval(2)(low, high)}"
+
+
+RELATIONS = {"mosaic_logit": "logit of the mosaics", single.LEFT: "logit, the mosaics' held fixed"}
+RANKS = {
+    "least": "the least dominant cluster",
+    "lowest two": "the two least dominant (ranks 3 and 4 in print)",
+    "most": "the most dominant cluster",
+    "same": "how often the least dominant has the least",
+}
 # Table -> the frame behind it.
 FRAMES = {
     "accuracy": networks.accuracy,
@@ -35,7 +48,7 @@ FRAMES = {
     "single_images": single.over_classes,
     "over_classes": training.over_classes,
     "clusters_and_outputs": lambda study: training.over_classes(study, training.OUTPUTS),
-    "least": training.least_in_numbers,
+    "least": training.ranks_in_numbers,
     "chosen": lambda study: networks.first(networks.chosen(study), KIND),
     "classes": lambda study: hierarchies.classes(study, KIND),
     "pairs": lambda study: hierarchies.pairs_of(study, KIND, "bird"),
@@ -66,24 +79,26 @@ SAID = {
     "modes": [("ARI, mean over classes", TWO, "ari")],
     "focus": [("Focus ↑", plus_minus(), "mean", "spread"), ("empty maps", str, "n_undefined")],
     "variants": [
-        ("mosaic", {True: "one image's size", False: "whole images"}.get, "resized"),
+        ("mosaic", SIZES.get, "size"),
         ("map", {"relu": "ReLU", "min-max": "ReLU, min-max"}.get, "scaling"),
         ("correlation", TWO, "correlation"),
         ("same least dominant (%)", PERCENT, "same_least"),
         ("empty maps", f"{{}} of {2 * 3 * 36}".format, "n_undefined"),
     ],
     "single_images": [
-        ("dominance and", str, "output"),
-        *((title, TWO, title.replace(" ", "_")) for title in ("correlation", "strength", "by chance")),
-        ("95 %, over images", interval(2), "strength_low", "strength_high"),
-        *(("classes", "3".format), ("trainings", "2".format)),
+        ("dominance and", lambda name: RELATIONS.get(name, name), "output"),
+        ("mosaics", SIZES.get, "size"),
+        ("correlation", with_interval, "correlation", "low", "high"),
+        ("strength", with_interval, "strength", "strength_low", "strength_high"),
+        *(("by chance", TWO, "by_chance"), ("classes", "3".format), ("networks", "2".format)),
     ],
     "over_classes": [*CORRELATIONS, ("dominance and", training.SHARES.get, "share")],
     "clusters_and_outputs": [*CORRELATIONS, ("dominance and", training.OUTPUTS.get, "share")],
     "least": [
-        ("smallest", lambda share: share.replace("_", " "), "share"),
-        ("classes where it is the least dominant", "{} of 3".format, "same"),
-        ("by luck", number(1), "expected"),
+        ("of", {"training_share": "training share", "representation": training.SHARES["representation"]}.get, "share"),
+        *(("place", RANKS.get, "rank"), ("clusters", number(), "value"), ("dealt", number(), "dealt")),
+        ("difference", with_interval, "difference", "low", "high"),
+        ("p, deals", p_value, "p_value"),
     ],
     "chosen": [
         ("silhouette of 4", TWO, "silhouette"),
@@ -112,7 +127,7 @@ SAID = {
 def test_a_table_says_what_was_computed(study, read, name):
     which = {"pairs": (KIND, "bird")}.get(name, (KIND,) if name in OF_A_KIND else ())
     found, expected = read(getattr(tables, name)(study, *which)), FRAMES[name](study).to_dict("records")
-    for column in {"network", "dominance and"} & set(found):  # repeats are blank
+    for column in {"network", "dominance and", "of"} & set(found):  # repeats are blank
         found[column] = found[column].replace("", np.nan).ffill()
     for title, said, *columns in [*SAID[name], *(usual for usual in USUAL if usual[0] in found)]:
         assert found[title].tolist() == [said(*(row[column] for column in columns)) for row in expected], title
@@ -122,6 +137,7 @@ def test_a_table_says_what_was_computed(study, read, name):
 
 def test_names_of_networks():
     names = {"tuned": "fine-tuned", "tuned-resnet50": "fine-tuned ResNet-50", "ce": "CE", "scl": "SCL", "tl": "TL"}
+    names |= {"untrained": "untrained", "untrained-resnet18": "untrained ResNet-18"}
     assert {kind: tables.name_of(kind) for kind in names} == names
 
 
@@ -144,7 +160,7 @@ def test_settings_stand_beside_what_the_paper_names(made_up, read):
 def test_clusters_stand_beside_images_dealt_at_random(study, read, select):
     rows = read(tables.null(study), "network")
     assert "6 mosaics a pair" in rows.attrs["caption"]
-    clusterings = {"k-means": "clusters", "shuffled": "images dealt at random"}
+    clusterings = {"k-means": "clusters", "dealt": "images dealt at random"}
     for row, (kind, clustering) in zip(rows.to_numpy(), itertools.product(NAMES, clusterings), strict=True):
         here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
         significant = here[["significant", "significant_holm", "significant_wilcoxon"]].mean()
@@ -168,7 +184,7 @@ def test_pairs_of_trainings_are_counted_by_kind(study_of, made_up, read):
 
 
 def test_outputs_stand_side_by_side_for_each_class(study, made_up, read, select):
-    rows, found = read(tables.single_by_class(study, KIND)), select(single.correlations(study), seed=0)
+    rows, found = read(tables.single_by_class(study, KIND)), select(single.correlations(study), seed=0, size="rescaled")
     assert list(rows) == ["class", "logit", "95 %", "images", "probability", "95 % "]
     assert rows["class"].tolist() == list(made_up.LABELS) and set(rows["images"]) == {str(made_up.PAIRED)}
     for output in single.OUTPUTS:
@@ -197,46 +213,56 @@ def test_verdicts_name_their_units_and_are_counted(study, rare_run, made_up, rea
     rows, found = read(tables.verdicts(study)), claims.verdicts(study)
     assert rows["claim"].tolist() == found["text"].tolist() and set(rows["with"]) == {NAMES[KIND]}
     assert rows["verdict"].tolist() == [f"{row.reason}: {row.scope}" for row in found.itertuples()]
-    assert rows.attrs["caption"].startswith(f"Claims on planted: {(found['verdict'] == 'holds').sum()} hold, ")
+    held = [(found.loc[found["ours"] == ours, "verdict"] == "holds").sum() for ours in (False, True)]
+    caption = rows.attrs["caption"]
+    assert caption.startswith(f"Claims on planted: {held[0]} hold, ") and f"of the paper; {held[1]} hold" in caption
     assert verdict_rule().data.count(statistics.RULE[:40]) == 1
     rows = made_up.rare(trainings=5)
     made_up.put(rows, "dominance", -1.0, clustering="modes", cluster=2)
     found = read(rarity_tables.verdicts(rare_run(rows)))
-    assert len(found) == 2 * (len(SCORES) - 1) and found["verdict"].str.endswith(": trainings like these 5").all()
-    assert found.loc[found["with"] == "the planted modes as clusters", "verdict"].str.startswith("holds").all()
+    assert len(found) == 2 * 6 + 6 and found["verdict"].str.endswith(": trainings like these 5").all()
+    chance = found["with"].str.contains("modes as clusters") & found["claim"].str.contains("chance")
+    assert found.loc[chance, "verdict"].str.startswith("holds").all() and chance.sum() == 4
     held = found["verdict"].str.startswith("holds").sum()
     assert found.attrs["caption"].startswith(f"Claims on planted images: {held} hold, ")
 
 
 def test_rare_modes_have_a_column_for_each_rarity(rare_run, made_up, read):
     run, shares = rare_run(made_up.rare(trainings=5)), ["1 %", "2 %", "5 %", "10 %", "20 %"]
-    power, suspected = read(rarity_tables.power(run, "modes")), read(rarity_tables.suspected(run, "k-means"))
-    assert "(planted modes)" in power.attrs["caption"] and "10 trials each, 5 trainings" in power.attrs["caption"]
-    assert "(clusters)" in suspected.attrs["caption"]
-    power, suspected = (rows.set_index("first suspect by") for rows in (power, suspected))
-    for rows in (power, suspected):
-        assert list(rows.index) == list(SCORES) and list(rows) == shares
-    for row in rarity.power(run, "modes").to_dict("records"):
-        beside = "" if row["score"] == "random" else f" {interval(2)(row['low'], row['high'])}"
-        assert power.loc[row["score"], f"{100 * row['rarity']:g} %"] == TWO(row["hit"]) + beside
-    for row in rarity.suspected(run, "k-means").to_dict("records"):
-        text = f"{PERCENT(row['share'])} % ({number(1)(row['rank'])})"
-        assert suspected.loc[row["score"], f"{100 * row['rarity']:g} %"] == text
-    rows = read(rarity_tables.purity(run))
-    assert rows["share in training"].tolist() == shares and set(rows["trials"]) == {"10"}
-    assert rows["of that cluster (%)"].tolist() == [PERCENT(value) for value in rarity.purity(run)["pure"]]
+    for design in (rarity.DESIGNS[0], rarity.DESIGNS[-1]):
+        power, suspected = (read(table(run, *design)) for table in (rarity_tables.power, rarity_tables.suspected))
+        for rows in (power, suspected):
+            assert rarity.said(*design) in rows.attrs["caption"]
+            assert "Up to 10 trials each, 5 trainings" in rows.attrs["caption"]
+            assert rows["first suspect by"].tolist() == list(SCORES) and list(rows)[1:] == shares
+        power, suspected = (rows.set_index("first suspect by") for rows in (power, suspected))
+        for row in rarity.power(run, *design).to_dict("records"):
+            where = row["score"], f"{100 * row['rarity']:g} %"
+            beside = "" if row["score"] == "random" else f" {interval(2)(row['low'], row['high'])}"
+            assert power.loc[where] == TWO(row["auc"]) + beside
+            text = f"{PERCENT(row['share'])} % ({PERCENT(row['base'])} %), {PERCENT(row['accuracy'])} %"
+            assert suspected.loc[where] == text
 
 
 @pytest.mark.filterwarnings("error")
 def test_one_training_on_rare_modes_has_no_interval(rare_run, made_up, read):
-    run = rare_run(made_up.rare(trainings=1))
-    rows = read(rarity_tables.power(run, "k-means"))
+    run, design = rare_run(made_up.rare(trainings=1)), rarity.DESIGNS[0]
+    rows = read(rarity_tables.power(run, *design))
     assert not rows.iloc[:, 1:].apply(lambda column: column.str.contains("[", regex=False)).any(axis=None)
     found = read(rarity_tables.verdicts(run))
     assert set(found["verdict"]) == {"undecided (one training): trainings like these 1"}
-    shown = (rarity_tables.purity(run), rarity_tables.suspected(run, "k-means"))
-    for table in (rows, found, *map(read, shown)):
+    for table in (rows, found, read(rarity_tables.suspected(run, *design))):
         assert re.search(r"[^.]\.$", table.attrs["caption"])
+
+
+def test_the_exception_is_a_sentence_of_numbers(study, made_up):
+    found, said = training.exception(study, KIND, "cat"), tables.exception(study, KIND, "cat").data
+    assert f"{signed(2)(found['correlation'])} in cat and {signed(2)(found['others'])} on average" in said
+    assert f"of 3 classes it is {'lowest' if not found['below'] else 'not the lowest'}" in said
+    assert f"at place {found['narrower']} from the narrowest" in said and f"has {min(made_up.SIZES)} images" in said
+    again = not found["below"] and found["narrower"] == 1
+    assert said.endswith(f"The exception is {'' if again else 'not '}found again.")
+    assert tables.exception(study, KIND).data.endswith("planted has no such class.")
 
 
 @pytest.mark.filterwarnings("error")

@@ -1,124 +1,174 @@
 """What the dominance paper claims, one comparison a claim.
 
-Claims about hierarchies are tested over classes: they speak about these networks and other classes. Claims about single
-images are tested over images, and those on planted images over trainings.
+Claims about clusters are tested against images dealt to the clusters at random: they speak about these classes and
+networks. Claims about single images are tested over images, and those on planted images over trainings.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.analysis import hierarchies, rarity, single, training
-from xai_lib.papers.dominance.experiment import K_MEANS, SHUFFLED
+from xai_lib.papers.dominance.analysis import dealt, hierarchies, networks, rarity, single, training
+from xai_lib.papers.dominance.experiment import WHOLE
 from xai_lib.papers.dominance.method import training_share
-from xai_lib.run.settings import LOSSES, Settings
+from xai_lib.run.settings import Settings
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
-_CYCLIC_BY_CHANCE = 1 / 4
-_OURS = ("representation", "training_distance", "rare")  # questions that the paper does not answer
-_Said = tuple[str, str, str, str, Comparison]  # name, section, metric, which is better, and what was found
+FIGURES = "4, Figures 4-5"
+_Said = tuple[str, str, str, str, str, Comparison]  # name, text, section, metric, which is better, and what was found
+# Sentences of the paper that are more than one comparison, by what the names of the claims begin with.
+_SENTENCES = {
+    "logit": "Dominance is “non-correlated” with logits and softmax probabilities (Figure 3; no number is printed).",
+    "least": "The clusters with the lowest dominance (ranks 3 and 4, of 0 to 4) have the fewest training images.",
+    "focus": "Grad-CAM “is proven to be best in Focus metric”.",
+}
+_SENTENCE_OF = {"probability": "logit", "lowest two": "least"}
+_OURS = ("hierarchy", "representation", "training_distance", "most", "rare", "whole", "untrained", "ours")
 _TEXTS = {
     "clusters": "Some clusters of a class dominate others: pairs lie further from 0.5 than with images dealt to the "
     "clusters at random. Printed: matrices only.",
-    "hierarchy": "Dominance orders the clusters of a class: fewer triples go round than the quarter that does by "
-    "chance. The paper sorts clusters without asking.",
-    "training_share": "Clusters that dominate less have fewer training images. Printed: figures only; the paper says "
-    "so of the lowest dominance, and that the highest cannot be directly related.",
+    "similar": "Between similar clusters there is no dominance: the further the centres of two clusters are apart, the "
+    "further their dominance is from 0.5, more so than with dealt images. Printed: an example.",
+    "hierarchy": "Dominance orders the clusters of a class: fewer triples are intransitive than with dealt images. The "
+    "paper sorts clusters without asking.",
+    "training_share": "Clusters that dominate less have fewer training images (rank correlation over all clusters of a "
+    "class). Printed: figures only.",
     "representation": "Clusters that dominate less are rarer in training than in evaluation. A reading of ours: where "
     "both are drawn alike, a small cluster is small in both.",
     "training_distance": "Clusters that dominate less lie further from the training images (“out-of-distribution "
     "biases”). Not in print as a measurement.",
-    "least": "The least dominant cluster of a class has less than its equal share of the training images. Printed: "
-    "figure only; airplane, where it is not so, has a cluster of three images.",
-} | {
-    output: f"Dominance of single images is not correlated with their {output}: within a class, the rank correlation "
-    f"is on average weaker than {WEAK}, whatever its sign; a bound of ours. Printed: “non-correlated”, and a figure."
-    for output in single.OUTPUTS
+    "least": "The least dominant cluster of a class has a smaller share of the training images than where images are "
+    "dealt.",
+    "lowest two": "So have the two least dominant clusters, on average.",
+    "most": "The most dominant cluster of a class has a larger share of the training images than where images are "
+    "dealt. The paper says that this “cannot” be related directly.",
+    "coherence": "Clusters by K-means have “a clear visual coherence”: they agree with the planted modes "
+    "(adjusted Rand index) better than where images are dealt.",
 }
 _RIVALS = {
-    "logit": "the cluster with the lowest mean logit",
-    "probability": "the cluster with the lowest mean probability",
-    "training distance": "the cluster with the largest distance to the training images",
-    "representation": "the cluster with the lowest ratio of training to evaluation share, which needs the training "
-    "images",
-    "random": "a cluster chosen at random",
+    "random": "chance gives (0.5)",
+    rarity.NOT_RARE: "it is for a mode that is not rare",
+    "logit": "the mean logit has",
+    "probability": "the mean probability has",
+    "training distance": "the distance to the training images has",
+    "representation": "the ratio of training to evaluation share has, which needs the training images",
 }
 _RARE = (
-    "The least dominant cluster holds the mode that is rare in training (1 to 10 %) more often than {rival}. A test of "
-    "ours."
+    "Low dominance points to images of a mode that is rare in training (1 to 10 %): the area under the ROC curve is "
+    "larger than {rival}. A test of ours."
 )
-_CLUSTERS = {"modes": "the planted modes as clusters", K_MEANS: "clusters by K-means"}
 
 
 def verdicts(study: Study) -> pd.DataFrame:
-    """A verdict for each claim and kind of fine-tuned network, as :func:`statistics.verdict_table`."""
+    """A verdict for each claim and kind of network about which they are asked: :func:`statistics.verdict_table`."""
     about = {"dataset": study.run.label, "between": "clusters"}
     return statistics.verdict_table(
-        _claim(f"{name}-{kind}", _TEXTS[name], *said, method=kind, **about)
-        for kind in experiment.kinds(study)
-        if kind not in LOSSES
-        for claims in (_clusters, _training, _single)
+        _claim(f"{name}-{kind}", *said, method=kind, **about)
+        for kind in experiment.judged(study)
+        for claims in (_clusters, _training, _single, _focus)
         for name, *said in claims(study, kind)
     )
 
 
 def rarity_verdicts(run: Settings) -> pd.DataFrame:
-    """On planted images: is the least dominant cluster the rare one, more often than others would say?"""
+    """On planted images: does low dominance find images of the rare mode, and better than other scores do?
+
+    The design of the paper (fine-tuned networks, modes as rare in evaluation as in training) is asked everything, the
+    others whether rare modes are found at all.
+    """
     decided = []
-    for clustering, method in _CLUSTERS.items():
-        about = {"method": method, "dataset": "planted", "between": "score"}
+    for design in rarity.DESIGNS:
+        of_paper = design[:2] == rarity.OF_PAPER
+        about = {"method": rarity.said(*design), "dataset": "planted", "between": "score"}
         for rival, named in _RIVALS.items():
-            name, text = f"rare-{clustering}-{rival.replace(' ', '-')}", _RARE.format(rival=named)
-            found = rarity.against(run, clustering, rival)
-            decided.append(_claim(name, text, "4 and 5", "hit rate", "higher", found, **about))
+            if of_paper or rival == "random":
+                name = f"rare-{'-'.join(design)}-{rival}".replace(" ", "-")
+                found = rarity.against(run, *design, rival)
+                said = _RARE.format(rival=named), "5", "area under the curve", "higher", found
+                decided.append(_claim(name, *said, **about))
     return statistics.verdict_table(decided)
 
 
 def _clusters(study: Study, kind: str) -> Iterator[_Said]:
-    spread = hierarchies.spread(study)
+    spread = dealt.real_and_dealt(hierarchies.spread(study))
     spread = spread[spread["kind"] == kind]
-    by_class = {name: _seed_by_class(rows, "spread") for name, rows in spread.groupby("clustering")}
-    apart = statistics.compare_over_classes(by_class[K_MEANS] - by_class[SHUFFLED], a="clusters", b="dealt at random")
-    yield "clusters", "3.4 and 4, Figure 2", "spread", "higher", apart
-    found = spread[spread["clustering"] == K_MEANS]
-    cyclic = _seed_by_class(found.assign(share=found["cyclic"] / found["triples"].replace(0, np.nan)), "share")
-    fewer = statistics.compare_over_classes(cyclic - _CYCLIC_BY_CHANCE, a="triples", b="chance")
-    yield "hierarchy", "3.4", "intransitive triples", "lower", fewer
+    for name, section, column, range, better in (
+        ("clusters", "4, Figure 2", "spread", (0.0, 0.5), "higher"),
+        ("similar", "4, Figure 2, example 3", "similar", (-1.0, 1.0), "higher"),
+        ("hierarchy", "3.4", "cyclic_share", (0.0, 1.0), "lower"),
+    ):
+        found = dealt.against_dealt(dealt.table(spread, column), a=name, range=range)
+        yield name, _TEXTS[name], section, column, better, found
+    if "mode" in experiment.table(study, "images"):
+        found = dealt.against_dealt(networks.agreement_with_modes(study, kind), a="clusters", range=(-1.0, 1.0))
+        yield "coherence", _TEXTS["coherence"], "3.1", "adjusted Rand index", "higher", found
 
 
 def _training(study: Study, kind: str) -> Iterator[_Said]:
-    rows, least = (frame[frame["kind"] == kind] for frame in (training.clusters(study), training.least(study)))
+    rows = training.clusters(study)
+    rows = rows[rows["kind"] == kind]
     for name, what in training.SHARES.items():
-        by_class = _seed_by_class(training_share.correlations(rows, name), "correlation")
-        permuted = training_share.permutation_test(rows, name).draws
-        found = statistics.compare_over_classes(by_class, a="dominance", b=what, permuted=permuted, range=(-1.0, 1.0))
+        by_class = training_share.correlations(rows, name).pivot(index="seed", columns="label", values="correlation")
+        how = {"permuted": training_share.permutation_test(rows, name).draws, "range": (-1.0, 1.0)}
+        found = statistics.compare_over_classes(by_class.to_numpy(float), a="dominance", b=what, **how)
         better = "lower" if name == "training_distance" else "higher"
-        yield name, "abstract and 4, Figures 4-5", what, better, found
-    below = _seed_by_class(least.assign(difference=least["share_of_least"] - least["chance"]), "difference")
-    fewer = statistics.compare_over_classes(below, a="least dominant", b="equal share")
-    yield "least", "4, Figures 4-5", "training share", "lower", fewer
+        yield name, _TEXTS[name], "abstract and 4, Figures 4-5", what, better, found
+    for rank, better in (("least", "lower"), ("lowest two", "lower"), ("most", "higher")):
+        for share in training.SHARES_OF_IMAGES:
+            ours = share == "representation"
+            text = _TEXTS[rank] + " Here: of the training share divided by the evaluation share." * ours
+            found = training.against_dealt(study, kind, share, rank)
+            yield f"{'ours-' * ours}{rank}", text, FIGURES, training.SHARES[share], better, found
 
 
 def _single(study: Study, kind: str) -> Iterator[_Said]:
     images = single.images(study)
-    n = len(images[images["kind"] == kind][["label", "index"]].drop_duplicates())
-    about = {"a": "correlation", "b": f"{WEAK}", "n_images": n, "test": "bootstrap over images"}
-    for output in single.OUTPUTS:
-        value, draws = single.strength(study, kind, output)
-        found = statistics.compare_statistic(value - WEAK, draws - WEAK, **about)
-        yield output, "abstract and 4, Figure 3", f"{output}, strength of the correlation", "lower", found
+    of_kind = images[images["kind"] == kind]
+    n = len(of_kind[["label", "index"]].drop_duplicates())
+    about = {"n_images": n, "test": "bootstrap over images"}
+    for size in of_kind["size"].unique():
+        for output in single.OUTPUTS:
+            metric, said = f"{output}, strength of the correlation", f"{output}, on {size} mosaics"
+            value, draws = single.strength(study, kind, output, size)
+            found = statistics.compare_statistic(value - WEAK, draws - WEAK, a="correlation", b=f"{WEAK}", **about)
+            text = (
+                f"Dominance of single images is not correlated with their {said}: within a class, the rank correlation "
+                f"is on average weaker than {WEAK}, whatever its sign; a bound of ours."
+            )
+            name = f"whole-{output}" if size == WHOLE else output
+            yield name, text, "abstract and 4, Figure 3", metric, "lower", _of_networks(of_kind, found)
+            other = kind.replace(experiment.TUNED, experiment.UNTRAINED)
+            if output == "logit" and other in set(images["kind"]) - {kind}:
+                base, of_base = single.strength(study, other, output, size)
+                ends = {"a": "trained", "b": "untrained"}
+                found = statistics.compare_statistic(value - base, draws - of_base, **ends, **about)
+                text = f"The correlation with the {said}, is stronger in trained networks than in untrained ones."
+                yield f"untrained-{size}", text, "", metric, "higher", _of_networks(of_kind, found)
+
+
+def _focus(study: Study, kind: str) -> Iterator[_Said]:
+    values = experiment.table(study, "focus").rename(columns={"mosaic": "index", "explainer": "method"})
+    values = values[values["kind"] == kind].assign(metric="focus")
+    for other in experiment.EXPLAINERS[1:-1]:  # the last is the random map
+        how = {"metric": "focus", "a": experiment.EXPLAINERS[0], "b": other, "between": "method", "unit": "image"}
+        found = statistics.paired_comparison(values, **how, range=(0.0, 1.0))
+        text = f"Grad-CAM has a higher Focus than {other} on the same mosaics."
+        yield f"focus-{other}", text, "4", "Focus", "higher", found
+
+
+def _of_networks(rows: pd.DataFrame, found: Comparison) -> Comparison:
+    """The same, which says of how many networks it speaks."""
+    return replace(found, n_seeds=rows["seed"].nunique())
 
 
 def _claim(name: str, text: str, section: str, metric: str, better: str, found: Comparison, **about: str) -> Decided:
-    said = (f"dominance-{name}", section, text, metric, better, found.a, found.b)
-    return Decided(Claim(*said, paper="dominance", ours=name.startswith(_OURS), **about), found)
-
-
-def _seed_by_class(rows: pd.DataFrame, column: str) -> np.ndarray:
-    """Values [S networks, C classes]."""
-    return rows.pivot(index="seed", columns="label", values=column).to_numpy(float)
+    said = (f"dominance-{name}".replace(" ", "-"), section, text, metric, better, found.a, found.b)
+    ours = name.startswith(_OURS)
+    first = name.removesuffix(f"-{about['method']}")
+    sentence = "" if ours else _SENTENCES.get(_SENTENCE_OF.get(first, first.split("-")[0]), text)
+    return Decided(Claim(*said, paper="dominance", ours=ours, sentence=sentence, **about), found)

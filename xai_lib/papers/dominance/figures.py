@@ -171,8 +171,8 @@ def focus(frame: pd.DataFrame) -> Figure:
 
 
 def power(frame: pd.DataFrame) -> Figure:
-    """How often the most suspect cluster is the one that is rare in training, against how rare it is: a line a score,
-    with 95 % intervals over trainings; "random", if there, is the dotted line of chance.
+    """The area under the ROC curve of each score for images of the rare mode, by how rare it is in training: a line a
+    score, with 95 % intervals over trainings; "random", if there, is the dotted line of chance.
     """
     rarities = sorted(frame["rarity"].unique())
     scores = [score for score in frame["score"].unique() if score != "random"]
@@ -180,15 +180,15 @@ def power(frame: pd.DataFrame) -> Figure:
     for number, score in enumerate(scores):
         rows = frame[frame["score"] == score].sort_values("rarity")
         places = rows["rarity"].map(rarities.index) + (number - (len(scores) - 1) / 2) * 0.08
-        bars = [rows["hit"] - rows["low"], rows["high"] - rows["hit"]]
-        axis.errorbar(places, rows["hit"], yerr=bars, elinewidth=1.1, **_marked(number, score, "-"))
+        bars = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
+        axis.errorbar(places, rows["auc"], yerr=bars, elinewidth=1.1, **_marked(number, score, "-"))
     chance = frame[frame["score"] == "random"].sort_values("rarity")
     if len(chance):
-        axis.plot(chance["rarity"].map(rarities.index), chance["hit"], ":", color="0.3", linewidth=1.6, label="chance")
+        axis.plot(chance["rarity"].map(rarities.index), chance["auc"], ":", color="0.3", linewidth=1.6, label="chance")
     axis.set_xticks(range(len(rarities)), [f"{100 * rarity:g} %" for rarity in rarities])
     axis.set_ylim(-0.02, 1.02)
     axis.set_xlabel("share of the class's training images that are of the rare mode", fontsize=SMALL)
-    axis.set_ylabel(f"rare cluster found first\n({frame['trainings'].min()} trainings)", fontsize=SMALL)
+    axis.set_ylabel(f"area under the ROC curve\n({frame['trainings'].min()} trainings)", fontsize=SMALL)
     axis.tick_params(labelsize=SMALL)
     handles, labels = axis.get_legend_handles_labels()
     if len(chance):  # matplotlib names lines before those with error bars

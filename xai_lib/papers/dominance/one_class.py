@@ -64,7 +64,7 @@ def rank_clusters(
     explainer: str = "grad-cam",
     n_clusters: int = 5,
     n_mosaics: int = 25,
-    resized: bool = False,
+    resized: bool = True,
     size: int = 224,
     mean: Sequence[float] = imagenet.MEAN,
     std: Sequence[float] = imagenet.STD,
@@ -83,7 +83,7 @@ def rank_clusters(
         explainer: a registered one.
         n_clusters: P, from 2 to 26; each needs an image.
         n_mosaics: of each of P (P - 1) / 2 pairs.
-        resized: scale mosaics to the size of one image, for a network that takes no other.
+        resized: scale mosaics to the size of one image, as the paper does; False leaves them twice as wide and high.
         size: side in pixels of what the network is shown, for files.
         mean, std: colour statistics that the network was trained with; ImageNet's by default.
         seed: of clusters and mosaics.

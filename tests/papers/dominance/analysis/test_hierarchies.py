@@ -23,21 +23,27 @@ def test_each_network_clustering_and_class_has_its_pairs_clusters_and_spread(stu
     study = study_of(frames)
     found = {name: getattr(hierarchies, name)(study).set_index(GROUP) for name in ("pairs", "ranked", "spread")}
     groups = list(itertools.product(made_up.NETWORKS, made_up.CLUSTERINGS, made_up.LABELS))
-    assert [len(frame) for frame in found.values()] == [6 * len(groups), 4 * len(groups), len(groups)]
+    n, n_dealt = len(groups), len(made_up.NETWORKS) * len(made_up.LABELS) * made_up.DEALS
+    assert [len(frame) for frame in found.values()] == [6 * (n + n_dealt), 4 * n, n + n_dealt]
+    assert (found["spread"].loc[:, :, "dealt"]["deal"].value_counts() == 9).all()
     for (kind, seed), clustering, label in groups:
         rows = select(frames["mosaics"], kind=kind, seed=seed, clustering=clustering, label=label)
         pairs, ranked, spread = (frame.loc[kind, seed, clustering, label] for frame in found.values())
-        pd.testing.assert_frame_equal(pairs.reset_index(drop=True), dominance.pairs(rows))
+        expected = dominance.pairs(rows)
+        pd.testing.assert_frame_equal(pairs.reset_index(drop=True)[list(expected)], expected)
         pd.testing.assert_frame_equal(ranked.reset_index(drop=True), relative_dominance.hierarchy(rows))
         share = pairs["dominance"]  # of the pair's first cluster: the larger one, of those by K-means
-        expected = np.sqrt(((share - 0.5) ** 2).mean()), share.mean(), np.ptp(ranked["dominance"])
+        expected = (share - 0.5).abs().mean(), share.mean(), np.ptp(ranked["dominance"])
         assert tuple(spread[["spread", "mean", "range"]]) == pytest.approx(expected)
         assert (spread["n"], spread["n_undefined"]) == (36, rows["value"].isna().sum())
         columns = {"significant": "p_t", "significant_holm": "p_t_holm", "significant_wilcoxon": "p_wilcoxon_holm"}
         for name, column in columns.items():
             assert spread[name] == pytest.approx(sum(p < 0.05 for p in pairs[column]) / 6)
         cyclic = relative_dominance.cyclic_triples(dominance.matrix(pairs))
-        assert (spread["cyclic"], spread["triples"]) == cyclic
+        assert (spread["cyclic"], spread["triples"]) == cyclic and spread["cyclic_share"] == cyclic[0] / cyclic[1]
+        centres = select(frames["centres"], kind=kind, seed=seed, label=label)["distance"]
+        similar = stats.spearmanr(abs(share - 0.5), centres).statistic if clustering == "k-means" else NAN
+        assert spread["similar"] == pytest.approx(similar, nan_ok=True)
     shares = found["spread"][["significant", "significant_holm", "significant_wilcoxon"]].sum()
     assert shares["significant"] > shares["significant_holm"] > shares["significant_wilcoxon"]  # none is for another
 
@@ -100,7 +106,7 @@ def test_clusters_without_a_value_are_neither_the_most_nor_the_least_dominant(st
     assert rows.loc["cat", ["most", "least"]].tolist() == [3, 2]
     unknown = ["dominance_most", "dominance_least", "low", "high", "certain", "misfit"]
     assert rows.loc["bird", unknown].isna().all() and (rows.loc["bird", ["decided", "triples"]] == 0).all()
-    spread = select(hierarchies.spread(study), label="bird").squeeze()
+    spread = select(hierarchies.spread(study), label="bird", clustering="k-means", kind="tuned", seed=0).squeeze()
     assert spread[["spread", "range", "mean"]].isna().all()
     assert spread[["n", "n_undefined", "significant"]].tolist() == [36, 36, 0]
 
@@ -108,15 +114,15 @@ def test_clusters_without_a_value_are_neither_the_most_nor_the_least_dominant(st
 def test_variants_are_compared_with_the_papers_way(study_of, made_up, select):
     frames = made_up.frames(missing=0.1)
     rows = hierarchies.variants(study_of(frames))
-    by = ["explainer", "resized", "scaling"]
+    by = ["explainer", "size", "scaling"]
     assert [tuple(row) for row in rows[by].itertuples(index=False)] == list(made_up.VARIANTS)
     for row in rows.to_dict("records"):
         found, of_variant = [], select(frames["variants"], **{name: row[name] for name in by})
         for seed, label in itertools.product((0, 1), made_up.LABELS):
             here = select(of_variant, seed=seed, label=label)
-            paper = dict(zip(by, ("grad-cam", False, "relu")))
+            paper = dict(zip(by, ("grad-cam", "rescaled", "relu")))
             paper = select(frames["variants"], kind="tuned", seed=seed, label=label, **paper)
-            spread = np.sqrt(((dominance.pairs(here)["dominance"] - 0.5) ** 2).mean())
+            spread = (dominance.pairs(here)["dominance"] - 0.5).abs().mean()
             mine, theirs = relative_of(here), relative_of(paper)
             found.append((spread, stats.spearmanr(mine, theirs).statistic, mine.argmin() == theirs.argmin()))
         assert (row["spread"], row["correlation"], row["same_least"]) == pytest.approx(tuple(np.mean(found, axis=0)))
@@ -132,9 +138,9 @@ def test_variants_without_values_have_no_number_and_agree_in_nothing(study_of, m
     for where in ({"explainer": "eigen-cam", "scaling": "min-max"}, {"label": "ship"}):  # one by no explainer
         made_up.put(frames["variants"], "value", NAN, **where)
     made_up.put(frames["variants"], "value", NAN, explainer="eigen-cam", label="cat")
-    rows = hierarchies.variants(study_of(frames)).set_index(["explainer", "resized", "scaling"])
-    assert rows.loc[("eigen-cam", False, "min-max"), ["spread", "correlation", "same_least"]].isna().all()
-    rest = rows.drop(("eigen-cam", False, "min-max"))
+    rows = hierarchies.variants(study_of(frames)).set_index(["explainer", "size", "scaling"])
+    assert rows.loc[("eigen-cam", "rescaled", "min-max"), ["spread", "correlation", "same_least"]].isna().all()
+    rest = rows.drop(("eigen-cam", "rescaled", "min-max"))
     assert (rest["same_least"] == 1).all() and (rest["correlation"] == 1).all() and (rest["spread"] > 0.1).all()
 
 

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import adjusted_rand_score
 
 from xai_lib import statistics
 from xai_lib.papers.dominance.analysis import networks
+from xai_lib.papers.dominance.method import clusters
 
 NAN = float("nan")
 
@@ -73,7 +75,7 @@ def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(study_of, ma
     frames = made_up.frames()
     made_up.put(frames["focus"], "value", NAN, kind="tuned", seed=0, explainer="grad-cam", mosaic=(1, 2))
     rows = networks.focus(study_of(frames))
-    expected = [(kind, explainer) for kind in ("tuned", "ce") for explainer in ("grad-cam", "random")]
+    expected = [(kind, explainer) for kind in ("tuned", "ce") for explainer in made_up.EXPLAINERS]
     assert pairs(rows, "kind", "explainer") == expected
     for row in rows.to_dict("records"):
         here = select(frames["focus"], kind=row["kind"], explainer=row["explainer"])
@@ -84,3 +86,12 @@ def test_focus_is_over_mosaics_then_trainings_and_counts_empty_maps(study_of, ma
         )
         found = row["mean"], row["low"], row["high"], row["n_undefined"]
         assert found == pytest.approx((mean, interval.low, interval.high, np.isnan(table).sum()))
+
+
+def test_agreement_with_modes_is_beside_that_of_dealt_clusters(study, made_up, select):
+    found = networks.agreement_with_modes(study, "tuned")
+    assert found.shape == (2, len(made_up.LABELS), 1 + made_up.DEALS)
+    rows = select(networks.experiment.table(study, "images"), kind="tuned", seed=1, label=made_up.LABELS[2])
+    assert found[1, 2, 0] == adjusted_rand_score(rows["mode"], rows["cluster"])
+    dealt = clusters.shuffled(torch.tensor(rows["cluster"].to_numpy()), seed=1)
+    assert found[1, 2, 2] == adjusted_rand_score(rows["mode"], dealt) != found[1, 2, 0]

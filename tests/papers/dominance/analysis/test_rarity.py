@@ -1,71 +1,54 @@
 import itertools
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
 from xai_lib.papers.dominance.analysis import rarity
-from xai_lib.papers.dominance.method.rare_modes import SCORES, SHARES
-
-LOW = ("dominance", "logit", "probability", "representation")
+from xai_lib.papers.dominance.method.rare_modes import SCORES, SHARES, suspects
 
 
-def trials_of(rows, clustering, score):
-    """Each class of each training: rarity, training, hit, what the first suspect holds, the rare cluster's place."""
-    found = []
-    for (seed, _), here in rows[rows["clustering"] == clustering].groupby(["seed", "label"]):
-        rare, held = here["rare_mode_in"].to_numpy().argmax(), here["rare_share"].to_numpy()
-        if score == "random":
-            hit, share, rank = 1 / len(here), held.mean(), 3  # the middle of five
-        else:
-            values = here[score.replace(" ", "_")].to_numpy() * (1 if score in LOW else -1)
-            hit, share = float(values.argmin() == rare), held[values.argmin()]
-            rank = 1 + sum(values < values[rare])
-        found.append((here["rarity"].iloc[0], seed, hit, share, rank))
-    return pd.DataFrame(found, columns=["rarity", "seed", "hit", "share", "rank"])
+def trials_of(rows, design, select):
+    """Trials of a design, of all scores, with rarity."""
+    network, evaluated_on, clustering = design
+    here = select(rows, network=network, evaluated_on=evaluated_on, clustering=clustering)
+    found = suspects(here.rename(columns={"training_distance": "training distance"}))
+    rarities = here.groupby(["label", "seed"])["rarity"].first()
+    return found.assign(rarity=rarities.loc[list(zip(found["label"], found["seed"]))].to_numpy())
 
 
-@pytest.mark.parametrize("clustering", ["modes", "k-means"])
-def test_hit_rates_and_what_the_most_suspect_cluster_holds_by_rarity(rare_run, made_up, clustering):
+@pytest.mark.parametrize("design", [rarity.DESIGNS[0], rarity.DESIGNS[1], rarity.DESIGNS[-1]])
+def test_a_design_is_looked_at_by_itself(rare_run, made_up, select, design):
     rows = made_up.rare()
-    run = rare_run(rows)
-    power, suspected = rarity.power(run, clustering), rarity.suspected(run, clustering)
-    names = list(itertools.product(SCORES, SHARES))
-    for found in (power, suspected):
-        assert list(zip(found["score"], found["rarity"])) == names and (found["trials"] == 12).all()
-    for row, held in zip(power.to_dict("records"), suspected.to_dict("records")):
-        here = trials_of(rows, clustering, row["score"])
-        means = here[here["rarity"] == row["rarity"]].mean()
-        assert row["low"] <= row["hit"] <= row["high"] and row["trainings"] == 6
-        assert (row["hit"], held["share"], held["rank"]) == pytest.approx(tuple(means[["hit", "share", "rank"]]))
+    power, trials = rarity.power(rare_run(rows), *design), trials_of(rows, design, select)
+    assert list(zip(power["score"], power["rarity"])) == list(itertools.product(SCORES, SHARES))
+    for row in power.to_dict("records"):
+        here = select(trials, score=row["score"], rarity=row["rarity"])
+        assert row["auc"] == pytest.approx(here.groupby("seed")["auc"].mean().mean())
+        assert row["low"] <= row["auc"] <= row["high"] and (row["trials"], row["trainings"]) == (12, 6)
+        assert row["share"] == pytest.approx(here["share"].mean())
 
 
-@pytest.mark.parametrize("other", [name for name in SCORES if name != "dominance"])
-def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(rare_run, made_up, other):
-    rows = made_up.rare()
+def test_designs_are_named_and_the_papers_come_first():
+    assert rarity.OF_PAPER == ("tuned", "as in training") and len(set(rarity.DESIGNS)) == 8
+    assert len({rarity.said(*design) for design in rarity.DESIGNS}) == 8
+    assert rarity.said(*rarity.DESIGNS[0]) == "fine-tuned networks, rare in evaluation too, modes as clusters"
+
+
+@pytest.mark.parametrize("other", [*(name for name in SCORES if name != "dominance"), rarity.NOT_RARE])
+def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(rare_run, made_up, select, other):
+    rows, design = made_up.rare(), rarity.DESIGNS[0]
     made_up.put(rows, "dominance", 0.0, clustering="modes", cluster=2, rarity=(0.01, 0.02))  # found by dominance
-    comparison = rarity.against(rare_run(rows), "modes", other)
-    mine, theirs = (trials_of(rows, "modes", score) for score in ("dominance", other))
-    difference = mine.assign(hit=mine["hit"] - theirs["hit"])
-    by_training = difference[difference["rarity"] < 0.2].groupby("seed")["hit"].mean()
-    assert comparison.difference == pytest.approx(by_training.mean()) and comparison.difference > 0
+    comparison, trials = rarity.against(rare_run(rows), *design, other), trials_of(rows, design, select)
+    rare = select(trials, rarity=SHARES[:4], score="dominance").groupby("seed")["auc"].mean()
+    where = {"rarity": SHARES[:4], "score": other}
+    if other == rarity.NOT_RARE:
+        where = {"rarity": 0.2, "score": "dominance"}
+    by_training = rare - select(trials, **where).groupby("seed")["auc"].mean()
+    assert comparison.difference == pytest.approx(by_training.mean())
     assert (comparison.a, comparison.b, comparison.unit, comparison.n) == ("dominance", other, "seed", 6)
+    assert comparison.p_value == pytest.approx(stats.ttest_1samp(by_training, 0).pvalue, rel=1e-3)
     low, high = comparison.estimate.interval()
-    assert low < comparison.difference < high
-    assert (comparison.n_images, comparison.n_undefined) == (0, 0)
-    assert comparison.p_value == pytest.approx(stats.ttest_1samp(by_training, 0).pvalue)
-    made_up.put(rows, "dominance", 0.0, cluster=2, rarity=0.2)  # as frequent as others: does not count
-    assert rarity.RARE == (0.01, 0.02, 0.05, 0.1)
-    assert rarity.against(rare_run(rows), "modes", other).difference == comparison.difference
-
-
-def test_purity_is_of_the_k_means_cluster_that_holds_most_of_the_rare_mode(rare_run, made_up):
-    rows = made_up.rare(trainings=2)
-    found = rarity.purity(rare_run(rows)).set_index("rarity")
-    assert found.index.tolist() == list(SHARES) and (found["trials"] == 4).all()
-    for share, row in found.iterrows():
-        here = rows[(rows["clustering"] == "k-means") & (rows["rarity"] == share)]
-        best = [trial.iloc[np.argmax(trial["rare_mode_in"])] for _, trial in here.groupby(["seed", "label"])]
-        means = pd.DataFrame(best)[["rare_mode_in", "rare_share"]].astype(float).mean()
-        assert (row["held"], row["pure"]) == pytest.approx(tuple(means))
+    assert -1 <= low < comparison.difference < high <= 1 and not np.isnan(low)
+    if other == "random":
+        assert comparison.difference == pytest.approx(rare.mean() - 0.5)

@@ -14,14 +14,17 @@ ONE = (("tuned", 0),)
 def test_an_images_dominance_is_its_mean_share_against_the_others(study_of, made_up, select):
     frames = made_up.frames()
     rows = single.images(study_of(frames))
-    assert set(rows["kind"]) == {"tuned"} and len(rows) == 2 * len(made_up.LABELS) * made_up.PAIRED
+    assert set(rows["kind"]) == {"tuned"} and len(rows) == 2 * 2 * len(made_up.LABELS) * made_up.PAIRED
     for row in rows.to_dict("records"):
         where = {name: row[name] for name in ("kind", "seed", "label")}
-        found = []
-        for pair in select(frames["pairs"], **where).itertuples(index=False):
-            if row["index"] in (pair.a, pair.b) and not np.isnan(pair.value):
-                found.append(pair.value if pair.a == row["index"] else 1 - pair.value)
-        assert row["dominance"] == pytest.approx(np.mean(found))
+        found, logits = [], []
+        for pair in select(frames["pairs"], **where, size=row["size"]).itertuples(index=False):
+            if row["index"] in (pair.a, pair.b):
+                logits.append(pair.logit)
+                found += [pair.value if pair.a == row["index"] else 1 - pair.value] * (not np.isnan(pair.value))
+        assert row["dominance"] == pytest.approx(np.mean(found)) and row["mosaic_logit"] == pytest.approx(
+            np.mean(logits)
+        )
         image = select(frames["images"], **where, index=row["index"]).squeeze()
         assert all(row[name] == image[name] for name in ("logit", "probability", "training_distance"))
 
@@ -32,18 +35,18 @@ def test_correlations_are_of_a_classs_images_and_strength_is_the_mean_of_their_s
     """Networks of a class share their resamples, two classes do not: they are taken from different places."""
     counts = np.concatenate(list(resampled_counts(made_up.PAIRED))).astype(int)
     rows = single.correlations(study)
-    assert len(rows) == 2 * 2 * len(made_up.LABELS) and (rows["n"] == made_up.PAIRED).all()
+    assert len(rows) == 2 * 2 * 4 * len(made_up.LABELS) and (rows["n"] == made_up.PAIRED).all()
     assert ((rows["low"] <= rows["correlation"]) & (rows["correlation"] <= rows["high"])).all()
     for output in single.OUTPUTS:
         value, draws = single.strength(study, "tuned", output)
-        found = select(rows, output=output)
+        found = select(rows, output=output, size="rescaled")
         assert value == pytest.approx(found["correlation"].abs().mean()) and value > abs(
             found["correlation"].mean() / 2
         )
         assert draws.shape == (2000,)
         of_all, of_draws = [], {number: [] for number in (0, 5, 1999)}
         for seed, (place, label) in itertools.product((0, 1), enumerate(made_up.LABELS)):
-            here = select(single.images(study), seed=seed, label=label)
+            here = select(single.images(study), seed=seed, label=label, size="rescaled")
             of_all.append(stats.spearmanr(here["dominance"], here[output]).statistic)
             for number, sizes in of_draws.items():
                 drawn = here.loc[here.index.repeat(counts[number - place])]
@@ -52,18 +55,17 @@ def test_correlations_are_of_a_classs_images_and_strength_is_the_mean_of_their_s
         assert [draws[number] for number in of_draws] == pytest.approx([*map(np.mean, of_draws.values())])
 
 
-def test_over_classes_networks_are_averaged_first(study_of, made_up, select):
+def test_correlations_are_averaged_over_networks_and_classes_with_intervals_over_images(study_of, made_up, select):
     frames = made_up.frames()
     made_up.put(frames["images"], "logit", 1.0, kind="tuned", seed=1, label="cat")  # a constant has no correlation
     study = study_of(frames)
     correlations, rows = single.correlations(study), single.over_classes(study)
-    assert [*rows["output"]] == ["logit", "probability"] and set(rows["kind"]) == {"tuned"}
+    assert [*rows["output"]] == [*single.RELATIONS] * 2 and set(rows["kind"]) == {"tuned"}
     for row in rows.to_dict("records"):
-        here = select(correlations, output=row["output"])
-        by_class = [select(here, label=label)["correlation"].dropna().mean() for label in made_up.LABELS]
-        assert row["correlation"] == pytest.approx(np.mean(by_class))
-        assert row["low"] <= row["correlation"] <= row["high"]
-        value, draws = single.strength(study, "tuned", row["output"])
+        here = select(correlations, output=row["output"], size=row["size"])
+        assert row["correlation"] == pytest.approx(here["correlation"].dropna().mean())
+        assert -1 <= row["low"] <= row["correlation"] <= row["high"] <= 1
+        value, draws = single.strength(study, "tuned", row["output"], row["size"])
         assert row["strength"] == value and (row["classes"], row["networks"]) == (3, 2)
         assert (row["strength_low"], row["strength_high"]) == pytest.approx(np.quantile(draws, [0.025, 0.975]))
 
@@ -78,7 +80,8 @@ def test_the_strength_by_chance_is_that_of_unrelated_numbers(study, made_up):
 def test_shown_are_the_classes_of_the_highest_and_the_lowest_correlation_with_the_logit(study_of, made_up, select):
     frames = made_up.frames()
     keys = ["kind", "seed", "label", "index"]
-    dominance = frames["images"][keys].merge(single.images(study_of(frames)), on=keys, how="left")["dominance"]
+    rescaled = select(single.images(study_of(frames)), size="rescaled")
+    dominance = frames["images"][keys].merge(rescaled, on=keys, how="left")["dominance"]
     for (label, sign), (seed, factor) in itertools.product((("bird", 1), ("cat", -1)), ((0, 1), (1, -1))):
         where = {"kind": "tuned", "seed": seed, "label": label}  # the second network has it the other way round
         made_up.put(frames["images"], "logit", factor * sign * dominance, **where)
@@ -95,7 +98,9 @@ def test_classes_without_a_correlation_have_no_number_and_are_shown_last(study_o
     study = study_of(frames, ONE)
     assert list(single.shown(study, "tuned")["label"].unique()) == ["bird"]
     value, draws = single.strength(study, "tuned", "logit")
-    assert value == pytest.approx(abs(select(single.correlations(study), label="bird", output="logit")["correlation"]))
+    assert value == pytest.approx(
+        abs(select(single.correlations(study), label="bird", output="logit", size="rescaled")["correlation"])
+    )
     assert not np.isnan(draws).any()
     assert (single.over_classes(study)["classes"] == 1).all()
     frames["pairs"]["value"] = NAN
@@ -103,5 +108,33 @@ def test_classes_without_a_correlation_have_no_number_and_are_shown_last(study_o
     value, draws = single.strength(study, "tuned", "probability")
     assert np.isnan(value) and np.isnan(draws).all()
     rows = single.over_classes(study)
-    assert rows.drop(columns=["kind", "output", "classes", "networks"]).isna().all(axis=None)
+    assert rows.drop(columns=["kind", "size", "output", "classes", "networks"]).isna().all(axis=None)
     assert (rows["classes"] == 0).all() and len(single.shown(study, "tuned")) == made_up.PAIRED
+
+
+def test_what_is_left_is_the_correlation_of_the_residuals_of_ranks():
+    """Spearman's partial correlation, by least squares on ranks; resamples by repeating the images."""
+    rng = np.random.default_rng(3)
+    given = rng.normal(size=40)
+    x, y = given + rng.normal(size=40), given + rng.normal(size=40)
+
+    def by_hand(x, y, given):
+        ranks = [stats.rankdata(values) for values in (x, y, given)]
+        design = np.c_[np.ones(len(x)), ranks[2]]
+        left = [values - design @ np.linalg.lstsq(design, values)[0] for values in ranks[:2]]
+        return np.corrcoef(*left)[0, 1]
+
+    value, draws = single.partial(x, y, given)
+    assert value == pytest.approx(by_hand(x, y, given)) and value < stats.spearmanr(x, y).statistic - 0.2
+    counts = np.concatenate(list(resampled_counts(40))).astype(int)
+    for number in (0, 7, 1999):
+        drawn = np.repeat(np.arange(40), counts[number])
+        assert draws[number] == pytest.approx(by_hand(x[drawn], y[drawn], given[drawn]))
+
+
+def test_untrained_networks_stand_beside_trained_ones(study_of, made_up, select):
+    networks = (*made_up.NETWORKS, ("untrained", 0))
+    study = study_of(made_up.frames(networks), networks)
+    rows = single.over_classes(study)
+    assert set(rows["kind"]) == {"tuned", "untrained"} and len(rows) == 2 * 2 * 4
+    assert (select(rows, kind="untrained")["networks"] == 1).all()

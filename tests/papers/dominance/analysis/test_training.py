@@ -1,9 +1,11 @@
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from xai_lib.papers.dominance.analysis import hierarchies, training
-from xai_lib.papers.dominance.method import training_share
+from xai_lib.papers.dominance.method import dominance, relative_dominance, training_share
 
 NAN = float("nan")
 BY = ["kind", "seed", "label", "cluster"]
@@ -46,7 +48,7 @@ def test_over_classes_networks_are_averaged_first(study_of, made_up, select, nam
         assert (row["low"], row["high"]) == pytest.approx(test.interval())
 
 
-def test_numbers_are_of_one_kind_at_a_time_and_count_classes(study, made_up, select):
+def test_numbers_are_of_one_kind_at_a_time(study, made_up, select):
     kinds, names = {"tuned", "ce"}, ("training_share", "representation")
     rows = {name: training.least(study, name) for name in names}
     of_kind = {kind: select(training.clusters(study), kind=kind) for kind in kinds}
@@ -59,15 +61,41 @@ def test_numbers_are_of_one_kind_at_a_time_and_count_classes(study, made_up, sel
             found = select(rows[name], kind=kind).drop(columns="kind").reset_index(drop=True)
             pd.testing.assert_frame_equal(found, training_share.least(of_kind[kind], name))
     assert set(rows["representation"]["kind"]) == set(training.correlations(study)["kind"]) == kinds
-    numbers, n = training.least_in_numbers(study), len(made_up.LABELS)
-    expected = [(name, *network) for name in names for network in made_up.NETWORKS]
-    assert [*numbers[["share", "kind", "seed"]].itertuples(index=False, name=None)] == expected
-    assert numbers["same"].nunique() > 1
-    for row in numbers.to_dict("records"):
-        found = select(rows[row["share"]], kind=row["kind"], seed=row["seed"])
-        assert (row["same"], row["classes"]) == (found["same"].sum(), n) and row["expected"] == n / 4
-        assert row["p_value"] == training_share.at_chance(found)
-        assert row["share_of_least"] == pytest.approx(found["share_of_least"].mean())
+
+
+@pytest.mark.parametrize("name", ["training_share", "representation"])
+def test_the_ends_of_the_hierarchies_are_set_against_dealt_ones(study, made_up, select, name):
+    """In loops: relative dominance of each deal, with the shares of the real clusters."""
+    shares, means = training.clusters(study), []
+    numbers = select(training.ranks_in_numbers(study), share=name, kind="tuned").set_index("rank")
+    for seed, label in itertools.product((0, 1), made_up.LABELS):
+        where = {"kind": "tuned", "seed": seed, "label": label}
+        share = select(shares, **where).sort_values("cluster")[name].to_numpy()
+        pairs = select(hierarchies.pairs(study), **where, clustering=("k-means", "dealt"))
+        for deal, here in pairs.groupby("deal"):
+            found = share[np.argsort(-relative_dominance.relative(dominance.matrix(here)))]
+            means.append((deal >= 0, found[-1], found[-2:].mean(), found[0], found[-1] == found.min()))
+    means = pd.DataFrame(means, columns=["dealt", *training.RANKS]).astype(float).groupby("dealt").mean()
+    for rank, row in numbers.iterrows():
+        assert row["value"] == pytest.approx(means.loc[0, rank]) and row["dealt"] == pytest.approx(means.loc[1, rank])
+        assert row["difference"] == pytest.approx(means.loc[0, rank] - means.loc[1, rank])
+        assert row["low"] < row["difference"] < row["high"] and (row["classes"], row["networks"]) == (3, 2)
+
+
+def test_the_exception_is_described_by_its_place_among_the_classes(study_of, made_up, select):
+    frames = made_up.frames()
+    made_up.put(frames["mosaics"], "value", 0.5, label="cat", kind="tuned")
+    made_up.put(frames["mosaics"], "value", 0.51, label="cat", kind="tuned", first=0)  # the largest cluster dominates
+    for cluster, share in enumerate((0.1, 0.3, 0.3, 0.3)):  # and has the fewest training images
+        made_up.put(frames["shares"], "training_share", share, label="cat", kind="tuned", cluster=cluster)
+    study = study_of(frames)
+    found = training.exception(study, "tuned", "cat")
+    correlations = select(training.correlations(study), kind="tuned", share="training_share")
+    by_class = correlations.groupby("label")["correlation"].mean()
+    assert found["correlation"] == pytest.approx(-1) and (found["below"], found["classes"]) == (0, 3)
+    assert found["others"] == pytest.approx(by_class.drop("cat").mean())
+    assert (found["narrower"], found["smallest"]) == (1, min(made_up.SIZES)) and found["spread"] == pytest.approx(0.005)
+    assert training.exception(study, "tuned") is None  # no airplane
 
 
 def test_shares_by_rank_are_means_over_the_networks_of_a_kind(study_of, made_up, select):
@@ -89,7 +117,7 @@ def test_without_a_value_there_is_no_number_and_of_one_class_there_is_one(study_
     study = study_of(frames, ONE)
     rows = training.over_classes(study)
     assert rows[["correlation", "low", "high", "p_value"]].isna().all(axis=None) and (rows["classes"] == 0).all()
-    assert all(found.empty for found in (training.least(study), training.least_in_numbers(study)))
+    assert training.least(study).empty and training.ranks_in_numbers(study)["difference"].isna().all()
     assert training.by_rank(study, "tuned").empty
     rows = training.over_classes(study_of(made_up.frames(ONE, labels=("cat",)), ONE))
     assert rows[["correlation", "low", "high"]].notna().all(axis=None)

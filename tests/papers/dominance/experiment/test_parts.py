@@ -37,10 +37,12 @@ OF_ALL = ("clusters", "mosaics", "focus")
 COLUMNS = {
     "images": "logit probability training_distance index label predicted cluster distance mode",
     "shares": "cluster training evaluation training_share evaluation_share representation clustering label",
+    "centres": "first second distance label",
+    "dealt": "first second dominance low high n n_undefined p_t p_t_holm p_wilcoxon p_wilcoxon_holm deal label",
     "choice": "n_clusters silhouette gap gap_error label",
     "mosaics": "first second mosaic value clustering label",
-    "variants": "first second mosaic scaling value label explainer resized",
-    "pairs": "a b value n_undefined label",
+    "variants": "first second mosaic scaling value label explainer size",
+    "pairs": "a b value n_undefined logit size label",
     "focus": "explainer target mosaic value",
 }
 
@@ -79,7 +81,8 @@ def built(networks, images, device="cpu"):
 
     def ranked(network, seed, kind):
         load = lambda: copy.deepcopy(network).to(device)  # noqa: E731
-        return RankedNetwork(Subject(load, f"network {seed}", (), None, images, lambda: images, device, seed), kind)
+        subject = Subject(load, f"network {seed}", (), None, images, lambda: images, device, seed)
+        return RankedNetwork(subject, kind, PARTS if kind == "tuned" else OF_ALL)
 
     return Study(run, tuple(map(ranked, networks, (0, 1), ("tuned", "ce"))))
 
@@ -133,7 +136,7 @@ def test_tables_have_their_columns_of_the_networks_that_have_the_part(study, nam
     frame = table(study, name)
     assert frame.columns.tolist() == [*COLUMNS[name].split(), "kind", "seed"]
     networks = list(frame[["kind", "seed"]].drop_duplicates().itertuples(index=False, name=None))
-    shared = name in ("images", "shares", "mosaics", "focus")
+    shared = name in ("images", "shares", "centres", "mosaics", "dealt", "focus")
     assert networks == ([("tuned", 0), ("ce", 1)] if shared else [("tuned", 0)])
     assert [ranked.parts for ranked in study.networks] == [PARTS, OF_ALL]
 
@@ -152,6 +155,10 @@ def test_each_image_is_listed_with_its_cluster_and_counted_and_what_its_network_
         assert rows["predicted"].tolist() == [split.classes[label] for label in logits[order].argmax(1).tolist()]
         for label in LABELS:
             own, seen, name = positions(split, label), positions(training, label), split.classes[label]
+            apart = rows_of(table(study, "centres"), kind=ranked.kind, label=name)
+            assert list(zip(apart["first"], apart["second"])) == [(0, 1), (0, 2), (1, 2)]
+            centres = clusters.kmeans(here[own], 3, seed=0).centres
+            np.testing.assert_allclose(apart["distance"], torch.pdist(centres), rtol=1e-2)
             of_class, found = rows_of(rows, label=name), clusters.kmeans(here[own], 3, seed=0)
             assert of_class["cluster"].tolist() == found.assigned.tolist()
             said = single_images.outputs(label, logits[own], here[own], there[seen])
@@ -178,21 +185,35 @@ def test_numbers_of_clusters_are_compared_for_each_class(study):
     pd.testing.assert_frame_equal(found, expected, rtol=0.01, atol=0.01)
 
 
-@pytest.mark.parametrize("clustering", ["k-means", "shuffled", "modes"])
+def test_dealt_clusters_have_the_sizes_of_the_real_ones_and_other_images_each_time(study):
+    ranked, label = study.networks[1], LABELS[2]
+    split = ranked.subject.images
+    name, found = split.classes[label], assigned_to(study, ranked, label)
+    frame = rows_of(table(study, "dealt"), kind="ce", label=name)
+    assert sorted(frame["deal"].unique()) == [0, 1] and len(frame) == 2 * 3
+    x, explain = normalised(split)[positions(split, label)], energy_share.by_grad_cam(ranked.subject.network)
+    for deal in (0, 1):
+        dealt = clusters.shuffled(found, seed=deal)
+        assert dealt.bincount().tolist() == found.bincount().tolist() and not torch.equal(dealt, found)
+        values = dominance.pairwise(x, label, dealt, explain, n=6, purpose=f"deal {deal}/{name}")
+        expected, here = dominance.pairs(values), rows_of(frame, deal=deal)
+        np.testing.assert_allclose(here["dominance"], expected["dominance"], rtol=0, atol=1e-4)
+        np.testing.assert_allclose(here["p_t"], expected["p_t"], rtol=0.05, atol=1e-3)
+
+
+@pytest.mark.parametrize("clustering", ["k-means", "modes"])
 def test_shares_of_mosaics_are_those_of_one_pair_alone_and_what_is_shown(study, clustering):
     for ranked, label, pair in [(study.networks[0], LABELS[1], (0, 2)), (study.networks[1], LABELS[0], (1, 2))]:
         split = ranked.subject.images
         name, found = split.classes[label], assigned_to(study, ranked, label)
-        dealt = clusters.shuffled(found, seed=0)
-        assigned = {"k-means": found, "shuffled": dealt, "modes": modes_of(split, label)}[clustering]
-        assert dealt.bincount().tolist() == found.bincount().tolist() and not torch.equal(dealt, found)
+        assigned = {"k-means": found, "modes": modes_of(split, label)}[clustering]
         rows = rows_of(table(study, "mosaics"), kind=ranked.kind, seed=ranked.seed, clustering=clustering, label=name)
         pairs = list(itertools.combinations(range(5 if clustering == "modes" else 3), 2))
         assert list(zip(rows["first"], rows["second"], rows["mosaic"])) == [(*p, n) for p in pairs for n in range(6)]
         members = [positions(split, label)[assigned == cluster] for cluster in pair]
         drawn = mosaics.of_clusters(*members, 6, seed=0, purpose=f"{clustering}/{name}/{pair[0]}-{pair[1]}")
         expected = shares_of(ranked, drawn, torch.full((6,), label))
-        assert expected.std() > 0.02
+        assert np.nanstd(expected) > 0.02
         np.testing.assert_allclose(rows_of(rows, first=pair[0], second=pair[1])["value"], expected, rtol=0, atol=1e-4)
         shown = experiment.class_mosaics(study, ranked, name, pair)
         same = torch.equal(shown.images, drawn.images) and torch.equal(shown.first, drawn.first)
@@ -201,27 +222,27 @@ def test_shares_of_mosaics_are_those_of_one_pair_alone_and_what_is_shown(study, 
 
 WAYS = [
     (*way, scaling)
-    for way in [*((name, False) for name in EXPLAINERS), ("grad-cam", True)]
+    for way in [*((name, "rescaled") for name in EXPLAINERS), ("grad-cam", "whole")]
     for scaling in ("relu", "min-max")
 ]
 
 
-@pytest.mark.parametrize(("explainer", "resized", "scaling"), WAYS)
-def test_a_variant_is_what_it_says_on_the_mosaics_of_the_main_result(study, explainer, resized, scaling):
+@pytest.mark.parametrize(("explainer", "size", "scaling"), WAYS)
+def test_a_variant_is_what_it_says_on_the_mosaics_of_the_main_result(study, explainer, size, scaling):
     ranked, label, frame = study.networks[0], LABELS[0], table(study, "variants")
-    assert [*frame[["explainer", "resized", "scaling"]].drop_duplicates().itertuples(index=False, name=None)] == WAYS
+    assert [*frame[["explainer", "size", "scaling"]].drop_duplicates().itertuples(index=False, name=None)] == WAYS
     split, assigned = ranked.subject.images, assigned_to(study, ranked, label)
     name = split.classes[label]
     x = normalised(split)[positions(split, label)]
     explain = energy_share.of_explainer(ranked.subject.network, explainer)
-    options = {"n": 6, "seed": 0, "purpose": f"k-means/{name}", "resized": resized, "scalings": (scaling,)}
+    options = {"n": 6, "seed": 0, "purpose": f"k-means/{name}", "resized": size == "rescaled", "scalings": (scaling,)}
     expected = dominance.pairwise(x, label, assigned, explain, **options)["value"]
-    found = rows_of(frame, explainer=explainer, resized=resized, scaling=scaling)
+    found = rows_of(frame, explainer=explainer, size=size, scaling=scaling)
     np.testing.assert_allclose(rows_of(found, label=name)["value"], expected, rtol=0, atol=1e-4)
     main = rows_of(table(study, "mosaics"), kind="tuned", clustering="k-means")
     keys = ["label", "first", "second", "mosaic"]
     assert found[keys].equals(main[keys])
-    if (explainer, resized, scaling) == WAYS[0]:
+    if (explainer, size, scaling) == WAYS[0]:
         np.testing.assert_allclose(found["value"], main["value"], rtol=0, atol=1e-5)
 
 
@@ -237,12 +258,15 @@ def test_single_images_are_the_first_of_the_first_classes_or_of_all(study, empty
     split, explain = ranked.subject.images, energy_share.by_grad_cam(ranked.subject.network)
     assert list(frame["label"].unique()) == [split.classes[label] for label in LABELS[:2]]
     for label in LABELS[:2]:
-        rows, three = rows_of(frame, label=split.classes[label]), positions(split, label)[:3]
-        assert list(zip(rows["a"], rows["b"])) == list(itertools.combinations(split.index[three].tolist(), 2))
-        last = single_images.all_pairs(normalised(split)[three[1:]], label, explain)
-        assert rows["value"].iloc[-1] == pytest.approx(last["value"].item(), abs=1e-4)
+        for size in ("rescaled", "whole"):
+            rows, three = rows_of(frame, label=split.classes[label], size=size), positions(split, label)[:3]
+            assert list(zip(rows["a"], rows["b"])) == list(itertools.combinations(split.index[three].tolist(), 2))
+            given = normalised(split)[three[1:]], label, explain, ranked.subject.network
+            last = single_images.all_pairs(*given, resized=size == "rescaled")
+            assert rows["value"].iloc[-1] == pytest.approx(last["value"].item(), abs=1e-4, nan_ok=True)
+            assert rows["logit"].iloc[-1] == pytest.approx(last["logit"].item(), abs=1e-3)
     every = table(with_budgets(study, paired_classes=None, n_paired=2), "pairs")
-    assert every["label"].tolist() == [split.classes[label] for label in LABELS]
+    assert list(every["label"].unique()) == [split.classes[label] for label in LABELS]
 
 
 def test_focus_is_of_mosaics_of_several_classes_by_each_explainer(study):
@@ -271,7 +295,7 @@ def test_modes_are_of_planted_images_alone_and_classes_may_have_numbers_for_name
     other = first_alone(study, images=images)
     assert "mode" not in table(other, "images")
     assert set(table(other, "shares")["clustering"]) == {"k-means"}
-    assert list(table(other, "mosaics")["clustering"].unique()) == ["k-means", "shuffled"]
+    assert list(table(other, "mosaics")["clustering"].unique()) == ["k-means"]
     same = ["index", "cluster"]
     assert table(other, "images")[same].equals(rows_of(table(study, "images"), kind="tuned")[same])
     for name, n_classes in (("images", 3), ("mosaics", 3), ("shares", 3), ("pairs", 2)):
@@ -316,6 +340,7 @@ def keys(study):
         ({"n_clusters": 4}, {"clusters", "mosaics", "variants"}),
         ({"n_train": 130}, {"clusters", "mosaics", "variants"}),
         ({"n_mosaics": 7}, {"mosaics", "variants"}),
+        ({"n_deals": 3}, {"mosaics"}),
         ({"n_paired": 4}, {"pairs"}),
         ({"paired_classes": None}, {"pairs"}),
         ({"n_focus": 10}, {"focus"}),
@@ -350,8 +375,8 @@ def test_clusters_come_first_in_a_cell_of_their_own(study, empty_store):
         stands_on = [clustered.key] * (part in ("mosaics", "variants"))
         assert [cell.key for cell in part_cell(study, ranked, part).parents] == stands_on
     folder = computed(part_cell(study, ranked, "mosaics"))
-    assert {file.name for file in folder.glob("*.csv")} == {"mosaics.csv"}
-    assert {file.name for file in Store().path(clustered).glob("*.csv")} == {"images.csv", "shares.csv"}
+    assert {file.name for file in folder.glob("*.csv")} == {"mosaics.csv", "dealt.csv"}
+    assert {file.name for file in Store().path(clustered).glob("*.csv")} == {"images.csv", "shares.csv", "centres.csv"}
 
 
 @pytest.fixture
@@ -360,26 +385,56 @@ def run(empty_store):
 
 
 def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(run, empty_store):
-    study, kinds = experiment.study(run), ("tuned", "ce", "scl", "tl")
+    study, kinds = experiment.study(run), ("tuned", "ce", "scl", "tl", "untrained")
     assert experiment.kinds(study) == kinds and experiment.networks_of(study, "ce") == study.networks[2:4]
     assert [(ranked.kind, ranked.seed) for ranked in study.networks] == list(itertools.product(kinds, (0, 1)))
     for ranked in study.networks:
+        if ranked.kind == "untrained":
+            continue
         (made,) = ranked.subject.parents
         assert made.stage == ("tune" if ranked.kind == "tuned" else "train") and made.config["seed"] == ranked.seed
         assert made.config["recipe"]["loss"] == ("ce" if ranked.kind == "tuned" else ranked.kind)
         assert ranked.subject.key == made.key and ranked.subject.layer is None
         assert ranked.subject.images.index.tolist() == run.test_split().index.tolist()
-    assert len(experiment.study(run_of("dominance_seeds=1")).networks) == 4
+    assert len(experiment.study(run_of("dominance_seeds=1")).networks) == 5
+    assert experiment.judged(study) == ("tuned",)
     assert not empty_store.exists()
+
+
+def test_untrained_networks_have_the_architecture_of_the_fine_tuned_ones_and_random_weights(run):
+    ranked = experiment.networks_of(experiment.study(run), "untrained")
+    assert [one.seed for one in ranked] == [0, 1] and ranked[0].subject.key != ranked[1].subject.key
+    assert all(one.parts == ("clusters", "pairs") and one.subject.parents == () for one in ranked)
+    subject, recipe = ranked[0].subject, run.fine_tunings["tuned"]
+    x = subject.images.normalise(subject.images.images[:8])
+    expected = models.build(recipe.architecture, 10, width=recipe.width, seed=0).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(subject.network(x), expected(x), rtol=1e-3, atol=1e-4)
+    kinds = experiment.kinds(experiment.study(run_of("recipe=paper/cifar10, width=null, kinds=scl untrained")))
+    assert kinds == ("scl", "untrained-resnet18", "untrained-resnet50")
+
+
+def test_kinds_choose_the_networks_and_the_first_has_every_part(run):
+    study = experiment.study(run_of("kinds=tl untrained ce"))
+    assert experiment.kinds(study) == ("ce", "tl", "untrained") and experiment.judged(study) == ("ce",)
+    assert [ranked.parts for ranked in study.networks[::2]] == [PARTS, OF_ALL, ("clusters", "pairs")]
+    for wrong in ("tuned sgd", "untrained"):
+        with pytest.raises(ValueError, match=f"Expected kinds out of tuned ce scl tl untrained, .* Got .*{wrong[-3:]}"):
+            experiment.study(run_of(f"kinds={wrong}"))
+
+
+def test_a_network_that_scales_whatever_it_gets_sees_no_whole_mosaics():
+    assert experiment.mosaic_sizes(models.build("resnet8", 3, seed=0)) == {"rescaled": True, "whole": False}
+    assert experiment.mosaic_sizes(models.build("resnet18-224", 3, seed=0)) == {"rescaled": False}
 
 
 def test_the_cells_of_a_run_are_those_of_its_jobs(run):
     jobs = [*experiment.jobs(run)]
-    numbers = [("dominance", {"network": number}) for number in range(8)]
+    numbers = [("dominance", {"network": number}) for number in range(10)]
     assert jobs == [*numbers, *(("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))]
     listed = cells(experiment.study(run))
     by_jobs = [cell.key for _, options in numbers for cell in experiment.dominance_cells(run, **options)]
-    assert [cell.key for cell in listed] == by_jobs and len(set(by_jobs)) == len(by_jobs) == 2 * (6 + 3 * 3)
+    assert [cell.key for cell in listed] == by_jobs and len(set(by_jobs)) == len(by_jobs) == 2 * (6 + 3 * 3 + 2)
     some = cells(experiment.study(run), ("choice", "focus"))
     assert {cell.stage for cell in some} == {"dominance-choice", "dominance-focus"}
     assert [cell.stage for cell in lineage(listed)[:3]] == ["train", "tune", "dominance-clusters"]
@@ -388,8 +443,8 @@ def test_the_cells_of_a_run_are_those_of_its_jobs(run):
 @pytest.mark.parametrize(
     ("cells_of", "number", "dataset", "message"),
     [
-        ("dominance_cells", 8, "planted", r"Expected a network from 0 to 7\. Got 8\."),
-        ("dominance_cells", -1, "planted", r"Expected a network from 0 to 7\. Got -1\."),
+        ("dominance_cells", 10, "planted", r"Expected a network from 0 to 9\. Got 10\."),
+        ("dominance_cells", -1, "planted", r"Expected a network from 0 to 9\. Got -1\."),
         ("rarity_cells", 1, "planted", r"Expected a training from 0 to 0\. Got 1\."),
         ("dominance_cells", 0, "imagenet:/x", r"Expected a data set with training images.*Got imagenet:/x: take"),
         ("rarity_cells", 0, "imagenet:/x", r"Expected a run that trains networks\. Got imagenet:/x: take"),

@@ -27,7 +27,7 @@ def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop_and_all_scalings_of
         asked.append((set(target.tolist()), tuple(x.shape[1:])))
         return x[:, 0]
 
-    both = pairwise(X, 3, ASSIGNED, explain, n=N, seed=4, purpose="test", scalings=("relu", "min-max"))
+    both = pairwise(X, 3, ASSIGNED, explain, n=N, seed=4, purpose="test", resized=False, scalings=("relu", "min-max"))
     assert both.columns.tolist() == ["first", "second", "mosaic", "scaling", "value"]
     assert both["scaling"].tolist() == ["relu"] * N * 3 + ["min-max"] * N * 3
     frame, scaled = (both[both["scaling"] == name].reset_index(drop=True) for name in ("relu", "min-max"))
@@ -45,9 +45,11 @@ def test_every_pair_of_clusters_has_its_mosaics_as_in_a_loop_and_all_scalings_of
         np.testing.assert_allclose(rows["value"], expected, rtol=1e-5)
     rows, drawn = draw(ASSIGNED, N, seed=4, purpose="test")
     assert rows.equals(frame[["first", "second", "mosaic"]])
-    expected = energy_share.shares(drawn, X, torch.full((N * 3,), 3), explain, scalings=("min-max",))["min-max"]
+    expected = energy_share.shares(drawn, X, torch.full((N * 3,), 3), explain, resized=False, scalings=("min-max",))[
+        "min-max"
+    ]
     np.testing.assert_array_equal(scaled["value"], expected)
-    assert set(pairwise(X, 3, ASSIGNED, explain, purpose="test", resized=True)["scaling"]) == {"relu"}
+    assert set(pairwise(X, 3, ASSIGNED, explain, purpose="test")["scaling"]) == {"relu"}
     assert asked[0] == ({3}, (3, 8, 8)) and asked[-1] == ({3}, (3, 4, 4))
 
 

@@ -50,12 +50,12 @@ def test_what_one_cluster_has_the_other_has_not_and_nothing_is_changed(network):
 
 
 def test_min_max_comes_after_the_relu_and_takes_away_what_all_pixels_share():
-    found = shares(MOSAICS, X, TARGET, lambda *given: corner(*given).relu() + 2, scalings=BOTH)
+    found = shares(MOSAICS, X, TARGET, lambda *given: corner(*given).relu() + 2, scalings=BOTH, resized=False)
     pixels = 4 * SIZE * SIZE
     raw = torch.where(MOSAICS.first, torch.tensor([3.0, 1, 0, 0]) + pixels / 2, 0).sum(1) / (4 + 2 * pixels)
     torch.testing.assert_close(found["relu"], raw)
-    torch.testing.assert_close(found["min-max"], shares(MOSAICS, X, TARGET, corner)["relu"])
-    found = shares(MOSAICS, X, TARGET, lambda x, _target, _index: x.mean(1), scalings=BOTH)
+    torch.testing.assert_close(found["min-max"], shares(MOSAICS, X, TARGET, corner, resized=False)["relu"])
+    found = shares(MOSAICS, X, TARGET, lambda x, _target, _index: x.mean(1), scalings=BOTH, resized=False)
     torch.testing.assert_close(found["relu"], found["min-max"])
 
 
@@ -92,7 +92,7 @@ def test_focus_of_a_method_that_knows_the_class():
     labels = torch.arange(3).repeat(4)
     x = torch.nn.functional.one_hot(labels)[..., None, None].expand(-1, -1, 8, 8).float()
     mosaics, target = of_classes(labels, 24, seed=0)
-    found = shares(mosaics, x, target, lambda x, target, _index: x[torch.arange(len(x)), target])
+    found = shares(mosaics, x, target, lambda x, target, _index: x[torch.arange(len(x)), target], resized=False)
     assert (found["relu"] == 1).all()
 
 

@@ -1,4 +1,4 @@
-"""Suspect clusters: by hand and by trying every way to break a tie; power: published intervals and coverage."""
+"""Suspect clusters: image by image, and by hand; power: means over trainings with Student's t."""
 
 import math
 from collections import Counter
@@ -8,74 +8,79 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from xai_lib.data import planted
-from xai_lib.papers.dominance.method.rare_modes import SCORES, SHARES, power, rarities_of, suspects
+from xai_lib.papers.dominance.method.rare_modes import SCORES, SHARES, areas, power, rarities_of, suspects
 
 NAN = math.nan
 
 
-def clusters_of(rare_mode_in, label="cat", seed=0, **scores):
+def clusters_of(rare_share, label="cat", seed=0, evaluation=8, **scores):
     """Clusters of one class; a score that is not given is the same for all."""
-    n = len(rare_mode_in)
-    columns = {score: [0.5] * n for score, sign in SCORES.items() if sign}
+    n = len(rare_share)
+    columns = {score: [0.5] * n for score, sign in SCORES.items() if sign} | {"accuracy": [0.5] * n}
     columns |= {name.replace("_", " "): values for name, values in scores.items()}
-    return pd.DataFrame(columns).assign(label=label, seed=seed, cluster=range(n), rare_mode_in=rare_mode_in)
+    named = {"label": label, "seed": seed, "cluster": range(n), "evaluation": evaluation, "rare_share": rare_share}
+    return pd.DataFrame(columns).assign(**named)
 
 
 def found(clusters, score):
     return suspects(clusters).set_index("score").loc[score]
 
 
-def hits_of(by_training, score="dominance", rarity=0.01):
-    rows = [(score, rarity, seed, hit) for seed, hits in enumerate(by_training) for hit in hits]
-    return pd.DataFrame(rows, columns=["score", "rarity", "seed", "hit"])
+def areas_of(by_training, score="dominance", rarity=0.01):
+    rows = [(score, rarity, seed, auc) for seed, found in enumerate(by_training) for auc in found]
+    frame = pd.DataFrame(rows, columns=["score", "rarity", "seed", "auc"])
+    return frame.assign(share=0.3, accuracy=0.8, base=0.2)
 
 
-def test_each_score_points_where_its_sign_says_with_hits_and_ranks():
-    names = [name.replace(" ", "_") for name, sign in SCORES.items() if sign]
-    table = suspects(clusters_of([0.1, 0.1, 0.8], **{name: [0.1, 0.9, 0.5] for name in names}))
-    assert table["score"].tolist() == list(SCORES)
-    named = table.set_index("score")["cluster"].drop("random")
-    assert named.to_dict() == dict.fromkeys(named.index, 0) | {"training distance": 1}
-    clusters = clusters_of([0.1, 0.2, 0.7], dominance=[0.6, 0.5, 0.3], logit=[1, 2, 3], probability=[0.3, 0.9, 0.5])
-    table = suspects(clusters).set_index("score").loc[["dominance", "logit", "probability", "random"]]
-    assert table["hit"].tolist() == pytest.approx([1, 0, 0, 1 / 3])
-    assert table["rank"].tolist() == [1, 3, 2, 2] and set(table["n_clusters"]) == {3}
-
-
-@pytest.mark.parametrize("case", range(30))
-def test_a_tie_is_worth_the_mean_of_all_ways_to_break_it(case):
+@pytest.mark.parametrize("case", range(20))
+def test_the_area_is_that_over_the_images_whatever_the_purity_and_ties_of_clusters(case):
     rng = np.random.default_rng(case)
-    dominance, rare_mode_in = rng.integers(0, 3, 5) / 2, rng.integers(0, 3, 5) / 10
-    row = found(clusters_of(rare_mode_in, dominance=dominance), "dominance")
-    first = np.flatnonzero(dominance == dominance.min())
-    rare = np.flatnonzero(rare_mode_in == rare_mode_in.max())
-    assert row["hit"] == pytest.approx(np.mean([a == b for a, b in product(first, rare)]))
-    assert row["rank"] == pytest.approx(np.mean([stats.rankdata(dominance)[b] for b in rare]))
-    assert row["cluster"] == first[0]
-    assert found(clusters_of(rare_mode_in), "random")["hit"] == pytest.approx(1 / 5)
+    n, sign = rng.integers(2, 9, 5), {"dominance": -1, "training distance": 1}
+    rare = np.minimum(rng.integers(0, 4, 5), n - 1) + (np.arange(5) == 1)
+    values = {score: rng.integers(0, 4, 5) / 4 for score in sign}
+    clusters = clusters_of(rare / n, evaluation=n, **{k.replace(" ", "_"): v for k, v in values.items()})
+    truth = np.concatenate([[1] * a + [0] * (b - a) for a, b in zip(rare, n)])
+    for score, way in sign.items():
+        row, suspicion = found(clusters, score), np.repeat(way * values[score], n)
+        assert row["auc"] == pytest.approx(roc_auc_score(truth, suspicion))
+        assert row["share"] == pytest.approx(truth[suspicion == suspicion.max()].mean())
+        assert row["base"] == pytest.approx(truth.mean())
+    assert found(clusters, "random")["auc"] == 0.5 and found(clusters, "random")["share"] == pytest.approx(truth.mean())
+
+
+def test_each_score_points_where_its_sign_says():
+    names = [name.replace(" ", "_") for name, sign in SCORES.items() if sign]
+    table = suspects(clusters_of([1, 0, 0], accuracy=[0.1, 0.9, 0.5], **{name: [0.1, 0.9, 0.5] for name in names}))
+    assert table["score"].tolist() == list(SCORES)
+    auc = table.set_index("score")["auc"].drop("random")
+    assert auc.to_dict() == dict.fromkeys(auc.index, 1) | {"training distance": 0}
+    assert table["accuracy"].tolist() == pytest.approx([0.1, 0.1, 0.1, 0.9, 0.1, 0.5])
 
 
 @pytest.mark.parametrize(
     ("score", "values", "expected"),
     [
-        ("dominance", [0.9, 0.8, NAN], (1, 0, 3)),
-        ("training_distance", [0.9, 0.8, NAN], (0, 0, 3)),
-        ("dominance", [NAN] * 3, (0, pytest.approx(1 / 3), 2)),
+        ("dominance", [0.9, 0.8, NAN], (0, 0)),
+        ("training_distance", [0.9, 0.8, NAN], (0, 0)),
+        ("dominance", [NAN] * 3, (0.5, pytest.approx(1 / 3))),
     ],
 )
 def test_an_undefined_score_is_suspected_last_and_all_undefined_is_no_information(score, values, expected):
     row = found(clusters_of([0, 0, 1], **{score: values}), score.replace("_", " "))
-    assert tuple(row[["cluster", "hit", "rank"]]) == expected
+    assert tuple(row[["auc", "share"]]) == expected
 
 
-def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order():
+def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order_and_without_rare_images_there_is_no_area():
     groups = [("cat", 0, [0.9, 0.8]), ("cat", 1, [0.1, 0.2]), ("mug", 0, [0.3, 0.2])]
     parts = [clusters_of([0, 1], label=label, seed=seed, dominance=values) for label, seed, values in groups]
+    parts.append(clusters_of([0, 0], label="none"))
     table = suspects(pd.concat(parts).sample(frac=1, random_state=0))
     table = table[table["score"] == "dominance"]
-    assert list(zip(table["label"], table["seed"], table["hit"])) == [("cat", 0, 1), ("cat", 1, 0), ("mug", 0, 1)]
+    assert list(zip(table["label"], table["seed"], table["auc"]))[:3] == [("cat", 0, 1), ("cat", 1, 0), ("mug", 0, 1)]
+    assert math.isnan(table["auc"].iloc[3]) and table["share"].iloc[3] == table["base"].iloc[3] == 0
 
 
 @pytest.mark.parametrize(
@@ -83,9 +88,8 @@ def test_classes_and_seeds_are_looked_at_by_themselves_in_any_order():
     [
         (suspects, clusters_of([0, 1]).drop(columns="logit"), "without \\['logit'\\]"),
         (suspects, pd.concat([clusters_of([0, 1])] * 2), "one row for each label, seed and cluster"),
-        (suspects, clusters_of([0, NAN]), r"rare_mode_in in \[0, 1\]"),
-        (power, hits_of([[2]]), r"hits in \[0, 1\]"),
-        (power, hits_of([[1]], "luck"), "Got \\['luck'\\]"),
+        (suspects, clusters_of([0, NAN]), r"rare_share in \[0, 1\]"),
+        (power, areas_of([[1]], "luck"), "Got \\['luck'\\]"),
     ],
 )
 def test_rows_that_cannot_be_judged_are_refused(judge, rows, message):
@@ -93,46 +97,27 @@ def test_rows_that_cannot_be_judged_are_refused(judge, rows, message):
         judge(rows)
 
 
-def test_power_is_a_mean_over_trainings_by_score_and_share_with_an_interval_but_for_one_training_and_the_control():
-    table = power(hits_of([[1, 1], [0, 1], [0]]))
-    assert table.loc[0, ["hit", "trials", "trainings"]].tolist() == [0.5, 5, 3]
-    parts = [hits_of([[1, 0], [0, 0]], score, rarity) for score in ("random", "logit") for rarity in (0.2, 0.01)]
+def test_power_is_a_mean_over_trainings_with_students_interval_within_what_is_possible():
+    row = power(areas_of([[1, 0.5], [0.4, NAN], [0.3]])).loc[0]
+    means = [0.75, 0.4, 0.3]
+    half = stats.t.isf(0.025, 2) * stats.sem(means)
+    assert row["auc"] == pytest.approx(np.mean(means)) and row["low"] == max(0, np.mean(means) - half)
+    assert row["high"] == min(1, np.mean(means) + half) == 1
+    assert row[["trials", "trainings", "n_undefined"]].tolist() == [4, 3, 1]
+    assert row[["share", "accuracy", "base"]].tolist() == pytest.approx([0.3, 0.8, 0.2])
+    parts = [areas_of([[1, 0], [0, 0]], score, rarity) for score in ("random", "logit") for rarity in (0.2, 0.01)]
     table = power(pd.concat(parts))
     assert list(zip(table["score"], table["rarity"])) == [*product(("logit", "random"), (0.01, 0.2))]
-    row = power(hits_of([[0.2, 0.25]], "random")).loc[0]
-    assert row["low"] == row["hit"] == row["high"] == pytest.approx(0.225)
-    for hits in ([1, 0], [1, 1]):
-        row = power(hits_of([hits])).loc[0]
-        assert row["hit"] == sum(hits) / 2 and math.isnan(row["low"]) and math.isnan(row["high"])
+    row = power(areas_of([[0.5, 0.5]], "random")).loc[0]
+    assert row["low"] == row["auc"] == row["high"] == 0.5
+    row = power(areas_of([[1, 0]])).loc[0]
+    assert row["auc"] == 0.5 and math.isnan(row["low"]) and math.isnan(row["high"])
 
 
-def test_intervals_are_clopper_and_pearsons_of_as_many_trials_as_the_trainings_are_worth():
-    every, none = (power(hits_of([[hit, hit]] * 10)).loc[0] for hit in (1, 0))  # one trial each
-    exact = stats.binomtest(10, 10).proportion_ci(method="exact")
-    assert (every["low"], every["high"]) == pytest.approx((exact.low, 1))
-    assert (none["low"], none["high"]) == pytest.approx((0, 1 - exact.low))
-    # One class always hits, the other never: the trainings agree more than luck would have them, which counts for none.
-    row = power(hits_of([[1, 0]] * 10)).loc[0]
-    exact = stats.binomtest(10, 20).proportion_ci(method="exact")
-    assert (row["low"], row["high"]) == pytest.approx((exact.low, exact.high))
-    # Both classes hit or both miss: ten trainings are worth less than ten trials.
-    row = power(hits_of([[1, 1], [0, 0]] * 5)).loc[0]
-    ten = stats.binomtest(5, 10).proportion_ci(method="exact")
-    assert 0 < row["low"] < ten.low and ten.high < row["high"] < 1
-    variance = np.var([1, 0] * 5, ddof=1) / 10
-    n = 0.25 / variance * (stats.t.ppf(0.975, 19) / stats.t.ppf(0.975, 9)) ** 2
-    assert row["low"] == pytest.approx(stats.beta.ppf(0.025, 0.5 * n, 0.5 * n + 1))
-    assert row["high"] == pytest.approx(stats.beta.ppf(0.975, 0.5 * n + 1, 0.5 * n))
-
-
-@pytest.mark.parametrize(("truth", "together"), product([0.2, 0.5, 0.95], [False, True]))
-def test_the_interval_covers_the_truth(truth, together):
-    rng, covered = np.random.default_rng(0), []
-    for _ in range(150):
-        drawn = rng.random((10, 1 if together else 2)) < truth
-        row = power(hits_of(np.broadcast_to(drawn, (10, 2)).astype(float))).loc[0]
-        covered.append(row["low"] <= truth <= row["high"])
-    assert np.mean(covered) >= 0.93  # Student's t over trainings: 0.7 or less at a truth of 0.95
+def test_areas_are_means_over_the_modes_that_are_rare_or_not_of_each_training():
+    rows = pd.concat([areas_of([[0.8, 0.6], [0.4]]), areas_of([[1]], rarity=0.1), areas_of([[0.1], [0.3]], rarity=0.2)])
+    assert areas(rows, "dominance", rare=True).tolist() == pytest.approx([0.8, 0.4])
+    assert areas(rows, "dominance", rare=False).tolist() == [0.1, 0.3]
 
 
 def test_five_trainings_have_each_rarity_once_in_every_class_and_two_classes_meet_once_in_ten():

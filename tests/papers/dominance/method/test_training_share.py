@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from xai_lib.papers.dominance.method.training_share import at_chance, correlations, least, permutation_test, shares
+from xai_lib.papers.dominance.method.training_share import correlations, least, permutation_test, shares
 
 NAN = math.nan
 
@@ -134,19 +134,12 @@ def test_least_by_hand():
     ]
     found = least(table_of(*groups).iloc[::-1], "training_share")
     assert found.to_numpy().tolist() == [
-        ["a", 0, 1, 1, True, 0.1, 1 / 3],
-        ["a", 1, 2, 1, False, 0.4, 1 / 3],
-        ["b", 0, 1, 3, False, 0.3, 1 / 3],
-        ["c", 0, 1, 0, False, 0.5, 1 / 2],
+        ["a", 0, 1, 1, True],
+        ["a", 1, 2, 1, False],
+        ["b", 0, 1, 3, False],
+        ["c", 0, 1, 0, False],
     ]
-    assert found.columns[2:].tolist() == ["least_dominant", "fewest", "same", "share_of_least", "chance"]
-
-
-@pytest.mark.parametrize(("same", "expected"), [([True, True], 1 / 8), ([False, False], 4 / 8), ([False, True], 1)])
-def test_luck_is_a_binomial_that_may_differ_between_classes(same, expected):
-    """0, 1 or 2 classes have probabilities 3/8, 4/8, 1/8."""
-    found = pd.DataFrame({"label": range(2), "same": same, "chance": [0.5, 0.25]})
-    assert at_chance(found) == pytest.approx(expected) and math.isnan(at_chance(found[:0]))
+    assert found.columns[2:].tolist() == ["least_dominant", "fewest", "same"]
 
 
 def test_tables_that_would_mislead_are_refused():
@@ -157,5 +150,3 @@ def test_tables_that_would_mislead_are_refused():
         permuted(pd.concat([table, table]))
     with pytest.raises(ValueError, match="finite"):
         least(table.assign(training_share=math.inf), "training_share")
-    with pytest.raises(ValueError, match="one row a class"):
-        at_chance(least(pd.concat([table, table.assign(seed=1)]), "training_share"))

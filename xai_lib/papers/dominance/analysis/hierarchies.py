@@ -12,18 +12,22 @@ from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import first
 from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import dominance, relative_dominance
+from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
 from xai_lib.run.study import Study
 from xai_lib.statistics.comparison import SIGNIFICANCE
 from xai_lib.statistics.cube import defined_mean
 
+DEALT = "dealt"  # the clustering of K-means' clusters whose images were dealt to them at random, `deal` times
+REAL = -1  # the deal of clusters that were not dealt
 _GROUP = ["kind", "seed", "clustering", "label"]
-_VARIANT = ["explainer", "resized", "scaling"]
+_VARIANT = ["explainer", "size", "scaling"]
 
 
 @cache
 def pairs(study: Study) -> pd.DataFrame:
-    """Every pair of clusters: kind, seed, clustering, label, and the columns of :func:`dominance.pairs`."""
-    return _of_each_class(study, dominance.pairs)
+    """Every pair of clusters: kind, seed, clustering, label, deal, and the columns of :func:`dominance.pairs`."""
+    found = _of_each_class(study, dominance.pairs).assign(deal=REAL)
+    return pd.concat([found, experiment.table(study, "dealt").assign(clustering=DEALT)], ignore_index=True)
 
 
 @cache
@@ -73,23 +77,37 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "pairs", "cyclic", "triples", "misfit"])
 
 
+@cache
 def spread(study: Study) -> pd.DataFrame:
-    """How far clusters are apart: ``spread`` is the root mean square of D - 0.5 over a class's pairs, ``range`` of
-    relative dominance, ``mean`` of the pairs' first (larger) clusters, ``significant`` a share of the pairs.
+    """How far clusters are apart, of each class and deal: ``spread`` is the mean distance of D from 0.5 over its pairs,
+    ``range`` of relative dominance, ``mean`` of the pairs' first (larger) clusters, ``significant`` a share of pairs,
+    ``cyclic_share`` of triples; ``similar`` Spearman's correlation of that distance with that of the centres.
     """
-    rows = []
-    by_cluster = ranked(study).groupby(_GROUP, sort=False)["dominance"]
-    ranges = by_cluster.max() - by_cluster.min()
-    for key, here in pairs(study).groupby(_GROUP, sort=False):
-        cyclic, triples = relative_dominance.cyclic_triples(dominance.matrix(here))
-        away = float(np.sqrt(((here["dominance"] - 0.5) ** 2).mean()))
+    rows, by = [], [*_GROUP, "deal"]
+    placed = ["kind", "seed", "label", "first", "second"]
+    centres = experiment.table(study, "centres")[[*placed, "distance"]]
+    for key, here in pairs(study).merge(centres, on=placed, how="left").groupby(by, sort=False):
+        square = dominance.matrix(here)
+        cyclic, triples = relative_dominance.cyclic_triples(square)
+        apart = (here["dominance"] - NO_DOMINANCE).abs()
+        away, reach = float(apart.mean()), float(np.ptp(relative_dominance.relative(square)))
+        similar = np.nan if key[2] == "modes" else _spearman(apart.to_numpy(), here["distance"].to_numpy())
         n, n_undefined = here["n"].sum() + here["n_undefined"].sum(), here["n_undefined"].sum()
         significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm", "p_wilcoxon_holm")]
         mean = here["dominance"].mean()
-        rows.append((*key, away, ranges[key], mean, n, n_undefined, *significant, cyclic, triples))
+        share = cyclic / triples if triples else np.nan
+        rows.append((*key, away, reach, mean, n, n_undefined, *significant, cyclic, triples, share, similar))
     columns = ["spread", "range", "mean", "n", "n_undefined"]
-    columns += ["significant", "significant_holm", "significant_wilcoxon", "cyclic", "triples"]
-    return pd.DataFrame(rows, columns=[*_GROUP, *columns])
+    columns += [
+        "significant",
+        "significant_holm",
+        "significant_wilcoxon",
+        "cyclic",
+        "triples",
+        "cyclic_share",
+        "similar",
+    ]
+    return pd.DataFrame(rows, columns=[*by, *columns])
 
 
 def variants(study: Study) -> pd.DataFrame:
@@ -102,11 +120,11 @@ def variants(study: Study) -> pd.DataFrame:
         key: {which: _relative(rows) for which, rows in here.groupby(group, sort=False)}
         for key, here in values.groupby(_VARIANT, sort=False)
     }
-    rows, reference = [], found["grad-cam", False, "relu"]
+    rows, reference = [], found["grad-cam", experiment.RESCALED, "relu"]
     for key, here in values.groupby(_VARIANT, sort=False):
         both = [(found[key][which], reference[which]) for which in reference]
         means = here.groupby([*group, "first", "second"])["value"].mean()
-        away = float(np.sqrt(((means - 0.5) ** 2).groupby(group).mean()).mean())
+        away = float((means - NO_DOMINANCE).abs().groupby(group).mean().mean())
         agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_spearman, _same_least)]
         rows.append((*key, away, *agree, int(here["value"].isna().sum()), len(here)))
     return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])

@@ -2,12 +2,13 @@
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.metrics import adjusted_rand_score
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.experiment import K_MEANS
-from xai_lib.papers.dominance.method import number_of_clusters
+from xai_lib.papers.dominance.method import clusters, number_of_clusters
 from xai_lib.run.study import Study
 
 
@@ -58,6 +59,22 @@ def modes(study: Study) -> pd.DataFrame:
         found = [adjusted_rand_score(of_class["mode"], of_class["cluster"]) for _, of_class in here.groupby("label")]
         rows.append((kind, seed, np.mean(found), min(found), max(found)))
     return pd.DataFrame(rows, columns=["kind", "seed", "ari", "lowest", "highest"])
+
+
+def agreement_with_modes(study: Study, kind: str) -> np.ndarray:
+    """Adjusted Rand index of clusters and planted modes, [S networks, C classes, 1 + R]: real clusters, then dealt."""
+    rows = experiment.table(study, "images")
+    found = [
+        [_agreements(of_class, study.run.dominance.n_deals) for _, of_class in here.groupby("label", sort=False)]
+        for _, here in rows[rows["kind"] == kind].groupby("seed", sort=False)
+    ]
+    return np.array(found)
+
+
+def _agreements(rows: pd.DataFrame, n_deals: int) -> list[float]:
+    assigned = torch.tensor(rows["cluster"].to_numpy())
+    dealt = [clusters.shuffled(assigned, seed=deal) for deal in range(n_deals)]
+    return [adjusted_rand_score(rows["mode"], of_images) for of_images in (assigned, *dealt)]
 
 
 def focus(study: Study) -> pd.DataFrame:

@@ -41,7 +41,7 @@ def explained(
     *,
     title: str = "",
     index: Sequence[int] | None = None,
-    resized: bool = False,
+    resized: bool = True,
 ) -> list[Shown]:
     """Mosaics [M,4,3,H,W] of two clusters, each with its map and, after ``title``, the share of the first (Eq. 6);
     ``x`` are the pictures normalised, ``index`` the numbers of the mosaics, from 0 if None.
@@ -88,4 +88,5 @@ def shown_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[i
     raw, target = split.images.to(subject.device), split.classes.index(label)
     pictures, x = (images.unflatten(0, (-1, 4)) for images in (raw.float() / 255, split.normalise(raw)))
     explain, names = energy_share.by_grad_cam(subject.network, subject.layer), (LETTERS[pair[0]], LETTERS[pair[1]])
-    return explained(pictures, x, drawn.first[:n], explain, target, names, title=f"{label}: ")
+    resized = experiment.mosaic_sizes(subject.network)[experiment.RESCALED]
+    return explained(pictures, x, drawn.first[:n], explain, target, names, title=f"{label}: ", resized=resized)

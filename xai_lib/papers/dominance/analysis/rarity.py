@@ -1,4 +1,4 @@
-"""On planted images: does the least dominant cluster hold the mode that is rare in training?"""
+"""On planted images: does low dominance point to the images of a mode that is rare in training?"""
 
 from functools import cache
 
@@ -11,60 +11,53 @@ from xai_lib.papers.dominance.method import rare_modes
 from xai_lib.run.settings import Settings
 from xai_lib.statistics import Comparison
 
-RARE = tuple(rarity for rarity in rare_modes.SHARES if rarity < 0.2)  # one of five modes with 0.2 is not rare
+BALANCED, NOT_RARE = "balanced", "a mode that is not rare"
+# Networks, evaluation images and clusterings; the first two are the paper's design.
+DESIGNS = tuple(
+    (network, evaluation, clustering)
+    for network in ("tuned", "ce")
+    for evaluation in ("as in training", BALANCED)
+    for clustering in ("modes", K_MEANS)
+)
+OF_PAPER = DESIGNS[0][:2]
+_NAMES = {
+    "tuned": "fine-tuned networks",
+    "ce": "CE networks",
+    "modes": "modes as clusters",
+    K_MEANS: "clusters by K-means",
+}
+
+
+def said(network: str, evaluation: str, clustering: str) -> str:
+    """How pages call a design."""
+    frequent = "rare in evaluation too" if evaluation != BALANCED else "as frequent as others in evaluation"
+    return f"{_NAMES[network]}, {frequent}, {_NAMES[clustering]}"
 
 
 @cache
-def hits(run: Settings, clustering: str) -> pd.DataFrame:
-    """Every trial: a class of a training. The columns of :func:`rare_modes.suspects`, with rarity."""
-    rows = _clusters(run, clustering).rename(columns={"training_distance": "training distance"})
+def found(run: Settings, network: str, evaluation: str, clustering: str) -> pd.DataFrame:
+    """Every trial of a design, a class of a training: the columns of :func:`rare_modes.suspects`, with rarity."""
+    rows = _clusters(run, network, evaluation, clustering)
     rarity = rows[["label", "seed", "rarity"]].drop_duplicates()
-    return rare_modes.suspects(rows).merge(rarity, on=["label", "seed"])
+    return rare_modes.suspects(rows.rename(columns={"training_distance": "training distance"})).merge(rarity)
 
 
-def power(run: Settings, clustering: str) -> pd.DataFrame:
-    """How often each score finds the rare cluster, by rarity: see :func:`rare_modes.power`."""
-    return rare_modes.power(hits(run, clustering))
+def power(run: Settings, *design: str) -> pd.DataFrame:
+    """How well each score finds the rare mode, by rarity: see :func:`rare_modes.power`."""
+    return rare_modes.power(found(run, *design))
 
 
-def purity(run: Settings) -> pd.DataFrame:
-    """How well K-means isolates the rare mode: the share of its images in the cluster that has most of them (held), and
-    of that cluster's images (pure); means over classes and trainings.
+def against(run: Settings, network: str, evaluation: str, clustering: str, other: str) -> Comparison:
+    """The area under the curve of dominance for rare modes minus that of another score ("random": 0.5), or minus its
+    own for modes that are not rare (:data:`NOT_RARE`), with an interval over trainings.
     """
-    rows = _clusters(run, K_MEANS)
-    best = rows.loc[rows.groupby(["seed", "label"])["rare_mode_in"].idxmax()]
-    grouped = best.groupby("rarity")
-    return pd.DataFrame(
-        {"held": grouped["rare_mode_in"].mean(), "pure": grouped["rare_share"].mean(), "trials": grouped.size()}
-    ).reset_index()
+    rows = found(run, network, evaluation, clustering)
+    rare = rare_modes.areas(rows, "dominance", rare=True)
+    base = rare_modes.areas(rows, "dominance" if other == NOT_RARE else other, rare=other != NOT_RARE)
+    return statistics.compare_trainings((rare - base).to_numpy(), a="dominance", b=other, range=(-1.0, 1.0))
 
 
-def suspected(run: Settings, clustering: str) -> pd.DataFrame:
-    """The share of the rare mode in the most suspect cluster, for "random" that in any, and the mean rank of the rare
-    cluster; 1 is the most suspect.
-    """
-    rows, by = _clusters(run, clustering), ["label", "seed", "cluster"]
-    found = hits(run, clustering).merge(rows[[*by, "rare_share"]], on=by)
-    of_any = rows.groupby(["label", "seed"])["rare_share"].mean().rename("of_any").reset_index()
-    found = found.merge(of_any, on=["label", "seed"])
-    found["share"] = found["rare_share"].where(found["score"] != "random", found["of_any"])
-    grouped = found.groupby(["score", "rarity"])
-    means = grouped[["share", "rank"]].mean().assign(trials=grouped.size()).reset_index()
-    return means.sort_values("score", key=lambda names: names.map(list(rare_modes.SCORES).index), kind="stable")
-
-
-def against(run: Settings, clustering: str, other: str) -> Comparison:
-    """Hit rate of dominance minus that of another score of :data:`rare_modes.SCORES`, over rare modes, with an
-    interval over trainings.
-    """
-    found = hits(run, clustering)
-    found = found[found["rarity"].isin(RARE)]
-    table = found.pivot(index=["seed", "label"], columns="score", values="hit")
-    difference = table["dominance"] - table[other]
-    by_training = difference.groupby("seed").mean().to_numpy()
-    return statistics.compare_trainings(by_training, a="dominance", b=other, range=(-1.0, 1.0))
-
-
-def _clusters(run: Settings, clustering: str) -> pd.DataFrame:
+def _clusters(run: Settings, network: str, evaluation: str, clustering: str) -> pd.DataFrame:
     rows = experiment.rare_clusters(run)
-    return rows[rows["clustering"] == clustering]
+    of_design = {"network": network, "evaluated_on": evaluation, "clustering": clustering}
+    return rows[(rows[list(of_design)] == pd.Series(of_design)).all(axis=1)].copy()

@@ -1,84 +1,127 @@
-"""Every image its own cluster: dominance against what the network says of the image alone (§4, Figure 3)."""
+"""Every image its own cluster: dominance against what the network says of the image alone (§4, Figure 3).
 
+Untrained networks stand beside trained ones: what they show follows from the architecture. What is left of the relation
+with an image's logit, given the logit of its mosaics, is a partial rank correlation.
+"""
+
+import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import extremes, first
+from xai_lib.papers.dominance.experiment import RESCALED
 from xai_lib.papers.dominance.method import single_images
 from xai_lib.run.study import Study
 from xai_lib.statistics.agreement import spearman_draws
 from xai_lib.statistics.cube import defined_mean
 from xai_lib.statistics.intervals import RESAMPLES, percentile_interval
 
-OUTPUTS = ("logit", "probability")
-_GROUP = ["kind", "seed", "label"]
+OUTPUTS = ("logit", "probability")  # those of the paper
+LEFT = "logit, given its mosaics'"
+RELATIONS = (*OUTPUTS, "mosaic_logit", LEFT)
+_GROUP = ["kind", "seed", "size", "label"]
 
 
 @cache
 def images(study: Study) -> pd.DataFrame:
-    """Every image that was compared with the others of its class: its mean share against them, and its outputs."""
+    """Every image that was compared with the others of its class, on mosaics of each size: its mean share against them,
+    the mean logit of these mosaics (``mosaic_logit``), and its own outputs.
+    """
     rows = []
     for key, found in experiment.table(study, "pairs").groupby(_GROUP, sort=False):
         numbers = sorted({*found["a"], *found["b"]})
         placed = found.assign(**{side: pd.Index(numbers).get_indexer(found[side]) for side in ("a", "b")})
         frame = pd.DataFrame({"index": numbers, "dominance": single_images.relative(placed, len(numbers))})
+        frame["mosaic_logit"] = single_images.logit_of_mosaics(placed, len(numbers))
         rows.append(frame.assign(**dict(zip(_GROUP, key))))
-    said = experiment.table(study, "images")[[*_GROUP, "index", *OUTPUTS, "training_distance"]]
-    return pd.concat(rows, ignore_index=True).merge(said)
+    own = ["kind", "seed", "label", "index"]
+    said = experiment.table(study, "images")[[*own, *OUTPUTS, "training_distance"]]
+    return pd.concat(rows, ignore_index=True).merge(said, on=own)
 
 
 def shown(study: Study, kind: str) -> pd.DataFrame:
     """The images of two classes of the first network: where dominance and logit go together most, and least."""
-    found = first(correlations(study), kind)
+    found, rows = (first(frame, kind) for frame in (correlations(study), images(study)))
+    found, rows = (frame[frame["size"] == RESCALED] for frame in (found, rows))
     chosen = extremes(found[found["output"] == "logit"], "correlation")
-    rows = first(images(study), kind)
     parts = [rows[rows["label"] == label] for label in dict.fromkeys(row["label"] for row in chosen)]
     return pd.concat(parts, ignore_index=True)
 
 
+def partial(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> tuple[float, np.ndarray]:
+    """Spearman's correlation of x and y [n] with the ranks of ``given`` held fixed, and the same of resamples [R]."""
+    pairs = (x, y), (x, given), (y, given)
+    values = [np.r_[stats.spearmanr(*pair).statistic, spearman_draws(*pair)] for pair in pairs]
+    xy, xz, yz = values
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.clip((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)), -1, 1)
+    return float(found[0]), found[1:]
+
+
+@cache
+def _with_draws(study: Study) -> dict[tuple, tuple[float, np.ndarray, int]]:
+    """(kind, seed, size, label, relation) -> Spearman's correlation, the same of resamples [R], number of images."""
+    found = {}
+    for key, here in images(study).groupby(_GROUP, sort=False):
+        rows = here.dropna(subset="dominance")
+        for output in RELATIONS:
+            named = "logit" if output == LEFT else output
+            x, y, given = (rows[name].to_numpy() for name in ("dominance", named, "mosaic_logit"))
+            nothing = math.nan, np.full(RESAMPLES, math.nan)
+            if len(rows) < 3 or not np.ptp(x) or not np.ptp(y):
+                value, draws = nothing
+            elif output == LEFT:
+                value, draws = partial(x, y, given)
+            else:
+                value, draws = float(stats.spearmanr(x, y).statistic), spearman_draws(x, y)
+            found[*key, output] = value, draws, len(rows)
+    return found
+
+
 @cache
 def correlations(study: Study) -> pd.DataFrame:
-    """Spearman's correlation of dominance with each of :data:`OUTPUTS` in each class; 95 % intervals over images."""
-    rows = []
-    for key, here in images(study).groupby(_GROUP, sort=False):
-        for output in OUTPUTS:
-            found = statistics.rank_agreement(here["dominance"].to_numpy(), here[output].to_numpy(), kind="spearman")
-            rows.append((*key, output, found.value, found.low, found.high, found.n))
+    """Spearman's correlation of dominance with each of :data:`RELATIONS` in each class, for mosaics of each size; 95 %
+    intervals over images.
+    """
+    rows = [(*key, value, *percentile_interval(draws), n) for key, (value, draws, n) in _with_draws(study).items()]
     return pd.DataFrame(rows, columns=[*_GROUP, "output", "correlation", "low", "high", "n"])
 
 
-def strength(study: Study, kind: str, output: str) -> tuple[float, np.ndarray]:
-    """The mean of |Spearman| over classes and networks, and the same on each resample of images [R]; NaN without a
+def strength(
+    study: Study, kind: str, output: str, size: str = RESCALED, measure: Callable[[np.ndarray], np.ndarray] = np.abs
+) -> tuple[float, np.ndarray]:
+    """The mean of |Spearman| over networks and classes, and the same on each resample of images [R]; NaN without a
     value. A resample is of all networks of a class, independent of other classes; an image's dominance stays as it is.
+    ``measure`` is taken of each correlation.
     """
-    found = correlations(study)
-    value = float(found.loc[(found["kind"] == kind) & (found["output"] == output), "correlation"].abs().mean())
-    here, draws = images(study), []
-    for place, (_, of_class) in enumerate(here[here["kind"] == kind].groupby("label", sort=False)):
-        for _, rows in of_class.groupby("seed", sort=False):
-            both = rows[["dominance", output]].dropna().to_numpy()
-            if len(both) > 1:  # as many images have the same resamples: other ones for every class by rolling them
-                draws.append(np.roll(np.abs(spearman_draws(*both.T)), place))
+    values, draws, labels = [], [], [*images(study)["label"].unique()]
+    for key, (value, drawn, _) in _with_draws(study).items():
+        if (key[0], key[2], key[4]) == (kind, size, output) and not math.isnan(value):
+            values.append(
+                measure(value)
+            )  # as many images have the same resamples: other ones for every class by rolling
+            draws.append(np.roll(measure(drawn), labels.index(key[3])))
+    value = float(np.mean(values)) if values else math.nan
     return value, defined_mean(np.reshape(draws, (-1, RESAMPLES)), axis=0)
 
 
 def over_classes(study: Study) -> pd.DataFrame:
-    """The mean correlation over networks, then classes, with an interval over classes; and :func:`strength`, with one
-    over images and beside what to expect of unrelated numbers (by_chance).
+    """The mean correlation over networks and classes and its :func:`strength`, with 95 % intervals over images: about
+    these networks and classes. Beside them what to expect of the strength of unrelated numbers (by_chance).
     """
     rows = []
-    for (kind, output), here in correlations(study).groupby(["kind", "output"], sort=False):
-        by_class = here.groupby("label", sort=False)["correlation"].mean()
-        interval = statistics.mean_interval(by_class.to_numpy())
-        value, draws = strength(study, kind, output)
-        low, high = percentile_interval(draws)
+    for key, here in correlations(study).groupby(["kind", "size", "output"], sort=False):
+        kind, size, output = key
+        signed, strong = (strength(study, kind, output, size, measure) for measure in (np.asarray, np.abs))
+        known = [number for value, draws in (signed, strong) for number in (value, *percentile_interval(draws))]
         n = here.loc[here["correlation"].notna(), "n"]
         by_chance = float(np.sqrt(2 / (np.pi * (n - 1))).mean())  # the variance of rho is then 1 / (n - 1)
-        counts = by_class.notna().sum(), here["seed"].nunique()
-        rows.append((kind, output, interval.mean, interval.low, interval.high, value, low, high, by_chance, *counts))
-    columns = ["kind", "output", "correlation", "low", "high", "strength", "strength_low", "strength_high", "by_chance"]
-    return pd.DataFrame(rows, columns=[*columns, "classes", "networks"])
+        counts = here.loc[here["correlation"].notna(), "label"].nunique(), here["seed"].nunique()
+        rows.append((*key, *known, by_chance, *counts))
+    columns = ["correlation", "low", "high", "strength", "strength_low", "strength_high", "by_chance"]
+    return pd.DataFrame(rows, columns=["kind", "size", "output", *columns, "classes", "networks"])

@@ -1,15 +1,18 @@
 """Are the least dominant clusters rare in training? (§4, Figures 4 and 5.)"""
 
+import itertools
+import math
 from collections.abc import Iterable
 from functools import cache
 
 import pandas as pd
 
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.analysis import hierarchies
+from xai_lib.papers.dominance.analysis import dealt, hierarchies
 from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import training_share
 from xai_lib.run.study import Study
+from xai_lib.statistics import Comparison
 
 # What dominance is correlated with -> how it is called. The first is the paper's.
 SHARES = {
@@ -17,6 +20,8 @@ SHARES = {
     "representation": "training share / evaluation share",
     "training_distance": "distance to the training images",
 }
+SHARES_OF_IMAGES = ("training_share", "representation")
+RANKS = ("least", "lowest two", "most", "same")
 # What the network says of the images of a cluster.
 OUTPUTS = {"logit": "mean logit", "probability": "mean probability"}
 
@@ -62,15 +67,70 @@ def least(study: Study, name: str = "training_share") -> pd.DataFrame:
     return pd.concat([training_share.least(rows, name).assign(kind=kind) for kind, rows in by_kind], ignore_index=True)
 
 
-def least_in_numbers(study: Study) -> pd.DataFrame:
-    """In how many classes the least dominant cluster has the fewest training images, by luck, and the exact p-value."""
+@cache
+def of_ranks(study: Study, name: str) -> pd.DataFrame:
+    """What training shows of the clusters at some ranks, real and dealt: kind, seed, label, deal, and of the share
+    ``name`` the value of the least dominant cluster ("least"), the mean of the two least dominant ("lowest two", ranks
+    3 and 4 of the paper's 0 to 4), the value of the most dominant, and whether the least dominant's is the smallest.
+    """
+    shares = clusters(study)[["kind", "seed", "label", "cluster", name]]
     rows = []
-    for name in ("training_share", "representation"):
-        for key, found in least(study, name).groupby(["kind", "seed"], sort=False):
-            counts, share = (int(found["same"].sum()), len(found)), float(found["share_of_least"].mean())
-            rows.append((*key, name, *counts, float(found["chance"].sum()), training_share.at_chance(found), share))
-    columns = ["kind", "seed", "share", "same", "classes", "expected", "p_value", "share_of_least"]
+    for key, here in dealt.relative(study).merge(shares).groupby(dealt.BY, sort=False):
+        by_rank = here.dropna(subset=["dominance", name]).sort_values("rank")[name].to_numpy()
+        if len(by_rank):
+            low = by_rank[-1]
+            rows.append((*key, low, by_rank[-2:].mean(), by_rank[0], float(low == by_rank.min())))
+    return pd.DataFrame(rows, columns=[*dealt.BY, *RANKS])
+
+
+def against_dealt(study: Study, kind: str, name: str, rank: str) -> Comparison:
+    """One of :data:`RANKS` of the clusters of a kind of network, against dealt ones."""
+    rows = of_ranks(study, name)
+    found = dealt.table(rows[rows["kind"] == kind], rank)
+    bounded = name == "training_share" or rank == "same"
+    return dealt.against_dealt(found, a=rank, range=(0.0, 1.0 if bounded else math.inf))
+
+
+def ranks_in_numbers(study: Study) -> pd.DataFrame:
+    """Each of :data:`RANKS` of each kind and share, the same of dealt clusters, the difference with its 95 % interval,
+    and the p-value: means over networks and classes.
+    """
+    rows = []
+    for kind, name, rank in itertools.product(clusters(study)["kind"].unique(), SHARES_OF_IMAGES, RANKS):
+        found = against_dealt(study, kind, name, rank)
+        here = of_ranks(study, name)
+        here = here[(here["kind"] == kind) & (here["deal"] == hierarchies.REAL)]
+        real = float(here.groupby("label")[rank].mean().mean())
+        ends = found.estimate.interval()
+        counts = found.n_classes, found.n_seeds
+        rows.append((kind, name, rank, real, real - found.difference, found.difference, *ends, found.p_value, *counts))
+    columns = ["kind", "share", "rank", "value", "dealt", "difference", "low", "high", "p_value", "classes", "networks"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, float] | None:
+    """Numbers about the class that does not follow the claim in print; None where the images have no such class.
+
+    ``correlation`` of dominance and training share, ``others`` its mean over the other classes, ``below`` how many of
+    ``classes`` have a lower one; ``spread`` of its pairs and its place ``narrower`` among the classes, 1 the narrowest;
+    ``smallest`` is the number of evaluation images in its smallest cluster. Means over the networks of a kind.
+    """
+    rows = clusters(study)
+    rows = rows[rows["kind"] == kind]
+    of_class = training_share.correlations(rows, "training_share").groupby("label")["correlation"].mean()
+    if label not in of_class:
+        return None
+    spread = hierarchies.spread(study)
+    spread = spread[(spread["kind"] == kind) & (spread["clustering"] == K_MEANS)].groupby("label")["spread"].mean()
+    return {
+        "correlation": of_class[label],
+        "others": of_class.drop(label).mean(),
+        "below": int((of_class < of_class[label]).sum()),
+        "classes": len(of_class),
+        "spread": spread[label],
+        "narrower": int(spread.rank()[label]),
+        "smallest": int(rows.loc[rows["label"] == label, "evaluation"].min()),
+    }
 
 
 def by_rank(study: Study, kind: str) -> pd.DataFrame:

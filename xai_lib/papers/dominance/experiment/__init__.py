@@ -1,5 +1,6 @@
 """A run of the dominance part: its networks, what is computed of each and kept, and the tables of all of them."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -9,14 +10,15 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from xai_lib import files
+from xai_lib import files, models
 from xai_lib.data import planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance.experiment import parts
-from xai_lib.papers.dominance.experiment.parts import K_MEANS, SEED, SHUFFLED, read
+from xai_lib.papers.dominance.experiment.parts import K_MEANS, RESCALED, SEED, WHOLE, mosaic_sizes, read
 from xai_lib.papers.dominance.method import dominance
 from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.papers.dominance.method.rare_modes import rarities_of
+from xai_lib.pretrained import state_digest
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import LOSSES, Settings
@@ -24,10 +26,15 @@ from xai_lib.run.stage import computed
 from xai_lib.run.study import Study
 from xai_lib.training import recipes
 
-__all__ = ["K_MEANS", "SHUFFLED"]
+__all__ = ["K_MEANS", "RESCALED", "WHOLE", "mosaic_sizes"]
 PARTS = ("clusters", "choice", "mosaics", "variants", "pairs", "focus")
 EXPLAINERS = ("grad-cam", "eigen-cam", "excitation-backprop", "gradient", "random")
-_OF_ALL = ("clusters", "mosaics", "focus")  # parts of every network; the others are of the fine-tuned ones, the paper's
+_OF_OTHERS = ("clusters", "mosaics", "focus")  # parts of networks that are trained in other ways than the paper's
+_OF_UNTRAINED = ("clusters", "pairs")
+TUNED, UNTRAINED = "tuned", "untrained"
+_PART_OF = {"images": "clusters", "shares": "clusters", "centres": "clusters", "dealt": "mosaics"}  # of tables
+KINDS = (TUNED, *LOSSES, UNTRAINED)  # the paper's networks are fine-tuned
+_RARITY_RECIPE = "small/few-images"
 _N_TRAIN, _N_TEST = 10_000, 2000  # images with rare modes, where the scale names no numbers
 
 
@@ -36,36 +43,59 @@ class RankedNetwork:
     """A network whose clusters are ranked."""
 
     subject: Subject  # with all evaluation images
-    kind: str  # how it was trained: a name of `Settings.fine_tunings`, or "ce", "scl", "tl"
+    # how it was trained: a name of `Settings.fine_tunings`, or "ce", "scl", "tl"; or "untrained", with what follows
+    # "tuned" in that name: random weights in the same architecture
+    kind: str
+    parts: tuple[str, ...] = PARTS  # what is computed for it
 
     @property
     def seed(self) -> int:
         """Number of the training."""
         return self.subject.seed
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """What is computed for it, of :data:`PARTS`."""
-        return _OF_ALL if self.kind in LOSSES else PARTS
-
 
 def study(run: Settings) -> Study:
-    """The part on a run's networks: fine-tuned as in the paper, then trained by CE, SCL and TL, which it does not do.
-    Refused on ImageNet, of which there are no training images here.
+    """The part on those networks of a run that its ``kinds`` name: fine-tuned as in the paper, then trained by CE, SCL
+    and TL, which it does not do, and untrained. Pages show the first, for which every part is computed.
+
+    ValueError for other kinds, without a trained one, or on ImageNet, of which there are no training images here.
     """
     if run.pretrained:
         raise ValueError(
             f"Expected a data set with training images, to which clusters are compared. Got {run.dataset}: "
             "take planted, cifar10, cifar100 or folder:<path>."
         )
-    made = [(name, networks.tune_cell(run, name, seed)) for name in run.fine_tunings for seed in run.tuned_seeds]
-    made += [(loss, networks.train_cell(run, loss, seed)) for loss in LOSSES for seed in run.tuned_seeds]
-    return Study(run, tuple(RankedNetwork(networks.with_images(run, cell, None), kind) for kind, cell in made))
+    wanted = run.dominance.kinds.split()
+    if not set(wanted) <= set(KINDS) or set(wanted) <= {UNTRAINED}:
+        raise ValueError(f"Expected kinds out of {' '.join(KINDS)}, a trained one among them. Got {wanted}.")
+    tuned, seeds = run.fine_tunings, run.tuned_seeds
+    names = {TUNED: tuned, UNTRAINED: [name.replace(TUNED, UNTRAINED) for name in tuned]}
+    kinds = [name for kind in KINDS if kind in wanted for name in names.get(kind, [kind])]
+    made = []
+    for kind, seed in itertools.product(kinds, seeds):
+        of_kind = PARTS if kind in (*tuned, kinds[0]) else _OF_OTHERS if kind in LOSSES else _OF_UNTRAINED
+        if kind in LOSSES or kind in tuned:
+            cell = networks.train_cell(run, kind, seed) if kind in LOSSES else networks.tune_cell(run, kind, seed)
+            subject = networks.with_images(run, cell, None)
+        else:
+            subject = _untrained(run, kind.replace(UNTRAINED, TUNED), seed)
+        made.append(RankedNetwork(subject, kind, of_kind))
+    return Study(run, tuple(made))
 
 
 def kinds(study: Study) -> tuple[str, ...]:
     """Ways of training, in the order of the networks."""
     return tuple(dict.fromkeys(ranked.kind for ranked in study.networks))
+
+
+def judged(study: Study) -> tuple[str, ...]:
+    """The kinds about which the paper's claims are asked: those of which every part is computed."""
+    return tuple(dict.fromkeys(ranked.kind for ranked in study.networks if ranked.parts == PARTS))
+
+
+def is_untrained(kind: str) -> bool:
+    """Whether networks of a kind have random weights."""
+    return kind.startswith(UNTRAINED)
 
 
 def networks_of(study: Study, kind: str) -> tuple[RankedNetwork, ...]:
@@ -85,7 +115,9 @@ def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
     if part == "focus":
         return parts.focus.cell(**shared, n_mosaics=budgets.n_focus, by=EXPLAINERS)
     clustered = shared | {"clustering": part_cell(study, ranked, "clusters"), "n_mosaics": budgets.n_mosaics}
-    return parts.compare.cell(**clustered) if part == "mosaics" else parts.vary.cell(**clustered, by=EXPLAINERS)
+    if part == "mosaics":
+        return parts.compare.cell(**clustered, n_deals=budgets.n_deals)
+    return parts.vary.cell(**clustered, by=EXPLAINERS)
 
 
 def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
@@ -108,12 +140,20 @@ def rarity_cells(run: Settings, training: int) -> list[Cell]:
 
 
 def rarity_cell(run: Settings, number: int) -> Cell:
-    """A training on planted images with the rare modes of its number: a network of its own, by cross-entropy and the
-    recipe for few images whatever the run's scale, so that it takes a minute or two on a processor.
+    """Trainings on planted images with the rare modes of a number: by cross-entropy and the recipe for few images
+    whatever the run's scale, so that it takes a minute or two on a processor, then fine-tuned.
     """
-    recipe = recipes.get("small/few-images", networks.LOSS)
+    recipe, width = recipes.get(_RARITY_RECIPE, networks.LOSS), run.networks.width
+    tuning = recipes.fine_tunings(_RARITY_RECIPE)[TUNED]
     return parts.rarity.cell(
+<<<<<<< HEAD
         recipe=replace(recipe, epochs=run.recipe("ce").epochs, width=run.networks.width),
+=======
+        recipes={
+            networks.LOSS: replace(recipe, epochs=run.networks.epochs_ce, width=width),
+            TUNED: replace(tuning, epochs=run.networks.epochs_tuned, width=width),
+        },
+>>>>>>> 7b3e051 (Clusters are set against images dealt to them at random, mosaics are scaled to the network's input, untrained networks stand beside trained ones, and rare modes have looks of their own)
         rarities=dict(rarities_of(number)),
         n_train=run.networks.n_train or _N_TRAIN,
         n_test=run.networks.n_test or _N_TEST,
@@ -137,7 +177,7 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 @cache
 def table(study: Study, name: str) -> pd.DataFrame:
     """A table of a stage of ``parts.py``, of all networks that have it, computed if need be; with kind and seed."""
-    part = {"images": "clusters", "shares": "clusters"}.get(name, name)
+    part = _PART_OF.get(name, name)
     having = [ranked for ranked in study.networks if part in ranked.parts]
     frames = [
         read(computed(part_cell(study, ranked, part)) / f"{name}.csv").assign(kind=ranked.kind, seed=ranked.seed)
@@ -165,6 +205,22 @@ def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[i
     if not chosen.any():
         raise ValueError(f"Expected two of the clusters 0 to {assigned.max()}, the smaller number first. Got {pair}.")
     return Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
+
+
+def _untrained(run: Settings, name: str, seed: int) -> Subject:
+    """A network of random weights in the architecture of a fine-tuning, with all evaluation images."""
+    recipe, images = run.fine_tunings[name], run.train_split()
+    network = models.build(recipe.architecture, len(images.classes), width=recipe.width, seed=seed).eval()
+    return Subject(
+        load=lambda: models.fold_batchnorm(network.to(run.device)).to(memory_format=torch.channels_last),
+        key=state_digest(network),
+        parents=(),
+        layer=None,
+        images=run.test_split(),
+        reference=run.train_split,
+        device=run.device,
+        seed=seed,
+    )
 
 
 def _chosen(what: str, number: int, choices: Sequence[Any]) -> Any:

@@ -1,11 +1,12 @@
 """Stages of the dominance part: clusters of each class, their mosaics, who dominates, and trainings with rare modes."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xai_lib import explainers, files, models
 from xai_lib import training as trainings
@@ -26,20 +27,22 @@ from xai_lib.run.cell import Cell
 from xai_lib.run.stage import computed, stage
 from xai_lib.training.recipes import Recipe
 
-K_MEANS, SHUFFLED, MODES = "k-means", "shuffled", "modes"
+K_MEANS, MODES = "k-means", "modes"
+RESCALED, WHOLE = "rescaled", "whole"  # mosaics
 SEED = 0  # of clusters and mosaics: the same for every network
-_BATCH = 256
+EVALUATIONS = ("as in training", "balanced")  # how frequent rare modes are among evaluation images; print: the first
+_BATCH, _OTHER_SEEDS = 256, 1000
 
 
-@stage("dominance-clusters", version=1)
+@stage("dominance-clusters", version=2)
 def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n_clusters: int) -> None:
     """Tables "images": where each evaluation image was put, what its network says of it, on planted images its mode;
-    and "shares": :func:`training_share.shares` of each clustering.
+    "shares": :func:`training_share.shares` of each clustering; "centres": how far the centres of clusters are apart.
     """
     here, there = _features(subject, images), _features(subject, training)
     with torch.inference_mode():
         logits = torch.cat([subject.network(x).float().cpu() for x in batches(images, subject.device)])
-    listed, shares = [], []
+    listed, shares, centres = [], [], []
     for label, members in classes(images):
         found, assigned = clusterings(label, training, there, images, here, n_clusters)
         listed.append(
@@ -54,8 +57,12 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
         )
         named = {"label": images.classes[label]}
         shares += [counted(*both).assign(clustering=name, **named) for name, both in assigned.items()]
+        first, second = torch.triu_indices(n_clusters, n_clusters, offset=1)
+        apart = torch.cdist(found.centres, found.centres)[first, second]
+        centres.append(pd.DataFrame({"first": first, "second": second, "distance": apart}).assign(**named))
     _write(folder, "images", listed)
     _write(folder, "shares", shares)
+    _write(folder, "centres", centres)
 
 
 @stage("dominance-choice", version=1)
@@ -68,69 +75,79 @@ def choose(folder: Path, *, subject: Subject, images: Split) -> None:
     _write(folder, "choice", frames)
 
 
-@stage("dominance-mosaics", version=1)
-def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int) -> None:
-    """Table "mosaics": d of each mosaic of each pair of clusters by Grad-CAM, see :func:`dominance.pairwise`; beside
-    those by K-means, images dealt at random ("shuffled") and the planted "modes".
+@stage("dominance-mosaics", version=2)
+def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int, n_deals: int) -> None:
+    """Table "mosaics": d of each mosaic of each pair of clusters by Grad-CAM, see :func:`dominance.pairwise`, of those
+    by K-means and of the planted "modes". Table "dealt", the control: :func:`dominance.pairs` of K-means' clusters once
+    images were dealt to them at random, ``n_deals`` times; of one deal, every network has the same order of images.
     """
-    explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
+    explain, frames, control = energy_share.by_grad_cam(subject.network, subject.layer), [], []
+    how = {"n": n_mosaics, "seed": SEED, "resized": mosaic_sizes(subject.network)[RESCALED]}
     for label, name, x, rows in _class_by_class(subject, images, clustering):
         assigned = {K_MEANS: torch.tensor(rows["cluster"].to_numpy())}
-        assigned[SHUFFLED] = clusters.shuffled(assigned[K_MEANS], seed=SEED)
         if "mode" in rows:
             assigned[MODES] = torch.tensor(rows["mode"].to_numpy())
         for kind, of_images in assigned.items():
-            draws = {"n": n_mosaics, "seed": SEED, "purpose": f"{kind}/{name}"}
-            found = dominance.pairwise(x, label, of_images, explain, **draws).drop(columns="scaling")
-            frames.append(found.assign(clustering=kind, label=name))
+            found = dominance.pairwise(x, label, of_images, explain, **how, purpose=f"{kind}/{name}")
+            frames.append(found.drop(columns="scaling").assign(clustering=kind, label=name))
+        for deal in range(n_deals):
+            dealt = clusters.shuffled(assigned[K_MEANS], seed=deal)
+            found = dominance.pairwise(x, label, dealt, explain, **how, purpose=f"deal {deal}/{name}")
+            control.append(dominance.pairs(found).assign(deal=deal, label=name))
     _write(folder, "mosaics", frames)
+    _write(folder, "dealt", control)
 
 
-@stage("dominance-variants", version=1)
+@stage("dominance-variants", version=2)
 def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_mosaics: int, by: Sequence[str]) -> None:
-    """Table "variants": the same mosaics by other explainers, then resized by the first; maps also scaled to [0, 1]."""
-    frames = []
+    """Table "variants": the same mosaics by other explainers, then whole ones by the first; maps also in [0, 1]."""
+    frames, sizes = [], mosaic_sizes(subject.network)
     for label, name, x, rows in _class_by_class(subject, images, clustering):
         assigned = torch.tensor(rows["cluster"].to_numpy())
         draws = {"n": n_mosaics, "seed": SEED, "purpose": f"{K_MEANS}/{name}", "scalings": ("relu", "min-max")}
-        for explainer, resized in [*((explainer, False) for explainer in by), (by[0], True)]:
+        for explainer, size in [*((name, RESCALED) for name in by), *((by[0], size) for size in [*sizes][1:])]:
             explain = _explain(subject, explainer)
-            found = dominance.pairwise(x, label, assigned, explain, resized=resized, **draws)
-            frames.append(found.assign(label=name, explainer=explainer, resized=resized))
+            found = dominance.pairwise(x, label, assigned, explain, resized=sizes[size], **draws)
+            frames.append(found.assign(label=name, explainer=explainer, size=size))
     _write(folder, "variants", frames)
 
 
-@stage("dominance-pairs", version=1)
+@stage("dominance-pairs", version=2)
 def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_classes: int | None) -> None:
-    """Table "pairs": every image its own cluster, a and b by index: the first of the first classes, all pairs."""
+    """Table "pairs": every image its own cluster, a and b by index: the first of the first classes, all pairs, and
+    mosaics of each size.
+    """
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, members in list(classes(images))[:n_classes]:
         chosen = images.subset(members[:n_images])
         index = chosen.index.cpu().numpy()
-        found = single_images.all_pairs(chosen.normalise(chosen.images.to(subject.device)), label, explain)
-        sides = {side: index[found[side].to_numpy()] for side in ("a", "b")}
-        frames.append(found.assign(**sides, label=images.classes[label]))
+        x = chosen.normalise(chosen.images.to(subject.device))
+        for size, resized in mosaic_sizes(subject.network).items():
+            found = single_images.all_pairs(x, label, explain, subject.network, resized=resized)
+            sides = {side: index[found[side].to_numpy()] for side in ("a", "b")}
+            frames.append(found.assign(**sides, size=size, label=images.classes[label]))
     _write(folder, "pairs", frames)
 
 
-@stage("dominance-focus", version=1)
+@stage("dominance-focus", version=2)
 def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: Sequence[str]) -> None:
     """Table "focus": Focus of explainers on mosaics of several classes."""
     drawn, target = mosaics.of_classes(images.labels.cpu(), n_mosaics, seed=SEED)
     names = [images.classes[label] for label in target.tolist()]
     x, frames = images.normalise(images.images.to(subject.device)), []
+    how = {"target": target.to(x.device), "resized": mosaic_sizes(subject.network)[RESCALED]}
     for explainer in by:
-        (value,) = energy_share.shares(drawn, x, target.to(x.device), _explain(subject, explainer)).values()
+        (value,) = energy_share.shares(drawn, x, explain=_explain(subject, explainer), **how).values()
         columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
         frames.append(pd.DataFrame(columns))
     _write(folder, "focus", frames)
 
 
-@stage("rarity", version=1)
+@stage("rarity", version=2)
 def rarity(
     folder: Path,
     *,
-    recipe: Recipe,
+    recipes: Mapping[str, Recipe],
     rarities: Mapping[str, float],
     n_train: int,
     n_test: int,
@@ -141,19 +158,34 @@ def rarity(
     n_mosaics: int,
     device: torch.device,
 ) -> None:
-    """One training on images planted by version ``generator`` and ``seed``, and its scores, a row a cluster; in
-    evaluation all modes are equally frequent. A stopped training goes on.
+    """Trainings on images planted by version ``generator`` and ``seed``, whose rare modes have a look of their own: by
+    each of ``recipes``, going on from the one before. Table "clusters": the scores of each network, a row a cluster, on
+    images of each of :data:`EVALUATIONS`. A stopped training goes on.
     """
-    parameters = planted.Parameters(rarities=rarities)
-    train, test = (
-        planted.generate(n, part, size=size, seed=seed, parameters=parameters)
-        for n, part in ((n_train, "train"), (n_test, "test"))
-    )
-    fitted = trainings.fit(recipe, train, seed=seed, directory=folder, device=device)
-    network = models.fold_batchnorm(fitted.classifier)
-    scored = _scores(network, train, test, n_clusters, n_mosaics, device)
-    files.write_frame(folder / "clusters.csv", scored.assign(rarity=scored["label"].map(rarities)))
-    trainings.remove_checkpoint(folder)
+    how = {"size": size, "variant": planted.OWN_MODES, "parameters": planted.Parameters(rarities=rarities)}
+    train = planted.generate(n_train, "train", seed=seed, **how)
+    others = planted.generate(n_test, "train", seed=seed + _OTHER_SEEDS, **how)  # other images, modes as in training
+    tests = dict(zip(EVALUATIONS, (others, planted.generate(n_test, "test", seed=seed, **how))))
+    network, frames = None, []
+    for name, recipe in recipes.items():
+        (folder / name).mkdir(exist_ok=True)
+        where = {"directory": folder / name, "device": device}
+        network = trainings.fit(recipe, train, seed=seed, network=network, **where).classifier
+        for evaluation, test in tests.items():
+            scored = _scores(models.fold_batchnorm(network), train, test, n_clusters, n_mosaics, device)
+            frames.append(scored.assign(network=name, evaluated_on=evaluation, rarity=scored["label"].map(rarities)))
+    _write(folder, "clusters", frames)
+    for name in recipes:
+        shutil.rmtree(folder / name)
+
+
+def mosaic_sizes(network: nn.Module) -> dict[str, bool]:
+    """Size of mosaics, the paper's first -> whether they are scaled to the size of one image. "whole" ones have twice
+    its side; a network that scales whatever it gets to its own input sees them rescaled, and no others.
+    """
+    if any(isinstance(layer, nn.Upsample) for layer in network.modules()):
+        return {RESCALED: False}
+    return {RESCALED: True, WHOLE: False}
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -194,9 +226,13 @@ def clusterings(
 
 
 def counted(trained: Tensor, assigned: Tensor) -> pd.DataFrame:
-    """:func:`training_share.shares` of the clusters of a class's training and evaluation images."""
-    n_clusters = 1 + int(torch.cat([trained, assigned]).max())
-    return training_share.shares(trained.numpy(), assigned.numpy(), n_clusters)
+    """:func:`training_share.shares` of the clusters of a class's training and evaluation images, of those that have
+    evaluation images: a rare mode may have none.
+    """
+    present, numbers = assigned.unique(return_inverse=True)
+    places = torch.searchsorted(present, trained[torch.isin(trained, present)])
+    found = training_share.shares(places.numpy(), numbers.numpy(), len(present))
+    return found.assign(cluster=present.numpy())
 
 
 def _write(folder: Path, name: str, frames: Sequence[pd.DataFrame]) -> None:
@@ -227,6 +263,7 @@ def _scores(
     network: models.Classifier, train: Split, test: Split, n_clusters: int, n_mosaics: int, device: torch.device
 ) -> pd.DataFrame:
     here, there = (clusters.pooled(network, batches(part, device)) for part in (test, train))
+    resized = mosaic_sizes(network)[RESCALED]
     with torch.inference_mode():
         logits = network.head(here.to(device)).cpu()
     frames = []
@@ -235,21 +272,20 @@ def _scores(
         _, found = clusterings(label, train, there, test, here, n_clusters)
         said = single_images.outputs(label, logits[members], here[members], there[seen])
         said["rare_share"] = (found[MODES][1] == planted.rare_mode(name)).float().numpy()
+        said["accuracy"] = (logits[members].argmax(1) == label).float().numpy()
         x, explain = test.normalise(test.images[members].to(device)), energy_share.by_grad_cam(network)
         for clustering, (trained, assigned) in found.items():
-            draws = {"n": n_mosaics, "seed": SEED, "purpose": f"rarity/{label}"}
+            draws = {"n": n_mosaics, "seed": SEED, "purpose": f"rarity/{label}", "resized": resized}
             values = dominance.pairwise(x, label, assigned, explain, **draws)
             frames.append(_of_clusters(values, trained, assigned, said).assign(label=name, clustering=clustering))
     return pd.concat(frames, ignore_index=True)
 
 
 def _of_clusters(values: pd.DataFrame, trained: Tensor, assigned: Tensor, said: pd.DataFrame) -> pd.DataFrame:
-    """One row a cluster of one class: what each score says of it, and how much of the rare mode it holds."""
+    """One row a cluster of one class: what each score says of it, and how much of it is of the rare mode."""
     by_cluster = said.groupby(assigned.numpy())
-    held = by_cluster["rare_share"].sum().astype(float) / said["rare_share"].sum()
     return (
         hierarchy(values)[["cluster", "dominance"]]
         .merge(counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]], on="cluster")
         .merge(by_cluster.mean().rename_axis("cluster").reset_index(), on="cluster")
-        .assign(rare_mode_in=lambda rows: rows["cluster"].map(held))
     )

@@ -26,7 +26,7 @@ def pairwise(
     n: int = 25,
     seed: int = 0,
     purpose: str,
-    resized: bool = False,
+    resized: bool = True,
     scalings: Sequence[str] = ("relu",),
 ) -> pd.DataFrame:
     """d of each mosaic, for all pairs of a class's clusters (Eq. 6, J = ``n``): what :func:`pairs` takes the mean of.

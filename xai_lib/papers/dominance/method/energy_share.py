@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from xai_lib import explainers
 from xai_lib.explainers import cams, normalise
 from xai_lib.explainers.adapter import raw_maps
-from xai_lib.forward import images_at_once
+from xai_lib.forward import images_at_once, logits_of
 from xai_lib.metrics.mosaics import focus
 from xai_lib.papers.dominance.method.mosaics import Mosaics, assemble
 
@@ -26,7 +26,7 @@ def shares(
     target: Tensor,
     explain: Explain,
     *,
-    resized: bool = False,
+    resized: bool = True,
     scalings: Sequence[Scaling] = ("relu",),
 ) -> dict[Scaling, Tensor]:
     """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d.
@@ -39,7 +39,7 @@ def shares(
         target: class explained in each mosaic, int64 [M].
         explain: gives the maps of mosaics, of the mosaics' size, and is told their numbers from 0; see
             :func:`by_grad_cam`.
-        resized: scale the mosaics to the size of one image first.
+        resized: scale the mosaics to the size of one image first, as the paper does.
         scalings: how maps are scaled first. "relu" leaves them as they are but for negative values, which count as 0:
             raw energy. "min-max" scales what is left of each map to [0, 1], pytorch-grad-cam's default; a share then
             changes only where a map's lowest value lies above 0.
@@ -53,7 +53,8 @@ def shares(
         >>> from xai_lib.papers.dominance.method.mosaics import of_pairs
         >>> bright_and_dark = torch.tensor([3.0, 1.0])[:, None, None, None].expand(2, 3, 8, 8)
         >>> six = of_pairs(torch.tensor([0]), torch.tensor([1]))
-        >>> shares(six, bright_and_dark, torch.zeros(6, dtype=torch.int64), lambda x, target, index: x.mean(1))["relu"]
+        >>> target, grey = torch.zeros(6, dtype=torch.int64), lambda x, target, index: x.mean(1)
+        >>> shares(six, bright_and_dark, target, grey, resized=False)["relu"]
         tensor([0.7500, 0.7500, 0.7500, 0.7500, 0.7500, 0.7500])
     """
     _check(mosaics, x, target, scalings)
@@ -71,6 +72,13 @@ def shares(
             scaled = normalise.relu(maps) if scaling == "relu" else normalise.min_max(normalise.relu(maps))
             parts.append(focus(scaled, first))
     return {scaling: torch.cat(parts).cpu() for scaling, parts in found.items()}
+
+
+@torch.inference_mode()
+def mosaic_logits(model: nn.Module, mosaics: Mosaics, x: Tensor, target: int, *, resized: bool = True) -> Tensor:
+    """The logit of the class ``target`` of each whole mosaic, float32 [M] on the processor; x as of :func:`shares`."""
+    parts = mosaics.images.to(x.device).split(_at_once(x, resized))
+    return torch.cat([logits_of(model, assemble(x[images], resized))[:, target].float().cpu() for images in parts])
 
 
 def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Explain:

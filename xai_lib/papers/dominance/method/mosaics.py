@@ -91,11 +91,11 @@ def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
     return _placed(shown[:, :2], shown[:, 2:], _balanced_layouts(index, seed, "focus")), classes[turn]
 
 
-def assemble(images: Tensor, resized: bool = False) -> Tensor:
-    """Put four images [M,4,3,H,W] side by side, by quadrant: float [M,3,2H,2W], or [M,3,H,W] if resized.
+def assemble(images: Tensor, resized: bool = True) -> Tensor:
+    """Put four images [M,4,3,H,W] side by side, by quadrant: float [M,3,H,W] if resized, else [M,3,2H,2W].
 
-    Resized is scaled back to the size of one image, bilinearly with antialiasing. The paper rescales its mosaics and
-    does not say to what size. ValueError for another shape.
+    Resized is scaled back to the size of one image, bilinearly with antialiasing: "mosaics are only used at inference
+    time after rescaling" (paper, footnote 1), which we read as to the network's input. ValueError for another shape.
     """
     if images.ndim != 5 or images.shape[1] != 4:
         raise ValueError(f"Expected images [M,4,3,H,W], four a mosaic. Got shape {list(images.shape)}.")

@@ -1,4 +1,4 @@
-"""Which cluster of a class should one look at first, and does it hold the mode that is rare in training?
+"""Which clusters of a class should one look at first, and do they hold the images of the mode that is rare in training?
 
 The dominance paper suggests dominance for finding "sample imbalance bias" (§5). Planted images have modes whose share
 in training is known, so the suggestion can be put to the test beside plainer scores.
@@ -10,10 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 
 from xai_lib.data.planted import CLASSES
 from xai_lib.papers.dominance.method.training_share import by_class
-from xai_lib.statistics.intervals import LEVEL, check_columns
+from xai_lib.statistics.estimate import of_trainings
+from xai_lib.statistics.intervals import check_columns
 
 # Score -> what makes a cluster suspect: 1 a high value, -1 a low one, 0 nothing (the control).
 SCORES: dict[str, int] = {
@@ -47,85 +49,76 @@ def rarities_of(training: int) -> Mapping[str, float]:
 
 
 def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
-    """The most suspect cluster of each class by each score, and whether the rare mode is in it.
+    """How well each score tells the images of a class's rare mode from its others, and what the first suspect holds.
 
     Args:
-        clusters: one row a cluster: label (the class), seed (of the training), cluster, a column for each of
-            :data:`SCORES` but "random", and rare_mode_in (share of the rare mode's images that the cluster holds). The
-            cluster with the largest rare_mode_in is the rare cluster.
+        clusters: one row a cluster: label (the class), seed (of the training), cluster, evaluation (number of images),
+            rare_share (of these, in [0, 1]), accuracy (on these), and a column for each of :data:`SCORES` but "random".
 
     Returns:
-        One row a class, seed and score: label, seed, score, cluster (the most suspect; of several, the first number),
-        hit (1 if it is the rare cluster, else 0; the expected value of a random choice among equally suspect clusters,
-        and among several that could be the rare one, so 1 / P for "random"), rank (of the rare cluster, 1 is the most
-        suspect; the middle of equally suspect ones), n_clusters. A cluster whose score is NaN is suspected last.
+        One row a class, seed and score: label, seed, score; auc (area under the ROC curve of the clusters' scores over
+        the images, in [0, 1]: how often an image of the rare mode is in a more suspect cluster than another image, one
+        in the same cluster counting half; 0.5 for "random"; NaN without images of the rare mode, or without others);
+        share (of the rare mode in the most suspect cluster, the mean of equally suspect ones), accuracy (there), base
+        (share of the rare mode in the class). A cluster whose score is NaN is suspected last.
 
-    ValueError on a missing column, a cluster that is there twice, or a rare_mode_in that is not in [0, 1].
+    ValueError on a missing column, a cluster that is there twice, or a rare_share that is not in [0, 1].
     """
     scores = [score for score, sign in SCORES.items() if sign]
     rows = []
-    for label, seed, group in by_class(clusters, [*scores, "rare_mode_in"]):
-        held = group["rare_mode_in"]
-        if not held.between(0, 1).all():
-            raise ValueError(
-                "Expected rare_mode_in in [0, 1]. Got other numbers or NaN: is a class without a rare mode in?"
-            )
-        rare = (held == held.max()).to_numpy()
-        for score in SCORES:
-            numbers = SCORES[score] * group[score].to_numpy(float) if SCORES[score] else np.zeros(len(group))
-            suspicion = np.nan_to_num(numbers, nan=-math.inf, posinf=math.inf, neginf=-math.inf)  # highest first
+    for label, seed, group in by_class(clusters, [*scores, "evaluation", "rare_share", "accuracy"]):
+        if not group["rare_share"].between(0, 1).all():
+            raise ValueError("Expected rare_share in [0, 1]. Got other numbers or NaN.")
+        n, share, accuracy = (group[name].to_numpy(float) for name in ("evaluation", "rare_share", "accuracy"))
+        base = (n * share).sum() / n.sum()
+        for score, sign in SCORES.items():
+            numbers = sign * group[score].to_numpy(float) if sign else np.zeros(len(group))
+            suspicion = stats.rankdata(np.nan_to_num(numbers, nan=-math.inf, posinf=math.inf, neginf=-math.inf))
             first = suspicion == suspicion.max()
-            cluster = int(group["cluster"].to_numpy()[first.argmax()])
-            hit = (first & rare).sum() / (first.sum() * rare.sum())
-            rank = stats.rankdata(-suspicion)[rare].mean()
-            rows.append((label, seed, score, cluster, float(hit), float(rank), len(group)))
-    return pd.DataFrame(rows, columns=["label", "seed", "score", "cluster", "hit", "rank", "n_clusters"])
+            auc = math.nan if base in (0, 1) else _area(suspicion, n * share, n * (1 - share))
+            found = (np.average(values[first], weights=n[first]) for values in (share, accuracy))
+            rows.append((label, seed, score, auc, *found, base))
+    return pd.DataFrame(rows, columns=["label", "seed", "score", "auc", "share", "accuracy", "base"])
 
 
-def power(hits: pd.DataFrame) -> pd.DataFrame:
-    """How often each score finds the rare cluster, by how rare the mode is in training.
-
-    The interval is exact for a proportion (Clopper & Pearson) at the number of independent trials that is worth as much
-    as the trainings are, at most the number of trials (Korn & Graubard 1998, Survey Methodology 24). Where all trials
-    hit, or none does, each training counts as one trial, for its classes could have hit together. Student's t over the
-    trainings would have no width there, and reach beyond 1 elsewhere. "random" is known without error.
+def power(found: pd.DataFrame) -> pd.DataFrame:
+    """How well each score finds the rare mode, by how rare the mode is in training.
 
     Args:
-        hits: a row a class: score, rarity (share of the mode in training), seed (the training), hit (in [0, 1]).
+        found: rows of :func:`suspects`, with rarity (share of the mode in training).
 
     Returns:
-        One row a score and rarity, in the order of :data:`SCORES`: score, rarity, hit (mean over classes, then over
-        trainings), low, high (95 %; NaN with one training), trials, trainings.
+        One row a score and rarity, in the order of :data:`SCORES`: score, rarity, auc (mean over classes, then over
+        trainings), low, high (95 % by t over trainings, within [0, 1]; NaN with one training; "random" is known without
+        error), share, accuracy, base (means of these), trials (classes with a value), trainings, n_undefined.
 
-    ValueError on a missing column, an unknown score or a hit that is not in [0, 1].
+    ValueError on a missing column or an unknown score.
     """
-    check_columns(hits, ["score", "rarity", "seed", "hit"])
-    unknown = sorted(set(hits["score"]) - set(SCORES))
+    check_columns(found, ["score", "rarity", "seed", "auc", "share", "accuracy", "base"])
+    unknown = sorted(set(found["score"]) - set(SCORES))
     if unknown:
         raise ValueError(f"Expected scores out of {', '.join(SCORES)}. Got {unknown}.")
-    if not hits["hit"].between(0, 1).all():
-        raise ValueError("Expected hits in [0, 1]. Got other numbers or NaN.")
     rows = []
-    for score in [score for score in SCORES if score in set(hits["score"])]:
-        for rarity, group in hits[hits["score"] == score].groupby("rarity", sort=True):
-            by_training = group.groupby("seed")["hit"].mean().to_numpy()
-            low, high = _interval(by_training, len(group)) if SCORES[score] else (by_training.mean(),) * 2
-            rows.append((score, rarity, by_training.mean(), low, high, len(group), len(by_training)))
-    return pd.DataFrame(rows, columns=["score", "rarity", "hit", "low", "high", "trials", "trainings"])
+    for score in [score for score in SCORES if score in set(found["score"])]:
+        for rarity, group in found[found["score"] == score].groupby("rarity", sort=True):
+            known = of_trainings(group.groupby("seed")["auc"].mean().to_numpy(), range=(0.0, 1.0))
+            ends = known.interval() if SCORES[score] else (known.mean, known.mean)
+            means = group[["share", "accuracy", "base"]].mean()
+            counts = group["auc"].count(), group["seed"].nunique(), group["auc"].isna().sum()
+            rows.append((score, rarity, known.mean, *ends, *means, *counts))
+    columns = ["auc", "low", "high", "share", "accuracy", "base", "trials", "trainings", "n_undefined"]
+    return pd.DataFrame(rows, columns=["score", "rarity", *columns])
 
 
-def _interval(by_training: np.ndarray, trials: int) -> tuple[float, float]:
-    """The interval of the mean of hit rates [T] of trainings with ``trials`` trials in all."""
-    n_trainings = len(by_training)
-    if n_trainings < 2:
-        return math.nan, math.nan
-    mean, upper = by_training.mean(), (1 + LEVEL) / 2
-    if mean in (0, 1):
-        n = n_trainings
-    else:
-        stretch = stats.t.ppf(upper, n_trainings - 1) / stats.t.ppf(upper, trials - 1)
-        variance = by_training.var(ddof=1) / n_trainings * stretch**2
-        n = min(mean * (1 - mean) / variance, trials) if variance else trials
-    low = stats.beta.ppf(1 - upper, mean * n, (1 - mean) * n + 1) if mean > 0 else 0.0
-    high = stats.beta.ppf(upper, mean * n + 1, (1 - mean) * n) if mean < 1 else 1.0
-    return float(low), float(high)
+def areas(found: pd.DataFrame, score: str, *, rare: bool) -> pd.Series:
+    """The mean area under the curve of a score in each training, by seed: for modes that are rare, or for those that
+    are not (of :data:`SHARES`, the largest).
+    """
+    chosen = (found["score"] == score) & ((found["rarity"] < max(SHARES)) == rare)
+    return found[chosen].groupby("seed")["auc"].mean()
+
+
+def _area(suspicion: np.ndarray, rare: np.ndarray, others: np.ndarray) -> float:
+    """The area under the ROC curve of clusters [P] that hold so many rare and other images."""
+    truth = np.repeat([1, 0], len(suspicion))
+    return float(roc_auc_score(truth, np.tile(suspicion, 2), sample_weight=np.r_[rare, others]))

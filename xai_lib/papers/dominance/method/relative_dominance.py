@@ -51,11 +51,11 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
             "dominance": observed[0],
             "low": intervals[:, 0],
             "high": intervals[:, 1],
-            "rank": _ranks(observed[0]),
+            "rank": ranks(observed[0]),
             "first": _share_highest(draws),
             "last": _share_highest(-draws),
             "strength": strengths,
-            "strength_rank": _ranks(strengths),
+            "strength_rank": ranks(strengths),
         }
     )
 
@@ -155,7 +155,7 @@ def _resampled(values: pd.DataFrame, n_clusters: int) -> np.ndarray:
         return total / n_pairs
 
 
-def _ranks(numbers: np.ndarray) -> np.ndarray:
+def ranks(numbers: np.ndarray) -> np.ndarray:
     """1 for the highest of ``numbers`` [P], equal ones (to 9 decimals) in their order, NaN last: int64 [P]."""
     return np.argsort(np.argsort(-np.round(numbers, 9), kind="stable")) + 1
 

@@ -3,34 +3,41 @@
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from xai_lib.papers.dominance.method.clusters import nearest_distance
-from xai_lib.papers.dominance.method.energy_share import Explain, shares
+from xai_lib.papers.dominance.method.energy_share import Explain, mosaic_logits, shares
 from xai_lib.papers.dominance.method.mosaics import LAYOUTS, of_pairs
 
 _NEAREST = 5
 
 
-def all_pairs(x: Tensor, target: int, explain: Explain) -> pd.DataFrame:
+def all_pairs(x: Tensor, target: int, explain: Explain, model: nn.Module, *, resized: bool = True) -> pd.DataFrame:
     """Dominance of each of n images over each other one, mosaics a, a, b, b in all six layouts: a row a pair a < b.
-    ``value`` is a's share, the mean of its layouts with a value; ``n_undefined`` counts those without.
+    ``value`` is a's share, the mean of its layouts with a value; ``n_undefined`` counts those without; ``logit`` is the
+    mean logit of ``target`` that the model gives to these six mosaics. ``resized`` as :func:`energy_share.shares`.
     """
     if len(x) < 2:
         raise ValueError(f"Expected at least 2 images to compare. Got {len(x)}.")
     a, b = torch.triu_indices(len(x), len(x), offset=1)
     mosaics = of_pairs(a, b)
-    share = shares(mosaics, x, torch.full((len(mosaics),), target), explain)["relu"]
-    by_layout = share.unflatten(0, (-1, len(LAYOUTS))).double()
-    return pd.DataFrame({"a": a, "b": b, "value": by_layout.nanmean(1), "n_undefined": by_layout.isnan().sum(1)})
+    share = shares(mosaics, x, torch.full((len(mosaics),), target), explain, resized=resized)["relu"]
+    logits = mosaic_logits(model, mosaics, x, target, resized=resized)
+    share, logits = (values.unflatten(0, (-1, len(LAYOUTS))).double() for values in (share, logits))
+    known = {"value": share.nanmean(1), "n_undefined": share.isnan().sum(1), "logit": logits.mean(1)}
+    return pd.DataFrame({"a": a, "b": b} | known)
 
 
 def relative(frame: pd.DataFrame, n: int) -> np.ndarray:
     """Relative dominance of each of ``n`` images of :func:`all_pairs`, float64 [n] in [0, 1]: its mean share against
     the others; pairs without a value are left out, NaN if none is left.
     """
-    sides = [frame.set_index("a")["value"], 1 - frame.set_index("b")["value"]]
-    return pd.concat(sides).groupby(level=0).mean().reindex(range(n)).to_numpy()
+    return _mean_of_both(frame["a"], frame["value"], frame["b"], 1 - frame["value"], n)
+
+
+def logit_of_mosaics(frame: pd.DataFrame, n: int) -> np.ndarray:
+    """The mean logit of all mosaics in which each of ``n`` images of :func:`all_pairs` stands, float64 [n]."""
+    return _mean_of_both(frame["a"], frame["logit"], frame["b"], frame["logit"], n)
 
 
 def outputs(label: int, logits: Tensor, features: Tensor, training_features: Tensor) -> pd.DataFrame:
@@ -45,3 +52,9 @@ def outputs(label: int, logits: Tensor, features: Tensor, training_features: Ten
             "training_distance": nearest_distance(features, training_features, nearest).cpu().numpy(),
         }
     )
+
+
+def _mean_of_both(a: pd.Series, of_a: pd.Series, b: pd.Series, of_b: pd.Series, n: int) -> np.ndarray:
+    """The mean of what stands at each of ``n`` images, on either side of a pair."""
+    sides = pd.concat([of_a.set_axis(a), of_b.set_axis(b)])
+    return sides.groupby(level=0).mean().reindex(range(n)).to_numpy()

@@ -7,7 +7,6 @@ is left out. A missing column, a cluster that is there twice, or an infinite num
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import reduce
 
 import numpy as np
 import pandas as pd
@@ -17,8 +16,6 @@ from scipy import stats
 from xai_lib import randomness
 from xai_lib.statistics.against_zero import Permuted
 from xai_lib.statistics.intervals import check_columns
-
-_ROUNDING = 1e-9  # correlations of few ranks take few values: equal ones must count as equal
 
 
 def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int], n_clusters: int) -> pd.DataFrame:
@@ -103,7 +100,7 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
 
 def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
     """The paper's claim in its own words: is the least dominant cluster of each class and seed that with the ``fewest``
-    training images (§4), and how often by luck (``chance``, 1 / P)? Of several, the first; without any, no row.
+    training images (§4)? Of several, the first; without any, no row.
     """
     rows = []
     for label, seed, group in _with_both(table, share):
@@ -111,24 +108,9 @@ def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
             continue
         lowest, fewest = group.loc[group["dominance"].idxmin()], group.loc[group[share].idxmin()]
         pair = int(lowest["cluster"]), int(fewest["cluster"])
-        rows.append((label, seed, *pair, pair[0] == pair[1], float(lowest[share]), 1 / len(group)))
-    columns = ["label", "seed", "least_dominant", "fewest", "same", "share_of_least", "chance"]
+        rows.append((label, seed, *pair, pair[0] == pair[1]))
+    columns = ["label", "seed", "least_dominant", "fewest", "same"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def at_chance(found: pd.DataFrame) -> float:
-    """Exact two-sided p-value, in (0, 1], of the number of classes that are ``same`` against luck: a binomial test,
-    whose chances may differ between classes. Of rows of :func:`least`, one a class; NaN without rows.
-    """
-    check_columns(found, ["label", "same", "chance"])
-    if found["label"].duplicated().any():
-        raise ValueError("Expected one row a class. Got several: select a seed, for example found[found.seed == 0].")
-    if found.empty:
-        return math.nan
-    # of 0, 1, … classes
-    probability = reduce(np.convolve, [[1 - chance, chance] for chance in found["chance"]], np.ones(1))
-    observed = probability[int(found["same"].sum())]
-    return min(1.0, float(probability[probability <= observed * (1 + _ROUNDING)].sum()))
 
 
 def _sizes(assigned: Sequence[int], n_clusters: int, name: str) -> np.ndarray:

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
-from IPython.display import HTML
+from IPython.display import HTML, Markdown
 
 from xai_lib.page import verdicts as of_claims
 from xai_lib.page.errata import errata as notes
 from xai_lib.page.names import LETTERS, METHOD_NAMES
 from xai_lib.page.record import keep
 from xai_lib.page.table import MISSING, Column, interval, number, p_value, part_of, plus_minus, show, signed, text
-from xai_lib.papers.dominance import claims
+from xai_lib.papers.dominance import claims, experiment
 from xai_lib.papers.dominance.analysis import hierarchies, networks, single, training
 from xai_lib.papers.dominance.tables.networks_and_clusters import (
     CLASS,
@@ -27,14 +27,25 @@ from xai_lib.papers.dominance.tables.networks_and_clusters import (
     name_of,
     of_network,
     sizes,
+    with_interval,
+)
+from xai_lib.papers.dominance.tables.training_share import (
+    by_class,
+    clusters_and_outputs,
+    exception,
+    least,
+    over_classes,
 )
 from xai_lib.run.study import Study
 
 __all__ = ["accuracy", "chosen", "fine_tuning", "modes", "name_of", "sizes"]
+__all__ += ["by_class", "clusters_and_outputs", "exception", "least", "over_classes"]
 
 errata = partial(notes, "dominance")
 
-_CLUSTERS = {"k-means": "clusters", "shuffled": "images dealt at random"}
+_CLUSTERS = {"k-means": "clusters", "dealt": "images dealt at random"}
+_SIZES = {"rescaled": "scaled to the network's input", "whole": "whole, of twice the side"}
+_RELATIONS = {"mosaic_logit": "logit of the mosaics", single.LEFT: "logit, the mosaics' held fixed"}
 
 
 def focus(study: Study) -> HTML:
@@ -59,7 +70,7 @@ def null(study: Study) -> HTML:
     columns = [
         NETWORK,
         text("clusters", "clustering", _CLUSTERS),
-        *each(number(), mean="mean of the larger", spread="spread over pairs"),
+        *each(number(), mean="mean of the larger", spread="distance from 0.5"),
         *each(PERCENT, significant="p < 0.05 (%)", significant_holm="Holm (%)"),
         *each(PERCENT, significant_wilcoxon="Wilcoxon, Holm (%)"),
         Column("intransitive triples", ("cyclic", "triples"), part_of),
@@ -67,10 +78,11 @@ def null(study: Study) -> HTML:
     ]
     caption = (
         f"Dominance between the clusters of a class, {study.run.dominance.n_mosaics} mosaics a pair: "
-        f"{study.run.label}. Mean: of the larger cluster of each pair. Spread: root mean square of D − 0.5 over pairs, "
-        "mean over classes. p: of the t test, share of the pairs."
+        f"{study.run.label}. Mean: of the larger cluster of each pair. Distance from 0.5: mean of |D − 0.5| over pairs "
+        f"and classes. p: of the t test, share of the pairs. Images were dealt {study.run.dominance.n_deals} times."
     )
-    return finer("null", rows, of_network(grouped.agg(how).reset_index(), columns, caption))
+    order = pd.MultiIndex.from_product([rows["kind"].unique(), _CLUSTERS], names=["kind", "clustering"])
+    return finer("null", rows, of_network(grouped.agg(how).reindex(order).reset_index(), columns, caption))
 
 
 def pairs(study: Study, kind: str, label: str) -> HTML:
@@ -112,9 +124,9 @@ def variants(study: Study) -> HTML:
     """Other explainers, scalings and sizes on the same mosaics."""
     columns = [
         text("explainer", "explainer", METHOD_NAMES),
-        text("mosaic", "resized", {True: "one image's size", False: "whole images"}),
+        text("mosaic", "size", _SIZES),
         text("map", "scaling", {"relu": "ReLU", "min-max": "ReLU, min-max"}),
-        Column("spread over pairs", "spread", number()),
+        Column("distance from 0.5", "spread", number()),
         Column("correlation", "correlation", number(2)),
         Column("same least dominant (%)", "same_least", PERCENT),
         Column("empty maps", ("n_undefined", "n"), part_of),
@@ -145,18 +157,17 @@ def single_images(study: Study) -> HTML:
     """Figure 3 in numbers: the correlation of dominance with logit and probability."""
     columns = [
         NETWORK,
-        text("dominance and", "output"),
-        Column("correlation", "correlation", number(2)),
-        Column("95 %, over classes", ("low", "high"), interval(2)),
-        Column("strength", "strength", number(2)),
-        Column("95 %, over images", ("strength_low", "strength_high"), interval(2)),
+        text("mosaics", "size", _SIZES),
+        text("dominance and", "output", lambda output: _RELATIONS.get(output, output)),
+        Column("correlation", ("correlation", "low", "high"), with_interval),
+        Column("strength", ("strength", "strength_low", "strength_high"), with_interval),
         Column("by chance", "by_chance", number(2)),
-        *each(None, classes="classes", networks="trainings"),
+        *each(None, classes="classes", networks="networks"),
     ]
     caption = (
         "Every image its own cluster: Spearman's correlation of relative dominance with the network's output, and its "
-        "strength whatever its sign, beside that to expect of unrelated numbers. In print: “non-correlated”, without a "
-        f"number. {study.run.label}."
+        "strength whatever its sign, beside that to expect of unrelated numbers; 95 % intervals over images, for these "
+        f"classes and networks. In print: “non-correlated”, without a number. {study.run.label}."
     )
     return of_network(single.over_classes(study), columns, caption, name="single-images")
 
@@ -165,6 +176,7 @@ def single_by_class(study: Study, kind: str) -> HTML:
     """The same for each class of the first network."""
     rows = single.correlations(study)
     shown = networks.first(rows, kind)
+    shown = shown[shown["size"] == experiment.RESCALED]
     wide = shown.pivot(index="label", columns="output", values=["correlation", "low", "high", "n"])
     wide.columns = [f"{output} {name}" for name, output in wide.columns]
     columns = [
@@ -176,68 +188,10 @@ def single_by_class(study: Study, kind: str) -> HTML:
         Column("95 % ", ("probability low", "probability high"), interval(2)),
     ]
     caption = (
-        f"Correlation of dominance with logit and probability, intervals over images: {study.run.label}, "
-        f"{name_of(kind)}."
+        "Correlation of dominance with logit and probability, on mosaics scaled to the network's input, intervals over "
+        f"images: {study.run.label}, {name_of(kind)}, training 0."
     )
     return finer("single-by-class", rows, show(wide.loc[shown["label"].unique()].reset_index(), columns, caption))
-
-
-def over_classes(study: Study) -> HTML:
-    """Are clusters that dominate little rare in training?"""
-    caption = (
-        "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
-        f"dominance goes with few training images, without a number. {study.run.label}."
-    )
-    return _correlations(study, training.SHARES, caption, "over-classes")
-
-
-def clusters_and_outputs(study: Study) -> HTML:
-    """Do clusters that dominate have high logits?"""
-    caption = (
-        "Spearman's correlation of the dominance of a cluster with the mean output for its images, mean over classes. "
-        f"Not in print. {study.run.label}."
-    )
-    return _correlations(study, training.OUTPUTS, caption, "clusters-and-outputs")
-
-
-def by_class(study: Study, kind: str) -> HTML:
-    """The least dominant cluster of each class of the first network."""
-    rows = training.clusters(study)
-    shown, least = (networks.first(found, kind) for found in (rows, training.least(study)))
-    agree = networks.first(training.correlations(study), kind)
-    agree = agree.pivot(index="label", columns="share", values="correlation").add_prefix("of_")
-    own = least.rename(columns={"least_dominant": "cluster"}).merge(shown, on=["label", "cluster"])
-    frame = own.merge(agree, on="label").set_index("label").reindex(shown["label"].unique()).reset_index()
-    columns = [
-        CLASS,
-        text("least dominant", "cluster", _letter),
-        text("fewest training images", "fewest", _letter),
-        text("same", "same", lambda same: {True: "yes", False: "no"}.get(same, MISSING)),
-        Column("training images", "training", number(0)),
-        Column("share (%)", "training_share", number(1, times=100)),
-        Column("evaluation images", "evaluation", number(0)),
-        Column("representation", "representation", number(2)),
-        *each(signed(2), of_training_share="correlation, share", of_representation="representation "),
-    ]
-    caption = (
-        "The least dominant cluster of each class. Representation: training share divided by evaluation share, 1 is as "
-        f"frequent in training as in evaluation. {study.run.label}, {name_of(kind)}, training 0."
-    )
-    keep("correlations", training.correlations(study))
-    return finer("by-class", rows, show(frame, columns, caption))
-
-
-def least(study: Study) -> HTML:
-    """How often the least dominant cluster has the fewest training images."""
-    columns = [
-        *TRAINING,
-        text("smallest", "share", {"training_share": "training share", "representation": "representation"}),
-        Column("classes where it is the least dominant", ("same", "classes"), part_of),
-        Column("by luck", "expected", number(1)),
-        Column("p, exact", "p_value", p_value),
-    ]
-    caption = f"Is the least dominant cluster of a class the one with the fewest training images? {study.run.label}."
-    return of_network(training.least_in_numbers(study), columns, caption, name="least")
 
 
 def verdicts(study: Study) -> HTML:
@@ -245,23 +199,6 @@ def verdicts(study: Study) -> HTML:
     rows = claims.verdicts(study)
     named = rows.assign(method=rows["method"].map(name_of))
     return finer("verdicts", rows, of_claims.verdicts(named, study.run.label, with_method=True, name=""))
-
-
-def _correlations(study: Study, names: Mapping[str, str], caption: str, name: str) -> HTML:
-    columns = [
-        NETWORK,
-        text("dominance and", "share", names),
-        Column("correlation", "correlation", signed(2)),
-        Column("95 %, over classes", ("low", "high"), interval(2)),
-        Column("p, permutation", "p_value", p_value),
-        Column("classes above 0", ("positive", "classes"), part_of),
-        Column("trainings", "networks"),
-    ]
-    return of_network(training.over_classes(study, names), columns, caption, name=name)
-
-
-def _letter(cluster: float) -> str:
-    return MISSING if pd.isna(cluster) else LETTERS[int(cluster)]
 
 
 def _lettered(cluster: int, dominance: float) -> str:

@@ -7,7 +7,8 @@ from IPython.display import HTML
 
 from xai_lib.page import record
 from xai_lib.page.names import LOSS_NAMES
-from xai_lib.page.table import Column, Format, interval, number, plus_minus, printed, show, text
+from xai_lib.page.table import Column, Format, interval, number, plus_minus, printed, show, signed, text
+from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import networks
 from xai_lib.run.settings import Settings
 from xai_lib.run.study import Study
@@ -40,6 +41,8 @@ _VALUES = {
 def name_of(kind: str) -> str:
     """How pages call a kind of network."""
     architecture = kind.removeprefix("tuned").removeprefix("-")
+    if experiment.is_untrained(kind):
+        return kind.replace("-", " ").replace("resnet", "ResNet-")
     tuned = f"fine-tuned {architecture.replace('resnet', 'ResNet-')}".strip()
     return LOSS_NAMES.get(kind, tuned)
 
@@ -115,3 +118,8 @@ def finer(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
     """Record the numbers behind a table that shows but a part or means of them."""
     record.write_table(name, rows, shown.data)
     return shown
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A value and, behind it, its interval, both with their sign."""
+    return f"{signed(2)(value)} {interval(2)(low, high)}"

@@ -1,6 +1,6 @@
 """Tables of the trainings on planted images with rare modes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 from IPython.display import HTML
@@ -12,46 +12,43 @@ from xai_lib.papers.dominance import claims
 from xai_lib.papers.dominance.analysis import rarity
 from xai_lib.run.settings import Settings
 
-_CLUSTERS = {"k-means": "clusters", "modes": "planted modes"}
 _percent = number(0, times=100)
 
 
-def power(run: Settings, clustering: str) -> HTML:
-    """How often each score finds the rare mode."""
-    rows = rarity.power(run, clustering)
-    trials, trainings = int(rows["trials"].max()), int(rows["trainings"].max())
+def power(run: Settings, *design: str) -> HTML:
+    """How well each score finds the images of the rare mode."""
+    rows = rarity.power(run, *design)
     caption = (
-        f"How often the cluster that is suspected first holds the rare mode ({_CLUSTERS[clustering]}), by the mode's "
-        f"share in training; 20 % is not rare. {trials} trials each, {trainings} trainings, intervals over trainings."
+        f"Area under the ROC curve, {rarity.said(*design)}: how often an image of the rare mode is in a more suspect "
+        "cluster than another image of its class, by the mode's share in training. 0.5 is chance, and 20 % is not "
+        f"rare. {_counts(rows)}"
     )
-    return _by_rarity(rows, ("hit", "low", "high"), _hit, caption, f"power-{clustering}")
+    return _by_rarity(rows, ("auc", "low", "high"), _area, caption, f"power-{_file(design)}")
 
 
-def suspected(run: Settings, clustering: str) -> HTML:
-    """What one would find in the most suspect cluster, and where the rare cluster stands."""
+def suspected(run: Settings, *design: str) -> HTML:
+    """What one would find in the most suspect cluster."""
+    rows = rarity.power(run, *design)
     caption = (
-        f"Share of the rare mode in the cluster that is suspected first ({_CLUSTERS[clustering]}), a fifth if nothing "
-        "points to it, and in brackets the mean place of the rare cluster, 1 the most suspect, by the mode's share in "
-        "training."
+        f"The cluster that is suspected first, {rarity.said(*design)}: share of the rare mode in it, in brackets in "
+        f"the class, and the network's accuracy on it, by the mode's share in training. {_counts(rows)}"
     )
-    return _by_rarity(rarity.suspected(run, clustering), ("share", "rank"), _held, caption, "suspected")
-
-
-def purity(run: Settings) -> HTML:
-    """How well K-means isolates the rare mode."""
-    columns = [
-        Column("share in training", "rarity", _share),
-        Column("of the mode in its best cluster (%)", "held", _percent),
-        Column("of that cluster (%)", "pure", _percent),
-        Column("trials", "trials"),
-    ]
-    caption = "How well K-means isolates the rare mode among evaluation images; a fifth of a class is of it."
-    return show(rarity.purity(run), columns, caption, name="purity")
+    return _by_rarity(rows, ("share", "base", "accuracy"), _held, caption, f"suspected-{_file(design)}")
 
 
 def verdicts(run: Settings) -> HTML:
     """What dominance would be for, put to the test where the truth is planted."""
     return of_claims.verdicts(claims.rarity_verdicts(run), "planted images", with_method=True)
+
+
+def _counts(rows: pd.DataFrame) -> str:
+    trials, trainings, lost = (int(rows[name].max()) for name in ("trials", "trainings", "n_undefined"))
+    said = f"Up to {trials} trials each, {trainings} trainings, 95 % intervals over trainings."
+    return said + f" {lost} trials at most have no image of the mode." * (lost > 0)
+
+
+def _file(design: Sequence[str]) -> str:
+    return "-".join(design).replace(" ", "-")
 
 
 def _by_rarity(rows: pd.DataFrame, values: tuple[str, ...], said: Callable[..., str], caption: str, name: str) -> HTML:
@@ -66,12 +63,12 @@ def _by_rarity(rows: pd.DataFrame, values: tuple[str, ...], said: Callable[..., 
     return shown
 
 
-def _hit(rate: float, low: float, high: float) -> str:
-    return number(2)(rate) + (f" {interval(2)(low, high)}" if low < high else "")
+def _area(area: float, low: float, high: float) -> str:
+    return number(2)(area) + (f" {interval(2)(low, high)}" if low < high else "")
 
 
-def _held(share: float, rank: float) -> str:
-    return f"{_percent(share)} % ({number(1)(rank)})"
+def _held(share: float, base: float, accuracy: float) -> str:
+    return f"{_percent(share)} % ({_percent(base)} %), {_percent(accuracy)} %"
 
 
 def _share(share: float) -> str:
