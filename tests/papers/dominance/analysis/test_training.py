@@ -49,18 +49,19 @@ def test_over_classes_networks_are_averaged_first(study_of, made_up, select, nam
 
 
 def test_numbers_are_of_one_kind_at_a_time(study, made_up, select):
-    kinds, names = {"tuned", "ce"}, ("training_share", "representation")
-    rows = {name: training.least(study, name) for name in names}
+    kinds = {"tuned", "ce"}
     of_kind = {kind: select(training.clusters(study), kind=kind) for kind in kinds}
     for kind in kinds:
         for name in training.SHARES:
             expected = training_share.correlations(of_kind[kind], name)
             found = select(training.correlations(study), kind=kind, share=name)
             assert found["correlation"].tolist() == expected["correlation"].tolist()
-        for name in names:
-            found = select(rows[name], kind=kind).drop(columns="kind").reset_index(drop=True)
-            pd.testing.assert_frame_equal(found, training_share.least(of_kind[kind], name))
-    assert set(rows["representation"]["kind"]) == set(training.correlations(study)["kind"]) == kinds
+    least = training.least(study)
+    assert set(least["kind"]) == set(training.correlations(study)["kind"]) == kinds and len(least) == 9
+    for row in least.to_dict("records"):
+        here = select(of_kind[row["kind"]], seed=row["seed"], label=row["label"]).set_index("cluster")
+        assert (row["cluster"], row["fewest"]) == (here["dominance"].idxmin(), here["training_share"].idxmin())
+        assert row["same"] == (row["cluster"] == row["fewest"]) and row["training"] == here["training"][row["cluster"]]
 
 
 @pytest.mark.parametrize("name", ["training_share", "representation"])

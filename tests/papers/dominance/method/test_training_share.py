@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from xai_lib.papers.dominance.method.training_share import correlations, least, permutation_test, shares
+from xai_lib.papers.dominance.method.training_share import correlations, permutation_test, shares
 
 NAN = math.nan
 
@@ -124,24 +124,6 @@ def test_a_relation_in_every_class_is_found_with_its_sign_by_deals_of_its_seed_a
     assert np.array_equal(shuffled.draws, found.draws) and not np.array_equal(other.draws, found.draws)
 
 
-def test_least_by_hand():
-    groups = [
-        ("a", 0, [0.6, 0.2, 0.7], [0.5, 0.1, 0.4]),
-        ("a", 1, [0.6, 0.5, 0.4], [0.5, 0.1, 0.4]),
-        ("b", 0, [0.6, 0.2, NAN, 0.4], [0.5, 0.3, 0.1, 0.1]),
-        ("c", 0, [0.3, 0.2], [0.5, 0.5]),
-        ("d", 0, [NAN, NAN], [0.5, 0.5]),
-    ]
-    found = least(table_of(*groups).iloc[::-1], "training_share")
-    assert found.to_numpy().tolist() == [
-        ["a", 0, 1, 1, True],
-        ["a", 1, 2, 1, False],
-        ["b", 0, 1, 3, False],
-        ["c", 0, 1, 0, False],
-    ]
-    assert found.columns[2:].tolist() == ["least_dominant", "fewest", "same"]
-
-
 def test_tables_that_would_mislead_are_refused():
     table = table_of(("a", 0, [0.1, 0.2], [0.1, 0.2]))
     with pytest.raises(ValueError, match="without \\['representation'\\]"):
@@ -149,4 +131,4 @@ def test_tables_that_would_mislead_are_refused():
     with pytest.raises(ValueError, match="one row for each label, seed and cluster"):
         permuted(pd.concat([table, table]))
     with pytest.raises(ValueError, match="finite"):
-        least(table.assign(training_share=math.inf), "training_share")
+        correlations(table.assign(training_share=math.inf), "training_share")

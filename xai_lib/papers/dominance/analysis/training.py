@@ -61,10 +61,14 @@ def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataF
     return pd.DataFrame(rows, columns=columns)
 
 
-def least(study: Study, name: str = "training_share") -> pd.DataFrame:
-    """The least dominant cluster of each class: the columns of :func:`training_share.least`, and kind."""
-    by_kind = clusters(study).groupby("kind", sort=False)
-    return pd.concat([training_share.least(rows, name).assign(kind=kind) for kind, rows in by_kind], ignore_index=True)
+def least(study: Study) -> pd.DataFrame:
+    """The least dominant cluster of each network and class, with the one that has the ``fewest`` training images."""
+    known = clusters(study).dropna(subset=["dominance", "training_share"])
+    grouped = known.groupby(["kind", "seed", "label"], sort=False)
+    lowest, fewest = (known.loc[grouped[name].idxmin()] for name in ("dominance", "training_share"))
+    return lowest.assign(fewest=fewest["cluster"].to_numpy()).assign(
+        same=lambda rows: rows["cluster"] == rows["fewest"]
+    )
 
 
 @cache

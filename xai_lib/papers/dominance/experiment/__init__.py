@@ -209,18 +209,10 @@ def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[i
 
 def _untrained(run: Settings, name: str, seed: int) -> Subject:
     """A network of random weights in the architecture of a fine-tuning, with all evaluation images."""
-    recipe, images = run.fine_tunings[name], run.train_split()
-    network = models.build(recipe.architecture, len(images.classes), width=recipe.width, seed=seed).eval()
-    return Subject(
-        load=lambda: models.fold_batchnorm(network.to(run.device)).to(memory_format=torch.channels_last),
-        key=state_digest(network),
-        parents=(),
-        layer=None,
-        images=run.test_split(),
-        reference=run.train_split,
-        device=run.device,
-        seed=seed,
-    )
+    recipe, like = run.fine_tunings[name], networks.with_images(run, networks.train_cell(run, "ce", seed), None)
+    network = models.build(recipe.architecture, len(like.images.classes), width=recipe.width, seed=seed).eval()
+    folded = models.fold_batchnorm(network).to(run.device, memory_format=torch.channels_last)
+    return replace(like, load=lambda: folded, key=state_digest(network), parents=())
 
 
 def _chosen(what: str, number: int, choices: Sequence[Any]) -> Any:

@@ -98,21 +98,6 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
     return Permuted(value, draws, (-1.0, 1.0))
 
 
-def least(table: pd.DataFrame, share: str) -> pd.DataFrame:
-    """The paper's claim in its own words: is the least dominant cluster of each class and seed that with the ``fewest``
-    training images (§4)? Of several, the first; without any, no row.
-    """
-    rows = []
-    for label, seed, group in _with_both(table, share):
-        if group.empty:
-            continue
-        lowest, fewest = group.loc[group["dominance"].idxmin()], group.loc[group[share].idxmin()]
-        pair = int(lowest["cluster"]), int(fewest["cluster"])
-        rows.append((label, seed, *pair, pair[0] == pair[1]))
-    columns = ["label", "seed", "least_dominant", "fewest", "same"]
-    return pd.DataFrame(rows, columns=columns)
-
-
 def _sizes(assigned: Sequence[int], n_clusters: int, name: str) -> np.ndarray:
     """Number of images in each cluster, int64 [P]."""
     assigned = np.asarray(assigned)

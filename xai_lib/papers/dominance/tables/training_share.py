@@ -53,8 +53,7 @@ def by_class(study: Study, kind: str) -> HTML:
     shown, least = (networks.first(found, kind) for found in (rows, training.least(study)))
     agree = networks.first(training.correlations(study), kind)
     agree = agree.pivot(index="label", columns="share", values="correlation").add_prefix("of_")
-    own = least.rename(columns={"least_dominant": "cluster"}).merge(shown, on=["label", "cluster"])
-    frame = own.merge(agree, on="label").set_index("label").reindex(shown["label"].unique()).reset_index()
+    frame = least.merge(agree, on="label").set_index("label").reindex(shown["label"].unique()).reset_index()
     columns = [
         CLASS,
         text("least dominant", "cluster", _letter),
