@@ -45,7 +45,9 @@ def test_what_would_decide_says_the_power_and_how_many(smoke_run, read):
 
 
 def test_a_sentence_of_the_paper_counts_once_and_stands_above_its_comparisons(smoke_run, read):
-    found = claims.verdicts(smoke_run).iloc[:18].assign(sentence="", ours=False, verdict="undecided", reason="undecided")
+    found = (
+        claims.verdicts(smoke_run).iloc[:18].assign(sentence="", ours=False, verdict="undecided", reason="undecided")
+    )
     found.loc[:2, "sentence"] = "The first three are one sentence."
     found.loc[:1, "verdict"] = "holds"
     found.loc[3, "verdict"] = "reverses"

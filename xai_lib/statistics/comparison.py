@@ -232,11 +232,7 @@ def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: s
 
 def _trusted(by_image: np.ndarray, skewness: float) -> bool:
     few = len(by_image) < _FEW_IMAGES
-<<<<<<< HEAD
     return not (few and (abs(skewness) > _SKEWED or ((by_image == 0).sum() > len(by_image) / 2 and by_image.any())))
-=======
-    return not (few and (abs(skewness) > _SKEWED or (2 * (by_image == 0).sum() > len(by_image) and by_image.any())))
->>>>>>> 7b3e051 (Clusters are set against images dealt to them at random, mosaics are scaled to the network's input, untrained networks stand beside trained ones, and rare modes have looks of their own)
 
 
 def _constant(differences: np.ndarray) -> bool:

@@ -146,14 +146,10 @@ def rarity_cell(run: Settings, number: int) -> Cell:
     recipe, width = recipes.get(_RARITY_RECIPE, networks.LOSS), run.networks.width
     tuning = recipes.fine_tunings(_RARITY_RECIPE)[TUNED]
     return parts.rarity.cell(
-<<<<<<< HEAD
-        recipe=replace(recipe, epochs=run.recipe("ce").epochs, width=run.networks.width),
-=======
         recipes={
-            networks.LOSS: replace(recipe, epochs=run.networks.epochs_ce, width=width),
+            networks.LOSS: replace(recipe, epochs=run.recipe(networks.LOSS).epochs, width=width),
             TUNED: replace(tuning, epochs=run.networks.epochs_tuned, width=width),
         },
->>>>>>> 7b3e051 (Clusters are set against images dealt to them at random, mosaics are scaled to the network's input, untrained networks stand beside trained ones, and rare modes have looks of their own)
         rarities=dict(rarities_of(number)),
         n_train=run.networks.n_train or _N_TRAIN,
         n_test=run.networks.n_test or _N_TEST,
