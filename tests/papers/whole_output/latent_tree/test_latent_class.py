@@ -49,13 +49,14 @@ def test_joint_posterior_and_likelihood_by_enumeration_and_states_in_order():
 
 
 def em_step(model, values, counts):
-    """One plain step of EM."""
+    """One plain step of EM, with one document more of each kind."""
     joint = model.joint(values)
     expected = joint * (counts / joint.sum(axis=1))[:, None]
-    return LatentClass(expected.sum(axis=0) / counts.sum(), values.T @ expected / expected.sum(axis=0))
+    mass = expected.sum(axis=0)
+    return LatentClass((mass + 1) / (counts.sum() + 2), (values.T @ expected + 1) / (mass + 2))
 
 
-def test_not_below_a_long_plain_em_and_one_step_is_from_the_start_that_the_generator_draws():
+def test_not_far_below_a_long_plain_em_and_one_step_is_from_the_start_that_the_generator_draws():
     """On labels so weakly linked that EM is slow: where it is cut short, the likelihood is plainly lower."""
     values = np.array(list(product([False, True], repeat=3)))
     counts, best, draw = np.array([2264.0, 205, 116, 54, 259, 87, 6, 9]), -np.inf, generator(9)
@@ -64,9 +65,9 @@ def test_not_below_a_long_plain_em_and_one_step_is_from_the_start_that_the_gener
         for _ in range(2000):
             model = em_step(model, values, counts)
         best = max(best, model.log_likelihood(values, counts))
-    for options, low, high in (({}, -0.15, 0.15), ({"steps": 20}, -10, -1)):
+    for options, low, high in (({}, -0.5, 0.5), ({"steps": 1}, -10, -2)):
         found = fit_latent_class(values, counts, generator=generator(0), **options)
-        assert low < found.log_likelihood(values, counts) - best < high
+        assert low < found.log_likelihood(values, counts) - best < high, options
     values, counts = np.array([[False, False], [True, False], [True, True]]), np.array([5.0, 3, 2])
     draw = generator(4)
     chance, present = draw.random(1)[0], draw.random((2, 2, 1))[..., 0]
@@ -77,33 +78,39 @@ def test_not_below_a_long_plain_em_and_one_step_is_from_the_start_that_the_gener
 
 
 def test_member_is_the_maximum(patterns, settled):
+    """Of the likelihood times what one document more in each cell adds to it."""
     others, counts = contingency(patterns, [3])
     wider = LatentClass(settled.prior, np.vstack([settled.present, [0.1, 0.5]]))  # the fifth is settled in the first
     joint = wider.joint(others)
 
     def loss(present):
-        return -(counts * np.log(joint @ np.stack([1 - present, present], axis=1))).sum()
+        table = np.stack([1 - present, present], axis=1)
+        return -(counts * np.log(joint @ table)).sum() - np.log(table).sum()
 
     best = minimize(loss, [0.3, 0.6], bounds=[(1e-9, 1 - 1e-9)] * 2)
-    present, likelihood = fit_member(joint, counts)
-    assert likelihood == pytest.approx(-best.fun, abs=0.01)
-    np.testing.assert_allclose(present, best.x, atol=0.01)
-    complete = LatentClass(wider.prior, np.vstack([wider.present, present]))
-    values = np.concatenate([np.column_stack([others, np.full(len(others), on)]) for on in (False, True)])
-    assert complete.log_likelihood(values, counts.T.ravel()) == pytest.approx(likelihood)
+    np.testing.assert_allclose(fit_member(joint, counts), best.x, atol=0.01)
+    few = counts / counts.sum() * 8  # where one document more matters
+    plain = minimize(lambda p: loss(p) + np.log(p * (1 - p)).sum(), [0.3, 0.6], bounds=[(1e-9, 1 - 1e-9)] * 2)
+    assert np.abs(fit_member(joint, few) - plain.x).max() > 0.05
 
 
 def test_pair_is_the_maximum(patterns, settled):
     others, counts = contingency(patterns, [3, 4])
     joint, both = settled.joint(others), np.array([[False, False], [True, False], [False, True], [True, True]])
 
+    def likelihood(below):
+        return (counts * np.log(joint @ np.stack([model.joint(both).sum(axis=1) for model in below]))).sum()
+
     def loss(p):
-        below = [LatentClass(np.array([1 - chance, chance]), p[2:].reshape(2, 2)) for chance in p[:2]]
-        return -(counts * np.log(joint @ np.stack([model.joint(both).sum(axis=1) for model in below]))).sum()
+        return -likelihood([LatentClass(np.array([1 - p, p]), q) for p, q in zip(p[:2], [p[2:].reshape(2, 2)] * 2)])
 
     starts = generator(1).uniform(0.1, 0.9, (6, 6))
     best = min(minimize(loss, start, bounds=[(1e-9, 1 - 1e-9)] * 6).fun for start in starts)
-    assert fit_pair(joint, counts, generator=generator(0)) == pytest.approx(-best, abs=0.05)
+    found = fit_pair(joint, counts, generator=generator(0))
+    assert likelihood(found) == pytest.approx(-best, abs=0.5)
+    np.testing.assert_array_equal(found[0].present, found[1].present)
+    for model in found:
+        np.testing.assert_allclose(model.of_pair(), model.joint(both).sum(axis=1))
 
 
 def test_restarts_help_and_the_generator_decides(patterns):

@@ -22,6 +22,7 @@ from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
 
 LATENT_TREE = "latent tree"
+UNTESTED = "latent tree, no correlation test"
 RANDOM = "random, same sizes"
 _BATCH = 250
 _MANY_LABELS, _RESOLUTION = 100, 30  # 1000 classes then fall into about as many clusters as the latent tree has
@@ -63,7 +64,7 @@ def find_documents(folder: Path, *, network: Subject, images: Split, cumulative:
     documents.write(folder / "documents.json", dict(zip(names, found, strict=True)))
 
 
-@stage("latent-tree", version=1)
+@stage("latent-tree", version=2)
 def fit_tree(folder: Path, *, corpus: Corpus, seed: int) -> None:
     """The latent tree of documents."""
     found = corpus.informative
@@ -75,7 +76,7 @@ def fit_tree(folder: Path, *, corpus: Corpus, seed: int) -> None:
     latent_tree.save(latent_tree.fit_tree(found, len(corpus.classes), seed=seed), folder / "tree.json")
 
 
-@stage("stability", version=1)
+@stage("stability", version=2)
 def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, seed: int) -> None:
     """Other clusterings of the same documents, and how each agrees with itself on other documents and seeds."""
     found, n_labels = corpus.informative, len(corpus.classes)
@@ -170,6 +171,7 @@ def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
 
     methods = {
         LATENT_TREE: latent_tree.fit_islands,
+        UNTESTED: partial(latent_tree.fit_islands, correlation_test=False),
         "average linkage": partial(as_many, clusters.average_linkage),
         "spectral": partial(as_many, clusters.spectral),
         "Louvain": clusters.louvain,

@@ -63,7 +63,7 @@ class ExplainedNetwork:
         return _pieces(self.subject.images, _CHUNK)
 
 
-@stage("whole-output", version=1)
+@stage("whole-output", version=2)
 def score(
     folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[Base],
     steps: int, observer: Subject | None, device: torch.device,

@@ -32,8 +32,8 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
         shares of documents for the top latents. ValueError if there is no document, no label, or one out of range.
 
     Example:
-        >>> fit_tree([[0, 1], [2, 3], [4, 5]] * 10, 6).clusters(1)
-        [[0, 1], [2, 3], [4, 5]]
+        >>> fit_tree([[0, 1, 2], [3, 4, 5], [6, 7, 8]] * 10, 9).clusters(1)
+        [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     """
     corpus = corpus_of(documents, n_labels)
     levels, probabilities = [], []

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import xlog1py, xlogy
+from scipy.special import xlogy
 
 from xai_lib.papers.whole_output.latent_tree.information import mutual_information
 from xai_lib.papers.whole_output.latent_tree.latent_class import LatentClass, fit_latent_class, fit_member, fit_pair
-from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, contingency, corpus_of, patterns_of
+from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, Patterns, contingency, corpus_of, patterns_of
 
 MAX_SIZE = 10  # an island with so many labels is closed
 THRESHOLD = 3.0  # of both tests, in nats of BIC
@@ -29,38 +29,47 @@ class Island:
     model: LatentClass
 
 
-def fit_islands(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0) -> list[list[int]]:
+def fit_islands(
+    documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0, correlation_test: bool = True
+) -> list[list[int]]:
     """Cluster labels that documents have together (whole-output paper §3): level 1 of the latent tree.
 
     Args:
         documents: the labels of each document, whole numbers in 0 to n_labels - 1; their order makes no difference.
         n_labels: number of labels.
         seed: draws the starts of EM; the same seed gives the same islands.
+        correlation_test: as the authors' program; False leaves out what the papers do not mention.
 
     Returns:
         A partition of all labels: members ascending, islands by their first member. A label in no document, or
         in all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
 
     Example:
-        >>> fit_islands([[0, 1], [2, 3], [4, 5]] * 10, 6)
-        [[0, 1], [2, 3], [4, 5]]
+        >>> fit_islands([[0, 1, 2], [3, 4, 5], [6, 7, 8]] * 10, 9)
+        [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     """
-    return [island.labels for island in find_islands(corpus_of(documents, n_labels), seed=seed)]
+    found = find_islands(corpus_of(documents, n_labels), seed=seed, correlation_test=correlation_test)
+    return [island.labels for island in found]
 
 
-def find_islands(corpus: Corpus, *, seed: int = 0) -> list[Island]:
+def find_islands(corpus: Corpus, *, seed: int = 0, correlation_test: bool = True) -> list[Island]:
     """Islands one after the other, each with its model, until no label is left.
 
-    The two free labels of the highest mutual information start an island and stay in it; the label with most
-    information to one of them is the third. Then, again and again, the free label with most information to a member
-    other than the first two is tried, in two models: m1 puts it under the island's latent, m2 puts it and that member
-    under a second latent. The island is closed without both if BIC(m2) - BIC(m1) exceeds the threshold (the test of
-    uni-dimensionality; both are free again). It is closed without the new label if BIC(m1) - BIC(m0) is below the
-    threshold, where m0 leaves the new label independent (the correlation test, which the paper does not mention). The
-    last three labels are not tested.
+    As the authors' program does it, its order of tests included:
 
-    BIC is the log-likelihood, scaled to at most 5000 documents, less half the logarithm of their number per parameter,
-    as in the authors' program: more documents do not make the tests more sensitive than that.
+    1. The two free labels of the highest mutual information start an island and stay in it; the label with most
+       information to one of them is the third, untested. A latent class model of the three is fitted.
+    2. The free label with most information to a member other than the first two is tried. m1 has it under the island's
+       latent; its probabilities are fitted on it and the first two labels alone, all else being settled.
+    3. Correlation test, which the papers do not mention: with BIC(m1) - BIC(m0) below the threshold, m0 leaving the new
+       label independent, the island is closed without it. (Not if fewer than three labels are free outside.)
+    4. Test of uni-dimensionality, only then: m2 puts the new label and its closest member under a second latent, fitted
+       on these and the first two. With BIC(m2) - BIC(m1) above the threshold the island is closed without both. They
+       are free again, or an island of their own if they are the last.
+    5. Otherwise the label is in. With ten labels the island is closed, if three or more are still outside.
+
+    The likelihoods are of all labels of the island. BIC is the log-likelihood, scaled to at most 5000 documents, less
+    half the logarithm of their number per parameter, as in the authors' program.
     """
     generator = np.random.default_rng(seed)
     information = mutual_information(corpus)
@@ -68,11 +77,11 @@ def find_islands(corpus: Corpus, *, seed: int = 0) -> list[Island]:
     islands = [Island([int(label)], _alone(corpus, label)) for label in np.flatnonzero(~varies)]
     free = np.flatnonzero(varies)
     while len(free):
-        labels, model = _grow(corpus, information, free, generator)
-        order = np.argsort(labels)
-        ordered = LatentClass(model.prior, model.present[order]).ordered()
-        islands.append(Island([int(labels[i]) for i in order], ordered))
-        free = np.setdiff1d(free, labels)
+        for labels, model in _grow(corpus, information, free, generator, correlation_test):
+            order = np.argsort(labels)
+            ordered = LatentClass(model.prior, model.present[order]).ordered()
+            islands.append(Island([int(labels[i]) for i in order], ordered))
+            free = np.setdiff1d(free, labels)
     return sorted(islands, key=lambda island: island.labels)
 
 
@@ -89,37 +98,66 @@ def assigned(corpus: Corpus, islands: Sequence[Island]) -> Corpus:
 
 
 def _grow(
-    corpus: Corpus, information: np.ndarray, free: np.ndarray, generator: np.random.Generator
-) -> tuple[list[int], LatentClass]:
-    """One island of free labels: its labels, the two that started it first, and its model."""
+    corpus: Corpus, information: np.ndarray, free: np.ndarray, generator: np.random.Generator, correlation_test: bool
+) -> list[tuple[list[int], LatentClass]]:
+    """One island of free labels, or the last two: the labels, those that started it first, and their model."""
     if len(free) == 1:
-        return [free[0]], _alone(corpus, free[0])
+        return [([free[0]], _alone(corpus, free[0]))]
     island = list(free) if len(free) <= 3 else _start(information, free)
     outside = np.setdiff1d(free, island)
     start = patterns_of(corpus, island)
     model = fit_latent_class(start.values, start.counts, generator=generator)
-    n, batch = corpus.n_documents, min(corpus.n_documents, _BATCH)
-    while len(outside) and len(island) < MAX_SIZE:
+    while len(outside) and (len(island) < MAX_SIZE or len(outside) < 3):
         closest, new = _strongest(information, island[2:], outside)
-        member, last = island.index(closest), len(island)
         patterns = patterns_of(corpus, [*island, new])
-        others, counts = contingency(patterns, [last])
-        present, one_latent = fit_member(model.joint(others), counts)
-        without = LatentClass(model.prior, np.delete(model.present, member, axis=0))
-        pair_others, pair_counts = contingency(patterns, [member, last])
-        two_latents = fit_pair(without.joint(pair_others), pair_counts, generator=generator)
-        if (two_latents - one_latent) * batch / n - np.log(batch) > THRESHOLD:  # two more parameters
-            island.remove(closest)
-            return island, without
-        alone = model.log_likelihood(others, counts.sum(axis=1))
-        share = counts[:, 1].sum() / n
-        independent = alone + n * (xlogy(share, share) + xlog1py(1 - share, -share))
-        if (one_latent - independent) * batch / n - np.log(batch) / 2 < THRESHOLD:
+        joined = _joined(corpus, island, model, new)
+        one_latent = joined.log_likelihood(patterns.values, patterns.counts)
+        alone = _log_likelihood_alone(patterns, model)
+        unrelated = _bic(one_latent - alone, 1, corpus.n_documents) < THRESHOLD
+        if correlation_test and unrelated and len(outside) >= 3:
             break
+        pair = _apart(corpus, island, model, (closest, new), generator)
+        place = island.index(closest)
+        rest = LatentClass(model.prior, np.delete(model.present, place, axis=0))
+        others, counts = contingency(patterns, [place, len(island)])
+        two_latents = float((counts * np.log(rest.joint(others) @ [below.of_pair() for below in pair])).sum())
+        if _bic(two_latents - one_latent, 2, corpus.n_documents) > THRESHOLD:
+            island.remove(closest)
+            prior = model.prior @ [below.prior for below in pair]
+            own = [([closest, new], LatentClass(prior, pair[0].present))]
+            return [(island, rest), *(own if len(outside) == 1 else [])]
         island.append(new)
-        outside = outside[outside != new]
-        model = LatentClass(model.prior, np.vstack([model.present, present]))
-    return island, model
+        outside, model = outside[outside != new], joined
+    return [(island, model)]
+
+
+def _joined(corpus: Corpus, island: Sequence[int], model: LatentClass, new: int) -> LatentClass:
+    """The model with one more label under its latent, fitted on it and the two labels that started the island."""
+    others, counts = contingency(patterns_of(corpus, [*island[:2], new]), [2])
+    present = fit_member(LatentClass(model.prior, model.present[:2]).joint(others), counts)
+    return LatentClass(model.prior, np.vstack([model.present, present]))
+
+
+def _apart(
+    corpus: Corpus, island: Sequence[int], model: LatentClass, pair: tuple[int, int], generator: np.random.Generator
+) -> tuple[LatentClass, LatentClass]:
+    """A pair of labels under a second latent, fitted on the pair and the two labels that started the island."""
+    others, counts = contingency(patterns_of(corpus, [*island[:2], *pair]), [2, 3])
+    started = LatentClass(model.prior, model.present[:2])
+    return fit_pair(started.joint(others), counts, generator=generator)
+
+
+def _log_likelihood_alone(patterns: Patterns, model: LatentClass) -> float:
+    """Of patterns whose last label is independent of the others, in nats."""
+    n, on = patterns.counts.sum(), patterns.values[:, -1] @ patterns.counts
+    independent = xlogy(on, on / n) + xlogy(n - on, 1 - on / n)
+    return model.log_likelihood(patterns.values[:, :-1], patterns.counts) + float(independent)
+
+
+def _bic(gain: float, n_parameters: int, n_documents: int) -> float:
+    """What a gain in log-likelihood by more parameters is in BIC, of at most 5000 documents."""
+    batch = min(n_documents, _BATCH)
+    return gain * batch / n_documents - n_parameters * np.log(batch) / 2
 
 
 def _alone(corpus: Corpus, label: int) -> LatentClass:

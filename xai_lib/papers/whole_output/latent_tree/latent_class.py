@@ -1,8 +1,11 @@
 """Latent class models of binary labels and their EM: one hidden yes or no behind a few labels.
 
 Three small models are fitted to counts of patterns, in the last two only what is new, as in the progressive EM of Chen
-et al. 2017 (§5). All restarts run at once, along the last axis of every array; the better quarter of them goes on after
-a first stretch (as Chickering & Heckerman 1997 do).
+et al. 2017 (§5). All restarts run at once, along the last axis of every array; the better half of them goes on after
+2, 4, 8, … steps (as Chickering & Heckerman 1997 do).
+
+Restarts, steps and threshold are those of the authors' program, and so is what the papers do not say: every step adds
+one document to each expected count, which keeps probabilities off 0 and 1 and matters for labels in few documents.
 """
 
 from collections.abc import Callable
@@ -11,12 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-RESTARTS = 32
+RESTARTS = 16
 STEPS = 200
-_FIRST_STRETCH = 20
-_CHECK = 10  # steps between two looks at the likelihood
-_ENOUGH = 1e-3  # nats gained in so many steps: far less than the tests of islands can notice
+ADDED = 1  # document, to each expected count
+_ENOUGH = 0.01  # nats gained in a step
 _TINY = 1e-300
+_OF_TWO = np.array([[False, False], [True, False], [False, True], [True, True]])  # the order of `contingency`
 
 _Parameters = tuple[np.ndarray, ...]
 
@@ -41,6 +44,10 @@ class LatentClass:
         """Of patterns bool [P,V] with so many documents each, float64 [P], in nats."""
         return float(counts @ np.log(np.maximum(self.joint(values).sum(axis=1), _TINY)))
 
+    def of_pair(self) -> np.ndarray:
+        """Probability of neither of its two labels, the first, the second and both, float64 [4]."""
+        return self.joint(_OF_TWO).sum(axis=1)
+
     def ordered(self) -> "LatentClass":
         """The same model with its states such that more labels are expected in state 1."""
         expected = self.present.sum(axis=0)
@@ -53,7 +60,8 @@ def fit_latent_class(
     """Latent class model of the highest likelihood among several runs of EM from random starts.
 
     ``values`` are patterns, bool [P,V], ``counts`` the documents of each, float64 [P]. A step takes P(z | x) ∝ P(z) Π
-    P(x_v | z) of every pattern x (E), then the shares of documents, each counted by it, in state z with a label (M).
+    P(x_v | z) of every pattern x (E), then the shares of documents, each counted by it, in state z with a label, with
+    one more of each kind (M).
     """
     columns, value = np.arange(values.shape[1]), values.astype(np.int64)
     on, n = values.T.astype(np.float64), counts.sum()
@@ -65,15 +73,14 @@ def fit_latent_class(
         expected = joint * (counts[:, None] / total)[:, None]
         mass = expected.sum(axis=0)  # [2,R]
         with_label = (on @ expected.reshape(len(values), -1)).reshape(present.shape)
-        return (mass / n, with_label / np.maximum(mass, _TINY)), total
+        return ((mass + ADDED) / (n + 2 * ADDED), (with_label + ADDED) / (mass + 2 * ADDED)), total
 
     starts = _distributions(generator, restarts), generator.random((len(on), 2, restarts))
-    (prior, present), _ = _climb(step, starts, counts, steps)
-    return LatentClass(prior, present).ordered()
+    return LatentClass(*_climb(step, starts, counts, steps)).ordered()
 
 
-def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> tuple[np.ndarray, float]:
-    """The probability of one more label in each state, float64 [2], others settled; log-likelihood of all, in nats.
+def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> np.ndarray:
+    """The probability of one more label in each state, float64 [2], while all others are settled.
 
     From the probability of each pattern of the other labels with each state, [P,2], and its documents without and with
     the new label, [P,2]. The likelihood is concave in the two probabilities that are sought: one start is enough.
@@ -81,21 +88,23 @@ def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> 
 
     def step(table: np.ndarray) -> tuple[_Parameters, np.ndarray]:
         total = np.maximum(joint @ table[..., 0], _TINY)  # [P,2 values]
-        expected = table * (joint.T @ (counts / total))[..., None]
-        return (expected / np.maximum(expected.sum(axis=1, keepdims=True), _TINY),), total[..., None]
+        expected = table * (joint.T @ (counts / total))[..., None] + ADDED
+        return (expected / expected.sum(axis=1, keepdims=True),), total[..., None]
 
-    start = np.tile(counts.sum(axis=0) / counts.sum(), (2, 1))[..., None]  # [2 states,2 values,1]
-    (table,), likelihood = _climb(step, (start,), counts, steps)
-    return table[:, 1], likelihood
+    start = np.tile((counts.sum(axis=0) + ADDED) / (counts.sum() + 2 * ADDED), (2, 1))[
+        ..., None
+    ]  # [2 states,2 values,1]
+    (table,) = _climb(step, (start,), counts, steps)
+    return table[:, 1]
 
 
 def fit_pair(
     joint: np.ndarray, counts: np.ndarray, *, generator: Generator, restarts: int = RESTARTS, steps: int = STEPS
-) -> float:
-    """Log-likelihood of all labels, in nats, with two new ones under a second latent, the child of the settled one.
+) -> tuple[LatentClass, LatentClass]:
+    """Two more labels under a second latent, the child of the settled one: their model in each state of that one.
 
     ``joint`` as in :func:`fit_member`; ``counts`` of documents with neither of the two, the first, the second and both,
-    float64 [P,4].
+    float64 [P,4]. The two models differ in their priors alone.
     """
 
     def step(child: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[_Parameters, np.ndarray]:
@@ -105,36 +114,35 @@ def fit_pair(
         total = np.maximum(joint @ path.sum(axis=1).reshape(2, -1), _TINY).reshape(-1, 4, n)
         seen = (joint.T @ (counts[..., None] / total).reshape(len(joint), -1)).reshape(2, 1, 4, n)
         expected = path * seen
-        child, below = expected.sum(axis=2), expected.sum(axis=0).reshape(2, 2, 2, n)
-        mass = np.maximum(below.sum(axis=(1, 2)), _TINY)[:, None]
-        child = child / np.maximum(child.sum(axis=1, keepdims=True), _TINY)
-        return (child, below.sum(axis=1) / mass, below.sum(axis=2) / mass), total
+        child, below = expected.sum(axis=2) + ADDED, expected.sum(axis=0).reshape(2, 2, 2, n)
+        mass = below.sum(axis=(1, 2))[:, None] + 2 * ADDED
+        members = (below.sum(axis=1) + ADDED) / mass, (below.sum(axis=2) + ADDED) / mass
+        return (child / child.sum(axis=1, keepdims=True), *members), total
 
     starts = tuple(_distributions(generator, 2, restarts).swapaxes(0, 1) for _ in range(3))  # each [2,2,R]
-    return _climb(step, starts, counts, steps)[1]
+    child, first, second = _climb(step, starts, counts, steps)
+    return tuple(LatentClass(prior, np.stack([first[:, 1], second[:, 1]])) for prior in child)
 
 
 def _climb(
     step: Callable[..., tuple[_Parameters, np.ndarray]], parameters: _Parameters, counts: np.ndarray, steps: int
-) -> tuple[_Parameters, float]:
-    """Repeat EM steps: the parameters of the best start, without their last axis, and their log-likelihood.
+) -> _Parameters:
+    """Repeat EM steps until none raises the likelihood by more: the parameters of the best start, without last axis.
 
-    A step gives parameters of no lower likelihood, and the probability [...,R] of what is counted, under the old ones.
+    A step gives the next parameters, and the probability [...,R] of what is counted, under the old ones.
     """
-    before = -np.inf
+    before: np.ndarray | float = -np.inf
     for number in range(steps + 1):
         following, total = step(*parameters)
-        if number % _CHECK == 0 or number == steps:
-            likelihood = counts.ravel() @ np.log(total).reshape(counts.size, -1)
-            best = likelihood.argmax()
-            if number == steps or likelihood[best] - before < _ENOUGH:
-                break
-            before = likelihood[best]
-            if number == _FIRST_STRETCH:
-                kept = likelihood.argsort()[-max(1, len(likelihood) // 4) :]
-                following = tuple(array[..., kept] for array in following)
-        parameters = following
-    return tuple(array[..., best] for array in parameters), float(likelihood[best])
+        likelihood = counts.ravel() @ np.log(total).reshape(counts.size, -1)  # [R]
+        if number == steps or (likelihood - before < _ENOUGH).all():
+            break
+        kept = np.arange(len(likelihood))
+        if number.bit_count() == 1 and number > 1:  # 2, 4, 8, …
+            kept = likelihood.argsort()[-max(1, len(likelihood) // 2) :]
+        before, parameters = likelihood[kept], tuple(array[..., kept] for array in following)
+    best = likelihood.argmax()
+    return tuple(array[..., best] for array in parameters)
 
 
 def _distributions(generator: Generator, *shape: int) -> np.ndarray:
