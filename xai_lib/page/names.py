@@ -43,7 +43,8 @@ WHOLE_OUTPUT_NAMES = {
     "cwox-1sb": "CWOX-1sB",
     "cwox-2s": "CWOX-2s",
     "cwox-1sa-fine": "CWOX-1sA, second stage's maps",
-    "random": "random map",
+    "cwox-2s-coarse": "CWOX-2s, first stage's maps",
+    "random": "CWOX-2s, shifted at random",
 }
-CONTRASTIVE_NAMES = {"cauc": "CAUC ↓", "cdrop": "CDROP ↑", "salient-pixels": "salient pixels"}
+CONTRASTIVE_NAMES = {"cauc": "CAUC ↓", "cdrop": "CDROP ↑", "salient-share": "salient pixels (%)"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the clusters of a class, A the largest

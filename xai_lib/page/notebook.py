@@ -7,7 +7,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from IPython.display import HTML
+from IPython import get_ipython
+from IPython.display import HTML, Markdown, display
 
 from xai_lib.page import style
 from xai_lib.page.provenance import provenance
@@ -28,6 +29,13 @@ def begin(**parameters: Any) -> Settings:
     """
     style.use_style()
     return settings(**parameters)
+
+
+def leave_out(reason: str) -> None:
+    """Show why this page has nothing to say of a run, and run none of its further cells."""
+    display(Markdown(f"**This page is left out.** {reason}"))
+    if shell := get_ipython():
+        shell.input_transformers_cleanup.append(lambda lines: [])
 
 
 def end(notebook: str, run: Settings, cells: Sequence[Cell], **parameters: Any) -> HTML:

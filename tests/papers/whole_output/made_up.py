@@ -10,8 +10,7 @@ import pandas as pd
 
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES
-from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS
-from xai_lib.papers.whole_output.method.evaluation import SCORED
+from xai_lib.papers.whole_output.method.evaluation import DRAWN, SCORED
 from xai_lib.run.settings import settings
 from xai_lib.run.study import Study
 
@@ -19,7 +18,7 @@ OURS = (("seed 0", 0, ""), ("seed 1", 1, ""))  # networks: name, seed, model
 PRINTED = (("googlenet", 0, "googlenet"), ("resnet50", 0, "resnet50"))
 CLUSTERINGS = ("latent tree", "spectral", "random, same sizes")
 _FACES = ((0, 1), (2, 3, 4))  # clusters of an image's top classes: every image has the first, every third the second
-LEVEL = {"cauc": 0.005, "cauc-bases": 0.003, "cdrop": 0.08, "salient-pixels": 200.0, "degenerate": 0.0}
+LEVEL = {"cauc": 0.005, "cauc-bases": 0.003, "cdrop": 0.08, "salient-share": 0.05, "degenerate": 0.0}
 NOISE = 0.0001
 
 
@@ -56,11 +55,12 @@ def frames(networks=OURS, *, n_images=20, observed=True, planted=True):
     def first_two(index):
         return [(cluster[0], str(cluster[1])) for cluster in clusters_of(index)]
 
-    scores = [part(("cauc", "cdrop", "salient-pixels", "degenerate"), SCORED), part(("cauc-bases",), ("cwox-2s",))]
-    scores += [part(("part-energy",), SCORED)] if planted else []
-    matched = [part(("matching-accuracy", "matching-margin"), (*METHODS, FINE), first_two)] if observed else []
+    scores = [part(("cauc", "cdrop", "salient-share", "degenerate"), SCORED), part(("cauc-bases",), ("cwox-2s",))]
+    scores += [part(("part-energy", "own-object"), SCORED)] if planted else []
+    scores += [part(("overlap",), DRAWN, first_two)]
+    matched = [part(("matching-accuracy", "matching-margin"), DRAWN, first_two)] if observed else []
     others = [part(("cdrop", "same-map"), ("cwox-2s",)).assign(clustering=name) for name in CLUSTERINGS]
-    others = [rows[rows["base"] == "grad-cam"].drop(columns=["rivals", "base", "method"]) for rows in others]
+    others = [rows.drop(columns=["rivals", "method"]) for rows in others]
     outputs = pd.DataFrame({"index": range(n_images), "label": [n % 4 for n in range(n_images)], "probability": 0.96})
     clusters = [" | ".join(" ".join(map(str, own)) for own in clusters_of(n)) for n in range(n_images)]
     outputs = outputs.assign(clusters=clusters, top=[text.replace(" |", "") for text in clusters])
@@ -74,7 +74,7 @@ def frames(networks=OURS, *, n_images=20, observed=True, planted=True):
 
 def study(networks=OURS, corpus=None):
     """A study of these networks, of which nothing but names is there."""
-    layers = {"grad-cam": ("coarse", "fine")}
+    layers = ("coarse", "fine")
     explained = [
         experiment.ExplainedNetwork(SimpleNamespace(seed=seed), model, layers, corpus, None)
         for _, seed, model in networks

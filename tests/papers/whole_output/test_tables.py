@@ -12,7 +12,7 @@ from xai_lib.papers.whole_output.method import outputs as of_images
 
 NAN = float("nan")
 METHODS = ["SWOX", "CWOX-1sA", "CWOX-1sB", "CWOX-2s"]
-BESIDE = [*METHODS, "CWOX-1sA, second stage's maps", "random map"]
+BESIDE = [*METHODS, "CWOX-1sA, second stage's maps", "CWOX-2s, first stage's maps", "CWOX-2s, shifted at random"]
 BASES = ["Grad-CAM", "MWP", "LIME", "RISE"]
 CLUSTERINGS = {"latent tree": [[0, 1], [2, 3], [4]], "spectral": [[0, 1, 2], [3, 4]]}
 STABILITY = [("spectral", "bootstrap", -0.125), ("latent tree", "halves", 0.25), ("latent tree", "halves", 0.75)]
@@ -28,7 +28,8 @@ OF_A_STUDY = {
     "variants": tables.variants,
     "matching": tables.matching,
     "bases": tables.bases,
-    "part energy": tables.part_energy,
+    "part-energy": lambda study: tables.planted(study, "part-energy"),
+    "own-object": lambda study: tables.planted(study, "own-object"),
 }
 
 
@@ -60,36 +61,35 @@ def test_outputs_are_per_cent_and_counts(study_of, frames, read):
     assert of_images.AT_MOST == 5 and documents.CUMULATIVE == 0.95
 
 
-@pytest.mark.parametrize(
-    ("metric", "digits", "text", "value"), [("cauc", 4, "4.96 × 10⁻³", 0.00496), ("cdrop", 3, "7.01 × 10⁻²", 0.0701)]
-)
-def test_methods_stand_beside_print(study_of, made_up, frames, read, indexed, metric, digits, text, value):
+@pytest.mark.parametrize(("metric", "digits", "text"), [("cauc", 4, "4.96 × 10⁻³"), ("cdrop", 3, "7.01 × 10⁻²")])
+def test_methods_stand_beside_print(study_of, made_up, frames, read, indexed, metric, digits, text):
     made_up.put(frames["paper"], NAN, metric=metric, base="rise", method="cwox-1sb", network="seed 0", index=(1, 2))
     table, ours = tables.methods(study_of(frames), metric), scores.methods(study_of(frames), metric)
     rows, found = read(table), indexed(table, "base", "method")
-    assert rows["network"].tolist() == ["ours"] + [""] * 23
-    assert rows["base"].tolist() == [text for base in BASES for text in (base, *[""] * 5)]
+    assert rows["network"].tolist() == ["ours"] + [""] * 27
+    assert rows["base"].tolist() == [text for base in BASES for text in (base, *[""] * 6)]
     assert rows["method"].tolist() == BESIDE * 4
     mean = ours.set_index(["base", "method"]).loc[("rise", "cwox-1sb")]
     assert found.loc[("RISE", "CWOX-1sB")].drop("network").to_dict() == {
         "here": plus_minus(digits)(mean["mean"], mean["spread"]),
         "95 % interval": interval(digits)(mean["low"], mean["high"]),
         "paper, as printed": text,
-        "difference": signed(digits)(mean["mean"] - value),
+        "place here / in print": f"{mean['order']:.0f} / {mean['printed_order']:.0f}",
         "undefined": "2",
     }
     beyond = found.loc[[(base, method) for base in BASES for method in BESIDE[4:]]]
-    assert set(beyond["paper, as printed"]) == set(beyond["difference"]) == {"–"}
+    assert set(beyond["paper, as printed"]) == set(beyond["place here / in print"]) == {"–"}
     assert set(found.loc[["MWP", "LIME"], "paper, as printed"]) == {"–"}
     assert (found["paper, as printed"] != "–").sum() == 8
 
 
-def test_table_3_has_whole_pixels(study_of, made_up, frames, indexed):
-    made_up.put(frames["paper"], 123.4, metric="salient-pixels", base="lime", method="cwox-2s")
+def test_table_3_has_salient_pixels_in_per_cent_of_images_of_both_sizes(study_of, made_up, frames, indexed):
+    made_up.put(frames["paper"], 0.1234, metric="salient-share", base="lime", method="cwox-2s")
     rows = indexed(tables.table_3(study_of(frames)), "network metric base")
-    assert rows.index.get_level_values("metric").unique().tolist() == ["salient pixels", "CAUC ↓", "CDROP ↑"]
-    row = rows.loc[("ours", "salient pixels", "LIME")]
-    assert row[["here", "paper, as printed", "difference"]].tolist() == ["123 ± 0", "2,464", "−2341"]
+    assert rows.index.get_level_values("metric").unique().tolist() == ["salient pixels (%)", "CAUC ↓", "CDROP ↑"]
+    row = rows.loc[("ours", "salient pixels (%)", "LIME")]
+    shown = ["12.3 ± 0.0", "2,464 of 50,176 (4.9)", "4 / 3"]
+    assert row[["here", "paper, as printed", "place here / in print"]].tolist() == shown
     assert rows.loc[("ours", "CAUC ↓", "RISE"), "paper, as printed"] == "3.07 × 10⁻³" and len(rows) == 12
 
 
@@ -107,18 +107,18 @@ def test_captions_count_networks_and_images_and_say_what_print_is_of(study_of, m
     made_up.put(frames["paper"], NAN, metric=("cauc", "cdrop"), base="rise", index=0)
     study, counted = study_of(frames, networks), f"planted, {counted}, up to 4 images each"
     beginnings = {
-        "table-1": f"Table 1: CAUC, lower is better: {counted}, variant “paper”. The last two rows of a base are ours.",
-        "table-2": f"Table 2: CDROP, higher is better: {counted}, variant “paper”. The last two rows of a base are",
+        "table-1": f"Table 1: CAUC, lower is better: {counted}, variant “paper”. The last three rows of a base are",
+        "table-2": f"Table 2: CDROP, higher is better: {counted}, variant “paper”. The last three rows of a base are",
         "table-3": f"Table 3: base explainers of CWOX-2s: {counted}.",
     }
     for name, beginning in beginnings.items():
         text = read(OF_A_STUDY[name](study)).attrs["caption"]
-        assert text.startswith(beginning) and text.endswith(f"Paper: {paper} on ImageNet.")
+        assert text.startswith(beginning) and f"Paper: {paper} on ImageNet" in text
 
 
 def test_networks_of_torchvision_are_named_in_every_table_that_has_them(study_of, made_up, read, indexed):
     study = study_of(made_up.frames(made_up.PRINTED, n_images=3), made_up.PRINTED)
-    for name in ("table-1", "table-2", "table-3", "gain", "variants", "matching"):
+    for name in ("table-1", "table-2", "table-3", "gain", "variants", "matching", "effect"):
         rows = read(OF_A_STUDY[name](study))
         assert [text for text in rows["network"].unique() if text] == ["ResNet-50", "GoogLeNet"], name
     rows = indexed(tables.methods(study, "cauc"), "network base", "method")
@@ -137,16 +137,15 @@ def test_degenerate_maps_are_counted_out_of_all_but_those_of_noise_and_for_each_
     study = study_of(frames)
     rows, released = read(tables.degenerate(study)).set_index("method"), read(tables.degenerate(study, "released"))
     assert rows.index.tolist() == BESIDE[:-1] and rows.columns.tolist() == BASES
-    assert rows.loc["CWOX-1sB", "LIME"] == "12 of 28" and (rows.to_numpy() == "0 of 28").sum() == 19
+    assert rows.loc["CWOX-1sB", "LIME"] == "12 of 28" and (rows.to_numpy() == "0 of 28").sum() == 23
     assert released.set_index("method").loc["CWOX-2s", "RISE"] == "28 of 28"
     assert "variant “paper”" in rows.attrs["caption"] and "variant “released”" in released.attrs["caption"]
-    columns = ["epsilon", "mean", "low", "high", "n_images", "degenerate", "maps"]
-    rows = pd.DataFrame([(0.0, 0.0824, 0.07, 0.09, 4, 0, 14), (0.5, NAN, NAN, NAN, 0, 14, 14)], columns=columns)
+    columns = ["epsilon", "salient", "degenerate", "maps"]
+    rows = pd.DataFrame([(0.0, 0.0824, 0, 14), (0.5, 0.0, 14, 14)], columns=columns)
     monkeypatch.setattr(scores, "epsilons", lambda study, base, n: {("grad-cam", 100): rows}[base, n])
     found = read(tables.epsilons(study))
-    shown = [["0.0", "0.082", "[0.070, 0.090]", "4", "0 of 14"], ["0.5", "–", "–", "0", "14 of 14"]]
-    assert found.to_numpy().tolist() == shown
-    assert "CWOX-2s with Grad-CAM: planted, one network" in found.attrs["caption"]
+    assert found.to_numpy().tolist() == [["0.0", "8.2", "0 of 14"], ["0.5", "0.0", "14 of 14"]]
+    assert "alone in one of several clusters: planted, one network, the first 100" in found.attrs["caption"]
 
 
 def test_gains_have_signs_and_variants_the_digits_of_their_metric(study_of, made_up, frames, indexed):
@@ -154,9 +153,9 @@ def test_gains_have_signs_and_variants_the_digits_of_their_metric(study_of, made
     for variant, value in (("paper", 0.12345), ("released", 0.98765)):
         made_up.put(frames[variant], value, metric=("cauc", "cdrop"), base="lime", method="swox")
     study = study_of(frames)
-    rows = indexed(tables.shares_of_the_gain(study), "metric network base", "step")
+    rows = indexed(tables.shares_of_the_gain(study), "metric network base", "gain of")
     assert rows["gain"].tolist() == [signed(4)(value) for value in scores.shares_of_the_gain(study)["difference"]]
-    row = rows.loc[("CAUC ↓", "ours", "RISE", "own rivals and region")]
+    row = rows.loc[("CAUC ↓", "ours", "RISE", "second-stage maps, in two stages")]
     assert row["gain"].startswith("+0.00") and row["gain"] != "+0.0000" and row["images"] == "4"
     assert row["95 % interval"].startswith("[0.00")
     rows = indexed(tables.variants(study), "metric network base", "method")
@@ -171,11 +170,13 @@ def test_the_observer_and_people_are_never_in_one_table(study_of, made_up, frame
     made_up.put(frames["paper"], NAN, metric="matching-accuracy", base="rise", method="cwox-1sb", index=1)
     made_up.put(frames["paper"], 9.0, metric="matching-margin")
     table = tables.matching(study_of(frames))
-    rows = indexed(table, "network base", "maps")
+    rows = indexed(table, "measure network base", "maps")
+    assert rows.loc["overlap ↓"].index.get_level_values("maps").tolist() == METHODS * 4
+    rows = rows.loc["matched by another network ↑"]
     assert rows.loc[("ours", "RISE", "CWOX-2s")].tolist() == ["0.625", "[0.625, 0.625]", "4", "0"]
     assert rows.loc[("ours", "RISE", "CWOX-1sB"), ["images", "undefined"]].tolist() == ["3", "2"]
     assert rows.index.get_level_values("maps").tolist() == METHODS * 4
-    assert "simulated observer" in rows.attrs["caption"] and "0.5 is guessing" in rows.attrs["caption"]
+    assert "simulated observer" in read(table).attrs["caption"] and "(0.5 is guessing)" in read(table).attrs["caption"]
     assert not any(text in table.data for text in scores.people()["printed"])
     shown = read(tables.people())
     assert shown.columns.tolist() == ["group", "measure", "SWOX", "CWOX-1sB", "CWOX-2s"]
@@ -191,13 +192,14 @@ def test_the_observer_and_people_are_never_in_one_table(study_of, made_up, frame
 def test_settings_of_bases_are_those_of_the_run(study_of, frames, indexed):
     study = study_of(frames)
     rows = indexed(tables.bases(study), "variant", "base")
-    masks, samples = study.run.explainers.rise_masks, study.run.explainers.lime_samples
+    masks = study.run.explainers.rise_masks
     assert rows.index.tolist() == [(variant, base) for variant in ("paper", "released") for base in BASES]
     stages = [f"n_masks {masks}, grid 7, p 0.5", f"n_masks {masks}, grid 10, p 0.3"]
     assert rows.loc[("paper", "RISE")].tolist() == [*stages, "min-max"]
-    assert rows.loc[("released", "RISE"), "second stage"] == f"n_masks {max(1, masks * 3 // 5)}, grid 10, p 0.14"
+    released = study.run.whole_output.released_masks * 3 // 5
+    assert rows.loc[("released", "RISE"), "second stage"] == f"n_masks {released}, grid 10, p 0.14"
     assert rows.loc[("paper", "Grad-CAM")].tolist() == ["layer coarse", "layer fine", "none"]
-    assert rows.loc[("released", "LIME"), "first stage"] == f"n_samples {samples}"
+    assert rows.loc[("released", "LIME"), "first stage"] == f"n_samples {study.run.whole_output.released_samples}"
 
 
 def test_documents_clusters_and_examples_of_a_corpus(study_of, frames, corpus, read, monkeypatch):
@@ -235,7 +237,7 @@ def test_stability_other_clusterings_and_the_planted_truth(study_of, frames, cor
 
 def test_errata_are_those_of_the_data_and_arrows_agree_with_the_directions():
     shown = errata("whole_output", "1sa-against-1sb", "screwdriver-syringe").data
-    assert shown.count("<b>In print:</b>") == 2 and "In both tables it is better in all cases" in shown
+    assert shown.count("<b>In print:</b>") == 2 and "it is better than CWOX-1sB in all cases" in shown
     assert "§5.1 against Tables 1 and 2" in shown and "Screwdriver and syringe" in shown
     for metric in ("cauc", "cdrop"):
         assert CONTRASTIVE_NAMES[metric].endswith({"lower": "↓", "higher": "↑"}[scores.BETTER[metric]])
@@ -251,10 +253,11 @@ def test_what_is_undefined_is_a_dash_and_without_observer_or_planted_part_tables
     for name, table in OF_A_STUDY.items():
         assert "nan" not in table(study).data.lower(), name
     row = indexed(tables.methods(study, "cauc"), "base", "method").loc[("RISE", "SWOX")]
-    assert row[["here", "95 % interval", "difference", "undefined"]].tolist() == ["–", "–", "–", "8"]
+    assert row[["here", "95 % interval", "place here / in print", "undefined"]].tolist() == ["–", "–", "–", "8"]
     study = study_of(made_up.frames(n_images=3, observed=False, planted=False))
-    for table in (tables.matching, tables.part_energy):
-        assert read(table(study)).empty and read(table(study)).attrs["caption"]
+    for name in ("part-energy", "own-object"):
+        assert read(OF_A_STUDY[name](study)).empty and read(OF_A_STUDY[name](study)).attrs["caption"]
+    assert set(read(tables.matching(study))["measure"]) == {"overlap ↓", ""}
 
 
 def test_a_record_has_the_tables_under_the_names_of_the_book(study_of, made_up, frames, corpus, tmp_path, monkeypatch):
@@ -264,7 +267,7 @@ def test_a_record_has_the_tables_under_the_names_of_the_book(study_of, made_up, 
         table(study)
     tables.corpora(study), tables.corpus(corpus), tables.strongest(corpus)
     tables.stability(corpus, 2), tables.clusterings(corpus, 2)
-    names = {*OF_A_STUDY, "corpora", "corpus", "strongest", "stability", "clusterings"} - {"part energy"}
+    names = {*OF_A_STUDY, "corpora", "corpus", "strongest", "stability", "clusterings"}
     files = {f"{name}.{kind}" for name in names for kind in ("csv", "html")}
     assert {path.name for path in tmp_path.iterdir()} == files
     counted = pd.read_csv(tmp_path / "degenerate.csv")

@@ -16,7 +16,7 @@ from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.contrastive_maps import explain
 from xai_lib.papers.whole_output.method.documents import top_classes
 from xai_lib.your_images import normalised, picture
-from xai_lib.your_model import check_model, default_layer
+from xai_lib.your_model import check_model
 
 _MASKS, _SAMPLES = 1000, 500
 
@@ -38,8 +38,8 @@ def explain_output(
             top classes as one cluster: its first-stage map then has no rival.
         base: "grad-cam", "excitation-backprop", "lime" or "rise".
         seed: of the random masks of RISE and LIME.
-        layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. None is the
-            network's default, or its last spatial layer, for both.
+        layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. None finds them by
+            their grids, see :func:`base_maps.coarse_and_fine`.
         size: side in pixels of what the network is shown, for files and PIL images.
         mean, std: colour statistics that the network was trained with; ImageNet's by default.
         at_most: the most top classes; there are as many as have more than 0.95 of the probability.
@@ -60,7 +60,7 @@ def explain_output(
         raise ValueError(f"Expected names and a tree of the network's {n_classes} classes. Got {got}.")
     (top,) = top_classes(probabilities, at_most=at_most)
     if layers is None:  # RISE and LIME look at none
-        layers = ("", "") if base in ("lime", "rise") else (default_layer(model, x),) * 2
+        layers = ("", "") if base in ("lime", "rise") else base_maps.coarse_and_fine(model, x)
     settings = base_maps.base(base, layers, n_masks=_MASKS, n_samples=_SAMPLES)
     clusters = [top] if tree is None else confusion_clusters(tree.clusters(1), top)
     index = torch.zeros(1, dtype=torch.int64, device=device)

@@ -7,30 +7,41 @@ from IPython.display import HTML
 
 from xai_lib.page import record
 from xai_lib.page.names import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
-from xai_lib.page.table import Column, Format, interval, number, part_of, plus_minus, printed, show, signed, text
+from xai_lib.page.table import MISSING, Column, Format, interval, number, part_of, plus_minus, show, signed, text
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis import clusters, scores
 from xai_lib.papers.whole_output.experiment import Corpus
 from xai_lib.papers.whole_output.method.base_maps import Variant
 from xai_lib.run.study import Study
 
-_DIGITS = {"cauc": 4, "cdrop": 3, "salient-pixels": 0}
+_DIGITS = {"cauc": (4, 1), "cdrop": (3, 1), "salient-share": (1, 100)}  # and what the metric is multiplied by
 _WHAT = {"halves": "two halves of the documents", "bootstrap": "all documents, resampled", "seeds": "other seeds of EM"}
 
 
-def _with_digits(of: Callable[[int], Format]) -> Format:
+def _with_digits(of: Callable[..., Format]) -> Format:
     """Format of (metric, …): the rest with the digits of the metric."""
-    return lambda metric, *values: of(_DIGITS[metric])(*values)
-
-
-def _plain(*names: str) -> list[Column]:
-    """Columns of counts whose names in the frame are their titles."""
-    return [Column(name, name) for name in names]
+    return lambda metric, *values: of(_DIGITS[metric][0], times=_DIGITS[metric][1])(*values)
 
 
 def _mean(title: str) -> list[Column]:
     """Columns of a mean over images."""
     return [Column(title, "mean", number()), Column("95 % interval", ("low", "high"), interval()), _IMAGES]
+
+
+def _gain(digits: int) -> list[Column]:
+    """Columns of a paired difference."""
+    numbers = Column("95 % interval", ("low", "high"), interval(digits))
+    return [Column("gain", "difference", signed(digits)), numbers, Column("images", "n_images", number(0))]
+
+
+def _as_printed(metric: str, value: str, share: float) -> str:
+    """What print has, a number of pixels with its share of the image."""
+    return f"{value} of 50,176 ({100 * share:.1f})" if value and metric == "salient-share" else value or MISSING
+
+
+def _orders(ours: float, in_print: float) -> str:
+    """Places, 1 the best, here and in print."""
+    return MISSING if pd.isna(in_print) or pd.isna(ours) else f"{ours:.0f} / {in_print:.0f}"
 
 
 _METRIC = text("metric", "metric", CONTRASTIVE_NAMES)
@@ -44,14 +55,15 @@ _CORPORA = [
     Column("images", "documents"),
     Column("of one class", "of_one"),
     Column("classes in the others, mean", "mean_length", number(2)),
-    *_plain("longest", "clusters", "largest"),
+    *(Column(name, name) for name in ("longest", "clusters", "largest")),
     Column("classes alone", "alone"),
 ]
+
 _BESIDE = [
     Column("here", ("metric", "mean", "spread"), _with_digits(plus_minus)),
     Column("95 % interval", ("metric", "low", "high"), _with_digits(interval)),
-    Column("paper, as printed", "printed", printed),
-    Column("difference", ("metric", "difference"), _with_digits(signed)),
+    Column("paper, as printed", ("metric", "printed", "published"), _as_printed),
+    Column("place here / in print", ("order", "printed_order"), _orders),
     Column("undefined", "n_undefined"),
 ]
 
@@ -90,7 +102,7 @@ def corpus(one: Corpus) -> HTML:
 def strongest(one: Corpus) -> HTML:
     """The clusters that hold most documents together."""
     together = Column("documents with two or more of them", "documents")
-    columns = [Column("classes", "classes", kind="long"), *_plain("size"), together]
+    columns = [Column("classes", "classes", kind="long"), Column("size", "size"), together]
     caption = f"The clusters with most documents: {one.label}."
     return show(clusters.strongest(one, 20), columns, caption, name="strongest")
 
@@ -142,7 +154,7 @@ def clusterings(one: Corpus, repeats: int) -> HTML:
     """Other clusterings of the same documents, and what would change for images."""
     columns = [
         _CLUSTERING,
-        *_plain("clusters", "largest"),
+        *(Column(name, name) for name in ("clusters", "largest")),
         Column("ARI with the latent tree", "ari", number(2)),
         Column("images whose clusters change (%)", "changed", number(0, times=100)),
         Column("pairs put alike (%)", "together", number(0, times=100)),
@@ -153,10 +165,19 @@ def clusterings(one: Corpus, repeats: int) -> HTML:
 
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
-    names = {"cdrop": CONTRASTIVE_NAMES["cdrop"], "same-map": "correlation with the latent tree's map"}
-    columns = [text("measured", "metric", names), _CLUSTERING, *_mean("mean")]
-    caption = f"CWOX-2s with Grad-CAM under other clusters: {study.run.label}."
-    return show(clusters.effect_of_clusters(study), columns, caption, name="effect", group=["measured"])
+    columns = [
+        _NETWORK,
+        _BASE,
+        _CLUSTERING,
+        Column("correlation with the latent tree's map", "same_map", number(2)),
+        Column("CDROP ↑", "mean", number()),
+        *_gain(3),
+    ]
+    caption = (
+        f"CWOX-2s under other clusters, on the same images and the same pairs, those of the latent tree: "
+        f"{study.run.label}. Gain: of CDROP against the latent tree's clusters."
+    )
+    return show(clusters.effect_of_clusters(study), columns, caption, name="effect", group=["network", "base"])
 
 
 def bases(study: Study) -> HTML:
@@ -177,7 +198,8 @@ def methods(study: Study, metric: str) -> HTML:
     rows, table = scores.methods(study, metric), scores.TABLES[metric]
     caption = (
         f"Table {table}: {metric.upper()}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
-        f"variant “paper”. The last two rows of a base are ours. Paper: {_paper(rows)}."
+        f"variant “paper”. The last three rows of a base are ours. Paper: {_paper(rows)}; values of other images and "
+        "sizes are not comparable, their order is."
     )
     columns = [_NETWORK, _BASE, _METHOD, *_BESIDE]
     return show(rows, columns, caption, name=f"table-{table}", group=["network", "base"])
@@ -188,7 +210,7 @@ def table_3(study: Study) -> HTML:
     rows = scores.bases(study)
     caption = (
         f"Table 3: base explainers of CWOX-2s: {_counted(rows, study)}. CAUC up to the fewest salient pixels of "
-        f"the four. Paper: {_paper(rows)}."
+        f"the four; salient pixels in per cent of the image. Paper: {_paper(rows)}."
     )
     return show(rows, [_NETWORK, _METRIC, _BASE, *_BESIDE], caption, name="table-3", group=["network", "metric"])
 
@@ -208,11 +230,10 @@ def degenerate(study: Study, variant: Variant = "paper") -> HTML:
 
 def shares_of_the_gain(study: Study) -> HTML:
     """Two stages, or finer maps?"""
-    gain = [Column("gain", "difference", signed(4)), Column("95 % interval", ("low", "high"), interval(4)), _IMAGES]
-    columns = [_METRIC, _NETWORK, _BASE, text("step", "step"), *gain]
-    caption = f"From CWOX-1sA to CWOX-2s in two steps, above zero is better: {study.run.label}."
-    rows = scores.shares_of_the_gain(study)
-    return show(rows, columns, caption, name="gain", group=["metric", "network", "base"])
+    columns = [_METRIC, _NETWORK, _BASE, text("gain of", "step"), *_gain(4)]
+    left_out = "Explainers with the same settings in both stages are left out."
+    caption = f"Gains on the same pairs, above zero better: {study.run.label}. {left_out}"
+    return show(scores.shares_of_the_gain(study), columns, caption, name="gain", group=["metric", "network", "base"])
 
 
 def variants(study: Study) -> HTML:
@@ -226,28 +247,37 @@ def variants(study: Study) -> HTML:
 
 def epsilons(study: Study) -> HTML:
     """What ε in Equation 2 does."""
-    share, empty = Column("ε, share of the cluster map's maximum", "epsilon"), ("degenerate", "maps")
-    columns = [share, *_mean("CDROP ↑"), Column("empty maps", empty, part_of)]
-    caption = f"ε in Equation 2, CWOX-2s with Grad-CAM: {study.run.label}, one network."
+    columns = [
+        Column("ε, share of the cluster map's maximum", "epsilon"),
+        Column("salient pixels (%)", "salient", number(1, times=100)),
+        Column("empty maps", ("degenerate", "maps"), part_of),
+    ]
+    where = f"{study.run.label}, one network, the first 100 images"
+    caption = f"ε in Equation 2, CWOX-2s with Grad-CAM, classes alone in one of several clusters: {where}."
     return show(scores.epsilons(study, "grad-cam", 100), columns, caption)
 
 
-def part_energy(study: Study) -> HTML:
-    """Does a map light up what tells look-alikes apart?"""
-    caption = (
-        "Energy of the maps of look-alike classes in the one part in which they differ: pairs of the image's own class "
-        f"and its look-alike, {study.run.label}. Random: the part's share of the image."
-    )
+def planted(study: Study, metric: str) -> HTML:
+    """Is a map where planted images say it should be?"""
+    of = {
+        "part-energy": "the image's own class and its look-alike: share of a map's energy in the part that differs",
+        "own-object": "two objects whose classes are in one cluster: of a map's energy in both, the share in its own",
+    }
+    caption = f"Pairs of {of[metric]}, {study.run.label}."
     columns = [_BASE, _METHOD, *_mean("share of the energy")]
-    return show(scores.part_energy(study), columns, caption, group=["base"])
+    return show(scores.planted(study, metric), columns, caption, name=metric, group=["base"])
 
 
 def matching(study: Study) -> HTML:
     """The simulated observer; what people scored is in :func:`people`."""
+    measures = {"matching-accuracy": "matched by another network ↑", "overlap": "overlap ↓"}
     maps, undefined = text("maps", "method", WHOLE_OUTPUT_NAMES), Column("undefined", "n_undefined")
-    columns = [_NETWORK, _BASE, maps, *_mean("matched by another network"), undefined]
-    caption = f"A simulated observer matches maps with classes; 0.5 is guessing: {study.run.label}."
-    return show(scores.matching(study), columns, caption, name="matching", group=["network", "base"])
+    columns = [text("measure", "metric", measures), _NETWORK, _BASE, maps, *_mean("mean"), undefined]
+    caption = (
+        "The maps of a cluster's two most probable classes: a simulated observer matches them with the classes (0.5 is "
+        f"guessing), and the salient pixels of both as a share of those of either: {study.run.label}."
+    )
+    return show(scores.matching(study), columns, caption, name="matching", group=["measure", "network", "base"])
 
 
 def people() -> HTML:

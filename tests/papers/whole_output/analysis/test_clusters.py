@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 
 from xai_lib.data import planted
@@ -94,19 +93,25 @@ def test_other_clusterings_are_held_against_the_latent_tree(corpus_of):
 
 
 @pytest.mark.parametrize("kind", ["OURS", "PRINTED"])
-def test_the_effect_of_clusters_is_a_mean_over_images_then_networks(study_of, made_up, kind):
-    """One network has no value for the five pairs of image 0 but one: it must not weigh less."""
+def test_the_effect_of_clusters_is_paired_image_by_image(study_of, made_up, kind):
+    """An image counts once; where one clustering has no value for a pair, the difference does without the pair."""
     networks = getattr(made_up, kind)
     frames = made_up.frames(networks, n_images=5)
-    frame = frames["clusterings"].sample(frac=1, random_state=0)
-    where = {"metric": "cdrop", "clustering": made_up.CLUSTERINGS[1], "network": networks[0][0], "index": 0}
-    made_up.put(frame, NAN, **where)
-    made_up.put(frame, 0.9, class_=2, **where)
-    frame = pd.concat([frame[frame["clustering"] == name] for name in made_up.CLUSTERINGS])
+    frame = frames["clusterings"]
+    tree, other, _ = made_up.CLUSTERINGS
+    made_up.scale(frame, 1.5, metric="cdrop", clustering=other, base="rise", network=networks[0][0])
+    made_up.put(frame, NAN, metric="cdrop", clustering=other, base="rise", index=0, class_=(0, 1, 2, 3))
     rows = clusters.effect_of_clusters(study_of({**frames, "clusterings": frame}, networks))
-    names = [[metric, name] for metric in ("cdrop", "same-map") for name in made_up.CLUSTERINGS]
-    assert rows[["metric", "clustering"]].to_numpy().tolist() == names
-    for row in rows.to_dict("records"):
-        where = {"metric": row["metric"], "clustering": row["clustering"]}
-        assert row["mean"] == pytest.approx(made_up.mean_over_images(frame, **where))
-        assert (row["n_images"], row["n_seeds"]) == (5, 2)
+    models = dict.fromkeys(model for *_, model in networks)
+    assert len(rows) == len(models) * 4 * 3 and rows[rows["clustering"] == tree]["difference"].isna().all()
+    own = [name for name, _, model in networks if model == networks[0][2]]
+    found = frame[(frame["metric"] == "cdrop") & (frame["base"] == "rise") & frame["network"].isin(own)]
+    both = found.pivot(index=["network", "index", "class"], columns="clustering", values="value").dropna()
+    expected = (both[other] - both[tree]).groupby(["network", "index"]).mean().groupby("index").mean().mean()
+    rows = rows.set_index(["model", "base", "clustering"])
+    row = rows.loc[networks[0][2], "rise", other]
+    assert row["difference"] == pytest.approx(expected) and row["low"] < expected < row["high"] and row["n_images"] == 5
+    where = {"base": "rise", "clustering": tree, "network": tuple(own)}
+    row = rows.loc[networks[0][2], "rise", tree]
+    assert row["mean"] == pytest.approx(made_up.mean_over_images(frame, metric="cdrop", **where))
+    assert row["same_map"] == pytest.approx(made_up.mean_over_images(frame, metric="same-map", **where))

@@ -8,7 +8,8 @@ from xai_lib import models
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis import pictures
-from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, explain
+from xai_lib.papers.whole_output.method.contrastive_maps import explain
+from xai_lib.papers.whole_output.method.evaluation import DRAWN
 from xai_lib.papers.whole_output.method.faithfulness import salient_pixels
 from xai_lib.run.settings import settings
 from xai_lib.run.study import Study
@@ -49,7 +50,7 @@ def study_of(monkeypatch, subject, clusters_of):
         rows = pd.concat([frame.assign(network="seed 1", clusters="8 9"), frame], ignore_index=True)
         monkeypatch.setattr(experiment, "partition", lambda corpus: partition)
         monkeypatch.setattr(experiment, "whole_outputs", lambda study: rows)
-        layers = {"grad-cam": ("backbone.block3", "backbone.block2")}
+        layers = ("backbone.block3", "backbone.block1")
         corpus = experiment.Corpus("planted", tuple(subject.images.classes), "key", (), list)
         explained = experiment.ExplainedNetwork(subject, "", layers, corpus, None)
         return Study(settings(scale="smoke", device="cpu"), (explained,))
@@ -63,7 +64,7 @@ def explained(subject, clusters_of):
 
     def build(study, place, base):
         images, given = subject.images.subset([place]), experiment.base_of(study, study.networks[0], base)
-        how = {"base": given, "methods": (*METHODS, FINE), "seed": 0, "index": images.index}
+        how = {"base": given, "methods": DRAWN, "seed": 0, "index": images.index}
         return explain(subject.network, images.normalise(images.images), [clusters_of()[place]], **how)[0]
 
     return build
@@ -90,7 +91,7 @@ def test_the_example_is_the_image_that_wavers_most(study_of, subject, clusters_o
     assert example.label == split.classes[int(split.labels[place])] and example.classes == tuple(split.classes)
     output = explained(study, place, base)
     assert (example.output.clusters, example.output.classes) == (output.clusters, output.classes)
-    assert list(example.output.class_maps) == [*METHODS, FINE]
+    assert list(example.output.class_maps) == [*DRAWN]
     assert all(torch.equal(example.output.class_maps[method], maps) for method, maps in output.class_maps.items())
 
 

@@ -93,15 +93,19 @@ def test_each_network_stands_beside_its_own_print_and_ours_beside_resnet_50(
 ):
     rows = scores.methods(study_of(made_up.frames(networks, n_images=3), networks), metric)
     models = sorted({model for _, _, model in networks}, reverse=True)
-    assert len(rows) == len(models) * 4 * 6 and rows["model"].unique().tolist() == models
+    assert len(rows) == len(models) * 4 * 7 and rows["model"].unique().tolist() == models
     assert set(rows["metric"]) == {metric} and (rows["n_images"] == 3).all()
     cells = printed(number)
     for row in rows.to_dict("records"):
         value = cells.get((row["model"] or "resnet50", row["base"], row["method"], metric), NAN)
         assert row["published"] == pytest.approx(value, nan_ok=True), row
-        assert row["difference"] == pytest.approx(row["mean"] - value, nan_ok=True)
     assert rows["published"].notna().sum() == len(models) * 8
-    assert rows.loc[rows["method"].isin(("cwox-1sa-fine", "random")), "printed"].eq("").all()
+    assert rows.loc[rows["method"].isin(("cwox-1sa-fine", "cwox-2s-coarse", "random")), "printed"].eq("").all()
+    best = min if metric == "cauc" else max
+    for (model, base), group in rows[rows["printed"] != ""].groupby(["model", "base"]):
+        for column, values in (("order", group["mean"]), ("printed_order", group["published"])):
+            assert group.loc[values == best(values), column].tolist() == [1] and group[column].max() == 4, (model, base)
+    assert "difference" not in rows  # of other images and sizes
     assert (rows["better"][rows["published"].notna()] == scores.BETTER[metric]).all()
 
 
@@ -109,16 +113,22 @@ def test_table_3_has_a_row_a_base_and_metric_of_cwox_2s(study_of, made_up, netwo
     frames = made_up.frames(networks, n_images=3)
     made_up.put(frames["paper"], 0.25, metric="cauc-bases", base="lime")
     made_up.put(frames["paper"], 9.0, metric="cauc")
-    made_up.put(frames["paper"], 9e9, metric=("salient-pixels", "cdrop"), method=("swox", "random", "cwox-1sa-fine"))
+    made_up.put(frames["paper"], 9e9, metric=("salient-share", "cdrop"), method=("swox", "random", "cwox-1sa-fine"))
     rows, cells = scores.bases(study_of(frames, networks)), printed(3)
     for model in {model for _, _, model in networks}:
         own = rows[rows["model"] == model].set_index(["metric", "base"])
-        assert own.index.tolist() == [(name, base) for name in ("salient-pixels", "cauc", "cdrop") for base in BASES]
-        expected = [cells[model or "resnet50", base, "cwox-2s", metric] for metric, base in own.index]
-        assert own["published"].tolist() == expected
+        assert own.index.tolist() == [(name, base) for name in ("salient-share", "cauc", "cdrop") for base in BASES]
+        as_printed = {"salient-share": "salient-pixels"}
+        expected = [
+            cells[model or "resnet50", base, "cwox-2s", as_printed.get(metric, metric)]
+            / (50176 if "s" in metric else 1)
+            for metric, base in own.index
+        ]
+        assert own["published"].tolist() == pytest.approx(expected)
+        assert own.loc[("salient-share", "rise"), "printed_order"] == 1  # the fewest
         assert own.loc[("cauc", "lime"), "mean"] == pytest.approx(0.25)
         assert [own.loc[(name, "rise"), "better"] for name in ("cauc", "cdrop")] == ["lower", "higher"]
-        assert own["mean"].max() < 1000 and own.loc["cauc", "mean"].max() < 1
+        assert own["mean"].max() < 1
 
 
 def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
@@ -137,38 +147,37 @@ def test_an_image_counts_once_however_many_pairs_it_has(study_of, made_up):
     assert row["n_images"] == 5 and row["n_undefined"] == 1  # image 4 of one network
     row = empty.loc[("lime", "cwox-1sb")]  # all of its maps are degenerate
     assert np.isnan(row["mean"]) and (row["n_images"], row["n_undefined"]) == (0, 10)
-    assert empty["mean"].notna().sum() == 23
+    assert empty["mean"].notna().sum() == 27
 
 
-STEPS = ("finer maps", "own rivals and region")
-
-
-def test_the_two_steps_add_up_to_the_whole_gain(study_of, made_up, networks):
-    """All have values, so the steps are of the same pairs: 2s less 1sA, with the sign that makes a gain positive."""
+def test_both_ways_from_one_stage_to_two_finer_ones_add_up_to_the_same_gain(study_of, made_up, networks):
+    """All have values, so the four steps are of the same pairs, with the sign that makes a gain positive."""
     frames = made_up.frames(networks, n_images=6)
     paper = frames["paper"]
     made_up.scale(paper, 0.5, metric="cauc", base="rise", method="cwox-2s", network=networks[1][0])
     made_up.scale(paper, 0.8, metric="cauc", base="rise", method="cwox-1sa-fine")
-    made_up.scale(paper, 3.0, metric="cdrop", base="lime", method="cwox-2s")
+    made_up.scale(paper, 3.0, metric="cdrop", base="grad-cam", method="cwox-2s-coarse")
     rows = scores.shares_of_the_gain(study_of(frames, networks))
     models = list(dict.fromkeys(model for _, _, model in networks))
-    assert len(rows) == len(models) * 2 * 4 * 2 and (rows["n_images"] == 6).all()
-    rows = rows.set_index(["model", "metric", "base", "step"])
-    for model in models:
+    assert len(rows) == len(models) * 2 * 3 * 4 and (rows["n_images"] == 6).all()
+    assert "lime" not in set(rows["base"])  # both stages have the same settings
+    found = rows.set_index(["model", "metric", "base", "step"])["difference"]
+    for model, metric, base in rows[["model", "metric", "base"]].drop_duplicates().itertuples(index=False):
         names = tuple(name for name, _, of in networks if of == model)
-        for metric, base in ((metric, base) for metric in ("cauc", "cdrop") for base in ("grad-cam", "lime", "rise")):
-            chosen = paper[made_up.rows(paper, metric=metric, base=base, network=names)]
-            images = chosen.groupby(["method", "network", "index"])["value"].mean().groupby("method").mean()
-            images *= -1 if metric == "cauc" else 1
-            one, two = (rows.loc[(model, metric, base, step), "difference"] for step in STEPS)
-            assert one + two == pytest.approx(images["cwox-2s"] - images["cwox-1sa"], rel=1e-9)
-            assert one == pytest.approx(images["cwox-1sa-fine"] - images["cwox-1sa"], rel=1e-9)
-    for key in ((models[0], "cauc", "rise", STEPS[0]), (models[0], "cdrop", "lime", STEPS[1])):
-        assert 0 < rows.loc[key, "low"] < rows.loc[key, "difference"] < rows.loc[key, "high"]  # lower CAUC is a gain
+        chosen = paper[made_up.rows(paper, metric=metric, base=base, network=names)]
+        images = chosen.groupby(["method", "network", "index"])["value"].mean().groupby("method").mean()
+        images *= -1 if metric == "cauc" else 1
+        own = found[model, metric, base]
+        for step, (a, b) in scores.STEPS.items():
+            assert own[step] == pytest.approx(images[a] - images[b], rel=1e-9)
+        first, last = "two stages, with first-stage maps", "second-stage maps, in two stages"
+        assert own[first] + own[last] == pytest.approx(images["cwox-2s"] - images["cwox-1sa"], rel=1e-9)
+    key = (models[0], "cauc", "rise", "second-stage maps, in one stage")
+    row = rows.set_index(["model", "metric", "base", "step"]).loc[key]
+    assert 0 < row["low"] < row["difference"] < row["high"]  # a lower CAUC is a gain
     made_up.put(paper, NAN, metric="cauc", base="rise", method="cwox-2s")
-    rows = scores.shares_of_the_gain(study_of(frames, networks))
-    empty = rows[rows["difference"].isna()]
-    assert set(zip(empty["metric"], empty["base"], empty["step"])) == {("cauc", "rise", STEPS[1])}
+    empty = scores.shares_of_the_gain(study_of(frames, networks)).query("difference.isna()")
+    assert set(empty["step"]) == {"two stages, with second-stage maps", "second-stage maps, in two stages"}
     assert empty[["low", "high"]].isna().all(axis=None) and (empty["n_images"] == 0).all()
 
 
@@ -186,31 +195,21 @@ def test_variants_are_beside_each_other(study_of, made_up, networks):
     assert row[["paper", "released"]].tolist() == pytest.approx(expected, abs=0.01)
 
 
-def test_epsilon_is_a_mean_over_images_of_the_first_network(made_up, corpus_of, monkeypatch):
-    values = {(0, 1): (0.1, 0.4), (0, 0): (0.3, NAN), (1, 2): (0.5, NAN)}  # CDROP with ε 0 and 0.5; NaN: empty
-    rows = [
-        (*pair, metric, value if metric == "cdrop" else float(np.isnan(value)), epsilon)
-        for pair, both in values.items()
-        for epsilon, value in zip((0.0, 0.5), both)
-        for metric in ("cdrop", "degenerate")
-    ]
-    rows, asked = pd.DataFrame(rows, columns=["index", "class", "metric", "value", "epsilon"]), []
-    parts = [rows, pd.DataFrame(columns=rows.columns)]  # the second time no image has rivals
-    monkeypatch.setattr(
-        scores, "compare_epsilons", lambda *given, **steps: asked.append((*given, steps)) or parts.pop(0)
-    )
+def test_epsilon_is_of_the_first_images_of_the_first_network(made_up, corpus_of, monkeypatch):
+    rows = [(0, 1, 0.0, 0.3, False), (1, 2, 0.0, 0.5, False), (0, 1, 0.5, 0.1, False), (1, 2, 0.5, 0.0, True)]
+    rows, asked = pd.DataFrame(rows, columns=["index", "class", "epsilon", "salient", "degenerate"]), []
+    parts = [rows, rows.iloc[:0]]  # the second time no class is alone
+    monkeypatch.setattr(scores, "compare_epsilons", lambda *given: asked.append(given) or parts.pop(0))
     monkeypatch.setattr(scores, "outputs_of", lambda *given: given)
     study, images = made_up.study(corpus=corpus_of()), datasets.load("planted", "test", n=6)
     for explained in study.networks:
         explained.subject.images, explained.subject.network = images, f"network {explained.name}"
-    table, empty = scores.epsilons(study, "rise", 3).set_index("epsilon"), scores.epsilons(study, "rise", 9)
-    ((network, shown, partition, _), base, epsilons, steps), ((_, every, *_), *_) = asked
+    table, empty = scores.epsilons(study, "rise", 3), scores.epsilons(study, "rise", 9)
+    ((network, shown, partition, _), base, epsilons), ((_, every, *_), *_) = asked
     assert network == "network seed 0" and base.name == "rise" and 0.0 in epsilons
-    assert partition == [[0, 1], [2, 3], [4]] and steps == {"steps": study.run.whole_output.contrast_steps}
-    assert shown.index.tolist() == [0, 1, 2] and len(every) == 6
-    assert table["mean"].to_dict() == pytest.approx({0.0: (0.2 + 0.5) / 2, 0.5: 0.4})
-    assert table[["n_images", "degenerate", "maps"]].to_numpy().tolist() == [[2, 0, 3], [1, 2, 3]]
-    assert empty.empty and {"epsilon", "mean", "degenerate", "maps"} <= set(empty)
+    assert partition == [[0, 1], [2, 3], [4]] and shown.index.tolist() == [0, 1, 2] and len(every) == 6
+    assert table[["epsilon", "maps", "degenerate"]].to_numpy().tolist() == [[0, 2, 0], [0.5, 2, 1]]
+    assert table["salient"].tolist() == pytest.approx([0.4, 0.05]) and empty.empty
 
 
 def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
@@ -220,7 +219,7 @@ def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
     made_up.put(paper, 0.2, class_=0, index=1, **here)
     made_up.put(paper, 0.4, class_=1, index=1, **here)
     made_up.put(paper, 0.9, index=(3, 5), **here)
-    rows = scores.part_energy(study_of(frames))
+    rows = scores.planted(study_of(frames), "part-energy")
     assert (rows["n_images"] == 3).all()
     expected = [(base, method) for base in BASES for method in made_up.SCORED]
     assert list(zip(rows["base"], rows["method"])) == expected
@@ -228,5 +227,5 @@ def test_part_energy_is_over_images_that_have_the_part(study_of, made_up):
     assert row["mean"] == pytest.approx((0.3 + 0.9 + 0.9) / 3)
     made_up.put(paper, NAN, metric="part-energy")  # planted images, but no output has both look-alikes
     for without in (frames, made_up.frames(n_images=2, planted=False)):
-        rows = scores.part_energy(study_of(without))
+        rows = scores.planted(study_of(without), "part-energy")
         assert rows.empty and {"base", "method", "mean", "low", "high", "n_images"} <= set(rows)

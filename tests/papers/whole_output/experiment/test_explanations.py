@@ -15,10 +15,10 @@ from xai_lib import pretrained
 from xai_lib.data import planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.files import read_json
-from xai_lib.papers.whole_output import experiment
+from xai_lib.papers.whole_output import experiment, latent_tree
 from xai_lib.papers.whole_output.experiment import Corpus, ExplainedNetwork, explanations
 from xai_lib.papers.whole_output.experiment.explanations import PARTS, score_cell
-from xai_lib.papers.whole_output.method import evaluation
+from xai_lib.papers.whole_output.method import documents, evaluation
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.evaluation import SCORED
@@ -95,7 +95,7 @@ def build(pool, kept, monkeypatch):
             Subject(lambda n=n: n.to(run.device), key, (), None, images, lambda: images, run.device)
             for n, key in ((Confusing(4, pool).eval(), "network"), (Confusing(2, pool).eval(), "observer"))
         )
-        return Study(run, (ExplainedNetwork(subject, "", {"grad-cam": ("coarse", "fine")}, corpus(), observer),))
+        return Study(run, (ExplainedNetwork(subject, "", ("coarse", "fine"), corpus(), observer),))
 
     return built
 
@@ -118,7 +118,13 @@ def plain(top_of):
         partner = {number(a): tuple(map(number, pair)) for pair in planted.LOOK_ALIKE_PAIRS for a in pair}
         look_alike = [partner.get(label, ()) for label in images.labels.tolist()]
         clusters = [confusion_clusters(TOGETHER, own) for own in top]
-        return Outputs(network, x, images.index, probabilities, top, clusters, images.masks["part"], look_alike)
+        pictured = [
+            (label, number(second)) if second else ()
+            for label, second in zip(images.labels.tolist(), images.factors["second"])
+        ]
+        objects = torch.stack([images.masks["object"], images.masks["second"]], dim=1)
+        given = (images.masks["part"], look_alike, objects, pictured)
+        return Outputs(network, x, images.index, probabilities, top, clusters, *given)
 
     return outputs
 
@@ -186,10 +192,10 @@ def test_stored_scores_are_those_of_the_plain_function_on_images_with_rivals(stu
 def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, plain):
     frame, [explained] = experiment.whole_output_scores(study, "clusterings"), study.networks
     partitions, outputs = experiment.clusterings_of(explained.corpus, 1), plain(explained)
-    several = outputs.part([b for b, top in enumerate(outputs.top) if len(top) > 1])
-    assert list(frame["clustering"].unique()) == list(partitions) and sum(map(len, several.top)) == 16
-    grad_cam = experiment.base_of(study, explained, "grad-cam")
-    expected = evaluation.compare_clusterings(several, partitions, grad_cam, steps=3)
+    several = outputs.part([b for b, clusters in enumerate(outputs.clusters) if max(map(len, clusters)) > 1])
+    assert list(frame["clustering"].unique()) == list(partitions) and len(several.top) == 4
+    bases = experiment.bases_of(study, explained)
+    expected = evaluation.compare_clusterings(several, partitions, bases, steps=3)
     assert_same(frame, expected.assign(network="seed 0", seed=0))
     alike = frame[frame["metric"] == "same-map"].groupby("clustering")["value"].min()
     assert alike["latent tree"] == pytest.approx(1) and alike["random, same sizes"] < 0.9
@@ -200,16 +206,18 @@ def test_chunks_and_batches_of_images_give_the_rows_of_all_together(build, monke
     study = build()
     whole = experiment.whole_output_scores(study, part)
     monkeypatch.setattr(explanations, "_CHUNK", 3)
-    monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", 2 * 16 * 16 + 5)
+    monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", {"cpu": 2 * 16 * 16 + 5, "gpu": 1})
     again = build()
     [explained] = again.networks
     assert [len(images) for images in explained.chunks] == [3, 2] and len(experiment.cells(again, (part,))) == 2
-    assert [len(batch) for batch in explanations._batches(explained.subject.images)] == [2, 2, 1]
+    assert [len(batch) for batch in explanations._batches(explained.subject.images, torch.device("cpu"))] == [2, 2, 1]
     assert_same(experiment.whole_output_scores(again, part), whole)
     if part == "paper":
         pd.testing.assert_frame_equal(experiment.whole_outputs(again), experiment.whole_outputs(study), rtol=1e-5)
-    monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", 1)  # an image larger than a batch is one
-    assert [len(batch) for batch in explanations._batches(explained.subject.images)] == [1] * 5
+    monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", {"cpu": 1, "gpu": 1 << 20})  # an image larger than a batch
+    images = explained.subject.images
+    assert [len(batch) for batch in explanations._batches(images, torch.device("cpu"))] == [1] * 5
+    assert [len(batch) for batch in explanations._batches(images, torch.device("meta"))] == [5]  # not the processor
 
 
 def test_columns_have_one_type_whatever_a_chunk_holds(build, empty_store, plain, monkeypatch):
@@ -243,19 +251,21 @@ def test_keys_know_budgets_network_layers_images_documents_and_observer_but_no_p
     of_others = {"causal_steps": 3, "n_saliency": 3, "epochs_ce": 9, "n_outputs": 9, "seeds": 9}
     elsewhere = replace(study.run, label="Another", data_root=Path("/elsewhere"), download=True)
     fewer = replace(explained.subject, images=explained.subject.images.subset([0, 1, 2]))
-    relabelled, every, scored = replace(explained.corpus, label="Another"), set(PARTS), {"paper", "released"}
-    layers = {**explained.layers, "excitation-backprop": ("coarse", "coarse")}
+    relabelled, every = replace(explained.corpus, label="Another"), set(PARTS)
+    released = {"excitation-backprop": ("coarse", "coarse")}
     differing = [
         (replace(study, run=changed(study.run, **of_others)), set()),
-        (replace(study, run=changed(study.run, rise_masks=6)), scored),
-        (replace(study, run=changed(study.run, lime_samples=7)), scored),
+        (replace(study, run=changed(study.run, rise_masks=6)), {"paper", "clusterings"}),
+        (replace(study, run=changed(study.run, lime_samples=7)), {"paper", "clusterings"}),
+        (replace(study, run=changed(study.run, released_masks=6)), {"released"}),
+        (replace(study, run=changed(study.run, released_samples=6)), {"released"}),
         (replace(study, run=changed(study.run, contrast_steps=4)), every),
         (replace(study, run=changed(study.run, stability_repeats=2)), {"clusterings"}),
         (replace(study, run=elsewhere), set()),
         (with_network(study, corpus=relabelled, model="a name"), set()),
         (with_network(study, subject=replace(explained.subject, key="other weights")), every),
-        (with_network(study, layers={"grad-cam": ("fine", "coarse")}), every),
-        (with_network(study, layers=layers), scored),
+        (with_network(study, layers=("fine", "coarse")), every),
+        (with_network(study, released=released), {"released"}),
         (with_network(study, subject=fewer), every),
         (with_network(study, corpus=corpus("other documents")), every),
         (with_network(study, observer=replace(explained.observer, key="another observer")), {"paper"}),
@@ -282,27 +292,64 @@ def test_a_runs_networks_are_its_first_trainings_with_documents_of_the_training_
         assert cell.config["images"] == {"digest": train.digest, "number": 60}
         assert cell.config["network"]["network"] == subject.key == subject.parents[0].key
         assert explained.corpus.classes == planted.CLASSES
-        assert explained.layers == {"grad-cam": ("backbone.block3", "backbone.block2")}
+        assert explained.layers == ("backbone.block3", "backbone.block1")  # the last of a finer grid
         stages = [cell.stage for cell in lineage([score_cell(study, explained, "paper", explained.chunks[0])])]
         assert sorted(stages) == ["documents", "latent-tree", "train", "train", "whole-output"]
     assert [explained.observer.seed for explained in experiment.study(run).networks] == [1, 0]  # of two, each other
     [explained] = experiment.study(changed(run, seeds=1)).networks
     assert explained.observer is None
     [explained, _] = experiment.study(changed(run, recipe="paper/cifar10", width=4)).networks
-    assert explained.layers == {"grad-cam": ("backbone.layer4.1", "backbone.layer3.1")}  # last of the stage before
+    assert explained.layers == ("backbone.layer4.1", "backbone.layer3")  # last of the stage before
     one, other = (experiment.study(changed(run, n_outputs=n)) for n in (6, None))
     assert one.networks[0].corpus.key == other.networks[0].corpus.key  # documents are not of the explained images
     assert keys(one, "paper") != keys(other, "paper") and not empty_store.exists()
 
 
 def test_base_explainers_have_the_settings_of_the_run_and_the_layers_of_the_network(study):
-    layers = {"grad-cam": ("a", "b"), "excitation-backprop": ("a", "c")}
-    [explained] = with_network(study, layers=layers).networks
-    for variant in ("paper", "released"):
-        expected = [base(name, layers.get(name), variant=variant, n_masks=5, n_samples=6) for name in BASES]
+    released = {"grad-cam": ("a", "b"), "excitation-backprop": ("a", "c")}
+    [explained] = with_network(study, released=released).networks
+    for variant, layers, n_masks, n_samples in (("paper", {}, 5, 6), ("released", released, 8, 20)):
+        how = {"variant": variant, "n_masks": n_masks, "n_samples": n_samples}
+        expected = [base(name, layers.get(name, ("coarse", "fine")), **how) for name in BASES]
         assert experiment.bases_of(study, explained, variant) == expected
     [explained] = study.networks
-    assert experiment.bases_of(study, explained)[1].second == {"layer": "fine"}  # excitation backprop's, as Grad-CAM's
+    assert experiment.bases_of(study, explained, "released")[1].second == {"layer": "fine"}  # where none were released
+
+
+def test_the_variant_released_has_the_released_budgets_at_scale_paper(study):
+    run = settings(scale="paper", device="cpu")
+    found = {one.name: one for one in experiment.bases_of(replace(study, run=run), study.networks[0], "released")}
+    assert [found["rise"].first["n_masks"], found["rise"].second["n_masks"]] == [5000, 3000]
+    assert found["lime"].first["n_samples"] == found["lime"].second["n_samples"] == 2000
+
+
+def test_documents_and_a_tree_of_a_file_serve_a_run(run, study, empty_store, tmp_path):
+    """A few images need no documents of their own."""
+    file, tree = tmp_path / "documents.json", tmp_path / "tree.json"
+    documents.write(file, {str(number): document for number, document in enumerate(confused())})
+    latent_tree.save(latent_tree.fit_tree(confused(), 10), tree)
+    given = experiment.study(run, str(file)).networks
+    assert [one.corpus.informative for one in given] == [[found for found in confused() if len(found) > 1]] * 2
+    both = experiment.study(run, tree=str(tree)).networks[0].corpus
+    assert experiment.partition(both) == TOGETHER and both.parents == ()
+    assert len({one.corpus.key for one in (*given, *experiment.study(run).networks)} | {both.key}) == 4
+    assert not any(empty_store.glob("documents/*"))
+    latent_tree.save(latent_tree.fit_tree([[0, 1]] * 9, 3), tree)
+    with pytest.raises(ValueError, match=r"Expected a tree of 10 classes in .*tree.json. Got one of 3"):
+        experiment.study(run, tree=str(tree))
+
+
+def test_two_classes_leave_the_part_out_and_say_so_at_once(tmp_path):
+    noise = np.random.default_rng(0)
+    for part, name, number in itertools.product(("train", "test"), ("cats", "dogs"), range(3)):
+        (tmp_path / part / name).mkdir(parents=True, exist_ok=True)
+        pixels = noise.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / part / name / f"{number}.png")
+    run = settings("smoke", f"folder:{tmp_path}", device="cpu", overrides="n_train=null, n_test=null")
+    assert "needs at least three classes" in experiment.left_out(run) and "cats, dogs" in experiment.left_out(run)
+    assert list(experiment.jobs(run)) == [] and experiment.left_out(settings("smoke", device="cpu")) == ""
+    with pytest.raises(ValueError, match="needs at least three classes"):
+        experiment.study(run)
 
 
 @pytest.fixture
@@ -322,7 +369,7 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
 ):
     layers = (("layer3", "layer4"), ("inception5a", "inception5b"))
     stubs = (Confusing(7 * k, None, 6, names) for k, names in enumerate(layers))
-    stubs = dict(zip(explanations._TORCHVISION, stubs))
+    stubs = dict(zip(explanations._RELEASED, stubs))
     stubs["torchvision:googlenet"].inception5b.add_module("branch1", nn.Identity())
     for stub in stubs.values():
         stub.head.weight.data *= 0.1  # every class has some probability
@@ -346,13 +393,12 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
         assert explained.model in explained.corpus.label and "validation images" in explained.corpus.label
         stages = [cell.stage for cell in lineage([score_cell(study, explained, "paper", explained.chunks[0])])]
         assert stages == ["documents", "latent-tree", "whole-output"]
-    assert {name: pair[0] for name, pair in first.layers.items()} == dict.fromkeys(first.layers, "layer4")
-    assert second.layers["grad-cam"] == ("inception5b", "inception5b.branch1")
+    assert first.layers == ("layer4", "layer3") and second.layers == ("inception5b", "inception5a")
+    assert second.released["grad-cam"] == ("inception5b", "inception5b.branch1")
 
     monkeypatch.setattr(explanations, "bases_of", grad_cam_alone)
     made = [Corpus("made up", tuple("abcdef"), key, (), lambda: [[0, 1], [3, 4]] * 20) for key in "ab"]
-    given = zip(study.networks, made, layers)
-    networks = [replace(one, corpus=own, layers={"grad-cam": names[::-1]}) for one, own, names in given]
+    networks = [replace(one, corpus=own) for one, own in zip(study.networks, made)]
     study = replace(study, networks=tuple(networks))
     frame = experiment.whole_output_scores(study, "paper")
     assert set(frame["network"]) == {"resnet50", "googlenet"} and set(frame["seed"]) == {0}
@@ -362,11 +408,11 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     assert [options["network"] for _, options in experiment.jobs(run)] == [0, 0, 0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("name", list(explanations._TORCHVISION))
+@pytest.mark.parametrize("name", list(explanations._RELEASED))
 def test_torchvisions_networks_have_the_layers(name):
     with torch.device("meta"):
         modules = dict(pretrained._PUBLISHED[name].build().named_modules())
-    found = explanations._TORCHVISION[name]
+    found = explanations._RELEASED[name]
     assert set(found) == {"grad-cam", "excitation-backprop"}
     for coarse, fine in found.values():
         assert coarse in modules and fine in modules and coarse != fine

@@ -1,4 +1,3 @@
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,23 +135,3 @@ def test_contrastive_curves_have_a_panel_a_method_and_end_where_their_pixels_do(
         assert axis.patches[0].get_x() == 0.125
     assert len({line.get_linestyle() for line in figure.axes[0].lines[::2]}) == 3
     assert len(figure.axes) == 6 and not figure.axes[5].axison
-
-
-def test_part_energy_stands_beside_that_of_a_random_map():
-    methods = ["swox", "cwox-2s", "random"]
-    rows = [
-        {"base": base, "method": name, "mean": 0.1 * place, "low": 0.1 * place - 0.05, "high": 0.1 * place + 0.02}
-        for base in ("grad-cam", "rise")
-        for place, name in enumerate(methods, start=1)
-    ]
-    figure = figures.part_energy(pd.DataFrame(rows))
-    assert [axis.get_title() for axis in figure.axes] == ["Grad-CAM", "RISE"]
-    lines = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert lines == [WHOLE_OUTPUT_NAMES[name] for name in methods]
-    for axis in figure.axes:
-        (points, _, (bars,)) = axis.containers[0]
-        assert points.get_xdata().tolist() == pytest.approx([0.1, 0.2, 0.3])
-        np.testing.assert_allclose(bars.get_segments()[1], [[0.15, 1], [0.22, 1]])
-        assert axis.lines[-1].get_xdata() == pytest.approx([0.3, 0.3])
-        assert axis.get_ylim()[0] > axis.get_ylim()[1]
-    assert plt.gcf() is figure

@@ -4,9 +4,10 @@ from functools import partial
 
 import pytest
 import torch
+import torchvision
 
 from xai_lib.explainers import get
-from xai_lib.papers.whole_output.method.base_maps import BASES, base, maps, of_groups
+from xai_lib.papers.whole_output.method.base_maps import BASES, base, coarse_and_fine, maps, of_groups
 
 LAYERS = ("coarse", "fine")
 INDEX = torch.tensor([4, 9, 2])
@@ -109,3 +110,24 @@ def test_one_mask_is_enough_a_map_may_be_empty_and_other_words_are_refused(netwo
     with pytest.raises(ValueError, match=r"Expected the name of a layer .*Got 'layer3'"):
         wrong = base("grad-cam", ("coarse", "layer3"), n_masks=1, n_samples=1)
         maps(network, images, wrong, "second", groups_of({0}), seed=0, index=INDEX)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "fine"),
+    [("resnet18", 64, "layer3"), ("resnet50", 64, "layer3"), ("googlenet", 64, "inception4e"), ("vgg11", 64, None)],
+)
+def test_the_fine_layer_is_the_last_of_a_finer_grid_and_no_part_of_a_block(name, size, fine):
+    kwargs = {"init_weights": False} | ({"aux_logits": False} if name == "googlenet" else {})
+    model = getattr(torchvision.models, name)(
+        weights=None, num_classes=3, **({} if "resnet" in name else kwargs)
+    ).eval()
+    x, shapes = torch.zeros(1, 3, size, size), {}
+    for of, module in model.named_modules():
+        module.register_forward_hook(lambda _, __, out, of=of: shapes.__setitem__(of, out.shape[-1]))
+    coarse, found = coarse_and_fine(model, x)
+    assert shapes[found] > shapes[coarse] and (fine is None or found == fine)
+
+
+def test_where_no_layer_has_a_finer_grid_both_stages_have_the_same():
+    flat = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten())
+    assert coarse_and_fine(flat, torch.zeros(1, 3, 8, 8)) == ("1", "1")

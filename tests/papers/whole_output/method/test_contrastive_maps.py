@@ -9,6 +9,7 @@ from torch.nn import functional
 from xai_lib.papers.whole_output.method import contrastive_maps
 from xai_lib.papers.whole_output.method.base_maps import BASES, Base, base, maps
 from xai_lib.papers.whole_output.method.contrastive_maps import (
+    COARSE,
     FINE,
     METHODS,
     PERCENTILES,
@@ -18,7 +19,7 @@ from xai_lib.papers.whole_output.method.contrastive_maps import (
     support,
 )
 
-ALL = (*METHODS, FINE)
+ALL = (*METHODS, FINE, COARSE)
 INDEX = torch.tensor([4, 9, 2])
 CLUSTERS = [[[0, 1], [5], [2, 3, 4]], [[6, 2, 0]], [[3], [1, 4]]]
 settings = partial(base, layers=("coarse", "fine"), n_masks=40, n_samples=40)
@@ -83,8 +84,10 @@ def by_loop(network, image, clusters, variant, epsilon):
     for cluster in clusters:
         cluster_map = contrast(cluster, [other for other in clusters if other != cluster], "coarse")
         cluster_maps.append(cluster_map)
-        edge = epsilon * cluster_map.max() if variant == "paper" else np.percentile(cluster_map, 50)
         for label in cluster:
+            edge = (epsilon * cluster_map.max() if cluster == [label] else 0) if variant == "paper" else None
+            edge = np.percentile(cluster_map, 50) if edge is None else edge
+            edge = -1 if variant == "paper" and len(clusters) == 1 else edge  # one cluster is one stage
             others = [other for other in everyone if other != [label]]
             own = found["swox"][label] = saliency([label], "coarse").relu()
             if not others:
@@ -94,10 +97,11 @@ def by_loop(network, image, clusters, variant, epsilon):
             found["cwox-1sa"][label] = contrast([label], others, "coarse")
             found["cwox-1sb"][label] = own * (rest.max() - rest)
             found[FINE][label] = contrast([label], others, "fine")
-            within = contrast([label], [other for other in others if other[0] in cluster], "fine")
-            for i, j in np.ndindex(*within.shape):
-                within[i, j] = within[i, j] if cluster_map[i, j] > edge else 0
-            found["cwox-2s"][label] = cluster_map if cluster == [label] and variant == "released" else within
+            for method, stage in (("cwox-2s", "fine"), (COARSE, "coarse")):
+                within = contrast([label], [other for other in others if other[0] in cluster], stage)
+                for i, j in np.ndindex(*within.shape):
+                    within[i, j] = within[i, j] if cluster_map[i, j] > edge else 0
+                found[method][label] = cluster_map if cluster == [label] and variant == "released" else within
     return torch.stack(cluster_maps), found
 
 
@@ -116,6 +120,33 @@ def test_all_methods_equal_a_plain_loop(network, images, variant, epsilon):
             expected = torch.stack([class_maps[method][label] for label in output.classes])
             torch.testing.assert_close(output.class_maps[method], expected, rtol=1e-4, atol=1e-6)
             assert expected.any()
+
+
+@every_base
+def test_one_cluster_is_one_stage_and_two_by_two_have_two_settings_and_two_numbers_of_stages(network, images, name):
+    """§1: "CWOX-2s reduces to CWOX-1s when there is only one confusion cluster"."""
+    one, several = [[[6, 2, 0]]] * 3, [[[0, 1], [5], [2, 3, 4]]] * 3
+    for output in explain(network, images, one, base=settings(name), methods=ALL, index=INDEX):
+        assert torch.equal(output.class_maps["cwox-2s"], output.class_maps[FINE])
+        assert torch.equal(output.class_maps[COARSE], output.class_maps["cwox-1sa"])
+    for output in explain(network, images, several, base=settings(name), methods=ALL, index=INDEX):
+        for two, stage in (("cwox-2s", FINE), (COARSE, "cwox-1sa")):
+            assert not torch.equal(output.class_maps[two], output.class_maps[stage])
+        assert torch.equal(output.class_maps[COARSE], output.class_maps["cwox-2s"]) == (name == "lime")
+
+
+def test_epsilon_is_of_classes_alone_in_their_cluster(network, images):
+    found = [
+        explain(network, images, CLUSTERS, base=settings("rise"), epsilon=epsilon, index=INDEX)
+        for epsilon in (0.0, 0.6)
+    ]
+    same = {
+        (b, label): torch.equal(plain.class_map("cwox-2s", label), output.class_map("cwox-2s", label))
+        for b, (plain, output) in enumerate(zip(*found))
+        for label in plain.classes
+    }
+    alone = [(0, 5), (2, 3)]
+    assert all(equal for key, equal in same.items() if key not in alone) and not all(same[key] for key in alone)
 
 
 def test_classes_are_ranked_by_probability_and_equally_probable_ones_by_number(network, images):
@@ -151,6 +182,7 @@ def test_images_are_explained_as_if_alone(network, images, name, variant):
         (("swox", "cwox-1sa", "cwox-1sb"), "fine", ["first"]),
         (("cwox-2s",), "fine", ["first", "second"]),
         ((FINE,), "fine", ["first", "second"]),
+        ((COARSE,), "fine", ["first"]),
         (ALL, "coarse", ["first"]),
     ],
 )
@@ -170,6 +202,7 @@ def test_a_stage_that_is_not_needed_is_not_computed(network, images, monkeypatch
 def test_stages_of_the_same_settings_share_their_maps_and_another_seed_draws_other_masks(network, images):
     for output in explain(network, images, CLUSTERS, base=settings("lime"), methods=ALL, index=INDEX):
         assert torch.equal(output.class_maps[FINE], output.class_maps["cwox-1sa"])
+        assert torch.equal(output.class_maps[COARSE], output.class_maps["cwox-2s"])
     explained = partial(explain, network, images, CLUSTERS, base=settings("rise"), index=INDEX)
     first, same, other = explained(seed=1), explained(seed=1), explained(seed=2)
     assert torch.equal(first[0].class_maps["swox"], same[0].class_maps["swox"])

@@ -1,7 +1,6 @@
 import copy
 from functools import partial
 from itertools import product
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +10,8 @@ import torch
 from xai_lib.papers.whole_output.method import evaluation, observer
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
-from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, explain
-from xai_lib.papers.whole_output.method.evaluation import CONTROL, SCORED, compare_clusterings, compare_epsilons
+from xai_lib.papers.whole_output.method.contrastive_maps import explain
+from xai_lib.papers.whole_output.method.evaluation import CONTROL, DRAWN, SCORED, compare_clusterings, compare_epsilons
 from xai_lib.papers.whole_output.method.faithfulness import scores
 from xai_lib.papers.whole_output.method.outputs import Outputs
 
@@ -42,9 +41,9 @@ def network(network):
 def outputs(network, images):
     """Function (clusters, …) -> outputs of the fixture's network with these clusters."""
 
-    def build(clusters=CLUSTERS, differing=None, look_alike=()):
+    def build(clusters=CLUSTERS, **truth):
         top = [[label for cluster in of_image for label in cluster] for of_image in clusters]
-        return Outputs(network, images, INDEX, torch.zeros(3, N_CLASSES), top, clusters, differing, look_alike)
+        return Outputs(network, images, INDEX, torch.zeros(3, N_CLASSES), top, clusters, **truth)
 
     return build
 
@@ -75,7 +74,7 @@ def values(frame, metric, of="method"):
 
 def all_maps(shown, chosen, **options):
     """Maps of all classes: (index, method, class) -> map."""
-    options |= {"base": chosen, "methods": (*METHODS, FINE), "index": INDEX}
+    options |= {"base": chosen, "methods": DRAWN, "index": INDEX}
     outputs = zip(INDEX.tolist(), explain(shown.network, shown.x, shown.clusters, **options))
     every = [(number, output, *key) for number, output in outputs for key in product(output.class_maps, output.classes)]
     return {(number, method, label): output.class_map(method, label) for number, output, method, label in every}
@@ -96,15 +95,15 @@ def test_rows_are_complete_for_classes_with_rivals_an_observer_or_parts_if_there
     pairs = {(number, label, " ".join(map(str, others))) for number, label, others in PAIRS}
     listed = {
         (pair, name, method, metric)
-        for pair, name, method in product(pairs, BASES, (*METHODS, FINE, CONTROL))
-        for metric in ("cauc", "cdrop", "salient-pixels", "degenerate")
+        for pair, name, method in product(pairs, BASES, SCORED)
+        for metric in ("cauc", "cdrop", "salient-share", "degenerate")
     }
     listed |= {(pair, name, "cwox-2s", "cauc-bases") for pair, name in product(pairs, BASES)}
     matched = [(4, 0, "1"), (4, 2, "3"), (9, 6, "2"), (2, 1, "4")]  # the first two of each cluster, as ranked
     listed |= {
-        (pair, name, method, f"matching-{what}")
-        for pair, name, method in product(matched, BASES, (*METHODS, FINE))
-        for what in ("accuracy", "margin")
+        (pair, name, method, metric)
+        for pair, name, method in product(matched, BASES, DRAWN)
+        for metric in ("matching-accuracy", "matching-margin", "overlap")
     }
     identity = frame[["index", "class", "rivals", "base", "method", "metric"]].itertuples(index=False)
     found = [((number, label, rivals), *rest) for number, label, rivals, *rest in identity]
@@ -112,9 +111,8 @@ def test_rows_are_complete_for_classes_with_rivals_an_observer_or_parts_if_there
     alone = outputs([[[0], [1], [2]], [[3]], [[4], [5]]])
     frame = score(alone, *bases())
     assert frame.empty and tuple(frame.columns) == evaluation.COLUMNS
-    frame = compare_epsilons(alone, GRAD_CAM, (0.0,), steps=STEPS)
-    assert frame.empty and "epsilon" in frame
-    assert set(score(shown, GRAD_CAM)["metric"]) == {"cauc", "cauc-bases", "cdrop", "salient-pixels", "degenerate"}
+    unobserved = {"cauc", "cauc-bases", "cdrop", "salient-share", "degenerate", "overlap"}
+    assert set(score(shown, GRAD_CAM)["metric"]) == unobserved
 
 
 @pytest.mark.parametrize(
@@ -122,12 +120,12 @@ def test_rows_are_complete_for_classes_with_rivals_an_observer_or_parts_if_there
 )
 def test_areas_are_up_to_the_common_number_of_the_papers_four_methods(shown, name, variant):
     """The finer 1sA is followed as far, and does not make it shorter."""
-    chosen, methods = settings(name, variant=variant), [*METHODS, FINE]
+    chosen, methods = settings(name, variant=variant), [*DRAWN]
     frame = score(shown, chosen, variant=variant)
     expected = plain_scores(shown, all_maps(shown, chosen, variant=variant), methods, variant)
     np.testing.assert_allclose(values(frame, "cauc")[methods], expected.cauc, **CLOSE)
     np.testing.assert_allclose(values(frame, "cdrop")[methods], expected.cdrop, **CLOSE)
-    np.testing.assert_array_equal(values(frame, "salient-pixels")[methods], expected.n_salient)
+    np.testing.assert_array_equal(values(frame, "salient-share")[methods] * 256, expected.n_salient)
     np.testing.assert_array_equal(values(frame, "degenerate")[methods], expected.degenerate)
     fine = expected.n_salient[:, 4]  # else this would not tell whether the finer 1sA is among the compared
     assert ((fine > 0) & (fine < expected.common)).any() or variant == "released"
@@ -144,9 +142,8 @@ def test_areas_of_bases_are_up_to_the_common_number_of_the_bases(shown, variant)
     assert (found - of_methods).abs().max(axis=None) > 1e-4  # they are other areas
 
 
-def test_the_control_is_drawn_for_each_image_and_class_the_same_for_every_base_and_shortens_no_area(
-    outputs, shown, monkeypatch
-):
+def test_the_control_is_the_map_of_two_stages_in_another_place_the_same_for_every_base(outputs, shown, monkeypatch):
+    """As many salient pixels and the same values in the same neighbourhood, so neither can it win by."""
     seen, plain = [], evaluation.faithfulness.scores
 
     def kept(model, x, image, maps, *arguments, **options):
@@ -155,23 +152,24 @@ def test_the_control_is_drawn_for_each_image_and_class_the_same_for_every_base_a
 
     monkeypatch.setattr(evaluation.faithfulness, "scores", kept)
     frame = score(shown, GRAD_CAM, settings("rise"))
-    noise = [maps[:, SCORED.index(CONTROL)] for maps in seen[:2]]
-    assert torch.equal(*noise)
-    assert len({tuple(one.flatten().tolist()) for one in noise[0]}) == len(PAIRS)
-    assert 0 <= noise[0].min() < 0.01 and 0.99 < noise[0].max() <= 1 and abs(float(noise[0].mean()) - 0.5) < 0.02
-    score(outputs([[[1]], [[0, 6]], [[2]]]).part([1]), GRAD_CAM)
-    drawn = {pair[:2]: map for pair, map in zip(PAIRS, noise[0])}
-    for map, label in zip(seen[-2][:, SCORED.index(CONTROL)], (0, 6)):  # the last call is that of the bases
-        assert torch.equal(map, drawn[9, label])
-    counts = frame.loc[(frame["metric"] == "salient-pixels") & (frame["method"] == CONTROL), "value"]
-    assert counts.between(90, 166).all()  # half of 256
-    peak = torch.zeros(len(PAIRS), 16, 16)
-    peak[:, 3, 4] = 1
-    monkeypatch.setattr(evaluation, "randomness", SimpleNamespace(uniform=lambda *_: peak))
-    narrow = score(shown, GRAD_CAM, settings("rise"))
-    assert set(values(narrow[narrow["base"] == "rise"], "salient-pixels")[CONTROL]) == {1}
-    own = frame["method"] != CONTROL  # none of their areas is shorter
-    pd.testing.assert_frame_equal(narrow[own], frame[own])
+    places = []
+    for maps in seen[:2]:
+        own, control = (maps[:, SCORED.index(name)] for name in ("cwox-2s", CONTROL))
+        found = [
+            [shift for shift in product(range(16), repeat=2) if torch.equal(one.roll(shift, (0, 1)), other)]
+            for one, other in zip(own, control)
+        ]
+        places.append([shifts[0] if len(shifts) == 1 else None for shifts in found])  # None of an empty map
+        assert all(found)
+    assert all(one == other for one, other in zip(*places) if None not in (one, other))
+    assert len({place for place in places[0] if place}) > 5
+    shares = values(frame[frame["base"] == "rise"], "salient-share")
+    np.testing.assert_array_equal(shares["cwox-2s"], shares[CONTROL])
+    score(outputs([[[1]], [[0, 6]], [[2]]]).part([1]), GRAD_CAM)  # the shift is of image and class alone
+    own, control = (seen[-2][:, SCORED.index(name)] for name in ("cwox-2s", CONTROL))
+    drawn = {pair[:2]: place for pair, place in zip(PAIRS, places[1])}
+    for one, other, label in zip(own, control, (0, 6)):
+        assert torch.equal(one.roll(drawn[9, label], (0, 1)), other)
 
 
 def test_part_energy_is_of_look_alikes_in_one_cluster_alone(outputs):
@@ -181,12 +179,25 @@ def test_part_energy_is_of_look_alikes_in_one_cluster_alone(outputs):
     found, maps = values(score(with_parts, GRAD_CAM), "part-energy"), all_maps(with_parts, GRAD_CAM)
     told_apart = [(4, 2), (4, 4)]
     assert set(found) == set(SCORED) and found.drop(told_apart).isna().all(axis=None)
-    for (number, label), method in product(told_apart, (*METHODS, FINE)):
+    for (number, label), method in product(told_apart, DRAWN):
         own = maps[number, method, label].double()
         expected = float((own * differing[0]).sum() / own.sum())
         assert found.loc[(number, label), method] == pytest.approx(expected, rel=1e-4, nan_ok=True)
-    assert found.notna().sum().sum() > 7
-    assert found.loc[told_apart, CONTROL].between(0.2, 0.4).all()  # noise has the part's share of the image, 0.3
+    assert found.notna().sum().sum() > 5
+
+
+def test_own_object_is_of_two_pictured_classes_in_one_cluster_alone(outputs):
+    """One image pictures 4 and 2, which are rivals, another 3 and 1, which are in two clusters."""
+    objects = torch.rand(3, 2, 16, 16, generator=torch.Generator().manual_seed(2)) > 0.7
+    pictured = outputs(objects=objects, pictured=[(4, 2), (), (3, 1)])
+    found, maps = values(score(pictured, GRAD_CAM), "own-object"), all_maps(pictured, GRAD_CAM)
+    both = [(4, 2), (4, 4)]
+    assert set(found) == set(SCORED) and found.drop(both).isna().all(axis=None)
+    for (number, label), method in product(both, DRAWN):
+        heat, own = maps[number, method, label].double(), objects[0, (4, 2).index(label)]
+        expected = float((heat * own).sum() / (heat * objects[0].any(0)).sum())
+        assert found.loc[(number, label), method] == pytest.approx(expected, rel=1e-4, nan_ok=True)
+    assert found.notna().sum().sum() > 5
 
 
 def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observer(shown, another, monkeypatch):
@@ -196,9 +207,12 @@ def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observ
     assert set(map(id, asked)) == {id(another)}  # not the explained network
     found = frame.set_index(["metric", "index", "class", "method"])["value"]
     accuracy, margin = found["matching-accuracy"], found["matching-margin"]
-    assert len(accuracy) == len(margin) == 4 * 5
-    for (number, a, b), method in product([(4, 0, 1), (4, 2, 3), (9, 6, 2), (2, 1, 4)], (*METHODS, FINE)):
+    assert len(accuracy) == len(margin) == 4 * len(DRAWN)
+    for (number, a, b), method in product([(4, 0, 1), (4, 2, 3), (9, 6, 2), (2, 1, 4)], DRAWN):
         both = torch.stack([maps[number, method, label] for label in (a, b)])[None]
+        one, two = (heat >= 0.5 * heat.max() for heat in both[0])
+        shared = float((one & two).sum() / (one | two).sum()) if (both.amax((2, 3)) > 0).all() else np.nan
+        assert found["overlap"][number, a, method] == pytest.approx(shared, abs=0.02, nan_ok=True)
         image = torch.tensor([INDEX.tolist().index(number)])
         expected = plain(another, shown.x, image, both, torch.tensor([[a, b]]))
         both = [accuracy[number, a, method], margin[number, a, method]]
@@ -213,37 +227,35 @@ PARTITIONS = {
 }
 
 
-def test_clusterings_are_held_against_the_first_and_drop_for_classes_with_rivals_there(shown, outputs):
-    frame = compare_clusterings(shown, PARTITIONS, GRAD_CAM, steps=STEPS)
-    assert set(frame.columns) == set(evaluation.CLUSTERING_COLUMNS)
-    found = frame.set_index(["metric", "clustering", "index", "class"])["value"].sort_index()
-    alike, drops = found["same-map"], found["cdrop"]
+def test_clusterings_are_held_against_the_first_on_the_same_pairs(shown, outputs):
+    frame = compare_clusterings(shown, PARTITIONS, [GRAD_CAM, settings("rise")], steps=STEPS)
+    assert tuple(frame.columns) == evaluation.CLUSTERING_COLUMNS and set(frame["base"]) == {"grad-cam", "rise"}
+    found = frame[frame["base"] == "grad-cam"].set_index(["metric", "clustering", "index", "class"])["value"]
     under = {name: outputs([confusion_clusters(p, top) for top in shown.top]) for name, p in PARTITIONS.items()}
-    maps = {name: all_maps(own, GRAD_CAM) for name, own in under.items()}
-    for name, own in maps.items():
-        own = {(number, label): heat for (number, method, label), heat in own.items() if method == "cwox-2s"}
-        assert sorted(own) == alike[name].index.tolist()
-        for (number, label), heat in own.items():
-            both = np.stack([heat.numpy().ravel(), maps["own"][number, "cwox-2s", label].numpy().ravel()]).astype(float)
-            expected = np.nan if (both.std(1) == 0).any() else np.corrcoef(both)[0, 1]
-            assert alike[name][number, label] == pytest.approx(expected, abs=1e-4, nan_ok=True)
-    assert alike["own"].dropna().tolist() == pytest.approx([1.0] * alike["own"].notna().sum(), abs=1e-9)
-    assert alike["own"].notna().any() and alike["none"].dropna().min() < 0.99
-    pd.testing.assert_series_equal(alike["same"], alike["own"])
-    assert set(drops.index.get_level_values("clustering")) == {"own", "same", "all"}  # none has no pair
-    assert len(drops["own"]) == 2 + 3 + 2 and len(drops["all"]) == 6 + 3 + 3
-    for name in ("own", "all"):
-        usual = score(under[name], GRAD_CAM)
-        usual = usual[(usual["metric"] == "cdrop") & (usual["method"] == "cwox-2s")].set_index(["index", "class"])
-        np.testing.assert_allclose(drops[name].reindex(usual.index), usual["value"], rtol=1e-4, atol=1e-6)
+    maps = {
+        (number, name, label): heat
+        for name, own in under.items()
+        for (number, method, label), heat in all_maps(own, GRAD_CAM).items()
+        if method == "cwox-2s"
+    }
+    expected = plain_scores(shown, maps, list(PARTITIONS)).cdrop  # class and rivals are always those of `shown`
+    for column, name in enumerate(PARTITIONS):
+        drops, alike = found["cdrop", name], found["same-map", name]
+        assert drops.index.tolist() == alike.index.tolist() == [pair[:2] for pair in PAIRS]
+        np.testing.assert_allclose(drops, expected[:, column], **CLOSE)
+        for (number, label), value in alike.items():
+            both = np.stack([maps[number, one, label].numpy().ravel() for one in (name, "own")]).astype(float)
+            correlation = np.nan if (both.std(1) == 0).any() else np.corrcoef(both)[0, 1]
+            assert value == pytest.approx(correlation, abs=1e-4, nan_ok=True)
+    assert found["same-map", "none"].dropna().min() < 0.99
+    pd.testing.assert_series_equal(found["same-map", "same"], found["same-map", "own"])
 
 
-def test_each_epsilon_scores_the_maps_that_it_leaves_and_zero_is_the_papers_variant(shown):
-    found, usual = compare_epsilons(shown, GRAD_CAM, (0.0, 0.5), steps=STEPS), score(shown, GRAD_CAM)
-    assert set(found["metric"]) == {"cdrop", "degenerate"} and set(found["method"]) == {"cwox-2s"}
-    for metric in ("cdrop", "degenerate"):
-        zero = values(found[found["epsilon"] == 0], metric)
-        pd.testing.assert_frame_equal(zero, values(usual, metric)[["cwox-2s"]])
-    drops = values(found[found["epsilon"] == 0.5], "cdrop")
-    expected = plain_scores(shown, all_maps(shown, GRAD_CAM, epsilon=0.5), ["cwox-2s"]).cdrop
-    np.testing.assert_allclose(drops, expected, atol=1e-5)
+def test_each_epsilon_is_of_classes_alone_in_one_of_several_clusters(shown):
+    found = compare_epsilons(shown, GRAD_CAM, (0.0, 0.6))
+    assert found[["index", "class", "epsilon"]].values.tolist() == [[4, 5, 0.0], [2, 3, 0.0], [4, 5, 0.6], [2, 3, 0.6]]
+    for number, label, epsilon, salient, degenerate in found.values.tolist():
+        heat = all_maps(shown, GRAD_CAM, epsilon=epsilon)[number, "cwox-2s", label]
+        share = float((heat >= 0.5 * heat.max()).double().mean()) if heat.any() else 0
+        assert salient == pytest.approx(share) and degenerate == (share == 0)
+    assert compare_epsilons(shown.part([1]), GRAD_CAM, (0.0,)).empty

@@ -7,12 +7,13 @@ import pandas as pd
 
 from xai_lib.data import planted
 from xai_lib.papers.whole_output import experiment
+from xai_lib.papers.whole_output.analysis.scores import gain, in_order, paired
 from xai_lib.papers.whole_output.experiment import Corpus
 from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE
 from xai_lib.papers.whole_output.method.clusters import jaccard, numbers
+from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
 from xai_lib.papers.whole_output.method.stability import agreement, changed_outputs
 from xai_lib.run.study import Study
-from xai_lib.statistics.over_images import summary
 
 # Classes that the paper says are confused with each other, and where; names as in ImageNet's class index.
 _EXAMPLES = (
@@ -103,7 +104,7 @@ def against_truth(study: Study) -> pd.DataFrame:
             row |= {"pairs": sum(any(pair <= cluster for cluster in sets) for pair in pairs)}
             row |= {"exact": sum(pair in sets for pair in pairs), "clusters": len(partition)}
             rows.append(row)
-    return pd.DataFrame(rows)
+    return in_order(pd.DataFrame(rows))
 
 
 def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
@@ -130,10 +131,23 @@ def clusterings(corpus: Corpus, repeats: int) -> pd.DataFrame:
 
 
 def effect_of_clusters(study: Study) -> pd.DataFrame:
-    """What other clusters do to CWOX-2s with Grad-CAM: clustering, metric ("cdrop", "same-map"), means over images."""
-    found = experiment.whole_output_scores(study, "clusterings")
-    keys = ["network", "index", "clustering", "metric"]
-    means = found.groupby(keys, as_index=False, sort=False)["value"].mean()
-    rows = summary(means.rename(columns={"network": "seed"}), by=["metric", "clustering"])
-    order = {name: place for place, name in enumerate(found["clustering"].unique())}
-    return rows.sort_values(["metric", "clustering"], key=lambda names: names.map(lambda name: order.get(name, name)))
+    """What other clusters do to CWOX-2s, on the same pairs of the same images.
+
+    Rows have model, base, clustering, mean (of CDROP over images), same_map (mean correlation with the map under the
+    first clustering, the latent tree), and difference, low, high, n_images: of CDROP against the first, above 0 better.
+    """
+    models = {explained.name: explained.model for explained in study.networks}
+    found = experiment.whole_output_scores(study, "clusterings").assign(rivals="", method=CONTRASTIVE)
+    found, rows = found.assign(model=found["network"].map(models)), []
+    reference, *others = names = list(found["clustering"].unique())
+    for (model, base), group in found.groupby(["model", "base"], sort=False):
+        means = group.groupby(["clustering", "metric", "seed", "index"])["value"].mean()
+        means = means.groupby(level=["clustering", "metric"]).mean()
+        for name in names:
+            row = {"model": model, "base": base, "clustering": name, "mean": means[name, "cdrop"]}
+            row["same_map"] = means[name, "same-map"]
+            if name in others:
+                both = paired(group, "cdrop", "clustering", name, reference)
+                row |= gain(both, "cdrop", name, reference, "clustering")
+            rows.append(row)
+    return in_order(pd.DataFrame(rows))

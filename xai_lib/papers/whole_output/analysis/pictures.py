@@ -12,7 +12,8 @@ from xai_lib.data import Split
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method import faithfulness
-from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, WholeOutput, explain
+from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput, explain
+from xai_lib.papers.whole_output.method.evaluation import DRAWN
 from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
 from xai_lib.run.study import Study
 
@@ -139,7 +140,7 @@ def _with_a_pair(study: Study) -> Iterator[tuple[Split, Outputs]]:
 
 
 def _explained(study: Study, base: str, images: Split, outputs: Outputs) -> Example:
-    how = {"base": experiment.base_of(study, study.networks[0], base), "methods": (*METHODS, FINE), "seed": _SEED}
+    how = {"base": experiment.base_of(study, study.networks[0], base), "methods": DRAWN, "seed": _SEED}
     (output,) = explain(outputs.network, outputs.x, outputs.clusters, **how, index=outputs.index)
     picture, label = images.images[0].float().cpu() / 255, images.classes[int(images.labels[0])]
     return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)

@@ -1,6 +1,7 @@
 """Scores of whole-output explanations as tidy frames: of pairs, averaged image by image, and beside print."""
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterator
 from functools import cache
 
 import pandas as pd
@@ -8,22 +9,29 @@ import pandas as pd
 from xai_lib import published
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES, Variant
-from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS
+from xai_lib.papers.whole_output.method.contrastive_maps import COARSE, FINE, METHODS
 from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE, SCORED, compare_epsilons
 from xai_lib.papers.whole_output.method.outputs import outputs_of
 from xai_lib.run.study import Study
 from xai_lib.statistics import paired_comparison
 from xai_lib.statistics.over_images import summary
 
-BETTER = dict.fromkeys(("cauc", "cauc-bases"), "lower")
-BETTER |= dict.fromkeys(("cdrop", "part-energy", "matching-accuracy", "matching-margin"), "higher")
-RANGES = dict.fromkeys(("cauc", "cauc-bases", "part-energy", "matching-accuracy"), (0.0, 1.0)) | {"cdrop": (-1.0, 1.0)}
+BETTER = dict.fromkeys(("cauc", "cauc-bases", "salient-share", "overlap"), "lower")
+BETTER |= dict.fromkeys(("cdrop", "part-energy", "own-object", "matching-accuracy", "matching-margin"), "higher")
+RANGES = dict.fromkeys(BETTER, (0.0, 1.0)) | {"cdrop": (-1.0, 1.0)}
 EPSILONS = (0.0, 0.1, 0.25, 0.5)  # shares of the cluster map's maximum
 TABLES = {"cauc": 1, "cdrop": 2}  # of the paper
-_TABLE_3 = {"cauc-bases": "cauc", "cdrop": "cdrop", "salient-pixels": "salient-pixels"}
+STEPS = {  # of the design of two by two: what is gained, by which method over which
+    "two stages, with first-stage maps": (COARSE, "cwox-1sa"),
+    "two stages, with second-stage maps": (CONTRASTIVE, FINE),
+    "second-stage maps, in one stage": (FINE, "cwox-1sa"),
+    "second-stage maps, in two stages": (CONTRASTIVE, COARSE),
+}
+_PRINTED_PIXELS = 224 * 224  # of the paper's images
+_TABLE_3 = {"cauc-bases": "cauc", "cdrop": "cdrop", "salient-share": "salient-share"}
 _IMAGE = ["model", "seed", "index"]
 _GROUP = ["metric", "model", "base", "method"]
-_ORDER = dict(zip(_GROUP, (("salient-pixels", *BETTER), ("", "resnet50", "googlenet"), BASES, SCORED)))
+_ORDER = dict(zip(_GROUP, (dict.fromkeys(("salient-share", *BETTER)), ("", "resnet50", "googlenet"), BASES, SCORED)))
 
 
 @cache
@@ -82,23 +90,26 @@ def outputs(study: Study) -> pd.DataFrame:
 
 
 def methods(study: Study, metric: str) -> pd.DataFrame:
-    """Tables 1 ("cauc") and 2 ("cdrop"), for all four base explainers and with our two further rows.
+    """Tables 1 ("cauc") and 2 ("cdrop"), for all four base explainers and with our three further rows.
 
-    One row a model, base and method, as :func:`published.compare` gives; print has values for Grad-CAM and RISE.
+    One row a model, base and method, as :func:`published.compare` gives, without the difference, which would be of
+    other images and sizes: order and printed_order are ranks, the best is 1, of what print has (Grad-CAM and RISE).
     ``n_undefined`` counts images whose every pair has a degenerate map.
     """
-    return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP, ranges=RANGES))
+    return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP, ranges=RANGES), "base")
 
 
 def bases(study: Study) -> pd.DataFrame:
-    """Table 3: CWOX-2s by base explainer; one row a metric, model and base."""
+    """Table 3: CWOX-2s by base explainer; one row a metric, model and base, n_δ as a share of the image."""
     ours = summary(of_images(_some(study, _TABLE_3, [CONTRASTIVE])), by=_GROUP, ranges=RANGES)
-    return _beside(3, ours.assign(metric=ours["metric"].map(_TABLE_3)))
+    return _beside(3, ours.assign(metric=ours["metric"].map(_TABLE_3)), "metric")
 
 
 def matching(study: Study) -> pd.DataFrame:
-    """The simulated observer's accuracy: model, base, method, and means over images; people's is in :func:`people`."""
-    return in_order(summary(of_images(_some(study, ["matching-accuracy"], METHODS)), by=_GROUP, ranges=RANGES))
+    """The simulated observer's accuracy, and how far the maps of two classes overlap: metric, model, base, method, and
+    means over images. What people scored is in :func:`people`."""
+    found = _some(study, ["matching-accuracy", "overlap"], METHODS)
+    return in_order(summary(of_images(found), by=_GROUP, ranges=RANGES))
 
 
 def people() -> pd.DataFrame:
@@ -119,22 +130,35 @@ def degenerate(study: Study, variant: Variant = "paper") -> pd.DataFrame:
 
 
 def shares_of_the_gain(study: Study) -> pd.DataFrame:
-    """Is it two stages, or finer maps? CWOX-2s against 1sA, and what 1sA gains by the second stage's maps alone.
+    """Is it two stages, or finer maps? The design of two by two: :data:`STEPS`, on the same pairs.
 
-    Rows have metric, model, base, step ("finer maps": 1sA-fine less 1sA; "own rivals and region": 2s less 1sA-fine),
-    and difference, low, high (95 %, over images; above 0 is better), n_images.
+    Rows have metric, model, base, step, and difference, low, high (95 %, over images; above 0 is better), n_images. A
+    base whose stages have the same settings has no finer maps, and is left out.
     """
-    steps = (("finer maps", FINE, "cwox-1sa"), ("own rivals and region", CONTRASTIVE, FINE))
     rows = []
-    for metric, sign in (("cauc", -1), ("cdrop", 1)):
-        for (model, base), group in of_pairs(study).groupby(["model", "base"], sort=False):
-            for step, a, b in steps:
-                both = paired(group, metric, "method", a, b)
-                one = paired_comparison(both, metric=metric, a=a, b=b, between="method", unit="image")
-                low, high = sorted(sign * end for end in one.estimate.interval())
-                numbers = {"difference": sign * one.difference, "low": low, "high": high, "n_images": one.n_images}
-                rows.append({"metric": metric, "model": model, "base": base, "step": step, **numbers})
+    for metric, (model, base) in itertools.product(("cauc", "cdrop"), of_two_settings(study)):
+        group = of_pairs(study).query("model == @model and base == @base")
+        for step, (a, b) in STEPS.items():
+            gained = gain(paired(group, metric, "method", a, b), metric, a, b, "method")
+            rows.append({"metric": metric, "model": model, "base": base, "step": step, **gained})
     return in_order(pd.DataFrame(rows))
+
+
+def of_two_settings(study: Study) -> Iterator[tuple[str, str]]:
+    """Models and bases whose maps have other settings in the second stage than in the first."""
+    explained = {one.model: one for one in study.networks}
+    for model, base in itertools.product(explained, BASES):
+        settings = experiment.base_of(study, explained[model], base)
+        if settings.first != settings.second:
+            yield model, base
+
+
+def gain(both: pd.DataFrame, metric: str, a: str, b: str, between: str) -> dict[str, float]:
+    """How much better ``a`` is than ``b`` on the same images: difference, low, high, n_images."""
+    one = paired_comparison(both, metric=metric, a=a, b=b, between=between, unit="image", range=RANGES[metric])
+    sign = -1 if BETTER[metric] == "lower" else 1
+    low, high = sorted(sign * end for end in one.estimate.interval())
+    return {"difference": sign * one.difference, "low": low, "high": high, "n_images": one.n_images}
 
 
 def variants(study: Study) -> pd.DataFrame:
@@ -145,25 +169,23 @@ def variants(study: Study) -> pd.DataFrame:
 
 
 def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
-    """What ε in Equation 2 does to CWOX-2s, on the first ``n`` images of the first network; computed when asked for.
-
-    Rows have epsilon, degenerate (maps without a positive value), maps, and means of CDROP over images.
-    """
+    """What ε in Equation 2 does to the maps of classes alone in their cluster, on the first ``n`` images of the first
+    network; computed when asked for. Rows have epsilon, maps, degenerate (without a positive value), salient (mean
+    share of the image that is salient); none without such a class."""
     explained, run = study.networks[0], study.run
     subject, settings = explained.subject, experiment.base_of(study, explained, base)
     images = subject.images.subset(list(range(min(n, len(subject.images)))))
     outputs = outputs_of(subject.network, images, experiment.partition(explained.corpus), run.device)
-    found = compare_epsilons(outputs, settings, EPSILONS, steps=run.whole_output.contrast_steps)
-    empty = found[found["metric"] == "degenerate"].groupby("epsilon")["value"].agg(degenerate="sum", maps="size")
-    means = found[found["metric"] == "cdrop"].groupby(["epsilon", "index"], as_index=False)["value"].mean()
-    return summary(means.assign(seed=0), by=["epsilon"], ranges=RANGES["cdrop"]).merge(
-        empty.astype(int).reset_index(), on="epsilon"
-    )
+    rows = compare_epsilons(outputs, settings, EPSILONS).groupby("epsilon", as_index=False)
+    return rows.agg(maps=("salient", "size"), degenerate=("degenerate", "sum"), salient=("salient", "mean"))
 
 
-def part_energy(study: Study) -> pd.DataFrame:
-    """Share of a map's energy in the planted part that tells look-alikes apart: base, method, and means over images."""
-    found = _some(study, ["part-energy"]).dropna(subset="value")
+def planted(study: Study, metric: str) -> pd.DataFrame:
+    """Share of a map's energy where planted images say it should be: base, method, and means over images.
+
+    "part-energy" is of the part that tells look-alikes apart, "own-object" of the class's own object of two.
+    """
+    found = _some(study, [metric]).dropna(subset="value")
     if found.empty:
         return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])
     return in_order(summary(of_images(found), by=["base", "method"], ranges=(0.0, 1.0)))
@@ -182,11 +204,19 @@ def _some(study: Study, metrics: Collection, methods: Collection = SCORED, varia
     return found[found["metric"].isin(metrics) & found["method"].isin(methods)]
 
 
-def _beside(number: int, ours: pd.DataFrame) -> pd.DataFrame:
-    """Beside the printed values: those of ResNet-50 for networks of our own, where ``model`` is ""."""
+def _beside(number: int, ours: pd.DataFrame, within: str) -> pd.DataFrame:
+    """Beside the printed values (of ResNet-50 for networks of our own, where ``model`` is ""), with both orders."""
     rows = published.table("whole_output", number)
+    pixels = rows["metric"] == "salient-pixels"
+    rows.loc[pixels, "value"] /= _PRINTED_PIXELS
+    rows.loc[pixels, "metric"] = "salient-share"
     parts = []
     for model, group in ours.groupby("model", sort=False):
         of_model = rows[rows["model"] == (model or "resnet50")]
-        parts.append(published.compare(of_model, group.drop(columns="model")).assign(model=model))
+        both = published.compare(of_model, group.drop(columns="model")).assign(model=model).drop(columns="difference")
+        sign = both["metric"].map({name: 1 if way == "lower" else -1 for name, way in BETTER.items()})
+        ours_printed = both["mean"].where(both["published"].notna())
+        for column, values in (("order", ours_printed), ("printed_order", both["published"])):
+            both[column] = (sign * values).groupby(both[within]).rank(method="min")
+        parts.append(both)
     return in_order(pd.concat(parts, ignore_index=True))

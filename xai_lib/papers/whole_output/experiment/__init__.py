@@ -9,11 +9,13 @@ from xai_lib.papers.whole_output.experiment.documents import stability_cell as s
 from xai_lib.papers.whole_output.experiment.documents import stability_of as stability_of
 from xai_lib.papers.whole_output.experiment.documents import tree as tree
 from xai_lib.papers.whole_output.experiment.documents import tree_cell as tree_cell
+from xai_lib.papers.whole_output.experiment.documents import with_tree as with_tree
 from xai_lib.papers.whole_output.experiment.explanations import ExplainedNetwork as ExplainedNetwork
 from xai_lib.papers.whole_output.experiment.explanations import base_of as base_of
 from xai_lib.papers.whole_output.experiment.explanations import bases_of as bases_of
 from xai_lib.papers.whole_output.experiment.explanations import cells as cells
 from xai_lib.papers.whole_output.experiment.explanations import jobs as jobs
+from xai_lib.papers.whole_output.experiment.explanations import left_out as left_out
 from xai_lib.papers.whole_output.experiment.explanations import study as study
 from xai_lib.papers.whole_output.experiment.explanations import whole_output_cells as whole_output_cells
 from xai_lib.papers.whole_output.experiment.explanations import whole_output_scores as whole_output_scores

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Corpus:
     key: str  # what identifies the documents in the store
     parents: tuple[Cell, ...]  # the cell of the stage "documents"; none for a file
     load: Callable[[], list[list[int]]] = field(repr=False)  # gives all documents, also those of one label; called once
+    tree: latent_tree.Tree | None = None  # fitted before; None where the documents give it
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -66,7 +67,10 @@ def find_documents(folder: Path, *, network: Subject, images: Split, cumulative:
 
 @stage("latent-tree", version=2)
 def fit_tree(folder: Path, *, corpus: Corpus, seed: int) -> None:
-    """The latent tree of documents."""
+    """The latent tree of documents, or the one that was given with them."""
+    if corpus.tree is not None:
+        latent_tree.save(corpus.tree, folder / "tree.json")
+        return
     found = corpus.informative
     if len(found) < 2:
         raise ValueError(
@@ -115,6 +119,15 @@ def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
             "the names must be of the same classes as the documents."
         )
     return Corpus(label, tuple(classes), hashlib.sha256(path.read_bytes()).hexdigest(), (), lambda: found)
+
+
+def with_tree(corpus: Corpus, path: Path | str) -> Corpus:
+    """The documents with a latent tree that :func:`latent_tree.save` wrote; ValueError if it is of other classes."""
+    tree = latent_tree.load(path)
+    if tree.n_labels != len(corpus.classes):
+        raise ValueError(f"Expected a tree of {len(corpus.classes)} classes in {path}. Got one of {tree.n_labels}.")
+    key = f"{corpus.key} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+    return replace(corpus, key=key, parents=(), tree=tree)
 
 
 def class_names(path: Path) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,10 @@ from xai_lib.run.study import Study
 PARTS = ("paper", "released", "clusterings")
 _CHUNK = 100  # images of one cell: what a killed run loses at most
 _MANY = 500  # images; from here on a chunk takes longer than the start of its process
-_PIXELS_AT_ONCE = 1 << 15  # of images explained together: 32 at 32 pixels
+_PIXELS_AT_ONCE = {"cpu": 1 << 15, "gpu": 1 << 21}  # of images explained together: 32 at 32 pixels, 41 at 224
 # Of columns that a chunk without rows, or with one class in each, would give another type.
 _TYPES = {"index": "int64", "class": "int64", "value": "float64"} | dict.fromkeys(("rivals", "top", "clusters"), "str")
-_TORCHVISION = {
+_RELEASED = {  # layers of the authors' code
     "torchvision:resnet50": {"grad-cam": ("layer4", "layer3"), "excitation-backprop": ("layer4", "layer4.0")},
     "torchvision:googlenet": {
         "grad-cam": ("inception5b", "inception5b.branch1"),
@@ -48,9 +48,10 @@ class ExplainedNetwork:
 
     subject: Subject  # the network, with the test images
     model: str  # name in the published tables, "resnet50" or "googlenet"; "" for a network of our own
-    layers: Mapping[str, tuple[str, str]]  # base explainer -> names of its coarse and its fine layer
+    layers: tuple[str, str]  # names of the coarse and the fine layer; the same where no layer has a finer grid
     corpus: Corpus  # the documents of its top classes
     observer: Subject | None  # another network, which plays the observer of the matching task; None without another
+    released: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # base -> layers of the authors' code
 
     @property
     def name(self) -> str:
@@ -76,13 +77,13 @@ def score(
         partitions = {LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
     how = {} if compared else {"variant": part, "observed_by": observer.network if observer is not None else None}
     scores, listed = [], []
-    for batch in _batches(images):
+    for batch in _batches(images, device):
         outputs = outputs_of(network.network, batch, partitions[LATENT_TREE], device)
         listed.append(_listed(outputs, batch))
-        together = [[top] for top in outputs.top] if compared else outputs.clusters
-        several = outputs.part([b for b, groups in enumerate(together) if any(len(group) > 1 for group in groups)])
+        rivals = [b for b, groups in enumerate(outputs.clusters) if any(len(group) > 1 for group in groups)]
+        several = outputs.part(rivals)
         if several.top and compared:
-            scores.append(evaluation.compare_clusterings(several, partitions, bases[0], steps=steps))
+            scores.append(evaluation.compare_clusterings(several, partitions, bases, steps=steps))
         elif several.top:
             scores.append(evaluation.evaluate(several, bases, steps=steps, **how))
     columns = evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS
@@ -92,20 +93,46 @@ def score(
         files.write_frame(folder / "outputs.csv", pd.concat(listed, ignore_index=True))
 
 
-def study(run: Settings) -> Study:
+def left_out(run: Settings) -> str:
+    """Why there is nothing to explain in this part; "" if there is."""
+    classes = run.test_split().classes
+    if len(classes) > 2:
+        return ""
+    return (
+        f"This part needs at least three classes. {run.label} has {len(classes)}: {', '.join(classes)}. Every class "
+        "then has one rival at most, and no cluster of two has another to be contrasted with."
+    )
+
+
+def study(run: Settings, given: str = "", class_index: str = "", tree: str = "") -> Study:
     """The part on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's GoogLeNet and ResNet-50.
 
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
-    is the training with the next seed; on ImageNet the other network. FileNotFoundError if weights are missing.
+    is the training with the next seed; on ImageNet the other network. Files may give all networks other documents
+    (``given``, with the names of their classes in ``class_index``, or the run's own) and a latent ``tree``.
+
+    FileNotFoundError if weights or a file are missing; ValueError if the run has fewer than three classes, or a file
+    holds something else or is of other classes.
     """
-    if run.pretrained:
-        return Study(run, _from_torchvision(run))
-    return Study(run, tuple(_trained_here(run, seed) for seed in networks.explained_seeds(run)))
+    if reason := left_out(run):
+        raise ValueError(reason)
+    found = _from_torchvision(run) if run.pretrained else None
+    found = found or tuple(_trained_here(run, seed) for seed in networks.explained_seeds(run))
+    if given:
+        names = documents.class_names(Path(class_index)) if class_index else found[0].corpus.classes
+        corpus = documents.corpus_of_file(Path(given), names, given)
+        found = tuple(replace(explained, corpus=corpus) for explained in found)
+    if tree:
+        found = tuple(replace(one, corpus=documents.with_tree(one.corpus, tree)) for one in found)
+    wrong = {len(one.corpus.classes) for one in found} - {len(run.test_split().classes)}
+    if wrong:
+        raise ValueError(f"Expected documents of {len(run.test_split().classes)} classes, as the images. Got {wrong}.")
+    return Study(run, found)
 
 
 def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     """The commands of the part and their options: one a network and part; one a chunk where images are many."""
-    for number, explained in enumerate(study(run).networks):
+    for number, explained in enumerate(() if left_out(run) else study(run).networks):
         chunks = list(range(len(explained.chunks)))
         groups = [chunks] if len(explained.subject.images) < _MANY else [[chunk] for chunk in chunks]
         for part, group in itertools.product(PARTS, groups):
@@ -140,7 +167,7 @@ def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Spl
         images=images,
         part=part,
         clusters=again or documents.tree_cell(explained.corpus),
-        bases=[base_of(study, explained, "grad-cam")] if compared else bases_of(study, explained, part),
+        bases=bases_of(study, explained, "paper" if compared else part),
         steps=run.whole_output.contrast_steps,
         observer=explained.observer if part == "paper" else None,
         device=run.device,
@@ -154,9 +181,12 @@ def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") 
 
 def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str = "paper") -> Base:
     """One base explainer with the settings of the run."""
-    layers = explained.layers.get(name, explained.layers["grad-cam"])
-    budgets = study.run.explainers
-    return base_maps.base(name, layers, variant=variant, n_masks=budgets.rise_masks, n_samples=budgets.lime_samples)
+    run, layers = study.run, explained.layers
+    budgets = (run.explainers.rise_masks, run.explainers.lime_samples)
+    if variant == "released":
+        layers = explained.released.get(name, layers)
+        budgets = (run.whole_output.released_masks, run.whole_output.released_samples)
+    return base_maps.base(name, layers, variant=variant, n_masks=budgets[0], n_samples=budgets[1])
 
 
 @cache
@@ -184,10 +214,9 @@ def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _batches(images: Split) -> list[Split]:
+def _batches(images: Split, device: torch.device) -> list[Split]:
     first = images.subset([0]).materialised()
-    at_once = images_at_once(first.images, cpu=_PIXELS_AT_ONCE, gpu=_PIXELS_AT_ONCE, least=1)
-    return _pieces(images, at_once)
+    return _pieces(images, images_at_once(first.images.to(device), **_PIXELS_AT_ONCE, least=1))
 
 
 def _pieces(images: Split, n: int) -> list[Split]:
@@ -217,26 +246,21 @@ def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
         for number in (seed, other)
     )
     corpus = documents.corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
-    layers = {"grad-cam": _coarse_and_fine(run, seed)}
-    return ExplainedNetwork(subject, "", layers, corpus, observer if other != seed else None)
-
-
-def _coarse_and_fine(run: Settings, seed: int) -> tuple[str, str]:
-    """The network's last layer, and the last one of the stage before it, as the released settings for ResNet-50."""
     recipe = run.recipe(networks.LOSS)
-    names = list(models.build(recipe.architecture, 2, width=recipe.width, seed=seed).layers())
-    stage = names[-1].rsplit(".", 1)[0] if names[-1].count(".") > 1 else names[-1]
-    return names[-1], [name for name in names if not name.startswith(stage)][-1]
+    alike = models.build(recipe.architecture, 2, width=recipe.width, seed=seed).eval()  # in its layers
+    layers = base_maps.coarse_and_fine(alike, torch.zeros(1, 3, run.networks.size, run.networks.size))
+    return ExplainedNetwork(subject, "", layers, corpus, observer if other != seed else None)
 
 
 def _from_torchvision(run: Settings) -> tuple[ExplainedNetwork, ...]:
     subjects = [
         networks.from_torchvision(run, name, layers["grad-cam"][0], run.whole_output.n_outputs)
-        for name, layers in _TORCHVISION.items()
+        for name, layers in _RELEASED.items()
     ]
-    explained = []
-    for (name, layers), subject, other in zip(_TORCHVISION.items(), subjects, subjects[::-1]):
+    found, size = [], run.networks.size
+    for (name, released), subject, other in zip(_RELEASED.items(), subjects, subjects[::-1]):
         model = name.removeprefix("torchvision:")
         corpus = documents.corpus_of_network(run, subject, run.test_split(), f"{run.label}, {model}, validation images")
-        explained.append(ExplainedNetwork(subject, model, layers, corpus, other))
-    return tuple(explained)
+        layers = base_maps.coarse_and_fine(subject.network, torch.zeros(1, 3, size, size, device=run.device))
+        found.append(ExplainedNetwork(subject, model, layers, corpus, other, released))
+    return tuple(found)

@@ -7,5 +7,4 @@ from xai_lib.papers.whole_output.figures.matching_game import matching_game as m
 from xai_lib.papers.whole_output.figures.tree import zoomable_tree as zoomable_tree
 from xai_lib.papers.whole_output.figures.whole_output import compared_methods as compared_methods
 from xai_lib.papers.whole_output.figures.whole_output import contrastive_curves as contrastive_curves
-from xai_lib.papers.whole_output.figures.whole_output import part_energy as part_energy
 from xai_lib.papers.whole_output.figures.whole_output import whole_output as whole_output

@@ -79,7 +79,7 @@ def stability(frame: pd.DataFrame) -> Figure:
     for number, kind in enumerate(kinds):
         rows = frame[frame["what"] == kind]
         places = rows["clustering"].map(names.index) + (number - (len(kinds) - 1) / 2) * 0.22
-        around = [rows["ari"] - rows["low"], rows["high"] - rows["ari"]]
+        around = [(rows["ari"] - rows["low"]).clip(lower=0), (rows["high"] - rows["ari"]).clip(lower=0)]
         look = {"fmt": MARKERS[number], "color": COLOURS[number], "label": _COMPARISONS[kind]}
         axis.errorbar(rows["ari"], places, xerr=around, markersize=5.5, linewidth=1.6, **look)
     axis.set_yticks(range(len(names)), names)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from xai_lib.page.images import bare, overlay, show
-from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
+from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
 from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput
 
@@ -91,29 +91,6 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
     figure.supxlabel("share of the pixels deleted", fontsize=SMALL)
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
-    return figure
-
-
-def part_energy(frame: pd.DataFrame) -> Figure:
-    """Share of a map's energy in the planted part that tells look-alikes apart; dotted, the share of a random map.
-
-    Rows have base, method, mean, low, high; a panel a base explainer, a line a method.
-    """
-    bases, methods = list(frame["base"].unique()), list(frame["method"].unique())
-    size = (PAGE_WIDTH, 0.3 * len(methods) + 1.0)
-    figure, axes = plt.subplots(1, len(bases), figsize=size, sharex=True, sharey=True, squeeze=False)
-    for axis, base in zip(axes[0], bases):
-        rows = frame[frame["base"] == base]
-        places = rows["method"].map(methods.index)
-        around = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
-        axis.errorbar(rows["mean"], places, xerr=around, fmt="o", color="#0072B2", markersize=5, linewidth=1.6)
-        for chance in rows.loc[rows["method"] == "random", "mean"]:
-            axis.axvline(chance, color="0.4", linestyle=":", linewidth=1.4, zorder=0)
-        axis.set_title(METHOD_NAMES[base], fontsize=TEXT)
-        axis.tick_params(labelsize=SMALL)
-    axes[0, 0].set_yticks(range(len(methods)), [textwrap.fill(WHOLE_OUTPUT_NAMES[method], 16) for method in methods])
-    axes[0, 0].set(xlim=(0, None), ylim=(len(methods) - 0.5, -0.5))
-    figure.supxlabel("share of the energy in the differing part, with 95 % interval", fontsize=SMALL)
     return figure
 
 

@@ -110,13 +110,14 @@ def _grow(
     while len(outside) and (len(island) < MAX_SIZE or len(outside) < 3):
         closest, new = _strongest(information, island[2:], outside)
         patterns = patterns_of(corpus, [*island, new])
-        joined = _joined(corpus, island, model, new)
+        present = fit_member(*_beside(corpus, island, model, [new]))
+        joined = LatentClass(model.prior, np.vstack([model.present, present]))
         one_latent = joined.log_likelihood(patterns.values, patterns.counts)
         alone = _log_likelihood_alone(patterns, model)
         unrelated = _bic(one_latent - alone, 1, corpus.n_documents) < THRESHOLD
         if correlation_test and unrelated and len(outside) >= 3:
             break
-        pair = _apart(corpus, island, model, (closest, new), generator)
+        pair = fit_pair(*_beside(corpus, island, model, [closest, new]), generator=generator)
         place = island.index(closest)
         rest = LatentClass(model.prior, np.delete(model.present, place, axis=0))
         others, counts = contingency(patterns, [place, len(island)])
@@ -131,20 +132,12 @@ def _grow(
     return [(island, model)]
 
 
-def _joined(corpus: Corpus, island: Sequence[int], model: LatentClass, new: int) -> LatentClass:
-    """The model with one more label under its latent, fitted on it and the two labels that started the island."""
-    others, counts = contingency(patterns_of(corpus, [*island[:2], new]), [2])
-    present = fit_member(LatentClass(model.prior, model.present[:2]).joint(others), counts)
-    return LatentClass(model.prior, np.vstack([model.present, present]))
-
-
-def _apart(
-    corpus: Corpus, island: Sequence[int], model: LatentClass, pair: tuple[int, int], generator: np.random.Generator
-) -> tuple[LatentClass, LatentClass]:
-    """A pair of labels under a second latent, fitted on the pair and the two labels that started the island."""
-    others, counts = contingency(patterns_of(corpus, [*island[:2], *pair]), [2, 3])
-    started = LatentClass(model.prior, model.present[:2])
-    return fit_pair(started.joint(others), counts, generator=generator)
+def _beside(
+    corpus: Corpus, island: Sequence[int], model: LatentClass, new: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What new labels are fitted on: the two that started the island, by its model, and counts of the new ones."""
+    others, counts = contingency(patterns_of(corpus, [*island[:2], *new]), [2, 3][: len(new)])
+    return LatentClass(model.prior, model.present[:2]).joint(others), counts
 
 
 def _log_likelihood_alone(patterns: Patterns, model: LatentClass) -> float:

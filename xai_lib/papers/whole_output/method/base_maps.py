@@ -1,6 +1,8 @@
 """Saliency maps of groups of classes by the four base explainers, coarse or fine (whole-output paper §4.1 and §4.2)."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -10,8 +12,10 @@ from torch import Tensor, nn
 from xai_lib.checks import check_choice
 from xai_lib.explainers import about
 from xai_lib.explainers.adapter import raw_maps
+from xai_lib.explainers.layers import find_layer, last_spatial_layer
 from xai_lib.explainers.normalise import min_max, positive_share
 from xai_lib.explainers.scores import Score
+from xai_lib.forward import undisturbed
 
 BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
 
@@ -46,8 +50,8 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
 
     Args:
         name, variant: one of :data:`BASES`, and "paper" or "released".
-        layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop. Released for
-            ResNet-50: "layer4", then "layer3" (Grad-CAM) or "layer4.0" (excitation backprop).
+        layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop; see
+            :func:`coarse_and_fine`.
         n_masks, n_samples: RISE's masks in the first stage, LIME's samples in each.
 
     ValueError if `name` or `variant` is another word.
@@ -66,6 +70,32 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
         first, second = ({"n_masks": n, "grid": grid, "p": p} for n, (grid, p) in zip(counts, _RISE[variant]))
         return Base(name, first, second, "min-max")
     return Base(name, {"layer": layers[0]}, {"layer": layers[1]}, "none")
+
+
+def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
+    """Names of the layers of both stages: the network's last spatial layer, and the last one before it of a finer grid.
+
+    "The further away the pivot layer is from the output layer, the more fine-grained is the heatmap" (§4.2) holds only
+    where the grid is finer. That is measured in one forward pass of images `x`, float [B,3,H,W], of the size that will
+    be explained. Where no layer has a finer grid, both names are the same. TypeError or ValueError as
+    :func:`xai_lib.explainers.layers.last_spatial_layer`.
+
+    Example:
+        >>> pool = nn.MaxPool2d(2)
+        >>> coarse_and_fine(nn.Sequential(nn.ReLU(), pool, nn.Conv2d(3, 4, 1), nn.Flatten()), torch.zeros(1, 3, 8, 8))
+        ('2', '0')
+    """
+    coarse = find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
+    ran: list[tuple[str, int]] = []
+    with ExitStack() as hooks, undisturbed(model, x) as images:
+        for name, module in model.named_modules():
+            note = lambda _, __, output, name=name: ran.append((name, _places(output)))  # noqa: E731
+            hooks.enter_context(module.register_forward_hook(note))
+        model(images)
+    runs, places = Counter(name for name, _ in ran), dict(ran)
+    names = [name for name, n_places in ran if runs[name] == 1 and n_places > places[coarse]]
+    whole = [name for name in names if name.count(".") <= coarse.count(".")]  # no parts of the blocks between
+    return coarse, (whole or names or [coarse])[-1]
 
 
 def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, *, seed: int, index: Tensor) -> Tensor:
@@ -126,6 +156,10 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
         return within if what == "logit" else (within - logits.logsumexp(1, keepdim=True)).exp()
 
     return score
+
+
+def _places(output: object) -> int:
+    return output.shape[2] * output.shape[3] if isinstance(output, Tensor) and output.ndim == 4 else 0
 
 
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {

@@ -12,7 +12,7 @@ from xai_lib.forward import logits_of, undisturbed
 from xai_lib.papers.whole_output.method.base_maps import BASES, Base, Stage, Variant, maps
 
 METHODS = ("swox", "cwox-1sa", "cwox-1sb", "cwox-2s")
-FINE = "cwox-1sa-fine"
+FINE, COARSE = "cwox-1sa-fine", "cwox-2s-coarse"  # one stage with the maps of the second, two with those of the first
 # Of the cluster map's values; above it lies its support in the released examples.
 PERCENTILES = {"grad-cam": 50, "excitation-backprop": 60, "rise": 70, "lime": 85}
 
@@ -58,7 +58,7 @@ def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float 
             which scale: a share of the maximum is our reading. "released" takes those above a percentile of the
             map's values.
         base: name of the base explainer, on which the percentile depends.
-        epsilon: ε, from 0 to below 1; for "paper" alone.
+        epsilon: ε, from 0 to below 1; for "paper" alone. In print only a class alone in its cluster has it.
 
     Returns:
         bool [...,H,W]. ValueError on another word or an `epsilon` out of its range.
@@ -104,26 +104,28 @@ def explain(
     - "cwox-1sa": ReLU(H_c - H_C∖c), each class against all others.
     - "cwox-1sb": the same by a product, see :func:`scout`.
     - "cwox-2s": supp(Ĥ_Ci) · ReLU(H_c - H_Ci∖c), each class against those of its cluster where the cluster map
-      Ĥ_Ci = ReLU(H_Ci - H_C∖Ci) is positive (Equations 1 and 2).
-    - :data:`FINE`, "cwox-1sa-fine", is ours: 1sA with the maps of the second stage, so that a gain of two stages can
-      be told from a gain of finer maps.
+      Ĥ_Ci = ReLU(H_Ci - H_C∖Ci) is positive (Equations 1 and 2); a class alone in its cluster: supp(Ĥ_Ci, ε) · H_c.
+    - :data:`FINE`, 1sA with the maps of the second stage, and :data:`COARSE`, 2s with those of the first, are ours:
+      with 1sA and 2s they are a design of two by two, in which a gain of two stages can be told from one of finer maps.
 
     The classes in 2s have the maps of the second stage, clusters and baselines those of the first; stages of the same
-    settings share their maps. What the paper leaves open, and how it is read here: SWOX and whatever has no rival, for
-    which the paper writes H, is cut at 0 (the only cluster in Equation 1, the only class of a cluster in Equation 2);
-    the baselines of §5 have the maps of the first stage; of one top class alone, all methods give its SWOX map.
+    settings share their maps. Of one cluster alone, Ĥ_C = H_C (Equation 1), and "CWOX-2s reduces to CWOX-1s" (§1):
+    nothing restricts its classes. What the paper leaves open, and how it is read here: maps for which it writes H,
+    those of SWOX, of the only cluster and of the only class of a cluster, are cut at 0; the baselines of §5 have the
+    maps of the first stage; of one top class alone, all methods give its SWOX map.
 
     "released" contrasts as :func:`released_subtracted`, not against the union of the rivals: the other clusters in the
     first stage, the other classes of the cluster in the second, all other classes in 1sA, which is what the released
-    code does with clusters of one class. A class alone in its cluster has the cluster's map. No 1sB was released: it
-    is the paper's.
+    code does with clusters of one class. A class alone in its cluster has the cluster's map; the only cluster restricts
+    its classes. No 1sB was released: it is the paper's.
 
     Args:
         model, x: the network, and normalised images, float [B,3,H,W].
         clusters: for each image its confusion clusters: its top classes, each in one of them.
         base: the base explainer; its settings come in the two variants as well.
         variant: how maps are contrasted, "paper" or "released".
-        methods: out of :data:`METHODS` and :data:`FINE`. The second stage is computed only if one needs it.
+        methods: out of :data:`METHODS`, :data:`FINE` and :data:`COARSE`. The second stage is computed only if one needs
+            it.
         epsilon: ε in Equation 2, see :func:`support`.
         seed, index: the run's seed, and image indices, int64 [B]; an image's maps do not depend on the other images.
 
@@ -143,12 +145,11 @@ def explain(
         found = maps(model, x, base, stage, _members(needed, n_classes).to(x.device), seed=seed, index=index)
         return [dict(zip(own, image, strict=False)) for own, image in zip(needed, found)]
 
-    if {"cwox-2s", FINE}.isdisjoint(methods):
-        coarse = fine = maps_of("first", first)
-    elif base.first == base.second:
-        coarse = fine = maps_of("first", [list(dict.fromkeys([*one, *other])) for one, other in zip(first, second)])
-    else:
-        coarse, fine = maps_of("first", first), maps_of("second", second)
+    finer = {"cwox-2s", FINE} & set(methods) and base.first != base.second
+    if COARSE in methods or ({"cwox-2s", FINE} & set(methods) and not finer):
+        first = [list(dict.fromkeys([*one, *other])) for one, other in zip(first, second)]
+    coarse = maps_of("first", first)
+    fine = maps_of("second", second) if finer else coarse
     parts = zip(clusters, probabilities, coarse, fine, strict=True)
     return [_explained(*part, base.name, variant, methods, epsilon) for part in parts]
 
@@ -173,8 +174,10 @@ def _explained(
         i = next(i for i, group in enumerate(groups) if one <= group)
         if variant == "released" and one == groups[i]:
             return cluster_maps[i]
-        region = support(cluster_maps[i], variant, base, epsilon=epsilon)
-        return region * _contrasted(fine, one, _singles(groups[i]), variant)
+        contrasted = _contrasted(coarse if method == COARSE else fine, one, _singles(groups[i]), variant)
+        if variant == "paper" and len(groups) == 1:
+            return contrasted
+        return contrasted * support(cluster_maps[i], variant, base, epsilon=epsilon if one == groups[i] else 0.0)
 
     class_maps = {method: torch.stack([class_map(method, one) for one in everyone]) for method in methods}
     return WholeOutput(list(map(list, clusters)), classes, probabilities[classes], cluster_maps, class_maps)
@@ -221,9 +224,11 @@ def _members(groups: Sequence[Sequence[Group]], n_classes: int) -> Tensor:
 
 
 def _check(clusters: Sequence[Sequence[Sequence[int]]], n_images: int, n_classes: int, methods: Sequence[str]) -> None:
-    unknown = set(methods) - {*METHODS, FINE}
+    unknown = set(methods) - {*METHODS, FINE, COARSE}
     if unknown:
-        raise ValueError(f"Expected methods out of {', '.join((*METHODS, FINE))}. Got {', '.join(sorted(unknown))}.")
+        raise ValueError(
+            f"Expected methods out of {', '.join((*METHODS, FINE, COARSE))}. Got {', '.join(sorted(unknown))}."
+        )
     if len(clusters) != n_images or n_images == 0:
         raise ValueError(f"Expected clusters for each of at least 1 image, {n_images} in all. Got {len(clusters)}.")
     for b, image in enumerate(clusters):

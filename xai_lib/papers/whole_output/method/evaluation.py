@@ -13,14 +13,15 @@ from xai_lib.metrics.localisation import attribution_localisation
 from xai_lib.papers.whole_output.method import faithfulness, observer
 from xai_lib.papers.whole_output.method.base_maps import Base, Variant
 from xai_lib.papers.whole_output.method.clusters import Partition, confusion_clusters
-from xai_lib.papers.whole_output.method.contrastive_maps import FINE, METHODS, WholeOutput, explain
+from xai_lib.papers.whole_output.method.contrastive_maps import COARSE, FINE, METHODS, WholeOutput, explain
 from xai_lib.papers.whole_output.method.outputs import Outputs
 
-CONTROL = "random"  # a map of noise, which no explanation should fail to beat
-SCORED = (*METHODS, FINE, CONTROL)
+CONTROL = "random"  # the map of CWOX-2s, shifted at random: as many salient pixels, as smooth, in another place
+DRAWN = (*METHODS, FINE, COARSE)
+SCORED = (*DRAWN, CONTROL)
 CONTRASTIVE = "cwox-2s"
 COLUMNS = ("index", "class", "rivals", "base", "method", "metric", "value")
-CLUSTERING_COLUMNS = ("index", "class", "clustering", "metric", "value")
+CLUSTERING_COLUMNS = ("index", "class", "base", "clustering", "metric", "value")
 _SEED = 0  # of everything that is drawn: the same for every network and method, so that comparisons are paired
 
 
@@ -52,27 +53,31 @@ def evaluate(
 
     Returns:
         Rows index, class, rivals (numbers with a space between), base, method, metric, value: "cauc", "cauc-bases",
-        "cdrop", "salient-pixels", "degenerate" (1 for a map without a salient pixel), "part-energy" (share of the
-        map's energy in the differing part), "matching-accuracy" and "matching-margin" (of the pair of a cluster's two
-        most probable classes). NaN where undefined.
+        "cdrop", "salient-share" (n_δ as a share of the image), "degenerate" (1 for a map without a salient pixel),
+        "part-energy" (share of the map's energy in the differing part), "own-object" (of the map's energy in two
+        objects, the share in that of its class); and of the pair of a cluster's two most probable classes "overlap"
+        (pixels salient in both maps, of those salient in either), "matching-accuracy" and "matching-margin". NaN where
+        undefined.
     """
     pairs = _pairs(outputs)
     if not pairs.others:
         return pd.DataFrame(columns=COLUMNS)
-    control = _control(pairs)[:, None]
     parts, contrastive = [], []
     for base in bases:
-        found = _explained(outputs, base, (*METHODS, FINE), variant=variant)
-        maps = torch.cat([_maps(found, pairs, (*METHODS, FINE)), control], dim=1)  # [P,M,H,W]
-        contrastive.append(maps[:, SCORED.index(CONTRASTIVE)])
+        found = _explained(outputs, base, DRAWN, variant=variant)
+        maps = _maps(found, pairs, DRAWN)
+        contrastive.append(maps[:, DRAWN.index(CONTRASTIVE)])
+        maps = torch.cat([maps, _control(contrastive[-1], pairs)[:, None]], dim=1)  # [P,M,H,W]
         scored = _scored(pairs, maps, compared=range(len(METHODS)), steps=steps, variant=variant)
         values = {"cauc": scored.cauc, "cdrop": scored.cdrop}
-        values |= {"salient-pixels": scored.n_salient.double(), "degenerate": scored.degenerate.double()}
+        share = scored.n_salient.double() / maps[0, 0].numel()
+        values |= {"salient-share": share, "degenerate": scored.degenerate.double()}
         if outputs.differing is not None:
             values["part-energy"] = _part_energy(maps, pairs)
+        if outputs.objects is not None:
+            values["own-object"] = _own_object(maps, pairs)
         parts.append(_rows(pairs, values, base, SCORED))
-        if observed_by is not None:
-            parts += _matched(observed_by, found, outputs, base)
+        parts += _of_two(observed_by, found, outputs, base)
     scored = _scored(pairs, torch.stack(contrastive, 1), compared=range(len(bases)), steps=steps, variant=variant)
     for place, base in enumerate(bases):
         parts.append(_rows(pairs, {"cauc-bases": scored.cauc[:, [place]]}, base, (CONTRASTIVE,)))
@@ -80,44 +85,41 @@ def evaluate(
 
 
 def compare_clusterings(
-    outputs: Outputs, partitions: Mapping[str, Partition], base: Base, *, steps: int
+    outputs: Outputs, partitions: Mapping[str, Partition], bases: Sequence[Base], *, steps: int
 ) -> pd.DataFrame:
-    """What other clusters do to CWOX-2s: rows index, class, clustering, metric, value.
+    """What other clusters do to CWOX-2s: rows index, class, base, clustering, metric, value.
 
-    "cdrop" is of classes with rivals there, "same-map" Pearson's correlation with the first clustering's map.
+    All clusterings have the same pairs, those of ``outputs``, so that they can be compared image by image: "cdrop" of a
+    class and its rivals there, by the map under the other clusters; "same-map" is Pearson's correlation with the map
+    under the first of the clusterings.
     """
-    columns, parts, reference = ["index", "class", "metric", "value"], [], None
-    for name, partition in partitions.items():
-        clusters = [confusion_clusters(partition, top) for top in outputs.top]
-        found, rows = _of_two_stages(replace(outputs, clusters=clusters), base, steps)
-        reference = reference or found
-        alike = [
-            (number, label, "same-map", _correlation(*(one.class_map(CONTRASTIVE, label) for one in both)))
-            for number, *both in zip(outputs.index.tolist(), found, reference)
-            for label in both[0].classes
-        ]
-        drops = rows.loc[rows["metric"] == "cdrop", columns]
-        kept = [pd.DataFrame(alike, columns=columns), *([drops] if len(drops) else [])]
-        parts += [part.assign(clustering=name) for part in kept]
-    return pd.concat(parts, ignore_index=True)
+    pairs, parts = _pairs(outputs), []
+    for base in bases:
+        maps = []
+        for partition in partitions.values():
+            clusters = [confusion_clusters(partition, top) for top in outputs.top]
+            found = _explained(replace(outputs, clusters=clusters), base, (CONTRASTIVE,))
+            maps.append(_maps(found, pairs, (CONTRASTIVE,)))
+        together = torch.cat(maps, dim=1)  # [P,clusterings,H,W]
+        drops = _scored(pairs, together, compared=(0,), steps=steps, variant="paper").cdrop
+        values = {"cdrop": drops, "same-map": _correlation(together, together[:, :1])}
+        parts.append(_rows(pairs, values, base, tuple(partitions)).rename(columns={"method": "clustering"}))
+    return pd.concat(parts, ignore_index=True)[list(CLUSTERING_COLUMNS)]
 
 
-def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float], *, steps: int) -> pd.DataFrame:
-    """What ε in Equation 2 does to CWOX-2s: rows as :func:`evaluate`, of "cdrop" and "degenerate", with an epsilon."""
-    rows = [_of_two_stages(outputs, base, steps, epsilon)[1].assign(epsilon=epsilon) for epsilon in epsilons]
-    return pd.concat(rows, ignore_index=True)
+def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float]) -> pd.DataFrame:
+    """What ε in Equation 2 does to the maps of classes alone in one of several clusters, which alone have it.
 
-
-def _of_two_stages(
-    outputs: Outputs, base: Base, steps: int, epsilon: float = 0.0
-) -> tuple[list[WholeOutput], pd.DataFrame]:
-    """CWOX-2s of each image, and the rows of its CDROP and of maps without a salient pixel."""
-    found, pairs = _explained(outputs, base, (CONTRASTIVE,), epsilon=epsilon), _pairs(outputs)
-    if not pairs.others:
-        return found, pd.DataFrame(columns=COLUMNS)
-    scored = _scored(pairs, _maps(found, pairs, (CONTRASTIVE,)), compared=(0,), steps=steps, variant="paper")
-    values = {"cdrop": scored.cdrop, "degenerate": scored.degenerate.double()}
-    return found, _rows(pairs, values, base, (CONTRASTIVE,))
+    Rows index, class, epsilon, salient (pixels, as a share of the image) and degenerate (a map without any).
+    """
+    rows = []
+    for epsilon in epsilons:
+        for number, one in zip(outputs.index.tolist(), _explained(outputs, base, (CONTRASTIVE,), epsilon=epsilon)):
+            alone = [cluster[0] for cluster in one.clusters if len(cluster) == 1 < len(one.clusters)]
+            for label in alone:
+                share = float(faithfulness.salient(one.class_map(CONTRASTIVE, label)[None]).double().mean())
+                rows.append((number, label, epsilon, share, share == 0))
+    return pd.DataFrame(rows, columns=["index", "class", "epsilon", "salient", "degenerate"])
 
 
 def _explained(outputs: Outputs, base: Base, methods: Sequence[str], **how: Any) -> list[WholeOutput]:
@@ -148,10 +150,15 @@ def _maps(found: Sequence[WholeOutput], pairs: _Pairs, methods: Sequence[str]) -
     return torch.stack([torch.stack([found[b].class_map(name, label) for name in methods]) for b, label in places])
 
 
-def _control(pairs: _Pairs) -> Tensor:
-    """Noise drawn for each image and class, the same for every base: [P,H,W] in [0,1]."""
+def _control(maps: Tensor, pairs: _Pairs) -> Tensor:
+    """Maps [P,H,W], each shifted around the image by what is drawn for its image and class, the same for every base."""
     drawn_by = pairs.outputs.index[pairs.image] * pairs.rivals.shape[1] + pairs.target
-    return randomness.uniform(_SEED, drawn_by, "whole output/control", tuple(pairs.outputs.x.shape[-2:]))
+    size = torch.tensor(maps.shape[1:], device=maps.device)
+    down, across = (randomness.uniform(_SEED, drawn_by, "whole output/control", (2,)) * size).long().unbind(1)
+    row, column = (
+        (torch.arange(n, device=maps.device) + shift[:, None]) % n for n, shift in zip(maps.shape[1:], (down, across))
+    )
+    return maps[torch.arange(len(maps), device=maps.device)[:, None, None], row[:, :, None], column[:, None, :]]
 
 
 def _scored(pairs: _Pairs, maps: Tensor, **how: Any) -> faithfulness.Scores:
@@ -182,22 +189,45 @@ def _part_energy(maps: Tensor, pairs: _Pairs) -> Tensor:
     return torch.where(told_apart.to(maps.device)[:, None], shares, float("nan"))
 
 
-def _matched(observed_by: nn.Module, found: Sequence[WholeOutput], outputs: Outputs, base: Base) -> list[pd.DataFrame]:
-    """The matching task on the two most probable classes of every cluster that has two: rows as :func:`evaluate`."""
+def _own_object(maps: Tensor, pairs: _Pairs) -> Tensor:
+    """Of a map's energy in the image's two objects, the share in that of its class, [P,M]; NaN for another pair."""
+    where, found = pairs.outputs.objects, torch.full(maps.shape[:2], torch.nan, dtype=torch.float64, device=maps.device)
+    for row, (b, label, others) in enumerate(zip(pairs.image.tolist(), pairs.target.tolist(), pairs.others)):
+        pictured = pairs.outputs.pictured[b]
+        if label in pictured and not {*pictured}.isdisjoint(others):
+            own, both = where[b, pictured.index(label)], where[b].any(0)
+            energy = (maps[row].double() * both).sum((1, 2))
+            found[row] = (maps[row].double() * own).sum((1, 2)) / energy  # 0 / 0 is NaN
+    return found
+
+
+def _of_two(
+    observed_by: nn.Module | None, found: Sequence[WholeOutput], outputs: Outputs, base: Base
+) -> list[pd.DataFrame]:
+    """Overlap and matching task, the two most probable classes of every cluster that has two: as :func:`evaluate`."""
     pairs, parts = _pairs(outputs, two_most_probable=True), []
     rivals = replace(pairs, target=pairs.target.new_tensor(pairs.others)[:, 0])
     labels = torch.stack([pairs.target, rivals.target], dim=1)
-    for method in (*METHODS, FINE):
+    for method in DRAWN:
         maps = torch.cat([_maps(found, classes, (method,)) for classes in (pairs, rivals)], dim=1)  # [P,2,H,W]
-        accuracy, margin = observer.matched(observed_by, outputs.x, pairs.image, maps, labels)
-        values = {"matching-accuracy": accuracy[:, None], "matching-margin": margin[:, None]}
-        parts.append(_rows(pairs, values, base, (method,)))
+        values = {"overlap": _overlap(maps)}
+        if observed_by is not None:
+            matched = observer.matched(observed_by, outputs.x, pairs.image, maps, labels)
+            values |= dict(zip(("matching-accuracy", "matching-margin"), matched))
+        parts.append(_rows(pairs, {name: value[:, None] for name, value in values.items()}, base, (method,)))
     return parts
 
 
-def _correlation(one: Tensor, other: Tensor) -> float:
-    """Pearson's correlation of two maps over pixels; NaN where one is constant."""
-    both = torch.stack([one.flatten(), other.flatten()]).double()
-    both = both - both.mean(1, keepdim=True)
-    norms = both.norm(dim=1)
-    return float((both[0] @ both[1]) / norms.prod()) if norms.prod() > 0 else float("nan")
+def _overlap(maps: Tensor) -> Tensor:
+    """Pixels salient in both of two maps [P,2,H,W], as a share of those in either, [P]; NaN if one map has none."""
+    one, other = faithfulness.salient(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).flatten(2).unbind(1)
+    share = (one & other).sum(1) / (one | other).sum(1)
+    return share.masked_fill(~(one.any(1) & other.any(1)), torch.nan)
+
+
+def _correlation(maps: Tensor, other: Tensor) -> Tensor:
+    """Pearson's correlation over pixels of maps [P,M,H,W] with others [P,1,H,W], [P,M]; NaN where one is constant."""
+    one, two = (group.double().flatten(2) for group in (maps, other))
+    one, two = (group - group.mean(2, keepdim=True) for group in (one, two))
+    norms = one.norm(dim=2) * two.norm(dim=2)
+    return torch.where(norms > 0, (one * two).sum(2) / norms, torch.nan)

@@ -1,7 +1,7 @@
 """What a network says of some images: the whole outputs that are explained."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -25,14 +25,17 @@ class Outputs:
     clusters: Sequence[Partition]  # the confusion clusters of these
     differing: Tensor | None = None  # the part in which look-alikes differ, bool [B,H,W]; None where unknown
     look_alike: Sequence[tuple[int, ...]] = ()  # the two classes that differ in that part; () without such a pair
+    objects: Tensor | None = None  # where the first and the second object are, bool [B,2,H,W]; None where unknown
+    pictured: Sequence[tuple[int, ...]] = ()  # the classes of these objects; () of an image without a second
 
     def part(self, rows: Sequence[int]) -> "Outputs":
         """Those of some of the images."""
-        lists = (self.top, self.clusters, self.look_alike)
-        top, clusters, look_alike = ([values[row] for row in rows] if values else () for values in lists)
-        differing = None if self.differing is None else self.differing[rows]
-        tensors = (self.x[rows], self.index[rows], self.probabilities[rows])
-        return Outputs(self.network, *tensors, top, clusters, differing, look_alike)
+        known = {field: value for field, value in vars(self).items() if field != "network" and value is not None}
+        chosen = {
+            field: value[rows] if isinstance(value, Tensor) else [value[row] for row in rows] if value else ()
+            for field, value in known.items()
+        }
+        return replace(self, **chosen)
 
 
 def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[int]], device: torch.device) -> Outputs:
@@ -46,10 +49,19 @@ def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[i
         probabilities = network(x).float().softmax(1)
     top = top_classes(probabilities, at_most=AT_MOST)
     clusters = [confusion_clusters(partition, found) for found in top]
-    differing, look_alike = None, ()
-    if images.name == "planted":
-        differing = images.masks["part"].to(device)
-        pairs = {name: pair for pair in planted.LOOK_ALIKE_PAIRS for name in pair}
-        of_images = [pairs.get(images.classes[label], ()) for label in images.labels.tolist()]
-        look_alike = [tuple(map(planted.CLASSES.index, pair)) for pair in of_images]
-    return Outputs(network, x, images.index.to(device), probabilities.clone(), top, clusters, differing, look_alike)
+    found = Outputs(network, x, images.index.to(device), probabilities.clone(), top, clusters)
+    return _with_truth(found, images) if images.name == "planted" else found
+
+
+def _with_truth(outputs: Outputs, images: Split) -> Outputs:
+    """What is known of planted images."""
+    number, masks = planted.CLASSES.index, {name: mask.to(outputs.x.device) for name, mask in images.masks.items()}
+    names = [images.classes[label] for label in images.labels.tolist()]
+    pairs = {name: pair for pair in planted.LOOK_ALIKE_PAIRS for name in pair}
+    return replace(
+        outputs,
+        differing=masks["part"],
+        look_alike=[tuple(map(number, pairs.get(name, ()))) for name in names],
+        objects=torch.stack([masks["object"], masks["second"]], dim=1),
+        pictured=[(number(a), number(b)) if b else () for a, b in zip(names, images.factors["second"])],
+    )
