@@ -195,7 +195,7 @@ def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, p
     several = outputs.part([b for b, clusters in enumerate(outputs.clusters) if max(map(len, clusters)) > 1])
     assert list(frame["clustering"].unique()) == list(partitions) and len(several.top) == 4
     bases = experiment.bases_of(study, explained)
-    expected = evaluation.compare_clusterings(several, partitions, bases, steps=3)
+    expected = evaluation.compare_clusterings(several, partitions, bases)
     assert_same(frame, expected.assign(network="seed 0", seed=0))
     alike = frame[frame["metric"] == "same-map"].groupby("clustering")["value"].min()
     assert alike["latent tree"] == pytest.approx(1) and alike["random, same sizes"] < 0.9

@@ -83,7 +83,7 @@ def score(
         rivals = [b for b, groups in enumerate(outputs.clusters) if any(len(group) > 1 for group in groups)]
         several = outputs.part(rivals)
         if several.top and compared:
-            scores.append(evaluation.compare_clusterings(several, partitions, bases, steps=steps))
+            scores.append(evaluation.compare_clusterings(several, partitions, bases))
         elif several.top:
             scores.append(evaluation.evaluate(several, bases, steps=steps, **how))
     columns = evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS

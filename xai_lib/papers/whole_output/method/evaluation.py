@@ -84,9 +84,7 @@ def evaluate(
     return pd.concat(parts, ignore_index=True)
 
 
-def compare_clusterings(
-    outputs: Outputs, partitions: Mapping[str, Partition], bases: Sequence[Base], *, steps: int
-) -> pd.DataFrame:
+def compare_clusterings(outputs: Outputs, partitions: Mapping[str, Partition], bases: Sequence[Base]) -> pd.DataFrame:
     """What other clusters do to CWOX-2s: rows index, class, base, clustering, metric, value.
 
     All clusterings have the same pairs, those of ``outputs``, so that they can be compared image by image: "cdrop" of a
@@ -101,7 +99,7 @@ def compare_clusterings(
             found = _explained(replace(outputs, clusters=clusters), base, (CONTRASTIVE,))
             maps.append(_maps(found, pairs, (CONTRASTIVE,)))
         together = torch.cat(maps, dim=1)  # [P,clusterings,H,W]
-        drops = _scored(pairs, together, compared=(0,), steps=steps, variant="paper").cdrop
+        drops = _scored(pairs, together, compared=(0,), steps=2, variant="paper").cdrop  # CAUC is not needed
         values = {"cdrop": drops, "same-map": _correlation(together, together[:, :1])}
         parts.append(_rows(pairs, values, base, tuple(partitions)).rename(columns={"method": "clustering"}))
     return pd.concat(parts, ignore_index=True)[list(CLUSTERING_COLUMNS)]
