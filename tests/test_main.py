@@ -72,7 +72,7 @@ def test_faults_of_a_folder_are_told_without_a_traceback(empty_store, capsys):
 def test_cells_are_listed_as_json_and_nothing_is_computed(empty_store, capsys):
     assert main(["cells", "--scale", "smoke"]) == 0
     jobs = json.loads(capsys.readouterr().out)
-    assert len(jobs) == 12 + 4 + 2 + 3 + 6
+    assert len(jobs) == 12 + 4 + 2 + 3 + 7
     commands = {"train", "score", "match", "saliency", "whole-output", "tune", "dominance", "rarity"}
     assert {job["command"][0] for job in jobs} == commands
     assert all(set(job) == {"id", "command", "needs", "key", "folder", "done"} for job in jobs)

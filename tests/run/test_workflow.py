@@ -7,6 +7,7 @@ import pytest
 from xai_lib.__main__ import _parser
 from xai_lib.files import read_json
 from xai_lib.papers.contrastive import experiment as contrastive
+from xai_lib.papers.contrastive import matching
 from xai_lib.papers.dominance import experiment as dominance
 from xai_lib.papers.saliency import experiment as saliency
 from xai_lib.papers.saliency.method import lineup
@@ -20,7 +21,8 @@ from xai_lib.run.workflow import compute
 def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
     run = settings.settings(scale="smoke", overrides="saliency_seeds=2")
     jobs = workflow.plan(run)
-    contrastive, saliency = 3 * 2 * 2, 2 * 2  # losses, seeds, train and score; seeds, halves of the methods
+    contrastive = 3 * 2 * 2 + 2 * 2  # losses, seeds, train and score; pairs of losses that are matched, seeds
+    saliency = 2 * 2  # seeds, halves of the methods
     whole_output, dominance = 2 * 3, 1 + 5 + 1  # networks and parts; fine-tuned, kinds of network, rare modes
     listed = contrastive + saliency + whole_output + dominance
     assert len(jobs) == len({job["id"] for job in jobs}) == len({job["key"] for job in jobs}) == listed
@@ -30,6 +32,7 @@ def test_ids_are_unique_and_needs_exist_before_they_are_needed(empty_store):
         seen.add(job["id"])
     needs = {job["id"]: job["needs"] for job in jobs}
     assert needs["score-scl-1"] == ["train-scl-1"]
+    assert needs["match-tl-ce-1"] == ["train-ce-1", "train-tl-1"]
     assert needs["saliency-1-fake-cam"] == ["train-ce-1"]
     assert needs["whole-output-1-paper-0"] == ["train-ce-0", "train-ce-1"]  # the network and its observer
     assert needs["tune-tuned-0"] == ["train-ce-0"]
@@ -136,10 +139,11 @@ def test_chunks_of_images_share_a_job_only_where_images_are_few(empty_store, n_o
 def test_the_jobs_of_the_plan_compute_every_cell_of_a_part(smoke_run, smoke_bench, monkeypatch, benched_store):
     """The store was filled by them."""
     monkeypatch.setenv("XAI_STORE", str(benched_store))
-    found = lineage([*contrastive.cells(smoke_run), *saliency.cells(smoke_bench)])
-    counted = {name: sum(cell.stage == name for cell in found) for name in ("train", "predict", "explain", "score")}
-    assert counted == {"train": 3, "predict": 3, "explain": 6, "score": 6}
-    _all_done_and_nothing_else(smoke_run, ("train", "score", "saliency"), found)
+    found = lineage([*contrastive.cells(smoke_run), *matching.cells(smoke_run), *saliency.cells(smoke_bench)])
+    stages = ("train", "predict", "explain", "score", "match")
+    counted = {name: sum(cell.stage == name for cell in found) for name in stages}
+    assert counted == {"train": 3, "predict": 6, "explain": 9, "score": 9, "match": 2}
+    _all_done_and_nothing_else(smoke_run, ("train", "score", "match", "saliency"), found)
 
 
 def test_the_jobs_of_the_whole_output_part_compute_every_cell_of_it(smoke_study):
@@ -148,7 +152,9 @@ def test_the_jobs_of_the_whole_output_part_compute_every_cell_of_it(smoke_study)
     assert [cell.stage for cell in cells] == ["train", "documents", "latent-tree", "whole-output", "whole-output",
                                               "stability", "whole-output"]  # fmt: skip
     _all_done_and_nothing_else(
-        smoke_study.run, ("whole-output",), lineage([*cells, *contrastive.cells(smoke_study.run)])
+        smoke_study.run,
+        ("whole-output",),
+        lineage([*cells, *contrastive.cells(smoke_study.run), *matching.cells(smoke_study.run)]),
     )
 
 

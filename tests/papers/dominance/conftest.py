@@ -71,10 +71,13 @@ def values_of():
 
 @pytest.fixture(scope="session")
 def read():
-    """Function (shown table, columns whose blanks are filled in) -> a frame of texts; ``attrs`` has the caption."""
+    """Function (shown table or the last of several, columns whose blanks are filled in) -> a frame of texts.
 
-    def table(shown, *grouped):
-        page = ElementTree.fromstring(shown.data)
+    Its ``attrs`` have the caption.
+    """
+
+    def table(shown, *grouped, which=-1):
+        page = list(ElementTree.fromstring(f"<div>{shown.data}</div>"))[which]
         head, *rows = ([cell.text or "" for cell in row] for row in page.iter("tr"))
         frame = pd.DataFrame(rows, columns=head)
         frame[list(grouped)] = frame[list(grouped)].replace("", np.nan).ffill()

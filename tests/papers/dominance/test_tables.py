@@ -213,8 +213,11 @@ def test_verdicts_name_their_units_and_are_counted(study, rare_run, made_up, rea
     rows, found = read(tables.verdicts(study)), claims.verdicts(study)
     assert rows["claim"].tolist() == found["text"].tolist() and set(rows["with"]) == {NAMES[KIND]}
     assert rows["verdict"].tolist() == [f"{row.reason}: {row.scope}" for row in found.itertuples()]
-    held = [(found.loc[found["ours"] == ours, "verdict"] == "holds").sum() for ours in (False, True)]
-    caption = rows.attrs["caption"]
+    of_paper, of_ours = statistics.sentences(found), found[found["ours"]]
+    held = [(counted["verdict"] == "holds").sum() for counted in (of_paper, of_ours)]
+    above = read(tables.verdicts(study), which=0)
+    caption = above.attrs["caption"]
+    assert len(above) == len(of_paper)
     assert caption.startswith(f"Claims on planted: {held[0]} hold, ") and f"of the paper; {held[1]} hold" in caption
     assert verdict_rule().data.count(statistics.RULE[:40]) == 1
     rows = made_up.rare(trainings=5)
