@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VARIABLE = "XAI_RECORD"
-RECORDED = "book/recorded"
 
 
 def write_table(name: str, frame: "pd.DataFrame", page: str) -> None:
@@ -89,7 +88,7 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     from xai_lib.run import notebook as run
     from xai_lib.run import provenance
 
-    provenance.require_clean_tree(outputs=(RECORDED,))
+    provenance.require_clean_tree()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "provenance.json").unlink(missing_ok=True)
     os.environ[VARIABLE] = str(folder.resolve())

@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +15,9 @@ LIBRARIES = (
     *("captum", "grad-cam", "quantus", "zennit"),
 )
 UNKNOWN = "unknown"
+RECORDED = "book/recorded"  # what recording writes: changes there change no number
 _SOURCE = Path(__file__).parent
+_CODE = (".", f":(exclude,top,literal){RECORDED}")
 
 
 def software() -> dict[str, Any]:
@@ -60,15 +61,17 @@ def commit(repository: Path = _SOURCE) -> str:
 
 
 def dirty_hash(repository: Path = _SOURCE) -> str | None:
-    """SHA-256 over the changes that are not committed: the difference to HEAD, then untracked files.
+    """SHA-256 over the changes that are not committed, outside recorded runs: the difference to HEAD, then new files.
 
     Returns:
         None for a clean tree, "unknown" where there is no git.
     """
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())
-        difference = _git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv")
-        untracked = sorted(_git(top, "ls-files", "--others", "--exclude-standard", "-z").split(b"\0")[:-1])
+        difference = _git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", *_CODE)
+        untracked = sorted(
+            _git(top, "ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE).split(b"\0")[:-1]
+        )
     except (OSError, subprocess.CalledProcessError):
         return UNKNOWN
     if not difference and not untracked:
@@ -79,20 +82,15 @@ def dirty_hash(repository: Path = _SOURCE) -> str | None:
     return digest.hexdigest()
 
 
-def require_clean_tree(outputs: Sequence[str] = (), repository: Path = _SOURCE) -> None:
+def require_clean_tree(repository: Path = _SOURCE) -> None:
     """Refuse to go on while the source differs from its commit: a recorded number must name the code that made it.
 
-    Args:
-        outputs: paths, relative to the top of the tree, that recording itself writes: changes in them are allowed.
-        repository: any folder in the tree.
-
-    RuntimeError listing the changed files, or if there is no git to tell.
+    RuntimeError listing the changed files, those of recorded runs left out, or if there is no git to tell.
     """
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())
-        excluded = [f":(exclude,literal){path}" for path in outputs]
         # relative to the top, one "XY name" a line (quoted where needed)
-        status = _git(top, "status", "--porcelain", "--untracked-files=all", "--", ".", *excluded).decode()
+        status = _git(top, "status", "--porcelain", "--untracked-files=all", "--", *_CODE).decode()
     except (OSError, subprocess.CalledProcessError) as error:
         raise RuntimeError(
             "Expected to record from a git checkout, so that the commit is known. Got none: clone it, or install git."
