@@ -3,6 +3,7 @@
 Removing pixels in favour of a baseline, or inserting them into one, is the same walk with other end points.
 """
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -58,9 +59,10 @@ def counts(n: int, step: int) -> Tensor:
 
 
 def class_probabilities(
-    model: Model, start: Tensor, end: Tensor, rank: Tensor, replaced: Tensor, target: Tensor, chunk: int | None
-) -> Tensor:
-    """Softmax probability of a class along the way from one image to another.
+    model: Model, start: Tensor, end: Tensor, rank: Tensor, replaced: Tensor, target: Tensor, chunk: int | None,
+    read: Callable[[Tensor, Tensor], Tensor] = class_probability,
+) -> Tensor:  # fmt: skip
+    """Softmax probability of a class along the way from one image to another, or what `read` takes of the logits.
 
     Point s of an image's curve is ``where(rank < replaced[s], end, start)``: float32 [B,S] on start's device. Points of
     several images share forward passes.
@@ -76,21 +78,21 @@ def class_probabilities(
         gone = rank[image] < replaced[point][:, None, None, None]  # [n,1 or c,H,W]
         return torch.where(gone, end[image], start[image])
 
-    return outputs(model, make, class_probability, start, target, len(replaced), chunk)
+    return outputs(model, make, read, start, target, len(replaced), chunk)
 
 
 def replacement_curve(
     model: Model, start: Tensor, end: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int,
-    step: int, ties: Ties, chunk: int | None,
+    step: int, ties: Ties, chunk: int | None, read: Callable[[Tensor, Tensor], Tensor] = class_probability,
 ) -> Tensor:  # fmt: skip
     """As :func:`class_probabilities`, `step` pixels at a time, those with the highest attribution first.
 
-    float32 [B,S+1], from `start` to `end`; NaN for an empty map or one with a value that is not finite.
+    float32 [B,S+1,...], from `start` to `end`; NaN for an empty map or one with a value that is not finite.
     """
     rank = ranks(attribution.detach().to(start.device), ties=ties, seed=seed, index=index)[:, None]
     replaced = counts(attribution[0].numel(), step).to(start.device)
-    curve = class_probabilities(model, start, end, rank, replaced, target.to(start.device), chunk)
-    return defined(curve, is_defined(attribution).to(curve.device)[:, None])
+    curve = class_probabilities(model, start, end, rank, replaced, target.to(start.device), chunk, read)
+    return defined(curve, is_defined(attribution).to(curve.device).reshape(-1, *[1] * (curve.ndim - 1)))
 
 
 def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:

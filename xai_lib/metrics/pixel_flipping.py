@@ -10,17 +10,9 @@ import torch
 from torch import Tensor
 
 from xai_lib.baselines import Baseline, replacement
-from xai_lib.forward import Model, outputs
+from xai_lib.forward import Model
 from xai_lib.metrics.maps import defined, is_defined
-from xai_lib.metrics.perturbation import (
-    Ties,
-    check_inputs,
-    class_probabilities,
-    counts,
-    inverse,
-    ranks,
-    replacement_curve,
-)
+from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, inverse, replacement_curve
 from xai_lib.metrics.registry import register, score_of
 
 
@@ -58,16 +50,11 @@ def flipping_logits(
 
     What :func:`at_temperature` needs to score the same flips at any temperature.
     """
-    check_inputs(x, attribution, torch.zeros(len(x), dtype=torch.int64))
-    end, rank = replacement(x, "minimum"), ranks(attribution.to(x.device), ties="random", seed=seed, index=index)
-    removed = counts(attribution[0].numel(), step).to(x.device)
-
-    def flipped(image: Tensor, point: Tensor) -> Tensor:
-        return torch.where((rank[image] < removed[point][:, None, None])[:, None], end[image], x[image])
-
     none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    logits = outputs(model, flipped, lambda logits, _: logits, x, none, len(removed), chunk)
-    return defined(logits, is_defined(attribution).to(logits.device)[:, None, None])
+    check_inputs(x, attribution, none)
+    order = {"index": index, "seed": seed, "step": step, "ties": "random", "chunk": chunk}
+    read = lambda logits, _: logits  # noqa: E731
+    return replacement_curve(model, x, replacement(x, "minimum"), attribution, none, **order, read=read)
 
 
 def at_temperature(logits: Tensor, target: Tensor, temperature: float) -> Tensor:

@@ -102,9 +102,8 @@ def strength(
     values, draws, labels = [], [], [*images(study)["label"].unique()]
     for key, (value, drawn, _) in _with_draws(study).items():
         if (key[0], key[2], key[4]) == (kind, size, output) and not math.isnan(value):
-            values.append(
-                measure(value)
-            )  # as many images have the same resamples: other ones for every class by rolling
+            values.append(measure(value))
+            # as many images have the same resamples: rolling gives every class other ones
             draws.append(np.roll(measure(drawn), labels.index(key[3])))
     value = float(np.mean(values)) if values else math.nan
     return value, defined_mean(np.reshape(draws, (-1, RESAMPLES)), axis=0)
