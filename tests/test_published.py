@@ -277,7 +277,7 @@ def cifar10():
 
 
 def test_compare_joins_ours_with_print():
-    means = pd.concat([ours(mean=[0.4, 0.3], low=0.1), ours(mean=0.5).assign(metric="pixel-flipping-normalised")])
+    means = pd.concat([ours(mean=[0.4, 0.3], low=0.1), ours(mean=0.5).assign(metric="pixel-flipping-matched")])
     table = published.compare(cifar10(), means)
     assert table[["loss", "mean", "published"]].values.tolist()[:2] == [["tl", 0.4, 0.32], ["ce", 0.3, 0.37]]
     np.testing.assert_allclose(table["difference"], [0.08, -0.07, np.nan, np.nan])

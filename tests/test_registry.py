@@ -15,8 +15,7 @@ from xai_lib.registry import Entry, Registry
 
 LOWER = """average-drop average-sensitivity complexity completeness contrastivity deletion effective-complexity
     effective-complexity-minimum local-accuracy local-accuracy-logit max-sensitivity parameter-randomisation
-    parameter-randomisation-independent pixel-flipping pixel-flipping-matched
-    pixel-flipping-normalised pixel-flipping-released"""
+    parameter-randomisation-independent pixel-flipping pixel-flipping-matched pixel-flipping-released"""
 HIGHER = """attribution-localisation attribution-localisation-paper average-gain average-increase completeness-quantus
     continuity focus insertion monotonicity monotonicity-arya monotonicity-quantus pointing-game sparseness"""
 METRIC = {"better": "lower", "range": (0, 1), "paper": "p", "equation": "e"}

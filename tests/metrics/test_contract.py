@@ -208,7 +208,6 @@ def test_refuses_what_is_no_count(name, change):
         ("max-sensitivity", {"x": torch.ones(6, 3, SIZE)}, r"images \[B,c,H,W\]"),
         ("continuity", {"variant": "new"}, "'paper' or 'released'. Got 'new'"),
         ("continuity", {"empty": "drop"}, "'nan' or 'keep'. Got 'drop'"),
-        ("parameter-randomisation", {"similarity": "l2"}, "'spearman' or 'ssim'. Got 'l2'"),
         ("parameter-randomisation", {"model": nn.Linear(1, 1)}, "evaluation mode"),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@ import torch
 from derivations.metrics import ShareModel
 
 from xai_lib.metrics import pixel_flipping as flipping
-from xai_lib.metrics.pixel_flipping import pixel_flipping, pixel_flipping_curve, pixel_flipping_normalised
+from xai_lib.metrics.pixel_flipping import pixel_flipping, pixel_flipping_curve
 from xai_lib.training.evaluation import temperature
 
 SIZE = 12
@@ -23,36 +23,24 @@ def test_fraction_axis_when_the_step_does_not_divide_the_pixels():
     perfect = torch.tensor([WEIGHTS])
     assert flipping.fractions_removed(4, 3).tolist() == [0, 0.75, 1]
     area = 0.75 * (0.9 + 0.05) / 2 + 0.25 * 0.05 / 2
+    assert by_hand(pixel_flipping, perfect, step=1).item() == pytest.approx((0.45 + 0.5 + 0.2 + 0.05) / 4)
     assert by_hand(pixel_flipping, perfect, step=3).item() == pytest.approx(area)
     assert by_hand(pixel_flipping, perfect, step=9).item() == pytest.approx(0.45)
-
-
-def test_normalised_curves_start_at_one():
-    perfect = torch.tensor([WEIGHTS])
-    area = by_hand(pixel_flipping, perfect, step=1)
-    assert area.item() == pytest.approx((0.45 + 0.5 + 0.2 + 0.05) / 4)  # trapezoids of width 1/4
-    torch.testing.assert_close(by_hand(pixel_flipping_normalised, perfect, step=1), area / 0.9)
-    curves = torch.tensor([[0.5, 0.25, 0.0], [0.0, 0.1, 0.1]])
-    normalised = flipping.normalised(curves)
-    assert normalised[0].tolist() == [1, 0.5, 0]
-    assert normalised[1].isnan().all()
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0, 4.0])
 def test_at_one_confidence_the_score_does_not_change_when_logits_are_multiplied(network, images, factor):
     maps, logits = torch.randn(6, SIZE, SIZE, generator=torch.Generator().manual_seed(1)), network(images).detach()
     options = {"index": INDEX, "step": 16}
-    plain, matched, normalised = (
+    plain, matched = (
         [score(lambda x, by=by: by * network(x), images, maps, TARGET, **options, **how(by)) for by in (1.0, factor)]
         for score, how in [
             (pixel_flipping, lambda by: {}),
             (flipping.pixel_flipping_matched, lambda by: {"temperature": temperature(by * logits, 0.6)}),
-            (pixel_flipping_normalised, lambda by: {}),
         ]
     )
     torch.testing.assert_close(*matched, atol=1e-5, rtol=1e-4)
-    for scores in (plain, normalised):  # these follow the calibration
-        assert torch.equal(*scores) if factor == 1 else (scores[0] - scores[1]).abs().max() > 1e-3
+    assert torch.equal(*plain) if factor == 1 else (plain[0] - plain[1]).abs().max() > 1e-3  # follows the calibration
 
 
 def test_a_curve_of_logits_is_the_curve_of_probabilities(network, images):

@@ -57,8 +57,8 @@ def test_maps_by_the_tool_are_ours_cut_and_scaled(split):
     classifier = models.build("resnet8", 4, width=4, seed=0).eval()
     x, target = split.normalise(split.images), torch.tensor([0, 1, 2, 3, 0, 1])
     before = [parameter.clone() for parameter in classifier.parameters()]
-    for tool, name in {"grad-cam": "grad-cam", "eigen-cam": "eigen-cam-tool"}.items():
-        theirs = quantus_column.tool_maps(classifier, split, tool, target)
+    for tool, name in {"GradCAM": "grad-cam", "EigenCAM": "eigen-cam-tool"}.items():
+        theirs = quantus_column.tool_maps(tool, classifier, classifier.default_layer(), x, target)
         raw = explainers.get(name)(classifier, x, score=explainers.class_score(target), upsample=False)
         ours, turned = (  # the tool leaves the sign of a component to chance
             normalise.min_max(cams.upsample(normalise.relu(sign * raw), (16, 16))) for sign in (1, -1)

@@ -17,7 +17,6 @@ from xai_lib.metrics.randomisation import (
     spearman,
     steps,
 )
-from xai_lib.metrics.similarity import ssim
 
 SIZE = 12
 INDEX = torch.arange(50, 56)
@@ -184,18 +183,17 @@ def test_a_module_that_cannot_start_anew_has_its_values_in_another_order():
 
 
 @ORDERS
-@pytest.mark.parametrize(("name", "alike"), [("spearman", spearman), ("ssim", ssim)])
-def test_similarities_are_those_to_each_randomised_copy(order, name, alike, resnet, images):
+def test_similarities_are_those_to_each_randomised_copy(order, resnet, images):
     def scaled(model, x, target, index):
         return normalise.min_max(gradient(model, x, target, index))
 
-    settings = {"index": INDEX, "seed": 2, "order": order, "similarity": name}
+    settings = {"index": INDEX, "seed": 2, "order": order}
     parts, found = parameter_randomisation(scaled, resnet, images, TARGET, **settings)
     assert found.shape == (6, 4) and found.dtype == torch.float32
     maps, draws = scaled(resnet, images, TARGET, INDEX), []
     for seed in (2, 3, 4):
         made = copies(resnet, seed, order)
-        draws.append(torch.stack([alike(maps, scaled(changed, images, TARGET, INDEX)) for _, changed in made], 1))
+        draws.append(torch.stack([spearman(maps, scaled(changed, images, TARGET, INDEX)) for _, changed in made], 1))
     assert parts == tuple(names for names, _ in copies(resnet))
     torch.testing.assert_close(found, torch.stack(draws).mean(0))
     assert (draws[0] - draws[1]).abs().max() > 0.05  # what one draw of the weights alone would decide
@@ -210,7 +208,7 @@ def test_names_are_means_over_the_parts_of_each_order(resnet, images):
         ("parameter-randomisation-independent", independent, "independent"),
     ):
         assert get(name) is function
-        settings = {"index": INDEX, "seed": 2, "similarity": "ssim"}
+        settings = {"index": INDEX, "seed": 2}
         _, found = parameter_randomisation(gradient, resnet, images, TARGET, order=order, **settings)
         torch.testing.assert_close(function(gradient, resnet, images, TARGET, **settings), found.mean(1))
 
@@ -227,25 +225,22 @@ def test_parts_with_an_empty_map_are_left_out_of_the_mean(network, images):
         maps[(index == 51) & torch.equal(model[5].weight, network[5].weight)] = 0
         return maps
 
-    for similarity in ("spearman", "ssim"):
-        settings = {"index": INDEX, "similarity": similarity}
-        _, found = parameter_randomisation(explain, network, images, TARGET, **settings)
-        assert found.isnan()[0].tolist() == [True, True, False]  # batch normalisation's copy has the old convolution
-        assert found[1].isnan().all() and not found[2:].isnan().any()
-        mean = cascading(explain, network, images, TARGET, **settings)
-        assert mean[1].isnan() and mean[0] == found[0, 2]
+    _, found = parameter_randomisation(explain, network, images, TARGET, index=INDEX)
+    assert found.isnan()[0].tolist() == [True, True, False]  # batch normalisation's copy has the old convolution
+    assert found[1].isnan().all() and not found[2:].isnan().any()
+    mean = cascading(explain, network, images, TARGET, index=INDEX)
+    assert mean[1].isnan() and mean[0] == found[0, 2]
 
 
 @ORDERS
-@pytest.mark.parametrize("similarity", ["spearman", "ssim"])
-def test_maps_blind_to_the_network_score_one_or_are_undefined(order, similarity, resnet, images):
+def test_maps_blind_to_the_network_score_one_or_are_undefined(order, resnet, images):
     function = {"cascading": cascading, "independent": independent}[order]
 
     def blind(name):
         def explain(model, x, target, index):
             return normalise.min_max(explainers.get(name)(model, x))
 
-        return function(explain, resnet, images, TARGET, index=INDEX, similarity=similarity)
+        return function(explain, resnet, images, TARGET, index=INDEX)
 
     torch.testing.assert_close(blind("edge-map"), torch.ones(6))
     assert blind("uniform").isnan().all()

@@ -1,4 +1,4 @@
-"""Controls that are and are not preferred, methods that are and are not told apart, ranks over several metrics."""
+"""Controls that are and are not preferred, mean ranks, ranks over several metrics."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from xai_lib.statistics import discrimination, fooled, mean_ranks, nemenyi, overall_ranks, paired_comparison
+from xai_lib.statistics import fooled, mean_ranks, nemenyi, overall_ranks, paired_comparison
 from xai_lib.statistics.estimate import estimate_of
 from xai_lib.statistics.intervals import percentile_interval, resampled_counts
 from xai_lib.statistics.leaderboard import MEAN_RANK
@@ -92,31 +92,20 @@ def test_nemenyi_has_the_published_critical_values():
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
-def test_discrimination_is_nemenyis_on_images(frame_of, better):
+def test_mean_ranks_are_of_the_images_on_which_all_are_defined(frame_of, better):
     rng = np.random.default_rng(3)
     x = np.array([0, 0, 1, 3])[:, None] + rng.normal(size=(2, 4, 40))
     x[:, 1, 5] = math.nan
     frame = frame_of(x=x, y=rng.normal(size=(2, 4, 40)))
     table = x.mean(axis=0) * (1 if better == "higher" else -1)
     expected = stats.rankdata(-table[:, ~np.isnan(table).any(axis=0)], axis=0).mean(axis=1)
-    critical, p_value = nemenyi(table)
-    first, second = np.triu_indices(4, 1)
-    gaps = np.abs(expected[first] - expected[second])
-    result = discrimination(frame, {"x": better, "y": "higher"}, list("abcd")).set_index("metric")
-    row = result.loc["x"]
-    assert (row["pairs"], row["apart"], row["n_images"]) == (6, (gaps > critical).sum(), 39)
-    assert 0 < row["apart"] < 6
-    assert row["share_apart"] == pytest.approx(row["apart"] / 6)
-    assert row["low"] <= row["share_apart"] <= row["high"]
-    assert (row["critical_difference"], row["p_value"]) == (critical, p_value)
-    assert result.loc["y", "apart"] == 0
     ranks, apart = mean_ranks(frame, {"x": better}, list("abcd"), "x")
     assert ranks["mean_rank"].is_monotonic_increasing
     assert ranks.set_index("method").loc[list("abcd"), "mean_rank"].to_numpy() == pytest.approx(expected)
     assert ranks["method"][0] == ("d" if better == "higher" else ranks["method"][0])
     assert (ranks["low"] < ranks["mean_rank"]).all()
     assert (ranks["high"] > ranks["mean_rank"]).all()
-    assert apart == critical
+    assert apart == nemenyi(table)[0]
 
 
 def test_intervals_are_of_the_resampled_images(frame_of):
@@ -126,9 +115,6 @@ def test_intervals_are_of_the_resampled_images(frame_of):
     frame = mean_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), "x")[0].set_index("method")
     for m, method in enumerate("abc"):
         assert tuple(frame.loc[method, ["low", "high"]]) == pytest.approx(percentile_interval(draws[:, m]))
-    row = discrimination(frame_of(x=x), {"x": "higher"}, list("abc")).iloc[0]
-    gaps = np.abs(draws[:, [0, 0, 1]] - draws[:, [1, 2, 2]]) > row["critical_difference"]
-    assert (row["low"], row["high"]) == pytest.approx(percentile_interval(gaps.mean(axis=1)))
 
 
 def test_methods_that_a_metric_leaves_undefined_are_out_and_too_few_are_nan(frame_of):
@@ -136,11 +122,10 @@ def test_methods_that_a_metric_leaves_undefined_are_out_and_too_few_are_nan(fram
     x[:, 3] = math.nan
     y = x.copy()
     y[:, 2] = math.nan
-    result = discrimination(frame_of(x=x, y=y), {"x": "higher", "y": "higher"}, list("abcd"))
-    assert result["pairs"].tolist() == [3, 1]
-    assert result.loc[0, "critical_difference"] > 0
-    assert result.loc[1, ["apart", "share_apart", "low", "critical_difference", "p_value"]].isna().all()
-    assert mean_ranks(frame_of(x=x), {"x": "higher"}, list("abcd"), "x")[0]["method"].tolist() != list("abcd")
+    better = {"x": "higher", "y": "higher"}
+    three, two = (mean_ranks(frame_of(x=x, y=y), better, list("abcd"), name) for name in better)
+    assert set(three[0]["method"]) == set("abc") and three[1] > 0
+    assert two[0][["mean_rank", "low"]].isna().all(axis=None) and math.isnan(two[1])
 
 
 def test_overall_ranks_average_ranks_over_metrics_on_shared_images(frame_of):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from xai_lib.statistics import metric_agreement, rank_stability, w_draws
-from xai_lib.statistics.intervals import RESAMPLES, percentile_interval, resampled_counts
+from xai_lib.statistics import mean_ranks, metric_agreement, rank_stability
+from xai_lib.statistics.intervals import percentile_interval, resampled_counts
 
 UP = {"x": "higher", "y": "higher"}
 
@@ -102,23 +102,14 @@ def test_w_and_its_resamples_are_kendalls_over_images(noisy, frame_of):
     x = np.round(x)  # ties
     x[0, 2, 4] = math.nan  # defined in the other seed
     x[:, 3, 7] = math.nan
-    value, draws = w_draws(frame_of(x=x), "x", list("abcde"))
+    row = rank_stability(frame_of(x=x), {"x": "lower"}).iloc[0]
     with np.errstate(invalid="ignore"):
         judges = np.where(np.isnan(x[0]), x[1], np.where(np.isnan(x[1]), x[0], x.mean(axis=0))).T  # [n, M]
-    assert value == pytest.approx(unbiased(kendalls_w(judges), 29))
+    assert row["w_images"] == pytest.approx(unbiased(kendalls_w(judges), 29))
     counts = np.concatenate(list(resampled_counts(30))).astype(int)
-    drawn = np.array([kendalls_w(np.repeat(judges, count, axis=0)) for count in counts[:20]])
-    assert draws[:20] == pytest.approx(unbiased(unbiased(drawn, 29), 29))
-    assert draws.shape == (RESAMPLES,)
-    row = rank_stability(frame_of(x=x), {"x": "lower"}).iloc[0]
-    assert (row["w_images"], row["low"], row["high"]) == pytest.approx((value, *percentile_interval(draws)))
+    drawn = np.array([kendalls_w(np.repeat(judges, count, axis=0)) for count in counts])
+    assert (row["low"], row["high"]) == pytest.approx(percentile_interval(unbiased(unbiased(drawn, 29), 29)))
     assert (row["n_images"], row["n_seeds"], row["n_methods"]) == (29, 2, 5)
-
-
-def test_w_of_some_methods_only(noisy, frame_of):
-    x, _ = noisy
-    chosen = w_draws(frame_of(x=x), "x", ["e", "a", "c"])[0]
-    assert chosen == pytest.approx(unbiased(kendalls_w(x.mean(axis=0)[[0, 2, 4]].T), 30))
 
 
 @pytest.mark.slow
@@ -127,10 +118,11 @@ def test_w_has_no_bias_and_its_interval_covers(frame_of, skill):
     rng = np.random.default_rng(4)
     drawn = lambda n: skill * np.arange(4.0)[:, None] + rng.normal(size=(4, n))  # noqa: E731
     truth = kendalls_w(drawn(200_000).T)
-    found = [w_draws(frame_of(x=drawn(64)[None]), "x", list("abcd")) for _ in range(100)]
-    assert np.mean([value for value, _ in found]) == pytest.approx(truth, abs=0.01)
-    covered = [low <= truth <= high for low, high in (percentile_interval(draws) for _, draws in found)]
-    assert np.mean(covered) >= 0.93 - 0.05  # 0.93, and twice the error of 100 draws
+    found = pd.concat([rank_stability(frame_of(x=drawn(64)[None]), {"x": "higher"}) for _ in range(100)])
+    assert found["w_images"].mean() == pytest.approx(truth, abs=0.01)
+    assert (
+        (found["low"] <= truth) & (truth <= found["high"])
+    ).mean() >= 0.93 - 0.05  # 0.93, and twice the error of 100 draws
 
 
 def test_planted_orders_are_stable_and_noise_is_not(frame_of):
@@ -195,7 +187,8 @@ def test_too_little_to_rank_is_nan_not_an_error(frame_of):
     assert same["tau"] == 1
     assert math.isnan(same["low"])
     assert math.isnan(metric_agreement(frame, UP).iloc[0]["tau"])
-    assert math.isnan(w_draws(frame_of(x=np.random.default_rng(0).random((1, 4, 9))), "x", ["a", "b"])[0])
+    two = rank_stability(frame_of(x=np.random.default_rng(0).random((1, 2, 9))), {"x": "higher"})
+    assert two["w_images"].isna().all()
 
 
 def test_the_order_of_rows_does_not_matter(noisy, frame_of):
@@ -210,8 +203,8 @@ def test_wrong_metrics_methods_and_scores_are_refused(noisy, frame_of):
     for ask, message in (
         (lambda: metric_agreement(frame, {"x": "up"}), "'higher' or 'lower'"),
         (lambda: metric_agreement(frame, up | {"z": "lower"}), "every metric"),
-        (lambda: w_draws(frame, "x", ["a", "b", "z"]), "every method"),
-        (lambda: w_draws(frame, "x", ["a", "b", "a"]), "each method once"),
+        (lambda: mean_ranks(frame, up, ["a", "b", "z"], "x"), "every method"),
+        (lambda: mean_ranks(frame, up, ["a", "b", "a"], "x"), "each method once"),
         (lambda: rank_stability(pd.concat([frame, frame]), up), "one score"),
         (lambda: rank_stability(frame.drop(columns="method"), up), "without"),
     ):

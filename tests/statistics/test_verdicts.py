@@ -78,7 +78,7 @@ def test_a_verdict_points_in_the_claimed_direction():
         ({"n_seeds": 2}, "trainings like these 2"),
         ({"unit": "image", "n_seeds": 1}, "this network, new images"),
         ({"unit": "image", "n_seeds": 3}, "these 3 networks, new images"),
-        ({"unit": "class", "n_seeds": 3, "n_classes": 10}, "these 3 networks, other classes"),
+        ({"unit": "class", "n_seeds": 3, "n_classes": 10}, "these 3 networks, these 10 classes"),
     ],
 )
 def test_a_verdict_says_what_it_speaks_about(changes, scope):

@@ -25,10 +25,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part of a data set.
-
-    ValueError if the pieces do not fit together.
-    """
+    """One part of a data set. ValueError if the pieces do not fit together."""
 
     images: Tensor | Files  # uint8 [N,3,H,W], RGB; or :class:`Files`, see :meth:`materialised`
     labels: Tensor  # int64 [N], positions in `classes`

@@ -6,20 +6,14 @@ and all others 1.
 """
 
 import math
-from typing import Literal
 
-import torch
 from torch import Tensor
 
-from xai_lib import randomness
-from xai_lib.baselines import replacement
-from xai_lib.checks import check_counts
+from xai_lib.baselines import Baseline, replacement
 from xai_lib.forward import Model
 from xai_lib.metrics.maps import defined, is_defined, sizes
 from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, ranks
 from xai_lib.metrics.registry import register, score_of
-
-Filling = Literal["zero", "uniform"] | Tensor
 
 
 @register("effective-complexity", title="EC, as tabulated", better="lower", range=(0.0, math.inf),
@@ -45,31 +39,22 @@ def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Ten
 
 def retention_loss(
     model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, step: int = 32,
-    baseline: Filling = "zero", samples: int = 10, ties: Ties = "random", chunk: int | None = None,
+    baseline: Baseline = "zero", ties: Ties = "random", chunk: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """Expected squared error of the target's probability if only the k highest pixels of a map are kept.
+    """Squared error of the target's probability if only the k highest pixels of a map are kept.
 
     float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero) map
     or one with a value that is not finite.
 
     Args:
         step: pixels kept more at each point; the last step may be smaller.
-        baseline: what removed pixels become: "zero", a tensor, or "uniform", which draws each value between the lowest
-            and the highest of the image; the expectation is then a mean over `samples` draws.
-        samples: draws of an image's removed pixels if the baseline is "uniform": so many times the forward passes.
+        baseline: what removed pixels become.
     """
     check_inputs(x, attribution, target)
-    check_counts(step=step, samples=samples)
-    index, target = index.to(x.device), target.to(x.device)
+    target, kept = target.to(x.device), pixels_kept(attribution[0].numel(), step).to(x.device)
     rank = ranks(attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
-    kept = pixels_kept(attribution[0].numel(), step).to(x.device)
-    total = torch.zeros(len(x), len(kept), dtype=torch.float64, device=x.device)
-    draws = samples if isinstance(baseline, str) and baseline == "uniform" else 1
-    for draw in range(draws):
-        filling = _filling(x, baseline, seed, index, draw)
-        probability = class_probabilities(model, filling, x, rank, kept, target, chunk).double()
-        total += (probability - probability[:, -1:]) ** 2
-    return defined(total / draws, is_defined(attribution).to(x.device)[:, None])
+    probability = class_probabilities(model, replacement(x, baseline), x, rank, kept, target, chunk).double()
+    return defined((probability - probability[:, -1:]) ** 2, is_defined(attribution).to(x.device)[:, None])
 
 
 def pixels_kept(n_pixels: int, step: int) -> Tensor:
@@ -86,7 +71,7 @@ def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int
 
     The smallest number on the grid of :func:`pixels_kept`; with more pixels the loss may be larger again. As printed
     (Nguyen & Martínez 2020), at least one pixel is kept, hence one step, also where the model gives the same
-    probability without any. `tolerance` is the largest expected squared error of a probability, in [0, 1): 0.01 is an
+    probability without any. `tolerance` is the largest squared error of a probability, in [0, 1): 0.01 is an
     error of 0.1. float32 [B], from `step` to H·W pixels; NaN where the loss is.
 
     Example:
@@ -100,12 +85,3 @@ def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int
     kept = pixels_kept(attribution[0].numel(), step).to(loss.device)
     first = (loss <= tolerance).int().argmax(1)  # the loss with all pixels is 0
     return defined(kept[first], ~loss[:, 0].isnan())
-
-
-def _filling(x: Tensor, baseline: Filling, seed: int, index: Tensor, draw: int) -> Tensor:
-    """What removed pixels become, float [B,c,H,W]."""
-    if isinstance(baseline, Tensor) or baseline != "uniform":
-        return replacement(x, baseline, ("zero", "uniform"))
-    lowest, highest = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
-    share = randomness.uniform(seed, index, f"effective complexity/draw {draw}", tuple(x.shape[1:])).to(x.dtype)
-    return lowest + share * (highest - lowest)

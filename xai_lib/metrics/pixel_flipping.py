@@ -3,8 +3,6 @@
 (Bach et al. 2015; contrastive paper §3.5.)
 """
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -72,11 +70,6 @@ def area(curve: Tensor, fractions: Tensor) -> Tensor:
     return torch.trapezoid(curve.double(), fractions.to(curve.device).double(), dim=1).float()
 
 
-def normalised(curve: Tensor) -> Tensor:
-    """Curves [B,S+1] divided by their first point, the untouched image; NaN where that is 0."""
-    return torch.where(curve[:, :1] > 0, curve / curve[:, :1], torch.nan)
-
-
 @register("pixel-flipping", title="PF", better="lower", range=(0.0, 1.0), paper="Bach et al. 2015",
           equation="contrastive paper §3.5 (PF), as tabulated: area under f(x̃)")  # fmt: skip
 @score_of(pixel_flipping_curve)
@@ -116,25 +109,6 @@ def pixel_flipping_matched(
     """
     logits = flipping_logits(model, x, attribution, index=index, seed=seed, step=step)
     return area(at_temperature(logits, target, temperature), fractions_removed(attribution[0].numel(), step))
-
-
-@register("pixel-flipping-normalised", title="PF, normalised", better="lower", range=(0.0, math.inf),
-          paper="this companion, after Bach et al. 2015",
-          equation="contrastive paper §3.5 (PF), each curve divided by f(x)")  # fmt: skip
-@score_of(pixel_flipping_curve)
-def pixel_flipping_normalised(curve: Tensor, *, attribution: Tensor, step: int) -> Tensor:
-    """As :func:`pixel_flipping` (Bach et al. 2015), with every curve divided by its first point. Lower is better.
-
-    A network that is less sure of everything has lower curves and a smaller area whatever its maps say; here every
-    curve starts at 1. float32 [B] of at least 0; NaN where the curve is, or where it starts at 0.
-
-    Example:
-        >>> half = lambda x: torch.stack([x.mean((1, 2, 3)) / 2, 1 - x.mean((1, 2, 3)) / 2], 1).log()
-        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
-        >>> pixel_flipping_normalised(half, x, maps, one, index=one, step=1, baseline="zero")
-        tensor([0.5000])
-    """
-    return area(normalised(curve), fractions_removed(attribution[0].numel(), step))
 
 
 def released_curve(

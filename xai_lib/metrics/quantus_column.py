@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from xai_lib.data.split import Split
 
 _COLOUR_VALUES_A_STEP = 32  # the released setting: quantus flips colour values, three a pixel
+QUIET = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
 _MASKED = {"pointing-game": "PointingGame", "attribution-localisation": "AttributionLocalisation"}
 
 
@@ -44,29 +45,32 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
     return found
 
 
-def tool_maps(network: nn.Module, split: Split, method: str, target: Tensor) -> Tensor:
-    """Maps of classes ``target`` by pytorch-grad-cam's "grad-cam" or "eigen-cam", as the contrastive paper calls it.
+def tool_maps(tool: str, network: nn.Module, layer: nn.Module, x: Tensor, target: Tensor) -> Tensor:
+    """Maps of classes ``target`` by one of pytorch-grad-cam's tools ("GradCAM", …) at a layer of a network.
 
-    Of a network in evaluation mode that names its default layer. float32 [N,H,W] in [0, 1], on the processor.
+    Of normalised images [B,3,H,W] and a network in evaluation mode. float32 [B,H,W] in [0, 1], on the images' device.
     """
-    import pytorch_grad_cam
+    import pytorch_grad_cam  # takes seconds, as quantus does
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    tool = {"grad-cam": pytorch_grad_cam.GradCAM, "eigen-cam": pytorch_grad_cam.EigenCAM}[method]
-    with tool(model=network, target_layers=[network.default_layer()]) as cam:
-        maps = cam(split.normalise(split.images), [ClassifierOutputTarget(int(label)) for label in target])
-    network.zero_grad()
-    return torch.from_numpy(maps)
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        mock.patch("pytorch_grad_cam.score_cam.tqdm.tqdm", iter),  # no bar for each image
+        getattr(pytorch_grad_cam, tool)(network, [layer]) as cam,
+    ):
+        maps = cam(x.clone(), [ClassifierOutputTarget(label) for label in target.tolist()])
+    network.zero_grad(set_to_none=True)  # the tool leaves its gradients behind
+    return torch.from_numpy(maps).float().to(x.device)
 
 
 def _tools(*, masked: bool) -> dict[str, Callable]:
     import quantus  # takes seconds, which those who only read scores should not wait
 
-    quiet = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
     flipping = {"features_in_step": _COLOUR_VALUES_A_STEP, "perturb_baseline": "black", "return_auc_per_sample": True}
     found = {
-        "pixel-flipping": quantus.PixelFlipping(**flipping, **quiet),
-        "complexity": quantus.Complexity(**quiet),
-        "sparseness": quantus.Sparseness(**quiet),
+        "pixel-flipping": quantus.PixelFlipping(**flipping, **QUIET),
+        "complexity": quantus.Complexity(**QUIET),
+        "sparseness": quantus.Sparseness(**QUIET),
     }
-    return found | {name: getattr(quantus, tool)(**quiet) for name, tool in _MASKED.items() if masked}
+    return found | {name: getattr(quantus, tool)(**QUIET) for name, tool in _MASKED.items() if masked}

@@ -24,11 +24,9 @@ from xai_lib.forward import undisturbed
 from xai_lib.metrics import correlation as correlations
 from xai_lib.metrics.maps import check_pair, defined, is_finite
 from xai_lib.metrics.registry import register, score_of
-from xai_lib.metrics.similarity import continuity
 
 MakeMaps = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (model, x, target, index) -> maps [B,H,W]
 Order = Literal["cascading", "independent"]
-Similarity = Literal["spearman", "ssim"]
 _STEPS = 4  # what is randomised at a time: a quarter of the modules
 
 
@@ -102,22 +100,19 @@ def randomised(
 
 def parameter_randomisation(
     make_maps: MakeMaps, model: nn.Module, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, draws: int = 3,
-    order: Order = "cascading", similarity: Similarity = "spearman",
+    order: Order = "cascading",
 ) -> tuple[tuple[tuple[str, ...], ...], Tensor]:  # fmt: skip
-    """How alike an image's map is to the maps of the network's :func:`randomised` copies, step by step.
+    """How alike an image's map is to the maps of the network's :func:`randomised` copies (:func:`spearman`).
 
     The modules of each of the L :func:`steps`, and float32 [B,L] in [-1, 1], means over draws of the weights; NaN where
-    one of the two maps is empty or not finite, or, for "spearman", constant, in all draws. The network as it is, whose
-    similarity is 1, is not among them (quantus averages it in). All maps explain the same class, and a random explainer
-    gets the same `index` every time: only the weights differ.
+    one of the two maps is constant or not finite in all draws. The network as it is, whose similarity is 1, is not
+    among them (quantus averages it in). All maps explain the same class, and a random explainer gets the same `index`
+    every time: only the weights differ.
 
     Args:
-        make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W], as the caller scales them; in [0,1] for SSIM.
+        make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W].
         draws: of all new weights.
-        similarity: "spearman" is the rank correlation over pixels, equal values taking their mean rank; "ssim" is
-            ``similarity.ssim``.
     """
-    check_choice("similarity", similarity, tuple(_SIMILARITIES))
     check_counts(draws=draws)
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")
@@ -127,7 +122,7 @@ def parameter_randomisation(
         others = (
             make_maps(changed, x, target, index).detach() for changed in randomised(model, parts, seed + draw, order)
         )
-        found.append(torch.stack([_SIMILARITIES[similarity](maps, other) for other in others], dim=1))
+        found.append(torch.stack([spearman(maps, other) for other in others], dim=1))
     return parts, torch.stack(found).nanmean(dim=0)
 
 
@@ -172,9 +167,6 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
     check_pair(a, b)
     correlation = correlations.spearman(a.detach().flatten(1), b.detach().flatten(1))
     return defined(correlation, is_finite(a) & is_finite(b))
-
-
-_SIMILARITIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"spearman": spearman, "ssim": continuity}
 
 
 def _reset(module: nn.Module, name: str, seed: int) -> None:

@@ -131,16 +131,6 @@ def trained(run: Settings, loss: str, seed: int) -> Trained:
     return load(train_cell(run, loss, seed))
 
 
-def train_cells(run: Settings, loss: str, seed: int) -> list[Cell]:
-    """What the command ``train`` computes."""
-    return [train_cell(run, loss, seed)]
-
-
-def tune_cells(run: Settings, name: str, seed: int) -> list[Cell]:
-    """What the command ``tune`` computes."""
-    return [tune_cell(run, name, seed)]
-
-
 def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     """The trainings of a run, as commands and their options: none where networks come with their weights."""
     if run.pretrained:

@@ -52,10 +52,7 @@ class Stage:
 
 
 def stage(name: str, *, version: int) -> Callable[[Callable[..., None]], Stage]:
-    """Decorator that makes a function a stage.
-
-    ValueError if another function has that name.
-    """
+    """Decorator that makes a function a stage. ValueError if another function has that name."""
 
     def enter(function: Callable[..., None]) -> Stage:
         if name in STAGES and _place_of(STAGES[name].function) != _place_of(function):

@@ -20,8 +20,8 @@ from xai_lib.run.stage import computed
 from xai_lib.run.store import Store
 
 COMMANDS: dict[str, Callable[..., list[Cell]]] = {
-    "train": networks.train_cells,
-    "tune": networks.tune_cells,
+    "train": lambda run, **options: [networks.train_cell(run, **options)],
+    "tune": lambda run, **options: [networks.tune_cell(run, **options)],
     "score": contrastive.score_cells,
     "match": matching.match_cells,
     "saliency": saliency.saliency_cells,
@@ -61,10 +61,7 @@ def plan(run: Settings) -> list[dict[str, Any]]:
 
 
 def compute(run: Settings, command: str, **options: Any) -> None:
-    """Do one job.
-
-    ValueError if an option names what the run does not have; the message lists what it has.
-    """
+    """Do one job. ValueError if an option names what the run does not have; the message lists what it has."""
     for cell in COMMANDS[command](run, **options):
         computed(cell)
 

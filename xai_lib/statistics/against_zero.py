@@ -1,14 +1,14 @@
 """Claims about one statistic, such as a correlation or Kendall's W, rather than about a difference of two means."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import Comparison
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, estimate_of, of_trainings
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, of_trainings
 from xai_lib.statistics.intervals import percentile_interval
 
 
@@ -128,7 +128,7 @@ def compare_trainings(values: np.ndarray, *, a: str, b: str, range: tuple[float,
 
 
 def compare_over_classes(
-    values: np.ndarray, *, a: str, b: str, permuted: np.ndarray | None = None, range: tuple[float, float] = UNBOUNDED
+    values: np.ndarray, *, a: str, b: str, permuted: np.ndarray, range: tuple[float, float] = UNBOUNDED
 ) -> Comparison:
     """The comparison behind a claim about one number a class, whose mean over classes is set against 0.
 
@@ -136,10 +136,10 @@ def compare_over_classes(
         values: one a class, [C], or one for each of S networks and C classes, [S, C], else ValueError: averaged over
             networks first. Above 0 where ``a`` is higher than ``b``. NaN is left out and counted.
         a, b: names of the claim's two sides.
-        permuted: the same mean under random permutations within the classes, [R]; None for a t test over classes.
+        permuted: the same mean under random permutations within the classes, [R].
         range: what the mean can be.
 
-    ``n_seeds`` counts networks. There is no interval below two classes.
+    ``n_seeds`` counts networks.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim not in (1, 2):
@@ -149,8 +149,5 @@ def compare_over_classes(
     by_class = np.array([column[present].mean() for column, present in zip(table.T, defined.T) if present.any()])
     n_seeds, n_undefined = int(defined.any(axis=1).sum()), int((~defined).sum())
     counts = {"n_seeds": n_seeds, "n_classes": len(by_class), "n_undefined": n_undefined}
-    if permuted is None:
-        estimate = replace(estimate_of(by_class), range=range)
-        return Comparison(a, b, estimate, "class", "t over classes, corrected for skewness", **counts)
     value = float(by_class.mean()) if len(by_class) else math.nan
     return Comparison(a, b, Permuted(value, permuted, range), "class", "permutation within classes", **counts)

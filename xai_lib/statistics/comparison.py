@@ -13,7 +13,6 @@ from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, defined_part, estimate
 from xai_lib.statistics.intervals import check_columns, check_scores, seed_by_image
 
 SIGNIFICANCE = 0.05
-UNITS = ("seed", "image", "class")  # of replication; "class": :func:`xai_lib.statistics.compare_over_classes`
 ADJUSTMENTS = frozenset({"accuracy", "confidence"})
 TRAINED_APART = ("loss", "model")  # conditions that are different networks
 _FEW_IMAGES, _SKEWED = 128, 2.0  # below so many images an interval of so skewed differences is too short
@@ -40,7 +39,7 @@ class Comparison:
     a: str
     b: str
     estimate: Estimated  # the difference
-    unit: str  # of replication, one of `UNITS`
+    unit: str  # of replication: "seed", "image" or "class"
     test: str  # what interval and p-value come from
     effect: float = math.nan  # paired Cohen's d over images: mean / standard deviation of the differences
     superiority: float = math.nan  # how often `a` scores higher than `b` on an image, ties counting half, in [0, 1]
@@ -61,11 +60,6 @@ class Comparison:
     def p_value(self) -> float:
         """Two-sided p-value of no difference."""
         return self.estimate.p_value()
-
-    @property
-    def n(self) -> int:
-        """How many units of replication there are."""
-        return dict(zip(UNITS, (self.n_seeds, self.n_images, self.n_classes)))[self.unit]
 
 
 def paired_comparison(

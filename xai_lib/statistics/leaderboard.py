@@ -1,4 +1,4 @@
-"""Which methods a metric tells apart, which meaningless maps it prefers to explanations, and ranks over all metrics.
+"""Which meaningless maps a metric prefers to explanations, and ranks of methods over images and over metrics.
 
 ``scores``, ``better`` and errors are everywhere those of :func:`xai_lib.statistics.cube.cube_of`; an image's scores are
 averaged over seeds first. Intervals are of 95 %, over images.
@@ -58,34 +58,6 @@ def fooled(
     return pd.DataFrame(rows, columns=columns)
 
 
-def discrimination(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str]) -> pd.DataFrame:
-    """How many pairs of methods a metric tells apart: Friedman's test and Nemenyi's, with images as blocks.
-
-    Args:
-        methods: the methods compared; one without any value under a metric is left out there.
-
-    Returns:
-        Columns ``metric, pairs, apart, share_apart, low, high, critical_difference, p_value, n_images``. ``apart``
-        counts the pairs whose mean ranks differ by more than ``critical_difference``; ``low, high`` are the interval
-        of ``share_apart``, ``p_value`` is Friedman's. Only the ``n_images`` images on which all methods are defined
-        are in it. NaN below two images or three methods.
-    """
-    cube = cubes.cube_of(scores, better, methods)
-    tables = cubes.by_image(cube.values)  # [T, M, n]
-    ranks = cubes.resampled_means(np.stack([cubes.ranks_by_image(table) for table in tables]))  # [1 + R, T, M]
-    rows = []
-    for t, metric in enumerate(cube.metrics):
-        defined, images = cubes.complete_images(tables[t])
-        pairs, n_images = math.comb(int(defined.sum()), 2), int(images.sum())
-        critical, p_value = nemenyi(tables[t])
-        apart = _apart(ranks[:, t, defined], critical)
-        share = apart / max(pairs, 1)
-        low, high = percentile_interval(share[1:], n_images)
-        rows.append((metric, pairs, apart[0], share[0], low, high, critical, p_value, n_images))
-    columns = ["metric", "pairs", "apart", "share_apart", "low", "high", "critical_difference", "p_value", "n_images"]
-    return pd.DataFrame(rows, columns=columns)
-
-
 def mean_ranks(
     scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str], metric: str
 ) -> tuple[pd.DataFrame, float]:
@@ -93,7 +65,7 @@ def mean_ranks(
 
     Returns:
         Columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its interval; and
-        the critical difference. Methods, images and NaN as for :func:`discrimination`.
+        the critical difference, as of :func:`nemenyi`, which says what methods and images are in it.
     """
     if metric not in better:
         raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
@@ -159,13 +131,6 @@ def overall_ranks(
     tables = [blocks.assign(method=name, value=ranks[seed, m, image]) for m, name in enumerate(cube.methods)]
     frame = pd.concat(tables, ignore_index=True).assign(metric=MEAN_RANK)
     return frame[["seed", "index", "method", "metric", "value"]]
-
-
-def _apart(ranks: np.ndarray, critical: float) -> np.ndarray:
-    """How many pairs of mean ranks [r, k] lie more than ``critical`` apart: float [r], NaN where that is NaN."""
-    first, second = np.triu_indices(ranks.shape[1], 1)
-    apart = (np.abs(ranks[:, first] - ranks[:, second]) > critical).sum(axis=1)
-    return np.where(math.isnan(critical), math.nan, apart)
 
 
 def _superior(control: np.ndarray, informed: np.ndarray) -> np.ndarray:

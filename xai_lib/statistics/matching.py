@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 # One percentage point: the standard error of an accuracy of 0.8 on 2,000 images is 0.9 points, so a smaller gap
 # could not be told from the draw of the test images.
@@ -46,26 +45,6 @@ def matched(accuracy_a: Fraction, accuracy_b: Fraction, confidence_a: Fraction, 
     confidence = _fraction("confidence", confidence_a) - _fraction("confidence", confidence_b)
     alike = abs(accuracy) <= ACCURACY_TOLERANCE + _ROUNDING, abs(confidence) <= CONFIDENCE_TOLERANCE + _ROUNDING
     return Matched(accuracy, confidence, *alike)
-
-
-def both_correct(
-    scores: pd.DataFrame, predictions: pd.DataFrame, *, a: str, b: str, between: str = "loss"
-) -> pd.DataFrame:
-    """Keep scores of images that both ``a`` and ``b`` classify correctly in that seed: accuracy adjusted for.
-
-    What is then compared is explanations of right predictions, on images both networks find possible. Returns those
-    rows of ``scores`` whose ``between`` is ``a`` or ``b``, in their order.
-
-    Args:
-        scores: columns ``seed, index``, ``between`` and any others.
-        predictions: columns ``between, seed, index, correct`` (bool); an image without a row counts as wrong.
-        a, b: two entries of the column ``between``, in which the conditions differ.
-    """
-    right = predictions[predictions["correct"].astype(bool)]
-    chosen = scores[scores[between].isin([a, b])]
-    image = pd.MultiIndex.from_frame(chosen[["seed", "index"]])
-    of_a, of_b = (pd.MultiIndex.from_frame(right.loc[right[between] == name, ["seed", "index"]]) for name in (a, b))
-    return chosen[image.isin(of_a) & image.isin(of_b)]
 
 
 def _fraction(name: str, values: Fraction) -> float:

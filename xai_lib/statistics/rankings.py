@@ -9,7 +9,7 @@ resamples for that and for the bias that resampling adds.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
@@ -78,15 +78,6 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
         rows.append((metric, *stable, n_images, n_seeds, int(methods.sum())))
     columns = ("metric", "w_images", "low", "high", "tau_seeds", "tau_seeds_low", "tau_seeds_high", "tau_halves")
     return pd.DataFrame(rows, columns=[*columns, "n_images", "n_seeds", "n_methods"])
-
-
-def w_draws(scores: pd.DataFrame, metric: str, methods: Sequence[str]) -> tuple[float, np.ndarray]:
-    """Kendall's W over images of one metric, as in :func:`rank_stability`, and its bootstrap draws [R], in [0, 1].
-
-    ``methods`` are those ranked; one without any value is left out. The metric's direction does not matter to W.
-    """
-    w = _w(cubes.by_image(cubes.cube_of(scores, {metric: "higher"}, methods).values))[:, 0]
-    return float(w[0]), w[1:]
 
 
 def _w(tables: np.ndarray) -> np.ndarray:

@@ -1,20 +1,14 @@
 """Does a paper's claim hold here? One rule, used by every part of the book."""
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
-from xai_lib.statistics.comparison import (
-    TRAINED_APART,
-    Comparison,
-    holm,
-    holm_levels,
-    paired_comparison,
-)
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, Estimate
+from xai_lib.statistics.comparison import TRAINED_APART, Comparison, holm, holm_levels, paired_comparison
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE, Matched
 from xai_lib.statistics.power import power, units_needed
 
@@ -121,11 +115,6 @@ def decide(
     return Decided(claim, paired_comparison(scores, **fields, unit=unit, adjusted_for=adjusted_for), matched)
 
 
-def decide_by(compare: Callable[..., Comparison], claim: Claim, *values: Any, **options: Any) -> Decided:
-    """The claim with another comparison: ``compare(*values, a=claim.a, b=claim.b, **options)``."""
-    return Decided(claim, compare(*values, a=claim.a, b=claim.b, **options))
-
-
 def verdict(decided: Decided, *, level: float = LEVEL, p_holm: float | None = None) -> Verdict:
     """Apply :data:`RULE` to one claim; its level and corrected p-value are those of a family of this one claim.
 
@@ -227,8 +216,7 @@ def _scope(comparison: Comparison) -> str:
         return f"trainings like these {comparison.n_seeds}"
     if comparison.unit == "image":
         return f"{networks}, new images"
-    sampled = isinstance(comparison.estimate, Estimate)  # else what was permuted within the classes decides
-    return f"{networks}, {'other' if sampled else f'these {comparison.n_classes}'} classes"
+    return f"{networks}, these {comparison.n_classes} classes"
 
 
 def _row(decided: Decided, found: Verdict) -> dict[str, object]:

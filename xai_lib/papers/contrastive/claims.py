@@ -147,7 +147,6 @@ def verdicts(run: Settings) -> pd.DataFrame:
     """
     scores, outputs = experiment.scores(run), experiment.predictions(run)
     has = set(scores["metric"])
-    families = {"contrastive": contrastive(run.label, run.contrastive.variants), **further(run.label)}
     right = outputs.assign(metric="accuracy", value=outputs["correct"].astype(float))
 
     def decided(claim: Claim) -> Decided:
@@ -159,19 +158,17 @@ def verdicts(run: Settings) -> pd.DataFrame:
 
     tables = [
         statistics.verdict_table(decided(claim) for claim in family if claim.metric in has | {"accuracy"})
-        for family in families.values()
+        for family in further(run.label).values()
     ]
-    return pd.concat([*tables, _untested(run.label, coherence="pointing-game" in has)], ignore_index=True)
+    untested = _untested(run.label, coherence="pointing-game" in has)
+    return pd.concat([against_ce(run), *tables, untested], ignore_index=True)
 
 
-def against_ce(run: Settings, methods: Sequence[str]) -> pd.DataFrame:
-    """The verdicts of :func:`contrastive` alone, as networks were trained, for some methods (of :data:`METHODS`)."""
-    scores, outputs = experiment.scores(run, methods), experiment.predictions(run)
-    alike, by_metric = (
-        {loss: _matched(outputs, loss, "ce") for loss in ("scl", "tl")},
-        dict(list(scores.groupby("metric"))),
-    )
-    found = contrastive(run.label, run.contrastive.variants, methods)
+def against_ce(run: Settings, methods: Sequence[str] = ()) -> pd.DataFrame:
+    """The verdicts of :func:`contrastive` alone, as networks were trained, for some methods; all for none."""
+    outputs, found = experiment.predictions(run), contrastive(run.label, run.contrastive.variants, methods)
+    by_metric = dict(list(experiment.scores(run, methods or experiment.METHODS).groupby("metric")))
+    alike = {loss: _matched(outputs, loss, "ce") for loss in ("scl", "tl")}
     return statistics.verdict_table(
         _decided(one, by_metric[one.metric], (), alike[one.a]) for one in found if one.metric in by_metric
     )
@@ -179,15 +176,13 @@ def against_ce(run: Settings, methods: Sequence[str]) -> pd.DataFrame:
 
 def of_matched(run: Settings) -> pd.DataFrame:
     """The verdicts of :func:`contrastive` for pairs of networks that are matched in accuracy on held-out images."""
-    scores, decided = matching.scores(run), []
-    for claim in contrastive(run.label):
-        pair = scores[(scores["a"] == claim.a) & (scores["b"] == claim.b)]
-        if "pointing-game" in set(scores["metric"]) or claim.metric not in (
-            "pointing-game",
-            "attribution-localisation",
-        ):
-            decided.append(_decided(claim, pair, ("accuracy",), None))
-    return statistics.verdict_table(decided)
+    scores = matching.scores(run)
+    has_masks = "pointing-game" in set(scores["metric"])
+    return statistics.verdict_table(
+        _decided(claim, scores[(scores["a"] == claim.a) & (scores["b"] == claim.b)], ("accuracy",), None)
+        for claim in contrastive(run.label)
+        if has_masks or claim.metric not in ("pointing-game", "attribution-localisation")
+    )
 
 
 def _decided(claim: Claim, scores: pd.DataFrame, adjusted: Iterable[str], alike: statistics.Matched | None) -> Decided:

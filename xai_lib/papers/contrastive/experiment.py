@@ -22,7 +22,7 @@ from xai_lib.run.networks import load, train_cell
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.run.stage import computed, stage
 
-_BY_TOOL = {"grad-cam": "grad-cam", "eigen-cam-tool": "eigen-cam"}  # names in pytorch-grad-cam
+_BY_TOOL = {"grad-cam": "GradCAM", "eigen-cam-tool": "EigenCAM"}  # names in pytorch-grad-cam
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,8 @@ def score(
     full, n = method.scaled(raw["maps"], split.images.shape[-2:]), budget.n_quantus
     values |= quantus_column.scores(folded, split, full, n)
     if method_name in _BY_TOOL:
-        theirs = quantus_column.tool_maps(folded, split.subset(range(n)), _BY_TOOL[method_name], raw["predicted"][:n])
+        x, tool = split.normalise(split.images[:n]), _BY_TOOL[method_name]
+        theirs = quantus_column.tool_maps(tool, folded, folded.default_layer(), x, raw["predicted"][:n])
         of_tools = quantus_column.scores(folded, split, theirs, n)
         values |= {name.replace("(quantus)", "(both tools)"): of_one for name, of_one in of_tools.items()}
     files.write_tensors(folder / "curves.pt", curves)

@@ -2,19 +2,13 @@ import numpy as np
 import pytest
 import torch
 
+from xai_lib.explainers.layers import find_layer
 from xai_lib.metrics import complexity, effective_complexity, sensitivity
+from xai_lib.metrics.quantus_column import tool_maps
 from xai_lib.papers.saliency.method import Explained, tools
 from xai_lib.papers.saliency.method.fidelity import of_maps
 from xai_lib.papers.saliency.method.lineup import FIDELITY
-from xai_lib.papers.saliency.method.tools import (
-    CAMS,
-    MAP_DIFFERENCE,
-    METHODS,
-    MONOTONICITY,
-    OF_MAPS,
-    SENSITIVITY,
-    cam_maps,
-)
+from xai_lib.papers.saliency.method.tools import CAMS, MAP_DIFFERENCE, METHODS, MONOTONICITY, OF_MAPS, SENSITIVITY
 
 SETTINGS = {"causal_steps": 4, "draws": 2}
 
@@ -58,7 +52,8 @@ def test_a_constant_map_does_not_move_by_quantus_either(subject, images):
 
 def test_the_tools_grad_cam_is_ours_and_scored_alike(subject, images, x):
     found = scores(subject, images, "grad-cam").loc[images.index.tolist()]
-    by_tool = cam_maps(Explained(subject, "grad-cam"), x, images.labels)
+    _, layer = find_layer(subject.network, subject.layer)
+    by_tool = tool_maps("GradCAM", subject.network, layer, x, images.labels)
     assert by_tool.shape == (5, 32, 32) and by_tool.min() >= 0 and by_tool.max() <= 1
     expected = of_maps(subject, x, by_tool, images.labels, images.index, SETTINGS["causal_steps"])
     for name in FIDELITY:

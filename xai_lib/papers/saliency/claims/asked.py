@@ -9,7 +9,7 @@ import pandas as pd
 from xai_lib import metrics
 from xai_lib.papers.saliency.analysis.counted import HowMany
 from xai_lib.papers.saliency.analysis.found import families
-from xai_lib.statistics import Claim, Decided, Estimate, compare_correlation, compare_differences, decide, decide_by
+from xai_lib.statistics import Claim, Decided, Estimate, compare_correlation, compare_differences, decide
 from xai_lib.statistics.comparison import Comparison
 from xai_lib.statistics.estimate import UNBOUNDED, estimate_of
 
@@ -117,7 +117,8 @@ def of_images(claim: Claim, values: np.ndarray, range: tuple[float, float] = UNB
 
 def of_correlation(claim: Claim, x: pd.Series, y: pd.Series) -> Decided:
     """A claim that two scores rise together over images."""
-    return decide_by(compare_correlation, claim, *pd.concat([x, y], axis=1).dropna().to_numpy().T)
+    both = pd.concat([x, y], axis=1).dropna().to_numpy().T
+    return Decided(claim, compare_correlation(*both, a=claim.a, b=claim.b))
 
 
 def of_count(claim: Claim, many: HowMany, n_images: int) -> Decided:

@@ -24,7 +24,7 @@ UNPRINTED = (*_READINGS, "effective-complexity-minimum", *SANITY)
 LOCALISATION = ("pointing-game", "attribution-localisation")  # where the data set has masks
 METRICS = (*TABLE_1, *TABLE_3, *UNPRINTED, *LOCALISATION)
 # Registered, but other papers' metrics or second readings of one above.
-_FLIPPING = tuple(f"pixel-flipping{reading}" for reading in ("", "-matched", "-normalised", "-released"))
+_FLIPPING = tuple(f"pixel-flipping{reading}" for reading in ("", "-matched", "-released"))
 _ELSEWHERE = (*_FLIPPING, "attribution-localisation-paper", "completeness-quantus")
 _SUPPLIED = {"model", "x", "attribution", "target", "index", "seed", "mask"}
 

@@ -8,7 +8,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from torch import Tensor
 from xai_lib import explainers
 from xai_lib.data.split import Split
 from xai_lib.explainers.layers import find_layer
+from xai_lib.metrics.quantus_column import QUIET, tool_maps
 from xai_lib.metrics.rows import rows
 from xai_lib.papers.saliency.method.fidelity import of_maps
 from xai_lib.papers.saliency.method.lineup import PAPER
@@ -43,12 +43,15 @@ def tools(explained: Explained, images: Split, *, causal_steps: int, draws: int)
     images for sensitivity, and of draws for each set of pixels for monotonicity.
     """
     subject, is_cam, parts = explained.subject, explained.method in CAMS, []
+    layer = find_layer(subject.network, subject.layer)[1] if is_cam else None
     for batch in images.batches(_BATCH):
         x, index = images.normalise(batch.images.to(subject.device)), batch.index.to(subject.device)
         labels, values = batch.labels.to(subject.device), {}
 
         def explain(noisy: Tensor, target: Tensor, which: Tensor = index) -> Tensor:
-            return cam_maps(explained, noisy, target) if is_cam else explained.maps(noisy, target, which).detach()
+            if is_cam:
+                return tool_maps(CAMS[explained.method], subject.network, layer, noisy, target)
+            return explained.maps(noisy, target, which).detach()
 
         maps = explain(x, labels)
         if is_cam:
@@ -61,30 +64,11 @@ def tools(explained: Explained, images: Split, *, causal_steps: int, draws: int)
     return pd.concat(parts, ignore_index=True)
 
 
-def cam_maps(explained: Explained, x: Tensor, target: Tensor) -> Tensor:
-    """Maps in [0, 1], float32 [B,H,W], by pytorch-grad-cam: one of :data:`CAMS`, of normalised images [B,3,H,W]."""
-    import pytorch_grad_cam  # takes seconds, as quantus does
-    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-
-    network, layer = explained.subject.network, find_layer(explained.subject.network, explained.subject.layer)[1]
-    targets = [ClassifierOutputTarget(one) for one in target.tolist()]
-    with (
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        mock.patch("pytorch_grad_cam.score_cam.tqdm.tqdm", iter),  # no bar for each image
-        getattr(pytorch_grad_cam, CAMS[explained.method])(network, [layer]) as tool,
-    ):
-        maps = tool(x.clone(), targets)
-    network.zero_grad(set_to_none=True)  # the tool leaves its gradients behind
-    return torch.from_numpy(maps).float().to(x.device)
-
-
 def _by_quantus(
     explained: Explained, x: Tensor, labels: Tensor, maps: Tensor, explain: Callable[..., Tensor], draws: int
 ) -> dict[str, Tensor]:
     import quantus
 
-    quiet = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
     given = {"model": explained.subject.network, "channel_first": True, "device": str(x.device), "batch_size": len(x)}
     given |= {"x_batch": x.cpu().numpy(), "y_batch": labels.cpu().numpy()}
 
@@ -92,16 +76,16 @@ def _by_quantus(
         found = tool(**given, a_batch=maps[:, None].cpu().numpy(), **more)
         return torch.tensor(np.asarray(found, dtype=float))
 
-    found = {name: scored(getattr(quantus, tool)(**quiet)) for name, tool in OF_MAPS.items()}
+    found = {name: scored(getattr(quantus, tool)(**QUIET)) for name, tool in OF_MAPS.items()}
 
     def as_quantus(model: object, inputs: np.ndarray, targets: np.ndarray, **_: object) -> np.ndarray:
         noisy = torch.as_tensor(inputs, dtype=x.dtype, device=x.device)
         return explain(noisy, torch.as_tensor(targets, device=x.device))[:, None].cpu().numpy()
 
     for name, tool in SENSITIVITY.items():
-        found[name] = scored(getattr(quantus, tool)(nr_samples=draws, **quiet), explain_func=as_quantus)
+        found[name] = scored(getattr(quantus, tool)(nr_samples=draws, **QUIET), explain_func=as_quantus)
     per_set = math.gcd(maps[0].numel(), maps[0].numel() // _SETS)  # colour values: a divisor of HW, as quantus asks
-    tool = quantus.MonotonicityCorrelation(nr_samples=draws, features_in_step=per_set, **quiet)
+    tool = quantus.MonotonicityCorrelation(nr_samples=draws, features_in_step=per_set, **QUIET)
     with torch.inference_mode():
         probable = explained.subject.network(x).softmax(1).gather(1, labels[:, None])[:, 0].cpu() >= _LEAST
     return found | {MONOTONICITY: scored(tool, softmax=True) if probable.all() else torch.full((len(x),), torch.nan)}
