@@ -180,7 +180,7 @@ def values_of_pairs(n_clusters=3):
     f"{METHOD}.dominance.pairs",
     inputs=values_of_pairs,
     cases=[{}, {"n_clusters": 5}],
-    after=tensors("dominance", "p_t", "p_wilcoxon", "p_t_holm"),
+    after=tensors("dominance", "p_t", "p_t_holm"),
     atol=1e-9,
 )
 def equation_8_and_scipys_tests(values):
@@ -188,9 +188,8 @@ def equation_8_and_scipys_tests(values):
     defined = [rows["value"].dropna().to_numpy() for _, rows in values.groupby(["first", "second"])]
     means = [shares.mean() for shares in defined]
     p_t = [stats.ttest_1samp(shares, 0.5).pvalue for shares in defined]
-    p_wilcoxon = [stats.wilcoxon(shares - 0.5).pvalue for shares in defined]
     holm = [max(min(1, sum(q >= p for q in p_t) * p) for p in p_t if p <= own) for own in p_t]
-    return [torch.tensor(np.array(column)) for column in (means, p_t, p_wilcoxon, holm)]
+    return [torch.tensor(np.array(column)) for column in (means, p_t, holm)]
 
 
 def tournaments(n_clusters):

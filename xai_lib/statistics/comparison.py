@@ -190,16 +190,6 @@ def t_p(differences: np.ndarray) -> float:
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
 
-def signed_rank_p(differences: np.ndarray) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test of ``differences`` [n] without NaN; zeros are left out.
-
-    It tests symmetry about 0, not the mean, so no verdict stands on it. NaN below two differences, 1 where all are 0.
-    """
-    if len(differences) < 2:
-        return math.nan
-    return float(stats.wilcoxon(differences).pvalue) if differences.any() else 1.0
-
-
 def _ordered(p_values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """The p-values, and the places of those that are not NaN from the smallest on."""
     p = np.asarray(p_values, dtype=float)

@@ -117,7 +117,6 @@ SAID = {
         ("pair", lambda a, b: f"{'ABCD'[a]} over {'ABCD'[b]}", "first", "second"),
         ("dominance", number(), "dominance"),
         *(("p, t", p_value, "p_t"), ("Holm", p_value, "p_t_holm")),
-        *(("p, Wilcoxon", p_value, "p_wilcoxon"), ("Holm ", p_value, "p_wilcoxon_holm")),
         ("mosaics", str, "n"),
     ],
 }
@@ -163,11 +162,11 @@ def test_clusters_stand_beside_images_dealt_at_random(study, read, select):
     clusterings = {"k-means": "clusters", "dealt": "images dealt at random"}
     for row, (kind, clustering) in zip(rows.to_numpy(), itertools.product(NAMES, clusterings), strict=True):
         here = select(hierarchies.spread(study), kind=kind, clustering=clustering)
-        significant = here[["significant", "significant_holm", "significant_wilcoxon"]].mean()
+        significant = here[["significant", "significant_holm"]].mean()
         assert [*row[:2]] == [NAMES[kind], clusterings[clustering]]
-        assert [*row[2:7]] == [*map(number(), here[["mean", "spread"]].mean()), *map(PERCENT, significant)]
+        assert [*row[2:6]] == [*map(number(), here[["mean", "spread"]].mean()), *map(PERCENT, significant)]
         cyclic, undefined = here["cyclic"].sum(), here["n_undefined"].sum()
-        assert [*row[7:]] == [f"{cyclic} of {4 * len(here)}", f"{undefined} of {36 * len(here)}"]
+        assert [*row[6:]] == [f"{cyclic} of {4 * len(here)}", f"{undefined} of {36 * len(here)}"]
 
 
 def test_pairs_of_trainings_are_counted_by_kind(study_of, made_up, read):

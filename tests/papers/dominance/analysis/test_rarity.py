@@ -46,7 +46,7 @@ def test_dominance_is_compared_over_trainings_on_modes_that_are_rare(rare_run, m
         where = {"rarity": 0.2, "score": "dominance"}
     by_training = rare - select(trials, **where).groupby("seed")["auc"].mean()
     assert comparison.difference == pytest.approx(by_training.mean())
-    assert (comparison.a, comparison.b, comparison.unit, comparison.n) == ("dominance", other, "seed", 6)
+    assert (comparison.a, comparison.b, comparison.unit, comparison.n_seeds) == ("dominance", other, "seed", 6)
     assert comparison.p_value == pytest.approx(stats.ttest_1samp(by_training, 0).pvalue, rel=1e-3)
     low, high = comparison.estimate.interval()
     assert -1 <= low < comparison.difference < high <= 1 and not np.isnan(low)

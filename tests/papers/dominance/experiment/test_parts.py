@@ -38,7 +38,7 @@ COLUMNS = {
     "images": "logit probability training_distance index label predicted cluster distance mode",
     "shares": "cluster training evaluation training_share evaluation_share representation clustering label",
     "centres": "first second distance label",
-    "dealt": "first second dominance low high n n_undefined p_t p_t_holm p_wilcoxon p_wilcoxon_holm deal label",
+    "dealt": "first second dominance low high n n_undefined p_t p_t_holm deal label",
     "choice": "n_clusters silhouette gap gap_error label",
     "mosaics": "first second mosaic value clustering label",
     "variants": "first second mosaic scaling value label explainer size",

@@ -93,20 +93,12 @@ def spread(study: Study) -> pd.DataFrame:
         away, reach = float(apart.mean()), float(np.ptp(relative_dominance.relative(square)))
         similar = np.nan if key[2] == "modes" else _spearman(apart.to_numpy(), here["distance"].to_numpy())
         n, n_undefined = here["n"].sum() + here["n_undefined"].sum(), here["n_undefined"].sum()
-        significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm", "p_wilcoxon_holm")]
+        significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm")]
         mean = here["dominance"].mean()
         share = cyclic / triples if triples else np.nan
         rows.append((*key, away, reach, mean, n, n_undefined, *significant, cyclic, triples, share, similar))
-    columns = ["spread", "range", "mean", "n", "n_undefined"]
-    columns += [
-        "significant",
-        "significant_holm",
-        "significant_wilcoxon",
-        "cyclic",
-        "triples",
-        "cyclic_share",
-        "similar",
-    ]
+    columns = ["spread", "range", "mean", "n", "n_undefined", "significant", "significant_holm"]
+    columns += ["cyclic", "triples", "cyclic_share", "similar"]
     return pd.DataFrame(rows, columns=[*by, *columns])
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from xai_lib.papers.dominance.method import energy_share, mosaics
 from xai_lib.papers.dominance.method.energy_share import Explain
 from xai_lib.papers.dominance.method.mosaics import Mosaics
-from xai_lib.statistics.comparison import holm, signed_rank_p, t_p
+from xai_lib.statistics.comparison import holm, t_p
 from xai_lib.statistics.intervals import check_columns, mean_interval
 
 NO_DOMINANCE = 0.5  # share of the energy that either cluster has where neither dominates
@@ -69,7 +69,7 @@ def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.D
 
 
 def pairs(values: pd.DataFrame) -> pd.DataFrame:
-    """Dominance D = (1/J) Σ_m d(m) of each pair of clusters of one class (Eq. 8), with interval and tests against 0.5.
+    """Dominance D = (1/J) Σ_m d(m) of each pair of clusters of one class (Eq. 8), with interval and test against 0.5.
 
     Both are over mosaics. Mosaics of a cluster with few images show the same images again and again, so they speak
     about these images, not about others of their kind.
@@ -82,9 +82,8 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row a pair, first < second, sorted: dominance (mean share of ``first``, above 0.5 where it dominates; NaN
         without a value); low, high (95 % bootstrap interval, NaN below two values); n, n_undefined (mosaics with and
-        without a value); p_t, p_wilcoxon (two-sided, of the one-sample t test, which is the paper's, and of Wilcoxon's
-        signed-rank test; 1 where every value is 0.5, NaN below two values); p_t_holm, p_wilcoxon_holm (by Holm's
-        method over the pairs).
+        without a value); p_t (two-sided, of the paper's one-sample t test; 1 where every value is 0.5, NaN below two
+        values); p_t_holm (by Holm's method over the pairs).
 
     ValueError if a column is missing, a cluster meets itself, a value is outside [0, 1], a pair has no row, or a mosaic
     of a pair occurs twice.
@@ -99,13 +98,11 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
     for pair, table in tables.items():
         interval = mean_interval(table, range=(0.0, 1.0))
         shifted = table[~np.isnan(table)] - NO_DOMINANCE
-        counts, tests = (len(shifted), interval.n_undefined), (t_p(shifted), signed_rank_p(shifted))
-        rows.append((*pair, interval.mean, interval.low, interval.high, *counts, *tests))
-    columns = ["first", "second", "dominance", "low", "high", "n", "n_undefined", "p_t", "p_wilcoxon"]
+        ends = interval.mean, interval.low, interval.high
+        rows.append((*pair, *ends, len(shifted), interval.n_undefined, t_p(shifted)))
+    columns = ["first", "second", "dominance", "low", "high", "n", "n_undefined", "p_t"]
     frame = pd.DataFrame(rows, columns=columns)
-    for test in ("t", "wilcoxon"):
-        frame.insert(frame.columns.get_loc(f"p_{test}") + 1, f"p_{test}_holm", holm(frame[f"p_{test}"]))
-    return frame
+    return frame.assign(p_t_holm=holm(frame["p_t"]))
 
 
 def matrix(pairs: pd.DataFrame, column: str = "dominance") -> np.ndarray:

@@ -1,45 +1,38 @@
 """Tables of the dominance notebooks. The paper prints no numbers, so no published column stands beside ours."""
 
-from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
-from IPython.display import HTML, Markdown
+from IPython.display import HTML
 
 from xai_lib.page import verdicts as of_claims
 from xai_lib.page.errata import errata as notes
 from xai_lib.page.names import LETTERS, METHOD_NAMES
 from xai_lib.page.record import keep
-from xai_lib.page.table import MISSING, Column, interval, number, p_value, part_of, plus_minus, show, signed, text
+from xai_lib.page.table import MISSING, Column, interval, number, p_value, part_of, plus_minus, show, text
 from xai_lib.papers.dominance import claims, experiment
-from xai_lib.papers.dominance.analysis import hierarchies, networks, single, training
-from xai_lib.papers.dominance.tables.networks_and_clusters import (
+from xai_lib.papers.dominance.analysis import hierarchies, networks, single
+from xai_lib.papers.dominance.tables.clusters import (
     CLASS,
     NETWORK,
     PERCENT,
-    TRAINING,
     accuracy,
+    by_class,
     chosen,
+    clusters_and_outputs,
     each,
+    exception,
     fine_tuning,
     finer,
+    least,
     modes,
     name_of,
     of_network,
+    over_classes,
     sizes,
     with_interval,
 )
-from xai_lib.papers.dominance.tables.training_share import (
-    by_class,
-    clusters_and_outputs,
-    exception,
-    least,
-    over_classes,
-)
 from xai_lib.run.study import Study
-
-__all__ = ["accuracy", "chosen", "fine_tuning", "modes", "name_of", "sizes"]
-__all__ += ["by_class", "clusters_and_outputs", "exception", "least", "over_classes"]
 
 errata = partial(notes, "dominance")
 
@@ -65,14 +58,13 @@ def null(study: Study) -> HTML:
     """Dominance between clusters, beside images that were dealt to clusters at random."""
     rows = hierarchies.spread(study)
     grouped = rows[rows["clustering"] != "modes"].groupby(["kind", "clustering"], sort=False)
-    means = ("mean", "spread", "significant", "significant_holm", "significant_wilcoxon")
+    means = ("mean", "spread", "significant", "significant_holm")
     how = dict.fromkeys(means, "mean") | dict.fromkeys(("cyclic", "triples", "n_undefined", "n"), "sum")
     columns = [
         NETWORK,
         text("clusters", "clustering", _CLUSTERS),
         *each(number(), mean="mean of the larger", spread="distance from 0.5"),
         *each(PERCENT, significant="p < 0.05 (%)", significant_holm="Holm (%)"),
-        *each(PERCENT, significant_wilcoxon="Wilcoxon, Holm (%)"),
         Column("intransitive triples", ("cyclic", "triples"), part_of),
         Column("empty maps", ("n_undefined", "n"), part_of),
     ]
@@ -86,12 +78,12 @@ def null(study: Study) -> HTML:
 
 
 def pairs(study: Study, kind: str, label: str) -> HTML:
-    """The pairs of one class: dominance, interval, and four p-values."""
+    """The pairs of one class: dominance, interval, and two p-values."""
     columns = [
         text("pair", ("first", "second"), lambda first, second: f"{LETTERS[first]} over {LETTERS[second]}"),
         Column("dominance", "dominance", number()),
         Column("95 %", ("low", "high"), interval()),
-        *each(p_value, p_t="p, t", p_t_holm="Holm", p_wilcoxon="p, Wilcoxon", p_wilcoxon_holm="Holm "),
+        *each(p_value, p_t="p, t", p_t_holm="Holm"),
         *each(None, n="mosaics", n_undefined="empty maps"),
     ]
     caption = f"Dominance between the clusters of {label}: {study.run.label}, {name_of(kind)}, training 0."

@@ -1,0 +1,229 @@
+"""Tables of the networks, their clusters and what training shows of these, and what all tables of the part share."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import pandas as pd
+from IPython.display import HTML, Markdown
+
+from xai_lib.page import record, table
+from xai_lib.page.names import LETTERS, LOSS_NAMES
+from xai_lib.page.table import MISSING, Column, interval, number, p_value, part_of, plus_minus, show, signed, text
+from xai_lib.papers.dominance import experiment
+from xai_lib.papers.dominance.analysis import networks, training
+from xai_lib.run.settings import Settings
+from xai_lib.run.study import Study
+
+_SETTINGS = {  # of a fine-tuning -> name, what is in print
+    "start": ("starts from", "ImageNet weights"),
+    "architecture": ("architecture", "ResNet-18, ResNet-50"),
+    "epochs": ("epochs", ""),
+    "optimizer": ("optimizer", "AdamW"),
+    "learning_rate": ("learning rate (peak)", ""),
+    "weight_decay": ("weight decay", ""),
+    "label_smoothing": ("label smoothing", "yes"),
+    "schedule": ("schedule", "linear warm-up, cosine"),
+    "warmup_share": ("warm-up, share of steps", ""),
+    "augmentation": ("augmentation", ""),
+    "batch_size": ("batch size", ""),
+}
+_VALUES = {
+    ("start", "ce"): "our network trained by cross-entropy",
+    ("start", "imagenet"): "ImageNet weights",
+    ("architecture", "resnet8"): "ResNet-8",
+    ("architecture", "resnet18-224"): "ResNet-18",
+    ("architecture", "resnet50-224"): "ResNet-50",
+    ("optimizer", "adamw"): "AdamW",
+    ("schedule", "one-cycle"): "linear warm-up, cosine",
+    ("augmentation", "ce"): "as for cross-entropy",
+}
+_RANKS = {
+    "least": "the least dominant cluster",
+    "lowest two": "the two least dominant (ranks 3 and 4 in print)",
+    "most": "the most dominant cluster",
+    "same": "how often the least dominant has the least",
+}
+_OF_IMAGES = {"training_share": "training share", "representation": "training share / evaluation share"}
+
+
+def name_of(kind: str) -> str:
+    """How pages call a kind of network."""
+    architecture = kind.removeprefix("tuned").removeprefix("-")
+    if experiment.is_untrained(kind):
+        return kind.replace("-", " ").replace("resnet", "ResNet-")
+    tuned = f"fine-tuned {architecture.replace('resnet', 'ResNet-')}".strip()
+    return LOSS_NAMES.get(kind, tuned)
+
+
+PERCENT = number(0, times=100)
+NETWORK = text("network", "kind", name_of)
+TRAINING = (NETWORK, Column("training", "seed"))
+CLASS = text("class", "label")
+of_network = partial(show, group=["network"])
+
+
+def fine_tuning(run: Settings) -> HTML:
+    """Settings of the fine-tuning, beside what the paper says of its own."""
+    rows = [
+        {"setting": said, "in print": in_print}
+        | {
+            name_of(kind): _VALUES.get((name, getattr(recipe, name)), getattr(recipe, name))
+            for kind, recipe in run.fine_tunings.items()
+        }
+        for name, (said, in_print) in _SETTINGS.items()
+    ]
+    columns = [text(name, name, table.printed if name == "in print" else None) for name in rows[0]]
+    caption = "Fine-tuning. The paper names its ingredients but no numbers; those here are ours."
+    return show(pd.DataFrame(rows), columns, caption, name="fine-tuning")
+
+
+def accuracy(study: Study) -> HTML:
+    """Accuracy and mean probability of the true class of each kind of network."""
+    columns = [
+        NETWORK,
+        text("", "metric", {"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}),
+        Column("mean ± over trainings", ("mean", "spread"), plus_minus(1, times=100)),
+        Column("95 %", ("low", "high"), interval(1, times=100)),
+        *each(None, n_seeds="trainings", n_images="images"),
+    ]
+    caption = f"The networks, on test images: {study.run.label}."
+    return of_network(networks.accuracy(study), columns, caption, name="accuracy")
+
+
+def sizes(study: Study) -> HTML:
+    """How large the clusters are."""
+    titles = {name: name for name in ("smallest", "median", "largest")} | {"fewest": "fewest training images"}
+    n_clusters = study.run.dominance.n_clusters
+    caption = f"Evaluation images in a cluster, {n_clusters} clusters a class: {study.run.label}."
+    return of_network(networks.sizes(study), [*TRAINING, *each(number(0), **titles)], caption, name="sizes")
+
+
+def chosen(study: Study, kind: str) -> HTML:
+    """How many clusters each class would have."""
+    columns = [CLASS, Column(f"silhouette of {study.run.dominance.n_clusters}", "silhouette", number(2))]
+    columns += each(number(2), best_silhouette="best silhouette")
+    columns += each(number(0), by_silhouette="clusters by silhouette", by_gap="by the gap statistic")
+    rows = networks.chosen(study)
+    caption = f"How many clusters a class has, of 2 to 10: {study.run.label}, {name_of(kind)}, training 0."
+    return finer("chosen", rows, show(networks.first(rows, kind), columns, caption))
+
+
+def modes(study: Study) -> HTML:
+    """Are the clusters the planted modes?"""
+    columns = [*TRAINING, *each(number(2), ari="ARI, mean over classes", lowest="lowest", highest="highest")]
+    caption = (
+        "Agreement of the clusters with the five planted modes of each class (adjusted Rand index, 1 is equality)."
+    )
+    return of_network(networks.modes(study), columns, caption)
+
+
+def over_classes(study: Study) -> HTML:
+    """Are clusters that dominate little rare in training?"""
+    caption = (
+        "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
+        f"dominance goes with few training images, without a number. {study.run.label}."
+    )
+    return _correlations(study, training.SHARES, caption, "over-classes")
+
+
+def clusters_and_outputs(study: Study) -> HTML:
+    """Do clusters that dominate have high logits?"""
+    caption = (
+        "Spearman's correlation of the dominance of a cluster with the mean output for its images, mean over classes. "
+        f"Not in print. {study.run.label}."
+    )
+    return _correlations(study, training.OUTPUTS, caption, "clusters-and-outputs")
+
+
+def by_class(study: Study, kind: str) -> HTML:
+    """The least dominant cluster of each class of the first network."""
+    rows = training.clusters(study)
+    shown, least = (networks.first(found, kind) for found in (rows, training.least(study)))
+    agree = networks.first(training.correlations(study), kind)
+    agree = agree.pivot(index="label", columns="share", values="correlation").add_prefix("of_")
+    frame = least.merge(agree, on="label").set_index("label").reindex(shown["label"].unique()).reset_index()
+    columns = [
+        CLASS,
+        text("least dominant", "cluster", _letter),
+        text("fewest training images", "fewest", _letter),
+        text("same", "same", lambda same: {True: "yes", False: "no"}.get(same, MISSING)),
+        Column("training images", "training", number(0)),
+        Column("share (%)", "training_share", number(1, times=100)),
+        Column("evaluation images", "evaluation", number(0)),
+        Column("representation", "representation", number(2)),
+        *each(signed(2), of_training_share="correlation, share", of_representation="representation "),
+    ]
+    caption = (
+        "The least dominant cluster of each class. Representation: training share divided by evaluation share, 1 is as "
+        f"frequent in training as in evaluation. {study.run.label}, {name_of(kind)}, training 0."
+    )
+    record.keep("correlations", training.correlations(study))
+    return finer("by-class", rows, show(frame, columns, caption))
+
+
+def least(study: Study) -> HTML:
+    """What training shows of the clusters at the ends of the hierarchies, beside dealt ones."""
+    columns = [
+        NETWORK,
+        text("of", "share", _OF_IMAGES),
+        text("place", "rank", _RANKS),
+        *each(number(), value="clusters", dealt="dealt"),
+        Column("difference", ("difference", "low", "high"), with_interval),
+        Column("p, deals", "p_value", p_value),
+    ]
+    caption = (
+        "The clusters at the ends of the hierarchies, beside those of clusters of the same sizes to which images were "
+        "dealt at random: small clusters are more often last, whatever they contain. Means over classes and networks, "
+        f"{study.run.label}."
+    )
+    return of_network(training.ranks_in_numbers(study), columns, caption, name="least")
+
+
+def exception(study: Study, kind: str, label: str = "airplane") -> Markdown:
+    """Whether the class that the paper excepts is one here: a sentence."""
+    found = training.exception(study, kind, label)
+    if found is None:
+        return Markdown(f"In print the class {label} does not follow the claim. {study.run.label} has no such class.")
+    other = "lowest" if found["below"] == 0 else f"not the lowest ({found['below']} classes have a lower one)"
+    again = "found again" if found["below"] == 0 and found["narrower"] == 1 else "not found again"
+    return Markdown(
+        f"In print the class {label} does not follow the claim: it has a cluster of three images, and almost no "
+        "dominance. Here the correlation of dominance with the training share is "
+        f"{signed(2)(found['correlation'])} in {label} and {signed(2)(found['others'])} on average in the others: of "
+        f"{found['classes']} classes it is {other}. Its pairs lie {found['spread']:.3f} from 0.5 on average, at place "
+        f"{found['narrower']} from the narrowest class, and its smallest cluster has {found['smallest']} images. The "
+        f"exception is {again}."
+    )
+
+
+def each(format: table.Format | None, **titles: str) -> list[Column]:
+    """Columns of one format: name of the frame's column -> title."""
+    return [Column(title, name, format) for name, title in titles.items()]
+
+
+def finer(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
+    """Record the numbers behind a table that shows but a part or means of them."""
+    record.write_table(name, rows, shown.data)
+    return shown
+
+
+def with_interval(value: float, low: float, high: float) -> str:
+    """A value and, behind it, its interval, both with their sign."""
+    return f"{signed(2)(value)} {interval(2)(low, high)}"
+
+
+def _correlations(study: Study, names: Mapping[str, str], caption: str, name: str) -> HTML:
+    columns = [
+        NETWORK,
+        text("dominance and", "share", names),
+        Column("correlation", "correlation", signed(2)),
+        Column("95 %, permutation", ("low", "high"), interval(2)),
+        Column("p, permutation", "p_value", p_value),
+        Column("classes above 0", ("positive", "classes"), part_of),
+        Column("trainings", "networks"),
+    ]
+    return of_network(training.over_classes(study, names), columns, caption, name=name)
+
+
+def _letter(cluster: float) -> str:
+    return MISSING if pd.isna(cluster) else LETTERS[int(cluster)]
