@@ -8,9 +8,7 @@ from torch import Tensor
 def check_images(x: Tensor) -> None:
     """Refuse what is not a batch of normalised images.
 
-    Raises:
-        TypeError: if `x` is not a float tensor.
-        ValueError: if it is not [B,c,H,W].
+    TypeError if `x` is not a float tensor; ValueError if it is not [B,c,H,W].
     """
     if not isinstance(x, Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, Tensor) else type(x).__name__

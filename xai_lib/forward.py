@@ -72,11 +72,8 @@ def outputs(
         points: variants of each image.
         chunk: variants in one forward pass; None suits the device.
 
-    Returns:
-        [B,points] or [B,points,Q] on x's device, of the type that `read` gives.
-
-    ValueError if a module of the model is in training mode, a target is not a class, what is read is not finite, or
-    `chunk` is below 1.
+    Returns [B,points] or [B,points,Q] on x's device, of the type that `read` gives. ValueError if a module of the model
+    is in training mode, a target is not a class, what is read is not finite, or `chunk` is below 1.
 
     Example:
         >>> brighter = lambda image, point: torch.ones(len(image), 2, 1, 1) * point[:, None, None, None]

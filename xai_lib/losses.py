@@ -18,10 +18,8 @@ def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> 
         labels: class of each, int64 [M].
         temperature: τ > 0.
 
-    Returns:
-        A scalar of at least 0, float32 (float64 for float64 embeddings).
-
-    ValueError if shapes do not fit or the temperature is not positive.
+    Returns a scalar of at least 0, float32 (float64 for float64 embeddings). ValueError if shapes do not fit or the
+    temperature is not positive.
 
     Example:
         >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
@@ -53,10 +51,8 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
         margin: α > 0.
         variant: "paper" takes squared Euclidean distances, "released" plain ones, as the authors' code does.
 
-    Returns:
-        A scalar of at least 0, float32 (float64 for float64 embeddings).
-
-    ValueError if shapes do not fit, the margin is not positive or the variant does not exist.
+    Returns a scalar of at least 0, float32 (float64 for float64 embeddings). ValueError if shapes do not fit, the
+    margin is not positive or the variant does not exist.
 
     Example:
         >>> z, labels = torch.tensor([[0.0], [1.0], [-1.5], [2.5]]), torch.tensor([0, 0, 1, 2])
@@ -106,8 +102,7 @@ def _semi_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: flo
     and a negative's is subtracted once for each of its semi-hard positives. Along an anchor's sorted distances those
     lie side by side, and two look-ups count them: M² log M steps instead of M³.
 
-    Returns:
-        Counts, negative for negatives, int32 [M,M]; and their number, int64 scalar.
+    Returns counts, negative for negatives, int32 [M,M]; and their number, int64 scalar.
     """
     ranked, source = distance.sort(dim=1)  # [M,M]: an anchor's distances, ascending
     positive, negative = positive.gather(1, source), negative.gather(1, source)

@@ -91,9 +91,7 @@ def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bo
         seed: of the head.
         download: as of :func:`pretrained`.
 
-    Raises:
-        ValueError: as :func:`start_file`, and as :func:`pretrained`.
-        FileNotFoundError, RuntimeError: as :func:`pretrained`.
+    ValueError as :func:`start_file`, and as :func:`pretrained`; FileNotFoundError, RuntimeError as :func:`pretrained`.
     """
     start_file(architecture)  # raises if there is none
     published = pretrained(_STARTS[architecture], download=download).state_dict()

@@ -28,8 +28,7 @@ def uniform(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ())
         purpose: what the numbers are for, for example ``"crop/epoch 3"``; two purposes are independent.
         shape: shape of one image's block.
 
-    Returns:
-        float32 [B, *shape] on ``index``'s device, multiples of 2^-24.
+    Returns float32 [B, *shape] on ``index``'s device, multiples of 2^-24.
 
     Example:
         >>> few, many = uniform(0, torch.tensor([7]), "crop", (2,)), uniform(0, torch.arange(9), "crop", (2,))

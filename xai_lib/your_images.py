@@ -34,9 +34,8 @@ def parse_statistics(text: str) -> tuple[float, float, float]:
 def class_names(path_or_text: str | Path) -> tuple[str, ...]:
     """The names of a network's classes in its order: a text file with one a line, or a text with commas.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if there are fewer than two names, or an empty one among them.
+    FileNotFoundError if there is no such file; ValueError if there are fewer than two names, or an empty one among
+    them.
     """
     if isinstance(path_or_text, str) and "," in path_or_text:
         lines = path_or_text.split(",")
@@ -73,9 +72,8 @@ def load_images(
             own names, sorted.
         n: number of images, balanced over the folders; None for all.
 
-    Raises:
-        ValueError: if a folder is no class of the network, or a number is out of its range.
-        FolderError: if the folder cannot be used; the message names what is at fault.
+    ValueError if a folder is no class of the network, or a number is out of its range. FolderError if the folder cannot
+    be used; the message names what is at fault.
     """
     root = Path(root).resolve()
     if (root / "train").is_dir() and (root / "test").is_dir():
@@ -106,9 +104,7 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
             that the shorter side has 8/7 of ``size``, and cut to their middle; tensors are taken as they are.
         size: side in pixels.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        TypeError, ValueError: if the image cannot be read, or is no such tensor.
+    FileNotFoundError if there is no such file; TypeError, ValueError if the image cannot be read, or is no such tensor.
     """
     if isinstance(image, Tensor):
         return _as_float(image)

@@ -56,10 +56,9 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
         x: normalised images, float [B,3,H,W], on the network's device.
         n_classes: C, the number of class names; None where classes have no names.
 
-    Raises:
-        TypeError: if the output is not a float tensor.
-        ValueError: if the network is not in evaluation mode, cannot take the images, or does not return finite logits
-            [B,C]: probabilities are refused too, because every score would take the softmax of a softmax.
+    TypeError if the output is not a float tensor; ValueError if the network is not in evaluation mode, cannot take the
+    images, or does not return finite logits [B,C]: probabilities are refused too, because every score would take the
+    softmax of a softmax.
     """
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got training mode: call model.eval() first.")

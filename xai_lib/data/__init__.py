@@ -52,9 +52,8 @@ def load(
         root: folder of downloaded data.
         download: whether CIFAR may be fetched.
 
-    Raises:
-        ValueError: if a choice does not exist or does not fit the data set; the message lists the choices.
-        FileNotFoundError, RuntimeError, FolderError: as the data set's own loader.
+    ValueError if a choice does not exist or does not fit the data set; the message lists the choices.
+    FileNotFoundError, RuntimeError, FolderError as the data set's own loader.
     """
     check_name(name)
     if part not in ("train", "test"):
@@ -104,11 +103,8 @@ def held_out(
     Drawn images are held out in addition to the ``n``; of other data sets, training images are held out and the ``n``
     are taken from the rest (see :func:`without`): all of it where fewer are left.
 
-    Args:
-        n: as of :func:`load`, like the other arguments.
-        n_held_out: number of held-out images.
-
-    ValueError, FileNotFoundError, RuntimeError, FolderError: as :func:`load` and :func:`without`.
+    ``n_held_out`` is the number of held-out images; the other arguments are those of :func:`load`, and errors those of
+    :func:`load` and :func:`without`.
     """
     if name == "planted":
         training = load(name, "train", n=n, size=size)

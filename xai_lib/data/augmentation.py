@@ -49,8 +49,7 @@ def augment(images: Tensor, *, recipe: Augmentation, seed: int, index: Tensor, p
         recipe: what is drawn.
         seed, index, purpose: what the draws are keyed by; index int64 [B]. Another epoch or view is another purpose.
 
-    Returns:
-        float32 [B,3,H,W] in [0, 1], on the images' device.
+    Returns float32 [B,3,H,W] in [0, 1], on the images' device.
 
     Example:
         >>> images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)

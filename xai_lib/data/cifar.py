@@ -17,17 +17,11 @@ _SOURCES = {"cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
 def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
-    """One part of CIFAR-10 or CIFAR-100, 32 × 32 pixels.
+    """One part, "train" (50,000 images) or "test" (10,000), of "cifar10" or "cifar100", 32 × 32 pixels.
 
-    Args:
-        name: "cifar10" or "cifar100".
-        part: "train" (50,000 images) or "test" (10,000).
-        root: folder that holds, or will hold, the unpacked archive.
-        download: whether to fetch what is missing there.
-
-    Raises:
-        FileNotFoundError: if the data are not there, or not as published; the message says how to get them.
-        RuntimeError: if the download fails, or does not match its checksum.
+    ``root`` is the folder that holds, or will hold, the unpacked archive; ``download`` fetches what is missing there.
+    FileNotFoundError if the data are not there, or not as published; the message says how to get them. RuntimeError if
+    the download fails, or does not match its checksum.
     """
     source = _SOURCES[name]
     if part not in ("train", "test"):

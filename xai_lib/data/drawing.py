@@ -135,14 +135,8 @@ def patch(pose: Pose, size: int, reach: float) -> Patch:
 def paint(canvas: Tensor, where: Patch, layers: list[Layer], colours: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Draw an object's layers, bottom first, into its window of ``canvas`` float32 [B,3,H*W], in place.
 
-    Args:
-        canvas: the images, flattened.
-        where: the window, as :func:`patch` gives it.
-        layers: the pieces of the object.
-        colours: role -> float32 [B,3].
-
-    Returns:
-        float32 [B,P*P] in [0,1]: how much of each pixel the object covers, and its part alone (what is visible).
+    The window is as :func:`patch` gives it; colours, float32 [B,3], are by role. Returns float32 [B,P*P] in [0,1]: how
+    much of each pixel the object covers, and its part alone (what is visible).
     """
     batch = len(canvas)
     target = where.position[:, None].expand(-1, 3, -1)

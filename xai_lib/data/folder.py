@@ -21,16 +21,12 @@ _NAMED = 20  # problems that an error lists before it only counts
 
 
 def load(root: Path, part: str, *, size: int = 32) -> Split:
-    """One part of a folder of images.
+    """One part, "train" or "test", of a folder of images, ``<root>/<part>/<class>/``.
 
-    Images of another size are resized on their shorter side and cut to the central square. Colour statistics are those
-    of all training images. Masks, if there are any, are PNGs ``masks/<part>/<class>/<name>.png``, one for each image,
-    not black on the object. The colour (232, 3, 0), by which ImageNet-S marks what belongs to no class, is no object.
-
-    Args:
-        root: folder with ``train/<class>/`` and ``test/<class>/``.
-        part: "train" or "test".
-        size: side of the images in pixels.
+    Images of another size are resized on their shorter side and cut to the central square of ``size`` pixels. Colour
+    statistics are those of all training images. Masks, if there are any, are PNGs ``masks/<part>/<class>/<name>.png``,
+    one for each image, not black on the object. The colour (232, 3, 0), by which ImageNet-S marks what belongs to no
+    class, is no object.
 
     FolderError naming all at once: files that are no images or cannot be read, empty classes, classes that one part
     lacks, masks that are missing or of another size.
@@ -53,9 +49,8 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", upr
         size, shorter, upright: as of :func:`xai_lib.data.images.decoded`.
         name: of the split. The colours are not changed: mean 0, deviation 1.
 
-    Raises:
-        ValueError: if the size is no whole number of pixels.
-        FolderError: if there is no such folder, no class in it, or a class holds no images, other files or folders.
+    ValueError if the size is no whole number of pixels; FolderError if there is no such folder, no class in it, or a
+    class holds no images, other files or folders.
     """
     if type(size) is not int or size < 1:
         raise ValueError(f"Expected the side of the images as a whole number of pixels. Got {size!r}.")

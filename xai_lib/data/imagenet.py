@@ -35,9 +35,8 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
         part: "test": nothing is trained on these images.
         size: side of the images in pixels.
 
-    Raises:
-        ValueError: if another part is asked for.
-        FolderError: if the folder is not laid out so; the message says what was expected.
+    ValueError if another part is asked for. FolderError if the folder is not laid out so; the message says what was
+    expected.
     """
     if part != "test":
         raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")

@@ -36,8 +36,7 @@ def decoded(
         upright: whether a photograph is turned as its EXIF data say.
         nearest: whether each pixel is that of the nearest in the file, as masks need it.
 
-    Returns:
-        uint8 [3,size,size].
+    Returns uint8 [3,size,size].
 
     One of :data:`UNREADABLE` is raised if a file cannot be read.
     """

@@ -81,12 +81,9 @@ def generate(
         parameters: what is planted how; the default is the frozen data set.
         first: number of the first image.
 
-    Returns:
-        A split with all four masks and these factors: mode, rare, pose, colour, surroundings, x, y, scale (half-width,
-        all as fractions of the image side), degrees, mirrored, second (class or ""), second_scale, shortcut,
-        corruption (name or ""), severity.
-
-    ValueError for a part, size, number or variant that does not exist.
+    Returns a split with all four masks and these factors: mode, rare, pose, colour, surroundings, x, y, scale
+    (half-width, all as fractions of the image side), degrees, mirrored, second (class or ""), second_scale, shortcut,
+    corruption (name or ""), severity. ValueError for a part, size, number or variant that does not exist.
 
     Example:
         >>> split = generate(20, "test", size=16)

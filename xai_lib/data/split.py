@@ -141,9 +141,7 @@ class Split:
 def first_of_each_class(labels: Tensor, n: int | None = None) -> list[int]:
     """Positions of the first image of each class, of the first ``n`` classes: nobody chose them.
 
-    Args:
-        labels: int64 [N].
-        n: None for all classes that have images.
+    ``labels`` are int64 [N]; None stands for all classes that have images.
 
     Example:
         >>> first_of_each_class(torch.tensor([2, 0, 0, 2, 1]))

@@ -57,8 +57,7 @@ def _lit(images: Tensor, seed: int, index: Tensor, purpose: str, size: int) -> T
 def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> tuple[Tensor, Tensor]:
     """A strip of waves along the lower edge, ``height`` of the image high.
 
-    Returns:
-        float32 [B,3,size,size], its colours; float32 [B,1,size,size] in [0,1], how much of each pixel it covers.
+    Returns float32 [B,3,size,size], its colours; float32 [B,1,size,size] in [0,1], how much of each pixel it covers.
     """
     phase = randomness.uniform(seed, index, f"{purpose}/water", (3,))[:, :, None, None]
     x = _coordinates(size)
@@ -80,8 +79,7 @@ def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, nea
         presence: share of the pieces that is drawn.
         near: where given, the pieces lie on this object and shrink with it; else anywhere.
 
-    Returns:
-        float32 [B,H*W] in [0,1]: how much of each pixel they cover.
+    Returns float32 [B,H*W] in [0,1]: how much of each pixel they cover.
     """
     size = math.isqrt(canvas.shape[2])
     hidden = torch.zeros_like(canvas[:, 0])

@@ -50,11 +50,8 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
         setting: see there; mixup 0, resize 1, rotation 0 and crop 1 change nothing.
         seed: of mixup's partners; the others draw nothing.
 
-    Returns:
-        A split with images uint8 [N,3,H,W] and a digest of its own. It has no factors: they describe the images as
-        they were.
-
-    ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.
+    Returns a split with images uint8 [N,3,H,W] and a digest of its own. It has no factors: they describe the images as
+    they were. ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.
 
     Example:
         >>> from xai_lib.data import planted

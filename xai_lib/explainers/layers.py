@@ -17,10 +17,8 @@ def find_layer(model: nn.Module, layer: Layer) -> tuple[str, nn.Module]:
 
     A name is one of ``model.named_modules()`` or a key of ``model.layers()``.
 
-    Raises:
-        TypeError: if `model` or `layer` is of another type.
-        ValueError: if the layer is not the model's (the message lists the names that exist, nearest first), or is
-            None for a model that names no default.
+    TypeError if `model` or `layer` is of another type; ValueError if the layer is not the model's (the message lists
+    the names that exist, nearest first), or is None for a model that names no default.
 
     Example:
         >>> find_layer(nn.Sequential(nn.Identity(), nn.ReLU()), "1")

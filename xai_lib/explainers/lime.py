@@ -32,11 +32,8 @@ def lime(
     paper (§3.3) writes an L₂ distance between images and K-LASSO instead, the tabular and text form of the method. The
     paper explains a class's softmax probability. The samples are streamed: memory does not grow with their number.
 
-    In units of the score, constant on each superpixel: by how much showing it raises the score.
-
-    Args:
-        n_samples: samples for each image.
-        kernel_width: of the weights of the samples, in cosine distance.
+    In units of the score, constant on each superpixel: by how much showing it raises the score. `n_samples` are for
+    each image; `kernel_width` is in cosine distance.
 
     Example:
         >>> x, one = torch.full((1, 3, 8, 8), 0.5), torch.tensor([0])  # hidden in its own colour, nothing changes

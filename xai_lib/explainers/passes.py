@@ -20,10 +20,8 @@ Combine = Callable[[Tensor, Tensor], Tensor]
 def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
     """The layer's output in evaluation mode, without gradients: float32 [B,K,h,w] on x's device.
 
-    Raises:
-        TypeError: if `x` or the layer's output is not a float tensor.
-        ValueError: if `x` is not 4-D, the layer cannot be found, did not run exactly once or gave something other
-            than [B,K,h,w], or an activation is not finite.
+    TypeError if `x` or the layer's output is not a float tensor; ValueError if `x` is not 4-D, the layer cannot be
+    found, did not run exactly once or gave something other than [B,K,h,w], or an activation is not finite.
 
     Example:
         >>> layer_activations(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.tensor([[[[-1.0, 2.0]]]]), "0")
@@ -44,11 +42,9 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine:
         combine: (activations [B,K,h,w], gradient of one score [B,K,h,w]) -> maps [B,h,w], in float32. It is called
             score by score, so that only one gradient is in memory.
 
-    Returns:
-        float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device.
-
-    TypeError, ValueError as :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if the
-    model did not return logits [B,C], or a score does not depend on the layer.
+    Returns float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device. TypeError, ValueError as
+    :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return
+    logits [B,C], or a score does not depend on the layer.
     """
     with undisturbed(model, x) as images:
         with _output_of(model, layer, len(x), as_leaf=True) as captured:

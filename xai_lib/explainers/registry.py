@@ -55,10 +55,9 @@ def register(
 ) -> Callable[[Explain], Explain]:  # fmt: skip
     """Decorator that enters an explainer under `name` and returns it unchanged; `title` is the name if it is None.
 
-    Raises:
-        ValueError: if the name is taken, or the family, what is explained or what it adds up to is another word.
-        TypeError: if the function cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of
-            ``seed`` and ``index``.
+    ValueError if the name is taken, or the family, what is explained or what it adds up to is another word; TypeError
+    if the function cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of ``seed`` and
+    ``index``.
     """
     choices = {
         "family": (family, Family),

@@ -29,11 +29,8 @@ def rise(
     not grow with their number.
 
     In units of the score, an estimate of its expectation given that the pixel is kept: higher where the score needs it.
-
-    Args:
-        n_masks: random masks for each image.
-        grid: cells along a side of the image.
-        p: probability that a cell is kept, in (0,1].
+    `n_masks` are for each image; `grid` is the number of cells along its side, `p` the probability that a cell is kept,
+    in (0,1].
 
     Example:
         >>> x, one = torch.ones(1, 3, 4, 4), torch.tensor([0])

@@ -27,6 +27,7 @@ def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Ten
     `threshold` is the share of the largest absolute value, in [0, 1); quantus' default is 1e-5.
 
     Example:
+        >>> import torch
         >>> effective_complexity(torch.tensor([[[4.0, -1.0, 0.1]]]), threshold=0.1)
         tensor([2.])
     """
@@ -44,11 +45,8 @@ def retention_loss(
     """Squared error of the target's probability if only the k highest pixels of a map are kept.
 
     float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero) map
-    or one with a value that is not finite.
-
-    Args:
-        step: pixels kept more at each point; the last step may be smaller.
-        baseline: what removed pixels become.
+    or one with a value that is not finite. `step` more pixels are kept at each point, at the last perhaps fewer;
+    `baseline` is what removed pixels become.
     """
     check_inputs(x, attribution, target)
     target, kept = target.to(x.device), pixels_kept(attribution[0].numel(), step).to(x.device)
@@ -75,6 +73,7 @@ def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int
     error of 0.1. float32 [B], from `step` to H·W pixels; NaN where the loss is.
 
     Example:
+        >>> import torch
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
         >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
         >>> effective_complexity_minimum(mean, x, maps, one, index=one, step=1, tolerance=0.1)

@@ -48,8 +48,7 @@ def masked_outputs(
         baseline: what shows where the map is 0. "zero" is what remains when the normalised image is multiplied by the
             map, as the paper writes it.
 
-    Raises:
-        ValueError: if a map leaves [0,1], or as in :mod:`xai_lib.metrics`.
+    ValueError if a map leaves [0,1], or as in :mod:`xai_lib.metrics`.
 
     Example:
         >>> x, maps = torch.ones(1, 2, 1, 2), torch.tensor([[[1.0, 0.0]]])

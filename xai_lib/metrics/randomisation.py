@@ -107,11 +107,8 @@ def parameter_randomisation(
     The modules of each of the L :func:`steps`, and float32 [B,L] in [-1, 1], means over draws of the weights; NaN where
     one of the two maps is constant or not finite in all draws. The network as it is, whose similarity is 1, is not
     among them (quantus averages it in). All maps explain the same class, and a random explainer gets the same `index`
-    every time: only the weights differ.
-
-    Args:
-        make_maps: ``(model, x, target, index)`` -> maps, float [B,H,W].
-        draws: of all new weights.
+    every time: only the weights differ. `make_maps` is ``(model, x, target, index)`` -> maps, float [B,H,W]; `draws`
+    are of all new weights.
     """
     check_counts(draws=draws)
     if any(module.training for module in model.modules()):

@@ -40,9 +40,8 @@ def register(
 
     `relevant` is a hundredth of the range if it is None, and 0 where there is no range.
 
-    Raises:
-        ValueError: if the name is taken, `better` is another word, or the range is not (low, high) with low < high.
-        TypeError: if the function takes only one of ``seed`` and ``index``.
+    ValueError if the name is taken, `better` is another word, or the range is not (low, high) with low < high;
+    TypeError if the function takes only one of ``seed`` and ``index``.
     """
     if better not in ("higher", "lower"):
         raise ValueError(f"Expected better as 'higher' or 'lower' for {name!r}. Got {better!r}.")

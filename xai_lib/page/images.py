@@ -15,13 +15,10 @@ PER_ROW = 5  # pictures side by side, where nothing else says how many
 def image_grid(
     images: Tensor, *, rows: Sequence[str] = ("",), columns: Sequence[str] = (), titles: Sequence[str] = ()
 ) -> Figure:
-    """Small pictures in rows.
+    """Small pictures in rows: float [N,3,H,W] in [0,1], row by row.
 
-    Args:
-        images: float [N,3,H,W] in [0,1], row by row.
-        rows: a name at the left of each row.
-        columns: a name above each column; without, ``titles`` stand above the pictures.
-        titles: one text above each picture.
+    ``rows`` are names at the left of rows, ``columns`` names above columns; without these, ``titles`` stand above the
+    pictures.
     """
     n_rows = max(len(rows), math.ceil(len(images) / PER_ROW))
     width = len(columns) or math.ceil(len(images) / n_rows)

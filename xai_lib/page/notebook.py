@@ -20,13 +20,7 @@ from xai_lib.run.settings import Settings, settings
 
 
 def begin(**parameters: Any) -> Settings:
-    """What a notebook runs, from its parameters, and the look of its figures.
-
-    Args:
-        parameters: as :func:`xai_lib.run.settings.settings` takes them.
-
-    ValueError if a name, type or choice does not exist; the message lists the choices.
-    """
+    """What a notebook runs, and the look of its figures: see :func:`xai_lib.run.settings.settings`, also for errors."""
     style.use_style()
     return settings(**parameters)
 
@@ -41,11 +35,9 @@ def leave_out(reason: str) -> None:
 def end(notebook: str, run: Settings, cells: Sequence[Cell], **parameters: Any) -> HTML:
     """What a page's numbers stand on, with which parameters it ran, and the command that runs it again.
 
-    Args:
-        notebook: its path below ``notebooks/``, without the suffix.
-        run: what :func:`begin` returned.
-        cells: of the store, on which the page stands; none for a page that keeps nothing.
-        parameters: the notebook's own, beyond those of ``run``.
+    ``notebook`` is its path below ``notebooks/``, without the suffix; ``run`` is what :func:`begin` returned,
+    ``parameters`` are the notebook's own beyond those. ``cells`` are those of the store on which the page stands; none
+    for a page that keeps nothing.
     """
     given = {name: value for name, value in (dict(run.parameters) | parameters).items() if value not in ("", False)}
     source = Path("notebooks") / f"{notebook}.ipynb"

@@ -15,11 +15,9 @@ from xai_lib.run.store import Store
 
 
 def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTML:
-    """Time, code, machine and libraries behind some cells and all that they stand on, one row a stage.
+    """Time, code, machine and libraries behind some computed cells and all that they stand on, one row a stage.
 
-    Args:
-        cells: what a page shows numbers of; all computed.
-        head: what a record says of the run besides.
+    ``head`` is what a record says of the run besides.
     """
     store = Store()
     made = [files.read_json(store.path(cell) / "provenance.json") for cell in lineage(cells)]

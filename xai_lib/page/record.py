@@ -72,18 +72,11 @@ def write_figures(notebook: Path, folder: Path) -> None:
 
 
 def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object], drafts: Path) -> None:
-    """Execute notebooks and keep in ``folder`` what they show.
+    """Execute notebooks, in their order, and keep in ``folder``, made if need be, what they show.
 
-    Args:
-        notebooks: the sources, in the order in which they run.
-        folder: where the record goes; made if need be.
-        parameters: of the notebooks; each gets those that it declares.
-        drafts: where the executed notebooks go.
-
-    Raises:
-        RuntimeError: if the tree differs from its commit (other than in recorded folders), so that no number could
-            name the code that made it.
-        NotebookError: if a notebook fails.
+    Each notebook gets those of the parameters that it declares; executed, it goes to the folder ``drafts``.
+    RuntimeError if the tree differs from its commit (other than in recorded folders), so that no number could name the
+    code that made it; NotebookError if a notebook fails.
     """
     from xai_lib.run import notebook as run
     from xai_lib.run import provenance

@@ -28,14 +28,9 @@ def verdicts(
 ) -> HTML:
     """Every claim with difference, interval, corrected p-value and verdict: rows of :func:`statistics.verdict_table`.
 
-    Where sentences of the paper were split into comparisons, a table of the sentences comes first.
-
-    Args:
-        rows: one a claim.
-        label: how the caption calls the data.
-        with_method: whether to show what the claim is tested with, where its text does not say it.
-        digits: of differences and intervals.
-        name: of the files of a record.
+    Where sentences of the paper were split into comparisons, a table of the sentences comes first. ``label`` is how the
+    caption calls the data, ``name`` that of the files of a record; ``with_method`` shows what a claim is tested with,
+    where its text does not say it, and ``digits`` are those of differences and intervals.
     """
     columns = [
         Column("claim", "text", kind="long"),

@@ -11,14 +11,9 @@ _ADDED = ("published", "published_spread", "unit", "better", "printed", "erratum
 def convert(rows: pd.DataFrame) -> pd.DataFrame:
     """Bring printed rows to this library's units.
 
-    Per cent become fractions. The saliency paper's AD̄ = 100 − AD and D̄ = 100 − D (Table 1, caption) become AD and D, so
-    ``better`` turns round. All other units are ours already.
-
-    Args:
-        rows: of :func:`xai_lib.published.table`, any selection.
-
-    Returns:
-        A copy with ``value, spread, unit, better`` converted; converting twice changes nothing more.
+    Per cent become fractions. The saliency paper's AD̄ = 100 − AD and D̄ = 100 − D (Table 1, caption) become AD and D,
+    so ``better`` turns round. All other units are ours already. Of any selection of :func:`xai_lib.published.table`'s
+    rows, a copy with ``value, spread, unit, better`` converted; converting twice changes nothing more.
 
     Example:
         >>> from xai_lib.published.tables import table
@@ -46,10 +41,8 @@ def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
         ours: one row a mean, such as ``statistics.summarise`` gives: columns of :data:`KEYS`, ``mean`` in this
             library's units, and any others (``spread, low, high``, …).
 
-    Returns:
-        The rows and columns of ``ours`` in their order, then ``published, published_spread, difference`` (ours minus
-        published, in our units), ``unit, better, printed, erratum``. A row that print lacks has NaN and "".
-
+    Returns the rows and columns of ``ours`` in their order, then ``published, published_spread, difference`` (ours
+    minus published, in our units), ``unit, better, printed, erratum``. A row that print lacks has NaN and "".
     ValueError where ours lacks ``mean`` or all keys, or has a column of a name that is added; where several printed
     values fit one row of ours, or none fits any.
     """

@@ -58,15 +58,11 @@ def table(paper: str, number: int) -> pd.DataFrame:
 
 
 def errata(paper: str | None = None) -> pd.DataFrame:
-    """What is known to be wrong or misleading in the printed tables, and in the text about them.
+    """What is known to be wrong or misleading in the printed tables, and in the text about them: of a paper, or of all.
 
-    Args:
-        paper: a short name; None for all papers.
-
-    Returns:
-        Columns ``id, paper, mark, scope, tables, text, source``. ``mark`` counts from 1 in each paper. ``scope`` is
-        "cells" where :func:`table` has the note beside single cells, "table" where it concerns whole ``tables``, and
-        "text" where it concerns no table. ``source`` says where in the paper, or in its released code, to look.
+    Columns ``id, paper, mark, scope, tables, text, source``. ``mark`` counts from 1 in each paper. ``scope`` is "cells"
+    where :func:`table` has the note beside single cells, "table" where it concerns whole ``tables``, and "text" where
+    it concerns no table. ``source`` says where in the paper, or in its released code, to look.
     """
     chosen = pd.read_csv(_DATA / "errata.csv", dtype=str, keep_default_na=False)
     chosen.insert(2, "mark", chosen.groupby("paper").cumcount() + 1)

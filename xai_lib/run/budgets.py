@@ -149,13 +149,10 @@ BUDGETS = {
 
 
 def load(scale: str, overrides: str = "") -> tuple[str, dict[str, Any]]:
-    """The data set and the budgets of a scale, by the names of :data:`BUDGETS`.
+    """The data set and the budgets of a scale (of :data:`SCALES`), by the names of :data:`BUDGETS`.
 
-    Args:
-        scale: smoke, demo, laptop or paper.
-        overrides: single values, for example ``"epochs_ce=1, n_scored=64"``.
-
-    ValueError if a scale or a name does not exist, or a value does not fit; the message lists the choices.
+    ``overrides`` are single values, for example ``"epochs_ce=1, n_scored=64"``. ValueError if a scale or a name does
+    not exist, or a value does not fit; the message lists the choices.
     """
     if scale not in SCALES:
         raise ValueError(f"Expected a scale out of {', '.join(SCALES)}. Got {scale!r}.")

@@ -16,9 +16,8 @@ EXCLUDED_NAMES = ("device", "path", "directory", "root", "host")
 def plain(value: Any, name: str = "config") -> Any:
     """Copy ``value`` into dicts, lists, strings, numbers, booleans and None; dataclasses become dicts, tuples lists.
 
-    Raises:
-        TypeError: on anything else (paths, arrays, sets, keys that are not strings), naming where it stands.
-        ValueError: on NaN and infinities, absolute paths, and names in ``EXCLUDED_NAMES``.
+    TypeError on anything else (paths, arrays, sets, keys that are not strings), naming where it stands; ValueError on
+    NaN and infinities, absolute paths, and names in ``EXCLUDED_NAMES``.
     """
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)

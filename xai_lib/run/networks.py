@@ -111,9 +111,8 @@ def kept(network: Cell) -> dict[int, Cell]:
 def tune_cell(run: Settings, name: str, seed: int) -> Cell:
     """What a fine-tuning depends on: the network it starts from, images, recipe, seed and arithmetic.
 
-    Raises:
-        ValueError: if the run has no such fine-tuning; the message lists those that it has.
-        FileNotFoundError: if published weights are missing; the message says which file goes where.
+    ValueError if the run has no such fine-tuning; the message lists those that it has. FileNotFoundError if published
+    weights are missing; the message says which file goes where.
     """
     if name not in run.fine_tunings:
         choices = ", ".join(run.fine_tunings) or "none, which is what this run has"

@@ -25,10 +25,8 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
         output: where the executed notebook goes; folders are made.
         parameters: name -> plain value.
 
-    Raises:
-        ValueError: if the notebook does not declare a parameter.
-        NotebookError: if a cell raises, one line with the cell's number as the kept notebook shows it, the error and
-            where to look; or if the kernel dies.
+    ValueError if the notebook does not declare a parameter. NotebookError if a cell raises, one line with the cell's
+    number as the kept notebook shows it, the error and where to look; or if the kernel dies.
     """
     import papermill  # takes a second, which listing cells should not
     from nbclient.exceptions import DeadKernelError

@@ -23,9 +23,8 @@ _CODE = (".", f":(exclude,top,literal){RECORDED}")
 def software() -> dict[str, Any]:
     """The code this process runs.
 
-    Returns:
-        ``commit`` (git hash, or "unknown" without git), ``dirty`` (None for a clean tree, else :func:`dirty_hash`) and
-        ``libraries`` (name -> version, None if absent; Python included).
+    Returns ``commit`` (git hash, or "unknown" without git), ``dirty`` (None for a clean tree, else :func:`dirty_hash`)
+    and ``libraries`` (name -> version, None if absent; Python included).
     """
     versions = {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
     return {"commit": commit(), "dirty": dirty_hash(), "libraries": versions}
@@ -34,9 +33,8 @@ def software() -> dict[str, Any]:
 def hardware() -> dict[str, Any]:
     """What this process has computed on so far.
 
-    Returns:
-        ``device`` (name of the GPU it has used, else of the processor) and ``threads`` (torch's; None while torch is
-        not imported).
+    Returns ``device`` (name of the GPU it has used, else of the processor) and ``threads`` (torch's; None while torch
+    is not imported).
     """
     torch = sys.modules.get("torch")
     return {"device": _device(), "threads": torch.get_num_threads() if torch else None}
@@ -63,8 +61,7 @@ def commit(repository: Path = _SOURCE) -> str:
 def dirty_hash(repository: Path = _SOURCE) -> str | None:
     """SHA-256 over the changes that are not committed, outside recorded runs: the difference to HEAD, then new files.
 
-    Returns:
-        None for a clean tree, "unknown" where there is no git.
+    Returns None for a clean tree, "unknown" where there is no git.
     """
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())

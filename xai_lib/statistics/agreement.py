@@ -35,10 +35,8 @@ def rank_agreement(x: np.ndarray, y: np.ndarray, *, kind: Literal["kendall", "sp
         x, y: paired values; a pair with a NaN is left out and counted.
         kind: "kendall" (tau-b, ties allowed for; n at most 5,000) or "spearman" (mid-ranks).
 
-    Returns:
-        The correlation, NaN where fewer than two pairs remain or one side is constant.
-
-    ValueError on unequal shapes, an unknown kind, or too many items for Kendall.
+    Returns the correlation, NaN where fewer than two pairs remain or one side is constant. ValueError on unequal
+    shapes, an unknown kind, or too many items for Kendall.
 
     Example:
         >>> round(rank_agreement([1, 2, 3, 4, 5], [1, 2, 3, 5, 4]).value, 3)

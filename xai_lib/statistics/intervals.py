@@ -44,12 +44,10 @@ def summarise(
         ranges: what the values can be, which intervals do not leave: one range, or metric -> its range, where ``by``
             has "metric"; metrics that are not named have none.
 
-    Returns:
-        The columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out of the
-        means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter, and
-        the same scores always give the same numbers.
-
-    ValueError on a missing column, an infinite value, or two scores for one image of one seed.
+    Returns the columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out of
+    the means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter, and
+    the same scores always give the same numbers. ValueError on a missing column, an infinite value, or two scores for
+    one image of one seed.
     """
     by, rows = list(by), []
     check_scores(scores, by)

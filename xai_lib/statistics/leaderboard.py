@@ -25,18 +25,15 @@ def fooled(
 ) -> pd.DataFrame:
     """Does a metric score a map that explains nothing above the explanations? One family of claims, under Holm.
 
-    Args:
-        scores, better: see above.
-        controls: methods that know nothing of the network.
-        informed: the methods they are held against; none is a control.
+    ``controls`` are methods that know nothing of the network, ``informed`` those that they are held against; none is
+    both.
 
-    Returns:
-        Columns ``metric, control, superiority, low, high, p_holm, rank, n_methods, n_images, verdict``.
-        ``superiority``: how often the control scores better than an informed method on an image, ties counting half,
-        mean over methods and then images (``n_images`` with a defined pair), in [0, 1], with its interval at the level
-        that Holm's method decides by. ``rank``: place of the control's mean score among the ``n_methods`` defined
-        informed methods and itself, 1 best; tied means share the better place. ``verdict``: "fooled" if ``low`` > 0.5,
-        "not fooled" if ``high`` < 0.5, else "undecided".
+    Returns columns ``metric, control, superiority, low, high, p_holm, rank, n_methods, n_images, verdict``.
+    ``superiority``: how often the control scores better than an informed method on an image, ties counting half, mean
+    over methods and then images (``n_images`` with a defined pair), in [0, 1], with its interval at the level that
+    Holm's method decides by. ``rank``: place of the control's mean score among the ``n_methods`` defined informed
+    methods and itself, 1 best; tied means share the better place. ``verdict``: "fooled" if ``low`` > 0.5, "not fooled"
+    if ``high`` < 0.5, else "undecided".
     """
     cube = cubes.cube_of(scores, better, [*controls, *informed])
     seeds_first = cubes.by_image(cube.values)  # [T, M, n]
@@ -63,9 +60,8 @@ def mean_ranks(
 ) -> tuple[pd.DataFrame, float]:
     """What a critical-difference diagram shows of one ``metric`` of ``better`` (Demšar 2006, Figure 1).
 
-    Returns:
-        Columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its interval; and
-        the critical difference, as of :func:`nemenyi`, which says what methods and images are in it.
+    Returns columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its interval;
+    and the critical difference, as of :func:`nemenyi`, which says what methods and images are in it.
     """
     if metric not in better:
         raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
@@ -86,10 +82,9 @@ def nemenyi(table: np.ndarray) -> tuple[float, float]:
     Args:
         table: scores [M methods, n images], where higher is better; images are the blocks.
 
-    Returns:
-        ``CD = q / sqrt(2) * sqrt(k (k + 1) / (6 N))``, for k methods with any value on the N images on which these are
-        all defined, q the studentised range for k and infinitely many degrees of freedom; and p, 1 where every image
-        ties all methods. NaN below two such images or three methods.
+    Returns ``CD = q / sqrt(2) * sqrt(k (k + 1) / (6 N))``, for k methods with any value on the N images on which these
+    are all defined, q the studentised range for k and infinitely many degrees of freedom; and p, 1 where every image
+    ties all methods. NaN below two such images or three methods.
     """
     methods, images = cubes.complete_images(table)
     values = table[np.ix_(methods, images)].T
@@ -112,11 +107,9 @@ def overall_ranks(
         methods: the methods ranked among each other (1 is best, ties share the middle).
         metrics: entries of ``better``, each with the same say.
 
-    Returns:
-        Columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a
-        seed's images on which every method is defined under every metric.
-
-    ValueError also where no image is left, naming what is undefined most often.
+    Returns columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a
+    seed's images on which every method is defined under every metric. ValueError also where no image is left, naming
+    what is undefined most often.
     """
     unknown = [metric for metric in metrics if metric not in better]
     if unknown or not metrics:

@@ -12,9 +12,8 @@ from xai_lib.statistics.intervals import Ranges
 def summary(found: pd.DataFrame, by: Sequence[str], ranges: Ranges = UNBOUNDED) -> pd.DataFrame:
     """Means over images, networks averaged first, with a 95 % interval over images: it is about these networks.
 
-    Returns:
-        One row a group, with the columns of :func:`statistics.summarise`; ``spread`` is over the networks' own means,
-        NaN for one network.
+    Returns one row a group, with the columns of :func:`statistics.summarise`; ``spread`` is over the networks' own
+    means, NaN for one network.
     """
     by = list(by)
     over_networks = found.groupby([*by, "index"], as_index=False, sort=False)["value"].mean().assign(seed=0)

@@ -27,10 +27,9 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
     A method's score is its mean over the images that define it, then over seeds. +1: both metrics have the same
     order from best to worst, whatever their directions; -1: the opposite one.
 
-    Returns:
-        Columns ``metric_a, metric_b, tau, low, high, n_methods, n_images``, one row a pair in the order of
-        ``better``. Methods that either metric leaves undefined are not in ``n_methods``; ``n_images`` is the smaller
-        number of images of the two. Tau is NaN where a metric ties all methods.
+    Returns columns ``metric_a, metric_b, tau, low, high, n_methods, n_images``, one row a pair in the order of
+    ``better``. Methods that either metric leaves undefined are not in ``n_methods``; ``n_images`` is the smaller number
+    of images of the two. Tau is NaN where a metric ties all methods.
     """
     cube = cubes.cube_of(scores, better)
     means = cubes.defined_mean(cubes.resampled_means(cube.values), axis=2)  # [1 + R, T, M]

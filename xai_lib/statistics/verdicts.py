@@ -158,13 +158,10 @@ def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
 def sentences(table: pd.DataFrame) -> pd.DataFrame:
     """The paper's sentences and what became of them: a sentence that was split into comparisons counts once.
 
-    Args:
-        table: rows of :func:`verdict_table`; those that are ours are left out.
-
-    Returns:
-        One row a sentence, in the order of the table: section, text (the sentence, or a single claim's), comparisons,
-        holds, reverses, and verdict: "holds" or "reverses" where every comparison does, "mixed" where some hold and
-        some reverse, "partly" where some hold, or reverse, and the others are undecided, else "undecided".
+    Of rows of :func:`verdict_table`, those of ours left out: one row a sentence, in the order of the table, with
+    section, text (the sentence, or a single claim's), comparisons, holds, reverses, and verdict: "holds" or "reverses"
+    where every comparison does, "mixed" where some hold and some reverse, "partly" where some hold, or reverse, and the
+    others are undecided, else "undecided".
     """
     of_paper = table[~table["ours"]]
     rows = []

@@ -18,9 +18,7 @@ class CheckpointError(RuntimeError):
 def save(path: Path, state: dict) -> None:
     """Write ``state`` to ``path``: a kill or a full disk at any moment leaves the previous file whole.
 
-    Args:
-        path: the checkpoint.
-        state: tensors and plain values, with the training's settings under "settings".
+    It holds tensors and plain values, with the training's settings under "settings".
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomically(path) as file:
@@ -28,15 +26,11 @@ def save(path: Path, state: dict) -> None:
 
 
 def load(path: Path, settings: dict, device: torch.device) -> dict:
-    """Read the checkpoint of the training with ``settings``.
+    """Read the checkpoint of the training with ``settings``, its tensors onto a device.
 
-    Args:
-        path: the checkpoint.
-        settings: plain values, nested at will, that must equal those under "settings" in the file.
-        device: where its tensors go.
-
-    CheckpointError if the file is damaged, has another format, or belongs to a training with other settings; the
-    message names the file and every setting that differs.
+    Settings are plain values, nested at will, that must equal those under "settings" in the file. CheckpointError if
+    the file is damaged, has another format, or belongs to a training with other settings; the message names the file
+    and every setting that differs.
     """
     try:
         _check_sums(path)

@@ -21,17 +21,11 @@ class Evaluation:
 
 @torch.no_grad()
 def predict(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_size: int = 500) -> Tensor:
-    """The model's output for every image of ``split`` (not augmented), in float32 and in the split's order.
+    """The model's output for every image of ``split`` (not augmented), in the split's order: float32 [N,k] on its
+    device.
 
-    A module is run in evaluation mode and left in the mode it had.
-
-    Args:
-        model: normalised images [B,3,H,W] -> [B,k], on the split's device.
-        split: images.
-        batch_size: images at once.
-
-    Returns:
-        float32 [N,k] on the split's device.
+    The model gives [B,k] for normalised images [B,3,H,W], ``batch_size`` at once; a module is run in evaluation mode
+    and left in the mode it had.
     """
     was_training = isinstance(model, nn.Module) and model.training
     if was_training:

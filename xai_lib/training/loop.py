@@ -75,9 +75,8 @@ def train(
         keep: number of epochs (see :func:`kept_epochs`) whose network's state stays in ``directory``, for
             :func:`kept_state`.
 
-    Raises:
-        TrainingDivergedError: at a loss or weight that is NaN or infinite; the last good checkpoint stays.
-        CheckpointError: if the checkpoint is damaged or belongs to another training.
+    TrainingDivergedError at a loss or weight that is NaN or infinite; the last good checkpoint stays. CheckpointError
+    if the checkpoint is damaged or belongs to another training.
     """
     start = "" if network is None else state_digest(network)
     path = Path(directory) / _CHECKPOINT

@@ -51,9 +51,7 @@ def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed
         variant: "paper" or "released".
         seed: seed of the head's first weights. Of "released" only: the other's optimum has none.
 
-    Raises:
-        ValueError: if the variant does not exist, or features are NaN or infinite.
-        RuntimeError: if L-BFGS does not converge.
+    ValueError if the variant does not exist, or features are NaN or infinite; RuntimeError if L-BFGS does not converge.
     """
     if variant not in VARIANTS:
         raise ValueError(f"Expected a probe out of {', '.join(VARIANTS)}. Got {variant!r}.")
@@ -81,12 +79,8 @@ def fit_logistic(
         n_classes: C.
         penalty: λ; the bias goes free.
 
-    Returns:
-        The layer D -> C on features as they are (float32), the iterations, the largest element of the gradient.
-
-    Raises:
-        ValueError: if a feature is NaN or infinite.
-        RuntimeError: if the gradient is not below 1e-6 after 1000 iterations.
+    Returns the layer D -> C on features as they are (float32), the iterations, the largest element of the gradient.
+    ValueError if a feature is NaN or infinite; RuntimeError if the gradient is not below 1e-6 after 1000 iterations.
     """
     if not features.isfinite().all():
         raise ValueError("Expected finite features. Got NaN or infinite ones: did the network's training diverge?")

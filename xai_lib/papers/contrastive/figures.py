@@ -20,10 +20,8 @@ from xai_lib.page.style import LOSS_COLOURS
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
     """Heat maps over their images: a row an image, a column a (loss, method).
 
-    Args:
-        images: float [N,3,H,W] in [0,1].
-        maps: for each (loss, method) float [N,H,W] in [0,1].
-        captions: one text at the left of each row.
+    Of images, float [N,3,H,W] in [0,1], for each (loss, method) maps, float [N,H,W] in [0,1], and texts at the left of
+    rows.
     """
     height, width = len(images), len(maps) + 1
     figure, axes = plt.subplots(height, width, figsize=(1.25 * width, 1.3 * height), squeeze=False)

@@ -28,11 +28,10 @@ def readings() -> Iterator[tuple[str, str]]:
 def compared(run: Settings) -> pd.DataFrame:
     """Each comparison of :func:`claims.contrastive` under each variant, beside the default reading.
 
-    Returns:
-        Rows variant, claimed (the metric by default), metric (that of the variant), method, loss, before, after
-        (differences in the claimed direction, in the metrics' units), relevant, turned (whether both are at least the
-        smallest that matters and point in opposite directions), verdict_before, verdict_after. Only comparisons whose
-        difference changes.
+    Returns rows variant, claimed (the metric by default), metric (that of the variant), method, loss, before, after
+    (differences in the claimed direction, in the metrics' units), relevant, turned (whether both are at least the
+    smallest that matters and point in opposite directions), verdict_before, verdict_after. Only comparisons whose
+    difference changes.
     """
     base, parts = {}, []
     for variant, _ in readings():

@@ -54,10 +54,9 @@ def raw_maps(
             six views (mirrored or not, at 0.9, 1 and 1.1 times the contrast).
         n_further: of the images, those explained under noise of :data:`SIGMAS` as well.
 
-    Returns:
-        ``index``, ``labels``, ``predicted`` (int64 [N]); ``maps``, ``noisy`` (of the image with noise),
-        ``noisy_released`` (the noisy image clamped as in the released code), float32 [N,h,w]; ``other`` (of a random
-        other class) for methods that know classes; and, of the first images, ``noisy <sigma>``.
+    Returns ``index``, ``labels``, ``predicted`` (int64 [N]); ``maps``, ``noisy`` (of the image with noise),
+    ``noisy_released`` (the noisy image clamped as in the released code), float32 [N,h,w]; ``other`` (of a random other
+    class) for methods that know classes; and, of the first images, ``noisy <sigma>``.
     """
     batches = []
     for batch in split.batches(_BATCH):
@@ -79,10 +78,9 @@ def measured(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Every metric of the paper for maps that :func:`raw_maps` gave, computed where the split lies.
 
-    Returns:
-        Scores by metric, [N] or of the first images only; and ``logits`` along pixel flipping [N,S+1,C], for
-        :func:`areas`, also ``random`` and ``least`` (of the first images, in a random and in the reverse order), at
-        ``fractions`` removed [S+1].
+    Returns scores by metric, [N] or of the first images only; and ``logits`` along pixel flipping [N,S+1,C], for
+    :func:`areas`, also ``random`` and ``least`` (of the first images, in a random and in the reverse order), at
+    ``fractions`` removed [S+1].
     """
     n, size = budget.n_further, split.images.shape[-2:]
     full = scaled(raw["maps"], size)

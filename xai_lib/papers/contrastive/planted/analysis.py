@@ -20,8 +20,7 @@ VARIANTS = (ORIGINAL, "shortcut-absent", "shortcut-swapped", "corrupted")
 def outcomes(run: Settings) -> pd.DataFrame:
     """What every network says about every test image of every variant.
 
-    Returns:
-        Rows loss, seed, variant, index, label, predicted (class names), rare (bool), correct (bool), confidence.
+    Returns rows loss, seed, variant, index, label, predicted (class names), rare (bool), correct (bool), confidence.
     """
     parts = []
     for variant in VARIANTS:

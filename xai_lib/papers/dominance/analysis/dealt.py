@@ -55,12 +55,8 @@ def against_dealt(values: np.ndarray, *, a: str, b: str = "dealt", range: tuple[
     number with one of the 1 + R drawn at random in each class in the place of the real one: an exact test, however few
     deals. Networks of a seed have the same deals and are averaged first.
 
-    Args:
-        values: [S networks, C classes, 1 + R], the real one first; NaN is left out.
-        a, b: names of the two sides of the claim.
-        range: of a value.
-
-    ValueError without a deal.
+    ``values`` are [S networks, C classes, 1 + R], the real one first, NaN left out; ``a`` and ``b`` name the two sides
+    of the claim, and ``range`` is that of a value. ValueError without a deal.
     """
     if values.ndim != 3 or (values.size and values.shape[2] < 2):
         raise ValueError(f"Expected values [S,C,1 + R] with a deal or more. Got shape {list(values.shape)}.")

@@ -34,9 +34,8 @@ def pooled(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str |
         batches: normalised images, each float [B,3,H,W] on the model's device. How they are divided changes nothing.
         layer: see :func:`xai_lib.explainers.layers.find_layer`.
 
-    Returns:
-        float32 [N,D] on the CPU, in the order of the images. Errors are those of
-        :func:`xai_lib.explainers.passes.layer_activations`, and a ValueError if there is no batch.
+    Returns float32 [N,D] on the CPU, in the order of the images. Errors are those of
+    :func:`xai_lib.explainers.passes.layer_activations`, and a ValueError if there is no batch.
 
     Example:
         >>> pooled(nn.Sequential(nn.Identity()), [torch.arange(12.0).reshape(1, 3, 2, 2)], "0")

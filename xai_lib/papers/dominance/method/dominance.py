@@ -40,11 +40,9 @@ def pairwise(
         seed, purpose: what the draws depend on, besides the clusters; the same give the same mosaics.
         resized, scalings: as :func:`energy_share.shares`.
 
-    Returns:
-        Columns first, second (clusters, first < second), mosaic (from 0 in each pair), scaling, value: the share of
-        ``first``'s quadrants in [0, 1], above 0.5 where ``first`` dominates; NaN for an empty map.
-
-    ValueError if there are fewer than two clusters.
+    Returns columns first, second (clusters, first < second), mosaic (from 0 in each pair), scaling, value: the share of
+    ``first``'s quadrants in [0, 1], above 0.5 where ``first`` dominates; NaN for an empty map. ValueError if there are
+    fewer than two clusters.
     """
     which, drawn = draw(assigned, n, seed=seed, purpose=purpose)
     of_class = torch.full((len(drawn),), target, device=x.device)
@@ -79,14 +77,11 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
             in the pair) and value: the share of ``first`` in [0, 1] (Eq. 6), NaN for an empty map. Each unordered pair
             occurs, in either order or both; other columns are ignored.
 
-    Returns:
-        A row a pair, first < second, sorted: dominance (mean share of ``first``, above 0.5 where it dominates; NaN
-        without a value); low, high (95 % bootstrap interval, NaN below two values); n, n_undefined (mosaics with and
-        without a value); p_t (two-sided, of the paper's one-sample t test; 1 where every value is 0.5, NaN below two
-        values); p_t_holm (by Holm's method over the pairs).
-
-    ValueError if a column is missing, a cluster meets itself, a value is outside [0, 1], a pair has no row, or a mosaic
-    of a pair occurs twice.
+    Returns a row a pair, first < second, sorted: dominance (mean share of ``first``, above 0.5 where it dominates; NaN
+    without a value); low, high (95 % bootstrap interval, NaN below two values); n, n_undefined (mosaics with and
+    without a value); p_t (two-sided, of the paper's one-sample t test; 1 where every value is 0.5, NaN below two
+    values); p_t_holm (by Holm's method over the pairs). ValueError if a column is missing, a cluster meets itself, a
+    value is outside [0, 1], a pair has no row, or a mosaic of a pair occurs twice.
 
     Example:
         >>> values = pd.DataFrame({"first": 0, "second": 1, "mosaic": [0, 1, 2], "value": [0.5, 0.75, 1.0]})
@@ -108,9 +103,8 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
 def matrix(pairs: pd.DataFrame, column: str = "dominance") -> np.ndarray:
     """A column of :func:`pairs` as a matrix of the clusters in the order of their numbers.
 
-    Returns:
-        float64 [P,P]. Of "dominance": entry i, j is that of i over j in [0, 1], entry j, i is one less it (Eq. 7), and
-        0.5 is on the diagonal. Any other column gives a symmetric matrix with NaN on the diagonal.
+    Returns float64 [P,P]. Of "dominance": entry i, j is that of i over j in [0, 1], entry j, i is one less it (Eq. 7),
+    and 0.5 is on the diagonal. Any other column gives a symmetric matrix with NaN on the diagonal.
 
     Example:
         >>> matrix(pd.DataFrame({"first": [0], "second": [1], "dominance": [0.75]}))

@@ -44,10 +44,8 @@ def shares(
             raw energy. "min-max" scales what is left of each map to [0, 1], pytorch-grad-cam's default; a share then
             changes only where a map's lowest value lies above 0.
 
-    Returns:
-        For each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value.
-
-    TypeError, ValueError if a type, shape or length is not this, a scaling is another word, or a map has an odd size.
+    Returns for each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value. TypeError,
+    ValueError if a type, shape or length is not this, a scaling is another word, or a map has an odd size.
 
     Example:
         >>> from xai_lib.papers.dominance.method.mosaics import of_pairs

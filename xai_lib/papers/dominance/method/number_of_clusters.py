@@ -28,12 +28,9 @@ def choose(
         n_references: B, how many times the reference is drawn, at least 1.
         seed: of k-means and of the references.
 
-    Returns:
-        One row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
-        sd·sqrt(1 + 1/B).
-
-    TypeError, ValueError as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a candidate is out of
-    range, or `n_references` is below 1.
+    Returns one row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
+    sd·sqrt(1 + 1/B). TypeError, ValueError as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a
+    candidate is out of range, or `n_references` is below 1.
     """
     values = checked(features)
     n_distinct = len(values.unique(dim=0))

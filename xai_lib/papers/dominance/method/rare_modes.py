@@ -55,14 +55,12 @@ def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
         clusters: one row a cluster: label (the class), seed (of the training), cluster, evaluation (number of images),
             rare_share (of these, in [0, 1]), accuracy (on these), and a column for each of :data:`SCORES` but "random".
 
-    Returns:
-        One row a class, seed and score: label, seed, score; auc (area under the ROC curve of the clusters' scores over
-        the images, in [0, 1]: how often an image of the rare mode is in a more suspect cluster than another image, one
-        in the same cluster counting half; 0.5 for "random"; NaN without images of the rare mode, or without others);
-        share (of the rare mode in the most suspect cluster, the mean of equally suspect ones), accuracy (there), base
-        (share of the rare mode in the class). A cluster whose score is NaN is suspected last.
-
-    ValueError on a missing column, a cluster that is there twice, or a rare_share that is not in [0, 1].
+    Returns one row a class, seed and score: label, seed, score; auc (area under the ROC curve of the clusters' scores
+    over the images, in [0, 1]: how often an image of the rare mode is in a more suspect cluster than another image, one
+    in the same cluster counting half; 0.5 for "random"; NaN without images of the rare mode, or without others); share
+    (of the rare mode in the most suspect cluster, the mean of equally suspect ones), accuracy (there), base (share of
+    the rare mode in the class). A cluster whose score is NaN is suspected last. ValueError on a missing column, a
+    cluster that is there twice, or a rare_share that is not in [0, 1].
     """
     scores = [score for score, sign in SCORES.items() if sign]
     rows = []
@@ -87,12 +85,10 @@ def power(found: pd.DataFrame) -> pd.DataFrame:
     Args:
         found: rows of :func:`suspects`, with rarity (share of the mode in training).
 
-    Returns:
-        One row a score and rarity, in the order of :data:`SCORES`: score, rarity, auc (mean over classes, then over
-        trainings), low, high (95 % by t over trainings, within [0, 1]; NaN with one training; "random" is known without
-        error), share, accuracy, base (means of these), trials (classes with a value), trainings, n_undefined.
-
-    ValueError on a missing column or an unknown score.
+    Returns one row a score and rarity, in the order of :data:`SCORES`: score, rarity, auc (mean over classes, then over
+    trainings), low, high (95 % by t over trainings, within [0, 1]; NaN with one training; "random" is known without
+    error), share, accuracy, base (means of these), trials (classes with a value), trainings, n_undefined. ValueError on
+    a missing column or an unknown score.
     """
     check_columns(found, ["score", "rarity", "seed", "auc", "share", "accuracy", "base"])
     unknown = sorted(set(found["score"]) - set(SCORES))

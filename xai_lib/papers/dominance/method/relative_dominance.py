@@ -26,13 +26,12 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
 
     Arguments and errors are those of :func:`xai_lib.papers.dominance.method.dominance.pairs`.
 
-    Returns:
-        A row a cluster, in the order of their numbers: dominance (the mean of its D over the others, in [0, 1]); low,
-        high (95 % bootstrap interval, mosaics resampled within pairs; NaN where one of its pairs has one value); rank
-        (1 is the most dominant; equal ones in the order of their numbers, one without a value last); first, last
-        (share of the resamples in which it has the highest or lowest relative dominance, ties shared; NaN where a
-        cluster has no value or a pair only one); strength (of :func:`bradley_terry`, pairs weighted by their mosaics;
-        mean 0); strength_rank (1 is the highest).
+    Returns a row a cluster, in the order of their numbers: dominance (the mean of its D over the others, in [0, 1]);
+    low, high (95 % bootstrap interval, mosaics resampled within pairs; NaN where one of its pairs has one value); rank
+    (1 is the most dominant; equal ones in the order of their numbers, one without a value last); first, last (share of
+    the resamples in which it has the highest or lowest relative dominance, ties shared; NaN where a cluster has no
+    value or a pair only one); strength (of :func:`bradley_terry`, pairs weighted by their mosaics; mean 0);
+    strength_rank (1 is the highest).
 
     Example:
         >>> values = pd.DataFrame({"first": 0, "second": 1, "mosaic": [0, 1, 2], "value": [0.5, 0.75, 1.0]})
@@ -63,9 +62,8 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
 def cyclic_triples(matrix: np.ndarray) -> tuple[int, int]:
     """How many triples of clusters have no order: i dominates j, j dominates k, and k dominates i.
 
-    Returns:
-        Of a matrix [P,P], the triples that go round, and all that have a dominant cluster in each of their three pairs,
-        as NaN and 0.5 have not; of tournaments drawn at random a quarter goes round.
+    Of a matrix [P,P], the triples that go round, and all that have a dominant cluster in each of their three pairs, as
+    NaN and 0.5 have not; of tournaments drawn at random a quarter goes round.
 
     Example:
         >>> cyclic_triples(np.array([[0.5, 0.6, 0.4], [0.4, 0.5, 0.6], [0.6, 0.4, 0.5]]))
@@ -88,10 +86,9 @@ def bradley_terry(matrix: np.ndarray, weights: np.ndarray | None = None) -> np.n
         matrix: dominance [P,P] in [0, 1], D_ji = 1 - D_ij; NaN is a pair without a value.
         weights: how many mosaics each pair stands for, symmetric [P,P]; None is 1 each. The diagonal is not read.
 
-    Returns:
-        float64 [P] with mean 0; NaN for a cluster without any pair. Where some clusters have all the energy against
-        the others, or never met them, the maximum is at infinity: half a win is then added to either side of every
-        pair, as if it had one more mosaic that nobody dominates.
+    Returns float64 [P] with mean 0; NaN for a cluster without any pair. Where some clusters have all the energy against
+    the others, or never met them, the maximum is at infinity: half a win is then added to either side of every pair, as
+    if it had one more mosaic that nobody dominates.
 
     Example:
         >>> bradley_terry(special.expit(np.array([[0.0, 1.0], [-1.0, 0.0]]))).round(6)

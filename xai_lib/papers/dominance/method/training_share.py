@@ -28,12 +28,10 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
         assigned_training, assigned_evaluation: nearest cluster of each image, int [Nt] and [Ne].
         n_clusters: number of clusters, P.
 
-    Returns:
-        P rows: cluster, training, evaluation (numbers of images), training_share, evaluation_share (in [0, 1], each
-        adds up to 1), representation (training_share / evaluation_share: 1 is as frequent in training as in evaluation,
-        less is rarer).
-
-    ValueError without training images, for a cluster without an evaluation image, or one not in 0 to P - 1.
+    Returns P rows: cluster, training, evaluation (numbers of images), training_share, evaluation_share (in [0, 1], each
+    adds up to 1), representation (training_share / evaluation_share: 1 is as frequent in training as in evaluation,
+    less is rarer). ValueError without training images, for a cluster without an evaluation image, or one not in 0 to P
+    - 1.
 
     Example:
         >>> shares([0, 0, 0, 1], [0, 1], 2)["representation"].tolist()
@@ -57,9 +55,8 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
 def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
     """Spearman's correlation of dominance and share over the clusters of each class and seed.
 
-    Returns:
-        One row a class and seed: label, seed, correlation (in [-1, 1], positive where clusters with few images
-        dominate little; NaN below two clusters or where all have one dominance or one share), n_clusters.
+    Returns one row a class and seed: label, seed, correlation (in [-1, 1], positive where clusters with few images
+    dominate little; NaN below two clusters or where all have one dominance or one share), n_clusters.
 
     Example:
         >>> table = pd.DataFrame({"label": "cat", "seed": 0, "cluster": range(3), "dominance": [0.6, 0.5, 0.4]})
