@@ -53,14 +53,9 @@ def checked_logits(logits: object, batch: int) -> Tensor:
 
 
 def outputs(
-    model: Model,
-    make: Callable[[Tensor, Tensor], Tensor],
-    read: Callable[[Tensor, Tensor], Tensor],
-    x: Tensor,
-    target: Tensor,
-    points: int,
-    chunk: int | None,
-) -> Tensor:
+    model: Model, make: Callable[[Tensor, Tensor], Tensor], read: Callable[[Tensor, Tensor], Tensor], x: Tensor,
+    target: Tensor, points: int, chunk: int | None,
+) -> Tensor:  # fmt: skip
     """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
 
     Args:

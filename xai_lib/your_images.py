@@ -53,14 +53,9 @@ def class_names(path_or_text: str | Path) -> tuple[str, ...]:
 
 
 def load_images(
-    root: Path | str,
-    *,
-    size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    classes: tuple[str, ...] | None = None,
-    n: int | None = None,
-) -> Split:
+    root: Path | str, *, size: int, mean: tuple[float, ...], std: tuple[float, ...],
+    classes: tuple[str, ...] | None = None, n: int | None = None,
+) -> Split:  # fmt: skip
     """A user's images, in memory, with the normalisation and the classes of the user's network.
 
     Args:

@@ -29,16 +29,9 @@ def check_name(name: str) -> None:
 
 
 def load(
-    name: str,
-    part: str,
-    *,
-    n: int | None = None,
-    size: int | None = None,
-    seed: int = 0,
-    variant: str | None = None,
-    root: Path = Path("data"),
-    download: bool = False,
-) -> Split:
+    name: str, part: str, *, n: int | None = None, size: int | None = None, seed: int = 0, variant: str | None = None,
+    root: Path = Path("data"), download: bool = False,
+) -> Split:  # fmt: skip
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
     Args:
@@ -90,14 +83,9 @@ def select(split: Split, n: int | None) -> Split:
 
 
 def held_out(
-    name: str,
-    n: int | None,
-    n_held_out: int,
-    *,
-    size: int | None = None,
-    root: Path = Path("data"),
+    name: str, n: int | None, n_held_out: int, *, size: int | None = None, root: Path = Path("data"),
     download: bool = False,
-) -> tuple[Split, Split]:
+) -> tuple[Split, Split]:  # fmt: skip
     """The training images, and images like them that no network is trained on: settings are chosen on these.
 
     Drawn images are held out in addition to the ``n``; of other data sets, training images are held out and the ``n``

@@ -56,15 +56,9 @@ _REACH = 1.4  # no object in any pose reaches further, in units
 
 
 def generate(
-    n: int,
-    part: str,
-    *,
-    size: int = 32,
-    seed: int = 0,
-    variant: str | None = None,
-    parameters: Parameters | None = None,
-    first: int = 0,
-) -> Split:
+    n: int, part: str, *, size: int = 32, seed: int = 0, variant: str | None = None,
+    parameters: Parameters | None = None, first: int = 0,
+) -> Split:  # fmt: skip
     """Draw ``n`` images of a part, the first ones unless ``first`` says where to begin.
 
     Args:

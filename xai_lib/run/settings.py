@@ -92,14 +92,9 @@ class Settings:
 
 
 def settings(
-    scale: str = "demo",
-    dataset: str = "",
-    label: str = "",
-    device: str = "auto",
-    overrides: str = "",
-    data_root: str = "data",
-    download: bool = False,
-) -> Settings:
+    scale: str = "demo", dataset: str = "", label: str = "", device: str = "auto", overrides: str = "",
+    data_root: str = "data", download: bool = False,
+) -> Settings:  # fmt: skip
     """Check the parameters of a notebook or a command, and say what a run is.
 
     Args:

@@ -36,17 +36,9 @@ class Fitted:
 
 
 def fit(
-    recipe: Recipe,
-    split: Split,
-    *,
-    seed: int,
-    directory: Path,
-    device: torch.device,
-    precision: str = "auto",
-    progress: bool = True,
-    network: nn.Module | None = None,
-    keep: int = 0,
-) -> Fitted:
+    recipe: Recipe, split: Split, *, seed: int, directory: Path, device: torch.device, precision: str = "auto",
+    progress: bool = True, network: nn.Module | None = None, keep: int = 0,
+) -> Fitted:  # fmt: skip
     """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`."""
     split = split.to(device)
     how = {"precision": precision, "progress": progress, "network": network, "keep": keep}

@@ -42,17 +42,9 @@ class TrainingResult:
 
 
 def train(
-    recipe: Recipe,
-    split: Split,
-    *,
-    seed: int,
-    directory: Path,
-    device: torch.device,
-    precision: str = "auto",
-    progress: bool = True,
-    network: nn.Module | None = None,
-    keep: int = 0,
-) -> TrainingResult:
+    recipe: Recipe, split: Split, *, seed: int, directory: Path, device: torch.device, precision: str = "auto",
+    progress: bool = True, network: nn.Module | None = None, keep: int = 0,
+) -> TrainingResult:  # fmt: skip
     """Train one network, going on from ``directory``'s checkpoint if there is one.
 
     The order of the images and every augmentation are functions of the seed, the epoch and the image. On a processor,

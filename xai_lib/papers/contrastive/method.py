@@ -35,14 +35,9 @@ class Budget:
 
 
 def raw_maps(
-    network: nn.Module,
-    split: Split,
-    method: str,
-    device: torch.device,
-    *,
-    target: str = "predicted",
+    network: nn.Module, split: Split, method: str, device: torch.device, *, target: str = "predicted",
     n_further: int = 0,
-) -> dict[str, Tensor]:
+) -> dict[str, Tensor]:  # fmt: skip
     """Raw, signed maps of a class on the layer's own grid, and what the metrics need besides.
 
     Args:

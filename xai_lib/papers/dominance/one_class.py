@@ -54,22 +54,12 @@ class ClusterRanking:
 
 
 def rank_clusters(
-    model: nn.Module,
-    images: Tensor | Path | str | Sequence[Path | str],
-    target: int,
-    *,
-    training: Tensor | Path | str | Sequence[Path | str] | None = None,
-    classes: Sequence[str] | None = None,
-    layer: str | None = None,
-    explainer: str = "grad-cam",
-    n_clusters: int = 5,
-    n_mosaics: int = 25,
-    resized: bool = True,
-    size: int = 224,
-    mean: Sequence[float] = imagenet.MEAN,
-    std: Sequence[float] = imagenet.STD,
+    model: nn.Module, images: Tensor | Path | str | Sequence[Path | str], target: int, *,
+    training: Tensor | Path | str | Sequence[Path | str] | None = None, classes: Sequence[str] | None = None,
+    layer: str | None = None, explainer: str = "grad-cam", n_clusters: int = 5, n_mosaics: int = 25,
+    resized: bool = True, size: int = 224, mean: Sequence[float] = imagenet.MEAN, std: Sequence[float] = imagenet.STD,
     seed: int = 0,
-) -> ClusterRanking:
+) -> ClusterRanking:  # fmt: skip
     """Part the images of a class into clusters and rank these by dominance (dominance paper §3).
 
     Args:
@@ -117,15 +107,9 @@ def rank_clusters(
 
 
 def _ranking(
-    title: str,
-    values: pd.DataFrame,
-    found: clusters.Clustering,
-    shown: Tensor,
-    files: list[Path] | None,
-    shares: pd.DataFrame | None,
-    recognised: float,
-    examples: list[Shown],
-) -> ClusterRanking:
+    title: str, values: pd.DataFrame, found: clusters.Clustering, shown: Tensor, files: list[Path] | None,
+    shares: pd.DataFrame | None, recognised: float, examples: list[Shown],
+) -> ClusterRanking:  # fmt: skip
     sizes = found.assigned.bincount()
     order = hierarchy(values).sort_values("rank", ignore_index=True)
     order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
@@ -156,14 +140,9 @@ def _furthest(values: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
 
 
 def _checked(
-    model: nn.Module,
-    x: Tensor,
-    target: int,
-    classes: Sequence[str] | None,
-    explainer: str,
-    n_clusters: int,
+    model: nn.Module, x: Tensor, target: int, classes: Sequence[str] | None, explainer: str, n_clusters: int,
     resized: bool,
-) -> str:
+) -> str:  # fmt: skip
     """The name of the class, if the network and the class can be explained on these images and their mosaics."""
     needs = explainers.about(explainer).needs
     if needs:

@@ -32,17 +32,9 @@ class Shown:
 
 
 def explained(
-    pictures: Tensor,
-    x: Tensor,
-    first: Tensor,
-    explain: Explain,
-    target: int,
-    names: tuple[str, str],
-    *,
-    title: str = "",
-    index: Sequence[int] | None = None,
-    resized: bool = True,
-) -> list[Shown]:
+    pictures: Tensor, x: Tensor, first: Tensor, explain: Explain, target: int, names: tuple[str, str], *,
+    title: str = "", index: Sequence[int] | None = None, resized: bool = True,
+) -> list[Shown]:  # fmt: skip
     """Mosaics [M,4,3,H,W] of two clusters, each with its map and, after ``title``, the share of the first (Eq. 6);
     ``x`` are the pictures normalised, ``index`` the numbers of the mosaics, from 0 if None.
     """

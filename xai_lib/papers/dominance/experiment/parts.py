@@ -145,19 +145,9 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
 
 @stage("rarity", version=2)
 def rarity(
-    folder: Path,
-    *,
-    recipes: Mapping[str, Recipe],
-    rarities: Mapping[str, float],
-    n_train: int,
-    n_test: int,
-    size: int,
-    generator: int,
-    seed: int,
-    n_clusters: int,
-    n_mosaics: int,
-    device: torch.device,
-) -> None:
+    folder: Path, *, recipes: Mapping[str, Recipe], rarities: Mapping[str, float], n_train: int, n_test: int, size: int,
+    generator: int, seed: int, n_clusters: int, n_mosaics: int, device: torch.device,
+) -> None:  # fmt: skip
     """Trainings on images planted by version ``generator`` and ``seed``, whose rare modes have a look of their own: by
     each of ``recipes``, going on from the one before. Table "clusters": the scores of each network, a row a cluster, on
     images of each of :data:`EVALUATIONS`. A stopped training goes on.

@@ -18,17 +18,9 @@ NO_DOMINANCE = 0.5  # share of the energy that either cluster has where neither 
 
 
 def pairwise(
-    x: Tensor,
-    target: int,
-    assigned: Tensor,
-    explain: Explain,
-    *,
-    n: int = 25,
-    seed: int = 0,
-    purpose: str,
-    resized: bool = True,
-    scalings: Sequence[str] = ("relu",),
-) -> pd.DataFrame:
+    x: Tensor, target: int, assigned: Tensor, explain: Explain, *, n: int = 25, seed: int = 0, purpose: str,
+    resized: bool = True, scalings: Sequence[str] = ("relu",),
+) -> pd.DataFrame:  # fmt: skip
     """d of each mosaic, for all pairs of a class's clusters (Eq. 6, J = ``n``): what :func:`pairs` takes the mean of.
 
     Args:

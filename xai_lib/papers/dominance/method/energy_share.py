@@ -21,14 +21,9 @@ _PIXELS_AT_ONCE = {"cpu": 1 << 17, "gpu": 1 << 22}  # of mosaics in one call: on
 
 
 def shares(
-    mosaics: Mosaics,
-    x: Tensor,
-    target: Tensor,
-    explain: Explain,
-    *,
-    resized: bool = True,
+    mosaics: Mosaics, x: Tensor, target: Tensor, explain: Explain, *, resized: bool = True,
     scalings: Sequence[Scaling] = ("relu",),
-) -> dict[Scaling, Tensor]:
+) -> dict[Scaling, Tensor]:  # fmt: skip
     """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d.
 
     If the first group is the target's images and the second is of other classes, it is Focus.
