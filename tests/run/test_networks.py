@@ -93,8 +93,7 @@ def test_networks_of_several_epochs_are_kept_and_the_last_is_the_trainings_own(t
     assert state_digest(again.classifier) == state_digest(trained.classifier) != state_digest(early.classifier)
     assert early.history.equals(trained.history) and not early.classifier.training and len(fits) == 1
     accuracies = {
-        state_digest(one.classifier): training.evaluate(one.classifier, run.test_split()).accuracy
-        for one in (early, trained)
+        state_digest(one.classifier): training.accuracy(one.classifier, run.test_split()) for one in (early, trained)
     }
     assert accuracies[state_digest(best.classifier)] == max(accuracies.values())
 

@@ -66,7 +66,7 @@ def checkpoint(
     every = [epoch] if epoch else training.kept_epochs(recipe.epochs, KEPT)
     found = [_classifier_at(network, one, probe, device) for one in every]
     if chosen_on is not None:
-        found.sort(key=lambda classifier: training.evaluate(classifier, chosen_on.to(device)).accuracy)
+        found.sort(key=lambda classifier: training.accuracy(classifier, chosen_on.to(device)))
     files.write_tensors(folder / "classifier.pt", found[-1].state_dict())
 
 

@@ -10,7 +10,7 @@ from torch import nn
 from xai_lib.data.split import Split
 from xai_lib.models import Classifier
 from xai_lib.training.arithmetic import Numerics, numerics
-from xai_lib.training.evaluation import Evaluation, evaluate, predict, temperature
+from xai_lib.training.evaluation import accuracy, predict, temperature
 from xai_lib.training.loop import (
     TrainingDivergedError,
     TrainingResult,
@@ -20,7 +20,7 @@ from xai_lib.training.loop import (
     train,
 )
 from xai_lib.training.objective import initial_network
-from xai_lib.training.probe import Probe, fit_probe
+from xai_lib.training.probe import fit_probe
 from xai_lib.training.recipes import FineTuning, Recipe
 
 
@@ -58,4 +58,4 @@ def classifier_of(network: nn.Module, recipe: Recipe, split: Split, *, seed: int
     """
     if recipe.loss == "ce":
         return network
-    return fit_probe(network.backbone, split, variant=probe, seed=seed).classifier
+    return fit_probe(network.backbone, split, variant=probe, seed=seed)

@@ -1,22 +1,12 @@
 """What a trained model predicts on a split, and how often and how confidently it is right."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from scipy.optimize import brentq
 from torch import Tensor, nn
 
 from xai_lib.data.split import Split
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How a model does on a split."""
-
-    accuracy: float  # share of right predictions, in [0, 1]; higher is better
-    mean_confidence: float  # mean over images of the largest softmax probability, in [1/C, 1]
-    confusion: Tensor  # int64 [C,C], images counted by (true class, predicted class)
 
 
 @torch.no_grad()
@@ -41,20 +31,9 @@ def predict(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_s
     return torch.cat(outputs)
 
 
-def evaluate(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_size: int = 500) -> Evaluation:
-    """Accuracy, mean confidence and confusion of a model that gives logits [B,C] for C = ``len(split.classes)``."""
-    return summarise(predict(model, split, batch_size), split.labels, len(split.classes))
-
-
-def summarise(logits: Tensor, labels: Tensor, n_classes: int) -> Evaluation:
-    """The same from logits [N,C] and labels [N]."""
-    predicted = logits.argmax(1)
-    pairs = torch.bincount(labels * n_classes + predicted, minlength=n_classes**2)
-    return Evaluation(
-        accuracy=(predicted == labels).double().mean().item(),
-        mean_confidence=logits.double().softmax(1).amax(1).mean().item(),
-        confusion=pairs.view(n_classes, n_classes).cpu(),
-    )
+def accuracy(model: nn.Module | Callable[[Tensor], Tensor], split: Split) -> float:
+    """Share of right predictions, in [0, 1], of a model that gives logits [B,C] for C = ``len(split.classes)``."""
+    return (predict(model, split).argmax(1) == split.labels).double().mean().item()
 
 
 def temperature(logits: Tensor, confidence: float) -> float:

@@ -1,14 +1,12 @@
 """The linear probe: a head for a frozen backbone, folded into one linear layer on its pooled features."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from xai_lib import models
 from xai_lib.data.split import Split
-from xai_lib.training.evaluation import Evaluation, predict, summarise
+from xai_lib.training.evaluation import predict
 
 PENALTY = 1e-4
 VARIANTS = ("paper", "released")
@@ -22,18 +20,7 @@ _RELEASED_STEPS = 100
 _RELEASED = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 
-@dataclass(frozen=True)
-class Probe:
-    """A fitted probe."""
-
-    # backbone and head as one Classifier, in evaluation mode: every explainer sees a plain model
-    classifier: models.Classifier
-    fitted: Evaluation  # accuracy, mean confidence and confusion on the images it was fitted on, by that classifier
-    steps: int  # steps of the fit
-    gradient: float  # largest element of the objective's gradient at the end (0 at the optimum)
-
-
-def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed: int = 0) -> Probe:
+def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed: int = 0) -> models.Classifier:
     """Fit a linear head on ``backbone``'s pooled features of ``split``, not augmented (contrastive paper §3.3, §4.1).
 
     "paper" is the optimum of an L2-penalised multinomial logistic regression on standardised features, found by L-BFGS
@@ -58,29 +45,18 @@ def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed
     features = predict(models.Classifier(backbone, nn.Identity()), split)  # [N,D]
     n_classes = len(split.classes)
     if variant == "paper":
-        head, steps, gradient = fit_logistic(features, split.labels, n_classes)
+        head = fit_logistic(features, split.labels, n_classes)
     else:
-        head, steps, gradient = fit_released(features, split.labels, n_classes, seed=seed)
-    with torch.no_grad():
-        fitted = summarise(head(features), split.labels, n_classes)
-    return Probe(models.Classifier(backbone, head).eval(), fitted, steps, gradient)
+        head = fit_released(features, split.labels, n_classes, seed=seed)
+    return models.Classifier(backbone, head).eval()
 
 
-def fit_logistic(
-    features: Tensor, labels: Tensor, n_classes: int, *, penalty: float = PENALTY
-) -> tuple[nn.Linear, int, float]:
+def fit_logistic(features: Tensor, labels: Tensor, n_classes: int, *, penalty: float = PENALTY) -> nn.Linear:
     """Minimise mean cross entropy + (λ/2)·‖W‖² on standardised features; fold the standardising into the layer.
 
-    With z = (a − μ)/σ: W z + b = (W/σ) a + (b − (W/σ) μ). Constant features get weight 0.
-
-    Args:
-        features: float32 [N,D].
-        labels: int64 [N].
-        n_classes: C.
-        penalty: λ; the bias goes free.
-
-    Returns the layer D -> C on features as they are (float32), the iterations, the largest element of the gradient.
-    ValueError if a feature is NaN or infinite; RuntimeError if the gradient is not below 1e-6 after 1000 iterations.
+    With z = (a − μ)/σ: W z + b = (W/σ) a + (b − (W/σ) μ). Constant features get weight 0, the bias has no penalty. From
+    features, float32 [N,D], and labels, int64 [N], the layer D -> C on features as they are. ValueError if a feature is
+    NaN or infinite; RuntimeError if the gradient is not below 1e-6 after 1000 iterations.
     """
     if not features.isfinite().all():
         raise ValueError("Expected finite features. Got NaN or infinite ones: did the network's training diverge?")
@@ -105,14 +81,14 @@ def fit_logistic(
     solver.step(closure)
     closure()
     gradient = max(v.grad.abs().max().item(), bias.grad.abs().max().item())
-    steps = solver.state[v]["n_iter"]
     if not gradient <= _TOLERANCE:
         raise RuntimeError(
-            f"The linear probe did not converge: largest gradient {gradient:.2g} after {steps} iterations "
-            f"(expected at most {_TOLERANCE:g}). Does every class have images? A larger penalty makes it easier."
+            f"The linear probe did not converge: largest gradient {gradient:.2g} after {solver.state[v]['n_iter']} "
+            f"iterations (expected at most {_TOLERANCE:g}). Does every class have images? A larger penalty makes it "
+            "easier."
         )
     folded = (v.detach() @ to_weight) * scale
-    return _linear(folded, bias.detach() - folded @ mean), steps, gradient
+    return _linear(folded, bias.detach() - folded @ mean)
 
 
 def _whitening(x: Tensor, penalty: float) -> Tensor:
@@ -121,8 +97,8 @@ def _whitening(x: Tensor, penalty: float) -> Tensor:
     return (vectors * (values.clamp(min=0) + penalty).rsqrt()) @ vectors.T
 
 
-def fit_released(features: Tensor, labels: Tensor, n_classes: int, *, seed: int) -> tuple[nn.Linear, int, float]:
-    """The released probe: 100 full-batch steps on L2-normalised features [N,D]; returns as :func:`fit_logistic`."""
+def fit_released(features: Tensor, labels: Tensor, n_classes: int, *, seed: int) -> nn.Linear:
+    """The released probe: 100 full-batch steps on L2-normalised features [N,D]; as :func:`fit_logistic`."""
     x = functional.normalize(features, dim=1)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -132,8 +108,7 @@ def fit_released(features: Tensor, labels: Tensor, n_classes: int, *, seed: int)
         descent.zero_grad()
         functional.cross_entropy(head(x), labels).backward()
         descent.step()
-    gradient = max(parameter.grad.abs().max().item() for parameter in head.parameters())
-    return head.requires_grad_(False), _RELEASED_STEPS, gradient
+    return head.requires_grad_(False)
 
 
 def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:

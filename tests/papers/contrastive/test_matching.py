@@ -38,7 +38,7 @@ def test_matched_networks_are_kept_epochs_within_a_point_on_held_out_images(smok
         assert len(pair) == 2 and pair["accuracy"].max() - pair["accuracy"].min() <= 0.01 + 1e-9
         for row in pair.itertuples():
             cell = networks.kept(networks.train_cell(smoke_run, row.loss, seed))[row.epoch]
-            assert training.evaluate(networks.load(cell).classifier, held_out).accuracy == pytest.approx(row.accuracy)
+            assert training.accuracy(networks.load(cell).classifier, held_out) == pytest.approx(row.accuracy)
 
 
 def test_scores_of_a_match_are_those_of_its_networks(smoke_run, monkeypatch):
