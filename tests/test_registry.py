@@ -109,12 +109,12 @@ def test_says_what_a_caller_has_to_provide():
     assert metrics.about("complexity").needs == ("attribution",)
     assert metrics.about("pointing-game").needs == ("attribution", "mask")
     assert metrics.about("pixel-flipping").needs == ("model", "x", "attribution", "target", "index")
-    assert metrics.about("contrastivity").needs == ("explain", "x", "target", "n_classes", "index")
+    assert metrics.about("contrastivity").needs == ("maps", "others")
 
 
 def test_says_which_metrics_draw_random_numbers():
     fixed = {name for name in metrics.names() if not metrics.about(name).random}
-    of_maps = {name for name in metrics.names() if metrics.about(name).needs[0] == "attribution"}
+    of_maps = {name for name in metrics.names() if metrics.about(name).needs[0] in ("attribution", "maps")}
     masked = {name for name in metrics.names() if name.startswith(("average-", "local-", "completeness"))}
     assert fixed == (of_maps | masked | {"pixel-flipping-released"}) - {"average-sensitivity"}
 

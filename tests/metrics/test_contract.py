@@ -50,7 +50,8 @@ def given(name, **changes):
         "quadrants": torch.tensor([[True, False, False, True]] * 6),
         "explain": explain,
         "make_maps": make_maps,
-        "n_classes": 4,
+        "maps": smooth_maps(6),
+        "others": (smooth_maps(6) + 0.1 * smooth_maps(6, seed=1)).clamp(0, 1),
     }
     found |= changes | {key: value for key, value in SETTINGS.get(name, {}).items() if key not in changes}
     return {key: value for key, value in found.items() if key in taken(name)}
@@ -61,7 +62,7 @@ def score(name, **changes):
 
 
 def rows(arguments, part):
-    batched = ("x", "attribution", "target", "index", "mask", "quadrants")
+    batched = ("x", "attribution", "target", "index", "mask", "quadrants", "maps", "others")
     return {key: value[part] if key in batched else value for key, value in arguments.items()}
 
 
@@ -206,7 +207,6 @@ def test_refuses_what_is_no_count(name, change):
         ("max-sensitivity", {"reference": torch.ones(3, SIZE, SIZE)}, "one map per image, 6 in all. Got 3"),
         ("max-sensitivity", {"reference": torch.ones(6, 4, 4)}, "maps of noisy images in the shape of the others"),
         ("max-sensitivity", {"x": torch.ones(6, 3, SIZE)}, r"images \[B,c,H,W\]"),
-        ("continuity", {"variant": "new"}, "'paper' or 'released'. Got 'new'"),
         ("continuity", {"empty": "drop"}, "'nan' or 'keep'. Got 'drop'"),
         ("parameter-randomisation", {"model": nn.Linear(1, 1)}, "evaluation mode"),
     ],

@@ -6,7 +6,7 @@ from derivations.metrics import pairs
 from xai_lib.explainers import normalise
 from xai_lib.metrics import similarity
 from xai_lib.metrics.maps import is_empty
-from xai_lib.metrics.similarity import continuity_of_explainer, contrastivity_of_explainer, ssim
+from xai_lib.metrics.similarity import ssim
 
 INDEX = torch.arange(100, 106)
 PAIRS = pytest.mark.parametrize("metric", [similarity.continuity, similarity.contrastivity])
@@ -102,61 +102,13 @@ def test_other_class_refuses_what_has_no_other():
         similarity.other_class(target, 3, index=target[:1])
 
 
-# Asked of an explainer
-
-
-TARGET = torch.tensor([0, 1, 2, 0, 1, 2])
-SIZE = 12
-
-
-def brightness(x, target, index):
-    return normalise.min_max(x.mean(1))
-
-
-def colour_of_class(x, target, index):
-    return normalise.min_max(normalise.relu(x[torch.arange(len(x)), target]))
-
-
-def test_continuity_compares_with_the_noisy_image(images):
-    score = continuity_of_explainer(brightness, images, TARGET, index=INDEX, seed=5)
-    noisy = similarity.noisy(images, index=INDEX, seed=5)
-    assert torch.equal(score, similarity.ssim(brightness(images, None, None), brightness(noisy, None, None)))
-    assert (score < 1).all() and (score > 0.9).all()
-
-
 def test_released_continuity_measures_clamping(images):
-    paper = continuity_of_explainer(brightness, images, TARGET, index=INDEX)
-    released = continuity_of_explainer(brightness, images, TARGET, index=INDEX, variant="released")
-    without_noise = continuity_of_explainer(brightness, images, TARGET, index=INDEX, variant="released", sigma=0.0)
-    assert (released < paper - 0.05).all()
-    torch.testing.assert_close(released, without_noise, atol=0.02, rtol=0)
+    def brightness(x):
+        return normalise.min_max(x.mean(1))
 
-
-def test_the_explainer_sees_the_same_class_and_index_twice_and_without_noise_the_same_image(images):
-    calls = []
-
-    def explain(x, target, index):
-        calls.append((target, index))
-        return brightness(x, target, index)
-
-    score = continuity_of_explainer(explain, images, TARGET, index=INDEX, sigma=0.0)
-    torch.testing.assert_close(score, torch.ones(6))
-    assert len(calls) == 2
-    assert all(torch.equal(target, TARGET) and torch.equal(index, INDEX) for target, index in calls)
-
-
-def test_contrastivity_compares_with_the_drawn_class(images):
-    other = similarity.other_class(TARGET, 3, index=INDEX, seed=7)
-    score = contrastivity_of_explainer(colour_of_class, images, TARGET, 3, index=INDEX, seed=7)
-    maps, others = colour_of_class(images, TARGET, INDEX), colour_of_class(images, other, INDEX)
-    assert torch.equal(score, similarity.ssim(maps, others))
-
-
-def test_empty_maps_of_other_classes_are_undefined_or_look_contrastive(images, blobs):
-    def only_class_0(x, target, index):
-        return blobs(len(x), SIZE) * (target == 0)[:, None, None]
-
-    target = torch.zeros(6, dtype=torch.int64)
-    assert contrastivity_of_explainer(only_class_0, images, target, 3, index=INDEX).isnan().all()
-    kept = contrastivity_of_explainer(only_class_0, images, target, 3, index=INDEX, empty="keep")
-    assert (kept < 0.05).all()
+    how = {"paper": {}, "released": {"clamp": True}, "without noise": {"clamp": True, "sigma": 0.0}}
+    noisy = {name: similarity.noisy(images, index=INDEX, seed=5, **options) for name, options in how.items()}
+    found = {name: similarity.continuity(brightness(images), brightness(x)) for name, x in noisy.items()}
+    assert (found["paper"] < 1).all() and (found["paper"] > 0.9).all()
+    assert (found["released"] < found["paper"] - 0.05).all()
+    torch.testing.assert_close(found["released"], found["without noise"], atol=0.02, rtol=0)

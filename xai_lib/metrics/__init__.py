@@ -8,7 +8,8 @@ NaN: count it and report it. No argument is changed. Arguments have the same nam
 
 - `model`: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32 also under autocast.
 - `x`: normalised images, float [B,c,H,W].
-- `attribution`: one map per image, float [B,H,W], of any sign and scale where nothing else is said.
+- `attribution`: one map per image, float [B,H,W], of any sign and scale where nothing else is said. Those that compare
+  two maps of an image take `maps` and `others`.
 - `target`: the class that is followed or explained, int64 [B].
 - `mask`: the object's pixels, bool [B,H,W]. `quadrants`: of mosaics, bool [B,4].
 - `explain`: ``(x, target, index)`` -> maps, float [B,H,W], scaled as the metric wants them: to [0,1] for SSIM.

@@ -9,6 +9,7 @@ such as the plain gradient, which quantus computes where no explainer is named. 
 """
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -20,8 +21,8 @@ from xai_lib.forward import images_at_once
 from xai_lib.metrics.maps import check_maps, defined, is_defined, is_finite
 from xai_lib.metrics.perturbation import check_targets
 from xai_lib.metrics.registry import register, score_of
-from xai_lib.metrics.similarity import Explain
 
+Explain = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x [B,c,H,W], target [B], index [B]) -> maps [B,H,W] in [0,1]
 Variant = Literal["paper", "released"]
 
 

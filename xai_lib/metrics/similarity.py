@@ -1,9 +1,5 @@
-"""How alike two maps of one image are: SSIM, and the contrastive paper's continuity and contrastivity made of it.
+"""How alike two maps of one image are: SSIM, and the contrastive paper's continuity and contrastivity made of it."""
 
-Both are here for maps that are at hand, and as registered metrics for an explainer, which is asked for them.
-"""
-
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -14,8 +10,6 @@ from xai_lib.checks import check_choice, check_index
 from xai_lib.forward import images_at_once
 from xai_lib.metrics.maps import check_pair, defined, is_defined, is_finite
 from xai_lib.metrics.registry import register
-
-Explain = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x [B,c,H,W], target [B], index [B]) -> maps [B,H,W] in [0,1]
 
 _WINDOW = 7
 _C1, _C2 = 0.01**2, 0.03**2  # for values in [0,1]
@@ -47,24 +41,37 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return defined(similarity, is_finite(a) & is_finite(b))
 
 
+@register("continuity", title="Continuity", better="higher", range=(-1.0, 1.0), paper="Nauta et al. 2023",
+          equation="contrastive paper §3.5 (Continuity), §4.3")  # fmt: skip
 def continuity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
-    """SSIM of the maps of images with those of :func:`noisy` images (contrastive paper §3.5). Higher is better.
+    """SSIM of the maps of images with those of :func:`noisy` images (Nauta et al. 2023). Higher is better.
 
-    Of full-size maps scaled to [0,1], float [B,H,W], of the same class. `empty`: "nan" leaves an image undefined if one
-    of its maps is empty (all zero); "keep" gives the SSIM all the same: 1 for two empty maps, about 0.001 for an empty
-    map and another one.
+    Of full-size maps scaled to [0,1], float [B,H,W], of the same class, in the paper the predicted one; a random
+    explainer gets the same `index` twice, so that only the image differs. float32 [B] in [-1, 1]; NaN for a broken map.
+    `empty`: "nan" leaves an image undefined if one of its maps is empty (all zero); "keep" gives the SSIM all the same:
+    1 for two empty maps, about 0.001 for an empty map and another one.
+
+    Example:
+        >>> continuity(torch.full((1, 8, 8), 0.5), torch.full((1, 8, 8), 0.5))
+        tensor([1.])
     """
     check_choice("empty", empty, ("nan", "keep"))
     similarity = ssim(maps, others)
     return similarity if empty == "keep" else defined(similarity, is_defined(maps) & is_defined(others))
 
 
+@register("contrastivity", title="Contrastivity", better="lower", range=(-1.0, 1.0), paper="Nauta et al. 2023",
+          equation="contrastive paper §3.5 (Contrastivity)")  # fmt: skip
 def contrastivity(maps: Tensor, others: Tensor, *, empty: Literal["nan", "keep"] = "nan") -> Tensor:
-    """As :func:`continuity`, of the predicted class's maps with those of :func:`other_class`. Lower is better.
+    """As :func:`continuity` (Nauta et al. 2023), of the predicted class's maps with those of :func:`other_class`.
 
-    Maps of another class are often empty after a ReLU, and about 0.001 similar to any map: with ``empty="keep"``, as
-    in the authors' code, an explainer that finds nothing looks perfectly contrastive. Report both, and how many of
-    them were empty: ``(is_empty(maps) | is_empty(others)).sum()``.
+    Lower is better. Maps of another class are often empty after a ReLU, and about 0.001 similar to any map: with
+    ``empty="keep"``, as in the authors' code, an explainer that finds nothing looks perfectly contrastive. Report both,
+    and how many of them were empty: ``(is_empty(maps) | is_empty(others)).sum()``.
+
+    Example:
+        >>> contrastivity(torch.full((1, 8, 8), 0.5), torch.zeros(1, 8, 8))  # nothing speaks for the other class
+        tensor([nan])
     """
     return continuity(maps, others, empty=empty)
 
@@ -95,49 +102,6 @@ def other_class(target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0)
         raise ValueError(f"Expected targets in 0 to {n_classes - 1}. Got {target.min()} to {target.max()}.")
     further = randomness.integers(seed, index.to(target.device), "contrastivity/class", n_classes - 1)
     return (target + 1 + further) % n_classes
-
-
-@register("continuity", title="Continuity", better="higher", range=(-1.0, 1.0), paper="Nauta et al. 2023",
-          equation="contrastive paper §3.5 (Continuity), §4.3")  # fmt: skip
-def continuity_of_explainer(
-    explain: Explain, x: Tensor, target: Tensor, *, index: Tensor, seed: int = 0, sigma: float = 0.02,
-    variant: Literal["paper", "released"] = "paper", empty: Literal["nan", "keep"] = "nan",
-) -> Tensor:  # fmt: skip
-    """SSIM of an image's map with the map of the same image under a little noise. Higher is better.
-
-    (Nauta et al. 2023.) Both maps explain the same class, in the paper the predicted one, and a random explainer gets
-    the same `index` twice: only the image differs. `sigma` is that of :func:`noisy`, which with the variant "released"
-    also clamps the noisy image; `empty` as in :func:`continuity`. float32 [B] in [-1, 1]; NaN if a map is empty or
-    broken.
-
-    Example:
-        >>> x, first = torch.ones(1, 3, 8, 8), torch.tensor([0])
-        >>> continuity_of_explainer(lambda x, target, index: 0.5 + 0 * x[:, 0], x, first, index=first)
-        tensor([1.])
-    """
-    check_choice("variant", variant, ("paper", "released"))
-    shaken = noisy(x, index=index, seed=seed, sigma=sigma, clamp=variant == "released")
-    return continuity(explain(x, target, index), explain(shaken, target, index), empty=empty)
-
-
-@register("contrastivity", title="Contrastivity", better="lower", range=(-1.0, 1.0), paper="Nauta et al. 2023",
-          equation="contrastive paper §3.5 (Contrastivity)")  # fmt: skip
-def contrastivity_of_explainer(
-    explain: Explain, x: Tensor, target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0,
-    empty: Literal["nan", "keep"] = "nan",
-) -> Tensor:  # fmt: skip
-    """SSIM of an image's map with the map for another class, drawn uniformly. Lower is better.
-
-    (Nauta et al. 2023.) `target` is the predicted class. float32 [B] in [-1, 1]; NaN if a map is empty or broken.
-    `empty` as in :func:`continuity`.
-
-    Example:
-        >>> x, first = torch.ones(1, 3, 8, 8), torch.tensor([0])
-        >>> contrastivity_of_explainer(lambda x, target, index: x[:, 0], x, first, 2, index=first)  # ignores the class
-        tensor([1.])
-    """
-    other = other_class(target, n_classes, index=index, seed=seed)
-    return contrastivity(explain(x, target, index), explain(x, other, index), empty=empty)
 
 
 def _mean_ssim(a: Tensor, b: Tensor) -> Tensor:
