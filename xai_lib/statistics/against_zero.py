@@ -100,11 +100,9 @@ def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comp
     ``x``, ``y`` and errors are those of :func:`xai_lib.statistics.rank_agreement`, with one value an image; ``a`` and
     ``b`` name the two as the claim does.
     """
-    found = rank_agreement(x, y, kind="spearman")
-    counts = {"n_images": found.n, "n_undefined": found.n_undefined}
-    return Comparison(
-        a, b, Correlation(found.value, found.n), "image", "Spearman over images, Fisher's scale", **counts
-    )
+    rho, n = rank_agreement(x, y, kind="spearman"), int((~(np.isnan(x) | np.isnan(y))).sum())
+    how = {"test": "Spearman over images, Fisher's scale", "n_images": n, "n_undefined": len(x) - n}
+    return Comparison(a, b, Correlation(rho, n), "image", **how)
 
 
 def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_images: int, test: str) -> Comparison:

@@ -14,7 +14,6 @@ from scipy import stats
 from xai_lib.statistics import cube as cubes
 from xai_lib.statistics.comparison import SIGNIFICANCE, holm, holm_levels
 from xai_lib.statistics.estimate import estimate_of
-from xai_lib.statistics.intervals import percentile_interval
 
 MEAN_RANK = "mean rank"  # the metric's name in overall_ranks; lower is better
 CHANCE = 0.5  # superiority of a control that cannot be told from the methods
@@ -60,19 +59,15 @@ def mean_ranks(
 ) -> tuple[pd.DataFrame, float]:
     """What a critical-difference diagram shows of one ``metric`` of ``better`` (Demšar 2006, Figure 1).
 
-    Returns columns ``method, mean_rank, low, high``, best first: mean rank over images (1 is best) with its interval;
-    and the critical difference, as of :func:`nemenyi`, which says what methods and images are in it.
+    Returns columns ``method, mean_rank`` (over images, 1 is best), best first; and the critical difference, as of
+    :func:`nemenyi`, which says what methods and images are in it.
     """
     if metric not in better:
         raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
     table = cubes.by_image(cubes.cube_of(scores, {metric: better[metric]}, methods).values)[0]
-    defined, images = cubes.complete_images(table)
-    draws = cubes.resampled_means(cubes.ranks_by_image(table)[defined])  # [1 + R, k]
-    rows = [
-        (method, of_method[0], *percentile_interval(of_method[1:], int(images.sum())))
-        for method, of_method in zip(np.array(methods)[defined], draws.T)
-    ]
-    frame = pd.DataFrame(rows, columns=["method", "mean_rank", "low", "high"])
+    defined, _ = cubes.complete_images(table)
+    means = cubes.weighted_means(cubes.ranks_by_image(table)[defined], np.ones((1, table.shape[1])))[0]
+    frame = pd.DataFrame({"method": np.array(methods)[defined], "mean_rank": means})
     return frame.sort_values(["mean_rank", "method"], ignore_index=True), nemenyi(table)[0]
 
 

@@ -2,11 +2,10 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import first
@@ -14,6 +13,7 @@ from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import dominance, relative_dominance
 from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
 from xai_lib.run.study import Study
+from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import SIGNIFICANCE
 from xai_lib.statistics.cube import defined_mean
 
@@ -21,6 +21,7 @@ DEALT = "dealt"  # the clustering of K-means' clusters whose images were dealt t
 REAL = -1  # the deal of clusters that were not dealt
 _GROUP = ["kind", "seed", "clustering", "label"]
 _VARIANT = ["explainer", "size", "scaling"]
+_correlation = partial(rank_agreement, kind="spearman")
 
 
 @cache
@@ -91,7 +92,7 @@ def spread(study: Study) -> pd.DataFrame:
         cyclic, triples = relative_dominance.cyclic_triples(square)
         apart = (here["dominance"] - NO_DOMINANCE).abs()
         away, reach = float(apart.mean()), float(np.ptp(relative_dominance.relative(square)))
-        similar = np.nan if key[2] == "modes" else _spearman(apart.to_numpy(), here["distance"].to_numpy())
+        similar = np.nan if key[2] == "modes" else _correlation(apart.to_numpy(), here["distance"].to_numpy())
         n, n_undefined = here["n"].sum() + here["n_undefined"].sum(), here["n_undefined"].sum()
         significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm")]
         mean = here["dominance"].mean()
@@ -117,7 +118,7 @@ def variants(study: Study) -> pd.DataFrame:
         both = [(found[key][which], reference[which]) for which in reference]
         means = here.groupby([*group, "first", "second"])["value"].mean()
         away = float((means - NO_DOMINANCE).abs().groupby(group).mean().mean())
-        agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_spearman, _same_least)]
+        agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_correlation, _same_least)]
         rows.append((*key, away, *agree, int(here["value"].isna().sum()), len(here)))
     return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])
 
@@ -132,7 +133,7 @@ def between_trainings(study: Study) -> pd.DataFrame:
     for (kind, label), here in images.groupby(["kind", "label"], sort=False):
         by_seed = here.pivot(index="index", columns="seed", values="dominance")
         for a, b in itertools.combinations(by_seed.columns, 2):
-            rows.append((kind, a, b, label, _spearman(by_seed[a].to_numpy(), by_seed[b].to_numpy())))
+            rows.append((kind, a, b, label, _correlation(by_seed[a].to_numpy(), by_seed[b].to_numpy())))
     return pd.DataFrame(rows, columns=["kind", "a", "b", "label", "correlation"])
 
 
@@ -152,12 +153,6 @@ def _relative(values: pd.DataFrame) -> np.ndarray:
     """Relative dominance of each cluster of a class [P]."""
     means = values.groupby(["first", "second"])["value"].mean().rename("dominance").reset_index()
     return relative_dominance.relative(dominance.matrix(means))
-
-
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    defined = ~(np.isnan(x) | np.isnan(y))
-    x, y = x[defined], y[defined]
-    return float(stats.spearmanr(x, y).statistic) if len(x) > 1 and np.ptp(x) and np.ptp(y) else float("nan")
 
 
 def _same_least(a: np.ndarray, b: np.ndarray) -> float:

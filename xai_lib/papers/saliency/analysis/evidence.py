@@ -98,7 +98,7 @@ def readings(study: Study) -> pd.DataFrame:
     for metric, reading in sorted(means.index, key=lambda names: (names[0], names[1] != READINGS[0], names[1])):
         values, lower = means.loc[(metric, reading)], better[metric] == "lower"
         ours, papers = (line.rank(ascending=lower) for line in (values, means.loc[(metric, READINGS[0])]))
-        tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy()).value
+        tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy())
         columns = {"mean": values, "rank": ours, "moved": (ours - papers).abs(), "tau": tau}
         rows.append(pd.DataFrame(columns).rename_axis("method").reset_index().assign(metric=metric, reading=reading))
     order = ["metric", "reading", "method", "mean", "rank", "moved", "tau"]
@@ -132,7 +132,7 @@ def against_probability(study: Study) -> pd.DataFrame:
         both = over_seeds.xs(metric, level="metric").rename("value").to_frame().join(probability).reset_index()
         for _, group in both.groupby("method"):
             rho = statistics.rank_agreement(group["value"].to_numpy(), group["probability"].to_numpy(), kind="spearman")
-            rows.append(group.assign(metric=metric, rho=rho.value))
+            rows.append(group.assign(metric=metric, rho=rho))
     return in_order(pd.concat(rows, ignore_index=True))
 
 

@@ -43,4 +43,4 @@ def _both(study: Study) -> pd.DataFrame:
 
 
 def _rho(found: pd.DataFrame) -> float:
-    return statistics.rank_agreement(found["value"].to_numpy(), found["value_ours"].to_numpy(), kind="spearman").value
+    return statistics.rank_agreement(found["value"].to_numpy(), found["value_ours"].to_numpy(), kind="spearman")

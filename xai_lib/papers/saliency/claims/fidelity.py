@@ -112,7 +112,7 @@ def _probability(ask: Ask, plain: pd.DataFrame) -> Iterator[Decided]:
     for name, metric, better, *sides in both:
         scores = [by_image(plain, one, FAMILIES[who]) for one, who in sides]
         table = pd.concat([probability, *scores], axis=1).dropna().to_numpy().T
-        rho = [statistics.rank_agreement(table[0], side, kind="spearman").value for side in table[1:]]
+        rho = [statistics.rank_agreement(table[0], side, kind="spearman") for side in table[1:]]
         draws = [spearman_draws(table[0], side) for side in table[1:]]
         asked = ask(name, metric, better, *("/".join(side) for side in sides))
         yield of_draws(asked, rho[0] - rho[1], draws[0] - draws[1], table.shape[1])

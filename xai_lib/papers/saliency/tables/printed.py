@@ -1,7 +1,5 @@
 """Tables 1 to 4 beside print, and how far the paper's tools are from the library."""
 
-import math
-
 import pandas as pd
 from IPython.display import HTML
 
@@ -104,7 +102,7 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str, note
     if papers["n_undefined"].any():
         columns.append(Column("undefined maps", "n_undefined"))
     orders = papers.groupby("metric", sort=False)[["rank", "published_rank"]].apply(
-        lambda both: statistics.rank_agreement(*both.dropna().to_numpy().T).value if len(both.dropna()) else math.nan
+        lambda both: statistics.rank_agreement(*both.to_numpy().T)
     )
     agreed = ", ".join(f"{METRIC_NAMES[metric][:-2]} {number(2)(tau)}" for metric, tau in orders.items())
     caption = (
