@@ -11,15 +11,9 @@ def supervised_contrastive(z: Tensor, labels: Tensor, *, temperature: float) -> 
     """Supervised contrastive loss (Khosla et al. 2020; contrastive paper §3.2), mean over anchors (printed: their sum).
 
     An anchor i has the loss -Σ_{p∈P(i)} log(exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ)) / |P(i)|, P(i) the others of its
-    class. Anchors without any are left out; a batch of such anchors has loss 0 and gradient 0.
-
-    Args:
-        z: embeddings of Euclidean length 1, float [M,k].
-        labels: class of each, int64 [M].
-        temperature: τ > 0.
-
-    Returns a scalar of at least 0, float32 (float64 for float64 embeddings). ValueError if shapes do not fit or the
-    temperature is not positive.
+    class. Anchors without any are left out; a batch of such anchors has loss 0 and gradient 0. Of embeddings of
+    Euclidean length 1, float [M,k], the class of each, int64 [M], and a temperature τ > 0: a scalar of at least 0,
+    float32 (float64 for float64 embeddings). ValueError if shapes do not fit or the temperature is not positive.
 
     Example:
         >>> z = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
@@ -45,14 +39,10 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
     each anchor's farthest positive and nearest negative are taken (Hermans et al. 2017), and the mean is over the
     anchors that have both. A batch with no such anchor has loss 0 and gradient 0.
 
-    Args:
-        z: float [M,k]: embeddings of length 1 for the variant "paper", features as they are for "released".
-        labels: class of each, int64 [M].
-        margin: α > 0.
-        variant: "paper" takes squared Euclidean distances, "released" plain ones, as the authors' code does.
-
-    Returns a scalar of at least 0, float32 (float64 for float64 embeddings). ValueError if shapes do not fit, the
-    margin is not positive or the variant does not exist.
+    The variant "paper" takes squared Euclidean distances of embeddings of length 1, "released" plain ones of features
+    as they are, as the authors' code does. Of z float [M,k], the class of each, int64 [M], and α > 0: a scalar of at
+    least 0, float32 (float64 for float64 embeddings). ValueError if shapes do not fit, the margin is not positive or
+    the variant does not exist.
 
     Example:
         >>> z, labels = torch.tensor([[0.0], [1.0], [-1.5], [2.5]]), torch.tensor([0, 0, 1, 2])

@@ -18,10 +18,8 @@ _INPUT = 224  # pixels that torchvision's ImageNet networks were trained on
 class Classifier(nn.Module):
     """Backbone, global average pooling, linear head: what every explainer and metric sees, whatever the loss was.
 
-    Args:
-        backbone: [B,3,H,W] -> activations [B,D,h,w]; its children are the stages, after a resize of the images if
-            there is one.
-        head: [B,D] -> logits [B,C].
+    The backbone gives activations [B,D,h,w] of images [B,3,H,W]; its children are the stages, after a resize of the
+    images if there is one. The head gives logits [B,C] of pooled features [B,D].
     """
 
     def __init__(self, backbone: nn.Sequential, head: nn.Module) -> None:
@@ -64,9 +62,7 @@ class Classifier(nn.Module):
 class Embedder(nn.Module):
     """Backbone, pooling, projection head, length 1: what a contrastive loss trains.
 
-    Args:
-        backbone: [B,3,H,W] -> activations [B,D,h,w].
-        projection: [B,D] -> [B,k].
+    The backbone gives activations [B,D,h,w] of images [B,3,H,W], the projection [B,k] of pooled features [B,D].
     """
 
     def __init__(self, backbone: nn.Sequential, projection: nn.Module) -> None:

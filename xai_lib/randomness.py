@@ -20,15 +20,10 @@ _MIX_2 = 0x94D049BB133111EB - (1 << 64)
 
 
 def uniform(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ()) -> Tensor:
-    """Uniform numbers in [0, 1), one block of ``shape`` for each image.
+    """Uniform numbers in [0, 1), multiples of 2^-24: a block of ``shape`` an image, float32 [B, *shape] on its device.
 
-    Args:
-        seed: the run's seed.
-        index: image indices, int64 [B]; the draw for an image depends on its index alone.
-        purpose: what the numbers are for, for example ``"crop/epoch 3"``; two purposes are independent.
-        shape: shape of one image's block.
-
-    Returns float32 [B, *shape] on ``index``'s device, multiples of 2^-24.
+    They depend on the run's seed, on ``purpose``, what they are for (two purposes, as ``"crop/epoch 3"``, are
+    independent), and on an image's own number in ``index``, int64 [B], alone.
 
     Example:
         >>> few, many = uniform(0, torch.tensor([7]), "crop", (2,)), uniform(0, torch.arange(9), "crop", (2,))

@@ -92,14 +92,11 @@ def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, 
 
 
 def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
-    """The picture, float [3,H,W] in [0,1].
+    """The picture, float [3,H,W] in [0,1], of a file, a PIL image, or a tensor [3,H,W], uint8 or float in [0,1].
 
-    Args:
-        image: a file, a PIL image, or a tensor [3,H,W], uint8 or float in [0,1]. Files and PIL images are resized so
-            that the shorter side has 8/7 of ``size``, and cut to their middle; tensors are taken as they are.
-        size: side in pixels.
-
-    FileNotFoundError if there is no such file; TypeError, ValueError if the image cannot be read, or is no such tensor.
+    Files and PIL images are resized so that the shorter side has 8/7 of ``size`` pixels, and cut to their middle;
+    tensors are taken as they are. FileNotFoundError if there is no such file; TypeError, ValueError if the image cannot
+    be read, or is no such tensor.
     """
     if isinstance(image, Tensor):
         return _as_float(image)

@@ -51,10 +51,8 @@ def load_model(spec: str, checkpoint: Path | str = "", *, arguments: str = "") -
 def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
     """Run one batch and refuse a network that cannot be explained and scored here.
 
-    Args:
-        model: the network, in evaluation mode.
-        x: normalised images, float [B,3,H,W], on the network's device.
-        n_classes: C, the number of class names; None where classes have no names.
+    Of a network in evaluation mode, normalised images, float [B,3,H,W], on its device, and the number C of class names;
+    None where classes have no names.
 
     TypeError if the output is not a float tensor; ValueError if the network is not in evaluation mode, cannot take the
     images, or does not return finite logits [B,C]: probabilities are refused too, because every score would take the

@@ -61,12 +61,12 @@ def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
     tuned = load_tuned(tiny, "tuned", 1)
     trained = networks.trained(tiny, "ce", 1)
     assert networks.trained(tiny, "scl", 3).history.equals(fits[-1]["fitted"].history)
-    assert state_digest(networks.trained(tiny, "scl", 3).classifier) == state_digest(fits.pop()["fitted"].classifier)
+    assert state_digest(networks.trained(tiny, "scl", 3).classifier) == state_digest(fits.pop()["fitted"].network)
     first, second = fits  # the training that it needs, then the tuning; nothing a second time
     assert first["recipe"] == trained.recipe == tiny.recipe("ce")
     assert second["recipe"] == tuned.recipe == tiny.fine_tunings["tuned"]
     assert state_digest(second["start"]) == state_digest(trained.classifier)
-    assert state_digest(tuned.classifier) == state_digest(second["fitted"].classifier)
+    assert state_digest(tuned.classifier) == state_digest(second["fitted"].network)
     assert state_digest(tuned.classifier) != state_digest(trained.classifier)
     assert not tuned.classifier.training
     assert tuned.history["epoch"].tolist() == [1]
@@ -148,7 +148,7 @@ def test_published_weights_are_tuned(tiny, fits, monkeypatch, changed):
     assert torch.equal(only["start"].backbone.stem[0].weight, published.conv1.weight)
     assert isinstance(tuned.classifier.backbone.resize, nn.Upsample)
     assert not torch.equal(tuned.classifier.head.weight, only["start"].head.weight)
-    assert state_digest(tuned.classifier) == state_digest(only["fitted"].classifier)
+    assert state_digest(tuned.classifier) == state_digest(only["fitted"].network)
     assert models.fold_batchnorm(tuned.classifier)(torch.zeros(1, 3, 64, 64)).shape == (1, 10)
 
 

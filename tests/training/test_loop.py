@@ -168,7 +168,7 @@ def test_training_goes_on_from_a_given_network_which_stays_as_it_was(split, tmp_
 def test_a_fine_tuning_of_no_length_is_the_network_it_started_from(split, tmp_path):
     recipe = tuning(epochs=1, learning_rate=1e-30)
     fitted = fit(recipe, split, seed=0, directory=tmp_path, device=CPU, progress=False, network=start())
-    for (name, before), after in zip(start().named_parameters(), fitted.classifier.parameters(), strict=True):
+    for (name, before), after in zip(start().named_parameters(), fitted.network.parameters(), strict=True):
         torch.testing.assert_close(after, before, rtol=0, atol=1e-20, msg=name)
 
 
@@ -225,9 +225,9 @@ def test_augmentation_follows_seed_epoch_and_view(split):
 def test_fit_gives_a_classifier_of_any_loss(split, tmp_path, loss):
     recipe = tiny(loss, epochs=10, learning_rate=0.1)
     fitted = fit(recipe, split, seed=0, directory=tmp_path, device=CPU, progress=False)
-    assert isinstance(fitted.classifier.head, torch.nn.Linear)
-    assert not fitted.classifier.training
-    assert accuracy(fitted.classifier, split) > 0.6
+    assert isinstance(fitted.network.head, torch.nn.Linear)
+    assert not fitted.network.training
+    assert accuracy(fitted.network, split) > 0.6
     assert len(fitted.history) == 10
 
 

@@ -42,14 +42,9 @@ IMAGENET_SCL = Augmentation(scale=(0.08, 1.0), colour=0.8, hue=0.2, jitter=0.8, 
 
 
 def augment(images: Tensor, *, recipe: Augmentation, seed: int, index: Tensor, purpose: str) -> Tensor:
-    """One random view of each image.
+    """One random view of each image, uint8 [B,3,H,W]: float32 [B,3,H,W] in [0, 1], on the images' device.
 
-    Args:
-        images: uint8 [B,3,H,W].
-        recipe: what is drawn.
-        seed, index, purpose: what the draws are keyed by; index int64 [B]. Another epoch or view is another purpose.
-
-    Returns float32 [B,3,H,W] in [0, 1], on the images' device.
+    Draws are keyed by ``seed``, ``index`` (int64 [B]) and ``purpose``: another epoch or view is another purpose.
 
     Example:
         >>> images = torch.zeros(2, 3, 8, 8, dtype=torch.uint8)

@@ -25,18 +25,15 @@ class FolderError(ValueError):
 def decoded(
     image: Path | Image.Image, size: int, *, shorter: int | None = None, upright: bool = False, nearest: bool = False
 ) -> Tensor:
-    """The pixels of an image, a square.
+    """The pixels of an image, a file or an open one: a square, uint8 [3,size,size].
 
     Args:
-        image: a file, or an open image.
         size: side in pixels.
         shorter: the shorter side is resized to this many pixels before the central square of ``size`` is cut, as
             torchvision prepares images (bilinear, antialiased). None: the largest central square is resized, and an
             image that has the size is taken as it is.
         upright: whether a photograph is turned as its EXIF data say.
         nearest: whether each pixel is that of the nearest in the file, as masks need it.
-
-    Returns uint8 [3,size,size].
 
     One of :data:`UNREADABLE` is raised if a file cannot be read.
     """

@@ -57,7 +57,8 @@ def _lit(images: Tensor, seed: int, index: Tensor, purpose: str, size: int) -> T
 def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> tuple[Tensor, Tensor]:
     """A strip of waves along the lower edge, ``height`` of the image high.
 
-    Returns float32 [B,3,size,size], its colours; float32 [B,1,size,size] in [0,1], how much of each pixel it covers.
+    Returns its colours, float32 [B,3,size,size], and how much of each pixel it covers, float32 [B,1,size,size] in
+    [0,1].
     """
     phase = randomness.uniform(seed, index, f"{purpose}/water", (3,))[:, :, None, None]
     x = _coordinates(size)
@@ -72,14 +73,9 @@ def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> t
 def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, near: Pose | None = None) -> Tensor:
     """Scatter small discs, bars, triangles, rings and boxes over ``canvas`` float32 [B,3,H*W], in place.
 
-    Args:
-        canvas: the images, flattened.
-        draws: uniform numbers [B,pieces,8].
-        palette: float32 [K,3], the colours that objects have too.
-        presence: share of the pieces that is drawn.
-        near: where given, the pieces lie on this object and shrink with it; else anywhere.
-
-    Returns float32 [B,H*W] in [0,1]: how much of each pixel they cover.
+    Of uniform numbers ``draws`` [B,pieces,8], a ``palette`` float32 [K,3], the colours that objects have too, and the
+    share of pieces that is drawn (``presence``). Pieces lie on the object ``near`` and shrink with it; anywhere for
+    None. Returns float32 [B,H*W] in [0,1]: how much of each pixel they cover.
     """
     size = math.isqrt(canvas.shape[2])
     hidden = torch.zeros_like(canvas[:, 0])

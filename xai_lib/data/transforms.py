@@ -44,11 +44,8 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
       along (nearest), False outside.
     - crop: the central share of each side, resized to the full side (bilinear). So are masks (nearest).
 
-    Args:
-        split: uint8 images [N,3,H,W] on any device.
-        name: one of :data:`TRANSFORMS`.
-        setting: see there; mixup 0, resize 1, rotation 0 and crop 1 change nothing.
-        seed: of mixup's partners; the others draw nothing.
+    Of uint8 images [N,3,H,W] on any device. The settings mixup 0, resize 1, rotation 0 and crop 1 change nothing;
+    ``seed`` is of mixup's partners, the others draw nothing.
 
     Returns a split with images uint8 [N,3,H,W] and a digest of its own. It has no factors: they describe the images as
     they were. ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.

@@ -25,7 +25,7 @@ def raw_maps(
         statistics: gives those of the layer's activations; called only for a method that needs them.
         seed: one for all networks and methods, so that comparisons are paired.
 
-    As the explainer, whose errors are raised; maps that know no class are repeated for each of S classes.
+    Maps and errors are those of the explainer; maps that know no class are repeated for each of S classes.
 
     Example:
         >>> import torch

@@ -65,13 +65,9 @@ def class_probabilities(
     """Softmax probability of a class along the way from one image to another, or what `read` takes of the logits.
 
     Point s of an image's curve is ``where(rank < replaced[s], end, start)``: float32 [B,S] on start's device. Points of
-    several images share forward passes.
-
-    Args:
-        start: images, float [B,c,H,W].
-        end: what replaces them, broadcast to start's shape, first dimension B.
-        rank: int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours.
-        replaced: how many ranks are replaced at each point, int64 [S].
+    several images share forward passes. Images are float [B,c,H,W], and `end` broadcasts to them, first dimension B;
+    ranks are int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours; `replaced` are how many at each
+    point, int64 [S].
     """
 
     def make(image: Tensor, point: Tensor) -> Tensor:

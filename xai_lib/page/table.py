@@ -49,14 +49,10 @@ def show(
 ) -> HTML:
     """A table as accessible HTML that scrolls inside its own box on a narrow screen.
 
-    While a run is recorded, the frame is written beside it as ``<name>.csv``, and what is shown as ``<name>.html``.
-
-    Args:
-        frame: the numbers, one row a row of the table.
-        columns: what a reader sees of them.
-        caption: one sentence above the table.
-        name: of the files of a record; a table without a name is not recorded.
-        group: titles of columns whose entries are printed only where they change, as in printed tables.
+    Of a frame, one row a row of the table, what a reader sees of it, and one sentence above it. ``group`` are titles of
+    columns whose entries are printed only where they change, as in printed tables. While a run is recorded, the frame
+    is written beside it as ``<name>.csv``, and what is shown as ``<name>.html``; a table without a name is not
+    recorded.
     """
     titles = [column.title for column in columns]
     cells = dict(zip(range(len(columns)), (column.cells(frame) for column in columns)))

@@ -197,7 +197,7 @@ def _classifier_at(network: Cell, epoch: int, probe: str, device: torch.device) 
     return training.classifier_of(trained.eval(), recipe, images, seed=seed, probe=probe)
 
 
-def _write(folder: Path, fitted: training.Fitted) -> None:
-    files.write_tensors(folder / "classifier.pt", fitted.classifier.state_dict())
+def _write(folder: Path, fitted: training.TrainingResult) -> None:
+    files.write_tensors(folder / "classifier.pt", fitted.network.state_dict())
     files.write_frame(folder / "history.csv", fitted.history)
     training.remove_checkpoint(folder)

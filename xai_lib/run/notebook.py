@@ -15,15 +15,10 @@ class NotebookError(RuntimeError):
 
 
 def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> None:
-    """Run ``notebook`` from the current folder and write it, with its outputs, to ``output``.
+    """Run ``notebook`` from the current folder and write it, with its outputs, to ``output``, whose folders are made.
 
     If a cell raises, ``output`` is left as it was, and the notebook up to that cell is kept beside it as
-    ``<name>.failed.ipynb``.
-
-    Args:
-        notebook: the source; its cell tagged ``parameters`` declares what it takes.
-        output: where the executed notebook goes; folders are made.
-        parameters: name -> plain value.
+    ``<name>.failed.ipynb``. The notebook's cell tagged ``parameters`` declares which plain values it takes.
 
     ValueError if the notebook does not declare a parameter. NotebookError if a cell raises, one line with the cell's
     number as the kept notebook shows it, the error and where to look; or if the kernel dies.

@@ -108,12 +108,9 @@ def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comp
 def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_images: int, test: str) -> Comparison:
     """The comparison behind a claim about any statistic bootstrapped over images, against 0.
 
-    Args:
-        value: the statistic; above 0 where ``a`` is higher than ``b``. "W is below one half" is ``0.5 - W``.
-        draws: the same statistic on each resample [R]; NaN draws are left out.
-        a, b: names of the claim's two sides.
-        n_images: how many images were resampled; below two there is no interval.
-        test: what the column ``test`` says.
+    ``value`` is above 0 where ``a`` is higher than ``b``, the names of the claim's sides: "W is below one half" is
+    ``0.5 - W``. ``draws`` are the same of each resample [R] of ``n_images``, NaN left out; below two images there is no
+    interval. ``test`` is what the column of that name says.
     """
     estimate = Resampled(float(value) if n_images > 1 else math.nan, np.asarray(draws, dtype=float))
     return Comparison(a, b, estimate, "image", test, n_images=n_images)
@@ -130,14 +127,10 @@ def compare_over_classes(
 ) -> Comparison:
     """The comparison behind a claim about one number a class, whose mean over classes is set against 0.
 
-    Args:
-        values: one a class, [C], or one for each of S networks and C classes, [S, C], else ValueError: averaged over
-            networks first. Above 0 where ``a`` is higher than ``b``. NaN is left out and counted.
-        a, b: names of the claim's two sides.
-        permuted: the same mean under random permutations within the classes, [R].
-        range: what the mean can be.
-
-    ``n_seeds`` counts networks.
+    Values are one a class, [C], or one for each of S networks and C classes, [S, C], else ValueError: averaged over
+    networks first, above 0 where ``a`` is higher than ``b``, the names of the claim's sides. NaN is left out and
+    counted. ``permuted`` is the same mean under random permutations within the classes, [R], and ``range`` what the
+    mean can be. ``n_seeds`` counts networks.
     """
     values = np.asarray(values, dtype=float)
     if values.ndim not in (1, 2):

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, defined_part, estimate_of, welch
+from xai_lib.statistics.estimate import UNBOUNDED, defined_part, estimate_of, welch
 from xai_lib.statistics.intervals import check_columns, check_scores, seed_by_image
 
 SIGNIFICANCE = 0.05
@@ -18,27 +18,15 @@ TRAINED_APART = ("loss", "model")  # conditions that are different networks
 _FEW_IMAGES, _SKEWED = 128, 2.0  # below so many images an interval of so skewed differences is too short
 
 
-class Estimated(Protocol):
-    """A number with an interval at any level, and the p-value that agrees with it."""
-
-    @property
-    def value(self) -> float:
-        """The number itself."""
-
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """The two ends at a level in (0, 1); NaN where there is none."""
-
-    def p_value(self, null: float = 0.0) -> float:
-        """Two-sided: one minus the level at which the interval first touches ``null``."""
-
-
 @dataclass(frozen=True)
 class Comparison:
     """Condition ``a`` minus condition ``b``, in the metric's own units (no direction is "better" here)."""
 
     a: str
     b: str
-    estimate: Estimated  # the difference
+    # the difference: a number (`value`) with an `interval` of any level, NaN where there is none, and the two-sided
+    # `p_value` that agrees with it, one minus the level at which the interval first touches a `null`
+    estimate: Any
     unit: str  # of replication: "seed", "image" or "class"
     test: str  # what interval and p-value come from
     effect: float = math.nan  # paired Cohen's d over images: mean / standard deviation of the differences

@@ -30,13 +30,9 @@ class Cube:
 def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str] | None = None) -> Cube:
     """Lay tidy scores out.
 
-    Args:
-        scores: columns ``seed, index, metric, method, value``; NaN is an undefined score.
-        better: metric -> "higher" or "lower", for the metrics wanted; the others are left out.
-        methods: the methods wanted, in this order; None for all, sorted.
-
-    ValueError on an unknown direction, a metric or method without a row, a method named twice, an infinite value, or an
-    image scored twice.
+    Of columns ``seed, index, metric, method, value``, NaN an undefined score; of the metrics in ``better``, metric ->
+    "higher" or "lower"; and of the methods wanted, in this order; None for all, sorted. ValueError on an unknown
+    direction, a metric or method without a row, a method named twice, an infinite value, or an image scored twice.
     """
     check_columns(scores, ["seed", "index", "metric", "method", "value"])
     wrong = {metric: way for metric, way in better.items() if way not in ("higher", "lower")}

@@ -74,12 +74,10 @@ def mean_ranks(
 def nemenyi(table: np.ndarray) -> tuple[float, float]:
     """Nemenyi's critical difference of mean ranks at 0.05, and Friedman's p-value (Demšar 2006, 3.2.2 to 3.2.4).
 
-    Args:
-        table: scores [M methods, n images], where higher is better; images are the blocks.
-
-    Returns ``CD = q / sqrt(2) * sqrt(k (k + 1) / (6 N))``, for k methods with any value on the N images on which these
-    are all defined, q the studentised range for k and infinitely many degrees of freedom; and p, 1 where every image
-    ties all methods. NaN below two such images or three methods.
+    Of scores [M methods, n images], where higher is better; images are the blocks. ``CD = q / sqrt(2) * sqrt(k (k + 1)
+    / (6 N))``, for k methods with any value on the N images on which these are all defined, q the studentised range for
+    k and infinitely many degrees of freedom; and p, 1 where every image ties all methods. NaN below two such images or
+    three methods.
     """
     methods, images = cubes.complete_images(table)
     values = table[np.ix_(methods, images)].T
@@ -97,14 +95,10 @@ def overall_ranks(
 ) -> pd.DataFrame:
     """A method's rank on an image, averaged over metrics: scores of the metric "mean rank", lower better.
 
-    Args:
-        scores, better: see above; here nothing is averaged over seeds.
-        methods: the methods ranked among each other (1 is best, ties share the middle).
-        metrics: entries of ``better``, each with the same say.
-
-    Returns columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a
-    seed's images on which every method is defined under every metric. ValueError also where no image is left, naming
-    what is undefined most often.
+    Nothing is averaged over seeds. ``methods`` are ranked among each other (1 is best, ties share the middle);
+    ``metrics`` are entries of ``better``, each with the same say. Returns columns ``seed, index, method, metric,
+    value``, ready for :func:`xai_lib.statistics.paired_comparison`; a seed's images on which every method is defined
+    under every metric. ValueError also where no image is left, naming what is undefined most often.
     """
     unknown = [metric for metric in metrics if metric not in better]
     if unknown or not metrics:

@@ -1,9 +1,8 @@
 """Training: recipes, a resumable loop, a linear probe; :func:`fit` makes a Classifier of any loss in one call."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
+from typing import Any
 
-import pandas as pd
 import torch
 from torch import nn
 
@@ -24,37 +23,21 @@ from xai_lib.training.probe import fit_probe
 from xai_lib.training.recipes import FineTuning, Recipe
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """A network that classifies, in evaluation mode, whatever loss it was trained with.
+def fit(recipe: Recipe, split: Split, *, seed: int, device: torch.device, **options: Any) -> TrainingResult:
+    """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`.
 
-    ``history`` is that of :class:`TrainingResult`.
+    The network is a classifier in evaluation mode, whatever loss it was trained with.
     """
-
-    classifier: Classifier
-    history: pd.DataFrame
-
-
-def fit(
-    recipe: Recipe, split: Split, *, seed: int, directory: Path, device: torch.device, precision: str = "auto",
-    progress: bool = True, network: nn.Module | None = None, keep: int = 0,
-) -> Fitted:  # fmt: skip
-    """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`."""
     split = split.to(device)
-    how = {"precision": precision, "progress": progress, "network": network, "keep": keep}
-    result = train(recipe, split, seed=seed, directory=directory, device=device, **how)
-    return Fitted(classifier_of(result.network, recipe, split, seed=seed), result.history)
+    result = train(recipe, split, seed=seed, device=device, **options)
+    return replace(result, network=classifier_of(result.network, recipe, split, seed=seed))
 
 
 def classifier_of(network: nn.Module, recipe: Recipe, split: Split, *, seed: int, probe: str = "paper") -> Classifier:
     """A trained network as a classifier: itself for cross entropy, else its backbone under a fitted linear probe.
 
-    Args:
-        network: what ``recipe`` trains, on the split's device.
-        recipe: how it was trained.
-        split: training images.
-        seed: of the probe.
-        probe: variant of the probe, see :func:`fit_probe`.
+    The network is what ``recipe`` trains, on the device of the training images; ``seed`` and ``probe``, its variant,
+    are as of :func:`fit_probe`.
     """
     if recipe.loss == "ce":
         return network

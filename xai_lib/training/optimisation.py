@@ -12,17 +12,11 @@ _WARMUP_START = 0.1  # of the peak, for "cosine"
 
 
 def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
-    """Learning rate of one step, in closed form.
+    """Learning rate of one step, of ``steps`` an epoch, in closed form; epoch and step count from 0.
 
     "cosine" (contrastive paper §4.1; warm-up as in the released code) holds one rate for a whole epoch: linear from a
     tenth of the peak over ``warmup_epochs``, then half a cosine to 0. "one-cycle" changes at each step (the rate is
     that of its middle): linear from 0 to the peak over ``warmup_share`` of all steps, then half a cosine to 0.
-
-    Args:
-        recipe: what is trained.
-        epoch: epoch, from 0.
-        step: step within the epoch, from 0.
-        steps: steps an epoch.
     """
     if recipe.schedule == "cosine":
         now, warmup, end = epoch, recipe.warmup_epochs, recipe.epochs

@@ -40,14 +40,10 @@ def raw_maps(
 ) -> dict[str, Tensor]:  # fmt: skip
     """Raw, signed maps of a class on the layer's own grid, and what the metrics need besides.
 
-    Args:
-        network: normalised images -> logits, in evaluation mode, on ``device``.
-        split: N images.
-        method: name of an explainer.
-        device: where it runs.
-        target: the class that is explained, "predicted" (§4.3) or "true"; or "augmented", the true one, averaged over
-            six views (mirrored or not, at 0.9, 1 and 1.1 times the contrast).
-        n_further: of the images, those explained under noise of :data:`SIGMAS` as well.
+    Of an explainer, a network in evaluation mode (normalised images -> logits) on ``device``, and N images, the first
+    ``n_further`` of them under noise of :data:`SIGMAS` as well. ``target`` is the class that is explained, "predicted"
+    (§4.3) or "true"; or "augmented", the true one, averaged over six views (mirrored or not, at 0.9, 1 and 1.1 times
+    the contrast).
 
     Returns ``index``, ``labels``, ``predicted`` (int64 [N]); ``maps``, ``noisy`` (of the image with noise),
     ``noisy_released`` (the noisy image clamped as in the released code), float32 [N,h,w]; ``other`` (of a random other

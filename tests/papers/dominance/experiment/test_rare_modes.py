@@ -75,7 +75,7 @@ def test_the_network_is_trained_on_images_with_the_rare_modes_of_its_number(run,
         assert (recipe.architecture, recipe.loss, recipe.batch_size) == ("resnet8", "ce", 64)  # not the run's recipe
         assert recipe.width == 4
     assert [given["recipe"].epochs for given in fitted] == [2, 1] and fitted[0]["network"] is None
-    assert fitted[1]["network"] is fitted[0]["made"].classifier and fitted[1]["recipe"].label_smoothing > 0
+    assert fitted[1]["network"] is fitted[0]["made"].network and fitted[1]["recipe"].label_smoothing > 0
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_network_is_trained_on_images_with_the_rare_modes_of_its_number(run,
 )
 def test_clusters_of_a_class_are_those_of_the_plain_functions(run, fitted, name, number, evaluated_on):
     label = planted.CLASSES.index(name)
-    network, train = fitted[number]["made"].classifier, fitted[number]["split"]
+    network, train = fitted[number]["made"].network, fitted[number]["split"]
     how = {"size": 16, "variant": "own-modes", "parameters": planted.Parameters(rarities=rarities_of(1))}
     other = ("test", 1) if evaluated_on == "balanced" else ("train", 1001)
     test = planted.generate(100, other[0], seed=other[1], **how)

@@ -160,7 +160,7 @@ def rarity(
     for name, recipe in recipes.items():
         (folder / name).mkdir(exist_ok=True)
         where = {"directory": folder / name, "device": device}
-        network = trainings.fit(recipe, train, seed=seed, network=network, **where).classifier
+        network = trainings.fit(recipe, train, seed=seed, network=network, **where).network
         for evaluation, test in tests.items():
             scored = _scores(models.fold_batchnorm(network), train, test, n_clusters, n_mosaics, device)
             frames.append(scored.assign(network=name, evaluated_on=evaluation, rarity=scored["label"].map(rarities)))

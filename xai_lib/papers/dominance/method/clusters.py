@@ -27,14 +27,9 @@ class Clustering:
 def pooled(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str | None = None) -> Tensor:
     """The mean over the grid of each channel of a layer: v_c = (1 / HW) Σ_ij X(i, j, c) (dominance paper Eq. 1).
 
-    At the last block of a ResNet, which is the default, these are the features that its linear head reads.
-
-    Args:
-        model: the network; its modes and hooks are afterwards as they were.
-        batches: normalised images, each float [B,3,H,W] on the model's device. How they are divided changes nothing.
-        layer: see :func:`xai_lib.explainers.layers.find_layer`.
-
-    Returns float32 [N,D] on the CPU, in the order of the images. Errors are those of
+    At the last block of a ResNet, which is the default, these are the features that its linear head reads. Of batches
+    of normalised images, float [B,3,H,W] on the model's device, however they are divided: float32 [N,D] on the CPU, in
+    the order of the images. The model's modes and hooks are afterwards as they were. Errors are those of
     :func:`xai_lib.explainers.passes.layer_activations`, and a ValueError if there is no batch.
 
     Example:

@@ -23,14 +23,10 @@ def pairwise(
 ) -> pd.DataFrame:  # fmt: skip
     """d of each mosaic, for all pairs of a class's clusters (Eq. 6, J = ``n``): what :func:`pairs` takes the mean of.
 
-    Args:
-        x: the class's evaluation images, normalised, float [N,3,H,W], on the network's device.
-        target: the class, whose logit is explained.
-        assigned: their clusters, int64 [N].
-        explain: maps of mosaics, see :func:`energy_share.by_grad_cam`.
-        n: mosaics of each pair.
-        seed, purpose: what the draws depend on, besides the clusters; the same give the same mosaics.
-        resized, scalings: as :func:`energy_share.shares`.
+    Of the class's evaluation images, normalised, float [N,3,H,W], on the network's device, their clusters ``assigned``,
+    int64 [N], and the class ``target``, whose logit is explained by ``explain``, see :func:`energy_share.by_grad_cam`.
+    The draws depend on ``seed`` and ``purpose``, besides the clusters: the same give the same mosaics. ``resized`` and
+    ``scalings`` are as of :func:`energy_share.shares`.
 
     Returns columns first, second (clusters, first < second), mosaic (from 0 in each pair), scaling, value: the share of
     ``first``'s quadrants in [0, 1], above 0.5 where ``first`` dominates; NaN for an empty map. ValueError if there are

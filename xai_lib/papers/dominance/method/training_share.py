@@ -24,14 +24,10 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
     The paper gives the raw share of the training images. Where both parts are drawn alike, a cluster that is small in
     one is small in the other, so the raw share also says how small a cluster is; ``representation`` does not.
 
-    Args:
-        assigned_training, assigned_evaluation: nearest cluster of each image, int [Nt] and [Ne].
-        n_clusters: number of clusters, P.
-
-    Returns P rows: cluster, training, evaluation (numbers of images), training_share, evaluation_share (in [0, 1], each
-    adds up to 1), representation (training_share / evaluation_share: 1 is as frequent in training as in evaluation,
-    less is rarer). ValueError without training images, for a cluster without an evaluation image, or one not in 0 to P
-    - 1.
+    Of the nearest cluster of each image, int [Nt] and [Ne], P rows: cluster, training, evaluation (numbers of images),
+    training_share, evaluation_share (in [0, 1], each adds up to 1), representation (training_share / evaluation_share:
+    1 is as frequent in training as in evaluation, less is rarer). ValueError without training images, for a cluster
+    without an evaluation image, or one not in 0 to P - 1.
 
     Example:
         >>> shares([0, 0, 0, 1], [0, 1], 2)["representation"].tolist()
