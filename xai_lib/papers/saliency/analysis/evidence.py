@@ -4,7 +4,7 @@ import pandas as pd
 
 from xai_lib import metrics, statistics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.counted import pairs
+from xai_lib.papers.saliency.analysis.found import pairs
 from xai_lib.papers.saliency.analysis.scores import directions, in_order, of_metrics, present, scores, under
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.papers.saliency.method.lineup import READINGS
@@ -60,7 +60,7 @@ def fooled(study: Study) -> pd.DataFrame:
 
 
 def discrimination(study: Study) -> pd.DataFrame:
-    """How many pairs of informed methods a metric tells apart, by Holm's method over them: see :func:`counted.pairs`.
+    """How many pairs of informed methods a metric tells apart, by Holm's method over them: see :func:`found.pairs`.
 
     Rows metric, n_images, relevant (the smallest difference that matters), pairs, apart (with certainty), alike (with
     certainty closer than that).

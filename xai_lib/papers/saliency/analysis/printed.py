@@ -1,16 +1,15 @@
-"""Tables 1 to 4 of the saliency paper: ours, an interval, and the published value beside it."""
+"""Tables 1 to 4 of the saliency paper: ours, an interval, the published value beside it, and what its tools say."""
 
 import math
 from collections.abc import Sequence
 
 import pandas as pd
 
-from xai_lib import metrics, published
+from xai_lib import metrics, published, statistics
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, directions, in_order, of_metrics, under
-from xai_lib.papers.saliency.analysis.tools import beside
+from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, directions, in_order, of_metrics, scores, under
 from xai_lib.papers.saliency.method import lineup
-from xai_lib.papers.saliency.method.tools import MONOTONICITY
+from xai_lib.papers.saliency.method.tools import CAMS, MAP_DIFFERENCE, MONOTONICITY, OF_MAPS, SENSITIVITY
 from xai_lib.run.study import Study
 from xai_lib.statistics.over_images import seeds_last, summary
 
@@ -24,7 +23,7 @@ def table_1(study: Study) -> pd.DataFrame:
 
     AD and D are fractions that should be low, as defined; the paper prints their complements. The printed Monotonicity
     stands beside the formula of the text and beside what the tool computes. Added are ``rank`` and ``published_rank``
-    among the paper's ten methods (1 is best), and the columns of :func:`tools.beside`.
+    among the paper's ten methods (1 is best), and the columns of :func:`beside`.
     """
     names = (*lineup.TABLE_1, MONOTONICITY)
     return _ranked(study, _beside(1, summary(of_metrics(study, names), by=_BY, ranges=metrics.ranges())))
@@ -91,6 +90,32 @@ def column(metric: str) -> str:
     return f"{metric} (median)" if metric in BY_MEDIAN else metric
 
 
+def beside(study: Study) -> pd.DataFrame:
+    """Means of the tools' scores and of ours of the same images: metric, method, by_tool, ours_there, n_tools."""
+    grouped = _both(study).groupby(list(_BY), as_index=False)
+    return grouped.agg(by_tool=("value", "mean"), ours_there=("value_ours", "mean"), n_tools=("index", "nunique"))
+
+
+def agreement(study: Study) -> pd.DataFrame:
+    """How far a tool is from the library, map by map: a row a metric of the same maps, and a row a tool's map.
+
+    Columns what ("metric" or "map"), name (of the metric, or the method), n, difference (the largest), rho (Spearman's
+    correlation over maps; of AD where the maps differ).
+    """
+    both, rows = _both(study), []
+    ours = both[~both["method"].isin(CAMS)]
+    for metric in (*OF_MAPS, *SENSITIVITY, MONOTONICITY):
+        found = ours[ours["metric"] == metric].dropna()
+        difference = (found["value"] - found["value_ours"]).abs().max()
+        rows.append(("metric", metric, len(found), difference, _rho(found)))
+    tools = experiment.scores(study, "tools")
+    for method in CAMS:
+        apart = tools[(tools["metric"] == MAP_DIFFERENCE) & (tools["method"] == method)]["value"]
+        found = both[(both["metric"] == "average-drop") & (both["method"] == method)].dropna()
+        rows.append(("map", method, len(apart), apart.max(), _rho(found)))
+    return pd.DataFrame(rows, columns=["what", "name", "n", "difference", "rho"])
+
+
 def _beside(number: int, ours: pd.DataFrame) -> pd.DataFrame:
     """Ours with the published values: no difference of them, as networks, images and sizes are others."""
     rows = published.table("saliency", number)
@@ -104,3 +129,12 @@ def _ranked(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
         turned = papers[values] * papers["metric"].map(lambda name: 1 if better[name] == "lower" else -1)
         rows[column] = turned.groupby(papers["metric"]).rank()
     return rows.merge(beside(study), on=list(_BY), how="left")
+
+
+def _both(study: Study) -> pd.DataFrame:
+    keys = ["seed", "index", *_BY]
+    return in_order(experiment.scores(study, "tools").merge(scores(study), on=keys, suffixes=("", "_ours")))
+
+
+def _rho(found: pd.DataFrame) -> float:
+    return statistics.rank_agreement(found["value"].to_numpy(), found["value_ours"].to_numpy(), kind="spearman")

@@ -11,8 +11,7 @@ import pandas as pd
 from xai_lib import statistics
 from xai_lib.papers.saliency.analysis.found import found
 from xai_lib.papers.saliency.claims.asked import ask
-from xai_lib.papers.saliency.claims.fidelity import concepts, fidelity
-from xai_lib.papers.saliency.claims.transformed import transformed
+from xai_lib.papers.saliency.claims.comparisons import concepts, fidelity, transformed
 from xai_lib.papers.saliency.method.lineup import READINGS
 from xai_lib.run.study import Study
 

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from xai_lib import metrics
-from xai_lib.papers.saliency.analysis.counted import HowMany
-from xai_lib.papers.saliency.analysis.found import families
+from xai_lib.papers.saliency.analysis.found import HowMany, families
 from xai_lib.statistics import Claim, Decided, Estimate, compare_correlation, compare_differences, decide
 from xai_lib.statistics.comparison import Comparison
 from xai_lib.statistics.estimate import UNBOUNDED, estimate_of

@@ -1,4 +1,4 @@
-"""Tables 1 and 2 of the saliency paper, the metrics of maps alone, and the same scores in other readings."""
+"""Tables 1, 2 and 4 of the saliency paper, the metrics of maps alone, and the same scores in other readings."""
 
 import math
 
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from xai_lib import explainers
+from xai_lib.data import transforms
 from xai_lib.data.split import Split
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.passes import layer_activations, logits_behind
@@ -16,6 +17,7 @@ from xai_lib.metrics.rows import rows
 from xai_lib.papers.saliency.method.maps import Batch, Explained, batches
 
 TARGETS = ("ground-truth", "predicted", "least-probable")
+_TRANSFORMED = 50  # images at a time
 _MASKED = ("average-increase", "average-drop", "average-gain", "local-accuracy", "local-accuracy-logit")
 
 
@@ -53,6 +55,27 @@ def of_maps(
         "insertion": causal.insertion(subject.network, x, maps, target, **order),
         "deletion": causal.deletion(subject.network, x, maps, target, **order),
     }
+
+
+def transformed(explained: Explained, images: Split, *, causal_steps: int) -> pd.DataFrame:
+    """Fidelity for the true class of transformed images, four settings a transformation (§5.3).
+
+    Rows index, metric, value, transform, setting, reading (of :data:`lineup.READINGS`, those in which the maps differ);
+    `causal_steps` are those of insertion and deletion.
+    """
+    device, parts = explained.subject.device, []
+    for transform, levels in transforms.TRANSFORMS.items():
+        for setting in levels:
+            changed = transforms.apply(images, transform, setting)
+            for batch in changed.batches(_TRANSFORMED):
+                x = changed.normalise(batch.images.to(device))
+                labels, index = batch.labels.to(device), batch.index.to(device)
+                raw, where = explained.raw(x, labels, index), {"transform": transform, "setting": setting}
+                for reading in explained.readings:
+                    maps = explained.scaled(raw, x, reading)
+                    values = of_maps(explained.subject, x, maps, labels, index, causal_steps)
+                    parts.append(rows(batch.index, values, **where, reading=reading))
+    return pd.concat(parts, ignore_index=True)
 
 
 def completeness_gap(explained: Explained, x: Tensor, raw: Tensor, labels: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def tools(study: Study) -> HTML:
         f"Metrics by quantus of the same maps, and maps by pytorch-grad-cam with the rank correlation of their AD: "
         f"{study.run.label}, the first network."
     )
-    return show(analysis.tools.agreement(study), columns, caption, name="tools")
+    return show(analysis.printed.agreement(study), columns, caption, name="tools")
 
 
 def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str, note: str = "") -> HTML:
