@@ -139,8 +139,7 @@ def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) ->
 
 def _renumbered(split: Split, classes: tuple[str, ...]) -> Split:
     """The same images, labelled by their classes' positions in ``classes``."""
-    strange = [name for name in split.classes if classes.count(name) != 1]
-    if strange:
+    if strange := [name for name in split.classes if classes.count(name) != 1]:
         raise ValueError(
             f"Expected every folder to be named like exactly one of the network's {len(classes)} classes "
             f"({', '.join(classes[:10])}{', …' * (len(classes) > 10)}). Got {', '.join(strange[:10])}."

@@ -43,8 +43,7 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     root = Path(root).resolve()
     folder = root / "val" if (root / "val").is_dir() else root
     found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
-    strange = [name for name in found.classes if not _WNID.fullmatch(name)]
-    if strange:
+    if strange := [name for name in found.classes if not _WNID.fullmatch(name)]:
         raise FolderError(
             f"Expected {folder} to hold folders named like n01440764 only. Got {len(strange)} others, "
             f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
@@ -59,8 +58,7 @@ def _numbered(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, int], tup
     """Folder name -> label, and the names of all classes."""
     if (folder / _LIST).is_file():
         known = _read_list(folder / _LIST)
-        unknown = [name for name in names if name not in known]
-        if unknown:
+        if unknown := [name for name in names if name not in known]:
             raise FolderError(
                 f"Expected every folder of {folder} in {_LIST}. Got {len(unknown)} that are not, "
                 f"the first {unknown[0]!r}."

@@ -28,24 +28,21 @@ def write_table(name: str, frame: "pd.DataFrame", page: str) -> None:
 
 def keep(name: str, frame: "pd.DataFrame") -> "pd.DataFrame":
     """The frame as it is; written as CSV, if a run is being recorded: for numbers that only a figure shows."""
-    folder = os.environ.get(VARIABLE)
-    if folder:
+    if folder := os.environ.get(VARIABLE):
         files.write_frame(Path(folder) / f"{name}.csv", frame)
     return frame
 
 
 def write_text(name: str, page: str) -> None:
     """Write what a page shows that is no table (a drawing in HTML, say), if a run is being recorded."""
-    folder = os.environ.get(VARIABLE)
-    if folder:
+    if folder := os.environ.get(VARIABLE):
         with files.atomically(Path(folder) / f"{name}.html") as file:
             file.write(page.encode() + b"\n")
 
 
 def write_json(name: str, value: Any) -> None:
     """Write plain data that a page stands on, if a run is being recorded."""
-    folder = os.environ.get(VARIABLE)
-    if folder:
+    if folder := os.environ.get(VARIABLE):
         files.write_json(Path(folder) / f"{name}.json", value)
 
 

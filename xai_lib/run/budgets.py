@@ -83,8 +83,7 @@ class Contrastive:
 
     def __post_init__(self) -> None:
         """Refuse variants that do not exist."""
-        unknown = sorted(self.variants - VARIANTS.keys())
-        if unknown:
+        if unknown := sorted(self.variants - VARIANTS.keys()):
             raise ValueError(
                 f"Expected the variant paper, released, or some of {', '.join(VARIANTS)} joined by '+'. Got {unknown}."
             )

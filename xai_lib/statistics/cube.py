@@ -35,8 +35,7 @@ def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[s
     direction, a metric or method without a row, a method named twice, an infinite value, or an image scored twice.
     """
     check_columns(scores, ["seed", "index", "metric", "method", "value"])
-    wrong = {metric: way for metric, way in better.items() if way not in ("higher", "lower")}
-    if wrong:
+    if wrong := {metric: way for metric, way in better.items() if way not in ("higher", "lower")}:
         raise ValueError(f"Expected better to be 'higher' or 'lower'. Got {wrong}.")
     rows = scores[scores["metric"].isin(list(better))]
     methods = tuple(sorted(rows["method"].unique()) if methods is None else methods)
@@ -45,8 +44,7 @@ def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[s
     rows = rows[rows["method"].isin(methods)]
     for column, wanted in (("metric", better), ("method", methods)):
         found = set(rows[column].unique())
-        missing = [name for name in wanted if name not in found]
-        if missing:
+        if missing := [name for name in wanted if name not in found]:
             raise ValueError(f"Expected scores for every {column}. Got none for {missing}.")
     check_scores(rows, ["metric", "method"])
     metrics = tuple(better)

@@ -63,8 +63,7 @@ def check_scores(scores: pd.DataFrame, by: Sequence[str]) -> None:
     """Refuse scores that would be averaged wrongly: see :func:`summarise`."""
     needed = [*by, "seed", "index", "value"]
     check_columns(scores, needed)
-    unnamed = [column for column in needed[:-1] if scores[column].isna().any()]
-    if unnamed:
+    if unnamed := [column for column in needed[:-1] if scores[column].isna().any()]:
         raise ValueError(f"Expected a label in every row. Got missing labels in {unnamed}.")
     if np.isinf(scores["value"].to_numpy(float)).any():
         raise ValueError("Expected finite scores, or NaN where undefined. Got infinite values.")
@@ -79,8 +78,7 @@ def check_scores(scores: pd.DataFrame, by: Sequence[str]) -> None:
 
 def check_columns(table: pd.DataFrame, needed: Sequence[str]) -> None:
     """Refuse a table that lacks one of the columns ``needed``."""
-    missing = [column for column in needed if column not in table]
-    if missing:
+    if missing := [column for column in needed if column not in table]:
         raise ValueError(f"Expected the columns {list(needed)}. Got {list(table.columns)}, without {missing}.")
 
 

@@ -186,8 +186,7 @@ def _reason(decided: Decided, difference: float, low: float, high: float) -> str
     comparison = decided.comparison
     if comparison.unit == "seed" and comparison.n_seeds == 1:
         return "undecided (one training)"
-    unmatched = _unmatched(decided)
-    if unmatched:
+    if unmatched := _unmatched(decided):
         return f"undecided ({' and '.join(unmatched)} not matched)"
     if not comparison.trusted:
         return "undecided (few images, skewed)"

@@ -46,8 +46,7 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
             f"Expected a checkpoint of format {VERSION} at {path}. Got format {version}. "
             "Delete it, or train into another folder."
         )
-    differing = _differences(state["settings"], settings)
-    if differing:
+    if differing := _differences(state["settings"], settings):
         raise CheckpointError(
             f"The checkpoint {path} belongs to another training: {'; '.join(differing)}. "
             "Use its settings, delete it, or train into another folder."

@@ -17,8 +17,7 @@ def predict(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_s
     The model gives [B,k] for normalised images [B,3,H,W], ``batch_size`` at once; a module is run in evaluation mode
     and left in the mode it had.
     """
-    was_training = isinstance(model, nn.Module) and model.training
-    if was_training:
+    if was_training := isinstance(model, nn.Module) and model.training:
         model.eval()
     try:
         outputs = [

@@ -144,8 +144,7 @@ def _checked(
     resized: bool,
 ) -> str:  # fmt: skip
     """The name of the class, if the network and the class can be explained on these images and their mosaics."""
-    needs = explainers.about(explainer).needs
-    if needs:
+    if needs := explainers.about(explainer).needs:
         raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {needs}.")
     if not 2 <= n_clusters <= min(len(x), len(LETTERS)):
         raise ValueError(f"Expected n_clusters from 2 to 26, at most one an image. Got {n_clusters} for {len(x)}.")

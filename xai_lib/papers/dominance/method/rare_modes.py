@@ -91,8 +91,7 @@ def power(found: pd.DataFrame) -> pd.DataFrame:
     a missing column or an unknown score.
     """
     check_columns(found, ["score", "rarity", "seed", "auc", "share", "accuracy", "base"])
-    unknown = sorted(set(found["score"]) - set(SCORES))
-    if unknown:
+    if unknown := sorted(set(found["score"]) - set(SCORES)):
         raise ValueError(f"Expected scores out of {', '.join(SCORES)}. Got {unknown}.")
     rows = []
     for score in [score for score in SCORES if score in set(found["score"])]:
