@@ -30,11 +30,11 @@ for rank, better in (("least", "lower"), ("lowest two", "lower"), ("most", "high
     CLAIMS[named] = (FIGURES, SHARE, better, rank, "dealt", "class", rank == "most")
     CLAIMS[f"ours-{named}"] = (FIGURES, RATIO, better, rank, "dealt", "class", True)
 for name in ("logit", "probability"):
-    said = SINGLE, f"{name}, strength of the correlation", "lower", "correlation", "0.3", "image"
+    said = SINGLE, f"{name}, mean correlation", "lower", "correlation", "0.3", "image"
     CLAIMS |= {name: (*said, False), f"whole-{name}": (*said, True)}
 for other in ("eigen-cam", "excitation-backprop", "gradient"):
     CLAIMS[f"focus-{other}"] = ("4", "Focus", "higher", "grad-cam", other, "image", False)
-UNTRAINED = ("", "logit, strength of the correlation", "higher", "trained", "untrained", "image", True)
+UNTRAINED = ("", "logit, mean correlation", "higher", "trained", "untrained", "image", True)
 UNTRAINED = {f"untrained-{size}": UNTRAINED for size in ("rescaled", "whole")}
 
 
@@ -142,11 +142,11 @@ def test_differences_are_those_of_the_results(study_of, made_up, made):
         for name, share in (("least", "training_share"), ("ours-least", "representation")):
             assert own.loc[name, "difference"] == pytest.approx(-ends.loc[(kind, share, "least"), "difference"])
         for name in single.OUTPUTS:
-            value, draws = single.strength(study, kind, name)
+            value, draws = single.mean_correlation(study, kind, name)
             level = own.loc[name, "level"]
-            expected = (0.3 - value, *np.quantile(0.3 - draws, [(1 - level) / 2, (1 + level) / 2]))
+            expected = (0.3 - abs(value), *np.quantile(0.3 - np.abs(draws), [(1 - level) / 2, (1 + level) / 2]))
             assert tuple(own.loc[name, ["difference", "low", "high"]]) == pytest.approx(expected)
-    trained, untrained = (single.strength(study, kind, "logit") for kind in (KINDS[0], "untrained-resnet18"))
+    trained, untrained = (single.mean_correlation(study, kind, "logit") for kind in (KINDS[0], "untrained-resnet18"))
     row = of_kind(rows, KINDS[0]).loc["untrained-rescaled"]
     assert row["difference"] == pytest.approx(trained[0] - untrained[0])
     over = np.subtract(trained[1], untrained[1])  # resamples of the same images

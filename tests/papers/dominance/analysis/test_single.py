@@ -29,20 +29,16 @@ def test_an_images_dominance_is_its_mean_share_against_the_others(study_of, made
         assert all(row[name] == image[name] for name in ("logit", "probability", "training_distance"))
 
 
-def test_correlations_are_of_a_classs_images_and_strength_is_the_mean_of_their_sizes_and_of_resampled_ones(
-    study, made_up, select
-):
+def test_correlations_are_of_a_classs_images_and_their_mean_keeps_the_sign_in_resamples_too(study, made_up, select):
     """Networks of a class share their resamples, two classes do not: they are taken from different places."""
     counts = np.concatenate(list(resampled_counts(made_up.PAIRED))).astype(int)
     rows = single.correlations(study)
     assert len(rows) == 2 * 2 * 4 * len(made_up.LABELS) and (rows["n"] == made_up.PAIRED).all()
     assert ((rows["low"] <= rows["correlation"]) & (rows["correlation"] <= rows["high"])).all()
     for output in single.OUTPUTS:
-        value, draws = single.strength(study, "tuned", output)
+        value, draws = single.mean_correlation(study, "tuned", output)
         found = select(rows, output=output, size="rescaled")
-        assert value == pytest.approx(found["correlation"].abs().mean()) and value > abs(
-            found["correlation"].mean() / 2
-        )
+        assert value == pytest.approx(found["correlation"].mean())
         assert draws.shape == (2000,)
         of_all, of_draws = [], {number: [] for number in (0, 5, 1999)}
         for seed, (place, label) in itertools.product((0, 1), enumerate(made_up.LABELS)):
@@ -50,7 +46,7 @@ def test_correlations_are_of_a_classs_images_and_strength_is_the_mean_of_their_s
             of_all.append(stats.spearmanr(here["dominance"], here[output]).statistic)
             for number, sizes in of_draws.items():
                 drawn = here.loc[here.index.repeat(counts[number - place])]
-                sizes.append(abs(stats.spearmanr(drawn["dominance"], drawn[output]).statistic))
+                sizes.append(stats.spearmanr(drawn["dominance"], drawn[output]).statistic)
         assert found.sort_values("seed", kind="stable")["correlation"].tolist() == pytest.approx(of_all)
         assert [draws[number] for number in of_draws] == pytest.approx([*map(np.mean, of_draws.values())])
 
@@ -65,16 +61,19 @@ def test_correlations_are_averaged_over_networks_and_classes_with_intervals_over
         here = select(correlations, output=row["output"], size=row["size"])
         assert row["correlation"] == pytest.approx(here["correlation"].dropna().mean())
         assert -1 <= row["low"] <= row["correlation"] <= row["high"] <= 1
-        value, draws = single.strength(study, "tuned", row["output"], row["size"])
-        assert row["strength"] == value and (row["classes"], row["networks"]) == (3, 2)
-        assert (row["strength_low"], row["strength_high"]) == pytest.approx(np.quantile(draws, [0.025, 0.975]))
+        value, draws = single.mean_correlation(study, "tuned", row["output"], row["size"])
+        assert row["correlation"] == value and (row["classes"], row["networks"]) == (3, 2)
+        assert (row["smallest"], row["largest"]) == (here["correlation"].min(), here["correlation"].max())
+        assert (row["low"], row["high"]) == pytest.approx(np.quantile(draws, [0.025, 0.975]))
 
 
-def test_the_strength_by_chance_is_that_of_unrelated_numbers(study, made_up):
-    rng = np.random.default_rng(0)
-    ranks = np.argsort(rng.random((4000, made_up.PAIRED))) - (made_up.PAIRED - 1) / 2
-    sizes = np.abs(ranks @ np.sort(ranks[0])) / (ranks[0] @ ranks[0])
-    assert single.over_classes(study).iloc[0]["by_chance"] == pytest.approx(sizes.mean(), rel=0.05)
+def test_the_mean_correlation_of_unrelated_numbers_has_zero_in_its_interval(study_of, made_up):
+    """A mean of absolute values would lie above zero at any number of images."""
+    frames, rng = made_up.frames(), np.random.default_rng(0)
+    frames["images"]["logit"] = rng.permutation(len(frames["images"])).astype(float)
+    rows = single.over_classes(study_of(frames))
+    assert ((rows["low"] < 0) & (rows["high"] > 0))[rows["output"] == "logit"].all()
+    assert ((rows["smallest"] < rows["correlation"]) & (rows["correlation"] < rows["largest"])).all()
 
 
 def test_shown_are_the_classes_of_the_highest_and_the_lowest_correlation_with_the_logit(study_of, made_up, select):
@@ -97,15 +96,14 @@ def test_classes_without_a_correlation_have_no_number_and_are_shown_last(study_o
     made_up.put(frames["pairs"], "value", 0.5, label="ship")
     study = study_of(frames, ONE)
     assert list(single.shown(study, "tuned")["label"].unique()) == ["bird"]
-    value, draws = single.strength(study, "tuned", "logit")
-    assert value == pytest.approx(
-        abs(select(single.correlations(study), label="bird", output="logit", size="rescaled")["correlation"])
-    )
+    value, draws = single.mean_correlation(study, "tuned", "logit")
+    of_bird = select(single.correlations(study), label="bird", output="logit", size="rescaled")
+    assert value == of_bird["correlation"].item() < 0
     assert not np.isnan(draws).any()
     assert (single.over_classes(study)["classes"] == 1).all()
     frames["pairs"]["value"] = NAN
     study = study_of(frames, ONE)
-    value, draws = single.strength(study, "tuned", "probability")
+    value, draws = single.mean_correlation(study, "tuned", "probability")
     assert np.isnan(value) and np.isnan(draws).all()
     rows = single.over_classes(study)
     assert rows.drop(columns=["kind", "size", "output", "classes", "networks"]).isna().all(axis=None)

@@ -5,7 +5,6 @@ with an image's logit, given the logit of its mosaics, is a partial rank correla
 """
 
 import math
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -92,35 +91,31 @@ def correlations(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_GROUP, "output", "correlation", "low", "high", "n"])
 
 
-def strength(
-    study: Study, kind: str, output: str, size: str = RESCALED, measure: Callable[[np.ndarray], np.ndarray] = np.abs
-) -> tuple[float, np.ndarray]:
-    """The mean of |Spearman| over networks and classes, and the same on each resample of images [R]; NaN without a
-    value. A resample is of all networks of a class, independent of other classes; an image's dominance stays as it is.
-    ``measure`` is taken of each correlation.
+def mean_correlation(study: Study, kind: str, output: str, size: str = RESCALED) -> tuple[float, np.ndarray]:
+    """The mean of Spearman's correlation over networks and classes, and the same on each resample of images [R]; NaN
+    without a value. A resample is of all networks of a class, independent of other classes; an image's dominance stays
+    as it is. (The mean of absolute values would exceed zero for unrelated numbers as well.)
     """
     values, draws, labels = [], [], [*images(study)["label"].unique()]
     for key, (value, drawn, _) in _with_draws(study).items():
         if (key[0], key[2], key[4]) == (kind, size, output) and not math.isnan(value):
-            values.append(measure(value))
+            values.append(value)
             # as many images have the same resamples: rolling gives every class other ones
-            draws.append(np.roll(measure(drawn), labels.index(key[3])))
+            draws.append(np.roll(drawn, labels.index(key[3])))
     value = float(np.mean(values)) if values else math.nan
     return value, defined_mean(np.reshape(draws, (-1, RESAMPLES)), axis=0)
 
 
 def over_classes(study: Study) -> pd.DataFrame:
-    """The mean correlation over networks and classes and its :func:`strength`, with 95 % intervals over images: about
-    these networks and classes. Beside them what to expect of the strength of unrelated numbers (by_chance).
+    """The :func:`mean_correlation` over networks and classes with its 95 % interval over images, about these networks
+    and classes; beside it the smallest and the largest of a network and class.
     """
     rows = []
     for key, here in correlations(study).groupby(["kind", "size", "output"], sort=False):
         kind, size, output = key
-        signed, strong = (strength(study, kind, output, size, measure) for measure in (np.asarray, np.abs))
-        known = [number for value, draws in (signed, strong) for number in (value, *percentile_interval(draws))]
-        n = here.loc[here["correlation"].notna(), "n"]
-        by_chance = float(np.sqrt(2 / (np.pi * (n - 1))).mean())  # the variance of rho is then 1 / (n - 1)
+        value, draws = mean_correlation(study, kind, output, size)
+        ends = here["correlation"].min(), here["correlation"].max()
         counts = here.loc[here["correlation"].notna(), "label"].nunique(), here["seed"].nunique()
-        rows.append((*key, *known, by_chance, *counts))
-    columns = ["correlation", "low", "high", "strength", "strength_low", "strength_high", "by_chance"]
+        rows.append((*key, value, *percentile_interval(draws), *ends, *counts))
+    columns = ["correlation", "low", "high", "smallest", "largest"]
     return pd.DataFrame(rows, columns=["kind", "size", "output", *columns, "classes", "networks"])

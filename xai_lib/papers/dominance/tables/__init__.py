@@ -152,14 +152,13 @@ def single_images(study: Study) -> HTML:
         text("mosaics", "size", _SIZES),
         text("dominance and", "output", lambda output: _RELATIONS.get(output, output)),
         Column("correlation", ("correlation", "low", "high"), with_interval),
-        Column("strength", ("strength", "strength_low", "strength_high"), with_interval),
-        Column("by chance", "by_chance", number(2)),
+        *each(number(2), smallest="smallest", largest="largest"),
         *each(None, classes="classes", networks="networks"),
     ]
     caption = (
-        "Every image its own cluster: Spearman's correlation of relative dominance with the network's output, and its "
-        "strength whatever its sign, beside that to expect of unrelated numbers; 95 % intervals over images, for these "
-        f"classes and networks. In print: “non-correlated”, without a number. {study.run.label}."
+        "Every image its own cluster: Spearman's correlation of relative dominance with the network's output, mean "
+        "over networks and classes with a 95 % interval over images, and the smallest and largest of a network and "
+        f"class: for these classes and networks. In print: “non-correlated”, without a number. {study.run.label}."
     )
     return of_network(single.over_classes(study), columns, caption, name="single-images")
 
