@@ -47,7 +47,7 @@ def table(paper: str, number: int) -> pd.DataFrame:
         - ``spread`` float or NaN: what stands after ±, and ``spread_kind`` what the caption calls it.
         - ``better``: "higher", "lower", or "" where neither is.
         - ``printed``: the cell as printed, without citation numbers.
-        - ``bold``: whether it is printed bold; NA where our copy of the paper has lost its bold type.
+        - ``bold``: whether it is printed bold; NA for the saliency paper, whose bold type was not transcribed.
         - ``erratum``: what is known to be wrong with the cell; see :func:`errata` for the sources.
 
     ValueError on an unknown paper or number, with those that exist.

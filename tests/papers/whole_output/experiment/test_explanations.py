@@ -339,6 +339,14 @@ def test_documents_and_a_tree_of_a_file_serve_a_run(run, study, empty_store, tmp
         experiment.study(run, tree=str(tree))
 
 
+@pytest.mark.parametrize("clusters, none", [(["0", "3 | 1"], True), (["0", "3 | 1 2"], False)])
+def test_outputs_without_a_pair_leave_the_pages_out_and_say_so(study, monkeypatch, clusters, none):
+    listed = pd.DataFrame({"clusters": clusters})
+    monkeypatch.setattr(experiment.explanations, "whole_outputs", lambda study: listed)
+    reason = experiment.without_pairs(study)
+    assert reason.startswith("None of the 2 outputs") if none else reason == ""
+
+
 def test_two_classes_leave_the_part_out_and_say_so_at_once(tmp_path):
     noise = np.random.default_rng(0)
     for part, name, number in itertools.product(("train", "test"), ("cats", "dogs"), range(3)):

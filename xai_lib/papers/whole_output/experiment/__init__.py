@@ -20,3 +20,4 @@ from xai_lib.papers.whole_output.experiment.explanations import study as study
 from xai_lib.papers.whole_output.experiment.explanations import whole_output_cells as whole_output_cells
 from xai_lib.papers.whole_output.experiment.explanations import whole_output_scores as whole_output_scores
 from xai_lib.papers.whole_output.experiment.explanations import whole_outputs as whole_outputs
+from xai_lib.papers.whole_output.experiment.explanations import without_pairs as without_pairs

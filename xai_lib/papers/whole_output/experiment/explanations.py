@@ -204,6 +204,19 @@ def whole_outputs(study: Study) -> pd.DataFrame:
     return _gathered(study, "paper", "outputs")
 
 
+def without_pairs(study: Study) -> str:
+    """Why there is nothing to contrast in a run whose networks never have two classes of one cluster at the top; "" if
+    there is.
+    """
+    clusters = whole_outputs(study)["clusters"].str.split(" | ", regex=False)
+    if any(" " in cluster for of_image in clusters for cluster in of_image):
+        return ""
+    return (
+        f"None of the {len(clusters)} outputs of this run has two classes of one cluster at its top, so there is "
+        "nothing to contrast. Take more images, or a network that is less sure of them."
+    )
+
+
 def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
     frames = []
     for explained in study.networks:
