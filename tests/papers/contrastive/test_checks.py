@@ -68,7 +68,7 @@ def test_the_fine_print_says_what_each_reading_turns(smoke_run, read, changed, m
     assert table.loc["true-class"].tolist()[1:] == ["1", "0", "0", "–"] and len(table) == len(VARIANTS) + 1
     said = checks.sentences_on_fine_print(rows).data
     assert said.startswith(
-        "1 of the 2 differences that move turn, under 1 of 2 readings (clamped-noise); 1 verdicts change."
+        "1 of the 2 differences that move turn, under 1 of 2 readings (clamped-noise). Verdicts that change: 1."
     )
 
 

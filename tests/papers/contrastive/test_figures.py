@@ -78,6 +78,8 @@ def test_the_fine_print_frames_what_turns():
     values = axis.collections[0].get_array().filled(np.nan).reshape(2, 2)
     np.testing.assert_allclose(values, [[0.5, -1], [np.nan, -0.1]])
     assert [patch.get_xy() for patch in axis.patches] == [(1, 0)]
+    names = [label.get_text() for label in axis.get_xticklabels()]
+    assert names == ["Continuity: SSIM ↑, SCL", "Continuity: SSIM ↑, TL"]
 
 
 def test_flipping_curves_are_means_over_seeds_with_a_band():

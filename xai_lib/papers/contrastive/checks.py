@@ -122,8 +122,8 @@ def fine_print(rows: pd.DataFrame, run: Settings) -> HTML:
     ]
     few = fine_print_of.under(run, "paper")
     caption = (
-        f"What each reading changes: {run.label}, {few.networks.seeds} trainings of each loss, "
-        f"{few.contrastive.n_scored} images. A difference turns if it changes its direction and matters on both sides."
+        f"What each reading changes: {run.label}, trainings of each loss: {few.networks.seeds}, images: "
+        f"{few.contrastive.n_scored}. A difference turns if it changes its direction and matters on both sides."
     )
     return show(pd.DataFrame(found, columns=names), columns, caption, name="fine-print")
 
@@ -135,6 +135,6 @@ def sentences_on_fine_print(rows: pd.DataFrame) -> Markdown:
     n, changed = rows["variant"].nunique(), (rows["verdict_before"] != rows["verdict_after"]).sum()
     return Markdown(
         f"{len(turned)} of the {len(rows)} differences that move turn, under {turned['variant'].nunique()} of {n} "
-        f"readings ({readings}); {changed} verdicts change. Where a difference turns and no verdict does, the "
+        f"readings ({readings}). Verdicts that change: {changed}. Where a difference turns and no verdict does, the "
         "trainings and images of this run are too few to tell."
     )

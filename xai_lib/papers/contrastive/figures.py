@@ -15,6 +15,7 @@ from torch import Tensor
 from xai_lib.page.images import bare, overlay, show
 from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
 from xai_lib.page.style import LOSS_COLOURS
+from xai_lib.papers.contrastive.tables import METRIC_NAMES
 
 
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
@@ -125,7 +126,9 @@ def fine_print(rows: pd.DataFrame) -> Figure:
     is stated.
     """
     strength = (rows["after"] / (5 * rows["relevant"]).where(rows["relevant"] > 0, rows["after"].abs())).clip(-1, 1)
-    cells = rows.assign(strength=strength, pair=rows["claimed"] + ", " + rows["loss"].map(LOSS_NAMES))
+    cells = rows.assign(
+        strength=strength, pair=rows["claimed"].replace(METRIC_NAMES) + ", " + rows["loss"].map(LOSS_NAMES)
+    )
     order = {"index": list(dict.fromkeys(cells["variant"])), "columns": list(dict.fromkeys(cells["pair"]))}
     wide, turned = (
         cells.pivot_table(index="variant", columns="pair", values=value, aggfunc="first").reindex(**order)
