@@ -115,7 +115,6 @@ SAID = {
         ("last in resamples (%)", PERCENT, "certain"),
         ("pairs that differ", "{} of 6".format, "decided"),
         ("intransitive", "{} of 4".format, "cyclic"),
-        ("misfit", TWO, "misfit"),
     ],
     "pairs": [
         ("pair", lambda a, b: f"{'ABCD'[a]} over {'ABCD'[b]}", "first", "second"),
@@ -289,7 +288,7 @@ def test_tables_of_one_network_and_class_whose_maps_may_all_be_empty(study_of, m
     assert read(shown["between_trainings"]).empty
     if empty:
         row = read(shown["classes"]).squeeze()
-        assert (row["most dominant"], row["least dominant"], row["misfit"]) == ("–", "–", "–")
+        assert (row["most dominant"], row["least dominant"]) == ("–", "–")
         assert read(shown["by_class"]).iloc[0].tolist()[1:].count("–") == read(shown["by_class"]).shape[1] - 1
         assert read(shown["pairs"]).squeeze()["dominance"] == "–"
 

@@ -67,15 +67,13 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
         clusters = clusters.sort_values("rank")  # those without a value are last
         top, bottom = clusters.iloc[0], clusters.iloc[max(clusters["dominance"].count() - 1, 0)]
         here = pairs_of(study, kind, label)
-        square = dominance.matrix(here)
-        cyclic, triples = relative_dominance.cyclic_triples(square)
+        cyclic, triples = relative_dominance.cyclic_triples(dominance.matrix(here))
         most, least = (int(one["cluster"]) for one in (top, bottom))
         decided = int((here["p_t_holm"] < SIGNIFICANCE).sum())
-        misfit = relative_dominance.misfit(square, relative_dominance.bradley_terry(square))
         said = (most, top["dominance"], least, *bottom[["dominance", "low", "high", "last"]])
-        rows.append((label, *said, decided, len(here), cyclic, triples, misfit))
+        rows.append((label, *said, decided, len(here), cyclic, triples))
     columns = ["label", "most", "dominance_most", "least", "dominance_least", "low", "high", "certain", "decided"]
-    return pd.DataFrame(rows, columns=[*columns, "pairs", "cyclic", "triples", "misfit"])
+    return pd.DataFrame(rows, columns=[*columns, "pairs", "cyclic", "triples"])
 
 
 @cache

@@ -101,12 +101,10 @@ def classes(study: Study, kind: str) -> HTML:
         Column("last in resamples (%)", "certain", PERCENT),
         Column("pairs that differ", ("decided", "pairs"), part_of),
         Column("intransitive", ("cyclic", "triples"), part_of),
-        Column("misfit", "misfit", number(2)),
     ]
     caption = (
         f"Hierarchies by relative dominance: {study.run.label}, {name_of(kind)}, training 0. Pairs differ where "
-        "p < 0.05 after Holm's correction. Misfit: the largest distance of a pair's dominance from Bradley and Terry's "
-        "model."
+        "p < 0.05 after Holm's correction."
     )
     keep("clusters", hierarchies.ranked(study))
     return show(hierarchies.classes(study, kind), columns, caption, name="classes")
