@@ -22,13 +22,6 @@ def test_bfloat16_only_where_a_processor_has_it(monkeypatch, capabilities, expec
     assert has_bfloat16(CPU) == (expected == "bfloat16")
 
 
-def test_a_precision_may_be_asked_for():
-    assert numerics(CPU, "float32").precision == "float32"
-    assert numerics(CPU, "bfloat16").precision == "bfloat16"
-    with pytest.raises(ValueError, match=r"auto, float32, bfloat16. Got 'half'"):
-        numerics(CPU, "half")
-
-
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_networks_are_compiled_on_a_gpu():

@@ -14,20 +14,15 @@ class Numerics:
     compiled: str  # "no", or the mode of `torch.compile`
 
 
-def numerics(device: torch.device, precision: str = "auto") -> Numerics:
+def numerics(device: torch.device) -> Numerics:
     """The arithmetic used on ``device``.
 
-    "auto" is bfloat16 where the hardware multiplies it (a processor that only emulates it would be about nine times
-    slower), else float32. On a GPU the network is compiled with CUDA graphs; on a processor compiling does not pay.
-    ValueError if ``precision`` is none of auto, float32, bfloat16.
+    bfloat16 where the hardware multiplies it (a processor that only emulates it would be about nine times slower), else
+    float32. On a GPU the network is compiled with CUDA graphs; on a processor compiling does not pay.
     """
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"Expected a precision out of auto, float32, bfloat16. Got {precision!r}.")
-    if precision == "auto":
-        precision = "bfloat16" if has_bfloat16(device) else "float32"
     on_gpu = device.type == "cuda"
     return Numerics(
-        precision,
+        precision="bfloat16" if has_bfloat16(device) else "float32",
         tf32=on_gpu and torch.backends.cudnn.allow_tf32,
         compiled="reduce-overhead" if on_gpu else "no",
     )

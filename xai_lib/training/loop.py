@@ -42,8 +42,8 @@ class TrainingResult:
 
 
 def train(
-    recipe: Recipe, split: Split, *, seed: int, directory: Path, device: torch.device, precision: str = "auto",
-    progress: bool = True, network: nn.Module | None = None, keep: int = 0,
+    recipe: Recipe, split: Split, *, seed: int, directory: Path, device: torch.device, progress: bool = True,
+    network: nn.Module | None = None, keep: int = 0,
 ) -> TrainingResult:  # fmt: skip
     """Train one network, going on from ``directory``'s checkpoint if there is one.
 
@@ -61,7 +61,6 @@ def train(
         seed: seed of the weights, the order and the augmentation.
         directory: folder of ``checkpoint.pt``.
         device: device that computes; the images are moved there.
-        precision: "auto", "float32" or "bfloat16"; see :func:`numerics`.
         progress: whether to show a progress bar.
         network: what to start from, built as the recipe's network is; it is not changed. None: random weights.
         keep: number of epochs (see :func:`kept_epochs`) whose network's state stays in ``directory``, for
@@ -72,7 +71,7 @@ def train(
     """
     start = "" if network is None else state_digest(network)
     path = Path(directory) / _CHECKPOINT
-    run = _Run(recipe, split.to(device), seed, device, numerics(device, precision), path, start, keep)
+    run = _Run(recipe, split.to(device), seed, device, numerics(device), path, start, keep)
     network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
     network = network.to(device, memory_format=torch.channels_last)
     network = distributed.synchronise_norms(network)
