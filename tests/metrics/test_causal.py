@@ -35,13 +35,13 @@ def test_both_ends_and_every_baseline(network, images, blobs, curve):
     blank = {
         "zero": torch.zeros_like(images),
         "minimum": images.amin((1, 2, 3), keepdim=True).expand_as(images),
-        "blur": blurred(images, 5, 2.0),
+        "blur": blurred(images),
         "colour": colour.expand_as(images),
     }
     whole = probability(network, images)
     for name, image in blank.items():
         baseline = colour if name == "colour" else name
-        found = curve(network, images, blobs(6), TARGET, index=INDEX, baseline=baseline, kernel=5, sigma=2.0)
+        found = curve(network, images, blobs(6), TARGET, index=INDEX, baseline=baseline)
         ends = (found[:, 0], found[:, -1]) if curve is deletion_curve else (found[:, -1], found[:, 0])
         torch.testing.assert_close(ends[0], whole, atol=1e-6, rtol=0)
         torch.testing.assert_close(ends[1], probability(network, image), atol=1e-6, rtol=0)
@@ -54,8 +54,7 @@ def test_scores_pass_every_choice_on(network, images, blobs, score, curve, relea
     arguments = {"model": network, "x": images, "attribution": blobs(6).round(decimals=1), "target": TARGET}
     default = curve(**arguments, index=INDEX)
     assert torch.equal(curve(**arguments, index=INDEX, baseline=released), default)
-    blurs = [{"baseline": "blur", "kernel": 3}, {"baseline": "blur", "sigma": 1.0}]
-    for choice in ({"baseline": "minimum"}, *blurs, {"seed": 1}, {"ties": "stable"}, {"ties": "reversed"}):
+    for choice in ({"baseline": "minimum"}, {"seed": 1}, {"ties": "stable"}, {"ties": "reversed"}):
         found = curve(**arguments, index=INDEX, **choice)
         assert not torch.equal(found, default), choice
         area, scores = torch.trapezoid(found.double(), dim=1) / SIZE, score(**arguments, index=INDEX, **choice)
@@ -86,14 +85,12 @@ def test_reversed_ties_mirror_stable_ones_and_leave_the_rest():
 
 
 def test_blur_folds_what_leaves_the_kernels_square_back_into_it():
-    dirac = torch.zeros(1, 2, 9, 9)
-    dirac[:, 1, 4, 4] = 1
-    away = torch.arange(-6.0, 7)  # cut at four sigma
-    weights = torch.exp(-((away / 1.5) ** 2) / 2)
-    line = weights[4:9].clone()
-    line[:4] += weights[:4].flip(0)
-    line[1:] += weights[9:].flip(0)
-    line /= weights.sum()
-    found = blurred(dirac, 5, 1.5)
-    torch.testing.assert_close(found[0, 1, 2:7, 2:7], torch.outer(line, line), atol=1e-7, rtol=0)
+    dirac = torch.zeros(1, 2, 15, 15)
+    dirac[:, 1, 7, 7] = 1
+    away = torch.arange(-20, 21)  # cut at four sigma
+    weights = torch.exp(-((away / 5) ** 2) / 2)
+    place = (away + 5) % 22  # the square of 11 and its mirror image take turns
+    line = torch.zeros(11).index_add(0, torch.where(place < 11, place, 21 - place), weights / weights.sum())
+    found = blurred(dirac)
+    torch.testing.assert_close(found[0, 1, 2:13, 2:13], torch.outer(line, line), atol=1e-7, rtol=0)
     assert not found[0, 0].any()

@@ -4,7 +4,6 @@
 towards another baseline; insertion walks from a baseline to the image.
 """
 
-import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -20,13 +19,13 @@ from xai_lib.metrics.pixel_flipping import area, fractions_removed
 from xai_lib.metrics.registry import register, score_of
 
 Start = Baseline | Literal["blur"]
+_KERNEL, _SIGMA = 11, 5.0  # of the released blur, in pixels
 
 
 def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
     def curve(
         model: Model, x: Tensor, attribution: Tensor, target: Tensor, *, index: Tensor, seed: int = 0,
-        step: int | None = None, baseline: Start = released, kernel: int = 11, sigma: float = 5.0,
-        ties: Ties = "random", chunk: int | None = None,
+        step: int | None = None, baseline: Start = released, ties: Ties = "random", chunk: int | None = None,
     ) -> Tensor:  # fmt: skip
         """Probability of the target while pixels are removed, or put in, those with the highest attribution first.
 
@@ -37,15 +36,13 @@ def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
         Args:
             step: pixels replaced at a time, with all their colours; None is the image's width (released: 224 at 224
                 pixels, so 224 steps). The last step may be smaller.
-            baseline: the other end of the way. Released are "zero" for deletion and "blur", the blurred image, for
+            baseline: the other end of the way. Released are "zero" for deletion and "blur", :func:`blurred`, for
                 insertion; or "minimum", or a tensor.
-            kernel: side of the blur, in pixels, odd. The released 11 pixels are of 224: at 32 they blur 7 times more.
-            sigma: standard deviation of the blur's Gaussian, in pixels.
             ties: released are "reversed" ones, up to an unstable sort.
         """
         check_inputs(x, attribution, target)
         blur = isinstance(baseline, str) and baseline == "blur"
-        other = blurred(x, kernel, sigma) if blur else replacement(x, baseline, ("zero", "minimum", "blur"))
+        other = blurred(x) if blur else replacement(x, baseline, ("zero", "minimum", "blur"))
         start, end = (other, x) if inserting else (x, other)
         order = {"index": index, "seed": seed, "step": _pixels(step, x), "ties": ties, "chunk": chunk}
         return replacement_curve(model, start, end, attribution, target, **order)
@@ -92,22 +89,18 @@ def insertion(curve: Tensor, *, x: Tensor, step: int | None) -> Tensor:
     return area(curve, fractions_removed(x[0, 0].numel(), _pixels(step, x)))
 
 
-def blurred(x: Tensor, kernel: int = 11, sigma: float = 5.0) -> Tensor:
+def blurred(x: Tensor) -> Tensor:
     """Images convolved with the released Gaussian kernel, zeros (the mean colour) beyond the border: like x.
 
-    The release makes its kernel by blurring one bright pixel in a square of `kernel` pixels whose border reflects: what
-    a Gaussian of that sigma, cut at 4 sigma, has outside of the square is folded back into it. At 11 pixels and sigma 5
-    the kernel is nearly flat. `kernel` is odd, and `sigma` above 0 pixels.
+    The release makes its kernel by blurring one bright pixel in a square of 11 pixels whose border reflects: what a
+    Gaussian of sigma 5, cut at 4 sigma, has outside of the square is folded back into it, and the kernel is nearly
+    flat. These are pixels of 224: at 32 they blur 7 times more.
     """
-    if type(kernel) is not int or kernel < 1 or kernel % 2 == 0:
-        raise ValueError(f"Expected kernel as an odd number of pixels. Got {kernel!r}.")
-    if not 0 < sigma < math.inf:
-        raise ValueError(f"Expected sigma above 0 pixels. Got {sigma!r}.")
-    channels, pixel = x.shape[1], np.zeros((kernel, kernel))
-    pixel[kernel // 2, kernel // 2] = 1
-    square = torch.from_numpy(gaussian_filter(pixel, sigma)).to(x).expand(channels, 1, kernel, kernel)
+    channels, pixel = x.shape[1], np.zeros((_KERNEL, _KERNEL))
+    pixel[_KERNEL // 2, _KERNEL // 2] = 1
+    square = torch.from_numpy(gaussian_filter(pixel, _SIGMA)).to(x).expand(channels, 1, _KERNEL, _KERNEL)
     with torch.autocast(x.device.type, enabled=False):
-        return torch.nn.functional.conv2d(x.detach(), square, padding=kernel // 2, groups=channels)
+        return torch.nn.functional.conv2d(x.detach(), square, padding=_KERNEL // 2, groups=channels)
 
 
 def _pixels(step: int | None, x: Tensor) -> int:

@@ -53,15 +53,6 @@ class Store:
                 raise _corrupt(self.path(cell), f"{file.name} is {'cut short' if file.is_file() else 'missing'}")
         return True
 
-    def verify(self, cell: Cell) -> None:
-        """Compare every byte of a finished cell with the hashes taken when it was written.
-
-        CorruptArtefactError naming the first file that differs.
-        """
-        for file, written in self._manifest(cell).items():
-            if not file.is_file() or _sha256(file) != written["sha256"]:
-                raise _corrupt(self.path(cell), f"{file.name} is not what was written")
-
     def compute(self, cell: Cell, work: Callable[[Path], None], *, parents: Sequence[Cell] = ()) -> Path:
         """The folder of the finished cell, computed now if it is not there.
 

@@ -35,7 +35,6 @@ class Comparison:
     n_images: int = 0
     n_classes: int = 0  # classes with a value, where the unit is the class
     n_undefined: int = 0  # pairs left out as a score is NaN
-    n_unpaired: int = 0  # scores without a partner in the other condition
     adjusted_for: frozenset[str] = frozenset()  # which of `ADJUSTMENTS` cannot explain the difference, by construction
     trusted: bool = True  # False where differences are too few and too skewed for an interval to cover as it says
 
@@ -95,8 +94,7 @@ def paired_comparison(
         both = pairs.dropna(subset="value").groupby("seed")[["value_a", "value_b"]].mean()
         apart = welch(found.estimate, *both.to_numpy().T)
         found = replace(found, estimate=apart, test="Welch's t over trainings, crossed with images")
-    n_unpaired = len(rows_a) + len(rows_b) - 2 * len(pairs)
-    return replace(found, n_undefined=int(pairs["value"].isna().sum()), n_unpaired=n_unpaired)
+    return replace(found, n_undefined=int(pairs["value"].isna().sum()))
 
 
 def compare_differences(
