@@ -32,9 +32,8 @@ def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTM
         Column("libraries", "libraries", kind="long"),
         Column("finished", "ended", lambda end: end[:16].replace("T", " ")),
     ]
-    shown = show(_by_stage(rows(made)), columns, "Provenance.")
-    record.write_table("provenance", rows(made), shown.data)
-    return shown
+    found = rows(made)
+    return show(_by_stage(found), columns, "Provenance.", name="provenance", behind=found)
 
 
 def rows(made: Sequence[dict[str, Any]]) -> pd.DataFrame:

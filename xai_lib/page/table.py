@@ -45,14 +45,15 @@ def text(title: str, source: str | tuple[str, ...], format: Format | Mapping | N
 
 
 def show(
-    frame: pd.DataFrame, columns: Sequence[Column], caption: str, *, name: str = "", group: Sequence[str] = ()
-) -> HTML:
+    frame: pd.DataFrame, columns: Sequence[Column], caption: str, *, name: str = "", group: Sequence[str] = (),
+    behind: pd.DataFrame | None = None,
+) -> HTML:  # fmt: skip
     """A table as accessible HTML that scrolls inside its own box on a narrow screen.
 
     Of a frame, one row a row of the table, what a reader sees of it, and one sentence above it. ``group`` are titles of
     columns whose entries are printed only where they change, as in printed tables. While a run is recorded, the frame
-    is written beside it as ``<name>.csv``, and what is shown as ``<name>.html``; a table without a name is not
-    recorded.
+    (or the numbers ``behind`` it, where it has but a part or means of them) is written beside it as ``<name>.csv``, and
+    what is shown as ``<name>.html``; a table without a name is not recorded.
     """
     titles = [column.title for column in columns]
     cells = dict(zip(range(len(columns)), (column.cells(frame) for column in columns)))
@@ -68,7 +69,7 @@ def show(
         f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     if name:
-        record.write_table(name, frame, page)
+        record.write_table(name, frame if behind is None else behind, page)
     return HTML(page)
 
 

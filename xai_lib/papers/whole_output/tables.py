@@ -5,7 +5,6 @@ from collections.abc import Callable
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib.page import record
 from xai_lib.page.names import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.page.table import MISSING, Column, Format, interval, number, part_of, plus_minus, show, signed, text
 from xai_lib.papers.whole_output import experiment
@@ -223,9 +222,8 @@ def degenerate(study: Study, variant: Variant = "paper") -> HTML:
     wide.columns = ["-".join(filter(None, names)) for names in wide.columns]
     columns = [Column(METHOD_NAMES[b], (f"degenerate-{b}", f"maps-{b}"), part_of) for b in shown["base"].unique()]
     caption = f"Maps without a positive value, left out of the means: {study.run.label}, variant “{variant}”."
-    table = show(wide, [_METHOD, *columns], caption)
-    record.write_table("degenerate" + "-released" * (variant == "released"), rows, table.data)
-    return table
+    name = "degenerate" + "-released" * (variant == "released")
+    return show(wide, [_METHOD, *columns], caption, name=name, behind=rows)
 
 
 def shares_of_the_gain(study: Study) -> HTML:

@@ -5,10 +5,10 @@ from functools import partial
 import pandas as pd
 from IPython.display import HTML
 
+from xai_lib.page import record
 from xai_lib.page import verdicts as of_claims
 from xai_lib.page.errata import errata as notes
 from xai_lib.page.names import LETTERS, METHOD_NAMES
-from xai_lib.page.record import keep
 from xai_lib.page.table import MISSING, Column, interval, number, p_value, part_of, plus_minus, show, text
 from xai_lib.papers.dominance import claims, experiment
 from xai_lib.papers.dominance.analysis import hierarchies, networks, single
@@ -23,7 +23,6 @@ from xai_lib.papers.dominance.tables.clusters import (
     each,
     exception,
     fine_tuning,
-    finer,
     least,
     modes,
     name_of,
@@ -74,7 +73,7 @@ def null(study: Study) -> HTML:
         f"and classes. p: of the t test, share of the pairs. Images were dealt {study.run.dominance.n_deals} times."
     )
     order = pd.MultiIndex.from_product([rows["kind"].unique(), _CLUSTERS], names=["kind", "clustering"])
-    return finer("null", rows, of_network(grouped.agg(how).reindex(order).reset_index(), columns, caption))
+    return of_network(grouped.agg(how).reindex(order).reset_index(), columns, caption, name="null", behind=rows)
 
 
 def pairs(study: Study, kind: str, label: str) -> HTML:
@@ -87,7 +86,7 @@ def pairs(study: Study, kind: str, label: str) -> HTML:
         *each(None, n="mosaics", n_undefined="empty maps"),
     ]
     caption = f"Dominance between the clusters of {label}: {study.run.label}, {name_of(kind)}, training 0."
-    keep("pairs", hierarchies.pairs(study))
+    record.keep("pairs", hierarchies.pairs(study))
     return show(hierarchies.pairs_of(study, kind, label), columns, caption, name="pairs-widest")
 
 
@@ -106,7 +105,7 @@ def classes(study: Study, kind: str) -> HTML:
         f"Hierarchies by relative dominance: {study.run.label}, {name_of(kind)}, training 0. Pairs differ where "
         "p < 0.05 after Holm's correction."
     )
-    keep("clusters", hierarchies.ranked(study))
+    record.keep("clusters", hierarchies.ranked(study))
     return show(hierarchies.classes(study, kind), columns, caption, name="classes")
 
 
@@ -140,7 +139,7 @@ def between_trainings(study: Study) -> HTML:
         "Do two trainings rank the same images alike? Spearman's correlation over a class's images, each with the "
         f"relative dominance of its cluster: {study.run.label}."
     )
-    return finer("between-trainings", rows, show(frame.reset_index(), columns, caption))
+    return show(frame.reset_index(), columns, caption, name="between-trainings", behind=rows)
 
 
 def single_images(study: Study) -> HTML:
@@ -180,14 +179,17 @@ def single_by_class(study: Study, kind: str) -> HTML:
         "Correlation of dominance with logit and probability, on mosaics scaled to the network's input, intervals over "
         f"images: {study.run.label}, {name_of(kind)}, training 0."
     )
-    return finer("single-by-class", rows, show(wide.loc[shown["label"].unique()].reset_index(), columns, caption))
+    in_order = wide.loc[shown["label"].unique()].reset_index()
+    return show(in_order, columns, caption, name="single-by-class", behind=rows)
 
 
 def verdicts(study: Study) -> HTML:
     """What the paper claims, and whether it holds here."""
     rows = claims.verdicts(study)
     named = rows.assign(method=rows["method"].map(name_of))
-    return finer("verdicts", rows, of_claims.verdicts(named, study.run.label, with_method=True, name=""))
+    shown = of_claims.verdicts(named, study.run.label, with_method=True, name="")
+    record.write_table("verdicts", rows, shown.data)
+    return shown
 
 
 def _lettered(cluster: int, dominance: float) -> str:

@@ -105,7 +105,7 @@ def chosen(study: Study, kind: str) -> HTML:
     columns += each(number(0), by_silhouette="clusters by silhouette", by_gap="by the gap statistic")
     rows = networks.chosen(study)
     caption = f"How many clusters a class has, of 2 to 10: {study.run.label}, {name_of(kind)}, training 0."
-    return finer("chosen", rows, show(networks.first(rows, kind), columns, caption))
+    return show(networks.first(rows, kind), columns, caption, name="chosen", behind=rows)
 
 
 def modes(study: Study) -> HTML:
@@ -158,7 +158,7 @@ def by_class(study: Study, kind: str) -> HTML:
         f"frequent in training as in evaluation. {study.run.label}, {name_of(kind)}, training 0."
     )
     record.keep("correlations", training.correlations(study))
-    return finer("by-class", rows, show(frame, columns, caption))
+    return show(frame, columns, caption, name="by-class", behind=rows)
 
 
 def least(study: Study) -> HTML:
@@ -199,12 +199,6 @@ def exception(study: Study, kind: str, label: str = "airplane") -> Markdown:
 def each(format: table.Format | None, **titles: str) -> list[Column]:
     """Columns of one format: name of the frame's column -> title."""
     return [Column(title, name, format) for name, title in titles.items()]
-
-
-def finer(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
-    """Record the numbers behind a table that shows but a part or means of them."""
-    record.write_table(name, rows, shown.data)
-    return shown
 
 
 def with_interval(value: float, low: float, high: float) -> str:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib.page import record
 from xai_lib.page import verdicts as of_claims
 from xai_lib.page.table import Column, interval, number, show, text
 from xai_lib.papers.dominance import claims
@@ -58,9 +57,7 @@ def _by_rarity(rows: pd.DataFrame, values: tuple[str, ...], said: Callable[..., 
     wide.columns = [f"{value} {share}" for value, share in wide.columns]
     columns = [text("first suspect by", "score")]
     columns += [Column(_share(share), tuple(f"{value} {share}" for value in values), said) for share in shares]
-    shown = show(wide.reset_index(), columns, caption)
-    record.write_table(name, rows, shown.data)
-    return shown
+    return show(wide.reset_index(), columns, caption, name=name, behind=rows)
 
 
 def _area(area: float, low: float, high: float) -> str:

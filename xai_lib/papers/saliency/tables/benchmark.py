@@ -4,7 +4,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from xai_lib import explainers
-from xai_lib.page import record, table
+from xai_lib.page import table
 from xai_lib.page.names import FAMILY_NAMES, METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.registered import metric_table
 from xai_lib.page.table import MISSING, Column, interval, number, part_of, show, text
@@ -105,8 +105,8 @@ def unprinted(study: Study) -> HTML:
     names = scores.present(study, (*lineup.UNPRINTED, *lineup.LOCALISATION))
     columns = [METHOD, *(Column(_title(name), analysis.printed.column(name), _digits(name)) for name in names)]
     caption = f"Metrics without a published value, means unless stated: {study.run.label}."
-    shown = show(analysis.printed.leaderboard(study, names), columns, caption)
-    return recorded("unprinted", analysis.printed.unprinted(study, names), shown)
+    wide, rows = analysis.printed.leaderboard(study, names), analysis.printed.unprinted(study, names)
+    return show(wide, columns, caption, name="unprinted", behind=rows)
 
 
 def leaderboard(study: Study) -> HTML:
@@ -138,8 +138,8 @@ def readings(study: Study) -> HTML:
         f"Rankings of the paper's methods and the controls in other readings of a metric: {study.run.label}. Middle "
         "ranks for ties."
     )
-    shown = show(evidence.moved_most(study), columns, caption, group=["metric"])
-    return recorded("readings", evidence.readings(study), shown)
+    rows = evidence.readings(study)
+    return show(evidence.moved_most(study), columns, caption, name="readings", group=["metric"], behind=rows)
 
 
 def stability(study: Study) -> HTML:
@@ -185,12 +185,6 @@ def discrimination(study: Study) -> HTML:
     n = len(evidence.informed(study))
     caption = f"Pairs of the {n} informed methods under each metric, decided by Holm's method: {study.run.label}."
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
-
-
-def recorded(name: str, rows: pd.DataFrame, shown: HTML) -> HTML:
-    """What is shown, recorded with all the rows behind it."""
-    record.write_table(name, rows, shown.data)
-    return shown
 
 
 def counted(rows: pd.DataFrame, study: Study) -> str:

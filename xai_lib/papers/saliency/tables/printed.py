@@ -8,7 +8,7 @@ from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.table import MISSING, Column, interval, number, plus_minus, show, text
 from xai_lib.papers.saliency import analysis
 from xai_lib.papers.saliency.method import TARGETS, lineup
-from xai_lib.papers.saliency.tables.benchmark import METHOD, METRIC, counted, recorded
+from xai_lib.papers.saliency.tables.benchmark import METHOD, METRIC, counted
 from xai_lib.run.study import Study
 
 _PER_SIZE = {"complexity": "Complexity / ln HW ↓", "effective-complexity": "EC / HW, as tabulated ↓"}
@@ -40,7 +40,7 @@ def table_2(study: Study) -> HTML:
         "ResNet-50 on ImageNet, as fractions, with AD and D as defined."
     )
     wide = _wide(papers, ["metric", "method"], "target", ["mean", "low", "high", "published"])
-    return recorded("table-2", rows, show(wide, columns, caption, group=["metric"]))
+    return show(wide, columns, caption, name="table-2", group=["metric"], behind=rows)
 
 
 def table_3(study: Study) -> HTML:
@@ -65,7 +65,7 @@ def table_4(study: Study) -> HTML:
     )
     wide = _wide(rows, ["transform", "method"], "metric", ["mean", "published"])
     wide = wide.sort_values("transform", key=lambda names: names.map(list(TRANSFORM_NAMES).index), kind="stable")
-    return recorded("table-4", rows, show(wide, columns, caption, group=["transformation"]))
+    return show(wide, columns, caption, name="table-4", group=["transformation"], behind=rows)
 
 
 def tools(study: Study) -> HTML:
@@ -110,7 +110,7 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str, note
         f"Kendall's τ of the two orders of ten methods: {agreed}. Tools: the first {papers['n_tools'].max():g} images "
         f"of the first network, where a tool is sound.{note}"
     )
-    return recorded(name, rows, show(papers, columns, caption, group=["metric"]))
+    return show(papers, columns, caption, name=name, group=["metric"], behind=rows)
 
 
 def _as_printed(value: float, printed: str) -> str:
