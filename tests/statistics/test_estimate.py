@@ -43,17 +43,17 @@ def test_p_is_where_the_interval_touches_the_null(seeds, range):
     found = estimate_of(table, range=range)
     for null in (0.2, 0.25, 0.35):
         p = found.p_value(null)
-        side = int(null > found.mean)
+        side = int(null > found.value)
         assert found.interval(1 - p)[side] == pytest.approx(null, abs=1e-6)
-    assert found.p_value(found.mean) == 1
+    assert found.p_value(found.value) == 1
 
 
 def test_the_two_sources_are_added_in_squares():
     table = np.random.default_rng(1).normal(size=(4, 30)) + np.array([[0.0], [0.5], [1.0], [1.5]])
     both, images = estimate_of(table), estimate_of(table.mean(axis=0))
     seeds = stats.t.isf(0.025, 3) * stats.sem(table.mean(axis=1))
-    below = images.mean - images.interval()[0]
-    assert both.mean - both.interval()[0] == pytest.approx(math.hypot(below, seeds))
+    below = images.value - images.interval()[0]
+    assert both.value - both.interval()[0] == pytest.approx(math.hypot(below, seeds))
 
 
 def test_networks_trained_apart_have_welch_s_error():

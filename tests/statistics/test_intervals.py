@@ -26,7 +26,6 @@ def test_means_are_taken_per_seed_and_then_over_seeds():
     assert row["mean"] == 0.5
     assert row["spread"] == pytest.approx(math.sqrt(0.5))
     assert (row["n_images"], row["n_seeds"], row["n_undefined"]) == (3, 2, 2)
-    assert row["interval_over"] == "seeds and images"
 
 
 def test_one_seed_has_no_spread_and_about_scipys_bootstrap_interval_over_images():
@@ -34,7 +33,7 @@ def test_one_seed_has_no_spread_and_about_scipys_bootstrap_interval_over_images(
     oracle = stats.bootstrap((values,), np.mean, method="BCa", n_resamples=4000, rng=1).confidence_interval
     interval = mean_interval(values)
     assert [interval.low, interval.high] == pytest.approx(list(oracle), abs=0.01)
-    assert math.isnan(interval.spread) and interval.interval_over == "images"
+    assert math.isnan(interval.spread)
 
 
 def test_when_images_agree_the_interval_over_seeds_is_students():
@@ -81,7 +80,7 @@ def test_undefined_scores_are_counted_and_left_out():
     nothing = summarise(scores_of(np.full((2, 3), math.nan))).iloc[0]
     assert math.isnan(nothing["mean"])
     assert math.isnan(nothing["low"])
-    assert (nothing["n_undefined"], nothing["n_images"], nothing["interval_over"]) == (6, 0, "none")
+    assert (nothing["n_undefined"], nothing["n_images"]) == (6, 0)
 
 
 def test_gaps_in_single_seeds_do_not_pull_the_interval_towards_zero():
@@ -97,7 +96,6 @@ def test_one_image_has_a_mean_and_no_interval():
     interval = mean_interval([0.25])
     assert interval.mean == 0.25
     assert math.isnan(interval.low)
-    assert interval.interval_over == "none"
 
 
 def test_images_that_differ_between_seeds_are_not_called_undefined():

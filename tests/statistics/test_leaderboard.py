@@ -82,12 +82,10 @@ def test_a_control_cannot_be_informed(frame_of):
 def test_nemenyi_has_the_published_critical_values():
     # Demšar 2006, Table 5(a): q for k = 4 is 2.569; his example has N = 14 data sets and CD = 1.25.
     values = np.random.default_rng(0).normal(size=(4, 14))
-    critical, p_value = nemenyi(values)
+    critical = nemenyi(values)
     assert critical == pytest.approx(2.569 * math.sqrt(4 * 5 / (6 * 14)), abs=1e-3)
-    assert p_value == pytest.approx(stats.friedmanchisquare(*values).pvalue)
     values = np.concatenate([values, np.full((4, 1), math.nan)], axis=1)
-    assert nemenyi(values) == (critical, p_value)
-    assert nemenyi(np.ones((3, 4)))[1] == 1
+    assert nemenyi(values) == critical
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
@@ -102,7 +100,7 @@ def test_mean_ranks_are_of_the_images_on_which_all_are_defined(frame_of, better)
     assert ranks["mean_rank"].is_monotonic_increasing
     assert ranks.set_index("method").loc[list("abcd"), "mean_rank"].to_numpy() == pytest.approx(expected)
     assert ranks["method"][0] == ("d" if better == "higher" else ranks["method"][0])
-    assert apart == nemenyi(table)[0]
+    assert apart == nemenyi(table)
 
 
 def test_methods_that_a_metric_leaves_undefined_are_out_and_too_few_are_nan(frame_of):

@@ -129,8 +129,8 @@ def test_planted_orders_are_stable_and_noise_is_not(frame_of):
     rng = np.random.default_rng(1)
     order = np.arange(5)[:, None] + 0.1 * rng.random((3, 5, 40))
     tables = rank_stability(frame_of(x=order, y=rng.normal(size=(3, 5, 40))), UP).set_index("metric")
-    stable = tables.loc["x", ["w_images", "low", "high", "tau_seeds", "tau_seeds_low", "tau_seeds_high", "tau_halves"]]
-    assert stable.astype(float).tolist() == pytest.approx([1] * 7)
+    stable = tables.loc["x", ["w_images", "low", "high", "tau_seeds", "tau_halves"]]
+    assert stable.astype(float).tolist() == pytest.approx([1] * 5)
     assert tables.loc["y", "high"] < 0.2
     assert abs(tables.loc["y", "tau_seeds"]) < 0.8
     assert abs(tables.loc["y", "tau_halves"]) < 0.6
@@ -146,11 +146,7 @@ def test_seeds_are_compared_two_by_two(frame_of):
         means = table.mean(axis=2)
         return np.mean([stats.kendalltau(means[p], means[q]).statistic for p, q in pairs])
 
-    counts = np.concatenate(list(resampled_counts(30))).astype(int)[:500]
-    draws = np.array([taus(np.repeat(x, count, axis=2)) for count in counts])
     assert row["tau_seeds"] == pytest.approx(taus(x))
-    expected = percentile_interval(draws)
-    assert (row["tau_seeds_low"], row["tau_seeds_high"]) == pytest.approx(expected, abs=0.07)
     assert math.isnan(rank_stability(frame_of(x=x[:1]), {"x": "lower"}).iloc[0]["tau_seeds"])
 
 

@@ -1,4 +1,4 @@
-"""Ours minus published, after what was printed is brought to the units this library computes in."""
+"""Ours beside published, after what was printed is brought to the units this library computes in."""
 
 import pandas as pd
 
@@ -41,8 +41,8 @@ def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
         ours: one row a mean, such as ``statistics.summarise`` gives: columns of :data:`KEYS`, ``mean`` in this
             library's units, and any others (``spread, low, high``, …).
 
-    Returns the rows and columns of ``ours`` in their order, then ``published, published_spread, difference`` (ours
-    minus published, in our units), ``unit, better, printed, erratum``. A row that print lacks has NaN and "".
+    Returns the rows and columns of ``ours`` in their order, then ``published, published_spread, unit, better, printed,
+    erratum``, in our units. A row that print lacks has NaN and "".
     ValueError where ours lacks ``mean`` or all keys, or has a column of a name that is added; where several printed
     values fit one row of ours, or none fits any.
     """
@@ -63,16 +63,15 @@ def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
         )
     text = list(_ADDED[2:])
     joined[text] = joined[text].fillna("")
-    joined.insert(joined.columns.get_loc("published_spread") + 1, "difference", joined["mean"] - joined["published"])
     return joined
 
 
 def _shared_keys(published_rows: pd.DataFrame, ours: pd.DataFrame) -> list[str]:
     """The keys to join on: those of ours that print fills in."""
     shared = [key for key in KEYS if key in ours and key in published_rows and (published_rows[key] != "").any()]
-    if "mean" not in ours or not shared or ours.empty or {*_ADDED, "difference"} & set(ours):
+    if "mean" not in ours or not shared or ours.empty or {*_ADDED} & set(ours):
         raise ValueError(
-            f"Expected rows of ours with a column 'mean', some of {list(KEYS)} and none of {[*_ADDED, 'difference']}. "
+            f"Expected rows of ours with a column 'mean', some of {list(KEYS)} and none of {list(_ADDED)}. "
             f"Got {len(ours)} rows with {list(ours.columns)}."
         )
     return shared

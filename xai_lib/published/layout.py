@@ -5,16 +5,11 @@ import pandas as pd
 from xai_lib.published.tables import cells_with_ids, errata
 
 
-def as_printed(paper: str, number: int) -> pd.DataFrame:
-    """One table in the shape of print: rows and columns as labelled there, cells of text, "" where print is empty."""
-    cells = cells_with_ids(paper, number)
-    return _grid(cells, cells["printed"])
-
-
 def marked(paper: str, number: int) -> pd.DataFrame:
-    """:func:`as_printed` in Markdown: bold type kept, and ``[n]`` where erratum n (``mark``) applies.
+    """One table in the shape of print, in Markdown: rows and columns as labelled there, "" where print is empty.
 
-    An erratum of a whole row or column is marked once, at its label.
+    Bold type is kept, and ``[n]`` stands where erratum n (``mark``) applies; an erratum of a whole row or column is
+    marked once, at its label.
     """
     cells = cells_with_ids(paper, number)
     names = cells["erratum"].str.split()

@@ -29,8 +29,6 @@ class Comparison:
     estimate: Any
     unit: str  # of replication: "seed", "image" or "class"
     test: str  # what interval and p-value come from
-    effect: float = math.nan  # paired Cohen's d over images: mean / standard deviation of the differences
-    superiority: float = math.nan  # how often `a` scores higher than `b` on an image, ties counting half, in [0, 1]
     n_seeds: int = 0
     n_images: int = 0
     n_classes: int = 0  # classes with a value, where the unit is the class
@@ -76,8 +74,8 @@ def paired_comparison(
         >>> scores = pd.DataFrame({"seed": 0, "index": [0, 1, 2] * 2, "value": [0.5, 0.7, 0.9, 0.4, 0.4, 0.4]})
         >>> scores = scores.assign(metric="insertion", method=["rise"] * 3 + ["lime"] * 3)
         >>> found = paired_comparison(scores, metric="insertion", a="rise", b="lime", between="method", unit="image")
-        >>> round(found.difference, 3), found.n_images, found.superiority
-        (0.3, 3, 1.0)
+        >>> round(found.difference, 3), found.n_images
+        (0.3, 3)
     """
     rows_a, rows_b = (_condition(scores, metric, method, between, name) for name in (a, b))
     pairs = rows_a.merge(rows_b, on=["seed", "index"], suffixes=("_a", "_b"))
@@ -121,8 +119,6 @@ def compare_differences(
         estimate=estimate,
         unit=unit,
         test=over[unit],
-        effect=_cohens_d(by_image),
-        superiority=_superiority(table),
         n_seeds=len(table) if table.size else 0,
         n_images=len(by_image),
         n_undefined=int(np.isnan(np.asarray(differences, dtype=float)).sum()),
@@ -208,17 +204,3 @@ def _trusted(by_image: np.ndarray, skewness: float) -> bool:
 def _constant(differences: np.ndarray) -> bool:
     """Whether all differences are equal up to rounding."""
     return bool(np.ptp(differences) <= 1e-12 * np.abs(differences).max())
-
-
-def _cohens_d(differences: np.ndarray) -> float:
-    """Mean over standard deviation (ddof 1); NaN where there are fewer than two or all are equal."""
-    if len(differences) < 2 or _constant(differences):
-        return math.nan
-    return float(differences.mean() / differences.std(ddof=1))
-
-
-def _superiority(table: np.ndarray) -> float:
-    """Share of differences above 0, ties counting half: per seed, then over seeds."""
-    if not table.size:
-        return math.nan
-    return float(np.nanmean(np.where(np.isnan(table), math.nan, (np.sign(table) + 1) / 2), axis=1).mean())

@@ -30,7 +30,7 @@ _ROUNDING = 1e-12  # standard deviations this small, as a share of the values, c
 class Estimate:
     """A mean, and what its interval of any level depends on."""
 
-    mean: float
+    value: float  # the mean
     image_error: float = 0.0  # standard error over images
     skewness: float = 0.0  # of the images' means
     n_images: int = 0
@@ -41,15 +41,10 @@ class Estimate:
     logit: bool = False  # whether the interval is taken on the scale of the logit between two finite ends, or cut there
 
     @property
-    def value(self) -> float:
-        """The mean, by the name that all kinds of estimates have."""
-        return self.mean
-
-    @property
     def defined(self) -> bool:
         """Whether there is an interval: from two images on, or two seeds where images were not sampled (none)."""
         sampled = self.n_images > 1 or (self.n_images == 0 and self.n_seeds > 1)
-        return sampled and not math.isnan(self.mean)
+        return sampled and not math.isnan(self.value)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two ends at a level in (0, 1); NaN below two images.
@@ -65,9 +60,9 @@ class Estimate:
         """The level (as 1 - level) at which the interval first touches ``null``: two-sided, NaN below two images."""
         if not self.defined:
             return math.nan
-        if null == self.mean:
+        if null == self.value:
             return 1.0
-        side = int(null > self.mean)
+        side = int(null > self.value)
 
         def beyond(logarithm: float) -> float:
             return (self._interval(10.0**logarithm)[side] - null) * (1 if side else -1)
@@ -90,8 +85,8 @@ class Estimate:
         below, above = self._half_widths(alpha)
         low, high = self.range
         if not self.logit:
-            return max(self.mean - below, low), min(self.mean + above, high)
-        share, width = (self.mean - low) / (high - low), high - low
+            return max(self.value - below, low), min(self.value + above, high)
+        share, width = (self.value - low) / (high - low), high - low
         if not 0 < share < 1:  # every score is at an end: as of so many trials without a failure
             rare = (alpha / 2) ** (1 / max(self.n_images, 1))
             return (low + width * rare, high) if share >= 1 else (low, high - width * rare)

@@ -18,16 +18,14 @@ _CHUNK = 4_000_000  # resampled counts held at a time (32 MB): 50,000 images go 
 class Interval:
     """A mean over seeds with its 95 % interval.
 
-    ``spread`` is the standard deviation over seeds (ddof 1; NaN with one seed). ``interval_over`` is
-    "seeds and images", "images", or "none" where there are fewer than two images with a value.
-    ``n_images`` and ``n_seeds`` count those with at least one defined value, ``n_undefined`` the NaN left out.
+    ``spread`` is the standard deviation over seeds (ddof 1; NaN with one). ``n_images`` and ``n_seeds`` count those
+    with at least one defined value, ``n_undefined`` the NaN left out.
     """
 
     mean: float
     spread: float
     low: float
     high: float
-    interval_over: str
     n_images: int
     n_seeds: int
     n_undefined: int
@@ -92,16 +90,15 @@ def mean_interval(values: np.ndarray, *, range: tuple[float, float] = UNBOUNDED)
 
     Example:
         >>> found = mean_interval(np.array([[0.2, 0.4, 0.6], [0.3, 0.5, np.nan]]))
-        >>> round(found.mean, 3), found.low < found.mean < found.high, found.interval_over, found.n_undefined
-        (0.4, True, 'seeds and images', 1)
+        >>> round(found.mean, 3), found.low < found.mean < found.high, found.n_undefined
+        (0.4, True, 1)
     """
     table = defined_part(values)
     estimate, n_undefined = estimate_of(table, range=range), int(np.isnan(np.asarray(values, dtype=float)).sum())
     if not table.size:
-        return Interval(math.nan, math.nan, math.nan, math.nan, "none", 0, 0, n_undefined)
+        return Interval(math.nan, math.nan, math.nan, math.nan, 0, 0, n_undefined)
     spread = float(np.nanmean(table, axis=1).std(ddof=1)) if len(table) > 1 else math.nan
-    over = ("seeds and images" if len(table) > 1 else "images") if estimate.defined else "none"
-    return Interval(estimate.mean, spread, *estimate.interval(), over, *table.shape[::-1], n_undefined)
+    return Interval(estimate.value, spread, *estimate.interval(), *table.shape[::-1], n_undefined)
 
 
 def percentile_interval(draws: np.ndarray, n: int = 2, level: float = LEVEL) -> tuple[float, float]:

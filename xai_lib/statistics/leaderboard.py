@@ -48,7 +48,7 @@ def fooled(
         rank = 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan
         n_methods = int((~np.isnan(rivals)).sum()) + ranked
         verdict = "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided"
-        about = (cube.metrics[t], controls[c], one.mean, low, high, p, rank, n_methods, one.n_images, verdict)
+        about = (cube.metrics[t], controls[c], one.value, low, high, p, rank, n_methods, one.n_images, verdict)
         rows.append(about)
     columns = ["metric", "control", "superiority", "low", "high", "p_holm", "rank", "n_methods", "n_images", "verdict"]
     return pd.DataFrame(rows, columns=columns)
@@ -68,26 +68,22 @@ def mean_ranks(
     defined, _ = cubes.complete_images(table)
     means = cubes.weighted_means(cubes.ranks_by_image(table)[defined], np.ones((1, table.shape[1])))[0]
     frame = pd.DataFrame({"method": np.array(methods)[defined], "mean_rank": means})
-    return frame.sort_values(["mean_rank", "method"], ignore_index=True), nemenyi(table)[0]
+    return frame.sort_values(["mean_rank", "method"], ignore_index=True), nemenyi(table)
 
 
-def nemenyi(table: np.ndarray) -> tuple[float, float]:
-    """Nemenyi's critical difference of mean ranks at 0.05, and Friedman's p-value (Demšar 2006, 3.2.2 to 3.2.4).
+def nemenyi(table: np.ndarray) -> float:
+    """Nemenyi's critical difference of mean ranks at 0.05 (Demšar 2006, 3.2.2 to 3.2.4).
 
     Of scores [M methods, n images], where higher is better; images are the blocks. ``CD = q / sqrt(2) * sqrt(k (k + 1)
     / (6 N))``, for k methods with any value on the N images on which these are all defined, q the studentised range for
-    k and infinitely many degrees of freedom; and p, 1 where every image ties all methods. NaN below two such images or
-    three methods.
+    k and infinitely many degrees of freedom. NaN below two such images or three methods.
     """
     methods, images = cubes.complete_images(table)
-    values = table[np.ix_(methods, images)].T
-    n, k = values.shape
+    n, k = int(images.sum()), int(methods.sum())
     if n < 2 or k < 3:
-        return math.nan, math.nan
-    tied = (np.ptp(values, axis=1) == 0).all()
-    p_value = 1.0 if tied else float(stats.friedmanchisquare(*values.T).pvalue)
+        return math.nan
     q = stats.studentized_range.ppf(1 - SIGNIFICANCE, k, np.inf)
-    return float(q / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n))), p_value
+    return float(q / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n)))
 
 
 def overall_ranks(

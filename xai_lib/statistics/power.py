@@ -23,7 +23,7 @@ def power(estimate: object, unit: str, difference: float, level: float) -> float
     """
     if not isinstance(estimate, Estimate) or not estimate.defined or unit not in MOST:
         return math.nan
-    centred = Estimate(**vars(estimate) | {"mean": 0.0, "logit": False, "range": (-math.inf, math.inf)})
+    centred = Estimate(**vars(estimate) | {"value": 0.0, "logit": False, "range": (-math.inf, math.inf)})
     reach, error = (max(abs(end) for end in centred.interval(at)) for at in (level, _ONE_SIGMA))
     return float(stats.norm.sf((reach - abs(difference)) / error)) if error else 1.0
 

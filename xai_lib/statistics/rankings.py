@@ -51,31 +51,30 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
     Returns:
         One row a metric, in the order of ``better``, with columns ``metric``,
 
-        - ``w_images, low, high``: Kendall's W over ``n_images`` images, each ranking the methods by its scores
-          averaged over seeds: 0 no agreement (slightly below, by chance), 1 one
-          order. Only images on which all ``n_methods`` methods (those with
-          any value) are defined are in it. NaN below two images or three methods.
-        - ``tau_seeds, tau_seeds_low, tau_seeds_high``: Kendall's tau-b between the rankings by mean score of two
-          seeds, mean over pairs of the ``n_seeds`` seeds; its interval is over images. NaN with one seed.
+        - ``w_images, low, high``: Kendall's W over ``n_images`` images, each ranking the methods by its scores averaged
+          over seeds: 0 no agreement (slightly below, by chance), 1 one order. Only images on which all ``n_methods``
+          methods (those with any value) are defined are in it. NaN below two images or three methods.
+        - ``tau_seeds``: Kendall's tau-b between the rankings by mean score of two seeds, mean over pairs of the
+          ``n_seeds`` seeds. NaN with one seed.
         - ``tau_halves``: tau-b between the rankings by mean score of two random halves of the images, mean over 100
-          halvings. It is itself a measure of spread and has no interval;
+          halvings;
 
         and ``n_images, n_seeds, n_methods``.
     """
     cube = cubes.cube_of(scores, better)
     tables = cubes.by_image(cube.values)  # [T, M, n]
-    means, w = cubes.resampled_means(cube.values), _w(tables)  # [1 + R, T, S, M], [1 + R, T]
+    means = cubes.weighted_means(cube.values, np.ones((1, len(cube.images))))[0]  # [T, S, M]
+    w = _w(tables)  # [1 + R, T]
     rows = []
     for t, metric in enumerate(cube.metrics):
         values = cube.values[t]
         methods, images = cubes.complete_images(tables[t])
         n_images = int(images.sum())
-        tau = _tau_of_seeds(means[:, t])
-        of_seeds = percentile_interval(tau[1:], int((~np.isnan(values)).any(axis=(0, 1)).sum()))
-        stable = (w[0, t], *percentile_interval(w[1:, t], n_images), tau[0], *of_seeds, _tau_of_halves(values))
+        taus = _tau_of_seeds(means[t]), _tau_of_halves(values)
+        stable = (w[0, t], *percentile_interval(w[1:, t], n_images), *taus)
         n_seeds = int((~np.isnan(values)).any(axis=(1, 2)).sum())
         rows.append((metric, *stable, n_images, n_seeds, int(methods.sum())))
-    columns = ("metric", "w_images", "low", "high", "tau_seeds", "tau_seeds_low", "tau_seeds_high", "tau_halves")
+    columns = ("metric", "w_images", "low", "high", "tau_seeds", "tau_halves")
     return pd.DataFrame(rows, columns=[*columns, "n_images", "n_seeds", "n_methods"])
 
 
@@ -83,9 +82,9 @@ def _w(tables: np.ndarray) -> np.ndarray:
     """Kendall's W [1 + R, T] of images as judges, scores [T, M, n]: observed, then of every resample, without bias.
 
     With c_ij the rank of method j on image i less the image's mean rank, it is ``sum_j mean_i(c_ij)^2`` over
-    ``mean_i(sum_j c_ij^2)``: the usual formula, ties corrected. Of n images that
-    agree on nothing it is 1 / n on average; (n W - 1) / (n - 1) is 0 there and 1 where all agree. Of resamples, which
-    repeat images, that correction is due twice.
+    ``mean_i(sum_j c_ij^2)``: the usual formula, ties corrected. Of n images that agree on nothing it is 1 / n on
+    average; (n W - 1) / (n - 1) is 0 there and 1 where all agree. Of resamples, which repeat images, that correction is
+    due twice.
     """
     ranks = np.stack([cubes.ranks_by_image(table) for table in tables])
     centred = ranks - cubes.defined_mean(ranks, axis=1)[:, None]
@@ -99,12 +98,12 @@ def _w(tables: np.ndarray) -> np.ndarray:
     return w
 
 
-def _tau_of_seeds(means: np.ndarray) -> np.ndarray:
-    """Mean tau-b [r] over pairs of seeds, from mean scores [r, S, M]; row 0 says which methods a seed defines."""
-    orders, defined = _orders(means), ~np.isnan(means[0])
+def _tau_of_seeds(means: np.ndarray) -> float:
+    """Mean tau-b over pairs of seeds, from mean scores [S, M]."""
+    orders, defined = _orders(means), ~np.isnan(means)
     pairs = combinations(np.flatnonzero(defined.any(axis=1)), 2)
-    taus = [_tau(orders[:, a], orders[:, b], defined[a] & defined[b]) for a, b in pairs]
-    return cubes.defined_mean(np.array(taus), axis=0) if taus else np.full(len(means), math.nan)
+    taus = [_tau(orders[[a]], orders[[b]], defined[a] & defined[b]) for a, b in pairs]
+    return float(cubes.defined_mean(np.array(taus), axis=None)) if taus else math.nan
 
 
 def _tau_of_halves(values: np.ndarray) -> float:

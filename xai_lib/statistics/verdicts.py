@@ -25,7 +25,7 @@ RULE = (
 COLUMNS = (
     *("claim", "paper", "ours", "sentence", "section", "text", "dataset", "metric", "method", "better", "a", "b"),
     *("difference", "low", "high", "level", "test", "p_value", "p_holm", "relevant", "power", "needed"),
-    *("effect", "superiority", "unit", "n_seeds", "n_images", "n_classes", "n_undefined"),
+    *("unit", "n_seeds", "n_images", "n_classes", "n_undefined"),
     *("accuracy_difference", "confidence_difference", "adjusted_for", "scope", "verdict", "reason"),
 )
 
@@ -140,9 +140,9 @@ def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
     """The book's rows: one a claim, with Holm's correction over the whole table.
 
     The columns are :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
-    Differences and effect sizes point in the claimed direction; ``accuracy_difference`` and ``confidence_difference``
-    are plain ``a`` minus ``b``. ``power`` and ``needed`` are given for what is undecided: see
-    :mod:`xai_lib.statistics.power`. ValueError where two claims share an id.
+    Differences point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
+    minus ``b``. ``power`` and ``needed`` are given for what is undecided: see :mod:`xai_lib.statistics.power`.
+    ValueError where two claims share an id.
     """
     decided = list(decided)
     ids = [one.claim.id for one in decided]
@@ -218,9 +218,7 @@ def _scope(comparison: Comparison) -> str:
 def _row(decided: Decided, found: Verdict) -> dict[str, object]:
     claim, comparison, match = decided.claim, decided.comparison, decided.matched
     known = vars(comparison) | vars(claim) | vars(found)
-    known["p_value"], known["effect"] = comparison.p_value, claim.sign * comparison.effect
-    known["superiority"] = comparison.superiority if claim.sign > 0 else 1 - comparison.superiority
-    known["adjusted_for"] = ", ".join(sorted(comparison.adjusted_for))
+    known["p_value"], known["adjusted_for"] = comparison.p_value, ", ".join(sorted(comparison.adjusted_for))
     undecided, matters = found.verdict == "undecided", max(claim.relevant, abs(comparison.difference))
     of_design = comparison.estimate, comparison.unit, matters, found.level
     known["power"], known["needed"] = (power(*of_design), units_needed(*of_design)) if undecided else (math.nan,) * 2

@@ -46,7 +46,7 @@ def accuracy(run: Settings) -> pd.DataFrame:
     summary = statistics.summarise(
         tidy.replace({"metric": {"correct": "accuracy"}}), by=("metric", "loss"), ranges=(0.0, 1.0)
     )
-    return _in_order(published.compare(_cifar10(3), summary).drop(columns="difference"))
+    return _in_order(published.compare(_cifar10(3), summary))
 
 
 def results(run: Settings) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def results(run: Settings) -> pd.DataFrame:
     scores = experiment.scores(run)
     summary = statistics.summarise(scores[scores["metric"].isin(METRICS)], ranges=metrics.ranges())
     printed = _cifar10(4).replace({"method": {"eigen-cam": "eigen-cam-tool"}})
-    return _in_order(published.compare(printed, summary).drop(columns="difference"))
+    return _in_order(published.compare(printed, summary))
 
 
 def orders(run: Settings) -> pd.DataFrame:

@@ -97,10 +97,10 @@ def power(found: pd.DataFrame) -> pd.DataFrame:
     for score in [score for score in SCORES if score in set(found["score"])]:
         for rarity, group in found[found["score"] == score].groupby("rarity", sort=True):
             known = of_trainings(group.groupby("seed")["auc"].mean().to_numpy(), range=(0.0, 1.0))
-            ends = known.interval() if SCORES[score] else (known.mean, known.mean)
+            ends = known.interval() if SCORES[score] else (known.value, known.value)
             means = group[["share", "accuracy", "base"]].mean()
             counts = group["auc"].count(), group["seed"].nunique(), group["auc"].isna().sum()
-            rows.append((score, rarity, known.mean, *ends, *means, *counts))
+            rows.append((score, rarity, known.value, *ends, *means, *counts))
     columns = ["auc", "low", "high", "share", "accuracy", "base", "trials", "trainings", "n_undefined"]
     return pd.DataFrame(rows, columns=["score", "rarity", *columns])
 

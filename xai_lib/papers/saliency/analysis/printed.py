@@ -120,7 +120,7 @@ def _beside(number: int, ours: pd.DataFrame) -> pd.DataFrame:
     """Ours with the published values: no difference of them, as networks, images and sizes are others."""
     rows = published.table("saliency", number)
     as_tool = rows[rows["metric"] == "monotonicity"].assign(metric=MONOTONICITY)
-    return in_order(published.compare(pd.concat([rows, as_tool]), ours).drop(columns="difference"))
+    return in_order(published.compare(pd.concat([rows, as_tool]), ours))
 
 
 def _ranked(study: Study, rows: pd.DataFrame) -> pd.DataFrame:

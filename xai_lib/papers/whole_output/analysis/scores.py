@@ -92,9 +92,8 @@ def outputs(study: Study) -> pd.DataFrame:
 def methods(study: Study, metric: str) -> pd.DataFrame:
     """Tables 1 ("cauc") and 2 ("cdrop"), for all four base explainers and with our three further rows.
 
-    One row a model, base and method, as :func:`published.compare` gives, without the difference, which would be of
-    other images and sizes: order and printed_order are ranks, the best is 1, of what print has (Grad-CAM and RISE).
-    ``n_undefined`` counts images whose every pair has a degenerate map.
+    One row a model, base and method, as :func:`published.compare` gives: order and printed_order are ranks, the best is
+    1, of what print has (Grad-CAM and RISE). ``n_undefined`` counts images whose every pair has a degenerate map.
     """
     return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP, ranges=RANGES), "base")
 
@@ -213,7 +212,7 @@ def _beside(number: int, ours: pd.DataFrame, within: str) -> pd.DataFrame:
     parts = []
     for model, group in ours.groupby("model", sort=False):
         of_model = rows[rows["model"] == (model or "resnet50")]
-        both = published.compare(of_model, group.drop(columns="model")).assign(model=model).drop(columns="difference")
+        both = published.compare(of_model, group.drop(columns="model")).assign(model=model)
         sign = both["metric"].map({name: 1 if way == "lower" else -1 for name, way in BETTER.items()})
         ours_printed = both["mean"].where(both["published"].notna())
         for column, values in (("order", ours_printed), ("printed_order", both["published"])):
