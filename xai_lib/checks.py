@@ -17,6 +17,11 @@ def check_images(x: Tensor) -> None:
         raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
 
 
+def described(thing: object) -> str:
+    """What a message says was got in the place of a tensor."""
+    return f"{thing.dtype} with shape {list(thing.shape)}" if isinstance(thing, Tensor) else type(thing).__name__
+
+
 def check_index(index: Tensor, images: Tensor) -> None:
     """Refuse image indices that are not one for each of `images` [B,…]: ValueError."""
     if len(index) != len(images):

@@ -16,12 +16,8 @@ def images_at_once(
 ) -> int:
     """How many images of this size [...,H,W] a pass may hold: `chunk`, or what suits the device and bounds the memory.
 
-    Args:
-        cpu: pixels in all on a processor: 64 images at 32 pixels, the fastest for a small ResNet.
-        gpu: pixels elsewhere.
-        least: images, however large.
-
-    ValueError if `chunk` is below 1.
+    That is `cpu` pixels in all on a processor (64 images at 32 pixels, the fastest for a small ResNet), `gpu` pixels
+    elsewhere, and `least` images, however large. ValueError if `chunk` is below 1.
 
     Example:
         >>> images_at_once(torch.zeros(1, 3, 32, 32)), images_at_once(torch.zeros(1, 3, 224, 224))

@@ -85,13 +85,8 @@ def start_file(architecture: str) -> str:
 def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bool) -> Classifier:
     """Where fine-tuning starts: torchvision's first weights in the backbone, random weights by the seed in the head.
 
-    Args:
-        architecture: "resnet18-224" or "resnet50-224".
-        n_classes: of the data that it is to be fine-tuned on.
-        seed: of the head.
-        download: as of :func:`pretrained`.
-
-    ValueError as :func:`start_file`, and as :func:`pretrained`; FileNotFoundError, RuntimeError as :func:`pretrained`.
+    ``architecture`` is "resnet18-224" or "resnet50-224"; ValueError as :func:`start_file`. ``download`` and all other
+    errors are as of :func:`pretrained`.
     """
     start_file(architecture)  # raises if there is none
     published = pretrained(_STARTS[architecture], download=download).state_dict()

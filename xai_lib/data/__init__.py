@@ -42,8 +42,7 @@ def load(
         size: image side in pixels; None is 32, and 224 for ImageNet; CIFAR has 32.
         seed: of planted images.
         variant: of planted images, see :func:`planted.generate`.
-        root: folder of downloaded data.
-        download: whether CIFAR may be fetched.
+        root, download: folder of downloaded data, and whether CIFAR may be fetched.
 
     ValueError if a choice does not exist or does not fit the data set; the message lists the choices.
     FileNotFoundError, RuntimeError, FolderError as the data set's own loader.

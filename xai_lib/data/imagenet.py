@@ -30,12 +30,8 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     (n01440764, …; what follows it in the line is passed over). Without that file the folders that are there count as
     all classes, numbered from 0, and go by their folders' names: fit only for a network trained on just these.
 
-    Args:
-        root: folder with ``<wnid>/*.JPEG``, or with ``val/<wnid>/*.JPEG``.
-        part: "test": nothing is trained on these images.
-        size: side of the images in pixels.
-
-    ValueError if another part is asked for. FolderError if the folder is not laid out so; the message says what was
+    ``root`` is a folder with ``<wnid>/*.JPEG``, or with ``val/<wnid>/*.JPEG``. ValueError for another part than "test":
+    nothing is trained on these images. FolderError if the folder is not laid out so; the message says what was
     expected.
     """
     if part != "test":

@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from xai_lib.checks import described
+
 Score = Callable[[Tensor], Tensor]
 
 _READINGS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -28,7 +30,7 @@ def class_score(target: Tensor) -> Score:
         tensor([2., 3.])
     """
     if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.ndim not in (1, 2):
-        raise ValueError(f"Expected target as an int64 tensor [B] or [B,S]. Got {_describe(target)}.")
+        raise ValueError(f"Expected target as an int64 tensor [B] or [B,S]. Got {described(target)}.")
 
     def score(logits: Tensor) -> Tensor:
         if len(target) != len(logits):
@@ -61,11 +63,11 @@ def checked_scores(score: Score, logits: Tensor) -> Tensor:
     if not callable(score):
         raise TypeError(
             f"Expected score as a function from logits [B,C] to [B] or [B,S], such as class_score(target). "
-            f"Got {_describe(score)}."
+            f"Got {described(score)}."
         )
     scores = score(logits)
     if not isinstance(scores, Tensor) or not scores.is_floating_point():
-        raise TypeError(f"Expected score to return a float tensor [B] or [B,S]. Got {_describe(scores)}.")
+        raise TypeError(f"Expected score to return a float tensor [B] or [B,S]. Got {described(scores)}.")
     if scores.ndim not in (1, 2) or len(scores) != len(logits) or 0 in scores.shape[1:]:
         raise ValueError(
             f"Expected score to return one number per image, [{len(logits)}], or S of them, [{len(logits)},S]. "
@@ -79,7 +81,3 @@ def checked_scores(score: Score, logits: Tensor) -> Tensor:
             f"{bad[:5]}: check the model's weights and its input."
         )
     return scores
-
-
-def _describe(thing: object) -> str:
-    return f"{thing.dtype} with shape {list(thing.shape)}" if isinstance(thing, Tensor) else type(thing).__name__

@@ -1,6 +1,6 @@
 """The networks of a run: trained here by each loss, fine-tuned from another, or torchvision's; each with its images."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,6 +187,13 @@ def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Sub
 def some(split: Split, n: int | None) -> Split:
     """At most ``n`` images, class-balanced; all for None."""
     return select(split, None if n is None else min(n, len(split)))
+
+
+def chosen(what: str, number: int, choices: Sequence[Any]) -> Any:
+    """That of several which a command names by its place; ValueError if there is none."""
+    if not 0 <= number < len(choices):
+        raise ValueError(f"Expected a {what} from 0 to {len(choices) - 1}. Got {number}.")
+    return choices[number]
 
 
 def _classifier_at(network: Cell, epoch: int, probe: str, device: torch.device) -> Classifier:

@@ -56,15 +56,12 @@ class Store:
     def compute(self, cell: Cell, work: Callable[[Path], None], *, parents: Sequence[Cell] = ()) -> Path:
         """The folder of the finished cell, computed now if it is not there.
 
-        ``work(folder)`` writes its results into ``folder``. After a kill, an error or a full disk the same call runs it
-        again in the same folder, with all it had written: it may go on from a checkpoint of its own. A process that
-        asks for a key another one is working on waits for it.
+        ``work(folder)``, called only if the cell is not done, writes its results into ``folder``. After a kill, an
+        error or a full disk the same call runs it again in the same folder, with all it had written: it may go on from
+        a checkpoint of its own. A process that asks for a key another one is working on waits for it.
 
-        Args:
-            cell: what to compute.
-            work: the computation; only called if the cell is not done.
-            parents: finished cells it reads; their keys must stand in ``cell.config``, or a change in them would go
-                unnoticed.
+        ``parents`` are finished cells that it reads; their keys must stand in ``cell.config``, or a change in them
+        would go unnoticed.
 
         Raises:
             ValueError: if a parent's key is not in the config.

@@ -57,14 +57,11 @@ def train(
 
     Args:
         recipe: every setting; an incomplete last batch is left out.
-        split: training images.
+        split: training images; they are moved to ``device``, which computes.
         seed: seed of the weights, the order and the augmentation.
         directory: folder of ``checkpoint.pt``.
-        device: device that computes; the images are moved there.
-        progress: whether to show a progress bar.
         network: what to start from, built as the recipe's network is; it is not changed. None: random weights.
-        keep: number of epochs (see :func:`kept_epochs`) whose network's state stays in ``directory``, for
-            :func:`kept_state`.
+        keep: how many epochs' networks (see :func:`kept_epochs`) stay in ``directory``, for :func:`kept_state`.
 
     TrainingDivergedError at a loss or weight that is NaN or infinite; the last good checkpoint stays. CheckpointError
     if the checkpoint is damaged or belongs to another training.

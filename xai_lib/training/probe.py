@@ -32,11 +32,8 @@ def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed
     *not* normalised. On normalised features its confidence has a ceiling that falls with the number of classes: were
     the features of each class one, and orthogonal to all others, about 0.9 for ten classes and 0.11 for fifty.
 
-    Args:
-        backbone: [B,3,H,W] -> activations [B,D,h,w], on the split's device; frozen.
-        split: training images.
-        variant: "paper" or "released".
-        seed: seed of the head's first weights. Of "released" only: the other's optimum has none.
+    The backbone, [B,3,H,W] -> activations [B,D,h,w], is on the device of the training images ``split``, and frozen.
+    ``seed`` is of the released head's first weights: an optimum has none.
 
     ValueError if the variant does not exist, or features are NaN or infinite; RuntimeError if L-BFGS does not converge.
     """

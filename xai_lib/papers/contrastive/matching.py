@@ -22,9 +22,7 @@ from xai_lib.run.stage import computed, stage
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE
 
 
-def latest_match(
-    accuracy: Callable[[str, int], float], epochs: Mapping[str, Sequence[int]], tolerance: float = ACCURACY_TOLERANCE
-) -> dict[str, int] | None:
+def latest_match(accuracy: Callable[[str, int], float], epochs: Mapping[str, Sequence[int]]) -> dict[str, int] | None:
     """The epoch of each of two trainings at which their accuracies match, as late as can be; None where none do.
 
     Both begin at their last epoch; as long as they do not match, the more accurate one goes back by one kept epoch.
@@ -38,7 +36,7 @@ def latest_match(
     while all(left.values()):
         now = {loss: kept[-1] for loss, kept in left.items()}
         found = {loss: accuracy(loss, epoch) for loss, epoch in now.items()}
-        if max(found.values()) - min(found.values()) <= tolerance + 1e-9:
+        if max(found.values()) - min(found.values()) <= ACCURACY_TOLERANCE + 1e-9:
             return now
         left[max(found, key=found.__getitem__)].pop()
     return None

@@ -128,7 +128,7 @@ def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
 def dominance_cells(run: Settings, network: int) -> list[Cell]:
     """What the command ``dominance`` computes: all parts of one network. ValueError for a wrong number."""
     of_run = study(run)
-    ranked = _chosen("network", network, of_run.networks)
+    ranked = networks.chosen("network", network, of_run.networks)
     return [part_cell(of_run, ranked, part) for part in ranked.parts]
 
 
@@ -136,7 +136,7 @@ def rarity_cells(run: Settings, training: int) -> list[Cell]:
     """What the command ``rarity`` computes: one training on planted images with rare modes, and its scores."""
     if run.pretrained:
         raise ValueError(f"Expected a run that trains networks. Got {run.dataset}: take planted, for example.")
-    return [rarity_cell(run, _chosen("training", training, range(run.dominance.rarity_trainings)))]
+    return [rarity_cell(run, networks.chosen("training", training, range(run.dominance.rarity_trainings)))]
 
 
 def rarity_cell(run: Settings, number: int) -> Cell:
@@ -209,9 +209,3 @@ def _untrained(run: Settings, name: str, seed: int) -> Subject:
     network = models.build(recipe.architecture, len(like.images.classes), width=recipe.width, seed=seed).eval()
     folded = models.fold_batchnorm(network).to(run.device, memory_format=torch.channels_last)
     return replace(like, load=lambda: folded, key=state_digest(network), parents=())
-
-
-def _chosen(what: str, number: int, choices: Sequence[Any]) -> Any:
-    if not 0 <= number < len(choices):
-        raise ValueError(f"Expected a {what} from 0 to {len(choices) - 1}. Got {number}.")
-    return choices[number]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib import explainers
+from xai_lib.checks import described
 from xai_lib.explainers import cams, normalise
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.forward import images_at_once, logits_of
@@ -106,15 +107,13 @@ def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str])
     if len(mosaics) == 0:
         raise ValueError("Expected at least 1 mosaic. Got none.")
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
-        got = f"{x.dtype} with shape {list(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
-        raise ValueError(f"Expected x as normalised images, a float tensor [N,3,H,W]. Got {got}.")
+        raise ValueError(f"Expected x as normalised images, a float tensor [N,3,H,W]. Got {described(x)}.")
     if mosaics.images.min() < 0 or mosaics.images.max() >= len(x):
         raise ValueError(
             f"Expected mosaics of positions 0 to {len(x) - 1}, those of x. "
             f"Got {int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x."
         )
     if target.dtype != torch.int64 or target.shape != (len(mosaics),):
-        got = f"{target.dtype} with shape {list(target.shape)}"
-        raise ValueError(f"Expected target as int64 [{len(mosaics)}], one a mosaic. Got {got}.")
+        raise ValueError(f"Expected target as int64 [{len(mosaics)}], one a mosaic. Got {described(target)}.")
     if not scalings or not set(scalings) <= set(get_args(Scaling)):
         raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from xai_lib.checks import described
 from xai_lib.randomness import integers, uniform
 
 # Which quadrants show the first group: the six ways to choose two of four, bool [6,4].
@@ -140,6 +141,5 @@ def _numbers(n: int) -> Tensor:
 
 def _check_positions(what: str, positions: Tensor) -> None:
     if not isinstance(positions, Tensor) or positions.dtype != torch.int64 or positions.ndim != 1:
-        is_tensor = isinstance(positions, Tensor)
-        got = f"{positions.dtype} with shape {list(positions.shape)}" if is_tensor else type(positions).__name__
+        got = described(positions)
         raise ValueError(f"Expected {what} as an int64 tensor, one number an image or pair. Got {got}.")

@@ -142,11 +142,11 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def whole_output_cells(run: Settings, network: int, part: str, chunks: Sequence[int]) -> list[Cell]:
     """What the command ``whole-output`` computes; ValueError if there is no such network, part or chunk."""
     of_run = study(run)
-    explained = of_run.networks[_checked("network", network, len(of_run.networks))]
+    explained = networks.chosen("network", network, of_run.networks)
     if part not in PARTS:
         raise ValueError(f"Expected a part out of {', '.join(PARTS)}. Got {part!r}.")
-    images = explained.chunks
-    return [score_cell(of_run, explained, part, images[_checked("chunk", chunk, len(images))]) for chunk in chunks]
+    images = [networks.chosen("chunk", chunk, explained.chunks) for chunk in chunks]
+    return [score_cell(of_run, explained, part, of_chunk) for of_chunk in images]
 
 
 def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
@@ -243,12 +243,6 @@ def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
         "probability": [float(of[top].sum()) for of, top in zip(outputs.probabilities.cpu(), outputs.top)],
     }
     return pd.DataFrame(columns).assign(index=images.index.tolist(), label=images.labels.tolist())
-
-
-def _checked(what: str, number: int, n: int) -> int:
-    if not 0 <= number < n:
-        raise ValueError(f"Expected a {what} from 0 to {n - 1}. Got {number}.")
-    return number
 
 
 def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:

@@ -79,7 +79,7 @@ def fit_latent_class(
     return LatentClass(*_climb(step, starts, counts, steps)).ordered()
 
 
-def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> np.ndarray:
+def fit_member(joint: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """The probability of one more label in each state, float64 [2], while all others are settled.
 
     From the probability of each pattern of the other labels with each state, [P,2], and its documents without and with
@@ -91,16 +91,12 @@ def fit_member(joint: np.ndarray, counts: np.ndarray, *, steps: int = STEPS) -> 
         expected = table * (joint.T @ (counts / total))[..., None] + ADDED
         return (expected / expected.sum(axis=1, keepdims=True),), total[..., None]
 
-    start = np.tile((counts.sum(axis=0) + ADDED) / (counts.sum() + 2 * ADDED), (2, 1))[
-        ..., None
-    ]  # [2 states,2 values,1]
-    (table,) = _climb(step, (start,), counts, steps)
+    start = np.tile((counts.sum(axis=0) + ADDED) / (counts.sum() + 2 * ADDED), (2, 1))  # [2 states,2 values]
+    (table,) = _climb(step, (start[..., None],), counts, STEPS)
     return table[:, 1]
 
 
-def fit_pair(
-    joint: np.ndarray, counts: np.ndarray, *, generator: Generator, restarts: int = RESTARTS, steps: int = STEPS
-) -> tuple[LatentClass, LatentClass]:
+def fit_pair(joint: np.ndarray, counts: np.ndarray, *, generator: Generator) -> tuple[LatentClass, LatentClass]:
     """Two more labels under a second latent, the child of the settled one: their model in each state of that one.
 
     ``joint`` as in :func:`fit_member`; ``counts`` of documents with neither of the two, the first, the second and both,
@@ -119,8 +115,8 @@ def fit_pair(
         members = (below.sum(axis=1) + ADDED) / mass, (below.sum(axis=2) + ADDED) / mass
         return (child / child.sum(axis=1, keepdims=True), *members), total
 
-    starts = tuple(_distributions(generator, 2, restarts).swapaxes(0, 1) for _ in range(3))  # each [2,2,R]
-    child, first, second = _climb(step, starts, counts, steps)
+    starts = tuple(_distributions(generator, 2, RESTARTS).swapaxes(0, 1) for _ in range(3))  # each [2,2,R]
+    child, first, second = _climb(step, starts, counts, STEPS)
     return tuple(LatentClass(prior, np.stack([first[:, 1], second[:, 1]])) for prior in child)
 
 

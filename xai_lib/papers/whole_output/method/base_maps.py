@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from xai_lib.checks import check_choice
+from xai_lib.checks import check_choice, described
 from xai_lib.explainers import about
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.layers import find_layer, last_spatial_layer
@@ -104,15 +104,9 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
     Explained are the probabilities of the groups for RISE and LIME, their logits for Grad-CAM, which keeps its
     negative values, and for excitation backprop.
 
-    Args:
-        model, x: the network, and normalised images, float [B,3,H,W].
-        base, stage: the explainer, and which of its settings.
-        groups: bool [B,S,C], each with at least one class.
-        seed, index: the run's seed and image indices, int64 [B], for RISE and LIME.
-
-    Returns:
-        float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says. TypeError or ValueError as the
-        explainer and :func:`of_groups`.
+    Of normalised images, float [B,3,H,W], with `groups` as of :func:`of_groups`; `seed` and `index`, int64 [B], are for
+    RISE and LIME. float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says. TypeError or ValueError
+    as the explainer and :func:`of_groups`.
     """
     settings = dict(getattr(base, stage))
     layer, score = settings.pop("layer", None), of_groups(groups, about(base.name).explains)
@@ -125,13 +119,9 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
 
     A group C has the probability P(C) = Σ P(c) and the logit z_C = log Σ exp z_c, both over the classes c in C.
 
-    Args:
-        groups: which classes are in a group, bool [B,S,C]; each group has at least one.
-        what: "logit", or "probability", in [0,1].
-
-    Returns:
-        A function from logits [B,C] to scores [B,S]; ValueError if the logits have another shape, `groups` is not bool
-        [B,S,C], a group is empty, or `what` is another word.
+    Of `groups` bool [B,S,C], which classes are in each, at least one, a function from logits [B,C] to scores [B,S].
+    ValueError if the logits have another shape, `groups` is not bool [B,S,C], a group is empty, or `what` is another
+    word.
 
     Example:
         >>> two_of_three = torch.tensor([[[True, True, False]]])
@@ -141,8 +131,7 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
     if what not in ("logit", "probability"):
         raise ValueError(f"Expected what as one of logit, probability. Got {what!r}.")
     if not isinstance(groups, Tensor) or groups.dtype != torch.bool or groups.ndim != 3:
-        got = f"{groups.dtype} with shape {list(groups.shape)}" if isinstance(groups, Tensor) else type(groups).__name__
-        raise ValueError(f"Expected groups as a bool tensor [B,S,C]. Got {got}.")
+        raise ValueError(f"Expected groups as a bool tensor [B,S,C]. Got {described(groups)}.")
     if not groups.any(2).all():
         raise ValueError(f"Expected groups of at least one class. Got {int((~groups.any(2)).sum())} empty ones.")
     with torch.inference_mode(False):

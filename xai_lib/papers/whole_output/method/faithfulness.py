@@ -11,7 +11,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from xai_lib.checks import check_choice, check_index
+from xai_lib.checks import check_choice, check_index, described
 from xai_lib.forward import Model, outputs
 from xai_lib.metrics import perturbation
 from xai_lib.metrics.maps import check_maps, is_finite
@@ -147,7 +147,7 @@ def scores(
     check_rows(x, image, maps[:, 0], target)
     n_pairs, n_maps, n_pixels = *maps.shape[:2], maps.shape[2] * maps.shape[3]
     if len(rivals) != n_pairs:
-        raise ValueError(f"Expected rivals as bool [{n_pairs},C]. Got {_described(rivals)}.")
+        raise ValueError(f"Expected rivals as bool [{n_pairs},C]. Got {described(rivals)}.")
     every_map = maps.to(x.device).flatten(0, 1)
     n_salient = salient_pixels(every_map, variant).reshape(n_pairs, n_maps)
     degenerate = n_salient == 0
@@ -174,7 +174,7 @@ def check_rows(x: Tensor, image: Tensor, maps: Tensor, target: Tensor) -> None:
     """Refuse what are not images, float [B,c,H,W], and, for some rows of them, int64 [N], maps [N,H,W] and classes."""
     check_maps(maps, "maps")
     if image.dtype != torch.int64 or image.shape != (len(maps),):
-        raise ValueError(f"Expected the row of x of each map, int64 [{len(maps)}]. Got {_described(image)}.")
+        raise ValueError(f"Expected the row of x of each map, int64 [{len(maps)}]. Got {described(image)}.")
     if ((image < 0) | (image >= len(x))).any():
         raise ValueError(f"Expected rows of x in 0 to {len(x) - 1}. Got {image.min()} to {image.max()}.")
     perturbation.check_inputs(x[:1].expand(len(maps), *x.shape[1:]), maps, target)
@@ -220,7 +220,7 @@ def _up(a: Tensor | int, b: int) -> Tensor | int:
 def _check_contrast(target: Tensor, rivals: Tensor, removed: Tensor, n_pixels: int) -> None:
     n = len(target)
     if rivals.dtype != torch.bool or rivals.ndim != 2 or len(rivals) != n:
-        raise ValueError(f"Expected rivals as bool [{n},C]. Got {_described(rivals)}.")
+        raise ValueError(f"Expected rivals as bool [{n},C]. Got {described(rivals)}.")
     if ((target < 0) | (target >= rivals.shape[1])).any():
         raise ValueError(f"Expected targets in 0 to {rivals.shape[1] - 1}. Got {target.min()} to {target.max()}.")
     if not rivals.any(1).all() or rivals.gather(1, target[:, None]).any():
@@ -229,7 +229,7 @@ def _check_contrast(target: Tensor, rivals: Tensor, removed: Tensor, n_pixels: i
             "with its own class: leave out pairs without a rival."
         )
     if removed.dtype != torch.int64 or removed.ndim != 2 or len(removed) != n:
-        raise ValueError(f"Expected removed as int64 [{n},S]. Got {_described(removed)}.")
+        raise ValueError(f"Expected removed as int64 [{n},S]. Got {described(removed)}.")
     if ((removed < 0) | (removed > n_pixels)).any():
         raise ValueError(f"Expected removed in 0 to {n_pixels}. Got {removed.min()} to {removed.max()}.")
 
@@ -241,7 +241,3 @@ def _check_choices(maps: Tensor, compared: Sequence[int], steps: int) -> None:
         raise ValueError(f"Expected compared as positions in 0 to {maps.shape[1] - 1}. Got {list(compared)}.")
     if steps < 2:
         raise ValueError(f"Expected at least 2 steps. Got {steps}.")
-
-
-def _described(tensor: Tensor) -> str:
-    return f"{tensor.dtype} with shape {list(tensor.shape)}"
