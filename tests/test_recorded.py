@@ -32,8 +32,6 @@ def span(values):
     [
         ("saliency", RUN.name, "takeaways", "hold"),
         ("whole_output", RUN.name, "claims", "hold"),
-        ("dominance", RUN.name, "claims", "hold"),
-        ("dominance", "rarity", "claims", "holds"),
     ],
 )
 def test_verdicts_of_every_part_are_counted(part, run, claims, hold):

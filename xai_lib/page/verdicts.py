@@ -24,13 +24,15 @@ def verdict_rule() -> Markdown:
 
 
 def verdicts(
-    rows: pd.DataFrame, label: str, *, with_method: bool = False, digits: int = 3, name: str = "verdicts"
-) -> HTML:
+    rows: pd.DataFrame, label: str, *, with_method: bool = False, digits: int = 3, name: str = "verdicts",
+    behind: pd.DataFrame | None = None,
+) -> HTML:  # fmt: skip
     """Every claim with difference, interval, corrected p-value and verdict: rows of :func:`statistics.verdict_table`.
 
     Where sentences of the paper were split into comparisons, a table of the sentences comes first. ``label`` is how the
     caption calls the data, ``name`` that of the files of a record; ``with_method`` shows what a claim is tested with,
-    where its text does not say it, and ``digits`` are those of differences and intervals.
+    where its text does not say it, and ``digits`` are those of differences and intervals. A record keeps the rows, or
+    those ``behind`` them.
     """
     columns = [
         Column("claim", "text", kind="long"),
@@ -47,10 +49,10 @@ def verdicts(
     counts += [f"{_counted(of_ours)} of ours"] if len(of_ours) else []
     caption = f"Claims on {label}: {'; '.join(counts)}. A difference above zero supports the claim."
     if len(of_paper) == (~rows["ours"]).sum():
-        return show(rows, columns, caption, name=name)
+        return show(rows, columns, caption, name=name, behind=behind)
     split = "The paper's sentences count once; below, the comparisons that they were split into."
     above = show(of_paper, _SENTENCES, f"{caption} {split}", name=f"{name}-sentences")
-    below = show(rows, columns, f"Every comparison on {label}.", name=name)
+    below = show(rows, columns, f"Every comparison on {label}.", name=name, behind=behind)
     return HTML(above.data + below.data)
 
 

@@ -2,9 +2,11 @@ import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from xai_lib import published, statistics
+from xai_lib.page import record
 from xai_lib.page.table import interval, number, p_value, plus_minus, signed
 from xai_lib.page.verdicts import verdict_rule
 from xai_lib.papers.dominance import claims, tables
@@ -258,6 +260,15 @@ def test_one_training_on_rare_modes_has_no_interval(rare_run, made_up, read):
     assert set(found["verdict"]) == {"undecided (one training): trainings like these 1"}
     for table in (rows, found, read(rarity_tables.suspected(run, *design))):
         assert re.search(r"[^.]\.$", table.attrs["caption"])
+
+
+def test_verdicts_are_recorded_with_their_sentences_under_names(study, tmp_path, monkeypatch):
+    monkeypatch.setenv(record.VARIABLE, str(tmp_path))
+    page = tables.verdicts(study).data
+    assert sorted(file.stem for file in tmp_path.glob("*.csv")) == ["verdicts", "verdicts-sentences"]
+    parts = [(tmp_path / f"{name}.html").read_text().rstrip("\n") for name in ("verdicts-sentences", "verdicts")]
+    assert "".join(parts) == page
+    assert len(pd.read_csv(tmp_path / "verdicts.csv")) == len(claims.verdicts(study))
 
 
 def test_the_exception_is_a_sentence_of_numbers(study, made_up):

@@ -187,9 +187,7 @@ def verdicts(study: Study) -> HTML:
     """What the paper claims, and whether it holds here."""
     rows = claims.verdicts(study)
     named = rows.assign(method=rows["method"].map(name_of))
-    shown = of_claims.verdicts(named, study.run.label, with_method=True, name="")
-    record.write_table("verdicts", rows, shown.data)
-    return shown
+    return of_claims.verdicts(named, study.run.label, with_method=True, behind=rows)
 
 
 def _lettered(cluster: int, dominance: float) -> str:
