@@ -57,7 +57,10 @@ def test_training_share_and_distance(text):
     rows = pd.read_csv(RUN / "over-classes.csv").set_index(["share", "kind"])
     share, distance = rows.loc["training_share"], rows.loc["training_distance", "correlation"]
     tuned, started = share.loc["tuned"], share.loc["ce"]
-    assert f"is {signed(tuned['correlation'])} ({tuned['positive']:.0f} of {tuned['classes']:.0f} classes above 0), as" in text
+    assert (
+        f"is {signed(tuned['correlation'])} ({tuned['positive']:.0f} of {tuned['classes']:.0f} classes above 0), as"
+        in text
+    )
     assert f"it is {signed(started['correlation'])}, with zero in the interval." in text
     assert tuned["low"] > 0 > started["low"] and started["high"] > 0
     assert f"({signed(distance['tuned'])}, and {signed(distance['ce'])} in the CE networks)" in text
