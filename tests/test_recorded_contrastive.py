@@ -28,8 +28,9 @@ def span(values, digits=2):
 def test_sentences_are_counted(text):
     found = pd.read_csv(RUN / "verdicts-sentences.csv")["verdict"].tolist()
     holds, reverses, partly, undecided = map(found.count, ("holds", "reverses", "partly", "undecided"))
-    said = f"Of the paper's {len(found)} sentences {holds} holds, {reverses} reverse, {partly} holds in part"
-    assert f"{said} and {undecided} are undecided." in text
+    said = f"Of the paper's {len(found)} sentences {holds} holds, {reverses} reverse, {partly} is decided in part"
+    assert f"{said} and {undecided} are undecided, 3 of these because" in text
+    assert pd.read_csv(RUN / "verdicts.csv")["text"].str.contains("Not tested here").sum() == 3
     assert holds + reverses + partly + undecided == len(found)
 
 
@@ -62,7 +63,7 @@ def test_a_random_order_removes_more(text):
 
 def test_continuity_is_near_one_except_as_released(text, means):
     rows = pd.read_csv(RUN / "results.csv").query("metric == 'continuity'")
-    assert f"Continuity is {span(rows['mean'])}, where print has {span(rows['published'].dropna())}." in text
+    assert f"Continuity is on average {span(rows['mean'])}, where print has {span(rows['published'].dropna())}." in text
     assert f"after it was normalised, has {span(means['continuity-released'])}." in text
 
 
@@ -80,3 +81,6 @@ def test_the_tools_agree(text):
     apart = (rows["ours"] - rows["quantus"]).abs().groupby(rows["metric"]).max()
     assert apart[["complexity", "sparseness"]].max() < 0.00001
     assert f"pixel flipping differs by up to {apart['pixel-flipping']:.3f}." in text
+    tools = (rows["ours"] - rows["tools"]).abs().groupby(rows["metric"]).max()
+    said = f"up to {tools['complexity']:.3f} in complexity, {tools['sparseness']:.3f} in sparseness and "
+    assert f"{said}{tools['pixel-flipping']:.3f} in pixel flipping." in text

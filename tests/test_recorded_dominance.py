@@ -45,10 +45,14 @@ def test_dominance_goes_with_the_logit(text):
     of_clusters = pd.read_csv(RUN / "clusters-and-outputs.csv").set_index(["kind", "share"])["correlation"]["tuned"]
     assert f"and between clusters {of_clusters['logit']:.2f} and {of_clusters['probability']:.2f}." in text
     untrained = rows.loc["untrained", :, "logit"]
-    said = f"({untrained['rescaled']:.2f} with the logit on mosaics scaled to one image, {untrained['whole']:.2f} on"
+    said = (
+        f"({untrained['rescaled']:.2f} with the logit on mosaics scaled to one image, {untrained['whole']:.2f} on whole"
+    )
     assert said in text
-    left = scaled["logit, given its mosaics'"]
-    assert f"With the mosaics' logit held fixed {left:.2f} is left." in text
+    left = [of_size["logit, given its mosaics'"] for of_size in (scaled, whole)]
+    assert "networks keep {:.2f} on scaled mosaics and {:.2f} on whole ones.".format(*left) in text
+    more = pd.read_csv(RUN / "verdicts.csv").set_index("claim").loc["dominance-untrained-whole-tuned"]
+    assert f"where trained networks have {more['difference']:.2f} more)" in text and more["verdict"] == "holds"
     verdicts = pd.read_csv(RUN / "verdicts-sentences.csv")
     assert verdicts.loc[verdicts["verdict"] == "reverses", "text"].item().startswith("Dominance is “non-correlated”")
 
@@ -57,19 +61,18 @@ def test_training_share_and_distance(text):
     rows = pd.read_csv(RUN / "over-classes.csv").set_index(["share", "kind"])
     share, distance = rows.loc["training_share"], rows.loc["training_distance", "correlation"]
     tuned, started = share.loc["tuned"], share.loc["ce"]
-    assert (
-        f"is {signed(tuned['correlation'])} ({tuned['positive']:.0f} of {tuned['classes']:.0f} classes above 0), as"
-        in text
-    )
+    above = f"({tuned['positive']:.0f} of {tuned['classes']:.0f} classes above 0)"
+    assert f"is {signed(tuned['correlation'])} {above}, in the claimed direction." in text
     assert f"it is {signed(started['correlation'])}, with zero in the interval." in text
     assert tuned["low"] > 0 > started["low"] and started["high"] > 0
     assert f"({signed(distance['tuned'])}, and {signed(distance['ce'])} in the CE networks)" in text
-    assert abs(distance["tuned"]) > tuned["correlation"]
     least = (
         pd.read_csv(RUN / "least.csv").set_index(["kind", "share", "rank"]).loc[("tuned", "training_share", "least")]
     )
-    said = f"has {100 * least['value']:.1f} % of the training images, a dealt one {100 * least['dealt']:.1f} %."
-    assert said in text
+    said = f"has {100 * least['value']:.1f} % of the training images, a dealt one {100 * least['dealt']:.1f} %;"
+    assert said in text and "divided by its share of the test images this is undecided." in text
+    verdicts = pd.read_csv(RUN / "verdicts.csv").set_index("claim")["verdict"]
+    assert verdicts["dominance-ours-least-tuned"] == "undecided" and verdicts["dominance-least-tuned"] == "holds"
 
 
 def test_explainers_sizes_and_trainings(text):
@@ -79,8 +82,10 @@ def test_explainers_sizes_and_trainings(text):
     assert f"the gradient another still ({scaled['gradient']:.2f})" in text
     changed = 1 - rows.loc[("grad-cam", "whole", "relu"), "same_least"]
     assert f"change the least dominant cluster in {100 * changed:.0f} % of the classes." in text
-    alike = pd.read_csv(RUN / "between-trainings.csv").groupby("kind")["correlation"].mean()
-    assert f"rank the images of a class alike at {alike.min():.2f} to {alike.max():.2f}." in text
+    alike = pd.read_csv(RUN / "between-trainings.csv").groupby("kind")["correlation"].agg(["mean", "min", "max"])
+    tuned, started = alike["mean"][["tuned", "ce"]]
+    assert f"rank the images of a class alike at {tuned:.2f} (fine-tuned) and {started:.2f} (CE)" in text
+    assert f"range from {alike['min'].min():.2f} to {alike['max'].max():.2f}." in text
 
 
 def test_how_many_clusters_and_focus(text):
@@ -88,6 +93,7 @@ def test_how_many_clusters_and_focus(text):
     low, high = rows["silhouette"].min(), rows["silhouette"].max()
     assert f"The silhouette of five is {low:.2f} to {high:.2f}" in text
     assert f"at two clusters in {(rows['by_silhouette'] == 2).sum()} of {len(rows)} cases" in text
+    assert f"the gap statistic has {rows['by_gap'].min():.0f} to {rows['by_gap'].max():.0f}." in text
     focus = pd.read_csv(RUN / "focus.csv").groupby("explainer")["mean"].agg(["min", "max"])
     assert focus["max"].sort_values().index[-2:].tolist() == ["excitation-backprop", "grad-cam"]
     cam, mwp = focus.loc["grad-cam"], focus.loc["excitation-backprop"]
