@@ -33,14 +33,17 @@ def sentences(study: Study) -> pd.DataFrame:
     return first.join(second[["verdict", "holds", "reverses"]], rsuffix=f"_{READINGS[1]}")
 
 
+_VERDICTS = ["holds", "reverses", "partly", "mixed", "undecided"]
+
+
 def finding(study: Study) -> str:
     """What the verdicts come to, in sentences: how many of the paper's hold, and which the reading turns round."""
     table = sentences(study)
-    counts, other = table["verdict"].value_counts(), f"verdict_{READINGS[1]}"
+    n, other = table["verdict"].value_counts().reindex(_VERDICTS, fill_value=0), f"verdict_{READINGS[1]}"
     said = (
-        f"Of the paper's {len(table)} sentences {counts.get('holds', 0)} hold on {study.run.label}, "
-        f"{counts.get('reverses', 0)} are reversed, {counts.get('mixed', 0) + counts.get('partly', 0)} hold in part, "
-        f"and {counts.get('undecided', 0)} are undecided, with maps scaled as the code does that the paper cites."
+        f"Of the paper's {len(table)} sentences {n['holds']} hold on {study.run.label}, {n['reverses']} are reversed, "
+        f"{n['partly']} are decided in part, {n['mixed']} hold in part and reverse in part, and {n['undecided']} are "
+        "undecided, with maps scaled as the code does that the paper cites."
     )
     turned = table[table["verdict"] != table[other]]
     if turned.empty:
