@@ -4,6 +4,7 @@ All are about these networks on new images: the paper, too, has one network. Wha
 ("gradient-based maps provide the least information") is left to the eye: no metric of the paper decides it.
 """
 
+from collections import Counter
 from functools import cache, partial
 
 import pandas as pd
@@ -33,13 +34,10 @@ def sentences(study: Study) -> pd.DataFrame:
     return first.join(second[["verdict", "holds", "reverses"]], rsuffix=f"_{READINGS[1]}")
 
 
-_VERDICTS = ["holds", "reverses", "partly", "mixed", "undecided"]
-
-
 def finding(study: Study) -> str:
     """What the verdicts come to, in sentences: how many of the paper's hold, and which the reading turns round."""
     table = sentences(study)
-    n, other = table["verdict"].value_counts().reindex(_VERDICTS, fill_value=0), f"verdict_{READINGS[1]}"
+    n, other = Counter(table["verdict"]), f"verdict_{READINGS[1]}"
     said = (
         f"Of the paper's {len(table)} sentences {n['holds']} hold on {study.run.label}, {n['reverses']} are reversed, "
         f"{n['partly']} are decided in part, {n['mixed']} hold in part and reverse in part, and {n['undecided']} are "
