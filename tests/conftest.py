@@ -206,24 +206,3 @@ def _do(root, commands, overrides=SMALLEST):
 
 def _run(overrides=SMALLEST):
     return settings.settings(scale="smoke", device="cpu", overrides=overrides)
-
-
-@pytest.fixture(scope="session")
-def counted():
-    """Function (verdicts of sentences) -> how a recorded page counts them, down to "undecided"."""
-    words = {
-        "holds": ("holds", "hold"),
-        "reverses": ("reverses", "reverse"),
-        "partly": ("is decided in part", "are decided in part"),
-        "mixed": ("is mixed", "are mixed"),
-        "undecided": ("is undecided", "are undecided"),
-    }
-
-    def of(verdicts):
-        counts = {verdict: verdicts.count(verdict) for verdict in words}
-        assert sum(counts.values()) == len(verdicts)
-        shown = [name for name, n in counts.items() if n or name in ("holds", "reverses", "undecided")]
-        *first, last = [f"{counts[name]} {words[name][counts[name] != 1]}" for name in shown]
-        return f"Of the paper's {len(verdicts)} sentences {', '.join(first)} and {last}"
-
-    return of

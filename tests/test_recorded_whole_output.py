@@ -5,6 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from xai_lib.page.verdicts import counted
+
 BOOK = Path(__file__).parents[1] / "book"
 RUN = BOOK / "recorded/whole_output/laptop-cifar10-jpeg"
 DOCUMENTS = BOOK / "recorded/whole_output/imagenet-resnet50-documents"
@@ -68,10 +70,11 @@ def means():
     return pd.concat(tables).set_index(["metric", "base", "method"])["mean"].sort_index()
 
 
-def test_sentences_are_counted(text, counted):
-    found = pd.read_csv(RUN / "verdicts-sentences.csv")["verdict"].tolist()
+def test_sentences_are_counted(text):
+    found = pd.read_csv(RUN / "verdicts-sentences.csv")["verdict"]
     outputs = pd.read_csv(RUN / "outputs.csv").squeeze()
-    assert f"{counted(found)}, on the {outputs['explained']} of {outputs['images']} images" in text
+    assert f"Of the paper's {len(found)} sentences {counted(found)}, on the {outputs['explained']} of" in text
+    assert f"{outputs['images']} images that have a pair" in text
 
 
 def test_the_clusters_are_those_of_the_page(text):

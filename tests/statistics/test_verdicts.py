@@ -15,6 +15,7 @@ from xai_lib.statistics import (
     decide,
     matched,
     sentences,
+    untested,
     verdict,
     verdict_table,
 )
@@ -181,12 +182,26 @@ def test_power_stands_beside_what_is_undecided():
 def test_a_sentence_that_was_split_counts_once():
     split = table_of([-0.2, 0.2, -0.2, 0.0], sentence="SCL is better in four ways.")
     assert sentences(split).iloc[0].tolist() == ["5", "SCL is better in four ways.", 4, 2, 1, "mixed"]
-    verdicts = {(-0.2, -0.2): "holds", (0.2, 0.2): "reverses", (-0.2, 0.0): "partly", (0.0, 0.0): "undecided"}
+    verdicts = {(-0.2, -0.2): "holds", (0.2, 0.2): "reverses", (0.0, 0.0): "undecided"}
+    verdicts |= {(-0.2, 0.0): "holds in part", (0.2, 0.0): "reverses in part"}
     for differences, expected in verdicts.items():
         assert sentences(table_of(differences, sentence="s"))["verdict"].tolist() == [expected]
     alone = sentences(table_of([-0.2, 0.0]))
     assert alone["verdict"].tolist() == ["holds", "undecided"] and set(alone["text"]) == {CLAIM.text}
     assert sentences(table_of([-0.2], ours=True)).empty
+
+
+def test_what_is_not_tested_is_no_verdict():
+    rows = untested([CLAIM, replace(CLAIM, id="other", sentence="s")])
+    assert list(rows) == list(table_of([0.0])) and rows["claim"].tolist() == [CLAIM.id, "other"]
+    assert set(rows["verdict"]) == set(rows["reason"]) == {"not tested"}
+    assert rows[["difference", "low", "high", "p_holm", "power", "needed"]].isna().all(axis=None)
+    assert sentences(rows)[["text", "comparisons", "holds", "reverses", "verdict"]].to_numpy().tolist() == [
+        [CLAIM.text, 1, 0, 0, "not tested"],
+        ["s", 1, 0, 0, "not tested"],
+    ]
+    both = pd.concat([rows, table_of([0.0], sentence="s")])
+    assert sentences(both)["verdict"].tolist() == ["not tested", "undecided"]
 
 
 def test_the_printed_rule_names_its_numbers():

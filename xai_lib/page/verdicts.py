@@ -9,13 +9,16 @@ from xai_lib import statistics
 from xai_lib.page.table import MISSING, Column, interval, p_value, show, signed, text
 
 _UNITS = {"seed": "trainings", "image": "images"}
-_WORDS = {
-    "holds": "hold",
-    "reverses": "reverse",
-    "partly": "are decided in part",
-    "mixed": "hold in part and reverse in part",
-    "undecided": "are undecided",
+_WORDS = {  # of a sentence, in the singular and the plural
+    "holds": ("holds", "hold"),
+    "holds in part": ("holds in part", "hold in part"),
+    "reverses": ("reverses", "reverse"),
+    "reverses in part": ("reverses in part", "reverse in part"),
+    "mixed": ("is mixed", "are mixed"),
+    "undecided": ("is undecided", "are undecided"),
+    "not tested": ("is not tested", "are not tested"),
 }
+_ALWAYS = ("holds", "reverses", "undecided")  # counted even where there are none
 
 
 def verdict_rule() -> Markdown:
@@ -45,8 +48,8 @@ def verdicts(
         text("section", ("section", "ours"), lambda section, ours: "ours" if ours else section),
     ]
     of_paper, of_ours = statistics.sentences(rows), rows[rows["ours"]]
-    counts = [f"{_counted(of_paper)} of the paper"] if len(of_paper) else []
-    counts += [f"{_counted(of_ours)} of ours"] if len(of_ours) else []
+    counts = [f"of the paper's {len(of_paper)}, {counted(of_paper['verdict'])}"] if len(of_paper) else []
+    counts += [f"of our {len(of_ours)}, {counted(of_ours['verdict'])}"] if len(of_ours) else []
     caption = f"Claims on {label}: {'; '.join(counts)}. A difference above zero supports the claim."
     if len(of_paper) == (~rows["ours"]).sum():
         return show(rows, columns, caption, name=name, behind=behind)
@@ -56,10 +59,15 @@ def verdicts(
     return HTML(above.data + below.data)
 
 
-def _counted(rows: pd.DataFrame) -> str:
-    counts = rows["verdict"].value_counts().reindex(_WORDS, fill_value=0)
-    shown = counts[(counts > 0) | counts.index.isin(["holds", "reverses", "undecided"])]
-    *first, last = [f"{n} {_WORDS[verdict]}" for verdict, n in shown.items()]
+def counted(verdicts: pd.Series) -> str:
+    """How many verdicts there are of each kind, in words.
+
+    Example:
+        >>> counted(pd.Series(["holds", "undecided", "undecided", "reverses in part"]))
+        '1 holds, 0 reverse, 1 reverses in part and 2 are undecided'
+    """
+    counts = verdicts.value_counts().reindex(_WORDS, fill_value=0)
+    *first, last = [f"{n} {_WORDS[verdict][n != 1]}" for verdict, n in counts.items() if n or verdict in _ALWAYS]
     return f"{', '.join(first)} and {last}"
 
 

@@ -15,4 +15,14 @@ from xai_lib.statistics.leaderboard import fooled, mean_ranks, nemenyi, overall_
 from xai_lib.statistics.matching import Matched, matched
 from xai_lib.statistics.power import power, units_needed
 from xai_lib.statistics.rankings import metric_agreement, rank_stability
-from xai_lib.statistics.verdicts import RULE, Claim, Decided, decide, sentences, verdict, verdict_table
+from xai_lib.statistics.verdicts import (
+    RULE,
+    Claim,
+    Decided,
+    decide,
+    nothing,
+    sentences,
+    untested,
+    verdict,
+    verdict_table,
+)

@@ -1,6 +1,7 @@
 """Does a paper's claim hold here? One rule, used by every part of the book."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal
@@ -8,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from xai_lib.statistics.comparison import TRAINED_APART, Comparison, holm, holm_levels, paired_comparison
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, Estimate
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE, Matched
 from xai_lib.statistics.power import power, units_needed
 
@@ -21,6 +22,8 @@ RULE = (
     f"{100 * ACCURACY_TOLERANCE:.0f} percentage point) and mean confidence (within {CONFIDENCE_TOLERANCE}) to be "
     "matched or adjusted for: without that the interval is shown and the claim is undecided, whatever it says."
 )
+
+NOT_TESTED = "not tested"  # instead of a verdict, of a claim that nothing tests here
 
 COLUMNS = (
     *("claim", "paper", "ours", "sentence", "section", "text", "dataset", "metric", "method", "better", "a", "b"),
@@ -160,26 +163,40 @@ def sentences(table: pd.DataFrame) -> pd.DataFrame:
 
     Of rows of :func:`verdict_table`, those of ours left out: one row a sentence, in the order of the table, with
     section, text (the sentence, or a single claim's), comparisons, holds, reverses, and verdict: "holds" or "reverses"
-    where every comparison does, "mixed" where some hold and some reverse, "partly" where some hold, or reverse, and the
-    others are undecided, else "undecided".
+    where every comparison does, "holds in part" or "reverses in part" where the others are undecided, "mixed" where
+    some hold and some reverse, "not tested" where none was, else "undecided".
     """
     of_paper = table[~table["ours"]]
     rows = []
     for _, group in of_paper.groupby(
         of_paper["sentence"].where(of_paper["sentence"] != "", of_paper["claim"]), sort=False
     ):
-        counts = [len(group), *(int((group["verdict"] == verdict).sum()) for verdict in ("holds", "reverses"))]
+        n = Counter(group["verdict"])
         first = group.iloc[0]
-        rows.append((first["section"], first["sentence"] or first["text"], *counts, _together(*counts)))
+        known = first["section"], first["sentence"] or first["text"], len(group), n["holds"], n["reverses"]
+        rows.append((*known, _together(n)))
     return pd.DataFrame(rows, columns=["section", "text", "comparisons", "holds", "reverses", "verdict"])
 
 
-def _together(n: int, holds: int, reverses: int) -> str:
-    if holds and reverses:
+def untested(claims: Iterable[Claim]) -> pd.DataFrame:
+    """Rows like those of :func:`verdict_table` of claims that nothing tests here: their texts say why."""
+    rows = verdict_table(Decided(claim, nothing(claim)) for claim in claims)
+    return rows.assign(verdict=NOT_TESTED, reason=NOT_TESTED, scope="nothing")
+
+
+def nothing(claim: Claim) -> Comparison:
+    """A comparison of a claim's two sides without a value."""
+    adjusted = frozenset({"confidence"})  # accuracy is what is missing, where networks do not match
+    return Comparison(claim.a, claim.b, Estimate(math.nan), unit="seed", test="none", adjusted_for=adjusted)
+
+
+def _together(n: Counter[str]) -> str:
+    if n["holds"] and n["reverses"]:
         return "mixed"
-    if n in (holds, reverses):
-        return "holds" if holds else "reverses"
-    return "partly" if holds or reverses else "undecided"
+    for decided in ("holds", "reverses"):
+        if n[decided]:
+            return decided if n[decided] == n.total() else f"{decided} in part"
+    return NOT_TESTED if n[NOT_TESTED] == n.total() else "undecided"
 
 
 def _reason(decided: Decided, difference: float, low: float, high: float) -> str:

@@ -28,7 +28,12 @@ def test_each_comparison_is_claimed_once():
 
 
 def test_a_sentence_of_the_paper_counts_once():
-    assert len({c.sentence for c in ALL}) == 5  # faithful, continuous, complex, contrastive, coherent
+    """Faithful, continuous, complex, contrastive and coherent, of either loss; the abstract speaks of SCL alone."""
+    found = {c.sentence: (c.a, c.section) for c in ALL}
+    assert len(found) == 10 and {c.sentence.partition(" ")[0] for c in ALL if c.a == "scl"} == {"SCL"}
+    said = [sentence for sentence, (_, section) in found.items() if section.startswith("abstract")]
+    assert [words.split()[-5] for words in said] == ["faithful", "continuous", "complex"]
+    assert {found[sentence][0] for sentence in said} == {"scl"}
     further = claims.further("planted")
     assert {name: len({c.sentence for c in family}) for name, family in further.items()} == dict.fromkeys(further, 1)
 

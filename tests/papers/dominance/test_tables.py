@@ -8,7 +8,7 @@ import pytest
 from xai_lib import published, statistics
 from xai_lib.page import record
 from xai_lib.page.table import interval, number, p_value, plus_minus, signed
-from xai_lib.page.verdicts import verdict_rule
+from xai_lib.page.verdicts import counted, verdict_rule
 from xai_lib.papers.dominance import claims, tables
 from xai_lib.papers.dominance.analysis import hierarchies, networks, rarity, single, training
 from xai_lib.papers.dominance.method.rare_modes import SCORES
@@ -215,14 +215,14 @@ def test_the_least_dominant_cluster_of_each_class(study, made_up, read, select):
 
 def test_verdicts_name_their_units_and_are_counted(study, rare_run, made_up, read):
     rows, found = read(tables.verdicts(study)), claims.verdicts(study)
-    assert rows["claim"].tolist() == found["text"].tolist() and set(rows["with"]) == {NAMES[KIND]}
+    assert rows["claim"].tolist() == found["text"].tolist() and set(rows["with"]) == {NAMES[KIND], "–"}
     assert rows["verdict"].tolist() == [f"{row.reason}: {row.scope}" for row in found.itertuples()]
     of_paper, of_ours = statistics.sentences(found), found[found["ours"]]
-    held = [(counted["verdict"] == "holds").sum() for counted in (of_paper, of_ours)]
     above = read(tables.verdicts(study), which=0)
     caption = above.attrs["caption"]
     assert len(above) == len(of_paper)
-    assert caption.startswith(f"Claims on planted: {held[0]} hold, ") and f"of the paper; {held[1]} hold" in caption
+    said = f"Claims on planted: of the paper's {len(of_paper)}, {counted(of_paper['verdict'])}; of our {len(of_ours)}, "
+    assert caption.startswith(f"{said}{counted(of_ours['verdict'])}. ")
     assert verdict_rule().data.count(statistics.RULE[:40]) == 1
     rows = made_up.rare(trainings=5)
     made_up.put(rows, "dominance", -1.0, clustering="modes", cluster=2)
@@ -231,7 +231,7 @@ def test_verdicts_name_their_units_and_are_counted(study, rare_run, made_up, rea
     chance = found["with"].str.contains("modes as clusters") & found["claim"].str.contains("chance")
     assert found.loc[chance, "verdict"].str.startswith("holds").all() and chance.sum() == 4
     held = found["verdict"].str.startswith("holds").sum()
-    assert found.attrs["caption"].startswith(f"Claims on planted images: {held} hold, ")
+    assert found.attrs["caption"].startswith(f"Claims on planted images: of our {len(found)}, {held} hold, ")
 
 
 def test_rare_modes_have_a_column_for_each_rarity(rare_run, made_up, read):

@@ -21,6 +21,7 @@ def study_of(monkeypatch):
 
     def build(frames, networks=()):
         monkeypatch.setattr(experiment, "scores", lambda study, part: frames[part])
+        monkeypatch.setattr(experiment, "class_similarity", lambda study: frames["classes"])
         methods = tuple(frames["cost"]["method"].unique())
         return Study(settings(scale="smoke", device="cpu"), networks, methods)
 

@@ -48,6 +48,7 @@ def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
         "fidelity": fidelity[~beyond].reset_index(drop=True),
         "repeated": part(REPEATED, n_images, reading=lineup.READINGS),
         "transformed": transformed[~transformed["method"].isin(lineup.BEYOND)].reset_index(drop=True),
+        "classes": part(("class-similarity",), n_images, reading=lineup.READINGS),
     }
     for name, frame in found.items():
         differs = frame["method"].isin(SIGNED) | (frame["reading"] != lineup.READINGS[1])

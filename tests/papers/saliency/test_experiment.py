@@ -127,6 +127,17 @@ def test_stored_scores_are_those_of_the_plain_function(smoke_bench, name):
         pd.testing.assert_frame_equal(found, expected, rtol=1e-5, atol=1e-7)
 
 
+def test_similarity_between_classes_is_of_the_informed_methods_that_have_scores(smoke_bench, monkeypatch):
+    rows = experiment.class_similarity(smoke_bench)
+    assert tuple(rows["method"].unique()) == lineup.INFORMED and set(rows["seed"]) == {0}
+    assert rows["value"].between(-1, 1).all()
+    columns = set(experiment.scores(smoke_bench, "metric"))
+    assert not columns or columns == set(rows)
+    scored = experiment.scores(smoke_bench, "fidelity")
+    monkeypatch.setattr(experiment, "scores", lambda study, part: scored[scored["method"] == "rise"])
+    assert set(experiment.class_similarity.__wrapped__(smoke_bench)["method"]) == {"rise"}
+
+
 def test_the_networks_are_the_first_cross_entropy_trainings_on_images_in_turns(smoke_bench):
     [subject] = smoke_bench.networks
     assert subject.key == train_cell(smoke_bench.run, "ce", 0).key

@@ -142,7 +142,7 @@ def test_tools_are_compared_map_by_map(study_of, frames, made_up, read):
 
 def test_sentences_have_a_verdict_under_both_readings(study_of, made_up, read):
     rows = read(tables.sentences(study_of(made_up.frames(lineup.PAPER, n_images=6))))
-    assert len(rows) == 26 and rows.columns.tolist()[2:] == [
+    assert len(rows) == 28 and rows.columns.tolist()[2:] == [
         "maps absolute, as the cited code", "maps signed, as the text"
     ]  # fmt: skip
     assert rows.iloc[:, 2].str.contains("of 9 hold").any()
@@ -275,5 +275,5 @@ def test_a_true_run_fills_every_table(smoke_bench, read):
     for name in ("readings", "stability", "fooled", "discrimination"):
         rows, shown = getattr(evidence, name)(smoke_bench), read(getattr(tables, name)(smoke_bench))
         assert len(rows) >= len(shown) > 0, name
-    assert len(claims.sentences(smoke_bench)) == 26
+    assert len(claims.sentences(smoke_bench)) == 28
     assert "up to 4 images each" in read(tables.table_1(smoke_bench)).attrs["caption"]

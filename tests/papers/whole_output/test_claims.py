@@ -105,6 +105,8 @@ def found(study_of, made_up):
 
     def decide(frames, networks=made_up.OURS):
         rows = claims.verdicts(study_of(frames, networks))
+        assert (rows["verdict"][-3:] == "not tested").all() and rows["text"][-3:].str.contains("Not tested here").all()
+        rows = rows[:-3]
         return rows.set_index(rows["claim"].str.removeprefix("whole-output-"))
 
     return decide

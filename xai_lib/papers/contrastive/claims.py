@@ -1,6 +1,5 @@
 """What the paper claims, one comparison a claim, for :func:`xai_lib.statistics.verdict_table`: a family a question."""
 
-import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +12,6 @@ from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
 from xai_lib.papers.contrastive import experiment, matching
 from xai_lib.run.settings import Settings
 from xai_lib.statistics import Claim, Decided
-from xai_lib.statistics.comparison import Comparison
-from xai_lib.statistics.estimate import Estimate
 
 METHODS = {"grad-cam": "grad-cam", "eigen-cam-tool": "eigen-cam"}  # that decide, and what print calls them
 # Our name of a metric -> the one that it is a reading of, under which print and the registry have it.
@@ -46,42 +43,45 @@ class _Property:
     metric: str
     direction: Literal["higher", "lower"]
     text: str
-    section: str
-    sentence: str
+    said: str  # of the paper's sentence, which is the same for several metrics of one property
     methods: tuple[str, ...] = tuple(METHODS)
 
 
-_COHERENT = "Contrastive training makes explanations more coherent."
 _PROPERTIES = (
-    _Property("pixel-flipping-matched", "lower", "more faithful (at one mean confidence)", "1, 5 and 6",
-              "Contrastive training makes explanations more faithful."),
-    _Property("continuity", "higher", "steadier under small noise", "1 and 5",
-              "Contrastive training makes explanations more continuous."),
-    _Property("complexity", "lower", "less complex", "1, 5 and 6",
-              "Contrastive training makes explanations less complex."),
-    _Property("sparseness", "higher", "sparser (complexity's second measure in Table 1)", "1, 5 and 6",
-              "Contrastive training makes explanations less complex."),
-    _Property("contrastivity", "higher", "less contrastive, that is more alike between classes,", "1 and 6",
-              "Contrastive training makes explanations less contrastive.", ("grad-cam",)),
-    _Property("pointing-game", "higher", "more coherent (pointing game)", "6", _COHERENT),
-    _Property("attribution-localisation", "higher", "more coherent (localisation)", "6", _COHERENT),
+    _Property("pixel-flipping-matched", "lower", "more faithful (at one mean confidence)", "more faithful"),
+    _Property("continuity", "higher", "steadier under small noise", "more continuous"),
+    _Property("complexity", "lower", "less complex", "less complex"),
+    _Property("sparseness", "higher", "sparser (complexity's second measure in Table 1)", "less complex"),
+    _Property("contrastivity", "higher", "less contrastive, that is more alike between classes,", "less contrastive",
+              ("grad-cam",)),
+    _Property("pointing-game", "higher", "more coherent (pointing game)", "more coherent"),
+    _Property("attribution-localisation", "higher", "more coherent (localisation)", "more coherent"),
 )  # fmt: skip
+# Where the paper says so of either loss: its abstract speaks of SCL alone, its introduction of both, its §5 of both on
+# CIFAR-10, and its §6 of SCL "with the exception of contrastivity", and of both where it comes to coherence.
+_SECTIONS = {"scl": "abstract, 1, 5 and 6", "tl": "1 and 5"}
+_ELSEWHERE = {("scl", "less contrastive"): "1 and 6", ("tl", "less contrastive"): "1"}
+_ELSEWHERE |= {(loss, "more coherent"): "6" for loss in _SECTIONS}
 _UNTESTED = {
+    "accuracies": ("1, 5 and 6", "All models reach good levels of accuracy. Not tested here: the paper does not "
+                   "say from what accuracy on."),
     "tl-imagenet-s50": ("5 and 6", "Triplet loss gives poor explanations on ImageNet-S50, unlike on CIFAR-10. "
                         "Not tested here: it needs those images."),
     "out-of-distribution": ("6", "The scores of faithfulness corroborate that contrastive networks detect images from "
                             "elsewhere better. Not tested here: no such detector is scored."),
-    "coherence": ("6", f"{_COHERENT} Not tested here: these images have no masks."),
+    "coherence": ("6", "The explanations of contrastive networks are more coherent, or the scores are too noisy to "
+                  "tell: §6 says both. Not tested here: these images have no masks."),
 }  # fmt: skip
 
 
 def contrastive(dataset: str, variants: Collection[str] = (), methods: Collection[str] = ()) -> list[Claim]:
     """What the paper claims about SCL and TL against CE (sections 1, 5 and 6).
 
-    The paper speaks of contrastive training as one thing; here each of its losses is claimed apart, for each method
-    that print has: Eigen-CAM is the tool's. Contrastivity needs maps of several classes, so it is claimed for Grad-CAM
-    only; there ``better`` is the direction of the claim, a higher similarity, not the metric's own. Each text ends with
-    what Table 4 prints, and where that contradicts the claim.
+    Its abstract claims more faithful, less complex and more continuous explanations of SCL alone, its introduction of
+    both losses. So each has its own sentences, and a claim for each method that print has: Eigen-CAM is the tool's.
+    Contrastivity needs maps of several classes, so it is claimed for Grad-CAM only; there ``better`` is the direction
+    of the claim, a higher similarity, not the metric's own. Each text ends with what Table 4 prints, and where that
+    contradicts the claim.
 
     Args:
         dataset: the label of the images that the verdicts will be about.
@@ -101,7 +101,9 @@ def contrastive(dataset: str, variants: Collection[str] = (), methods: Collectio
                     f"{METHOD_NAMES[method]} explanations of {LOSS_NAMES[loss]} networks are {one.text} than those of "
                     f"CE networks. {_in_print(printed, one, METHODS[name], loss)}"
                 )
-                shared = {"section": one.section, "sentence": one.sentence, "better": one.direction}
+                section = _ELSEWHERE.get((loss, one.said), _SECTIONS[loss])
+                sentence = f"{LOSS_NAMES[loss]} networks have {one.said} explanations than CE networks."
+                shared = {"section": section, "sentence": sentence, "better": one.direction}
                 known = {"id": f"contrastive-{one.metric}-{name}-{loss}", "text": text, "method": method}
                 found.append(_CLAIM(**known, **shared, **_about(metric), a=loss, b="ce", dataset=dataset))
     return found
@@ -188,24 +190,17 @@ def of_matched(run: Settings) -> pd.DataFrame:
 def _decided(claim: Claim, scores: pd.DataFrame, adjusted: Iterable[str], alike: statistics.Matched | None) -> Decided:
     adjusted = {*adjusted, *(() if claim.metric in _OF_CONFIDENCE else ("confidence",))}
     if scores.empty:  # no pair of networks matches
-        return Decided(claim, _nothing(claim))
+        return Decided(claim, statistics.nothing(claim))
     return statistics.decide(claim, scores, adjusted_for=adjusted, matched=alike)
 
 
 def _untested(dataset: str, *, coherence: bool) -> pd.DataFrame:
-    def of(name: str, section: str, text: str) -> Decided:
-        about = {"metric": "none", "better": "lower", "a": "scl", "b": "ce", "between": "none", "dataset": dataset}
-        claim = _CLAIM(id=f"contrastive-{name}", section=section, text=text, **about)
-        return Decided(claim, _nothing(claim))
-
-    names = [name for name in _UNTESTED if not (coherence and name == "coherence")]
-    rows = statistics.verdict_table(of(name, *_UNTESTED[name]) for name in names)
-    return rows.assign(reason="undecided (not tested here)", scope="nothing")
-
-
-def _nothing(claim: Claim) -> Comparison:
-    adjusted = frozenset({"confidence"})  # accuracy is what is missing, where networks do not match
-    return Comparison(claim.a, claim.b, Estimate(math.nan), unit="seed", test="none", adjusted_for=adjusted)
+    about = {"metric": "none", "better": "lower", "a": "scl", "b": "ce", "between": "none", "dataset": dataset}
+    return statistics.untested(
+        _CLAIM(id=f"contrastive-{name}", section=section, text=text, **about)
+        for name, (section, text) in _UNTESTED.items()
+        if not (coherence and name == "coherence")
+    )
 
 
 def _about(metric: str) -> dict[str, object]:

@@ -20,32 +20,39 @@ from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
+SIMILAR = 0.05  # "no dominance": at most so much further from 0.5 than where images are dealt; a bound of ours
 FIGURES = "4, Figures 4-5"
 _Said = tuple[str, str, str, str, str, Comparison]  # name, text, section, metric, which is better, and what was found
 # Sentences of the paper that are more than one comparison, by what the names of the claims begin with.
 _SENTENCES = {
     "logit": "Dominance is “non-correlated” with logits and softmax probabilities (Figure 3; no number is printed).",
+    "similar": "Between similar clusters there is no dominance.",
     "least": "The clusters with the lowest dominance (ranks 3 and 4, of 0 to 4) have the fewest training images.",
     "focus": "Grad-CAM “is proven to be best in Focus metric”.",
 }
-_SENTENCE_OF = {"probability": "logit", "lowest two": "least"}
-_OURS = ("hierarchy", "representation", "training_distance", "most", "rare", "whole", "untrained", "ours")
+_SENTENCE_OF = {"probability": "logit", "lowest two": "least", "same": "least", "nearest": "similar"}
+_OURS = ("hierarchy", "representation", "most", "rare", "whole", "untrained", "ours")
+_UNTESTED = "The proposed metric is highly interpretable. Not tested here: it needs people."
 _TEXTS = {
     "clusters": "Some clusters of a class dominate others: pairs lie further from 0.5 than with images dealt to the "
     "clusters at random. Printed: matrices only.",
-    "similar": "Between similar clusters there is no dominance: the further the centres of two clusters are apart, the "
-    "further their dominance is from 0.5, more so than with dealt images. Printed: an example.",
+    "similar": "The further the centres of two clusters are apart, the further their dominance is from 0.5, more so "
+    "than with dealt images. Printed: an example.",
+    "nearest": "The two clusters of a class whose centres are nearest have no dominance: they lie at most "
+    f"{SIMILAR} further from 0.5 than with dealt images, a bound of ours. Printed: an example.",
     "hierarchy": "Dominance orders the clusters of a class: fewer triples are intransitive than with dealt images. The "
     "paper sorts clusters without asking.",
     "training_share": "Clusters that dominate less have fewer training images (rank correlation over all clusters of a "
     "class). Printed: figures only.",
     "representation": "Clusters that dominate less are rarer in training than in evaluation. A reading of ours: where "
     "both are drawn alike, a small cluster is small in both.",
-    "training_distance": "Clusters that dominate less lie further from the training images (“out-of-distribution "
-    "biases”). Not in print as a measurement.",
+    "training_distance": "Low dominance reveals out-of-distribution images: clusters that dominate less lie further "
+    "from the training images. Not in print as a measurement.",
     "least": "The least dominant cluster of a class has a smaller share of the training images than where images are "
     "dealt.",
     "lowest two": "So have the two least dominant clusters, on average.",
+    "same": "The least dominant cluster of a class is the one with the fewest training images, more often than where "
+    "images are dealt.",
     "most": "The most dominant cluster of a class has a larger share of the training images than where images are "
     "dealt. The paper says that this “cannot” be related directly.",
     "coherence": "Clusters by K-means have “a clear visual coherence”: they agree with the planted modes "
@@ -68,12 +75,14 @@ _RARE = (
 def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim and kind of network about which they are asked: :func:`statistics.verdict_table`."""
     about = {"dataset": study.run.label, "between": "clusters"}
-    return statistics.verdict_table(
+    tested = statistics.verdict_table(
         _claim(f"{name}-{kind}", *said, method=kind, **about)
         for kind in experiment.judged(study)
         for claims in (_clusters, _training, _single, _focus)
         for name, *said in claims(study, kind)
     )
+    said = ("dominance-interpretable", "abstract", _UNTESTED, "none", "higher", "dominance", "other metrics")
+    return pd.concat([tested, statistics.untested([Claim(*said, paper="dominance", **about)])], ignore_index=True)
 
 
 def rarity_verdicts(run: Settings) -> pd.DataFrame:
@@ -98,9 +107,11 @@ def rarity_verdicts(run: Settings) -> pd.DataFrame:
 def _clusters(study: Study, kind: str) -> Iterator[_Said]:
     spread = dealt.real_and_dealt(hierarchies.spread(study))
     spread = spread[spread["kind"] == kind]
+    spread = spread.assign(nearest=spread["nearest"] - SIMILAR * (spread["deal"] == hierarchies.REAL))
     for name, section, column, range, better in (
         ("clusters", "4, Figure 2", "spread", (0.0, 0.5), "higher"),
         ("similar", "4, Figure 2, example 3", "similar", (-1.0, 1.0), "higher"),
+        ("nearest", "4, Figure 2, example 3", "nearest", (0.0, 0.5), "lower"),
         ("hierarchy", "3.4", "cyclic_share", (0.0, 1.0), "lower"),
     ):
         found = dealt.against_dealt(dealt.table(spread, column), a=name, range=range)
@@ -119,7 +130,7 @@ def _training(study: Study, kind: str) -> Iterator[_Said]:
         found = statistics.compare_over_classes(by_class.to_numpy(float), a="dominance", b=what, **how)
         better = "lower" if name == "training_distance" else "higher"
         yield name, _TEXTS[name], "abstract and 4, Figures 4-5", what, better, found
-    for rank, better in (("least", "lower"), ("lowest two", "lower"), ("most", "higher")):
+    for rank, better in (("least", "lower"), ("lowest two", "lower"), ("same", "higher"), ("most", "higher")):
         for share in training.SHARES_OF_IMAGES:
             ours = share == "representation"
             text = _TEXTS[rank] + " Here: of the training share divided by the evaluation share." * ours

@@ -185,6 +185,18 @@ def scores(study: Study, part: str) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True) if found else empty
 
 
+@cache
+def class_similarity(study: Study) -> pd.DataFrame:
+    """:func:`method.class_similarity` of the paper's informed methods that have scores: columns of :func:`scores`."""
+    scored, found = set(scores(study, "fidelity")["method"]), []
+    for subject, name in itertools.product(study.networks, lineup.INFORMED):
+        for cell in part_cells(study, subject, name, "fidelity") if name in scored else ():
+            explained, images, raw = (cell.arguments[key] for key in ("explained", "images", "raw"))
+            rows = method.class_similarity(explained, images.materialised(), _stored(raw))
+            found.append(rows.assign(seed=subject.seed, method=name))
+    return pd.concat(found, ignore_index=True)
+
+
 def _scores_of(cell: Cell, name: str) -> pd.DataFrame | None:
     try:
         return files.read_frame(computed(cell) / "scores.csv")

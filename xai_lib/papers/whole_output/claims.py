@@ -18,12 +18,14 @@ from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Decided, decide
 
-NOT_TESTED = (  # section, what the paper says, why there is no verdict
-    ("3", "The latent tree differs from the WordNet hierarchy: screwdriver and syringe are close only in the tree.",
-     "WordNet is not part of this project. Whether classes share a cluster is on the page of clusters."),
-    ("5.2", "People are surer of their answers with CWOX-2s than with CWOX-1sB and SWOX.", "It needs people."),
-    ("5.2", "Experts match more maps than others, most so with CWOX-2s.", "It needs people."),
-)  # fmt: skip
+_UNTESTED = {  # name -> section, what the paper says, and why it has no verdict
+    "wordnet": ("3", "The latent tree differs from the WordNet hierarchy: screwdriver and syringe are close only in "
+                "the tree. Not tested here: WordNet is no part of this project. Whether the two share a cluster is on "
+                "the page of clusters."),
+    "surer": ("5.2", "People are surer of their answers with CWOX-2s than with CWOX-1sB and SWOX. Not tested here: it "
+              "needs people."),
+    "experts": ("5.2", "Experts match more maps than others, most so with CWOX-2s. Not tested here: it needs people."),
+}  # fmt: skip
 _NAMES = {"cauc": "CAUC", "cdrop": "CDROP", "cauc-bases": "CAUC", "salient-share": "share of salient pixels"}
 _NAMES |= {"overlap": "overlap of the maps of two rivals"}
 _IN_PRINT = {"cauc-bases": "cauc", "salient-share": "salient-pixels"}
@@ -48,7 +50,13 @@ def verdicts(study: Study) -> pd.DataFrame:
     """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
     parts = (_methods, _bases, _overlap, _observer, _planted)
     models = dict.fromkeys(explained.model for explained in study.networks)
-    return statistics.verdict_table(found for model in models for part in parts for found in part(study, model))
+    tested = statistics.verdict_table(found for model in models for part in parts for found in part(study, model))
+    shared = {"paper": "whole_output", "dataset": study.run.label, "between": "method"}
+    untested = statistics.untested(
+        Claim(f"whole-output-{name}", section, text, "none", "higher", CONTRASTIVE, "swox", **shared)
+        for name, (section, text) in _UNTESTED.items()
+    )
+    return pd.concat([tested, untested], ignore_index=True)
 
 
 def tested_on(study: Study, model: str) -> str:
@@ -94,6 +102,7 @@ def _overlap(study: Study, model: str) -> Iterator[Decided]:
     sides = (("1, Figure 1", "cwox-1sa", "swox"), ("5.3, Figure 8", CONTRASTIVE, "swox"))
     for section, a, b in (*sides, ("5.3, Figure 9", CONTRASTIVE, "cwox-1sa")):
         text = _than("overlap", a, b, "grad-cam") + "Shown in print for single images."
+        text += " Of two rivals alone CWOX-2s has none by construction." * (a == CONTRASTIVE)
         sentence = _SENTENCES["alike"] if b == "swox" else ""
         yield _decided(study, model, section, text, "overlap", a, b, base="grad-cam", sentence=sentence)
 

@@ -43,6 +43,8 @@ def test_each_network_clustering_and_class_has_its_pairs_clusters_and_spread(stu
         centres = select(frames["centres"], kind=kind, seed=seed, label=label)["distance"]
         similar = stats.spearmanr(abs(share - 0.5), centres).statistic if clustering == "k-means" else NAN
         assert spread["similar"] == pytest.approx(similar, nan_ok=True)
+        nearest = abs(share - 0.5).to_numpy()[centres.to_numpy().argmin()] if clustering == "k-means" else NAN
+        assert spread["nearest"] == pytest.approx(nearest, nan_ok=True)
     assert found["spread"]["significant"].sum() > found["spread"]["significant_holm"].sum()  # none is for another
 
 

@@ -2,9 +2,11 @@ import hashlib
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 from xai_lib import explainers, metrics
 from xai_lib.explainers.registry import EXPLAINERS
@@ -80,6 +82,25 @@ def test_any_metric_gets_what_it_asks_for(subject, images, x, metric):
     expected = metrics.get(metric)(attribution=shown, **given[metric])
     assert found["index"].tolist() == images.index.tolist() and set(found["metric"]) == {metric}
     assert found["value"].tolist() == pytest.approx(expected.tolist(), rel=1e-4, nan_ok=True)
+
+
+@pytest.mark.parametrize("method", ["gradient", "grad-cam"])
+def test_maps_of_two_classes_are_compared_by_their_ranks(subject, images, x, method):
+    """With scipy, in either reading; a map that is constant, as Grad-CAM's for a class may be, is like no other."""
+    explained = Explained(subject, method)
+    stored = raw_maps(explained, images)
+    found = maps.class_similarity(explained, images, stored)
+    assert found["index"].tolist() == images.index.tolist() * len(explained.readings)
+    assert set(found["metric"]) == {"class-similarity"}
+    expected = []
+    for reading in explained.readings:
+        true, least = (explained.scaled(stored["maps"][:, place], x, reading).flatten(1) for place in (0, 2))
+        constant = [np.ptp(a) == 0 or np.ptp(b) == 0 for a, b in zip(true, least)]
+        pairs = zip(true, least, constant)
+        expected += [0.0 if either else stats.spearmanr(a, b).statistic for a, b, either in pairs]
+    assert found["value"].tolist() == pytest.approx(expected, abs=1e-5)
+    stored["maps"][0, 2] = 0
+    assert maps.class_similarity(explained, images, stored)["value"][0] == 0
 
 
 def test_a_key_knows_the_code_of_a_method_that_is_no_part_of_the_library(subject, monkeypatch):

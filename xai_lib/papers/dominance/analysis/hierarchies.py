@@ -80,7 +80,8 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
 def spread(study: Study) -> pd.DataFrame:
     """How far clusters are apart, of each class and deal: ``spread`` is the mean distance of D from 0.5 over its pairs,
     ``range`` of relative dominance, ``mean`` of the pairs' first (larger) clusters, ``significant`` a share of pairs,
-    ``cyclic_share`` of triples; ``similar`` Spearman's correlation of that distance with that of the centres.
+    ``cyclic_share`` of triples; ``similar`` Spearman's correlation of that distance with that of the centres;
+    ``nearest`` that distance of the pair whose centres are nearest.
     """
     rows, by = [], [*_GROUP, "deal"]
     placed = ["kind", "seed", "label", "first", "second"]
@@ -90,14 +91,17 @@ def spread(study: Study) -> pd.DataFrame:
         cyclic, triples = relative_dominance.cyclic_triples(square)
         apart = (here["dominance"] - NO_DOMINANCE).abs()
         away, reach = float(apart.mean()), float(np.ptp(relative_dominance.relative(square)))
-        similar = np.nan if key[2] == "modes" else _correlation(apart.to_numpy(), here["distance"].to_numpy())
+        similar = nearest = np.nan
+        if key[2] != "modes":
+            similar = _correlation(apart.to_numpy(), here["distance"].to_numpy())
+            nearest = apart[here["distance"].idxmin()]
         n, n_undefined = here["n"].sum() + here["n_undefined"].sum(), here["n_undefined"].sum()
         significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm")]
         mean = here["dominance"].mean()
         share = cyclic / triples if triples else np.nan
-        rows.append((*key, away, reach, mean, n, n_undefined, *significant, cyclic, triples, share, similar))
+        rows.append((*key, away, reach, mean, n, n_undefined, *significant, cyclic, triples, share, similar, nearest))
     columns = ["spread", "range", "mean", "n", "n_undefined", "significant", "significant_holm"]
-    columns += ["cyclic", "triples", "cyclic_share", "similar"]
+    columns += ["cyclic", "triples", "cyclic_share", "similar", "nearest"]
     return pd.DataFrame(rows, columns=[*by, *columns])
 
 

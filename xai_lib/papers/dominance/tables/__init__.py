@@ -186,7 +186,7 @@ def single_by_class(study: Study, kind: str) -> HTML:
 def verdicts(study: Study) -> HTML:
     """What the paper claims, and whether it holds here."""
     rows = claims.verdicts(study)
-    named = rows.assign(method=rows["method"].map(name_of))
+    named = rows.assign(method=rows["method"].map(name_of, na_action="ignore"))
     return of_claims.verdicts(named, study.run.label, with_method=True, behind=rows)
 
 

@@ -32,7 +32,7 @@ FAMILIES["others"] = tuple(name for name in INFORMED if name not in FAMILIES["ca
 class Found:
     """Scores under one reading: frames with seed, method, index, metric, value, every method once."""
 
-    plain: pd.DataFrame  # for the true class
+    plain: pd.DataFrame  # for the true class, with the metric "class-similarity"
     by_target: pd.DataFrame  # the same with `target`, and for the predicted and the least probable class
     as_ranks: pd.DataFrame  # of maps replaced by their ranks, on the images that are scored in other readings
     moved: pd.DataFrame  # with `transform`: the mean change (`shift`) and absolute change (`change`) over settings
@@ -51,6 +51,7 @@ def found(study: Study, reading: str) -> Found:
     both = moved.merge(plain, on=keys, suffixes=("", "_untouched"))
     shift = both["value"] - both["value_untouched"]
     both = both.assign(shift=shift, change=shift.abs()).groupby([*keys, "transform"], as_index=False)
+    plain = pd.concat([plain, under(experiment.class_similarity(study), reading)], ignore_index=True)
     return Found(plain, under(fidelity, reading), as_ranks, both[["shift", "change"]].mean())
 
 

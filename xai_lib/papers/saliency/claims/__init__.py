@@ -4,12 +4,12 @@ All are about these networks on new images: the paper, too, has one network. Wha
 ("gradient-based maps provide the least information") is left to the eye: no metric of the paper decides it.
 """
 
-from collections import Counter
 from functools import cache, partial
 
 import pandas as pd
 
 from xai_lib import statistics
+from xai_lib.page.verdicts import counted
 from xai_lib.papers.saliency.analysis.found import found
 from xai_lib.papers.saliency.claims.asked import ask
 from xai_lib.papers.saliency.claims.comparisons import concepts, fidelity, transformed
@@ -36,12 +36,10 @@ def sentences(study: Study) -> pd.DataFrame:
 
 def finding(study: Study) -> str:
     """What the verdicts come to, in sentences: how many of the paper's hold, and which the reading turns round."""
-    table = sentences(study)
-    n, other = Counter(table["verdict"]), f"verdict_{READINGS[1]}"
+    table, other = sentences(study), f"verdict_{READINGS[1]}"
     said = (
-        f"Of the paper's {len(table)} sentences {n['holds']} hold on {study.run.label}, {n['reverses']} are reversed, "
-        f"{n['partly']} are decided in part, {n['mixed']} hold in part and reverse in part, and {n['undecided']} are "
-        "undecided, with maps scaled as the code does that the paper cites."
+        f"Of the paper's {len(table)} sentences {counted(table['verdict'])} on {study.run.label}, with maps scaled as "
+        "the code does that the paper cites."
     )
     turned = table[table["verdict"] != table[other]]
     if turned.empty:

@@ -60,6 +60,9 @@ def concepts(ask: Ask, here: Found) -> Iterator[Decided]:
         gap = complete[complete["method"] == method].groupby("index")["value"].mean()
         asked = ask(f"complete-{method}", "completeness", "higher", about(method).title, "half")
         yield of_images(asked, (gap > GAP).to_numpy() - _HALF, OF_SHARE)
+    for metric in ("monotonicity", _TOOLS):
+        asked = ask(f"monotone-{metric}", metric, "higher", "half", "informed")
+        yield of_images(asked, (_HALF - by_image(here.plain, metric, INFORMED)).dropna(), (-_HALF, 3 * _HALF))
     fidelity = directions(FIDELITY)
     for name, metric in (*(("explains", one) for one in TABLE_3), ("localisation", "attribution-localisation")):
         if (here.plain["metric"] == metric).any():  # no localisation where images have no masks
@@ -102,6 +105,10 @@ def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
     yield from _probability(ask, plain)
     yield from tell_apart(ask, "discrimination", FIDELITY, plain)
     yield from _by_target(ask, here.by_target)
+    for method in (name for name in INFORMED if (plain["method"] == name).any()):
+        alike_classes = by_image(plain, "class-similarity", (method,)) - _HALF
+        asked = ask(f"specific-{method}", "class-similarity", "higher", about(method).title, "half")
+        yield of_images(asked, alike_classes, (-3 * _HALF, _HALF))
 
 
 def transformed(ask: Ask, here: Found) -> Iterator[Decided]:

@@ -13,6 +13,7 @@ from xai_lib import explainers, metrics
 from xai_lib.data.split import Split
 from xai_lib.explainers import normalise
 from xai_lib.explainers.subject import Subject
+from xai_lib.metrics import randomisation
 from xai_lib.metrics.rows import rows
 from xai_lib.papers.saliency.method.lineup import ALL, READINGS
 
@@ -129,4 +130,18 @@ def scored(explained: Explained, images: Split, stored: dict[str, Tensor], metri
             given["attribution"] = explained.scaled(raw[:, 0], x, reading)
             asked = inspect.signature(function).parameters.keys() & given.keys()
             parts.append(rows(index, {metric: function(**{name: given[name] for name in asked})}, reading=reading))
+    return pd.concat(parts, ignore_index=True)
+
+
+def class_similarity(explained: Explained, images: Split, stored: dict[str, Tensor]) -> pd.DataFrame:
+    """How alike stored maps for the true and for the least probable class are: Spearman's correlation over pixels.
+
+    Rows index, metric ("class-similarity"), value in [-1, 1], reading. A constant map is like no other: 0.
+    """
+    parts = []
+    for x, index, _, _, raw in batches(explained, images, stored):
+        for reading in explained.readings:
+            true, least = (explained.scaled(raw[:, place], x, reading) for place in (0, 2))
+            values = {"class-similarity": randomisation.spearman(true, least).nan_to_num(0.0)}
+            parts.append(rows(index, values, reading=reading))
     return pd.concat(parts, ignore_index=True)
