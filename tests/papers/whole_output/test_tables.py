@@ -107,7 +107,8 @@ def test_captions_count_networks_and_images_and_say_what_print_is_of(study_of, m
     made_up.put(frames["paper"], NAN, metric=("cauc", "cdrop"), base="rise", index=0)
     study, counted = study_of(frames, networks), f"planted, {counted}, up to 4 images each"
     beginnings = {
-        "table-1": f"Table 1: CAUC, lower is better: {counted}, variant “paper”. The last three rows of a base are",
+        "table-1": "Table 1: CAUC up to the fewest salient pixels of its four methods (in Table 3: of four bases), "
+        f"lower is better: {counted}, variant “paper”. The last three rows of a base are",
         "table-2": f"Table 2: CDROP, higher is better: {counted}, variant “paper”. The last three rows of a base are",
         "table-3": f"Table 3: base explainers of CWOX-2s: {counted}.",
     }

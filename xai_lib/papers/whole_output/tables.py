@@ -195,8 +195,9 @@ def bases(study: Study) -> HTML:
 def methods(study: Study, metric: str) -> HTML:
     """Tables 1 ("cauc") and 2 ("cdrop"): the methods beside print."""
     rows, table = scores.methods(study, metric), scores.TABLES[metric]
+    up_to = " up to the fewest salient pixels of its four methods (in Table 3: of four bases)" * (metric == "cauc")
     caption = (
-        f"Table {table}: {metric.upper()}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
+        f"Table {table}: {metric.upper()}{up_to}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
         f"variant “paper”. The last three rows of a base are ours. Paper: {_paper(rows)}; values of other images and "
         "sizes are not comparable, their order is."
     )
