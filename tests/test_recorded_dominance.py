@@ -33,6 +33,9 @@ def test_clusters_differ_and_have_an_order(text):
     assert f"dealt to the clusters at random {dealt['spread']:.3f}." in text
     assert f"After correction {100 * clusters['significant_holm']:.0f} % of the pairs differ" in text
     assert f"and {100 * dealt['significant_holm']:.0f} % of those dealt at random." in text
+    nearest = rows.groupby("clustering")["nearest"].mean()
+    assert f"lie {nearest['k-means']:.3f} from 0.5, dealt ones {nearest['dealt']:.3f}." in text
+    assert pd.read_csv(RUN / "verdicts.csv").set_index("claim")["verdict"]["dominance-nearest-tuned"] == "undecided"
     triples = rows[rows["clustering"] == "k-means"][["cyclic", "triples"]].sum()
     assert f"{triples['cyclic']} of {triples['triples']} triples goes round" in text
 
@@ -71,7 +74,11 @@ def test_training_share_and_distance(text):
     )
     said = f"has {100 * least['value']:.1f} % of the training images, a dealt one {100 * least['dealt']:.1f} %;"
     assert said in text and "divided by its share of the test images this is undecided." in text
+    same = pd.read_csv(RUN / "least.csv").set_index(["kind", "share", "rank"]).loc[("tuned", "training_share", "same")]
+    said = f"in {100 * same['value']:.0f} % of the classes, where images are dealt in {100 * same['dealt']:.0f} %:"
+    assert said in text and "undecided, too." in text
     verdicts = pd.read_csv(RUN / "verdicts.csv").set_index("claim")["verdict"]
+    assert verdicts["dominance-same-tuned"] == "undecided"
     assert verdicts["dominance-ours-least-tuned"] == "undecided" and verdicts["dominance-least-tuned"] == "holds"
 
 

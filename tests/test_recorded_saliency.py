@@ -41,6 +41,19 @@ def test_sentences_are_counted_under_both_readings(text):
     assert f"With signed gradients the verdicts of {changed} change." in text
 
 
+def test_maps_of_two_classes(text):
+    rows = pd.read_csv(RUN / "verdicts.csv").set_index("claim").filter(like="saliency-specific-", axis=0)
+    rows.index = rows.index.str.removeprefix("saliency-specific-")
+    similar = rows["difference"] + 0.5
+    assert similar.idxmax() == "guided-backprop"
+    said = f"(rank correlation {similar['guided-backprop']:.2f}; IG {similar['integrated-gradients']:.2f})"
+    assert said in text
+    opposed = similar[["grad-cam", "rise", "lime"]]
+    assert opposed.max() < 0 < similar.drop(opposed.index).min()
+    assert f"({opposed.min():.2f} to {opposed.max():.2f})".replace("-", "\N{MINUS SIGN}") in text
+    assert rows["verdict"].value_counts()[["holds", "reverses"]].tolist() == [2, 4] and len(rows) == 9
+
+
 def test_the_order_with_absolute_gradients(text):
     table = pd.read_csv(RUN / "table-1.csv").set_index(["metric", "method"])[["mean", "published"]]
     tau, places = [], set()

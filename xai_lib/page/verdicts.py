@@ -1,6 +1,7 @@
 """Verdicts: the rule, and one table of claims that all parts show."""
 
 import math
+from collections import Counter
 
 import pandas as pd
 from IPython.display import HTML, Markdown
@@ -66,8 +67,8 @@ def counted(verdicts: pd.Series) -> str:
         >>> counted(pd.Series(["holds", "undecided", "undecided", "reverses in part"]))
         '1 holds, 0 reverse, 1 reverses in part and 2 are undecided'
     """
-    counts = verdicts.value_counts().reindex(_WORDS, fill_value=0)
-    *first, last = [f"{n} {_WORDS[verdict][n != 1]}" for verdict, n in counts.items() if n or verdict in _ALWAYS]
+    n, names = Counter(verdicts), sorted({*verdicts, *_ALWAYS}, key=list(_WORDS).index)
+    *first, last = [f"{n[name]} {_WORDS[name][n[name] != 1]}" for name in names]
     return f"{', '.join(first)} and {last}"
 
 
