@@ -4,6 +4,7 @@ import copy
 import difflib
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -151,42 +152,27 @@ def _resnet18(width: int) -> nn.Sequential:
     return _initialised(stages)
 
 
-def _resnet50(width: int) -> nn.Sequential:
-    return _torchvision(width, Bottleneck, [3, 4, 6, 3])
-
-
-def _resnet18_224(width: int) -> nn.Sequential:
-    return _resized(_torchvision(width, BasicBlock, [2, 2, 2, 2]))
-
-
-def _resnet50_224(width: int) -> nn.Sequential:
-    return _resized(_resnet50(width))
-
-
-def _torchvision(width: int, block: type[nn.Module], blocks: list[int]) -> nn.Sequential:
+def _torchvision(width: int, *, block: type[nn.Module], blocks: list[int], resized: bool = False) -> nn.Sequential:
+    """Torchvision's stages, behind a bilinear resize to the side that they were trained on if they are ``resized``."""
     if width != 64:
         raise ValueError(
             f"Expected width 64, or None, for a network of torchvision's layers. Got {width}: "
             "narrower networks are resnet8 and resnet18."
         )
     network = resnet.ResNet(block, blocks)
-    stem = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
-    stages = {f"layer{number}": getattr(network, f"layer{number}") for number in range(1, 5)}
-    return nn.Sequential(OrderedDict(stem=stem, **stages))
+    stages = {"resize": nn.Upsample((_INPUT, _INPUT), mode="bilinear", align_corners=False)} if resized else {}
+    stages["stem"] = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)
+    stages |= {f"layer{number}": getattr(network, f"layer{number}") for number in range(1, 5)}
+    return nn.Sequential(OrderedDict(stages))
 
 
-def _resized(backbone: nn.Sequential) -> nn.Sequential:
-    """The stages behind a bilinear resize to the side that they were trained on."""
-    resize = nn.Upsample(size=(_INPUT, _INPUT), mode="bilinear", align_corners=False)
-    return nn.Sequential(OrderedDict(resize=resize, **dict(backbone.named_children())))
-
-
+_18, _50 = {"block": BasicBlock, "blocks": [2, 2, 2, 2]}, {"block": Bottleneck, "blocks": [3, 4, 6, 3]}
 _ARCHITECTURES: dict[str, tuple[Callable[[int], nn.Sequential], int, int]] = {  # -> backbone, own width, features/width
     "resnet8": (_resnet8, 32, 4),
     "resnet18": (_resnet18, 64, 8),
-    "resnet50": (_resnet50, 64, 32),
-    "resnet18-224": (_resnet18_224, 64, 8),
-    "resnet50-224": (_resnet50_224, 64, 32),
+    "resnet50": (partial(_torchvision, **_50), 64, 32),
+    "resnet18-224": (partial(_torchvision, **_18, resized=True), 64, 8),
+    "resnet50-224": (partial(_torchvision, **_50, resized=True), 64, 32),
 }
 
 

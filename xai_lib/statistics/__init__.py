@@ -1,7 +1,6 @@
 """Evidence: means with intervals, paired comparisons, rank agreement, and verdicts by one stated rule."""
 
 from xai_lib.statistics.against_zero import (
-    Permuted,
     compare_correlation,
     compare_over_classes,
     compare_statistic,

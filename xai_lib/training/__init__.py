@@ -10,14 +10,7 @@ from xai_lib.data.split import Split
 from xai_lib.models import Classifier
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.evaluation import accuracy, predict, temperature
-from xai_lib.training.loop import (
-    TrainingDivergedError,
-    TrainingResult,
-    kept_epochs,
-    kept_state,
-    remove_checkpoint,
-    train,
-)
+from xai_lib.training.loop import TrainingResult, kept_epochs, kept_state, remove_checkpoint, train
 from xai_lib.training.objective import initial_network
 from xai_lib.training.probe import fit_probe
 from xai_lib.training.recipes import FineTuning, Recipe

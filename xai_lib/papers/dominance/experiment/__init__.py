@@ -26,7 +26,6 @@ from xai_lib.run.stage import computed
 from xai_lib.run.study import Study
 from xai_lib.training import recipes
 
-__all__ = ["K_MEANS", "RESCALED", "WHOLE", "mosaic_sizes"]
 PARTS = ("clusters", "choice", "mosaics", "variants", "pairs", "focus")
 EXPLAINERS = ("grad-cam", "eigen-cam", "excitation-backprop", "gradient", "random")
 _OF_OTHERS = ("clusters", "mosaics", "focus")  # parts of networks that are trained in other ways than the paper's

@@ -1,5 +1,3 @@
 """The paper's tables and what it argues, computed from a run of the benchmark."""
 
 from xai_lib.papers.saliency.analysis import evidence, pictures, printed, scores
-
-__all__ = ["evidence", "pictures", "printed", "scores"]

@@ -1,5 +1,3 @@
 """Figures of the benchmark: maps and scores, and the rankings made of them."""
 
 from xai_lib.papers.saliency.figures import benchmark, rankings
-
-__all__ = ["benchmark", "rankings"]

@@ -4,5 +4,3 @@ from xai_lib.papers.whole_output.latent_tree.files import load, save
 from xai_lib.papers.whole_output.latent_tree.hierarchy import fit_tree
 from xai_lib.papers.whole_output.latent_tree.islands import fit_islands
 from xai_lib.papers.whole_output.latent_tree.tree import Tree
-
-__all__ = ["Tree", "fit_islands", "fit_tree", "load", "save"]
