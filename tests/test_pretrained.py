@@ -18,6 +18,7 @@ def small():
 
 def published_file(folder, model, start=None):
     """The model's state dict in a file whose name ends in the start of its sha256, as torch's do."""
+    folder.mkdir(parents=True, exist_ok=True)
     plain = folder / "plain.pth"
     torch.save(model.state_dict(), plain)
     start = start or hashlib.sha256(plain.read_bytes()).hexdigest()[:8]
@@ -96,17 +97,14 @@ def test_a_download_that_fails_says_so(served, hub, monkeypatch):
     assert list(hub.iterdir()) == []
 
 
-def test_a_named_file_is_read_and_refused_if_it_is_another(tmp_path, monkeypatch):
+def test_a_file_in_the_folder_is_read_and_refused_if_it_is_another(hub, monkeypatch):
     model = small()
-    file = published_file(tmp_path, model)
+    file = published_file(hub, model)
     publish(monkeypatch, f"http://nowhere/{file.name}")
-    renamed = file.rename(tmp_path / "weights.pth")
-    assert state_digest(pretrained(NAME, file=renamed)) == state_digest(model)
-    renamed.write_bytes(renamed.read_bytes()[:-7])
-    with pytest.raises(ValueError, match=r"Expected .*weights.pth to be small-.*delete it and fetch"):
-        pretrained(NAME, file=renamed)
-    with pytest.raises(FileNotFoundError, match=r"other.pth"):
-        pretrained(NAME, file=tmp_path / "other.pth")
+    assert state_digest(pretrained(NAME)) == state_digest(model)
+    file.write_bytes(file.read_bytes()[:-7])
+    with pytest.raises(ValueError, match=r"Expected .*small-.*.pth to be small-.*delete it and fetch"):
+        pretrained(NAME)
 
 
 def googlenet_with_heads():
@@ -121,12 +119,12 @@ def googlenet_with_heads():
         ("torchvision:googlenet", googlenet_with_heads),
     ],
 )
-def test_networks_compute_what_torchvisions_own_do(name, build, tmp_path, monkeypatch):
+def test_networks_compute_what_torchvisions_own_do(name, build, hub, monkeypatch):
     torch.manual_seed(0)
     reference = build().eval()
-    file = published_file(tmp_path, reference)
+    file = published_file(hub, reference)
     monkeypatch.setitem(module._PUBLISHED, name, module._Published(module._PUBLISHED[name].build, f"x/{file.name}"))
-    loaded = pretrained(name, file=file)
+    loaded = pretrained(name)
     x = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         logits = loaded(x)
@@ -141,7 +139,6 @@ def test_fine_tuning_starts_from_published_features_under_a_head_of_its_own(arch
     name = architecture.removesuffix("-224")
     torch.manual_seed(0)
     reference = getattr(torchvision.models, name)().eval()
-    hub.mkdir(parents=True)
     file = published_file(hub, reference)
     build = module._PUBLISHED[f"torchvision:{name}"].build
     monkeypatch.setitem(module._PUBLISHED, f"torchvision:{name}", module._Published(build, f"x/{file.name}"))

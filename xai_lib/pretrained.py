@@ -4,6 +4,7 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -35,27 +36,22 @@ def names() -> list[str]:
     return list(_PUBLISHED)
 
 
-def pretrained(name: str = "torchvision:resnet50", *, file: Path | None = None, download: bool = False) -> nn.Module:
+def pretrained(name: str = "torchvision:resnet50", *, download: bool = False) -> nn.Module:
     """A network with torchvision's IMAGENET1K_V1 weights, in evaluation mode, on the processor.
 
-    All networks take images [B,3,H,W] standardised by ImageNet's mean and deviation (GoogLeNet translates them to its
-    own scale inside) and return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only training
-    uses. No random generator is disturbed.
+    "torchvision:resnet18", "torchvision:resnet50" or "torchvision:googlenet", whose weights lie in torch's own folder,
+    ``torch.hub.get_dir()`` and ``checkpoints`` below; ``download`` fetches them where they are missing. All take images
+    [B,3,H,W] standardised by ImageNet's mean and deviation (GoogLeNet translates them to its own scale inside) and
+    return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only training uses. No random
+    generator is disturbed.
 
-    Args:
-        name: "torchvision:resnet18", "torchvision:resnet50" or "torchvision:googlenet".
-        file: the published weights; None for torch's own folder, ``torch.hub.get_dir()`` and ``checkpoints`` below.
-        download: whether to fetch them where they are missing. What does not match its checksum is not kept.
-
-    Raises:
-        ValueError: if there is no such network, or the file is not the published one.
-        FileNotFoundError: if the file is not there; the message says what to put where.
-        RuntimeError: if the download fails, or does not match its checksum.
+    ValueError if there is no such network, or the file is not the published one; FileNotFoundError if it is not there,
+    saying what to put where; RuntimeError if the download fails, or does not match its checksum: it is not kept.
     """
     if name not in _PUBLISHED:
         raise ValueError(f"Expected a network out of {', '.join(names())}. Got {name!r}.")
     published = _PUBLISHED[name]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / published.file_name if file is None else Path(file)
+    path = Path(torch.hub.get_dir()) / "checkpoints" / published.file_name
     if not path.is_file():
         if not download:
             raise FileNotFoundError(
@@ -113,12 +109,8 @@ def state_digest(model: nn.Module) -> str:
     known = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         known.update(f"{name}|{tensor.dtype}|{list(tensor.shape)}\0".encode())
-        known.update(_bytes(tensor))
+        known.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return known.hexdigest()
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _download(published: _Published, path: Path) -> None:
@@ -151,11 +143,8 @@ def _read(published: _Published, path: Path) -> dict[str, Tensor]:
         raise ValueError(f"Expected weights in {path}. Got: {error}.") from error
 
 
-def _googlenet() -> GoogLeNet:
-    """With auxiliary heads, since the file has them."""
-    return GoogLeNet(aux_logits=True, transform_input=True, init_weights=False)
-
-
+# With auxiliary heads, since the file has them.
+_googlenet = partial(GoogLeNet, aux_logits=True, transform_input=True, init_weights=False)
 _PUBLISHED = {
     "torchvision:resnet18": _Published(resnet18, ResNet18_Weights.IMAGENET1K_V1.url),
     "torchvision:resnet50": _Published(resnet50, ResNet50_Weights.IMAGENET1K_V1.url),

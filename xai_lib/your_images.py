@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from xai_lib.data import Split, folder, select
+from xai_lib.data import Split, folder
 from xai_lib.data.images import UNREADABLE, decoded, files_in, in_threads
 
 
@@ -54,7 +54,7 @@ def class_names(path_or_text: str | Path) -> tuple[str, ...]:
 
 def load_images(
     root: Path | str, *, size: int, mean: tuple[float, ...], std: tuple[float, ...],
-    classes: tuple[str, ...] | None = None, n: int | None = None,
+    classes: tuple[str, ...] | None = None,
 ) -> Split:  # fmt: skip
     """A user's images, in memory, with the normalisation and the classes of the user's network.
 
@@ -65,7 +65,6 @@ def load_images(
         mean, std: three numbers each, for images in [0, 1].
         classes: names of all classes in the network's order, among them that of every folder; None for the folders'
             own names, sorted.
-        n: number of images, balanced over the folders; None for all.
 
     ValueError if a folder is no class of the network, or a number is out of its range. FolderError if the folder cannot
     be used; the message names what is at fault.
@@ -75,7 +74,7 @@ def load_images(
         split = folder.load(root, "test", size=size)
     else:
         split = folder.in_files(root, size=size, shorter=size, upright=True)
-    split = select(split, n).materialised()
+    split = split.materialised()
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
 
 

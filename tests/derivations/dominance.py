@@ -76,7 +76,7 @@ def nearest_centre(features, centres):
 def blobs():
     """Three overlapping blobs of eight images."""
     features = (1.5 * drawn(3, 1, 8) + drawn(3, 8, 8, seed=1)).flatten(0, 1)
-    return {"features": features, "candidates": (2, 5), "n_references": 1}
+    return {"features": features, "candidates": (2, 5)}
 
 
 @replicates(f"{METHOD}.number_of_clusters.choose", inputs=blobs, after=tensors("silhouette"), atol=1e-6)

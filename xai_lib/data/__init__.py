@@ -29,7 +29,7 @@ def check_name(name: str) -> None:
 
 
 def load(
-    name: str, part: str, *, n: int | None = None, size: int | None = None, seed: int = 0, variant: str | None = None,
+    name: str, part: str, *, n: int | None = None, size: int | None = None, variant: str | None = None,
     root: Path = Path("data"), download: bool = False,
 ) -> Split:  # fmt: skip
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
@@ -40,7 +40,6 @@ def load(
         n: number of images, balanced over classes; None for all (planted: 5,000 and 2,000). Fewer images than classes
             means the first classes only.
         size: image side in pixels; None is 32, and 224 for ImageNet; CIFAR has 32.
-        seed: of planted images.
         variant: of planted images, see :func:`planted.generate`.
         root, download: folder of downloaded data, and whether CIFAR may be fetched.
 
@@ -53,7 +52,7 @@ def load(
     if size is None:
         size = 224 if name.startswith(_IMAGENET) else 32
     if name == "planted":
-        return planted.generate(_PLANTED_SIZES[part] if n is None else n, part, size=size, seed=seed, variant=variant)
+        return planted.generate(_PLANTED_SIZES[part] if n is None else n, part, size=size, variant=variant)
     if variant is not None:
         raise ValueError(f"Expected no variant: only planted images have them. Got {variant!r} for {name!r}.")
     if name.startswith(_FOLDER):

@@ -24,8 +24,6 @@ def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
     the download fails, or does not match its checksum.
     """
     source = _SOURCES[name]
-    if part not in ("train", "test"):
-        raise ValueError(f"Expected the part train or test. Got {part!r}.")
     try:
         data = source(root, train=part == "train", download=download)
     except OSError as error:

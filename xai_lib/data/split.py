@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from xai_lib.checks import described
 from xai_lib.data.images import Files
 
 MASKS = ("object", "part", "second", "shortcut")
@@ -45,11 +46,11 @@ class Split:
     def __post_init__(self) -> None:
         """Refuse pieces that do not fit together."""
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
-            raise ValueError(f"Expected images as uint8 [N,3,H,W]. Got {_describe(self.images)}.")
+            raise ValueError(f"Expected images as uint8 [N,3,H,W]. Got {described(self.images)}.")
         n, _, height, width = self.images.shape
         for what, tensor in (("labels", self.labels), ("index", self.index)):
             if tensor.dtype != torch.int64 or tensor.shape != (n,):
-                raise ValueError(f"Expected {what} as int64 [{n}]. Got {_describe(tensor)}.")
+                raise ValueError(f"Expected {what} as int64 [{n}]. Got {described(tensor)}.")
         if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise ValueError(
                 f"Expected labels in [0, {len(self.classes)}). "
@@ -59,7 +60,7 @@ class Split:
             if key not in MASKS:
                 raise ValueError(f"Expected a mask named {', '.join(MASKS)}. Got {key!r}.")
             if mask.dtype != torch.bool or mask.shape != (n, height, width):
-                raise ValueError(f"Expected mask {key!r} as bool [{n},{height},{width}]. Got {_describe(mask)}.")
+                raise ValueError(f"Expected mask {key!r} as bool [{n},{height},{width}]. Got {described(mask)}.")
         if self.factors is not None and len(self.factors) != n:
             raise ValueError(f"Expected factors with {n} rows. Got {len(self.factors)}.")
 
@@ -117,7 +118,7 @@ class Split:
 
     def normalise(self, images: Tensor) -> Tensor:
         """Standardise colours: uint8 [B,3,H,W], or float in [0,1] as augmentation returns it -> float32 [B,3,H,W]."""
-        mean, std = self._statistics(images.device)
+        mean, std = (torch.tensor(each, device=images.device).view(3, 1, 1) for each in (self.mean, self.std))
         if images.dtype == torch.uint8:
             return images.to(torch.float32).div_(255).sub_(mean).div_(std)
         return images.to(torch.float32).sub(mean).div_(std)
@@ -133,10 +134,6 @@ class Split:
             chunk = slice(first, first + batch_size)
             yield Batch(images, self.labels[chunk], self.index[chunk])
 
-    def _statistics(self, device: torch.device) -> tuple[Tensor, Tensor]:
-        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (self.mean, self.std))
-        return mean, std
-
 
 def first_of_each_class(labels: Tensor, n: int | None = None) -> list[int]:
     """Positions of the first image of each class, of the first ``n`` classes: nobody chose them.
@@ -148,7 +145,3 @@ def first_of_each_class(labels: Tensor, n: int | None = None) -> list[int]:
         [1, 4, 0]
     """
     return [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n]]
-
-
-def _describe(tensor: Tensor) -> str:
-    return f"{tensor.dtype} {list(tensor.shape)}"

@@ -45,7 +45,7 @@ def executed(model: nn.Module, x: Tensor) -> tuple[str, ...]:
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
     names = {module: name for name, module in model.named_modules()}
-    holders = [name for module, name in names.items() if _owns_parameters(module)]
+    holders = [name for module, name in names.items() if [*module.parameters(recurse=False)]]
     if not holders:
         raise ValueError(f"Expected a network with parameters. Got a {type(model).__name__} without any.")
     started: dict[str, int] = {}
@@ -178,7 +178,3 @@ def _reset(module: nn.Module, name: str, seed: int) -> None:
             return
         for values in own:
             values.copy_(values.flatten()[torch.randperm(values.numel()).to(device)].reshape(values.shape))
-
-
-def _owns_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(recurse=False), None) is not None

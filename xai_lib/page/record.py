@@ -62,7 +62,8 @@ def write_figures(notebook: Path, folder: Path) -> None:
     """Write the figures of an executed notebook whose cells say under which name: metadata ``recorded``."""
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         name = cell["metadata"].get("recorded")
-        pictures = [output["data"]["image/png"] for output in cell.get("outputs", []) if "image/png" in _data(output)]
+        shown = [output.get("data", {}) for output in cell.get("outputs", [])]
+        pictures = [data["image/png"] for data in shown if "image/png" in data]
         if name and pictures:
             with files.atomically(folder / f"{name}.png") as file:
                 file.write(base64.b64decode("".join(pictures[-1])))
@@ -89,7 +90,3 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
             write_figures(drafts / source.name, folder)
     finally:
         del os.environ[VARIABLE]
-
-
-def _data(output: dict) -> dict:
-    return output.get("data", {})

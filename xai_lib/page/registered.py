@@ -1,6 +1,5 @@
 """Tables of what the library has under a name."""
 
-import math
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
@@ -13,14 +12,9 @@ from xai_lib.page.table import Column, show
 def metric_table(names: Iterable[str], titles: Mapping[str, str], caption: str) -> HTML:
     """What each registered metric is: direction, range, where it is defined; other names are left out."""
     known = [metrics.about(name) for name in names if name in metrics.names()]
-    rows = [
-        (titles[one.name], one.name, one.better, " to ".join(map(_limit, one.range)), one.equation) for one in known
-    ]
+    ranges = [" to ".join(f"{end:g}".replace("inf", "∞") for end in one.range) for one in known]
+    rows = [(titles[one.name], one.name, one.better, said, one.equation) for one, said in zip(known, ranges)]
     names = ("title", "name", "better", "range", "where")
     heads = ("metric", "name in the library", "better", "range", "where")
     columns = [Column(head, name, kind="number" if name == "range" else "text") for head, name in zip(heads, names)]
     return show(pd.DataFrame(rows, columns=names), columns, caption)
-
-
-def _limit(end: float) -> str:
-    return f"{end:g}" if math.isfinite(end) else ("∞" if end > 0 else "-∞")

@@ -10,6 +10,7 @@ from torch import Tensor
 from xai_lib import explainers, metrics, published, statistics
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.contrastive import experiment, method
+from xai_lib.papers.contrastive.claims import METHODS as IN_PRINT
 from xai_lib.papers.contrastive.claims import READINGS
 from xai_lib.papers.contrastive.method import METHODS
 from xai_lib.run.networks import some, trained
@@ -32,8 +33,6 @@ METRICS = (
 QUANTUS, BOTH_TOOLS = " (quantus)", " (both tools)"
 _T_SNE_IMAGES = 500
 _ORDERS = {"matched": "most", "random-order": "random", "least-first": "least"}  # of removal
-# What print calls a method, whose Eigen-CAM is the tool's; the text's formula is held against its order, too.
-METHOD_IN_PRINT = {"grad-cam": "grad-cam", "eigen-cam": "eigen-cam", "eigen-cam-tool": "eigen-cam"}
 
 
 def accuracy(run: Settings) -> pd.DataFrame:
@@ -65,7 +64,8 @@ def orders(run: Settings) -> pd.DataFrame:
     """
     rows, printed = [], _cifar10(4).set_index(["metric", "method", "loss"])["value"].sort_index()
     for (metric, name), group in results(run).groupby(["metric", "method"], sort=False):
-        where = READINGS.get(metric, metric), METHOD_IN_PRINT[name]
+        # the text's Eigen-CAM is held against the order in print too, which is the tool's
+        where = READINGS.get(metric, metric), IN_PRINT.get(name, name)
         if where not in printed.index.droplevel("loss"):
             continue
         sign = 1 if metrics.about(where[0]).better == "lower" else -1

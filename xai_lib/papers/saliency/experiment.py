@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from xai_lib import files, metrics, pretrained
 from xai_lib.data import Split
-from xai_lib.explainers.layers import find_layer, last_spatial_layer
+from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.saliency import method
 from xai_lib.papers.saliency.method import Explained, lineup
@@ -25,6 +25,7 @@ from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_torchvis
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
 from xai_lib.run.study import Study
+from xai_lib.your_model import default_layer
 
 PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric")
 _CHUNK = 500  # images of one cell: what a killed run loses at most
@@ -85,7 +86,8 @@ def study_of(
     network = network.to(run.device, memory_format=torch.channels_last)
     images = some(images, run.saliency.n_saliency)
     key = hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest()
-    layer = _layer_of(network, images, layer, run.device)
+    x = images.normalise(images.subset([0]).materialised().images.to(run.device))
+    layer = find_layer(network, layer)[0] if layer else default_layer(network, x)
     subject = Subject(lambda: network, key, (), layer, images, lambda: some(images, REFERENCE), run.device)
     return Study(run, (subject,), tuple(methods) or lineup.methods())
 
@@ -217,13 +219,6 @@ def _metric_cells(given: dict[str, Any]) -> list[Cell]:
 def _check(methods: Sequence[str]) -> None:
     if strangers := [name for name in methods if name not in lineup.methods()]:
         raise ValueError(f"Expected methods out of {', '.join(lineup.methods())}. Got {', '.join(strangers)}.")
-
-
-def _layer_of(network: nn.Module, images: Split, layer: str, device: torch.device) -> str:
-    if layer or hasattr(network, "default_layer"):
-        return find_layer(network, layer or None)[0]
-    batch = next(iter(images.subset([0]).batches(1)))
-    return last_spatial_layer(network, images.normalise(batch.images.to(device)))
 
 
 def _stored(raw: Cell) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
+from xai_lib.papers.dominance.method import number_of_clusters
 from xai_lib.papers.dominance.method.number_of_clusters import by_gap, by_silhouette, choose
 
 
@@ -23,10 +24,11 @@ def test_both_find_the_number_of_clear_blobs_and_the_gap_that_there_are_none():
     assert by_gap(frame) == 1 and math.isnan(frame["silhouette"][0]) and by_silhouette(frame) >= 2
 
 
-def test_the_gap_is_that_of_a_plain_computation_with_other_draws():
+def test_the_gap_is_that_of_a_plain_computation_with_other_draws(monkeypatch):
     """Tibshirani et al. 2001, section 4: the box in the space of the components, turned back; many draws of each."""
     features = blobs(3, n=20, n_features=4, apart=2.0) * torch.tensor([3.0, 1.0, 1.0, 0.3])
-    frame = choose(features, (1, 2, 3), n_references=40)
+    monkeypatch.setattr(number_of_clusters, "_REFERENCES", 40)
+    frame = choose(features, (1, 2, 3))
     x = features.double().numpy()
     vt = np.linalg.svd(x - x.mean(0))[2]
     turned = (x - x.mean(0)) @ vt.T
@@ -39,19 +41,20 @@ def test_the_gap_is_that_of_a_plain_computation_with_other_draws():
         assert row.gap_error == pytest.approx(error * math.sqrt(1 + 1 / 40), rel=0.35)
 
 
-def test_turned_features_have_the_same_gap_and_more_features_than_images_have_one():
+def test_turned_features_have_the_same_gap_and_more_features_than_images_have_one(monkeypatch):
     features = blobs(3, n=15, n_features=4)
     turn = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(7))).Q
-    straight, turned = (choose(x, (2, 3), n_references=20) for x in (features, features @ turn + 5))
+    monkeypatch.setattr(number_of_clusters, "_REFERENCES", 20)
+    straight, turned = (choose(x, (2, 3)) for x in (features, features @ turn + 5))
     np.testing.assert_allclose(turned["silhouette"], straight["silhouette"], atol=1e-4)
     np.testing.assert_allclose(turned["gap"], straight["gap"], atol=0.1)
-    frame = choose(blobs(3, n=8, n_features=100), range(2, 5), n_references=3)
+    frame = choose(blobs(3, n=8, n_features=100), range(2, 5))
     assert np.isfinite(frame.to_numpy()).all() and by_silhouette(frame) == 3
 
 
 def test_the_same_seed_gives_the_same_and_another_one_other_references():
     features = blobs(2, n=15)
-    first, again, other = (choose(features, (1, 3), n_references=3, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (choose(features, (1, 3), seed=seed) for seed in (0, 0, 1))
     pd.testing.assert_frame_equal(first, again)
     assert abs(first["gap"][0] - other["gap"][0]) > 1e-3  # one cluster has no start: only the references differ
 
@@ -87,10 +90,8 @@ def test_a_number_without_the_next_one_cannot_be_chosen_and_equal_silhouettes_gi
 
 
 @pytest.mark.parametrize("candidates", [(), (0, 2), (2, 3)])
-def test_candidates_out_of_range_and_no_reference_are_refused(candidates):
+def test_candidates_out_of_range_are_refused(candidates):
     features = torch.tensor([[0.0], [1.0], [1.0], [4.0]])
     with pytest.raises(ValueError, match=r"Expected candidates from 1 to 2, below the number of distinct images"):
         choose(features, candidates)
-    with pytest.raises(ValueError, match=r"n_references of at least 1. Got 0"):
-        choose(features, (2,), n_references=0)
-    assert len(choose(features, (1, 2), n_references=2)) == 2
+    assert len(choose(features, (1, 2))) == 2

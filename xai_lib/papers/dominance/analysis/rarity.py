@@ -37,7 +37,9 @@ def said(network: str, evaluation: str, clustering: str) -> str:
 @cache
 def found(run: Settings, network: str, evaluation: str, clustering: str) -> pd.DataFrame:
     """Every trial of a design, a class of a training: the columns of :func:`rare_modes.suspects`, with rarity."""
-    rows = _clusters(run, network, evaluation, clustering)
+    rows = experiment.rare_clusters(run)
+    of_design = {"network": network, "evaluated_on": evaluation, "clustering": clustering}
+    rows = rows[(rows[list(of_design)] == pd.Series(of_design)).all(axis=1)]
     rarity = rows[["label", "seed", "rarity"]].drop_duplicates()
     return rare_modes.suspects(rows.rename(columns={"training_distance": "training distance"})).merge(rarity)
 
@@ -55,9 +57,3 @@ def against(run: Settings, network: str, evaluation: str, clustering: str, other
     rare = rare_modes.areas(rows, "dominance", rare=True)
     base = rare_modes.areas(rows, "dominance" if other == NOT_RARE else other, rare=other != NOT_RARE)
     return statistics.compare_trainings((rare - base).to_numpy(), a="dominance", b=other, range=(-1.0, 1.0))
-
-
-def _clusters(run: Settings, network: str, evaluation: str, clustering: str) -> pd.DataFrame:
-    rows = experiment.rare_clusters(run)
-    of_design = {"network": network, "evaluated_on": evaluation, "clustering": clustering}
-    return rows[(rows[list(of_design)] == pd.Series(of_design)).all(axis=1)].copy()

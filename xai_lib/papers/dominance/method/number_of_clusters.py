@@ -11,26 +11,23 @@ from torch import Tensor
 from xai_lib.papers.dominance.method.clusters import best_of_starts, checked
 from xai_lib.randomness import uniform
 
+_REFERENCES = 10  # B, how many times the reference is drawn
 
-def choose(
-    features: Tensor, candidates: Sequence[int] = range(2, 11), *, n_references: int = 10, seed: int = 0
-) -> pd.DataFrame:
+
+def choose(features: Tensor, candidates: Sequence[int], *, seed: int = 0) -> pd.DataFrame:
     """How well each number of clusters fits: the mean silhouette (Rousseeuw 1987) and the gap; more is better in both.
 
     The gap (Tibshirani, Walther & Hastie 2001) is how much smaller the logarithm of the squared distances to the
     cluster means is than where there are no clusters: in as many images drawn uniformly from the box around the
     images that is aligned with their principal components (their reference "b").
 
-    Args:
-        features: float [N,D] of a class's images.
-        candidates: numbers of clusters, each at least 1 and below the number of distinct images. The gap can speak
-            for 1, that is for no clusters; the silhouette is NaN there.
-        n_references: B, how many times the reference is drawn, at least 1.
-        seed: of k-means and of the references.
+    Of features float [N,D] of a class's images. Candidates are numbers of clusters, each at least 1 and below the
+    number of distinct images. The gap can speak for 1, that is for no clusters; the silhouette is NaN there. The seed
+    is that of k-means and of the references, which are drawn B = 10 times.
 
     Returns one row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
     sd·sqrt(1 + 1/B). TypeError, ValueError as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a
-    candidate is out of range, or `n_references` is below 1.
+    candidate is out of range.
     """
     values = checked(features)
     n_distinct = len(values.unique(dim=0))
@@ -39,14 +36,11 @@ def choose(
             f"Expected candidates from 1 to {n_distinct - 1}, below the number of distinct images. "
             f"Got {list(candidates)}."
         )
-    if n_references < 1:
-        raise ValueError(f"Expected n_references of at least 1. Got {n_references}.")
     distances = pairwise_distances(values.numpy())
     found = [best_of_starts(values.numpy(), k, seed) for k in candidates]
     # The references get as many starts: with one each, their worse clusters would widen the gap by about s_k / 2.
     drawn = [
-        [best_of_starts(reference, k, seed).inertia_ for k in candidates]
-        for reference in _references(values, n_references, seed)
+        [best_of_starts(reference, k, seed).inertia_ for k in candidates] for reference in _references(values, seed)
     ]
     log_drawn = np.log(drawn)  # [B, candidates]
     return pd.DataFrame(
@@ -54,7 +48,7 @@ def choose(
             "n_clusters": list(candidates),
             "silhouette": [_silhouette(distances, clusters.labels_) for clusters in found],
             "gap": log_drawn.mean(axis=0) - np.log([clusters.inertia_ for clusters in found]),
-            "gap_error": log_drawn.std(axis=0) * np.sqrt(1 + 1 / n_references),
+            "gap_error": log_drawn.std(axis=0) * np.sqrt(1 + 1 / _REFERENCES),
         }
     )
 
@@ -82,12 +76,12 @@ def _silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
     return float(silhouette_score(distances, labels, metric="precomputed")) if labels.any() else float("nan")
 
 
-def _references(values: Tensor, n: int, seed: int) -> Iterator[np.ndarray]:
-    """Images [N,rank] drawn n times from the box, as coordinates along the principal components from its corner:
+def _references(values: Tensor, seed: int) -> Iterator[np.ndarray]:
+    """Images [N,rank] drawn B times from the box, as coordinates along the principal components from its corner:
     nothing is turned or moved back into features, as distances stay the same.
     """
     centred = values - values.mean(0)
     coordinates = centred @ torch.linalg.svd(centred, full_matrices=False).Vh.T
     extent = coordinates.amax(0) - coordinates.amin(0)
-    for b in range(n):
+    for b in range(_REFERENCES):
         yield (extent * uniform(seed, torch.arange(len(values)), f"gap reference {b}", (len(extent),))).numpy()

@@ -56,7 +56,7 @@ def _by_rarity(rows: pd.DataFrame, values: tuple[str, ...], said: Callable[..., 
     shares = sorted(rows["rarity"].unique())
     wide.columns = [f"{value} {share}" for value, share in wide.columns]
     columns = [text("first suspect by", "score")]
-    columns += [Column(_share(share), tuple(f"{value} {share}" for value in values), said) for share in shares]
+    columns += [Column(f"{100 * share:g} %", tuple(f"{value} {share}" for value in values), said) for share in shares]
     return show(wide.reset_index(), columns, caption, name=name, behind=rows)
 
 
@@ -66,7 +66,3 @@ def _area(area: float, low: float, high: float) -> str:
 
 def _held(share: float, base: float, accuracy: float) -> str:
     return f"{_percent(share)} % ({_percent(base)} %), {_percent(accuracy)} %"
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:g} %"
