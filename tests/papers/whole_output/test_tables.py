@@ -1,3 +1,4 @@
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -212,9 +213,15 @@ def test_documents_clusters_and_examples_of_a_corpus(study_of, frames, corpus, r
     assert strongest.to_numpy().tolist() == [["a, b", "2", "3"], ["c, d", "2", "2"]]
     together = [("a, b", "§3", 2, 2), ("c, d", "§3", 1, 2), ("e, f, g", "§3", 2, 3)]
     rows = pd.DataFrame(together, columns=["classes", "section", "together", "size"])
-    monkeypatch.setattr(clusters, "paper_examples", lambda corpus: rows)
+    monkeypatch.setattr(clusters, "paper_examples", lambda corpus, steps: rows)
     examples = read(tables.paper_examples(corpus))
     assert examples["in one cluster here"].tolist() == ["yes", "no", "2 of 3"]
+    steps = np.full((5, 5), 4)
+    monkeypatch.setattr(clusters, "paper_examples", lambda corpus, steps: rows.assign(steps=steps[0, 1], nearer=0.25))
+    assert read(tables.paper_examples(corpus, steps)).iloc[:, -1].tolist() == ["4 (25.0)"] * 3
+    against = read(tables.against_wordnet(corpus, steps))
+    assert against["clusters of"].tolist() == ["latent tree", "WordNet", "random"]
+    assert against["steps in WordNet, median"].tolist() == ["4"] * 3
     assert all("five letters" in table.attrs["caption"] for table in (strongest, examples))
 
 

@@ -20,8 +20,8 @@ from xai_lib.statistics import Claim, Decided, decide
 
 _UNTESTED = {  # name -> section, what the paper says, and why it has no verdict
     "wordnet": ("3", "The latent tree differs from the WordNet hierarchy: screwdriver and syringe are close only in "
-                "the tree. Not tested here: WordNet is no part of this project. Whether the two share a cluster is on "
-                "the page of clusters."),
+                "the tree. Not tested here: it is about ImageNet's classes. The page of recorded runs sets the tree of "
+                "its documents against WordNet."),
     "surer": ("5.2", "People are surer of their answers with CWOX-2s than with CWOX-1sB and SWOX. Not tested here: it "
               "needs people."),
     "experts": ("5.2", "Experts match more maps than others, most so with CWOX-2s. Not tested here: it needs people."),

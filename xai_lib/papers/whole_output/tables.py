@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
@@ -106,8 +107,8 @@ def strongest(one: Corpus) -> HTML:
     return show(clusters.strongest(one, 20), columns, caption, name="strongest")
 
 
-def paper_examples(one: Corpus) -> HTML:
-    """Are the paper's examples of confusing classes in one cluster?"""
+def paper_examples(one: Corpus, steps: np.ndarray | None = None) -> HTML:
+    """Are the paper's examples of confusing classes in one cluster? And how far apart does WordNet have them?"""
 
     def found(together: int, size: int) -> str:
         return "yes" if together == size else "no" if together == 1 else part_of(together, size)
@@ -117,8 +118,27 @@ def paper_examples(one: Corpus) -> HTML:
         text("in the paper", "section"),
         text("in one cluster here", ("together", "size"), found),
     ]
+    if steps is not None:
+        columns.append(Column("steps in WordNet (pairs as near, %)", ("steps", "nearer"), _steps))
     caption = f"Classes that the paper has confused with each other: {one.label}."
-    return show(clusters.paper_examples(one), columns, caption, name="examples")
+    return show(clusters.paper_examples(one, steps), columns, caption, name="examples")
+
+
+def against_wordnet(one: Corpus, steps: np.ndarray) -> HTML:
+    """How far apart in WordNet are classes of one cluster?"""
+    columns = [
+        text("clusters of", "clustering"),
+        *(Column(title, name) for title, name in (("clusters", "clusters"), ("pairs in one cluster", "pairs"))),
+        Column("steps in WordNet, median", "steps", number(0)),
+        Column("siblings (%)", "siblings", number(1, times=100)),
+        Column("ARI with WordNet's", "ari", number(2)),
+    ]
+    caption = f"Pairs of classes in one cluster, by the steps between them in WordNet: {one.label}."
+    return show(clusters.against_wordnet(one, steps), columns, caption, name="wordnet")
+
+
+def _steps(steps: int, nearer: float) -> str:
+    return f"{steps} ({number(1, times=100)(nearer)})"
 
 
 def against_truth(study: Study) -> HTML:

@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score
 
 from xai_lib.data import planted
 from xai_lib.papers.whole_output.analysis import clusters
@@ -44,6 +46,24 @@ def test_the_papers_examples_are_looked_up_where_their_classes_are_known(corpus_
     assert rows.index[1] == "acoustic guitar, banjo, electric guitar"
     assert rows.loc["screwdriver, syringe", "section"] == "§3, Figure 1"
     assert clusters.paper_examples(corpus_of()).empty
+
+
+def test_examples_and_clusters_are_set_against_wordnet(corpus_of):
+    """Six classes: two in WordNet's one corner, four in its other, of which two are siblings."""
+    classes = ("cello", "violin", "hare", "wood rabbit", "screwdriver", "syringe")
+    steps = np.array([
+        [0, 2, 9, 9, 9, 9], [2, 0, 9, 9, 9, 9], [9, 9, 0, 3, 6, 6], [9, 9, 3, 0, 6, 6], [9, 9, 6, 6, 0, 2],
+        [9, 9, 6, 6, 2, 0],
+    ])  # fmt: skip
+    corpus = corpus_of(partition=[[0, 1], [2, 3, 4], [5]], classes=classes)
+    rows = clusters.paper_examples(corpus, steps).set_index("classes")
+    assert rows["steps"].tolist() == [2, 3, 2]
+    assert rows["nearer"].tolist() == pytest.approx([2 / 15, 3 / 15, 2 / 15])
+    found = clusters.against_wordnet(corpus, steps).set_index("clustering")
+    assert found[["clusters", "pairs", "steps"]].to_numpy().tolist() == [[3, 4, 4.5], [3, 3, 2], [3, 4, 9]]
+    assert found["siblings"].tolist() == pytest.approx([1 / 4, 2 / 3, 2 / 15])
+    ari = adjusted_rand_score([0, 0, 1, 1, 1, 2], [0, 0, 1, 1, 2, 2])
+    assert found["ari"].tolist() == pytest.approx([ari, 1, 0])
 
 
 def test_clusterings_are_held_against_the_planted_truth(made_up, corpus_of):

@@ -131,6 +131,11 @@ def test_names_of_classes_are_those_of_imagenets_index_and_another_file_is_refus
     index = {"1": ["n01443537", "goldfish"], "0": ["n01440764", "tench"], "2": ["n01484850", "great_white_shark"]}
     file.write_text(json.dumps(index | {"3": ["n0", "piñata"]}, ensure_ascii=False), "utf-8")
     assert experiment.class_names(file) == ("tench", "goldfish", "great white shark", "piñata")
+    nouns = tmp_path / "data.noun"
+    numbers = ("01443537", "01440764", "01484850", "0")
+    nouns.write_text("".join(f"{number} 05 n 01 fish 0 001 @ 0 n 0000 | \n" for number in numbers))
+    apart = experiment.wordnet_steps(file, nouns)
+    assert apart[:3, :3].tolist() == [[0, 2, 2], [2, 0, 2], [2, 2, 0]] and apart[3].tolist() == [1, 1, 1, 0]
     for wrong in ('{"1": ["n01443537", "goldfish"]}', '{"0": ["n01443537"]}', '{"0": 3}', '["tench"]', '{"0": [', "3"):
         file.write_text(wrong)
         with pytest.raises(ValueError, match=r"Expected .*index\.json to hold .*tench.* every class number from 0 on"):

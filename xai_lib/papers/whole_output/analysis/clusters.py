@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.cluster import hierarchy
 
 from xai_lib.data import planted
 from xai_lib.papers.whole_output import experiment
@@ -24,6 +25,7 @@ _EXAMPLES = (
     (("screwdriver", "syringe"), "§3, Figure 1"),
     (("ambulance", "police van"), "§5.2, Figure 7"),
 )
+_SIBLINGS = 2  # steps between two nouns with one hypernym right above both
 
 
 def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
@@ -65,18 +67,53 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["classes", "size", "documents"])
 
 
-def paper_examples(corpus: Corpus) -> pd.DataFrame:
+def paper_examples(corpus: Corpus, steps: np.ndarray | None = None) -> pd.DataFrame:
     """Are the paper's examples of confusing classes in one cluster? Those of which the documents have all classes.
 
-    Rows have classes, section, together (how many of them are in the cluster of most), size (how many there are).
+    Rows have classes, section, together (how many of them are in the cluster of most), size (how many there are), and,
+    with the ``steps`` between classes in WordNet, those between the two furthest, and of all pairs of classes the share
+    ("nearer") that is not further apart.
     """
     place, rows = numbers(experiment.partition(corpus)), []
     for names, section in _EXAMPLES:
-        where = [place[corpus.classes.index(name)] for name in names if name in corpus.classes]
-        if len(where) == len(names):
+        labels = [corpus.classes.index(name) for name in names if name in corpus.classes]
+        if len(labels) == len(names):
+            where = [place[label] for label in labels]
             together = max(where.count(number) for number in where)
-            rows.append({"classes": ", ".join(names), "section": section, "together": together, "size": len(names)})
+            row = {"classes": ", ".join(names), "section": section, "together": together, "size": len(names)}
+            if steps is not None:
+                furthest = steps[np.ix_(labels, labels)].max()
+                row |= {"steps": furthest, "nearer": (_of_pairs(steps) <= furthest).mean()}
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def against_wordnet(corpus: Corpus, steps: np.ndarray) -> pd.DataFrame:
+    """The latent tree's clusters, WordNet's own and random ones, by ``steps`` between classes in WordNet, [N,N].
+
+    WordNet's own are by average linkage of these steps, cut into as many clusters; of random ones of the tree's sizes
+    the rows are those expected. Rows have clustering, clusters, pairs (in one cluster), steps (their median), siblings
+    (share of pairs with one hypernym right above both), ari (with WordNet's own).
+    """
+    tree, apart = experiment.partition(corpus), _of_pairs(steps)
+    cut = hierarchy.fcluster(hierarchy.linkage(apart, "average"), len(tree), "maxclust")
+    own = [np.flatnonzero(cut == number).tolist() for number in np.unique(cut)]
+    rows = []
+    for name, partition in {LATENT_TREE: tree, "WordNet": own}.items():
+        place = numbers(partition)
+        here = apart[_of_pairs(place[:, None] == place)]
+        rows.append((name, len(partition), here, agreement(partition, own, range(len(corpus.classes)))))
+    rows.append(("random", len(tree), apart, 0.0))
+    pairs = [len(rows[number][2]) for number in (0, 1, 0)]
+    found = [
+        (name, n, pairs[number], np.median(here), (here <= _SIBLINGS).mean(), ari)
+        for number, (name, n, here, ari) in enumerate(rows)
+    ]
+    return pd.DataFrame(found, columns=["clustering", "clusters", "pairs", "steps", "siblings", "ari"])
+
+
+def _of_pairs(square: np.ndarray) -> np.ndarray:
+    return square[np.triu_indices(len(square), 1)]
 
 
 def planted_truth() -> list[list[str]]:

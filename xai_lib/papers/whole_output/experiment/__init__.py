@@ -10,6 +10,7 @@ from xai_lib.papers.whole_output.experiment.documents import stability_of as sta
 from xai_lib.papers.whole_output.experiment.documents import tree as tree
 from xai_lib.papers.whole_output.experiment.documents import tree_cell as tree_cell
 from xai_lib.papers.whole_output.experiment.documents import with_tree as with_tree
+from xai_lib.papers.whole_output.experiment.documents import wordnet_steps as wordnet_steps
 from xai_lib.papers.whole_output.experiment.explanations import ExplainedNetwork as ExplainedNetwork
 from xai_lib.papers.whole_output.experiment.explanations import base_of as base_of
 from xai_lib.papers.whole_output.experiment.explanations import bases_of as bases_of

@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -17,6 +18,7 @@ from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import latent_tree
 from xai_lib.papers.whole_output.method import clusters, documents, stability
 from xai_lib.papers.whole_output.method.clusters import Partition
+from xai_lib.papers.whole_output.method.wordnet import steps
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
@@ -132,9 +134,18 @@ def with_tree(corpus: Corpus, path: Path | str) -> Corpus:
 
 def class_names(path: Path) -> tuple[str, ...]:
     """Names of classes from a file as ImageNet's class index, class number -> [WordNet id, name]."""
+    return tuple(name.replace("_", " ") for _, name in _class_index(path))
+
+
+def wordnet_steps(class_index: Path, wordnet: Path) -> np.ndarray:
+    """:func:`wordnet.steps` between the classes of such a file, int64 [N,N]; ``wordnet`` is a ``data.noun``."""
+    return steps([identifier for identifier, _ in _class_index(class_index)], wordnet)
+
+
+def _class_index(path: Path) -> list[tuple[str, str]]:
     try:
         index = json.loads(Path(path).read_text(encoding="utf-8"))
-        return tuple(index[str(number)][1].replace("_", " ") for number in range(len(index)))
+        return [(str(index[str(number)][0]), str(index[str(number)][1])) for number in range(len(index))]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(
             f'Expected {path} to hold {{"0": ["n01440764", "tench"], …}}, every class number from 0 on. '
