@@ -17,6 +17,17 @@ def text():
     return (BOOK / "whole_output/recorded.md").read_text()
 
 
+def test_clusters_against_wordnet(text):
+    rows = pd.read_csv(DOCUMENTS / "wordnet.csv").set_index("clustering")
+    tree, chance = rows.loc["latent tree"], rows.loc["random"]
+    assert f"are {tree['steps']:.0f} steps apart in it (median; any two classes: {chance['steps']:.0f})" in text
+    assert f"and {100 * tree['siblings']:.0f} % of the pairs are siblings ({100 * chance['siblings']:.1f} %)." in text
+    assert f"agree with the tree's at an ARI of {tree['ari']:.2f}." in text
+    pair = pd.read_csv(DOCUMENTS / "examples.csv").set_index("classes").loc["screwdriver, syringe"]
+    assert f"Of all pairs of classes, {100 * (1 - pair['nearer']):.0f} % are further apart in WordNet" in text
+    assert pair["together"] == 1 and "here they share no cluster" in text
+
+
 def test_the_papers_examples_as_they_came_out(text):
     found = pd.read_csv(DOCUMENTS / "examples.csv").set_index("classes")
     whole = found.index[found["together"] == found["size"]]
