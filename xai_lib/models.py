@@ -13,6 +13,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models import resnet
 from torchvision.models.resnet import BasicBlock, Bottleneck
 
+from xai_lib.checks import check_counts
+
 _INPUT = 224  # pixels that torchvision's ImageNet networks were trained on
 
 
@@ -88,10 +90,7 @@ def build(architecture: str, n_classes: int, *, width: int | None = None, seed: 
         architecture: ``resnet8`` (for processors: three blocks, map of a quarter of the image's side), ``resnet18``
             (stem of one 3×3 convolution, no pooling: for images of 32 pixels), ``resnet50`` (7×7 stem), or
             ``resnet18-224`` and ``resnet50-224`` (torchvision's layers behind a resize of every image to 224 pixels).
-        n_classes: number of classes.
-        width: channels of the first stage; ``None`` is the architecture's own (32 for
-            ``resnet8``, 64 for the others).
-        seed: of the weights.
+        width: channels of the first stage; ``None`` is the architecture's own (32 for ``resnet8``, 64 for the others).
 
     ValueError if the architecture does not exist, or a number is below 1; the message says what was expected.
     """
@@ -101,9 +100,7 @@ def build(architecture: str, n_classes: int, *, width: int | None = None, seed: 
         raise ValueError(f"Expected an architecture out of {', '.join(names())}. Got {architecture!r}.{hint}")
     backbone, own_width, expansion = _ARCHITECTURES[architecture]
     width = own_width if width is None else width
-    for what, number in (("n_classes", n_classes), ("width", width)):
-        if type(number) is not int or number < 1:
-            raise ValueError(f"Expected {what} as a whole number of at least 1. Got {number!r}.")
+    check_counts(n_classes=n_classes, width=width)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed every GPU's generator as well
         return Classifier(backbone(width), nn.Linear(width * expansion, n_classes))

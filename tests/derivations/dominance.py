@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from derivations import replicates
 from xai_lib import models
-from xai_lib.papers.dominance.method import clusters, energy_share, mosaics
+from xai_lib.papers.dominance.method import energy_share, mosaics
 
 METHOD = "papers.dominance.method"
 N_CLASSES, SIZE = 5, 16
@@ -51,7 +51,7 @@ def equation_1(model, batches):
 
 def two_clouds(**settings):
     """Features of ten images and of thirty others."""
-    return {"features": drawn(10, 8), "reference": drawn(30, 8, seed=1), "centres": drawn(6, 8, seed=2)} | settings
+    return {"features": drawn(10, 8), "reference": drawn(30, 8, seed=1)} | settings
 
 
 def distances(features, others):
@@ -64,34 +64,6 @@ def distances(features, others):
 def mean_of_the_nearest(features, reference, k):
     """All distances, sorted."""
     return distances(features, reference).sort(1).values[:, :k].mean(1)
-
-
-@replicates(f"{METHOD}.clusters.assign", inputs=two_clouds, atol=1e-5)
-def nearest_centre(features, centres):
-    """All distances, the smallest."""
-    distance, assigned = distances(features, centres).min(1)
-    return assigned, distance
-
-
-def blobs():
-    """Three overlapping blobs of eight images."""
-    features = (1.5 * drawn(3, 1, 8) + drawn(3, 8, 8, seed=1)).flatten(0, 1)
-    return {"features": features, "candidates": (2, 5)}
-
-
-@replicates(f"{METHOD}.number_of_clusters.choose", inputs=blobs, after=tensors("silhouette"), atol=1e-6)
-def silhouettes(features, candidates):
-    """Rousseeuw 1987: (b - a) / max(a, b) of each image, 0 where it is alone in its cluster."""
-    away, found = distances(features, features).numpy(), []
-    for k in candidates:
-        assigned, values = clusters.kmeans(features, k).assigned.tolist(), []
-        for i, own in enumerate(assigned):
-            others = {c: [away[i, j] for j, other in enumerate(assigned) if other == c and j != i] for c in range(k)}
-            a = np.mean(others.pop(own)) if others[own] else math.nan
-            b = min(np.mean(of_cluster) for of_cluster in others.values() if of_cluster)
-            values.append(0 if math.isnan(a) else (b - a) / max(a, b))
-        found.append(np.mean(values))
-    return [torch.tensor(found)]
 
 
 def mosaics_of_images(**settings):

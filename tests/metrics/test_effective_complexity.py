@@ -2,7 +2,8 @@ import torch
 from torch import nn
 
 from xai_lib.metrics.effective_complexity import effective_complexity as count_of
-from xai_lib.metrics.effective_complexity import effective_complexity_minimum, pixels_kept, retention_loss
+from xai_lib.metrics.effective_complexity import effective_complexity_minimum, retention_loss
+from xai_lib.metrics.perturbation import counts
 
 SIZE = 12
 
@@ -35,9 +36,7 @@ def test_count_knows_neither_sign_nor_scale():
 
 
 def test_grid_of_pixels():
-    assert pixels_kept(10, 4).tolist() == [4, 8, 10]
-    assert pixels_kept(8, 4).tolist() == [4, 8]
-    assert pixels_kept(3, 4).tolist() == [3]
+    assert [counts(n, 4).tolist() for n in (10, 8, 3)] == [[0, 4, 8, 10], [0, 4, 8], [0, 3]]
 
 
 def test_minimum_by_hand():

@@ -14,6 +14,11 @@ PENALTY = 1e-2
 
 
 @pytest.fixture
+def stronger(monkeypatch):
+    monkeypatch.setattr(probe, "PENALTY", PENALTY)
+
+
+@pytest.fixture
 def features():
     """Features of very unequal scale, one of them dead; noisy labels of four classes."""
     generator = torch.Generator().manual_seed(3)
@@ -25,30 +30,31 @@ def features():
     return x, labels
 
 
-def test_probe_is_scikit_learns_optimum_on_standardised_features(features):
+def test_probe_is_scikit_learns_optimum_on_standardised_features(features, stronger):
     x, labels = features
-    head = fit_logistic(x, labels, 4, penalty=PENALTY)
+    head = fit_logistic(x, labels, 4)
     z = StandardScaler().fit_transform(x.double().numpy())
     oracle = LogisticRegression(C=1 / (PENALTY * len(x)), tol=1e-10, max_iter=10_000).fit(z, labels.numpy())
     ours, theirs = head(x).log_softmax(1), torch.from_numpy(oracle.predict_log_proba(z))
     assert torch.allclose(ours.double(), theirs, atol=1e-3)
 
 
-def test_folded_head_equals_standardising_first(features):
+def test_folded_head_equals_standardising_first(features, stronger):
     x, labels = features
     x = x + torch.linspace(0, 100, 8)  # folding must undo large means
-    head = fit_logistic(x, labels, 4, penalty=PENALTY)
+    head = fit_logistic(x, labels, 4)
     z = (x.double() - x.double().mean(0)) / x.double().std(0, correction=0).clamp_min(1e-9)
-    standardised = fit_logistic(z.float(), labels, 4, penalty=PENALTY)
+    standardised = fit_logistic(z.float(), labels, 4)
     assert torch.allclose(head(x), standardised(z.float()), atol=2e-3)
     assert head.weight[:, 5].abs().max() == 0
     assert not head.weight.requires_grad
 
 
-def test_a_larger_penalty_gives_smaller_weights_and_less_confidence(features):
+def test_a_larger_penalty_gives_smaller_weights_and_less_confidence(features, monkeypatch):
     x, labels = features
-    free = fit_logistic(x, labels, 4, penalty=1e-4)
-    bound = fit_logistic(x, labels, 4, penalty=1.0)
+    free = fit_logistic(x, labels, 4)
+    monkeypatch.setattr(probe, "PENALTY", 1.0)
+    bound = fit_logistic(x, labels, 4)
     assert bound(x).softmax(1).amax(1).mean() < free(x).softmax(1).amax(1).mean() - 0.1
 
 

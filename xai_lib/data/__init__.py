@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -34,14 +35,11 @@ def load(
 ) -> Split:  # fmt: skip
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
-    Args:
-        name: planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>`` (see :func:`imagenet.load`).
-        part: "train" or "test"; ImageNet has test only.
-        n: number of images, balanced over classes; None for all (planted: 5,000 and 2,000). Fewer images than classes
-            means the first classes only.
-        size: image side in pixels; None is 32, and 224 for ImageNet; CIFAR has 32.
-        variant: of planted images, see :func:`planted.generate`.
-        root, download: folder of downloaded data, and whether CIFAR may be fetched.
+    The name is planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>`` (see :func:`imagenet.load`), the
+    part "train" or "test"; ImageNet has test only. ``n`` images are balanced over classes; fewer images than classes
+    are of the first classes only, and None is all (planted: 5,000 and 2,000). The side is ``size`` pixels: None is 32,
+    and 224 for ImageNet; CIFAR has 32. For ``variant`` see :func:`planted.generate`. ``root`` is the folder of
+    downloaded data, and ``download`` says whether CIFAR may be fetched.
 
     ValueError if a choice does not exist or does not fit the data set; the message lists the choices.
     FileNotFoundError, RuntimeError, FolderError as the data set's own loader.
@@ -135,8 +133,5 @@ def _in_turn(labels: Tensor) -> Tensor:
 
 def _rank(labels: Tensor) -> Tensor:
     """How many images of its class come before each, int64 [N]."""
-    rank = torch.zeros_like(labels)
-    for label in labels.unique():
-        members = labels == label
-        rank[members] = torch.arange(int(members.sum()), device=labels.device)
-    return rank
+    listed = pd.Series(labels.cpu().numpy())
+    return torch.tensor(listed.groupby(listed).cumcount().to_numpy(), device=labels.device)

@@ -37,7 +37,6 @@ from xai_lib.data.scenes import (  # noqa: F401 (names of what is planted)
     SWAPPED_CLASS,
     UNSEEN_CLASSES,
     VARIANTS,
-    Mode,
     Parameters,
     Scenes,
     rare_mode,
@@ -65,7 +64,6 @@ def generate(
         n: number of images; classes take turns, so every run of images is balanced.
         part: ``"train"`` or ``"test"``: independent images, and modes as in ``parameters`` or equally frequent.
         size: image side in pixels, at least 16; the same scenes at every size.
-        seed: another seed, other images.
         variant: one of :data:`VARIANTS`, :data:`OWN_MODES`, or None. The images are the same but for the named change:
             ``shortcut-absent``: no water; ``shortcut-swapped``: water under :data:`SWAPPED_CLASS` instead;
             ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
@@ -73,7 +71,6 @@ def generate(
             ``own-modes``: the mode that can be rare has colours and surroundings that no other class has, in all poses,
             so that what is rare in one class is not common in others.
         parameters: what is planted how; the default is the frozen data set.
-        first: number of the first image.
 
     Returns a split with all four masks and these factors: mode, rare, pose, colour, surroundings, x, y, scale
     (half-width, all as fractions of the image side), degrees, mirrored, second (class or ""), second_scale, shortcut,

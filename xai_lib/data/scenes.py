@@ -126,7 +126,9 @@ class Scenes:
         self._place(kind, around, distance, scale, second, ratio)
         self.pose = self._pose(self.x, self.y, self.scale, tilt, stretch, mirror)
         self.second_pose = self._pose(self.x_2, self.y_2, self.scale_2, tilt_2, stretch_2, mirror_2)
-        self._shortcut(kind, water)
+        owner = SWAPPED_CLASS if variant == "shortcut-swapped" else SHORTCUT_CLASS
+        self.shortcut = (kind == CLASSES.index(owner)) & (water < parameters.shortcut_rate)
+        self.shortcut &= variant not in ("shortcut-absent", "out-of-distribution")
         severities = torch.tensor(corruptions.SEVERITIES)
         corrupted = variant == "corrupted"
         which = (draws[12] * len(corruptions.NAMES)).to(torch.int64)
@@ -172,11 +174,6 @@ class Scenes:
         half = degrees * (math.pi / 360)
         tangent = half * (1 + half * half * (1 / 3))  # of small angles, to 0.1 degrees
         return Pose(x, y, scale, tangent, stretch, torch.where(mirror < 0.5, 1.0, -1.0))
-
-    def _shortcut(self, kind: Tensor, water: Tensor) -> None:
-        owner = SWAPPED_CLASS if self.variant == "shortcut-swapped" else SHORTCUT_CLASS
-        self.shortcut = (kind == CLASSES.index(owner)) & (water < self.parameters.shortcut_rate)
-        self.shortcut &= self.variant not in ("shortcut-absent", "out-of-distribution")
 
     def colours(self, rows: Tensor) -> dict[str, Tensor]:
         """Role -> float32 [B,3]."""

@@ -59,12 +59,7 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
         >>> last_spatial_layer(nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()), torch.ones(1, 3, 2, 2))
         '0'
     """
-    ran, names = [], _names(model)
-    with ExitStack() as hooks, undisturbed(model, x) as images:
-        for module in names:
-            note = lambda which, _inputs, output: ran.append((names[which], _kind(output)))  # noqa: E731
-            hooks.enter_context(module.register_forward_hook(note))
-        model(images)
+    ran = finished(model, x)
     runs = Counter(name for name, _ in ran)
     spatial = [name for name, shape in ran if runs[name] == 1 and _is_spatial(shape, len(x))]
     if not spatial:
@@ -74,6 +69,17 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
             f"Got these, in the order of the forward pass: {listed}. Name the layer yourself."
         )
     return spatial[-1]
+
+
+def finished(model: nn.Module, x: Tensor) -> list[tuple[str, list[int] | str]]:
+    """The modules in the order in which they end in a forward pass, and what each returns, as :func:`_kind` says."""
+    ran, names = [], _names(model)
+    with ExitStack() as hooks, undisturbed(model, x) as images:
+        for module in names:
+            note = lambda which, _inputs, output: ran.append((names[which], _kind(output)))  # noqa: E731
+            hooks.enter_context(module.register_forward_hook(note))
+        model(images)
+    return ran
 
 
 def at_depth(model: nn.Module, layer: Layer, depth: float) -> str:

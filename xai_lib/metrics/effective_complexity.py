@@ -44,20 +44,15 @@ def retention_loss(
 ) -> Tensor:  # fmt: skip
     """Squared error of the target's probability if only the k highest pixels of a map are kept.
 
-    float32 [B,S] in [0, 1] at the numbers of pixels :func:`pixels_kept`, 0 at the last; NaN for an empty (all-zero) map
-    or one with a value that is not finite. `step` more pixels are kept at each point, at the last perhaps fewer;
-    `baseline` is what removed pixels become.
+    float32 [B,S] in [0, 1], 0 at the last point, where all pixels are kept; NaN for an empty (all-zero) map or one with
+    a value that is not finite. `step` more pixels are kept at each point, at the last perhaps fewer; `baseline` is what
+    removed pixels become.
     """
     check_inputs(x, attribution, target)
-    target, kept = target.to(x.device), pixels_kept(attribution[0].numel(), step).to(x.device)
+    target, kept = target.to(x.device), counts(attribution[0].numel(), step)[1:].to(x.device)
     rank = ranks(attribution.detach().to(x.device), ties=ties, seed=seed, index=index)[:, None]
     probability = class_probabilities(model, replacement(x, baseline), x, rank, kept, target, chunk).double()
     return defined((probability - probability[:, -1:]) ** 2, is_defined(attribution).to(x.device)[:, None])
-
-
-def pixels_kept(n_pixels: int, step: int) -> Tensor:
-    """Numbers of pixels that are tried, int64 [S]: step, 2·step, … and `n_pixels`, all of them."""
-    return counts(n_pixels, step)[1:]
 
 
 @register("effective-complexity-minimum", title="EC, by its formula", better="lower", range=(0.0, math.inf),
@@ -67,7 +62,7 @@ def pixels_kept(n_pixels: int, step: int) -> Tensor:
 def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int, tolerance: float = 0.01) -> Tensor:
     """The fewest of a map's highest pixels that keep :func:`retention_loss` within a tolerance. Lower is better.
 
-    The smallest number on the grid of :func:`pixels_kept`; with more pixels the loss may be larger again. As printed
+    The smallest of step, 2·step, … and all pixels; with more pixels the loss may be larger again. As printed
     (Nguyen & Martínez 2020), at least one pixel is kept, hence one step, also where the model gives the same
     probability without any. `tolerance` is the largest squared error of a probability, in [0, 1): 0.01 is an
     error of 0.1. float32 [B], from `step` to H·W pixels; NaN where the loss is.
@@ -81,6 +76,6 @@ def effective_complexity_minimum(loss: Tensor, *, attribution: Tensor, step: int
     """
     if not 0 <= tolerance < 1:
         raise ValueError(f"Expected tolerance as a squared error of a probability in [0, 1). Got {tolerance!r}.")
-    kept = pixels_kept(attribution[0].numel(), step).to(loss.device)
+    kept = counts(attribution[0].numel(), step)[1:].to(loss.device)
     first = (loss <= tolerance).int().argmax(1)  # the loss with all pixels is 0
     return defined(kept[first], ~loss[:, 0].isnan())

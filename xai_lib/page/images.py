@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,6 +38,17 @@ def image_grid(
         if len(rows) > 1 and position % width == 0:
             axis.set_ylabel(rows[position // width], fontsize=8)
     return figure
+
+
+def panels(
+    rows: int, columns: int, size: tuple[float, float], *, pads: tuple[float, float], **layout: object
+) -> tuple[Figure, np.ndarray]:
+    """Bare panels for pictures in a figure of a size, ``pads`` inches apart; ``layout`` is that of ``plt.subplots``."""
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained", **layout)
+    figure.get_layout_engine().set(w_pad=pads[0], h_pad=pads[1], wspace=0, hspace=0)
+    for axis in axes.flat:
+        bare(axis)
+    return figure, axes
 
 
 def show(axis: Axes, image: Tensor) -> None:

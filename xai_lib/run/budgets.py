@@ -116,9 +116,8 @@ class WholeOutput:
     # test images whose whole output is explained, where it has confusing top classes; None for all
     n_outputs: int | None
     contrast_steps: int  # counts of removed pixels along a contrastive curve, at most
-    released_masks: (
-        int  # RISE's masks in the first stage of the variant "released", which has 3/5 as many in the second
-    )
+    # RISE's masks in the first stage of the variant "released", which has 3/5 as many in the second
+    released_masks: int
     released_samples: int  # LIME's samples there
     stability_repeats: int  # halves and bootstrap samples of the documents that are clustered again
 

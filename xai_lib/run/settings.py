@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,6 +16,7 @@ from xai_lib.training.recipes import FineTuning, Recipe
 
 LOSSES = ("ce", "scl", "tl")
 
+_load, _held_out = lru_cache(maxsize=4)(data.load), lru_cache(maxsize=4)(data.held_out)
 _IMAGENET_SIZE = 224  # pixels, whatever the scale says, unless it is overridden
 
 
@@ -80,15 +82,18 @@ class Settings:
 
     def test_split(self) -> Split:
         """Images on which accuracy is measured; touched by no choice of a setting."""
-        return _load(self.dataset, self.networks.n_test, self.networks.size, self.data_root, self.download)
+        return _load(self.dataset, "test", n=self.networks.n_test, **self._source)
 
     def scored_split(self) -> Split:
         """The class-balanced part of the test images that the contrastive part explains and scores."""
         return data.select(self.test_split(), self.contrastive.n_scored)
 
     def _training(self) -> tuple[Split, Split]:
-        n = (self.networks.n_train, self.networks.n_held_out)
-        return _load_training(self.dataset, *n, self.networks.size, self.data_root, self.download)
+        return _held_out(self.dataset, self.networks.n_train, self.networks.n_held_out, **self._source)
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        return {"size": self.networks.size, "root": self.data_root, "download": self.download}
 
 
 def settings(
@@ -130,15 +135,3 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("Expected a GPU for device='cuda'. Got none: use auto or cpu, or a torch with CUDA.")
     return torch.device(name)
-
-
-@lru_cache(maxsize=4)
-def _load(name: str, n: int | None, size: int, root: Path, download: bool) -> Split:
-    return data.load(name, "test", n=n, size=size, root=root, download=download)
-
-
-@lru_cache(maxsize=4)
-def _load_training(
-    name: str, n: int | None, n_held_out: int, size: int, root: Path, download: bool
-) -> tuple[Split, Split]:
-    return data.held_out(name, n, n_held_out, size=size, root=root, download=download)

@@ -57,16 +57,11 @@ def paired_comparison(
     (losses, models), the error over seeds is Welch's: a label stands for no common cause, so seeds are not paired.
     Seeds that only one condition has are left out.
 
-    Args:
-        scores: columns ``seed, index, metric, value``, ``between``, and ``method`` where that is given.
-        metric: the metric compared.
-        a, b: two entries of the column ``between``; the difference is ``a`` minus ``b``.
-        between: the column in which the conditions differ.
-        method: the explanation method; None where methods are what is compared.
-        unit: "seed" to speak about trainings, "image" to speak about these networks on new images.
-        adjusted_for: "confidence" for a metric that confidence cannot change, "accuracy" where networks of one accuracy
-            were chosen.
-        range: of the metric; the interval of the difference stays within what that allows.
+    Of columns ``seed, index, metric, value``, ``between``, in which the conditions differ, and ``method`` where that is
+    given: None where methods are what is compared. The unit is "seed" to speak about trainings, "image" to speak about
+    these networks on new images. ``adjusted_for`` holds "confidence" for a metric that confidence cannot change,
+    "accuracy" where networks of one accuracy were chosen. The interval of the difference stays within what the metric's
+    ``range`` allows.
 
     ValueError on a missing column, a condition without scores, no image in common, or an image scored twice.
 
@@ -167,7 +162,7 @@ def t_p(differences: np.ndarray) -> float:
     """
     if len(differences) < 2:
         return math.nan
-    if _constant(differences):
+    if np.ptp(differences) <= 1e-12 * np.abs(differences).max():  # all equal, up to rounding
         return 0.0 if differences.any() else 1.0
     return float(stats.ttest_1samp(differences, 0).pvalue)
 
@@ -199,8 +194,3 @@ def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: s
 def _trusted(by_image: np.ndarray, skewness: float) -> bool:
     few = len(by_image) < _FEW_IMAGES
     return not (few and (abs(skewness) > _SKEWED or ((by_image == 0).sum() > len(by_image) / 2 and by_image.any())))
-
-
-def _constant(differences: np.ndarray) -> bool:
-    """Whether all differences are equal up to rounding."""
-    return bool(np.ptp(differences) <= 1e-12 * np.abs(differences).max())

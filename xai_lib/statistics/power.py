@@ -1,6 +1,7 @@
 """How likely a comparison was to decide, and how much more data would make it so: shown beside what is undecided."""
 
 import math
+from bisect import bisect_left
 
 from scipy import stats
 
@@ -35,13 +36,9 @@ def units_needed(estimate: object, unit: str, difference: float, level: float) -
     """
     if math.isnan(power(estimate, unit, difference, level)):
         return math.nan
-    low, high = 2, MOST[unit]
-    if power(estimate.with_units(unit, high), unit, difference, level) < POWER:
-        return math.inf
-    while low < high:
-        middle = (low + high) // 2
-        if power(estimate.with_units(unit, middle), unit, difference, level) >= POWER:
-            high = middle
-        else:
-            low = middle + 1
-    return float(high)
+
+    def reached(n: int) -> float:
+        return power(estimate.with_units(unit, n), unit, difference, level)
+
+    most = MOST[unit]
+    return math.inf if reached(most) < POWER else float(2 + bisect_left(range(2, most), POWER, key=reached))

@@ -36,9 +36,9 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
         _check_sums(path)
         state = torch.load(path, map_location=device, weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise CheckpointError(
-            f"The checkpoint {path} is damaged or no checkpoint ({_first_line(error)}). "
-            "Delete it to start this training again."
+            f"The checkpoint {path} is damaged or no checkpoint ({said}). Delete it to start this training again."
         ) from error
     version = state.get("version") if isinstance(state, dict) else None
     if version != VERSION:
@@ -71,7 +71,3 @@ def _differences(saved: dict, wanted: dict, prefix: str = "") -> list[str]:
         elif theirs != ours:
             lines.append(f"{prefix}{name} is {theirs!r} there and {ours!r} here")
     return lines
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]

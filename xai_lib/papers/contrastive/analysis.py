@@ -131,12 +131,10 @@ def contrastivity(run: Settings) -> pd.DataFrame:
 def controls(run: Settings) -> pd.DataFrame:
     """What maps without information score, whatever the network: metric, random, uniform (means over images)."""
     split = run.scored_split()
-    maps = {
-        name: explainers.get(name)(None, split.images, **given)
-        for name, given in {"random": {"seed": 0, "index": split.index}, "uniform": {}}.items()
-    }
-    means = {name: {metric: float(values.mean()) for metric, values in method.of_shape(one, split).items()}
-             for name, one in maps.items()}  # fmt: skip
+    maps = {"random": explainers.get("random")(None, split.images, seed=0, index=split.index)}
+    maps["uniform"] = explainers.get("uniform")(None, split.images)
+    scored = {name: method.of_shape(one, split) for name, one in maps.items()}
+    means = {name: {metric: float(values.mean()) for metric, values in one.items()} for name, one in scored.items()}
     return pd.DataFrame(means).rename_axis("metric").reset_index()
 
 

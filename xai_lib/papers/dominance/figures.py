@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from xai_lib.page.images import bare, overlay, show
+from xai_lib.page.images import overlay, panels, show
 from xai_lib.page.names import METHOD_NAMES
 from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT
 from xai_lib.papers.dominance.analysis.pictures import Shown
@@ -37,7 +37,7 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
     side = PAGE_WIDTH / (2 * _MOSAICS_ABREAST)
     lines = max(example.title.count("\n") + 1 for example in shown)
     size = (2 * side * width, (side + 0.2 * lines + 0.1) * height)
-    figure, axes = _grid(height, 2 * width, size, 0.03, 0.04)
+    figure, axes = panels(height, 2 * width, size, pads=(0.03, 0.04))
     pairs = axes.reshape(-1, 2)
     for (left, right), example in zip(pairs, shown):
         show(left, example.image)
@@ -56,7 +56,8 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
     names = [textwrap.fill(name, 10) for name in images]
     words = 0.15 + 0.09 * max(len(line) for name in names for line in name.split("\n"))
     side = min(_LARGEST, (PAGE_WIDTH - words) / width)
-    figure, axes = _grid(len(images), width, (side * width + words, side * len(images)), 0.02, 0.02)
+    size = (side * width + words, side * len(images))
+    figure, axes = panels(len(images), width, size, pads=(0.02, 0.02))
     for line, name, row in zip(axes, names, images.values()):
         for axis, image in zip(line, row):
             show(axis, image)
@@ -195,14 +196,6 @@ def power(frame: pd.DataFrame) -> Figure:
         handles, labels = handles[1:] + handles[:1], labels[1:] + labels[:1]
     figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
     return figure
-
-
-def _grid(rows: int, columns: int, size: tuple[float, float], *pads: float) -> tuple[Figure, np.ndarray]:
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(w_pad=pads[0], h_pad=pads[1], wspace=0, hspace=0)
-    for axis in axes.flat:
-        bare(axis)
-    return figure, axes
 
 
 def _of_classes(

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from xai_lib.page.images import bare, overlay, show
+from xai_lib.page.images import overlay, panels, show
 from xai_lib.page.methods import colour, legend_of_families, legend_of_methods, styles
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.style import PAGE_WIDTH
@@ -173,12 +173,7 @@ def _pictures(height: int, ratios: Sequence[float], *, words: float) -> tuple[Fi
     """A figure of bare square panels close together, columns as wide as ``ratios``, and ``words`` inches for text."""
     column = min(_WIDEST, PAGE_WIDTH / sum(ratios))
     size = (column * sum(ratios), column * height + words)
-    layout = {"figsize": size, "width_ratios": ratios, "squeeze": False, "layout": "constrained"}
-    figure, axes = plt.subplots(height, len(ratios), **layout)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    for axis in axes.flat:
-        bare(axis)
-    return figure, axes
+    return panels(height, len(ratios), size, pads=(0.02, 0.02), width_ratios=ratios)
 
 
 def _blocks(names: Sequence[str], most: int) -> list[list[str]]:

@@ -70,12 +70,9 @@ def table_4(study: Study) -> HTML:
 
 def tools(study: Study) -> HTML:
     """How far the authors' tools are from the library, and why."""
+    names = {**METHOD_NAMES, **METRIC_NAMES}
     columns = [
-        text(
-            "compared",
-            ("what", "name"),
-            lambda what, name: _COMPARED[what].format({**METHOD_NAMES, **METRIC_NAMES}[name]),
-        ),
+        text("compared", ("what", "name"), lambda what, name: _COMPARED[what].format(names[name])),
         Column("maps", "n"),
         Column("largest difference", "difference", "{:.2g}".format),
         Column("rank correlation", "rho", number()),

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from xai_lib.page.images import bare, overlay, show
+from xai_lib.page.images import overlay, panels, show
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
 from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput
@@ -120,10 +120,7 @@ def _pictures(image: Tensor, width: int, text: Sequence[Sequence[str]]) -> tuple
     height = len(text)
     lines = [max((title.count("\n") + 1 for title in titles), default=0) for titles in text]
     size = (_side(width) * width, _side(width) * height + 0.2 * sum(lines) + 0.08 * height)
-    figure, axes = plt.subplots(height, width, figsize=size, squeeze=False, layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0, hspace=0)
-    for axis in axes.flat:
-        bare(axis)
+    figure, axes = panels(height, width, size, pads=(0.03, 0.03))
     show(axes[0, 0], image)
     axes[0, 0].set_title("image", fontsize=TEXT)
     return figure, axes

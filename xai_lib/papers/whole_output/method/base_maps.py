@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,10 +11,9 @@ from torch import Tensor, nn
 from xai_lib.checks import check_choice, described
 from xai_lib.explainers import about
 from xai_lib.explainers.adapter import raw_maps
-from xai_lib.explainers.layers import find_layer, last_spatial_layer
+from xai_lib.explainers.layers import find_layer, finished, last_spatial_layer
 from xai_lib.explainers.normalise import min_max, positive_share
 from xai_lib.explainers.scores import Score
-from xai_lib.forward import undisturbed
 
 BASES = ("grad-cam", "excitation-backprop", "lime", "rise")
 
@@ -48,13 +46,9 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
     it, the maps of RISE, which are probabilities, are often empty: a more probable rival's is higher at every pixel.
     LIME's segments are those of :mod:`xai_lib.explainers.lime` in both variants; the released ones are others.
 
-    Args:
-        name, variant: one of :data:`BASES`, and "paper" or "released".
-        layers: dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop; see
-            :func:`coarse_and_fine`.
-        n_masks, n_samples: RISE's masks in the first stage, LIME's samples in each.
-
-    ValueError if `name` or `variant` is another word.
+    `layers` are dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop: see
+    :func:`coarse_and_fine`. `n_masks` are RISE's in the first stage, `n_samples` LIME's in each. ValueError if `name`
+    is not one of :data:`BASES`, or `variant` is another word.
 
     Example:
         >>> base("grad-cam", ("layer4", "layer3"), n_masks=1, n_samples=1).second
@@ -86,14 +80,10 @@ def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
         ('2', '0')
     """
     coarse = find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
-    ran: list[tuple[str, int]] = []
-    with ExitStack() as hooks, undisturbed(model, x) as images:
-        for name, module in model.named_modules():
-            note = lambda _, __, output, name=name: ran.append((name, _places(output)))  # noqa: E731
-            hooks.enter_context(module.register_forward_hook(note))
-        model(images)
-    runs, places = Counter(name for name, _ in ran), dict(ran)
-    names = [name for name, n_places in ran if runs[name] == 1 and n_places > places[coarse]]
+    ran = finished(model, x)
+    runs = Counter(name for name, _ in ran)
+    places = {name: shape[2] * shape[3] if len(shape) == 4 and isinstance(shape, list) else 0 for name, shape in ran}
+    names = [name for name, _ in ran if runs[name] == 1 and places[name] > places[coarse]]
     whole = [name for name in names if name.count(".") <= coarse.count(".")]  # no parts of the blocks between
     return coarse, (whole or names or [coarse])[-1]
 
@@ -145,10 +135,6 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
         return within if what == "logit" else (within - logits.logsumexp(1, keepdim=True)).exp()
 
     return score
-
-
-def _places(output: object) -> int:
-    return output.shape[2] * output.shape[3] if isinstance(output, Tensor) and output.ndim == 4 else 0
 
 
 _SCALES: dict[str, Callable[[Tensor], Tensor]] = {
