@@ -10,14 +10,10 @@ Baseline = Literal["zero", "minimum"] | Tensor
 
 
 def replacement(x: Tensor, baseline: Baseline, choices: Sequence[str] = ("zero", "minimum")) -> Tensor:
-    """The baseline of each image, expanded to the shape [B,c,H,W] of the images.
+    """The baseline of each normalised image, expanded to the shape [B,c,H,W] of the images.
 
-    Args:
-        x: normalised images, float [B,c,H,W].
-        baseline: "zero" is the mean colour of the data set, "minimum" the lowest value of the normalised image
-            (black); or a tensor that broadcasts to x's shape.
-        choices: words that the caller takes, for the message; those not above are the caller's own.
-
+    "zero" is the mean colour of the data set, "minimum" the lowest value of the normalised image (black); or a tensor
+    that broadcasts to x's shape. `choices` are the words that the caller takes, others of its own among them.
     ValueError if `baseline` is another word or does not broadcast.
 
     Example:

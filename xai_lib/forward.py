@@ -54,14 +54,10 @@ def outputs(
 ) -> Tensor:  # fmt: skip
     """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
 
-    Args:
-        model: in evaluation mode; only run forward, in float32 also under autocast.
-        make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,c,H,W].
-        read: (logits float32 [n,C], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
-        x: says how many images there are, their size and their device, [B,c,H,W].
-        target: class, int64 [B].
-        points: variants of each image.
-        chunk: variants in one forward pass; None suits the device.
+    `make` gives, of (image int64 [n], point int64 [n]), that of the `points` variants of that image, float [n,c,H,W];
+    `read` gives, of (logits float32 [n,C], target int64 [n]), [n] or [n,Q], as :func:`class_probability` does. `x`
+    [B,c,H,W] says how many images there are, their size and their device. The model is in evaluation mode and only run
+    forward, in float32 also under autocast.
 
     Returns [B,points] or [B,points,Q] on x's device, of the type that `read` gives. ValueError if a module of the model
     is in training mode, a target is not a class, what is read is not finite, or `chunk` is below 1.

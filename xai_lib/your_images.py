@@ -58,13 +58,10 @@ def load_images(
 ) -> Split:  # fmt: skip
     """A user's images, in memory, with the normalisation and the classes of the user's network.
 
-    Args:
-        root: folder with ``<class>/…``; or with ``train/<class>/…`` and ``test/<class>/…``, of which the test part is
-            taken, with its masks (see :func:`xai_lib.data.folder.load`).
-        size: side of the images in pixels: the shorter side is resized to it, and the central square cut.
-        mean, std: three numbers each, for images in [0, 1].
-        classes: names of all classes in the network's order, among them that of every folder; None for the folders'
-            own names, sorted.
+    Of a folder with ``<class>/…``; or with ``train/<class>/…`` and ``test/<class>/…``, of which the test part is taken,
+    with its masks (see :func:`xai_lib.data.folder.load`). The shorter side is resized to ``size`` pixels, and the
+    central square cut. ``mean`` and ``std`` are three numbers each, for images in [0, 1]; ``classes`` are the names of
+    all classes in the network's order, among them that of every folder, or None for the folders' own names, sorted.
 
     ValueError if a folder is no class of the network, or a number is out of its range. FolderError if the folder cannot
     be used; the message names what is at fault.

@@ -27,12 +27,9 @@ def load_model(spec: str, checkpoint: Path | str = "", *, arguments: str = "") -
             weights, where :func:`pretrained.names` has them.
         arguments: of the callable, as in a call: ``"num_classes=10, width=32"``; plain values only.
 
-    Raises:
-        ValueError: if a text cannot be understood, the callable does not exist or fails on the arguments, or the
-            checkpoint does not fit the network; the message says what was expected and names the first tensors at
-            fault.
-        TypeError: if the callable is none, or returns no ``torch.nn.Module``.
-        FileNotFoundError: if the checkpoint is not there.
+    ValueError if a text cannot be understood, the callable does not exist or fails on the arguments, or the checkpoint
+    does not fit the network, naming the first tensors at fault; TypeError if the callable is none, or returns no
+    ``torch.nn.Module``; FileNotFoundError if the checkpoint is not there.
     """
     keywords = _keywords(arguments)
     if spec.startswith(_TORCHVISION) and not checkpoint:

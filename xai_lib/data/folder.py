@@ -43,11 +43,9 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
 def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", upright: bool = False) -> Split:
     """The images of ``<folder>/<class>/``, as a test part, without opening any of them.
 
-    Args:
-        folder: holds one folder a class, whose names sorted are the classes. Files beside these, and hidden files, are
-            passed over.
-        size, shorter, upright: as of :func:`xai_lib.data.images.decoded`.
-        name: of the split. The colours are not changed: mean 0, deviation 1.
+    The names of the folders in it, sorted, are the classes; files beside these, and hidden files, are passed over.
+    ``size``, ``shorter`` and ``upright`` are as of :func:`xai_lib.data.images.decoded`; ``name`` is that of the split.
+    The colours are not changed: mean 0, deviation 1.
 
     ValueError if the size is no whole number of pixels; FolderError if there is no such folder, no class in it, or a
     class holds no images, other files or folders.

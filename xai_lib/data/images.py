@@ -27,13 +27,10 @@ def decoded(
 ) -> Tensor:
     """The pixels of an image, a file or an open one: a square, uint8 [3,size,size].
 
-    Args:
-        size: side in pixels.
-        shorter: the shorter side is resized to this many pixels before the central square of ``size`` is cut, as
-            torchvision prepares images (bilinear, antialiased). None: the largest central square is resized, and an
-            image that has the size is taken as it is.
-        upright: whether a photograph is turned as its EXIF data say.
-        nearest: whether each pixel is that of the nearest in the file, as masks need it.
+    The side that is ``shorter`` is resized to so many pixels before the central square of ``size`` is cut, as
+    torchvision prepares images (bilinear, antialiased); for None the largest central square is resized, and an image
+    that has the size is taken as it is. ``upright`` turns a photograph as its EXIF data say; ``nearest`` takes each
+    pixel from the nearest in the file, as masks need it.
 
     One of :data:`UNREADABLE` is raised if a file cannot be read.
     """

@@ -18,12 +18,10 @@ def raw_maps(
 ) -> Tensor:  # fmt: skip
     """Raw maps of a registered explainer.
 
-    Args:
-        explained: classes, int64 [B] or [B,S], of which the method explains what its own paper does; or a score.
-        layer: the one explained; a method whose own paper puts it earlier (``about(method).depth``) stands there.
-        settings: the method's own keywords.
-        statistics: gives those of the layer's activations; called only for a method that needs them.
-        seed: one for all networks and methods, so that comparisons are paired.
+    ``explained`` are classes, int64 [B] or [B,S], of which the method explains what its own paper does; or a score. A
+    method whose own paper puts it at an earlier layer (``about(method).depth``) stands there. ``settings`` are the
+    method's own keywords; ``statistics`` gives those of the layer's activations, and is called only for a method that
+    needs them. The seed is one for all networks and methods, so that comparisons are paired.
 
     Maps and errors are those of the explainer; maps that know no class are repeated for each of S classes.
 

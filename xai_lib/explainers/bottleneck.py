@@ -86,12 +86,8 @@ def iba(
     The authors put it in the middle of a network, behind conv3_4 of ResNet-50; called by name through
     :func:`adapter.raw_maps`, it stands at two thirds of the layers up to the one explained (:func:`layers.at_depth`).
 
-    Args:
-        statistics: of this layer's activations, from :func:`feature_statistics`.
-        beta: what a nat costs; larger gives sparser maps.
-        steps: of Adam.
-        copies: noisy copies of each image at every step.
-        lr: learning rate of Adam.
+    `statistics` are of this layer's activations, from :func:`feature_statistics`. `beta` is what a nat costs; larger
+    gives sparser maps. `steps` and the learning rate `lr` are Adam's; `copies` are of each image at every step.
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -45,10 +45,8 @@ def integrated_gradients(
     The integral is a Gauss-Legendre sum. A map adds up to score(x) - score(b), but for the sum's error (completeness,
     Sundararajan et al. 2017, Proposition 1). In units of the score. A pass holds at least one point of every image.
 
-    Args:
-        steps: points on the way; the paper does not say how many.
-        baseline: b, where the way begins: "zero" is the mean colour of the data set, "minimum" the lowest value of the
-            normalised image, a tensor anything that broadcasts to `x`.
+    `steps` are points on the way; the paper does not say how many. `baseline` is b, where the way begins, as of
+    :func:`xai_lib.baselines.replacement`.
 
     Example:
         >>> square = lambda logits: logits.square().sum(1)
@@ -77,10 +75,8 @@ def smoothgrad(
 
     In units of the score per unit of `x`. A pass holds at least one copy of every image.
 
-    Args:
-        draws: noisy copies of each image.
-        sigma: standard deviation of the Gaussian noise, as a share of the image's highest minus its lowest value; the
-            authors recommend 0.1 to 0.2.
+    `draws` are noisy copies of each image; `sigma` is the standard deviation of the Gaussian noise, as a share of the
+    image's highest minus its lowest value: the authors recommend 0.1 to 0.2.
 
     Example:
         >>> x, total = torch.rand(1, 3, 1, 1), lambda logits: logits.sum(1)

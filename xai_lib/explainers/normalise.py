@@ -85,9 +85,7 @@ def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisatio
     scales it to [0, 1] in between; that changes nothing). An uninformed map without contrast stays as it is: scaling
     would empty it.
 
-    Args:
-        raw: what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before it.
-        size: height and width of the images.
+    Raw maps are what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before it.
 
     Example:
         >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "lime", (1, 3))

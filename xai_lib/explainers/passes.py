@@ -38,9 +38,8 @@ def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
 def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine: Combine) -> Tensor:
     """Maps that combine a layer's activations with the gradient of each score: one forward, S backward passes.
 
-    Args:
-        combine: (activations [B,K,h,w], gradient of one score [B,K,h,w]) -> maps [B,h,w], in float32. It is called
-            score by score, so that only one gradient is in memory.
+    `combine` makes, of (activations [B,K,h,w], gradient of one score [B,K,h,w]), maps [B,h,w], in float32. It is called
+    score by score, so that only one gradient is in memory.
 
     Returns float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device. TypeError, ValueError as
     :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return

@@ -33,12 +33,10 @@ def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
         from there to the image; NaN for an empty (all-zero) map or one with a value that is not finite. Only the order
         of a map's values matters. A constant map other than zeros goes in the order of the ties.
 
-        Args:
-            step: pixels replaced at a time, with all their colours; None is the image's width (released: 224 at 224
-                pixels, so 224 steps). The last step may be smaller.
-            baseline: the other end of the way. Released are "zero" for deletion and "blur", :func:`blurred`, for
-                insertion; or "minimum", or a tensor.
-            ties: released are "reversed" ones, up to an unstable sort.
+        `step` pixels are replaced at a time, with all their colours, at the last perhaps fewer; None is the image's
+        width (released: 224 at 224 pixels, so 224 steps). `baseline` is the other end of the way: released are "zero"
+        for deletion and "blur", :func:`blurred`, for insertion; or "minimum", or a tensor. The released `ties` are
+        "reversed", up to an unstable sort.
         """
         check_inputs(x, attribution, target)
         blur = isinstance(baseline, str) and baseline == "blur"

@@ -41,10 +41,8 @@ def completeness(
     float [B,h,w], or with a value for each colour [B,c,H,W]. float32 [B] of at least 0; NaN for a map that is not
     finite, or where the two logits are equal.
 
-    Args:
-        baseline: that of the explainer.
-        nothing: in place of y(baseline), the logit where the explainer's map would be empty, float [B], of an
-            explainer whose baseline is no image (``about(name).complete``).
+    `baseline` is the explainer's. `nothing` is for one whose baseline is no image (``about(name).complete``): in place
+    of y(baseline), the logit where its map would be empty, float [B].
 
     Example:
         >>> x, maps = torch.ones(2, 3, 1, 2), torch.tensor([[[1.0, 1.0]], [[3.0, 3.0]]])

@@ -41,12 +41,9 @@ def masked_outputs(
 ) -> MaskedOutputs:  # fmt: skip
     """The model's output for x and for ``x ⊙ m + (1 − m) ⊙ baseline``.
 
-    An empty (all-zero) map leaves only the baseline: a defined, if poor, explanation.
-
-    Args:
-        attribution: maps m, float [B,H,W] in [0,1]; all colours of a pixel get the same factor.
-        baseline: what shows where the map is 0. "zero" is what remains when the normalised image is multiplied by the
-            map, as the paper writes it.
+    Of maps m, float [B,H,W] in [0,1]; a pixel's colours get the same factor. The baseline shows where the map is 0:
+    "zero" is what remains when the normalised image is multiplied by the map, as the paper writes it. An empty
+    (all-zero) map leaves only the baseline: a defined, if poor, explanation.
 
     ValueError if a map leaves [0,1], or as in :mod:`xai_lib.metrics`.
 

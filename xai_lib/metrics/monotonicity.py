@@ -27,9 +27,8 @@ def ascending_curve(
     Softmax probabilities, float32 [B,K+1], from the baseline to the untouched image; NaN for a constant map, which says
     nothing of the order, or one with a value that is not finite.
 
-    Args:
-        sets: K, into how many sets of nearly equal size the sorted pixels are cut.
-        baseline: what pixels are before they are included; "zero" is the paper's product with a set of pixels.
+    `sets` is K, into how many sets of nearly equal size the sorted pixels are cut; `baseline` what pixels are before
+    they are included: "zero" is the paper's product with a set of pixels.
     """
     check_inputs(x, attribution, target)
     ends = torch.tensor([0, *_ends(attribution[0].numel(), sets)], device=x.device)

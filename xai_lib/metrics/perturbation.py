@@ -20,10 +20,8 @@ Ties = Literal["random", "stable", "reversed"]
 def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tensor:
     """Place of each pixel in the order from the highest to the lowest attribution, int64 [B,H,W] from 0 to H·W-1.
 
-    Args:
-        ties: the order among equal values: "random" draws it for each image from seed and index, "stable" goes row by
-            row from the top left (a map with many ties is then scored on where the image begins), "reversed" row by
-            row from the bottom right (as an ascending stable sort does that is read backwards).
+    `ties` are as in :mod:`xai_lib.metrics`: by "stable", a map with many is scored on where the image begins;
+    "reversed" is what an ascending stable sort gives that is read backwards.
 
     Example:
         >>> ranks(torch.tensor([[[1.0, 3.0, 1.0]]]), ties="stable", seed=0, index=torch.tensor([0]))

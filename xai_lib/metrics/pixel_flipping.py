@@ -24,10 +24,8 @@ def pixel_flipping_curve(
     NaN for an empty (all-zero) map or one with a value that is not finite. Only the order of a map's values matters. A
     constant map other than zeros removes pixels in the order of the ties.
 
-    Args:
-        step: pixels removed at a time, with all their colours; the last step may be smaller.
-        baseline: what removed pixels become; "minimum" is the paper's black.
-        target: in the paper the true class.
+    `step` pixels are removed at a time, with all their colours, at the last perhaps fewer, and become the `baseline`:
+    "minimum" is the paper's black. The target is in the paper the true class.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)

@@ -83,9 +83,8 @@ def randomised(
     A copy is the caller's own. A module's new weights depend on `seed` and its name alone, so they are the same in both
     orders and on every device. `model` and the global generators are left as they are.
 
-    Args:
-        order: "cascading" keeps the parts before re-initialised as well, down to a wholly random network;
-            "independent" re-initialises one part at a time.
+    The order "cascading" keeps the parts before re-initialised as well, down to a wholly random network; "independent"
+    re-initialises one part at a time.
     """
     check_choice("order", order, ("cascading", "independent"))
     current = model

@@ -37,13 +37,10 @@ def sensitivities(
     differs. Draws share calls of the explainer. float32 [B,draws] of at least 0; NaN where the map of the untouched
     image is empty or not finite, or where the map of the noisy image is not finite.
 
-    Args:
-        draws: noisy versions of each image; the first ones stay the same if more are drawn.
-        radius: largest change of a value, in units of the normalised image.
-        variant: "paper" is the norm itself, as printed, in units of the map and growing with the number of pixels;
-            "released" divides it by ‖S(x)‖, as quantus 0.6 does (earlier releases divide by ‖x‖).
-        reference: maps S(x) of the untouched images that are at hand, float [B,H,W]; None computes them.
-        chunk: noisy images in one call of the explainer.
+    The first draws stay the same if more are drawn; `radius` is in units of the normalised image. The variant "paper"
+    is the norm itself, as printed, in units of the map and growing with the number of pixels; "released" divides it by
+    ‖S(x)‖, as quantus 0.6 does (earlier releases divide by ‖x‖). `reference` are maps S(x) of the untouched images that
+    are at hand, float [B,H,W]; None computes them. `chunk` is how many noisy images one call of the explainer gets.
     """
     check_images(x)
     check_targets(target, x)

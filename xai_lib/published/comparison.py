@@ -36,10 +36,9 @@ def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     The rows join on every column of :data:`KEYS` that both sides have. To hold planted images against CIFAR-10's
     values, select the published rows and leave ``dataset`` out of ours.
 
-    Args:
-        published_rows: of :func:`xai_lib.published.table`, any selection; converted here (:func:`convert`).
-        ours: one row a mean, such as ``statistics.summarise`` gives: columns of :data:`KEYS`, ``mean`` in this
-            library's units, and any others (``spread, low, high``, …).
+    The published rows are any selection of :func:`xai_lib.published.table`, converted here (:func:`convert`). Ours are
+    one row a mean, such as ``statistics.summarise`` gives: columns of :data:`KEYS`, ``mean`` in this library's units,
+    and any others (``spread, low, high``, …).
 
     Returns the rows and columns of ``ours`` in their order, then ``published, published_spread, unit, better, printed,
     erratum``, in our units. A row that print lacks has NaN and "".

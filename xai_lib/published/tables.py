@@ -35,20 +35,19 @@ def tables(paper: str) -> tuple[int, ...]:
 def table(paper: str, number: int) -> pd.DataFrame:
     """One printed table, one row a cell that is not empty, in the order of print.
 
-    Returns:
-        The columns :data:`COLUMNS`. Those of text hold "" where a cell has none.
+    Returns the columns :data:`COLUMNS`. Those of text hold "" where a cell has none.
 
-        - ``row``, ``column``: labels as printed; " / " joins a label with that of its group.
-        - ``dataset`` … ``metric``: the same in the names that this library uses. ``base`` is the explainer under a
-          whole-output method, ``target`` the explained class, ``transform`` what was done to the image, ``group``
-          the method's family, the property, or the participants.
-        - ``value`` float: as printed, in ``unit``: a fraction, per cent ("complement-percent" is 100 minus the
-          metric), "ssim", "nats", "pixels", … NaN for a cell of text.
-        - ``spread`` float or NaN: what stands after ±, and ``spread_kind`` what the caption calls it.
-        - ``better``: "higher", "lower", or "" where neither is.
-        - ``printed``: the cell as printed, without citation numbers.
-        - ``bold``: whether it is printed bold; NA for the saliency paper, whose bold type was not transcribed.
-        - ``erratum``: what is known to be wrong with the cell; see :func:`errata` for the sources.
+    - ``row``, ``column``: labels as printed; " / " joins a label with that of its group.
+    - ``dataset`` … ``metric``: the same in the names that this library uses. ``base`` is the explainer under a
+      whole-output method, ``target`` the explained class, ``transform`` what was done to the image, ``group`` the
+      method's family, the property, or the participants.
+    - ``value`` float: as printed, in ``unit``: a fraction, per cent ("complement-percent" is 100 minus the metric),
+      "ssim", "nats", "pixels", … NaN for a cell of text.
+    - ``spread`` float or NaN: what stands after ±, and ``spread_kind`` what the caption calls it.
+    - ``better``: "higher", "lower", or "" where neither is.
+    - ``printed``: the cell as printed, without citation numbers.
+    - ``bold``: whether it is printed bold; NA for the saliency paper, whose bold type was not transcribed.
+    - ``erratum``: what is known to be wrong with the cell; see :func:`errata` for the sources.
 
     ValueError on an unknown paper or number, with those that exist.
     """

@@ -63,11 +63,8 @@ class Store:
         ``parents`` are finished cells that it reads; their keys must stand in ``cell.config``, or a change in them
         would go unnoticed.
 
-        Raises:
-            ValueError: if a parent's key is not in the config.
-            FileNotFoundError: if a parent is not computed, or ``work`` wrote nothing.
-            CorruptArtefactError: as :meth:`is_done`.
-            OSError: ENOSPC, if the disk is full: nothing is lost.
+        ValueError if a parent's key is not in the config; FileNotFoundError if a parent is not computed, or ``work``
+        wrote nothing; CorruptArtefactError as :meth:`is_done`; OSError (ENOSPC) if the disk is full: nothing is lost.
         """
         if self.is_done(cell):
             return self.path(cell)

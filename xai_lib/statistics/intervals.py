@@ -36,11 +36,10 @@ def summarise(
 ) -> pd.DataFrame:
     """One row a group: per image -> per-seed mean -> mean over seeds, with a 95 % interval.
 
-    Args:
-        scores: one row a score, with the columns ``seed, index, value`` and those of ``by``, which name a group. The
-            same ``index`` must mean the same image in every seed. NaN is an undefined score.
-        ranges: what the values can be, which intervals do not leave: one range, or metric -> its range, where ``by``
-            has "metric"; metrics that are not named have none.
+    Of one row a score, with the columns ``seed, index, value`` and those of ``by``, which name a group. The same
+    ``index`` must mean the same image in every seed, and NaN is an undefined score. ``ranges`` are what the values can
+    be, which intervals do not leave: one range, or metric -> its range, where ``by`` has "metric"; metrics that are not
+    named have none.
 
     Returns the columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out of
     the means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter, and

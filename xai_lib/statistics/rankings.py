@@ -48,18 +48,14 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
 def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFrame:
     """How far images, halves of the images, and seeds agree on a metric's order of the methods.
 
-    Returns:
-        One row a metric, in the order of ``better``, with columns ``metric``,
+    Returns one row a metric, in the order of ``better``, with columns ``metric, n_images, n_seeds, n_methods``, and
 
-        - ``w_images, low, high``: Kendall's W over ``n_images`` images, each ranking the methods by its scores averaged
-          over seeds: 0 no agreement (slightly below, by chance), 1 one order. Only images on which all ``n_methods``
-          methods (those with any value) are defined are in it. NaN below two images or three methods.
-        - ``tau_seeds``: Kendall's tau-b between the rankings by mean score of two seeds, mean over pairs of the
-          ``n_seeds`` seeds. NaN with one seed.
-        - ``tau_halves``: tau-b between the rankings by mean score of two random halves of the images, mean over 100
-          halvings;
-
-        and ``n_images, n_seeds, n_methods``.
+    - ``w_images, low, high``: Kendall's W over ``n_images`` images, each ranking the methods by its scores averaged
+      over seeds: 0 no agreement (slightly below, by chance), 1 one order. Only images on which all ``n_methods``
+      methods (those with any value) are defined are in it. NaN below two images or three methods.
+    - ``tau_seeds``: Kendall's tau-b between the rankings by mean score of two seeds, mean over pairs of the ``n_seeds``
+      seeds. NaN with one seed.
+    - ``tau_halves``: the same between two random halves of the images, mean over 100 halvings.
     """
     cube = cubes.cube_of(scores, better)
     tables = cubes.by_image(cube.values)  # [T, M, n]

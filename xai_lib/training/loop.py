@@ -55,13 +55,9 @@ def train(
     contrastive losses, which predict no class, the share of images whose most similar other image in the batch has
     their label. "semi_hard" is the share of triplets that are semi-hard (triplet loss), or NaN.
 
-    Args:
-        recipe: every setting; an incomplete last batch is left out.
-        split: training images; they are moved to ``device``, which computes.
-        seed: seed of the weights, the order and the augmentation.
-        directory: folder of ``checkpoint.pt``.
-        network: what to start from, built as the recipe's network is; it is not changed. None: random weights.
-        keep: how many epochs' networks (see :func:`kept_epochs`) stay in ``directory``, for :func:`kept_state`.
+    The training images are moved to ``device``, which computes; an incomplete last batch is left out. ``network`` is
+    what to start from, built as the recipe's network is, and is not changed; None is random weights by the seed. The
+    networks of ``keep`` epochs (see :func:`kept_epochs`) stay in ``directory``, for :func:`kept_state`.
 
     TrainingDivergedError at a loss or weight that is NaN or infinite; the last good checkpoint stays. CheckpointError
     if the checkpoint is damaged or belongs to another training.

@@ -74,13 +74,10 @@ def study_of(
 ) -> Study:  # fmt: skip
     """The benchmark on a network of your own; ValueError if there is no such layer or method, with those that exist.
 
-    Args:
-        run: budgets, device and label; its data set is not used.
-        network: images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        images: images, labels in the network's order of classes, and the normalisation it was trained with.
-        name: what the network is, besides its weights: with them it makes the key under which scores are kept.
-        layer: dotted name of the layer explained; empty for the network's default, or its last spatial one.
-        methods: names of the explainers that take part; none for all.
+    The network is images [B,3,H,W] -> logits [B,C], in evaluation mode; the images have labels in its order of classes,
+    and the normalisation it was trained with. The run's own data set is not used. ``name`` is what the network is,
+    besides its weights: with them it makes the key under which scores are kept. ``layer`` is the dotted name of the
+    layer explained, empty for the network's default, or its last spatial one; no ``methods`` are all explainers.
     """
     _check(methods)
     network = network.to(run.device, memory_format=torch.channels_last)

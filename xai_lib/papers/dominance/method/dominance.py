@@ -60,10 +60,9 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
     Both are over mosaics. Mosaics of a cluster with few images show the same images again and again, so they speak
     about these images, not about others of their kind.
 
-    Args:
-        values: a row a mosaic, with the columns first, second (cluster numbers, first != second), mosaic (its number
-            in the pair) and value: the share of ``first`` in [0, 1] (Eq. 6), NaN for an empty map. Each unordered pair
-            occurs, in either order or both; other columns are ignored.
+    Of a row a mosaic, with the columns first, second (cluster numbers, first != second), mosaic (its number in the
+    pair) and value: the share of ``first`` in [0, 1] (Eq. 6), NaN for an empty map. Each unordered pair occurs, in
+    either order or both; other columns are ignored.
 
     Returns a row a pair, first < second, sorted: dominance (mean share of ``first``, above 0.5 where it dominates; NaN
     without a value); low, high (95 % bootstrap interval, NaN below two values); n, n_undefined (mosaics with and

@@ -29,16 +29,12 @@ def shares(
 
     If the first group is the target's images and the second is of other classes, it is Focus.
 
-    Args:
-        mosaics: M mosaics of the images in x.
-        x: normalised images, float [N,3,H,W]; all is computed on their device.
-        target: class explained in each mosaic, int64 [M].
-        explain: gives the maps of mosaics, of the mosaics' size, and is told their numbers from 0; see
-            :func:`by_grad_cam`.
-        resized: scale the mosaics to the size of one image first, as the paper does.
-        scalings: how maps are scaled first. "relu" leaves them as they are but for negative values, which count as 0:
-            raw energy. "min-max" scales what is left of each map to [0, 1], pytorch-grad-cam's default; a share then
-            changes only where a map's lowest value lies above 0.
+    Of M mosaics of the normalised images x, float [N,3,H,W], on whose device all is computed, and the class explained
+    in each, int64 [M]. ``explain`` gives maps of the mosaics' size, and is told their numbers from 0: see
+    :func:`by_grad_cam`. ``resized`` scales mosaics to the size of one image first, as the paper does. By the scaling
+    "relu", maps are left as they are but for negative values, which count as 0: raw energy. "min-max" scales what is
+    left of each map to [0, 1], pytorch-grad-cam's default; a share then changes only where a map's lowest value lies
+    above 0.
 
     Returns for each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value. TypeError,
     ValueError if a type, shape or length is not this, a scaling is another word, or a map has an odd size.

@@ -37,13 +37,9 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
     be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever is
     there, then favours no cluster.
 
-    Args:
-        first, second: positions of the clusters' images, int64 [A] with A at least 1. The two images of a mosaic are
-            different; a cluster of one image shows it twice.
-        n: number of mosaics, at least 1.
-        seed, purpose: of the draws; two purposes are drawn independently.
-
-    ValueError if an argument is not that.
+    Of positions of the clusters' images, int64 [A] with A at least 1. The two images of a mosaic are different; a
+    cluster of one image shows it twice. ``seed`` and ``purpose`` are of the draws; two purposes are drawn
+    independently. ValueError for other positions, or fewer than one mosaic.
 
     Example:
         >>> drawn = of_clusters(torch.tensor([0, 1]), torch.tensor([7, 8]), 25, seed=0, purpose="example")

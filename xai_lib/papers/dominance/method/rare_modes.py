@@ -51,9 +51,8 @@ def rarities_of(training: int) -> Mapping[str, float]:
 def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
     """How well each score tells the images of a class's rare mode from its others, and what the first suspect holds.
 
-    Args:
-        clusters: one row a cluster: label (the class), seed (of the training), cluster, evaluation (number of images),
-            rare_share (of these, in [0, 1]), accuracy (on these), and a column for each of :data:`SCORES` but "random".
+    Of one row a cluster: label (the class), seed (of the training), cluster, evaluation (number of images), rare_share
+    (of these, in [0, 1]), accuracy (on these), and a column for each of :data:`SCORES` but "random".
 
     Returns one row a class, seed and score: label, seed, score; auc (area under the ROC curve of the clusters' scores
     over the images, in [0, 1]: how often an image of the rare mode is in a more suspect cluster than another image, one
@@ -80,10 +79,7 @@ def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
 
 
 def power(found: pd.DataFrame) -> pd.DataFrame:
-    """How well each score finds the rare mode, by how rare the mode is in training.
-
-    Args:
-        found: rows of :func:`suspects`, with rarity (share of the mode in training).
+    """How well each score finds the rare mode, by its ``rarity`` (share in training): of rows of :func:`suspects`.
 
     Returns one row a score and rarity, in the order of :data:`SCORES`: score, rarity, auc (mean over classes, then over
     trainings), low, high (95 % by t over trainings, within [0, 1]; NaN with one training; "random" is known without

@@ -21,15 +21,11 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
     Level 1 is that of :func:`fit_islands`. Every island's latent is then set on or off in every document, whichever
     is more probable given the island's labels there, and the latents are the labels of the next level. This ends when
     at most 15 latents remain, or when a level would put no two of them together. The latent of a label alone is on
-    where the label is present. A Chow-Liu tree joins the top latents.
+    where the label is present. A Chow-Liu tree joins the top latents. Documents of one label say nothing of clusters,
+    but are not left out; labels in no document are alone at every level.
 
-    Args:
-        documents, n_labels, seed: as for :func:`fit_islands`. Documents of one label say nothing of clusters, but are
-            not left out; labels in no document are alone at every level.
-
-    Returns:
-        The tree, nodes in the order of their smallest child, with probabilities: those of the islands' models, and
-        shares of documents for the top latents. ValueError if there is no document, no label, or one out of range.
+    Returns the tree, nodes in the order of their smallest child, with probabilities: those of the islands' models, and
+    shares of documents for the top latents. ValueError if there is no document, no label, or one out of range.
 
     Example:
         >>> fit_tree([[0, 1, 2], [3, 4, 5], [6, 7, 8]] * 10, 9).clusters(1)

@@ -34,15 +34,12 @@ def fit_islands(
 ) -> list[list[int]]:
     """Cluster labels that documents have together (whole-output paper §3): level 1 of the latent tree.
 
-    Args:
-        documents: the labels of each document, whole numbers in 0 to n_labels - 1; their order makes no difference.
-        n_labels: number of labels.
-        seed: draws the starts of EM; the same seed gives the same islands.
-        correlation_test: as the authors' program; False leaves out what the papers do not mention.
+    The labels of each document are whole numbers in 0 to n_labels - 1, whose order makes no difference. The seed draws
+    the starts of EM. ``correlation_test`` is as in the authors' program; False leaves out what the papers do not
+    mention.
 
-    Returns:
-        A partition of all labels: members ascending, islands by their first member. A label in no document, or
-        in all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
+    Returns a partition of all labels: members ascending, islands by their first member. A label in no document, or in
+    all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
 
     Example:
         >>> fit_islands([[0, 1, 2], [3, 4, 5], [6, 7, 8]] * 10, 9)

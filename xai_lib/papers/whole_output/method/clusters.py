@@ -23,10 +23,8 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
 
     With the level-1 clusters of a latent tree this is the paper's way: restrict the tree to the top classes, cut what
     is left at level 1. Any other disjoint clusters of the labels do as well.
-
-    Returns:
-        Clusters in the order of their first members, members in the order of ``top``. ValueError if a label is in two
-        clusters, or a top class is in none or named twice.
+    They come in the order of their first members, members in the order of ``top``. ValueError if a label is in two
+    clusters, or a top class is in none or named twice.
 
     Example:
         >>> confusion_clusters([[0, 3, 5], [1], [2, 4]], [5, 1, 0])

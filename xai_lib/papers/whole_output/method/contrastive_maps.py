@@ -52,16 +52,10 @@ def scout(own: Tensor, rest: Tensor) -> Tensor:
 def support(cluster_map: Tensor, variant: Variant, base: str, *, epsilon: float = 0.0) -> Tensor:
     """The pixels on which the classes of a cluster are contrasted (supp in Equation 2).
 
-    Args:
-        cluster_map: non-negative maps, float [...,H,W].
-        variant: "paper" takes the pixels above ε times the map's maximum. The paper does not say what ε is, nor on
-            which scale: a share of the maximum is our reading. "released" takes those above a percentile of the
-            map's values.
-        base: name of the base explainer, on which the percentile depends.
-        epsilon: ε, from 0 to below 1; for "paper" alone. In print only a class alone in its cluster has it.
-
-    Returns:
-        bool [...,H,W]. ValueError on another word or an `epsilon` out of its range.
+    Of non-negative maps, float [...,H,W], to bool [...,H,W]. "paper" takes the pixels above ε times the map's maximum,
+    ε from 0 to below 1; in print only a class alone in its cluster has it. The paper does not say what ε is, nor on
+    which scale: a share of the maximum is our reading. "released" takes the pixels above a percentile of the map's
+    values, which depends on the base explainer. ValueError on another word or an `epsilon` out of its range.
 
     Example:
         >>> support(torch.tensor([[2.0, 1.0, 0.0]]), "paper", "rise")
@@ -119,20 +113,14 @@ def explain(
     code does with clusters of one class. A class alone in its cluster has the cluster's map; the only cluster restricts
     its classes. No 1sB was released: it is the paper's.
 
-    Args:
-        model, x: the network, and normalised images, float [B,3,H,W].
-        clusters: for each image its confusion clusters: its top classes, each in one of them.
-        base: the base explainer; its settings come in the two variants as well.
-        variant: how maps are contrasted, "paper" or "released".
-        methods: out of :data:`METHODS`, :data:`FINE` and :data:`COARSE`. The second stage is computed only if one needs
-            it.
-        epsilon: ε in Equation 2, see :func:`support`.
-        seed, index: the run's seed, and image indices, int64 [B]; an image's maps do not depend on the other images.
+    Of normalised images, float [B,3,H,W], and for each image its confusion clusters: its top classes, each in one of
+    them. The settings of the base explainer come in the two variants as well. The second stage is computed only if one
+    of the methods needs it. `seed` and `index`, int64 [B], decide what is drawn; an image's maps do not depend on the
+    other images.
 
-    Returns:
-        One explanation for each image, on x's device. TypeError or ValueError as :func:`base_maps.maps`; or if there
-        are not clusters for each image, a cluster is empty, a class is in two of them or does not exist, a method or
-        the variant is another word, or `epsilon` is out of its range.
+    Returns one explanation for each image, on x's device. TypeError or ValueError as :func:`base_maps.maps`; or if
+    there are not clusters for each image, a cluster is empty, a class is in two of them or does not exist, a method or
+    the variant is another word, or `epsilon` is out of its range (see :func:`support`).
     """
     check_choice("variant", variant, get_args(Variant))
     with undisturbed(model, x) as images:

@@ -24,16 +24,10 @@ def top_classes(
 ) -> list[list[int]]:
     """The smallest number of classes, taken by falling probability, that together have more than ``cumulative`` (§3).
 
-    Equal probabilities go by class number. Sums are taken in float64.
-
-    Args:
-        probabilities: float [B,C], every row of numbers in [0, 1] that sum to 1.
-        cumulative: in [0, 1). A row whose sum is rounded to no more than this gives all its classes.
-        at_most: the longest document, at least 1; None for no limit. The paper's evaluation has 5.
-
-    Returns:
-        B documents of 1 to C classes, the most probable first. TypeError or ValueError if these are no probabilities
-        [B,C], or a setting is out of range.
+    Of probabilities float [B,C], whose rows sum to 1, B documents of 1 to C classes, the most probable first. Equal
+    probabilities go by class number. Sums are taken in float64; a row whose sum is rounded to no more than
+    ``cumulative``, in [0, 1), gives all its classes. ``at_most`` is the longest document, None for no limit; the
+    paper's evaluation has 5. TypeError or ValueError if these are no probabilities, or a setting is out of range.
 
     Example:
         >>> top_classes(torch.tensor([[0.1, 0.6, 0.3], [0.0, 0.03, 0.97]]))
@@ -51,16 +45,11 @@ def top_classes(
 
 
 def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float = CUMULATIVE) -> list[list[int]]:
-    """The top classes that a network gives to each image, by its softmax in float32, uncapped.
+    """The :func:`top_classes` that a network gives to each image, by its softmax in float32, uncapped.
 
-    Args:
-        model: images [B,c,H,W] -> logits [B,C]; run in evaluation mode without gradients and left as it was.
-        batches: normalised images, float [B,c,H,W], on the model's device.
-        cumulative: see :func:`top_classes`.
-
-    Returns:
-        One document an image, in the order of the batches. TypeError or ValueError if a batch is not float [B,c,H,W],
-        the model did not return [B,C], a logit is not finite, or a setting is out of range.
+    The network is run in evaluation mode without gradients and left as it was, on normalised images, float [B,c,H,W].
+    One document an image, in the order of the batches. TypeError or ValueError if a batch is not float [B,c,H,W], the
+    model did not return [B,C], a logit is not finite, or a setting is out of range.
     """
     documents: list[list[int]] = []
     for x in batches:

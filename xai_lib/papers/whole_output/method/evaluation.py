@@ -45,19 +45,14 @@ def evaluate(
     base up to the smallest number of salient pixels among the paper's four methods ("cauc"), and CWOX-2s between bases
     up to the smallest among them ("cauc-bases"), as Tables 1 and 3 do.
 
-    Args:
-        outputs, bases: what is explained, and the base explainers with the settings of both stages.
-        steps: counts of removed pixels along a curve, at most.
-        variant: "paper" or "released", of heat maps and of scores.
-        observed_by: the network that plays the observer; None leaves the matching task out.
+    ``steps`` are counts of removed pixels along a curve, at most; ``variant`` is of heat maps and of scores;
+    ``observed_by`` is the network that plays the observer, and None leaves the matching task out.
 
-    Returns:
-        Rows index, class, rivals (numbers with a space between), base, method, metric, value: "cauc", "cauc-bases",
-        "cdrop", "salient-share" (n_δ as a share of the image), "degenerate" (1 for a map without a salient pixel),
-        "part-energy" (share of the map's energy in the differing part), "own-object" (of the map's energy in two
-        objects, the share in that of its class); and of the pair of a cluster's two most probable classes "overlap"
-        (pixels salient in both maps, of those salient in either), "matching-accuracy" and "matching-margin". NaN where
-        undefined.
+    Returns rows index, class, rivals (numbers with a space between), base, method, metric, value: "cauc", "cauc-bases",
+    "cdrop", "salient-share" (n_δ as a share of the image), "degenerate" (1 for a map without a salient pixel),
+    "part-energy" (share of the map's energy in the differing part), "own-object" (of the map's energy in two objects,
+    the share in that of its class); and of the pair of a cluster's two most probable classes "overlap" (pixels salient
+    in both maps, of those salient in either), "matching-accuracy" and "matching-margin". NaN where undefined.
     """
     pairs = _pairs(outputs)
     if not pairs.others:

@@ -37,14 +37,9 @@ class Scores:
 def salient(maps: Tensor, variant: Variant = "paper") -> Tensor:
     """Which pixels are δ-salient: those of at least δ = 0.5 times the map's highest value (§5.1).
 
-    Args:
-        maps: float [N,H,W].
-        variant: "released" takes those strictly above the share δ of the way from the map's lowest to its
-            highest value, negative values counting as 0. A constant map then has none.
-
-    Returns:
-        bool [N,H,W]; all False for a map without a positive value or with one that is not finite. TypeError or
-        ValueError if maps are not float [N,H,W] or variant is another word.
+    "released" takes those strictly above the share δ of the way from the map's lowest to its highest value, negative
+    values counting as 0: a constant map then has none. Of float [N,H,W] to bool [N,H,W], all False for a map without a
+    positive value or with one that is not finite. TypeError or ValueError for other maps or another variant.
 
     Example:
         >>> salient(torch.tensor([[[4.0, 2.0, 1.0]]]))
@@ -85,20 +80,16 @@ def contrastive_curve(
     The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
 
     Args:
-        model: images [B,c,H,W] -> logits [B,C], in evaluation mode; only run forward, in float32.
-        x: normalised images, float [B,c,H,W].
+        model, x, seed, index: as in :mod:`xai_lib.metrics`.
         image: which row of x each map is of, int64 [N].
         maps: float [N,H,W], of any sign and scale: only the order counts. Equal values go in an order drawn for each
             image, the same for all maps of an image.
-        target: the class of each map, int64 [N].
-        rivals: the classes that it is told apart from, bool [N,C], at least one for each map and not the target.
+        target, rivals: the class of each map, int64 [N], and those that it is told apart from, bool [N,C]: at least
+            one, and not the target.
         removed: numbers of pixels, int64 [N,S] in 0 to H·W.
-        index: image indices, int64 [B].
-        seed: of the order of equal values.
 
-    Returns:
-        Probabilities of the class, and of its rivals together, float32 [N,S]. TypeError or ValueError if types, shapes
-        or ranges are not these, the model is in training mode, or a logit is not finite.
+    Returns probabilities of the class, and of its rivals together, float32 [N,S]. TypeError or ValueError if types,
+    shapes or ranges are not these, the model is in training mode, or a logit is not finite.
     """
     image, target, rivals, removed = (tensor.to(x.device) for tensor in (image, target, rivals, removed))
     check_rows(x, image, maps, target)
@@ -132,16 +123,11 @@ def scores(
     smaller images, rounded up; never deletes the last of these chunks; takes the area by trapezoids over the number of
     points of a whole curve; and sets the mean of the last three points (the last, of fewer) against the untouched one.
 
-    Args:
-        model, x, index, seed: as for :func:`contrastive_curve`.
-        image, target, rivals: which row of x each pair is of, int64 [P], its class, int64 [P], its rivals, bool [P,C].
-        maps: float [P,M,H,W].
-        compared: positions among the M maps whose smallest n_δ is the common one. The other maps are followed as far.
-        steps: at most so many points, evenly spaced, of the curve under which CAUC is the area, at least 2; the curve
-            is straight between them. Exact from `common` on (released: from the number of its chunks on).
-        variant: "paper" or "released"; :func:`salient` differs too.
-
-    TypeError or ValueError as :func:`contrastive_curve`, or if a choice is none of these.
+    Of maps float [P,M,H,W]; all else is as for :func:`contrastive_curve`, for P pairs. `compared` are positions among
+    the M maps whose smallest n_δ is the common one; the other maps are followed as far. The curve under which CAUC is
+    the area has at most `steps` points, at least 2, evenly spaced, and is straight between them: exact from `common` on
+    (released: from the number of its chunks on). :func:`salient` differs between the variants too. TypeError or
+    ValueError as :func:`contrastive_curve`, or if a choice is none of these.
     """
     _check_choices(maps, compared, steps)
     check_rows(x, image, maps[:, 0], target)

@@ -38,19 +38,14 @@ def made_again(
 ) -> pd.DataFrame:
     """Two clusterings (a and b) of the same documents that differ in one thing, ``repeats`` times.
 
-    Args:
-        what: "halves" has a of one random half of the documents and b of the other; "bootstrap" a of all documents and
-            b of as many drawn from them with replacement, which is kinder, for the two share documents; "seeds" a of
-            all documents by ``seed`` and b by seed + 1, seed + 2, …
-        documents, n_labels: at least two lists of labels in 0 … n_labels-1.
-        cluster: (documents, n_labels, seed=…) -> partition.
-        repeats: how often, at least 1. The first ones do not depend on how many follow.
-        seed: of what is drawn, and of the clusterings.
+    "halves" has a of one random half of the documents and b of the other; "bootstrap" a of all documents and b of as
+    many drawn from them with replacement, which is kinder, for the two share documents; "seeds" a of all documents by
+    ``seed`` and b by seed + 1, seed + 2, … The seed is of what is drawn, and of the clusterings. The first repeats do
+    not depend on how many follow.
 
-    Returns:
-        One row a repeat: what, repeat, ari, n_labels (that both have, over which the ARI is), n_clusters_a and
-        n_clusters_b (of all labels that the documents have). ValueError if something is out of range, or ``cluster``
-        does not return a partition of the labels.
+    Returns one row a repeat: what, repeat, ari, n_labels (that both have, over which the ARI is), n_clusters_a and
+    n_clusters_b (of all labels that the documents have). ValueError with fewer than two documents, if something is out
+    of range, or ``cluster`` does not return a partition of the labels.
     """
     if len(documents) < 2:
         raise ValueError(f"Expected two documents or more. Got {len(documents)}.")
@@ -75,12 +70,10 @@ def changed_outputs(
 ) -> tuple[float, float]:
     """How many images get other confusion clusters by partition ``b`` than by ``a``.
 
-    Returns:
-        The share of the documents, the images' top classes, whose confusion clusters differ, in [0, 1]; one of a single
-        class cannot change, and counts all the same. And the share of a document's pairs of classes that both put
-        together or both put apart, in [0, 1], not corrected for chance, as a mean over documents of two or more
-        classes. NaN without any. ValueError if one is not a partition, they are not of the same labels, or a document
-        has others.
+    That is the share of the documents, the images' top classes, whose confusion clusters differ, in [0, 1]; one of a
+    single class cannot change, and counts all the same. Then the share of a document's pairs of classes that both put
+    together or both put apart, in [0, 1], not corrected for chance, as a mean over documents of two or more classes.
+    NaN without any. ValueError if one is not a partition, they are not of the same labels, or a document has others.
 
     Example:
         >>> changed_outputs([[0, 1], [2]], [[0], [1, 2]], [[0, 1], [0, 2], [1]])
