@@ -101,6 +101,7 @@ def test_figures_of_notebooks_are_shown_with_their_captions(chapters):
 def test_nothing_is_loaded_from_elsewhere(book):
     """Pages must work without a network: scripts, styles, fonts and pictures are local, links may go out."""
     for name, page in book.items():
+        assert not re.findall(r"<script\b[^>]*>[^<]*?(https?://[^<\"']*\.js)", page.text), name
         loaded = [tag["src"] for tag in page.of("script", "img", "iframe", "source", "video", "audio") if "src" in tag]
         loaded += [tag["href"] for tag in page.of("link") if tag.get("rel") not in ("canonical", "author", "license")]
         for address in loaded:
