@@ -102,13 +102,9 @@ def against_wordnet(corpus: Corpus, steps: np.ndarray) -> pd.DataFrame:
     for name, partition in {LATENT_TREE: tree, "WordNet": own}.items():
         place = numbers(partition)
         here = apart[_of_pairs(place[:, None] == place)]
-        rows.append((name, len(partition), here, agreement(partition, own, range(len(corpus.classes)))))
-    rows.append(("random", len(tree), apart, 0.0))
-    pairs = [len(rows[number][2]) for number in (0, 1, 0)]
-    found = [
-        (name, n, pairs[number], np.median(here), (here <= _SIBLINGS).mean(), ari)
-        for number, (name, n, here, ari) in enumerate(rows)
-    ]
+        rows.append((name, len(partition), len(here), here, agreement(partition, own, range(len(corpus.classes)))))
+    rows.append(("random", *rows[0][1:3], apart, 0.0))
+    found = [(*known, np.median(here), (here <= _SIBLINGS).mean(), ari) for *known, here, ari in rows]
     return pd.DataFrame(found, columns=["clustering", "clusters", "pairs", "steps", "siblings", "ari"])
 
 

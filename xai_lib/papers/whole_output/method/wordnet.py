@@ -15,10 +15,11 @@ def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
 
     Example:
         >>> import tempfile
-        >>> file = Path(tempfile.mkstemp()[1])
         >>> line = "0000000{} 03 n 01 word 0 001 {} 0000000{} n 0000 | a noun"
-        >>> _ = file.write_text("".join(line.format(*noun) + "\\n" for noun in ("1~2", "2@1", "3@1", "4@3")))
-        >>> steps(["n00000002", "n00000004"], file)
+        >>> nouns = "\\n".join(line.format(*noun) for noun in ("1~2", "2@1", "3@1", "4@3"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = (Path(folder) / "data.noun").write_text(nouns)
+        ...     steps(["n00000002", "n00000004"], Path(folder) / "data.noun")
         array([[0, 3],
                [3, 0]])
     """
@@ -36,10 +37,11 @@ def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
             far += 1
         found.append(reached)
     places = {noun: place for place, noun in enumerate(sorted(set().union(*found)))}
-    far = np.full((len(ids), len(places)), np.iinfo(np.int32).max, dtype=np.int64)
-    for row, reached in zip(far, found):
-        row[[places[noun] for noun in reached]] = list(reached.values())
-    return np.stack([(row[row < row.max()] + far[:, row < row.max()]).min(axis=1) for row in far])
+    up = np.full((len(ids), len(places)), np.iinfo(np.int32).max, dtype=np.int64)  # steps to every noun above
+    above_each = [[places[noun] for noun in reached] for reached in found]
+    for row, mine, reached in zip(up, above_each, found):
+        row[mine] = list(reached.values())
+    return np.stack([(row[mine] + up[:, mine]).min(axis=1) for row, mine in zip(up, above_each)])
 
 
 def _hypernyms(file: Path) -> dict[str, list[str]]:

@@ -58,7 +58,6 @@ _METRIC = text("metric", "metric", CONTRASTIVE_NAMES)
 _NETWORK = text("network", "model", {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"})
 _BASE = text("base", "base", METHOD_NAMES)
 _METHOD = text("method", "method", WHOLE_OUTPUT_NAMES)
-_CLUSTERING = text("clustering", "clustering")
 _IMAGES = Column("images", "n_images")
 _BESIDE = [
     Column("here", ("metric", "mean", "spread"), _with_digits(plus_minus)),
@@ -93,7 +92,7 @@ def effect_of_clusters(study: Study) -> HTML:
     columns = [
         _NETWORK,
         _BASE,
-        _CLUSTERING,
+        text("clustering", "clustering"),
         Column("correlation with the latent tree's map", "same_map", number(2)),
         Column("CDROP ↑", "mean", number()),
         *_gain(3),
