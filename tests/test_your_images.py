@@ -152,7 +152,7 @@ def strange(tmp_path):
     [
         ("nowhere", FolderError, r"Expected a folder of images at .*nowhere. Got no such folder"),
         ("whole.png", FolderError, "Got a file: put it in a list"),
-        ("", FolderError, r"images of one class .* Got 1 other things, the first 'empty'"),
+        ("", FolderError, r"only images .* Got empty: a folder where"),
         ("empty", FolderError, "Got an empty folder"),
         (["whole.png", "nowhere.png"], FileNotFoundError, r"Expected an image in .*nowhere.png"),
         (["short.png"], ValueError, r"Expected an image in .*short.png. Got: "),

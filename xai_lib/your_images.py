@@ -1,6 +1,7 @@
 """A user's images, as data sets or as single pictures, with what the user's network was trained with."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from xai_lib.data import Split, folder
-from xai_lib.data.images import UNREADABLE, decoded, files_in, in_threads
+from xai_lib.checks import check_counts
+from xai_lib.data import Split, folder, select
+from xai_lib.data.images import attempt, decoded, in_threads, refuse_all, remarks
+from xai_lib.data.listing import files_in, is_folder, lines_of, printable
 
 
 def parse_statistics(text: str) -> tuple[float, float, float]:
@@ -34,20 +37,21 @@ def parse_statistics(text: str) -> tuple[float, float, float]:
 def class_names(path_or_text: str | Path) -> tuple[str, ...]:
     """The names of a network's classes in its order: a text file with one a line, or a text with commas.
 
-    FileNotFoundError if there is no such file; ValueError if there are fewer than two names, or an empty one among
-    them.
+    FileNotFoundError if there is no such file; ValueError if it is not in UTF-8, there are fewer than two names, or an
+    empty one among them, or one that cannot be printed.
     """
-    if isinstance(path_or_text, str) and "," in path_or_text:
-        lines = path_or_text.split(",")
-    elif Path(path_or_text).is_file():
-        lines = Path(path_or_text).read_text(encoding="utf-8").rstrip().splitlines()
+    text = str(path_or_text)
+    is_path = isinstance(path_or_text, Path) or "," not in text or (os.sep in text and text.endswith(".txt"))
+    if os.path.isfile(text):  # noqa: PTH113 (many names are too long for a path, which Path.is_file refuses)
+        names = lines_of(Path(text))
+    elif not is_path:
+        names = [name.strip() for name in text.split(",")]
     else:
         raise FileNotFoundError(
             f"Expected a file with one class name a line, or names with commas between them. "
-            f"Got {str(path_or_text)!r}, which is neither."
+            f"Got {text!r}, which is neither."
         )
-    names = [line.strip() for line in lines]
-    if len(names) < 2 or not all(names):
+    if len(names) < 2 or not all(name and name.isprintable() for name in names):
         raise ValueError(f"Expected at least two class names, none of them empty. Got {names!r}.")
     return tuple(names)
 
@@ -58,20 +62,29 @@ def load_images(
 ) -> Split:  # fmt: skip
     """A user's images, in memory, with the normalisation and the classes of the user's network.
 
-    Of a folder with ``<class>/…``; or with ``train/<class>/…`` and ``test/<class>/…``, of which the test part is taken,
-    with its masks (see :func:`xai_lib.data.folder.load`). The shorter side is resized to ``size`` pixels, and the
-    central square cut. ``mean`` and ``std`` are three numbers each, for images in [0, 1]; ``classes`` are the names of
-    all classes in the network's order, among them that of every folder, or None for the folders' own names, sorted.
+    Args:
+        root: folder with ``<class>/…``; or with ``train/<class>/…`` and ``test/<class>/…`` or ``val/<class>/…``, of
+            which the test part is taken, with its masks (see :func:`xai_lib.data.folder.load`).
+        size: side of the images in pixels: the shorter side is resized to it, and the central square cut.
+        mean, std: three numbers each, for images in [0, 1].
+        classes: names of all classes in the network's order, among them that of every folder; None for the folders'
+            own names, sorted.
+        n: number of images, balanced over the folders; None for all.
 
     ValueError if a folder is no class of the network, or a number is out of its range. FolderError if the folder cannot
-    be used; the message names what is at fault.
+    be used, or files in it; the message names all that is at fault. What was done to some is said by the split's
+    ``remarks``.
     """
-    root = Path(root).resolve()
-    if (root / "train").is_dir() and (root / "test").is_dir():
-        split = folder.load(root, "test", size=size)
+    if not isinstance(root, Path) and not (isinstance(root, str) and root.strip()):
+        raise ValueError(f"Expected the path of a folder of images. Got {root!r}.")
+    root = Path(root).expanduser().resolve()
+    tested = folder.tested(root)
+    if is_folder(root / "train") and tested:
+        split = select(folder.load(root, "test", size=size), n)
     else:
-        split = folder.in_files(root, size=size, shorter=size, upright=True)
-    split = split.materialised()
+        split = select(folder.in_files(root, size=size, shorter=size), n)
+        said = f"{split.remarks} {remarks(split.images.paths)}".strip()
+        split = replace(split.materialised(), remarks=said)
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
 
 
@@ -80,9 +93,7 @@ def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, 
 
     ValueError if these are not three numbers in [0, 1] each, or a deviation is 0.
     """
-    mean, std = (parse_statistics(",".join(map(str, values))) for values in (mean, std))
-    if not all(std):
-        raise ValueError(f"Expected deviations above 0. Got {std}.")
+    mean, std = _checked(mean, std)
     digest = hashlib.sha256(f"{split.digest}|{mean}|{std}".encode()).hexdigest()
     return replace(split, mean=mean, std=std, digest=digest)
 
@@ -90,22 +101,20 @@ def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, 
 def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
     """The picture, float [3,H,W] in [0,1], of a file, a PIL image, or a tensor [3,H,W], uint8 or float in [0,1].
 
-    Files and PIL images are resized so that the shorter side has 8/7 of ``size`` pixels, and cut to their middle;
-    tensors are taken as they are. FileNotFoundError if there is no such file; TypeError, ValueError if the image cannot
-    be read, or is no such tensor.
+    Files and PIL images are read as :func:`xai_lib.data.images.decoded` says, resized so that the shorter side has 8/7
+    of ``size`` pixels, and cut to their middle; tensors are taken as they are. FileNotFoundError if there is no such
+    file; TypeError, ValueError if the image cannot be read, or is no such tensor, or the size no whole number from 1.
     """
+    check_counts(size=size)
     if isinstance(image, Tensor):
         return _as_float(image)
     if isinstance(image, (str, Path)):
         image = Path(image)
-        if not image.is_file():
-            raise FileNotFoundError(f"Expected an image in {image}. Got no such file.")
+        if not image.exists():
+            raise FileNotFoundError(f"Expected an image in {printable(image)}. Got no such file.")
     elif not isinstance(image, Image.Image):
         raise TypeError(f"Expected a file, a PIL image or a tensor [3,H,W]. Got {type(image).__name__}.")
-    try:
-        return decoded(image, size, shorter=round(size * 8 / 7), upright=True).float() / 255
-    except UNREADABLE as error:
-        raise ValueError(f"Expected an image in {image}. Got: {error}.") from error
+    return decoded(image, size, shorter=round(size * 8 / 7)).float() / 255
 
 
 def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> tuple[Tensor, list[Path] | None]:
@@ -123,14 +132,27 @@ def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> t
         images = [_path(file) for file in images]
     if not len(images):
         raise ValueError("Expected at least one image. Got none.")
-    found = torch.stack(in_threads(lambda image: picture(image, size), images)).cpu()
-    return found, None if isinstance(images, Tensor) else images
+    found = in_threads(lambda image: attempt(lambda: picture(image, size)), images)
+    refuse_all(found)
+    return torch.stack(found).cpu(), None if isinstance(images, Tensor) else images
 
 
 def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Pictures [N,3,H,W] in [0,1] with the mean and the deviation of each colour taken out."""
-    centre, spread = (torch.tensor(list(numbers), device=pictures.device)[:, None, None] for numbers in (mean, std))
+    """Pictures [N,3,H,W] in [0,1] with the mean and the deviation of each colour taken out.
+
+    ValueError if these are not three numbers in [0, 1] each, or a deviation is 0.
+    """
+    both = _checked(mean, std)
+    centre, spread = (torch.tensor(numbers, device=pictures.device)[:, None, None] for numbers in both)
     return (pictures - centre) / spread
+
+
+def _checked(*both: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
+    """Mean and deviation."""
+    mean, std = (parse_statistics(",".join(str(float(number)) for number in numbers)) for numbers in both)
+    if not all(std):
+        raise ValueError(f"Expected deviations above 0. Got {std}.")
+    return mean, std
 
 
 def _renumbered(split: Split, classes: tuple[str, ...]) -> Split:

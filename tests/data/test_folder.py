@@ -1,10 +1,14 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from xai_lib import data as datasets
-from xai_lib.data import folder
+from xai_lib import your_images
+from xai_lib.data import folder, imagenet
 from xai_lib.data.images import FolderError, decoded
 
 
@@ -55,8 +59,8 @@ def test_images_are_decoded_upright(root):
     Image.fromarray(pixels).save(turned, exif=exif)
     for size in (32, 16):
         image = folder.load(root, "train", size=size).images[0]
-        assert torch.equal(image, decoded(turned, size, upright=True))
-        assert not torch.equal(image, decoded(turned, size))
+        assert torch.equal(image, decoded(turned, size))
+        assert not torch.equal(image, decoded(Image.fromarray(pixels), size))
 
 
 @pytest.fixture
@@ -96,6 +100,22 @@ def test_a_missing_or_broken_mask_is_named(masked):
     assert "2 problems" in message
 
 
+def test_masks_have_their_images_size_and_stand_as_these(masked):
+    """A photograph that is turned by half or a quarter: its mask is turned with it, in any depth."""
+    for number, turned in ((0, 3), (1, 6)):
+        exif, wide, name = Image.Exif(), np.zeros((32, 48), np.uint16), f"train/cat/{number:02}.png"
+        exif[0x0112], wide[:8, 8:16] = turned, 1  # above, left of the middle
+        Image.fromarray(255 * wide.astype(np.uint8)).save(masked / name, exif=exif)
+        Image.fromarray(wide).save(masked / "masks" / name)
+    split = folder.load(masked, "train")
+    for image, mask in zip(split.images[:2], split.masks["object"]):
+        assert torch.equal(image[0] > 127, mask) and mask.sum() == 64
+    assert split.masks["object"][0, 24:, 24:].any() and split.masks["object"][1, :8, 24:].any()
+    for size, turned in (((16, 16), "16 x 16"), ((32, 48), "48 x 32")):
+        Image.new("L", size).save(masked / name.replace("train", "masks/train"))
+        assert f"masks/{name}: a mask that cannot be read ({turned} pixels where its image, upr" in problems(masked)
+
+
 def test_every_fault_is_named_in_one_error(root):
     (root / "train" / "cat" / "notes.txt").write_text("no image")
     (root / "train" / "cat" / "broken.jpg").write_bytes(b"no image")
@@ -132,11 +152,103 @@ def test_a_missing_part_is_named(root):
     assert "test/: there is no such folder" in problems(root)
 
 
-def test_files_of_operating_systems_are_passed_over(root):
-    digest = folder.load(root, "train").digest
-    for name in (".DS_Store", "train/.DS_Store", "train/cat/Thumbs.db", "test/dog/.hidden.png", "test/desktop.ini"):
-        (root / name).write_bytes(b"whatever")
-    assert folder.load(root, "train").digest == digest
+READERS = {
+    "load": lambda root: folder.load(root, "train").images,
+    "in_files": lambda root: listed(root / "train").materialised().images,
+    "imagenet": lambda root: imagenet.load(root / "train", size=32).materialised().images,
+    "load_images": lambda root: your_images.load_images(root / "train", size=32, mean=(0, 0, 0), std=(1, 1, 1)).images,
+    "load_images of parts": lambda root: your_images.load_images(root, size=32, mean=(0, 0, 0), std=(1, 1, 1)).images,
+    "pictures": lambda root: your_images.pictures(next((root / "train").glob("[cn]*")), 28)[0],
+}
+
+
+@pytest.fixture(params=READERS)
+def reader(request, root):
+    """A reader and a folder that it reads."""
+    if request.param == "imagenet":
+        for path in root.glob("*/*"):
+            path.rename(path.with_name({"cat": "n00000001", "dog": "n00000002"}[path.name]))
+    return lambda: READERS[request.param](root)
+
+
+def strays(root):
+    for folder_ in (root, *root.glob("*"), *root.glob("*/*")):
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", ".hidden.png", "ehthumbs.db", "._00.png"):
+            (folder_ / name).write_bytes(b"whatever")
+        (folder_ / "@eaDir").mkdir()
+
+
+def test_strays_are_passed_over_and_links_followed_by_every_reader(reader, root):
+    images = reader()
+    strays(root)
+    assert torch.equal(reader(), images)
+    for path in [*root.glob("*/[cdn]*")]:
+        path.rename(root.parent / f"{root.name}-{path.parent.name}-{path.name}")
+        path.symlink_to(root.parent / f"{root.name}-{path.parent.name}-{path.name}")
+    assert torch.equal(reader(), images)
+    for file in root.glob("*/*/[0-9]*"):
+        draw(file, (7, 7, 7))
+    assert not torch.equal(reader(), images)  # the files behind the links are others
+
+
+def loop(path):
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("x.png", lambda path: path.symlink_to("nowhere"), r"x\.png: a link that leads nowhere"),
+        ("x.png", loop, r"x\.png: a link that leads nowhere"),
+        ("x", lambda path: path.symlink_to(".."), "x: a folder where only images"),
+        ("x.png", lambda path: os.mkfifo(path), r"x\.png: not an image"),
+        ("x.heic", lambda path: path.touch(), r"x\.heic: a HEIC or AVIF image: save it as"),
+        ("a\x1b[31m\n.txt", lambda path: path.touch(), r"a\\x1b\[31m\\n\.txt: not an image"),
+        (os.fsdecode(b"caf\xe9.txt"), lambda path: path.touch(), r"caf\\udce9\.txt: not an image"),
+    ],
+)
+def test_every_reader_names_what_is_no_image(reader, root, name, make, message):
+    for path in root.glob("*/[cn]*"):
+        make(path / name)
+    with pytest.raises(FolderError, match=message) as error:
+        reader()
+    assert all(line.isprintable() for line in str(error.value).split("\n"))
+
+
+def test_names_that_are_no_utf_8_are_read(reader, root):
+    for file in [*root.glob("*/*/00.png")]:
+        file.rename(file.with_name(os.fsdecode(b"caf\xe9.png")))
+    assert len(reader()) in (2, 3, 4, 6)
+    (root / "train/dog").exists() and (root / "train/dog").rename(root / "train" / os.fsdecode(b"\xe9\x1b"))
+    (root / "test/dog").exists() and (root / "test/dog").rename(root / "test" / os.fsdecode(b"\xe9\x1b"))
+    if (root / "train/cat").exists():
+        assert listed(root / "train").classes == ("cat", "\\udce9\\x1b")
+        reader()
+
+
+def test_folders_without_permission_are_named(reader, root, monkeypatch):
+    iterdir = Path.iterdir
+
+    def refused(path):
+        if path.name in ("cat", "n00000001"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(FolderError, match=r"(cat|n00000001)\. Got: Permission denied"):
+        reader()
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_without_a_test_folder_the_validation_images_are_the_test_part(masked, name):
+    expected = folder.load(masked, "test")
+    for path in (masked, masked / "masks"):
+        (path / "test").rename(path / name)
+    found = folder.load(masked, "test")
+    assert torch.equal(found.images, expected.images)
+    assert torch.equal(found.masks["object"], expected.masks["object"]) and found.masks["object"].any()
+    (masked / name / "dog").rename(masked / name / "cow")
+    assert f"{name}/cow: a class that train/ lacks" in problems(masked)
 
 
 def test_the_digest_tells_contents_and_names_apart(root):
@@ -152,7 +264,14 @@ def test_the_digest_tells_contents_and_names_apart(root):
 def test_a_folder_that_changed_is_read_again(root):
     assert len(folder.load(root, "train")) == 6
     draw(root / "train" / "cat" / "99.png")
+    digest = folder.load(root, "train").digest
     assert len(folder.load(root, "train")) == 7
+    state = (root / "train/cat/99.png").stat()
+    content = (root / "train/cat/99.png").read_bytes()
+    draw(root / "train/cat/99.png", (200, 40, 91))  # as large, and as old
+    assert len((root / "train/cat/99.png").read_bytes()) == len(content)
+    os.utime(root / "train/cat/99.png", ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert folder.load(root, "train").digest != digest
 
 
 def test_an_unknown_part_is_refused(root):
@@ -176,9 +295,11 @@ def test_a_listing_is_sorted_and_its_digest_sees_names_sizes_and_resolution(tmp_
     assert listed(tmp_path).digest == found.digest
     (tmp_path / "b" / "2.png").write_bytes(b"fives")
     digests.append(listed(tmp_path).digest)
+    (tmp_path / "b" / "2.png").write_bytes(b"fourth"[1:])  # as large
+    digests.append(listed(tmp_path).digest)
     (tmp_path / "b" / "2.png").rename(tmp_path / "b" / "3.png")
     digests.append(listed(tmp_path).digest)
-    assert len(set(digests)) == 4
+    assert len(set(digests)) == 5
 
 
 @pytest.mark.parametrize(
@@ -186,9 +307,9 @@ def test_a_listing_is_sorted_and_its_digest_sees_names_sizes_and_resolution(tmp_
     [
         ([], "Got no folders."),
         (["1.jpg", "2.jpg"], "but 2 loose images: sort them into folders"),
-        (["a/1.png", "b/"], "at least one, in .*b. Got an empty folder"),
-        (["a/1.png", "a/notes.txt"], "1 other things, the first 'notes.txt'"),
-        (["a/x/1.png"], "1 other things, the first 'x'"),
+        (["a/1.png", "b/"], "Got b: a class without images"),
+        (["a/1.png", "a/notes.txt"], "Got a/notes.txt: not an image"),
+        (["a/x/1.png"], "Got a/x: a folder where only images are expected"),
     ],
 )
 def test_a_folder_laid_out_otherwise_is_explained(tmp_path, names, message):
@@ -204,5 +325,5 @@ def test_a_missing_folder_and_a_wrong_size_are_refused(tmp_path):
     with pytest.raises(FolderError, match="Got no such folder"):
         listed(tmp_path / "nowhere")
     for size in (0, 2.5, None):
-        with pytest.raises(ValueError, match=f"whole number of pixels. Got {size}"):
+        with pytest.raises(ValueError, match=f"size as a whole number of at least 1. Got {size}"):
             listed(tmp_path, size)

@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 from torchvision.models import ResNet50_Weights
 
+from xai_lib.checks import check_counts
 from xai_lib.data.folder import in_files
-from xai_lib.data.images import FolderError
+from xai_lib.data.listing import FolderError, is_folder, lines_of
 from xai_lib.data.split import Split
 
 MEAN = (0.485, 0.456, 0.406)
@@ -21,7 +22,7 @@ _WNID = re.compile(r"n\d{8}")
 
 
 def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
-    """The validation images, prepared as for torchvision's first ImageNet weights.
+    """The validation images, prepared as for torchvision's first ImageNet weights, but turned as EXIF data say.
 
     The shorter side is resized to 256/224 of ``size`` (bilinear, antialiased) and the central square cut.
 
@@ -36,8 +37,9 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     """
     if part != "test":
         raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
+    check_counts(size=size)
     root = Path(root).resolve()
-    folder = root / "val" if (root / "val").is_dir() else root
+    folder = root / "val" if is_folder(root / "val") else root
     found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
     if strange := [name for name in found.classes if not _WNID.fullmatch(name)]:
         raise FolderError(
@@ -66,7 +68,7 @@ def _numbered(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, int], tup
 
 
 def _read_list(file: Path) -> dict[str, int]:
-    wnids = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    wnids = [line.split()[0] for line in lines_of(file) if line]
     wrong = next((wnid for wnid in wnids if not _WNID.fullmatch(wnid)), None)
     if wrong is not None:
         got = f"a line that begins with {wrong!r}"

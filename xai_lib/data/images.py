@@ -1,49 +1,97 @@
-"""Files of images: found in a folder, decoded, and brought to one size."""
+"""Files of images: decoded, and brought to one size. There is no other decoder."""
 
+import hashlib
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torchvision.transforms import functional
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".ppm")
+from xai_lib.checks import check_counts
+from xai_lib.data.listing import TO_CONVERT, FolderError, printable, reason, refuse
+
 THREADS = 8  # decoding and resizing release Python's lock
 _AHEAD = 2  # batches decoded before they are asked for
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what decoding a file can raise
+_FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "GIF", "TIFF")  # of the files, whatever their names say
+_PIXELS = 40_000_000  # of an image that is decoded whole: 0.2 GB a thread, at most 0.5 with transparency
+_LONGEST = 8  # times the shorter side: what lies further out is cut before the image is made larger
+_ORIENTATION = 0x0112  # EXIF tag
+_TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2))))  # what brings an image upright
+_SWAPPED = (5, 6, 7, 8)  # orientations in which width is height
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limit is the one above
 
 
-class FolderError(ValueError):
-    """Files of images that cannot be used as they are; the message names what is at fault."""
+class FileError(FolderError):
+    """A file that is no image that can be read: ``got`` says why, and the message its name too."""
+
+    def __init__(self, file: Path | Image.Image, got: str) -> None:
+        self.name = printable(file if isinstance(file, Path) else getattr(file, "filename", "") or "the open image")
+        self.got = got
+        super().__init__(f"Expected an image in {self.name}. Got: {got}. Put a whole file there, or take it away.")
 
 
-def decoded(
-    image: Path | Image.Image, size: int, *, shorter: int | None = None, upright: bool = False, nearest: bool = False
-) -> Tensor:
+def decoded(image: Path | Image.Image, size: int, *, shorter: int | None = None) -> Tensor:
     """The pixels of an image, a file or an open one: a square, uint8 [3,size,size].
 
-    The side that is ``shorter`` is resized to so many pixels before the central square of ``size`` is cut, as
-    torchvision prepares images (bilinear, antialiased); for None the largest central square is resized, and an image
-    that has the size is taken as it is. ``upright`` turns a photograph as its EXIF data say; ``nearest`` takes each
-    pixel from the nearest in the file, as masks need it.
+    A photograph stands as its EXIF data say, if these can be read. Grey is repeated, 16 bits are scaled by 1/257, what
+    is transparent lies on white, and of an animation the first picture is taken: see :func:`remarks`.
 
-    One of :data:`UNREADABLE` is raised if a file cannot be read.
+    Args:
+        image: an open image may be in any mode of 8 bits a colour, or of 16 bits of grey.
+        size: side in pixels.
+        shorter: the shorter side is resized to this many pixels before the central square of ``size`` is cut, as
+            torchvision prepares images (bilinear, antialiased). None: the largest central square is resized, and an
+            image that has the size is taken as it is.
+
+    ValueError if a size is no whole number from 1; FolderError, with the file's name, if it cannot be read, or has more
+    than 40 megapixels; a JPEG of up to 178 is read at a half, a quarter or an eighth of its size.
     """
-    if isinstance(image, Path):
-        with Image.open(image) as opened:
-            return decoded(opened, size, shorter=shorter, upright=upright, nearest=nearest)
-    picture = (ImageOps.exif_transpose(image) if upright else image).convert("RGB")
-    if shorter is not None:
-        picture = functional.center_crop(functional.resize(picture, [shorter]), [size])
-    elif picture.size != (size, size):
-        how = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
-        picture = ImageOps.fit(picture, (size, size), how)
-    return functional.pil_to_tensor(picture)
+    check_counts(size=size, shorter=size if shorter is None else shorter)
+    return _named(image, lambda: _square(_upright(image), size, shorter))
+
+
+def decoded_mask(file: Path, image: Path, size: int) -> Tensor:
+    """The colours of an image's mask, uint8 [3,size,size], each pixel that of the nearest in the file.
+
+    It has the pixels of the image's file and is turned with it, unless it says itself how it stands. What is
+    transparent is black. FolderError, with the mask's name, if it has another size, or as of :func:`decoded`.
+    """
+
+    def mask() -> Tensor:
+        with _opened(image) as shown:
+            orientation, (width, height) = _orientation(shown), shown.size
+            if orientation in _SWAPPED and shown.format != "TIFF":  # whose size is that of the turned image
+                width, height = height, width
+        turned = _upright(file, ground="black", like=orientation)
+        if turned.size != (width, height):
+            raise ValueError("{} x {} pixels where its image, upright, has {} x {}".format(*turned.size, width, height))
+        return functional.pil_to_tensor(ImageOps.fit(turned, (size, size), Image.Resampling.NEAREST))
+
+    return _named(file, mask)
+
+
+def content_hash(file: Path) -> bytes:
+    """The SHA-256 of a file. FolderError, with its name, if it cannot be read."""
+    return _named(file, lambda: hashlib.sha256(file.read_bytes()).digest())
+
+
+def remarks(files: Iterable[Path]) -> str:
+    """What was done to some of the files beside resizing, as sentences; empty if nothing. Only headers are read."""
+    said = {"clear": "with transparency, which lie on white", "deep": "of 16 bits, which were scaled to 8"}
+    said["animated"] = "that are animated or have several pages, of which the first was taken"
+    kinds = [kind for found in in_threads(_remarkable, files) for kind in found]
+    counts = {text: kinds.count(kind) for kind, text in said.items()}
+    return " ".join(f"Images {text}: {count}." for text, count in counts.items() if count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +103,6 @@ class Files:
     size: int
     shorter: int
     device: torch.device | str = "cpu"  # where pixels go
-    upright: bool = False  # as of :func:`decoded`
 
     dtype, ndim = torch.uint8, 4  # of the pixels, as is the shape
 
@@ -79,52 +126,149 @@ class Files:
     def split(self, batch_size: int) -> Iterator[Tensor]:
         """The pixels uint8 [B,3,size,size], ``batch_size`` images at a time; the last batch may be smaller.
 
-        Threads decode two batches ahead, so that at most three are in memory. FolderError if a file cannot be read as
-        an image; the message names it.
+        Threads decode two batches ahead, so that at most three are in memory. FolderError if files cannot be read as
+        images; the message names all of these.
         """
-        pool = ThreadPoolExecutor(THREADS)
+        pool, faults = ThreadPoolExecutor(THREADS), []
         waiting: deque[list[Future]] = deque()
         try:
             for first in range(0, len(self), batch_size):
                 waiting.append([pool.submit(self._decoded, path) for path in self.paths[first : first + batch_size]])
                 if len(waiting) > _AHEAD:
-                    yield self._batch(waiting.popleft())
+                    yield from self._batch(waiting.popleft(), faults)
             while waiting:
-                yield self._batch(waiting.popleft())
+                yield from self._batch(waiting.popleft(), faults)
         finally:
             pool.shutdown(cancel_futures=True)
+        refuse_all(faults)
 
-    def _batch(self, decoding: list[Future]) -> Tensor:
-        return torch.stack([pixels.result() for pixels in decoding]).to(self.device)
+    def _batch(self, decoding: list[Future], faults: list[FileError]) -> Iterator[Tensor]:
+        """The batch, unless something is at fault: then the other files are only looked through."""
+        found = [pixels.result() for pixels in decoding]
+        faults += [error for error in found if isinstance(error, FileError)]
+        if not faults:
+            yield torch.stack(found).to(self.device)
 
-    def _decoded(self, path: Path) -> Tensor:
-        try:
-            return decoded(path, self.size, shorter=self.shorter, upright=self.upright)
-        except UNREADABLE as error:
-            raise FolderError(
-                f"Expected an image in {path}. Got: {error}. Put a whole file there, or take it away."
-            ) from error
+    def _decoded(self, path: Path) -> Tensor | FileError:
+        return attempt(lambda: decoded(path, self.size, shorter=self.shorter))
 
 
-def files_in(folder: Path) -> list[Path]:
-    """The images of a folder, sorted by name; hidden files are passed over.
+def attempt(read: Callable[[], Any]) -> Any:
+    """What ``read`` returns, or the FileError that it raises."""
+    try:
+        return read()
+    except FileError as error:
+        return error
 
-    FolderError if there is no such folder, or anything else is in it, or nothing.
-    """
-    if not folder.is_dir():
-        got = "a file: put it in a list." if folder.exists() else "no such folder."
-        raise FolderError(f"Expected a folder of images at {folder}. Got {got}")
-    files = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    strange = [file.name for file in files if file.suffix.lower() not in SUFFIXES or not file.is_file()]
-    if strange or not files:
-        got = f"{len(strange)} other things, the first {strange[0]!r}" if strange else "an empty folder"
-        raise FolderError(
-            f"Expected only images of one class ({', '.join(SUFFIXES)}), at least one, in {folder}. Got {got}."
-        )
-    return files
+
+def refuse_all(found: Iterable[Any]) -> None:
+    """Raise the FileError that is among what was found, or a FolderError that lists them, if there are any."""
+    faults = [error for error in found if isinstance(error, FileError)]
+    if len(faults) == 1:
+        raise faults[0]
+    refuse([f"{error.name}: {error.got}" for error in faults], "whole images in all files")
 
 
 def in_threads(read: Callable[[Any], Any], files: Iterable[Any]) -> list[Any]:
     """``read`` of each file, in their order."""
     with ThreadPoolExecutor(THREADS) as pool:
         return list(pool.map(read, files))
+
+
+def _named(image: Path | Image.Image, read: Callable[[], Any]) -> Any:
+    """What ``read`` returns; whatever it raises becomes a FileError."""
+    try:
+        return read()
+    except Exception as error:
+        got = reason(error)
+        if isinstance(error, UnidentifiedImageError):
+            got = f"none in a format that is read here ({', '.join(_FORMATS)})"
+        elif isinstance(error, Image.DecompressionBombError):
+            got = f"more than {_PIXELS // 10**6} megapixels: make it smaller"
+        raise FileError(image, got) from error
+
+
+def _opened(file: Path) -> Image.Image:
+    with file.open("rb") as stream:
+        if stream.read(12)[4:8] == b"ftyp":
+            raise ValueError(TO_CONVERT)
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:  # as of a JPEG whose EXIF data have letters where PIL wants a resolution
+        content = file.read_bytes()
+        exif = content.find(b"Exif\0\0")
+        if exif < 0 or not content.startswith(b"\xff\xd8"):
+            raise
+        image = Image.open(BytesIO(content.replace(b"Exif", b"none", 1)), formats=_FORMATS)
+        image.info["exif"] = content[exif:]
+        return image
+
+
+def _upright(image: Path | Image.Image, *, ground: str = "white", like: int = 1) -> Image.Image:
+    """The image in RGB as its EXIF data say that it stands; where they say nothing, as the orientation ``like``."""
+    if isinstance(image, Path):
+        with _opened(image) as opened:
+            return _upright(opened, ground=ground, like=like)
+    pixels = image.width * image.height
+    factor = next((factor for factor in (1, 2, 4, 8) if pixels <= _PIXELS * factor**2), 0)
+    if factor > 1 and image.format in ("JPEG", "MPO") and "progressive" not in image.info:
+        image.draft(None, (image.width // factor, image.height // factor))
+    if image.width * image.height > _PIXELS:
+        raise Image.DecompressionBombError
+    turned = _orientation(image) if image.format == "TIFF" else None  # PIL turns these as it reads them
+    image.load()
+    turn = None if turned else _TURNS.get(_orientation(image) or like)
+    colours = _rgb(image, ground)
+    return colours if turn is None else colours.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """How the image says that it stands, from 1 (upright) to 8; None if it says nothing that can be read."""
+    try:
+        number = image.getexif().get(_ORIENTATION)
+        return number if number in range(1, 9) else None
+    except Exception:  # whatever a broken tag may raise
+        return None
+
+
+def _rgb(image: Image.Image, ground: str) -> Image.Image:
+    if image.mode in ("I", "F") and image.format != "PPM":
+        raise ValueError("pixels of 32 bits: save it with 8 or 16")
+    if _is_deep(image):
+        values = np.asarray(image).astype(np.int64)
+        if isinstance(clear := image.info.get("transparency"), int):
+            values[values == clear] = 65535 if ground == "white" else 0
+        scaled = (values + 128) // 257 if ground == "white" else 255 * (values > 0)  # a mask's small numbers count
+        image = Image.fromarray(scaled.astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    shown = image.convert("RGBA")
+    canvas = Image.new("RGBA", shown.size, ground)
+    canvas.alpha_composite(shown)
+    return canvas.convert("RGB")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I")
+
+
+def _square(picture: Image.Image, size: int, shorter: int | None) -> Tensor:
+    if shorter is not None:
+        longest = _LONGEST * min(picture.size)
+        if max(picture.size) > longest:
+            picture = functional.center_crop(picture, [min(side, longest) for side in (picture.height, picture.width)])
+        picture = functional.center_crop(functional.resize(picture, [shorter]), [size])
+    elif picture.size != (size, size):
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+    return functional.pil_to_tensor(picture)
+
+
+def _remarkable(file: Path) -> list[str]:
+    """What is remarkable about a file, as far as its header tells."""
+    try:
+        with _opened(file) as image:
+            many = image.format != "MPO" and getattr(image, "is_animated", False)  # a JPEG with a preview is none
+            found = {"clear": image.has_transparency_data, "deep": _is_deep(image), "animated": many}
+    except Exception:  # the file is named when it is read
+        return []
+    return [kind for kind, applies in found.items() if applies]

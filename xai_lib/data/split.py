@@ -42,6 +42,7 @@ class Split:
     # bool [N,H,W] under the keys of :data:`MASKS`; empty where the data set has none
     masks: dict[str, Tensor] = field(default_factory=dict)
     factors: pd.DataFrame | None = None  # one row an image, what varies besides the class; None where unknown
+    remarks: str = ""  # sentences on what was done to some of the files, see :func:`xai_lib.data.images.remarks`
 
     def __post_init__(self) -> None:
         """Refuse pieces that do not fit together."""

@@ -63,18 +63,20 @@ def lime(
 
 
 def superpixels(x: Tensor) -> Tensor:
-    """Segments of normalised images [B,3,H,W], numbered from 0 image by image: int64 [B,H,W].
+    """Segments of normalised images [B,c,H,W], numbered from 0 image by image: int64 [B,H,W].
 
     Quickshift with the settings of LIME's authors, ratio 0.2, max_dist 200 and kernel_size 4, the last scaled from
     224 pixels to the image's shorter side. Below 56 pixels it would fall under the 1 that quickshift needs; there
     max_dist is an eighth of the side, so that small images too have some 20 to 60 segments. An image that comes out
     in one piece, such as a constant one, gets 20 to 40 by SLIC. Colours are stretched to [0,1] image by image, in
-    place of the unknown normalisation.
+    place of the unknown normalisation; other images than those of three colours are segmented by their mean, as grey.
     """
     return torch.stack([_segmented(image) for image in x.detach().float().cpu()]).to(x.device)
 
 
 def _segmented(image: Tensor) -> Tensor:
+    if len(image) != 3:  # as quickshift needs them
+        image = image.mean(0).expand(3, -1, -1)
     extent = image.max() - image.min()
     colours = ((image - image.min()) / (extent if extent > 0 else 1)).permute(1, 2, 0).double().numpy()
     side = min(colours.shape[:2])

@@ -144,7 +144,9 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
         ({"classes": []}, "8 classes. Got 0 names"),
         ({"tree": Tree(4, [[[0, 1], [2, 3]]])}, "8 classes. Got 8 names and a tree of 4[.]"),
         ({"at_most": 0}, "Expected at_most .* Got 0"),
-        ({"std": (0.2, 0.0, 0.2)}, "Got NaN or infinity: look at the checkpoint and the normalisation"),
+        ({"std": (0.2, 0.0, 0.2)}, r"Expected deviations above 0. Got \(0.2, 0.0, 0.2\)"),
+        ({"mean": (124, 117, 104)}, r"Expected three numbers in \[0, 1\].* Got '124.0,117.0,104.0'"),
+        ({"image": "photo.jpg", "size": 16.0}, "Expected size as a whole number of at least 1. Got 16.0"),
     ],
 )
 def test_images_and_settings_that_do_not_fit_are_named(network, picture, given, message):

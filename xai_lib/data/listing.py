@@ -1,0 +1,132 @@
+"""What lies in a folder: images by their names, and texts line by line; what is at fault is named, all at once."""
+
+import os
+import stat
+from pathlib import Path
+
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff")
+TO_CONVERT = "a HEIC or AVIF image: save it as JPEG or PNG"
+_CONVERTED = (".heic", ".heif", ".hif", ".avif")
+_STRAYS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")  # beside hidden files
+_NAMED = 20  # faults that an error lists before it only counts
+
+
+class FolderError(ValueError):
+    """Files of images that cannot be used as they are; the message names what is at fault."""
+
+
+def printable(text: object) -> str:
+    r"""A text, such as a file's name, with escapes for what cannot be printed or is no UTF-8.
+
+    Example:
+        >>> print(printable("a\x1b[31m\udce9.png"))
+        a\x1b[31m\udce9.png
+    """
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(text))
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    return printable((isinstance(error, OSError) and error.strerror) or error or type(error).__name__)
+
+
+def refuse(faults: list[str], expected: str) -> None:
+    """Raise a FolderError that lists the faults, if there are any."""
+    if faults:
+        lines = faults[:_NAMED] + [f"… and {len(faults) - _NAMED} more"] * (len(faults) > _NAMED)
+        several = "\n  ".join([f"{len(faults)} problems, and nothing was loaded:", *lines])
+        raise FolderError(f"Expected {expected}. Got {several if len(faults) > 1 else faults[0] + '.'}")
+
+
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder or a link to one; a path that cannot be followed is none."""
+    return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises where there is no permission)
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted; hidden files, and those that operating systems leave behind, are passed over.
+
+    FolderError if the folder cannot be read.
+    """
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise FolderError(f"Expected a folder at {printable(folder)}. Got: {reason(error)}.") from error
+    return [entry for entry in found if not entry.name.startswith(".") and entry.name.lower() not in _STRAYS]
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The images of a folder, sorted by name; strays are passed over as in :func:`entries`.
+
+    FolderError if there is no such folder, nothing in it, or anything that is no image by its name: all is named.
+    """
+    if not is_folder(folder):
+        got = "a file: put it in a list." if folder.exists() else "no such folder."
+        raise FolderError(f"Expected a folder of images at {printable(folder)}. Got {got}")
+    faults: list[str] = []
+    files = _images(folder, folder, faults)
+    where = f"only images ({', '.join(SUFFIXES)}), at least one, in {printable(folder)}"
+    refuse(faults or ["an empty folder"] * (not files), where)
+    return files
+
+
+def classes_in(folder: Path, root: Path, faults: list[str]) -> dict[str, list[Path]]:
+    """Class name -> its image files, sorted, of ``<folder>/<class>/…``; links are followed.
+
+    Faults are added to the list, with names from ``root`` on; of what lies beside the class folders, only links that
+    lead nowhere are.
+    """
+    found = {}
+    for entry in entries(folder):
+        name = printable(entry.relative_to(root))
+        if is_folder(entry):
+            before = len(faults)
+            found[printable(entry.name)] = files = _images(entry, root, faults)
+            if not files and len(faults) == before:
+                faults.append(f"{name}: a class without images")
+        elif fault := _unreachable(entry):
+            faults.append(f"{name}: {fault}")
+    return found
+
+
+def lines_of(file: Path) -> list[str]:
+    """The lines of a text file in UTF-8, without spaces at their ends.
+
+    ValueError that names the file if it cannot be read, or is in another encoding.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"Expected a text in UTF-8 in {printable(file)}. Got: {reason(error)}. Save it so.") from error
+    return [line.strip() for line in lines]
+
+
+def _images(folder: Path, root: Path, faults: list[str]) -> list[Path]:
+    try:
+        found = entries(folder)
+    except FolderError as error:
+        faults.append(str(error))
+        return []
+    problems = {file: _no_image(file) for file in found}
+    faults += [f"{printable(file.relative_to(root))}: {fault}" for file, fault in problems.items() if fault]
+    return [file for file in found if not problems[file]]
+
+
+def _no_image(file: Path) -> str:
+    """What keeps a file from being an image, as far as its name and its kind tell; empty if nothing."""
+    if fault := _unreachable(file):
+        return fault
+    if is_folder(file):
+        return "a folder where only images are expected"
+    if file.suffix.lower() in _CONVERTED:
+        return TO_CONVERT
+    ordinary = file.suffix.lower() in SUFFIXES and stat.S_ISREG(file.stat().st_mode)
+    return "" if ordinary else f"not an image ({', '.join(SUFFIXES)})"
+
+
+def _unreachable(file: Path) -> str:
+    try:
+        file.stat()
+    except OSError as error:
+        return f"a link that leads nowhere ({reason(error)})" if file.is_symlink() else reason(error)
+    return ""
