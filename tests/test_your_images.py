@@ -67,6 +67,53 @@ def test_of_train_and_test_the_test_part_is_taken(parts):
     assert (split.part, split.mean, split.std) == ("test", MEAN, STD)
 
 
+@pytest.mark.parametrize("held", [("train", "val"), ("train", "validation"), ("val",), ("test",)])
+def test_the_test_part_may_have_another_name_or_stand_alone(parts, held):
+    expected = load(parts)
+    (parts / "test").rename(parts / held[-1])
+    if len(held) == 1:
+        (parts / "train").rename(parts.parent / "elsewhere")
+    found = load(parts)
+    assert found.classes == expected.classes
+    assert (found.images.int() - expected.images).abs().max() <= 1
+
+
+def test_a_class_may_be_called_like_a_part(plain):
+    (plain / "cat").rename(plain / "test")
+    assert load(plain).classes == ("dog", "test")
+    (plain / "dog").rename(plain / "train")
+    with pytest.raises(FolderError, match=r"train/3.png: an image where only folders of classes"):
+        load(plain)
+
+
+@pytest.mark.parametrize("size", [0, -4, 16.0, "16"])
+def test_sizes_are_whole_numbers_from_1(plain, parts, size):
+    for read in (load, lambda root, **sizes: your_images.pictures(root / "cat", **sizes)):
+        with pytest.raises(ValueError, match=f"size as a whole number of at least 1. Got {size!r}"):
+            read(plain, size=size)
+    for read in (lambda: load(parts, size=size), lambda: datasets.load(f"folder:{parts}", "test", size=size)):
+        with pytest.raises(ValueError, match=f"size as a whole number of at least 1. Got {size!r}"):
+            read()
+
+
+@pytest.mark.parametrize(("root", "got"), [("", "an empty one"), ("  ", "an empty"), (202405, "int"), (None, "None")])
+def test_a_path_is_a_text_that_is_not_empty(root, got):
+    for read in (load, lambda root: your_images.pictures([root], 16)):
+        with pytest.raises((ValueError, TypeError), match=rf"Expected (a folder|the path).* Got {got}"):
+            read(root)
+    with pytest.raises(ValueError, match="Got an empty one"):
+        your_images.pictures("", 16)  # else the current folder
+
+
+def test_what_was_done_to_images_is_said(plain):
+    assert load(plain).remarks == ""
+    Image.new("RGBA", (30, 30)).save(plain / "cat" / "clear.png")
+    Image.new("RGB", (30, 30)).save(plain / "loose.png")
+    assert load(plain).remarks == (
+        "Images beside the folders of classes, which were left out: 1. Images with transparency, which lie on white: 1."
+    )
+
+
 @pytest.mark.parametrize("layout", ["plain", "parts"])
 def test_labels_are_positions_among_the_networks_classes(layout, request):
     root = request.getfixturevalue(layout)
@@ -89,6 +136,11 @@ def test_an_unusable_folder_is_explained(plain, tmp_path):
 
 def test_another_normalisation_is_another_digest(plain):
     split = load(plain)
+    pixels = (plain / "cat" / "0.png").read_bytes()
+    draw(plain / "cat" / "0.png", 1)
+    if len((plain / "cat" / "0.png").read_bytes()) == len(pixels):
+        assert load(plain).digest != split.digest  # of another image of the same name and size
+    (plain / "cat" / "0.png").write_bytes(pixels)
     other = your_images.with_normalisation(split, (0.4, 0.4, 0.4), STD)
     assert other.digest != split.digest
     assert other.mean == (0.4, 0.4, 0.4)
@@ -97,12 +149,14 @@ def test_another_normalisation_is_another_digest(plain):
     for mean, std in ((MEAN, (0.1, 0.0, 0.1)), (MEAN, (0.1, 0.1)), ((124, 117, 104), STD)):
         with pytest.raises(ValueError, match=r"Expected (deviations above 0|three numbers in \[0, 1\])"):
             your_images.with_normalisation(split, mean, std)
+        with pytest.raises(ValueError, match=r"Expected (deviations above 0|three numbers in \[0, 1\])"):
+            your_images.normalised(torch.zeros(1, 3, 8, 8), mean, std)
 
 
 def test_statistics_are_three_numbers_between_0_and_1():
     assert your_images.parse_statistics("0.485,0.456, 0.406") == (0.485, 0.456, 0.406)
     assert your_images.parse_statistics("0, 1, .5") == (0.0, 1.0, 0.5)
-    for text in ("", "0.5", "0.1,0.2", "0.1,0.2,0.3,0.4", "124,117,104", "a,b,c", "0.1,nan,0.2", "-0.1,0,0"):
+    for text in ("", "0.5", "0.1,0.2", "0.1,0.2,0.3,0.4", "124,117,104", "a,b,c", "0.1,nan,0.2", "-0.1,0,0", 0.5):
         with pytest.raises(ValueError, match="Expected three numbers"):
             your_images.parse_statistics(text)
 
@@ -112,8 +166,19 @@ def test_class_names_come_from_a_file_or_a_text(tmp_path):
     file.write_text("tench, a fish\nWelsh corgi \n\n", encoding="utf-8")
     assert your_images.class_names(file) == your_images.class_names(str(file)) == ("tench, a fish", "Welsh corgi")
     assert your_images.class_names("cat, dog,bird") == ("cat", "dog", "bird")
-    with pytest.raises(FileNotFoundError, match=r"Got '.*nowhere.txt', which is neither"):
-        your_images.class_names(str(tmp_path / "nowhere.txt"))
+    file.rename(tmp_path / "my, names.txt")
+    assert your_images.class_names(str(tmp_path / "my, names.txt")) == ("tench, a fish", "Welsh corgi")
+    assert len(your_images.class_names(", ".join(f"class {number}" for number in range(1000)))) == 1000
+    for nowhere in (str(tmp_path / "nowhere.txt"), str(tmp_path / "my, classes.txt"), 3):
+        with pytest.raises(FileNotFoundError, match=r"Got '.*(nowhere.txt|classes.txt|3)', which is neither"):
+            your_images.class_names(nowhere)
+    for content, names in ((b"\xef\xbb\xbfcat\r\ndog", ("cat", "dog")), ("café\ncat".encode(), ("café", "cat"))):
+        file.write_bytes(content)
+        assert your_images.class_names(file) == names
+    for encoding in ("cp1252", "utf-16", "utf-16-le"):
+        file.write_bytes("café\ncat".encode(encoding))
+        with pytest.raises(ValueError, match=r"UTF-8 in .*names.txt|none of them empty"):
+            your_images.class_names(file)
     file.write_text("cat\n\ndog")
     for bad in (file, "cat,", "cat,,dog"):
         with pytest.raises(ValueError, match="none of them empty"):
@@ -155,6 +220,7 @@ def strange(tmp_path):
         ("", FolderError, r"only images .* Got empty: a folder where"),
         ("empty", FolderError, "Got an empty folder"),
         (["whole.png", "nowhere.png"], FileNotFoundError, r"Expected an image in .*nowhere.png"),
+        (["whole.png", "nowhere.png", "short.png"], FolderError, r"2 problems[^$]*nowhere.png[^$]*short.png. Got: "),
         (["short.png"], ValueError, r"Expected an image in .*short.png. Got: "),
         ([np.zeros((8, 8, 3))], TypeError, r"Expected a folder, a list of files or a tensor.* Got ndarray in it"),
         (torch.zeros(0, 3, 8, 8), ValueError, "Expected at least one image. Got none"),

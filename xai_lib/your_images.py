@@ -13,7 +13,7 @@ from torch import Tensor
 from xai_lib.checks import check_counts
 from xai_lib.data import Split, folder, select
 from xai_lib.data.images import attempt, decoded, in_threads, refuse_all, remarks
-from xai_lib.data.listing import files_in, is_folder, lines_of, printable
+from xai_lib.data.listing import entries, files_in, is_folder, lines_of, printable
 
 
 def parse_statistics(text: str) -> tuple[float, float, float]:
@@ -26,7 +26,7 @@ def parse_statistics(text: str) -> tuple[float, float, float]:
         (0.485, 0.456, 0.406)
     """
     try:
-        values = tuple(float(number) for number in text.split(","))
+        values = tuple(float(number) for number in str(text).split(","))
     except ValueError:
         values = ()
     if len(values) != 3 or not all(0 <= value <= 1 for value in values):
@@ -64,7 +64,7 @@ def load_images(
 
     Args:
         root: folder with ``<class>/…``; or with ``train/<class>/…`` and ``test/<class>/…`` or ``val/<class>/…``, of
-            which the test part is taken, with its masks (see :func:`xai_lib.data.folder.load`).
+            which the test part is taken, with its masks (see :func:`xai_lib.data.folder.load`); or with that part only.
         size: side of the images in pixels: the shorter side is resized to it, and the central square cut.
         mean, std: three numbers each, for images in [0, 1].
         classes: names of all classes in the network's order, among them that of every folder; None for the folders'
@@ -75,13 +75,13 @@ def load_images(
     be used, or files in it; the message names all that is at fault. What was done to some is said by the split's
     ``remarks``.
     """
-    if not isinstance(root, Path) and not (isinstance(root, str) and root.strip()):
-        raise ValueError(f"Expected the path of a folder of images. Got {root!r}.")
-    root = Path(root).expanduser().resolve()
+    root = _path(root).resolve()
     tested = folder.tested(root)
     if is_folder(root / "train") and tested:
         split = select(folder.load(root, "test", size=size), n)
     else:
+        if tested and any(map(is_folder, entries(root / tested))):  # otherwise it is a class of this name
+            root /= tested
         split = select(folder.in_files(root, size=size, shorter=size), n)
         said = f"{split.remarks} {remarks(split.images.paths)}".strip()
         split = replace(split.materialised(), remarks=said)
@@ -109,7 +109,7 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
     if isinstance(image, Tensor):
         return _as_float(image)
     if isinstance(image, (str, Path)):
-        image = Path(image)
+        image = _path(image)
         if not image.exists():
             raise FileNotFoundError(f"Expected an image in {printable(image)}. Got no such file.")
     elif not isinstance(image, Image.Image):
@@ -127,7 +127,7 @@ def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> t
     if isinstance(images, Tensor) and images.ndim != 4:
         raise ValueError(f"Expected images [N,3,H,W]. Got shape {list(images.shape)}.")
     if isinstance(images, (str, Path)):
-        images = files_in(Path(images))
+        images = files_in(_path(images))
     elif not isinstance(images, Tensor):
         images = [_path(file) for file in images]
     if not len(images):
@@ -181,5 +181,8 @@ def _as_float(image: Tensor) -> Tensor:
 
 def _path(file: Path | str) -> Path:
     if not isinstance(file, (str, Path)):
-        raise TypeError(f"Expected a folder, a list of files or a tensor [N,3,H,W]. Got {type(file).__name__} in it.")
-    return Path(file)
+        got = f"{type(file).__name__} in it (papermill keeps a text as it is by -r)"
+        raise TypeError(f"Expected a folder, a list of files or a tensor [N,3,H,W]. Got {got}.")
+    if isinstance(file, str) and not file.strip():
+        raise ValueError("Expected the path of an image or a folder. Got an empty one.")
+    return Path(file).expanduser()

@@ -126,7 +126,7 @@ def test_files_that_are_no_whole_images_are_named_all_at_once(split, content):
         file.write_bytes(file.read_bytes()[:200] if content == "cut" else content)
         with pytest.raises(FolderError, match=message):
             list(split.batches(3))
-        message = r"(?s)Got 2 problems.*4\.png: .*6\.png: "
+        message = r"(?s)Got 2 problems.*4\.png\. Got: .*6\.png\. Got: "
     assert len(split.subset([0, 1]).materialised()) == 2
 
 

@@ -56,3 +56,14 @@ def test_an_image_in_one_piece_is_cut_all_the_same(model):
     maps = lime(model, flat, score=class_score(torch.tensor([0])), seed=0, index=INDEX[:1], n_samples=20)
     # Hidden in its mean colour, nothing of a constant image changes.
     assert maps.abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 4])
+def test_images_of_other_than_three_colours_are_segmented_as_grey(pictures, n_channels):
+    grey = pictures.mean(1, keepdim=True)
+    images = grey.repeat(1, n_channels, 1, 1)
+    assert torch.equal(superpixels(images), superpixels(grey.repeat(1, 3, 1, 1)))
+    network = nn.Sequential(nn.Conv2d(n_channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    score = class_score(torch.zeros(4, dtype=torch.int64))
+    maps = lime(network, images, score=score, seed=0, index=INDEX, n_samples=20)
+    assert maps.shape == (4, 32, 32) and maps.isfinite().all() and maps.std() > 0

@@ -35,9 +35,9 @@ class FileError(FolderError):
     """A file that is no image that can be read: ``got`` says why, and the message its name too."""
 
     def __init__(self, file: Path | Image.Image, got: str) -> None:
-        self.name = printable(file if isinstance(file, Path) else getattr(file, "filename", "") or "the open image")
         self.got = got
-        super().__init__(f"Expected an image in {self.name}. Got: {got}. Put a whole file there, or take it away.")
+        name = printable(file if isinstance(file, Path) else getattr(file, "filename", "") or "the open image")
+        super().__init__(f"Expected an image in {name}. Got: {got}. Put a whole file there, or take it away.")
 
 
 def decoded(image: Path | Image.Image, size: int, *, shorter: int | None = None) -> Tensor:
@@ -154,19 +154,19 @@ class Files:
 
 
 def attempt(read: Callable[[], Any]) -> Any:
-    """What ``read`` returns, or the FileError that it raises."""
+    """What ``read`` returns, or the error that it raises about a file."""
     try:
         return read()
-    except FileError as error:
+    except (FileError, FileNotFoundError) as error:
         return error
 
 
 def refuse_all(found: Iterable[Any]) -> None:
-    """Raise the FileError that is among what was found, or a FolderError that lists them, if there are any."""
-    faults = [error for error in found if isinstance(error, FileError)]
+    """Raise the error that is among what was found, or a FolderError that lists them, if there are any."""
+    faults = [error for error in found if isinstance(error, Exception)]
     if len(faults) == 1:
         raise faults[0]
-    refuse([f"{error.name}: {error.got}" for error in faults], "whole images in all files")
+    refuse([str(error) for error in faults], "whole images in all files")
 
 
 def in_threads(read: Callable[[Any], Any], files: Iterable[Any]) -> list[Any]:

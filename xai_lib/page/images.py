@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from xai_lib.page.style import plain
+
 PER_ROW = 5  # pictures side by side, where nothing else says how many
 
 
@@ -32,11 +34,11 @@ def image_grid(
             continue
         show(axis, images[position])
         if titles:
-            axis.set_title(titles[position], fontsize=9)
+            axis.set_title(plain(titles[position]), fontsize=9)
         elif columns and position < width:
-            axis.set_title(columns[position], fontsize=9)
+            axis.set_title(plain(columns[position]), fontsize=9)
         if len(rows) > 1 and position % width == 0:
-            axis.set_ylabel(rows[position // width], fontsize=8)
+            axis.set_ylabel(plain(rows[position // width]), fontsize=8)
     return figure
 
 

@@ -13,6 +13,11 @@ MARKERS = "osD^vPX*p"
 TEXT, SMALL = 10, 9  # points; a figure as wide as a page leaves two thirds of it on a phone
 
 
+def plain(text: str) -> str:
+    """A user's text, such as a class's name, whose dollars do not begin a formula in a figure."""
+    return text.replace("$", r"\$")
+
+
 def use_style() -> None:
     """Set the look that all figures of the book share."""
     sns.set_theme(context="notebook", style="whitegrid", font_scale=0.9)

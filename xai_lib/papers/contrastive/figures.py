@@ -14,7 +14,7 @@ from torch import Tensor
 
 from xai_lib.page.images import bare, overlay, show
 from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
-from xai_lib.page.style import LOSS_COLOURS
+from xai_lib.page.style import LOSS_COLOURS, plain
 from xai_lib.papers.contrastive.tables import METRIC_NAMES
 
 
@@ -28,7 +28,7 @@ def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: S
     figure, axes = plt.subplots(height, width, figsize=(1.25 * width, 1.3 * height), squeeze=False)
     for row, image in enumerate(images):
         show(axes[row, 0], image)
-        axes[row, 0].set_ylabel(captions[row], fontsize=8)
+        axes[row, 0].set_ylabel(plain(captions[row]), fontsize=8)
         for column, heat in enumerate(maps.values(), start=1):
             overlay(axes[row, column], image, heat[row])
     axes[0, 0].set_title("image", fontsize=9)
@@ -153,7 +153,9 @@ def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
     for axis, name in zip(axes[0], losses):
         rows = points[points["loss"] == name]
         for label, label_rows in rows.groupby("label"):
-            axis.scatter(label_rows["x"], label_rows["y"], s=6, color=palette[label], label=classes[label], linewidth=0)
+            axis.scatter(
+                label_rows["x"], label_rows["y"], s=6, color=palette[label], label=plain(classes[label]), linewidth=0
+            )
         axis.set(title=LOSS_NAMES[name], xticks=[], yticks=[])
     if len(classes) <= 20:
         handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -165,9 +167,10 @@ def confusion(counts: Tensor, classes: Sequence[str], *, title: str = "") -> Fig
     """Confusion matrix as shares of each true class, from ``counts`` int64 [C,C], rows true, columns predicted."""
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     figure, axis = plt.subplots(figsize=(5.2, 4.4))
+    names = [plain(name) for name in classes]
     sns.heatmap(
         shares.numpy(), annot=len(classes) <= 12, fmt=".2f", annot_kws={"size": 7}, cmap="Blues", vmin=0, vmax=1,
-        xticklabels=classes, yticklabels=classes, cbar=False, ax=axis,
+        xticklabels=names, yticklabels=names, cbar=False, ax=axis,
     )  # fmt: skip
     axis.set(xlabel="predicted", ylabel="true", title=title)
     return figure

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from xai_lib.page.images import overlay, panels, show
 from xai_lib.page.names import METHOD_NAMES
-from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT
+from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT, plain
 from xai_lib.papers.dominance.analysis.pictures import Shown
 
 _PALETTE = "PuOr_r"  # two-sided, told apart by readers with any colour vision
@@ -44,7 +44,7 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
         overlay(right, example.image, example.heat)
         for axis in (left, right):
             _frames(axis, example)
-        left.set_title(example.title, fontsize=TEXT, loc="left")
+        left.set_title(plain(example.title), fontsize=TEXT, loc="left")
     for axis in pairs[len(shown) :].flat:
         axis.axis("off")
     return figure
@@ -63,7 +63,7 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
             show(axis, image)
         for axis in line[len(row) :]:
             axis.axis("off")
-        line[0].set_ylabel(name, fontsize=TEXT, rotation=0, ha="right", va="center")
+        line[0].set_ylabel(plain(name), fontsize=TEXT, rotation=0, ha="right", va="center")
     return figure
 
 
@@ -127,7 +127,7 @@ def against_outputs(frame: pd.DataFrame) -> Figure:
             axis.axhline(0.5, **_DOTTED)
             axis.scatter(rows[column], rows["dominance"], s=14, color=COLOURS[0], alpha=0.6, linewidth=0)
             axis.tick_params(labelsize=SMALL)
-        line[0].set_ylabel(f"{label}: dominance", fontsize=TEXT)
+        line[0].set_ylabel(plain(f"{label}: dominance"), fontsize=TEXT)
     for axis, title in zip(axes[-1], columns.values()):
         axis.set_xlabel(title, fontsize=TEXT)
     return figure
@@ -247,7 +247,7 @@ def _cells(axis: Axes, names: Sequence[str | int], title: str) -> None:
     axis.set_yticks(range(len(names)), names, fontsize=SMALL)
     axis.tick_params(length=0, pad=2)
     axis.grid(False)
-    axis.set_title(title, fontsize=TEXT)
+    axis.set_title(plain(title), fontsize=TEXT)
 
 
 def _scale(figure: Figure, shown: AxesImage, axes: np.ndarray, label: str) -> Colorbar:

@@ -13,7 +13,7 @@ from torch import Tensor
 from xai_lib.page.images import overlay, panels, show
 from xai_lib.page.methods import colour, legend_of_families, legend_of_methods, styles
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
-from xai_lib.page.style import PAGE_WIDTH
+from xai_lib.page.style import PAGE_WIDTH, plain
 
 _MAPS_ABREAST = 8
 _PANELS_ABREAST = 5
@@ -35,7 +35,7 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
             axis.set_title(METHOD_NAMES[method].replace(" ", "\n", 1), fontsize=_SMALL, color=colour(method))
         for row, image, caption, position in zip(rows, images, captions, range(len(images))):
             show(row[0], image)
-            row[0].set_ylabel(caption, fontsize=_SMALL)
+            row[0].set_ylabel(plain(caption), fontsize=_SMALL)
             for axis, method in zip(row[1:], methods):
                 overlay(axis, image, maps[method][position])
             for axis in row[1 + len(methods) :]:

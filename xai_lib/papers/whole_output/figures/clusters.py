@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL
+from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, plain
 
 _LARGE = 12  # labels; larger clusters share a bar
 _NUMBERED = 12  # labels at most whose shares are written in the cells
@@ -40,8 +40,8 @@ def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Fi
         corner, size = (start - 0.5, start - 0.5), len(cluster)
         axis.add_patch(Rectangle(corner, size, size, fill=False, edgecolor="#D55E00", linewidth=2, clip_on=False))
         start += size
-    axis.set_xticks(range(n), frame.columns, rotation=90, fontsize=SMALL)
-    axis.set_yticks(range(n), frame.index, fontsize=SMALL)
+    axis.set_xticks(range(n), [plain(name) for name in frame.columns], rotation=90, fontsize=SMALL)
+    axis.set_yticks(range(n), [plain(name) for name in frame.index], fontsize=SMALL)
     axis.tick_params(top=False, labeltop=True, labelbottom=False, length=0, pad=3)
     axis.grid(False)
     bar = figure.colorbar(shown, ax=axis, location="bottom", shrink=0.8, aspect=30)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from xai_lib.page.images import overlay, panels, show
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
-from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT
+from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT, plain
 from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput
 
 _ABREAST = 3  # classes of a cluster, or panels of curves
@@ -69,8 +69,11 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
     """
     methods = list(frame["method"].unique())
     lines = {
-        "target": (f"P({frame['target_name'].iloc[0]})", {"color": "#0072B2", "linewidth": 1.8}),
-        "rivals": (f"P({frame['rival_names'].iloc[0]})", {"color": "#D55E00", "linewidth": 1.8, "linestyle": "--"}),
+        "target": (plain(f"P({frame['target_name'].iloc[0]})"), {"color": "#0072B2", "linewidth": 1.8}),
+        "rivals": (
+            plain(f"P({frame['rival_names'].iloc[0]})"),
+            {"color": "#D55E00", "linewidth": 1.8, "linestyle": "--"},
+        ),
         "score": ("contrastive score", {"color": "black", "linewidth": 2.2, "linestyle": ":"}),
     }
     width = min(_ABREAST, len(methods))
@@ -107,7 +110,7 @@ def _titles(output: WholeOutput, names: Sequence[str], width: int) -> dict[int, 
 
 def _broken(name: str, width: int) -> str:
     """A name in lines that fit a picture of ``width`` abreast."""
-    return textwrap.fill(name, int(_side(width) * 72 / (0.6 * TEXT)))
+    return plain(textwrap.fill(name, int(_side(width) * 72 / (0.6 * TEXT))))
 
 
 def _side(width: int) -> float:
