@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from xai_lib.checks import check_counts
-from xai_lib.data import Split, folder, select
+from xai_lib.data import Split, folder
 from xai_lib.data.images import attempt, decoded, in_threads, refuse_all, remarks
 from xai_lib.data.listing import entries, files_in, is_folder, lines_of, printable
 
@@ -69,7 +69,6 @@ def load_images(
         mean, std: three numbers each, for images in [0, 1].
         classes: names of all classes in the network's order, among them that of every folder; None for the folders'
             own names, sorted.
-        n: number of images, balanced over the folders; None for all.
 
     ValueError if a folder is no class of the network, or a number is out of its range. FolderError if the folder cannot
     be used, or files in it; the message names all that is at fault. What was done to some is said by the split's
@@ -78,11 +77,11 @@ def load_images(
     root = _path(root).resolve()
     tested = folder.tested(root)
     if is_folder(root / "train") and tested:
-        split = select(folder.load(root, "test", size=size), n)
+        split = folder.load(root, "test", size=size)
     else:
         if tested and any(map(is_folder, entries(root / tested))):  # otherwise it is a class of this name
             root /= tested
-        split = select(folder.in_files(root, size=size, shorter=size), n)
+        split = folder.in_files(root, size=size, shorter=size)
         said = f"{split.remarks} {remarks(split.images.paths)}".strip()
         split = replace(split.materialised(), remarks=said)
     return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
