@@ -12,7 +12,7 @@ from torch import Tensor
 
 from xai_lib.checks import check_counts
 from xai_lib.data import Split, folder
-from xai_lib.data.images import attempt, decoded, in_threads, refuse_all, remarks
+from xai_lib.data.images import decoded, in_threads, remarks
 from xai_lib.data.listing import entries, files_in, is_folder, lines_of, printable
 
 
@@ -74,12 +74,12 @@ def load_images(
     be used, or files in it; the message names all that is at fault. What was done to some is said by the split's
     ``remarks``.
     """
-    root = _path(root).resolve()
+    root = _path(root).absolute()
     tested = folder.tested(root)
     if is_folder(root / "train") and tested:
         split = folder.load(root, "test", size=size)
     else:
-        if tested and any(map(is_folder, entries(root / tested))):  # otherwise it is a class of this name
+        if tested and any(map(is_folder, entries(root / tested, []))):  # otherwise it is a class of this name
             root /= tested
         split = folder.in_files(root, size=size, shorter=size)
         said = f"{split.remarks} {remarks(split.images.paths)}".strip()
@@ -109,7 +109,7 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
         return _as_float(image)
     if isinstance(image, (str, Path)):
         image = _path(image)
-        if not image.exists():
+        if not os.path.exists(image):  # noqa: PTH110 (Path.exists raises where there is no permission)
             raise FileNotFoundError(f"Expected an image in {printable(image)}. Got no such file.")
     elif not isinstance(image, Image.Image):
         raise TypeError(f"Expected a file, a PIL image or a tensor [3,H,W]. Got {type(image).__name__}.")
@@ -131,9 +131,8 @@ def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> t
         images = [_path(file) for file in images]
     if not len(images):
         raise ValueError("Expected at least one image. Got none.")
-    found = in_threads(lambda image: attempt(lambda: picture(image, size)), images)
-    refuse_all(found)
-    return torch.stack(found).cpu(), None if isinstance(images, Tensor) else images
+    found = torch.stack(in_threads(lambda image: picture(image, size), images)).cpu()
+    return found, None if isinstance(images, Tensor) else images
 
 
 def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from xai_lib import your_images
-from xai_lib.data.images import FileError, attempt, decoded
+from xai_lib.data.images import FileError, _attempt, decoded
 from xai_lib.data.listing import FolderError
 
 _TAGS = {0x0112: 6, 0x010F: "maker", 0x011A: (72, 1)}
@@ -66,7 +66,7 @@ def files(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_damaged_image_is_decoded_or_named(files):
-    results = {file: attempt(lambda file=file: decoded(file, 16, shorter=18)) for file in files}
+    results = {file: _attempt(lambda file=file: decoded(file, 16, shorter=18)) for file in files}
     named = {file: error for file, error in results.items() if isinstance(error, FileError)}
     for file, result in results.items():
         if file in named:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from xai_lib.checks import check_counts
-from xai_lib.data.images import FileError, Files, attempt, content_hash, decoded, decoded_mask, in_threads, remarks
-from xai_lib.data.listing import SUFFIXES, FolderError, classes_in, entries, is_folder, printable, refuse
+from xai_lib.data.images import Files, content_hash, decoded, decoded_mask, in_threads, remarks
+from xai_lib.data.listing import FolderError, classes_in, is_folder, printable, refuse
 from xai_lib.data.split import Split
 
 PARTS = ("train", "test")
@@ -37,7 +37,7 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     if part not in PARTS:
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
     check_counts(size=size)
-    root = Path(root).resolve()
+    root = Path(root).absolute()
     parts = _read(root, size, _stamp(root))
     mean, std = _statistics(parts["train"].images)
     digest = hashlib.sha256(f"{part}|{parts['train'].digest}|{parts[part].digest}".encode()).hexdigest()
@@ -65,10 +65,9 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> 
     if not is_folder(folder):
         raise FolderError(f"Expected a folder of class folders at {printable(folder)}. Got no such folder.")
     faults: list[str] = []
-    classes = classes_in(folder, folder, faults)
-    loose = _loose(folder)
-    if not classes:
-        faults = ["no folders" + f" but {len(loose)} loose images: sort them into folders by class" * bool(loose)]
+    classes, loose = classes_in(folder, folder, faults)
+    if not classes and not faults:
+        faults.append("no folders" + f" but {len(loose)} loose images: sort them into folders by class" * bool(loose))
     refuse(faults, f"{printable(folder)} to hold one folder a class, with its images in it")
     files = tuple(file for of_class in classes.values() for file in of_class)
     labels = [label for label, of_class in enumerate(classes.values()) for _ in of_class]
@@ -110,22 +109,11 @@ def _listing(root: Path, folder: str, problems: list[str]) -> dict[str, list[Pat
         problems.append(f"{folder}/: there is no such folder")
         return {}
     before = len(problems)
-    try:
-        found = classes_in(root / folder, root, problems)
-        problems += [
-            f"{folder}/{name}: an image where only folders of classes are expected" for name in _loose(root / folder)
-        ]
-    except FolderError as error:
-        problems.append(str(error))
-        return {}
+    found, loose = classes_in(root / folder, root, problems)
+    problems += [f"{name}: an image where only folders of classes are expected" for name in loose]
     if not found and len(problems) == before:
         problems.append(f"{folder}/: no classes in it")
     return found
-
-
-def _loose(folder: Path) -> list[str]:
-    """The names of images beside the folders of classes."""
-    return [printable(entry.name) for entry in entries(folder) if entry.suffix.lower() in SUFFIXES and entry.is_file()]
 
 
 def _compare_classes(files: dict[str, dict[str, list[Path]]], folders: dict[str, str], problems: list[str]) -> None:
@@ -140,37 +128,33 @@ def _compare_classes(files: dict[str, dict[str, list[Path]]], folders: dict[str,
 
 def _decoded(
     root: Path, part: str, folder: str, classes: dict[str, list[Path]], size: int, problems: list[str]
-) -> Split:
-    """One part, whose colour statistics are not known yet."""
+) -> Split | None:
+    """One part, whose colour statistics are not known yet; None if there are problems."""
     files = [file for of_class in classes.values() for file in of_class]
     labels = [label for label, of_class in enumerate(classes.values()) for _ in of_class]
+    folder_of_masks = root / "masks" / folder
+    masked = is_folder(folder_of_masks)
+
+    def read(file: Path) -> tuple[Any, ...]:
+        image, mask = (decoded(file, size), content_hash(file)), folder_of_masks / file.parent.name / f"{file.stem}.png"
+        return (*image, decoded_mask(mask, file, size), content_hash(mask)) if masked else image
+
+    try:
+        found = in_threads(read, files)
+    except FolderError as error:
+        problems += [fault.removeprefix(f"{printable(root)}/") for fault in error.faults]
+    if problems:
+        return None
+    images, contents, *of_masks = zip(*found)
     digest, said = hashlib.sha256(f"size {size}".encode()), remarks(files)
-    images = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    found = in_threads(lambda file: attempt(lambda: (decoded(file, size), content_hash(file))), files)
-    for position, (file, result) in enumerate(zip(files, found)):
-        name = file.relative_to(root).as_posix()
-        if isinstance(result, FileError):
-            problems.append(f"{printable(name)}: cannot be read ({result.got})")
-            continue
-        images[position], content = result
-        digest.update(os.fsencode(name) + b"\0" + content)
-    masks, of_masks = {}, root / "masks" / folder
-    if is_folder(of_masks):
-        whole = (file for file, result in zip(files, found) if not isinstance(result, FileError))
-        pairs = [(of_masks / file.parent.name / f"{file.stem}.png", file) for file in whole]
-        masks["object"] = torch.zeros(len(files), size, size, dtype=torch.bool)
-        found = in_threads(lambda pair: attempt(lambda: (decoded_mask(*pair, size), content_hash(pair[0]))), pairs)
-        for position, ((mask, _), result) in enumerate(zip(pairs, found)):
-            if isinstance(result, FileError):
-                problems.append(f"{printable(mask.relative_to(root))}: a mask that cannot be read ({result.got})")
-                continue
-            ignored = (result[0] == _TO_IGNORE).all(dim=0)
-            masks["object"][position] = (result[0] > 0).any(dim=0) & ~ignored
-            digest.update(result[1])
-    digest.update(said.encode())
-    return _unscaled(
-        images, labels, classes, name="folder", part=part, digest=digest.hexdigest(), masks=masks, remarks=said
-    )
+    for file, content in zip(files, contents):
+        digest.update(os.fsencode(file.relative_to(root).as_posix()) + b"\0" + content)
+    digest.update(b"".join(of_masks[1] if masked else ()) + said.encode())
+    about = {"name": "folder", "part": part, "digest": digest.hexdigest(), "remarks": said}
+    if masked:
+        colours = torch.stack(of_masks[0])
+        about["masks"] = {"object": (colours > 0).any(dim=1) & ~(colours == _TO_IGNORE).all(dim=1)}
+    return _unscaled(torch.stack(images), labels, classes, **about)
 
 
 def _unscaled(images: Tensor | Files, labels: list[int], classes: Iterable[str], **about: Any) -> Split:

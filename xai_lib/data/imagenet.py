@@ -10,7 +10,7 @@ from torchvision.models import ResNet50_Weights
 
 from xai_lib.checks import check_counts
 from xai_lib.data.folder import in_files
-from xai_lib.data.listing import FolderError, is_folder, lines_of
+from xai_lib.data.listing import FolderError, is_folder, lines_of, printable
 from xai_lib.data.split import Split
 
 MEAN = (0.485, 0.456, 0.406)
@@ -38,12 +38,12 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     if part != "test":
         raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
     check_counts(size=size)
-    root = Path(root).resolve()
+    root = Path(root).absolute()
     folder = root / "val" if is_folder(root / "val") else root
     found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
     if strange := [name for name in found.classes if not _WNID.fullmatch(name)]:
         raise FolderError(
-            f"Expected {folder} to hold folders named like n01440764 only. Got {len(strange)} others, "
+            f"Expected {printable(folder)} to hold folders named like n01440764 only. Got {len(strange)} others, "
             f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
         )
     numbers, classes = _numbered(folder, found.classes)
@@ -58,12 +58,12 @@ def _numbered(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, int], tup
         known = _read_list(folder / _LIST)
         if unknown := [name for name in names if name not in known]:
             raise FolderError(
-                f"Expected every folder of {folder} in {_LIST}. Got {len(unknown)} that are not, "
+                f"Expected every folder of {printable(folder)} in {_LIST}. Got {len(unknown)} that are not, "
                 f"the first {unknown[0]!r}."
             )
         return known, CLASSES
     if len(names) > len(CLASSES):
-        raise FolderError(f"Expected at most {len(CLASSES)} class folders in {folder}. Got {len(names)}.")
+        raise FolderError(f"Expected at most {len(CLASSES)} class folders in {printable(folder)}. Got {len(names)}.")
     return {name: label for label, name in enumerate(names)}, CLASSES if len(names) == len(CLASSES) else names
 
 
@@ -79,6 +79,6 @@ def _read_list(file: Path) -> dict[str, int]:
     else:
         return {wnid: label for label, wnid in enumerate(wnids)}
     raise FolderError(
-        f"Expected {file} to list the {len(CLASSES)} class folders of ImageNet, one a line (n01440764, …), each once "
-        f"and sorted. Got {got}."
+        f"Expected {printable(file)} to list the {len(CLASSES)} class folders of ImageNet, one a line (n01440764, …), "
+        f"each once and sorted. Got {got}."
     )

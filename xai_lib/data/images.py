@@ -24,20 +24,18 @@ _AHEAD = 2  # batches decoded before they are asked for
 _FORMATS = ("JPEG", "PNG", "BMP", "DIB", "WEBP", "PPM", "GIF", "TIFF")  # of the files, whatever their names say
 _PIXELS = 40_000_000  # of an image that is decoded whole: 0.2 GB a thread, at most 0.5 with transparency
 _LONGEST = 8  # times the shorter side: what lies further out is cut before the image is made larger
-_ORIENTATION = 0x0112  # EXIF tag
 _TURNS = dict(zip(range(2, 9), map(Image.Transpose, (0, 3, 1, 5, 4, 6, 2))))  # what brings an image upright
-_SWAPPED = (5, 6, 7, 8)  # orientations in which width is height
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # the limit is the one above
 
 
 class FileError(FolderError):
-    """A file that is no image that can be read: ``got`` says why, and the message its name too."""
+    """A file that is no image that can be read: the message names it, and ``faults`` in fewer words."""
 
     def __init__(self, file: Path | Image.Image, got: str) -> None:
-        self.got = got
         name = printable(file if isinstance(file, Path) else getattr(file, "filename", "") or "the open image")
         super().__init__(f"Expected an image in {name}. Got: {got}. Put a whole file there, or take it away.")
+        self.faults = (f"{name}: cannot be read ({got})",)
 
 
 def decoded(image: Path | Image.Image, size: int, *, shorter: int | None = None) -> Tensor:
@@ -69,12 +67,14 @@ def decoded_mask(file: Path, image: Path, size: int) -> Tensor:
 
     def mask() -> Tensor:
         with _opened(image) as shown:
-            orientation, (width, height) = _orientation(shown), shown.size
-            if orientation in _SWAPPED and shown.format != "TIFF":  # whose size is that of the turned image
-                width, height = height, width
+            orientation, size_of_image = _orientation(shown), shown.size
+            if orientation in (5, 6, 7, 8) and shown.format != "TIFF":  # whose size is that of the turned image
+                size_of_image = size_of_image[::-1]
         turned = _upright(file, ground="black", like=orientation)
-        if turned.size != (width, height):
-            raise ValueError("{} x {} pixels where its image, upright, has {} x {}".format(*turned.size, width, height))
+        if turned.size != size_of_image:
+            raise ValueError(
+                "{} x {} pixels where its image, upright, has {} x {}".format(*turned.size, *size_of_image)
+            )
         return functional.pil_to_tensor(ImageOps.fit(turned, (size, size), Image.Resampling.NEAREST))
 
     return _named(file, mask)
@@ -140,7 +140,7 @@ class Files:
                 yield from self._batch(waiting.popleft(), faults)
         finally:
             pool.shutdown(cancel_futures=True)
-        refuse_all(faults)
+        _refuse_all(faults)
 
     def _batch(self, decoding: list[Future], faults: list[FileError]) -> Iterator[Tensor]:
         """The batch, unless something is at fault: then the other files are only looked through."""
@@ -150,10 +150,18 @@ class Files:
             yield torch.stack(found).to(self.device)
 
     def _decoded(self, path: Path) -> Tensor | FileError:
-        return attempt(lambda: decoded(path, self.size, shorter=self.shorter))
+        return _attempt(lambda: decoded(path, self.size, shorter=self.shorter))
 
 
-def attempt(read: Callable[[], Any]) -> Any:
+def in_threads(read: Callable[[Any], Any], files: Iterable[Any]) -> list[Any]:
+    """``read`` of each file, in their order; if it raises errors about files, one error names them all."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(lambda file: _attempt(lambda: read(file)), files))
+    _refuse_all(found)
+    return found
+
+
+def _attempt(read: Callable[[], Any]) -> Any:
     """What ``read`` returns, or the error that it raises about a file."""
     try:
         return read()
@@ -161,18 +169,11 @@ def attempt(read: Callable[[], Any]) -> Any:
         return error
 
 
-def refuse_all(found: Iterable[Any]) -> None:
-    """Raise the error that is among what was found, or a FolderError that lists them, if there are any."""
-    faults = [error for error in found if isinstance(error, Exception)]
-    if len(faults) == 1:
-        raise faults[0]
-    refuse([str(error) for error in faults], "whole images in all files")
-
-
-def in_threads(read: Callable[[Any], Any], files: Iterable[Any]) -> list[Any]:
-    """``read`` of each file, in their order."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(read, files))
+def _refuse_all(found: Iterable[Any]) -> None:
+    errors = [error for error in found if isinstance(error, Exception)]
+    if len(errors) == 1:
+        raise errors[0]
+    refuse([fault for error in errors for fault in getattr(error, "faults", [str(error)])], "whole images in all files")
 
 
 def _named(image: Path | Image.Image, read: Callable[[], Any]) -> Any:
@@ -225,7 +226,7 @@ def _upright(image: Path | Image.Image, *, ground: str = "white", like: int = 1)
 def _orientation(image: Image.Image) -> int | None:
     """How the image says that it stands, from 1 (upright) to 8; None if it says nothing that can be read."""
     try:
-        number = image.getexif().get(_ORIENTATION)
+        number = image.getexif().get(0x0112)
         return number if number in range(1, 9) else None
     except Exception:  # whatever a broken tag may raise
         return None
@@ -234,7 +235,7 @@ def _orientation(image: Image.Image) -> int | None:
 def _rgb(image: Image.Image, ground: str) -> Image.Image:
     if image.mode in ("I", "F") and image.format != "PPM":
         raise ValueError("pixels of 32 bits: save it with 8 or 16")
-    if _is_deep(image):
+    if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if isinstance(clear := image.info.get("transparency"), int):
             values[values == clear] = 65535 if ground == "white" else 0
@@ -246,10 +247,6 @@ def _rgb(image: Image.Image, ground: str) -> Image.Image:
     canvas = Image.new("RGBA", shown.size, ground)
     canvas.alpha_composite(shown)
     return canvas.convert("RGB")
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode.startswith("I")
 
 
 def _square(picture: Image.Image, size: int, shorter: int | None) -> Tensor:
@@ -268,7 +265,7 @@ def _remarkable(file: Path) -> list[str]:
     try:
         with _opened(file) as image:
             many = image.format != "MPO" and getattr(image, "is_animated", False)  # a JPEG with a preview is none
-            found = {"clear": image.has_transparency_data, "deep": _is_deep(image), "animated": many}
+            found = {"clear": image.has_transparency_data, "deep": image.mode.startswith("I"), "animated": many}
     except Exception:  # the file is named when it is read
         return []
     return [kind for kind, applies in found.items() if applies]

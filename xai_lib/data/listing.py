@@ -1,18 +1,20 @@
 """What lies in a folder: images by their names, and texts line by line; what is at fault is named, all at once."""
 
 import os
-import stat
 from pathlib import Path
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".tif", ".tiff")
 TO_CONVERT = "a HEIC or AVIF image: save it as JPEG or PNG"
 _CONVERTED = (".heic", ".heif", ".hif", ".avif")
 _STRAYS = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir")  # beside hidden files
+_LOST = "cannot be reached: the link leads nowhere, or there is no permission"
 _NAMED = 20  # faults that an error lists before it only counts
 
 
 class FolderError(ValueError):
     """Files of images that cannot be used as they are; the message names what is at fault."""
+
+    faults: tuple[str, ...] = ()  # file by file, where that can be said
 
 
 def printable(text: object) -> str:
@@ -35,7 +37,9 @@ def refuse(faults: list[str], expected: str) -> None:
     if faults:
         lines = faults[:_NAMED] + [f"… and {len(faults) - _NAMED} more"] * (len(faults) > _NAMED)
         several = "\n  ".join([f"{len(faults)} problems, and nothing was loaded:", *lines])
-        raise FolderError(f"Expected {expected}. Got {several if len(faults) > 1 else faults[0] + '.'}")
+        error = FolderError(f"Expected {expected}. Got {several if len(faults) > 1 else faults[0] + '.'}")
+        error.faults = tuple(faults)
+        raise error
 
 
 def is_folder(path: Path) -> bool:
@@ -43,15 +47,16 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises where there is no permission)
 
 
-def entries(folder: Path) -> list[Path]:
+def entries(folder: Path, faults: list[str]) -> list[Path]:
     """What lies in a folder, sorted; hidden files, and those that operating systems leave behind, are passed over.
 
-    FolderError if the folder cannot be read.
+    A folder that cannot be read is added to the faults.
     """
     try:
         found = sorted(folder.iterdir())
     except OSError as error:
-        raise FolderError(f"Expected a folder at {printable(folder)}. Got: {reason(error)}.") from error
+        faults.append(f"{printable(folder)}: {reason(error)}")
+        return []
     return [entry for entry in found if not entry.name.startswith(".") and entry.name.lower() not in _STRAYS]
 
 
@@ -60,33 +65,34 @@ def files_in(folder: Path) -> list[Path]:
 
     FolderError if there is no such folder, nothing in it, or anything that is no image by its name: all is named.
     """
-    if not is_folder(folder):
-        got = "a file: put it in a list." if folder.exists() else "no such folder."
-        raise FolderError(f"Expected a folder of images at {printable(folder)}. Got {got}")
     faults: list[str] = []
+    if not is_folder(folder):
+        got = "a file: put it in a list." if os.path.exists(folder) else "no such folder."  # noqa: PTH110
+        raise FolderError(f"Expected a folder of images at {printable(folder)}. Got {got}")
     files = _images(folder, folder, faults)
     where = f"only images ({', '.join(SUFFIXES)}), at least one, in {printable(folder)}"
     refuse(faults or ["an empty folder"] * (not files), where)
     return files
 
 
-def classes_in(folder: Path, root: Path, faults: list[str]) -> dict[str, list[Path]]:
-    """Class name -> its image files, sorted, of ``<folder>/<class>/…``; links are followed.
+def classes_in(folder: Path, root: Path, faults: list[str]) -> tuple[dict[str, list[Path]], list[str]]:
+    """Class name -> its image files, sorted, of ``<folder>/<class>/…``, and the names of images beside the classes.
 
-    Faults are added to the list, with names from ``root`` on; of what lies beside the class folders, only links that
-    lead nowhere are.
+    Links are followed. Faults are added to the list, with names from ``root`` on; of what else lies beside the class
+    folders, only links that lead nowhere are.
     """
-    found = {}
-    for entry in entries(folder):
-        name = printable(entry.relative_to(root))
+    found, loose = {}, []
+    for entry in entries(folder, faults):
+        before, name = len(faults), printable(entry.relative_to(root))
         if is_folder(entry):
-            before = len(faults)
             found[printable(entry.name)] = files = _images(entry, root, faults)
             if not files and len(faults) == before:
                 faults.append(f"{name}: a class without images")
-        elif fault := _unreachable(entry):
-            faults.append(f"{name}: {fault}")
-    return found
+        elif not os.path.exists(entry):  # noqa: PTH110 (as above)
+            faults.append(f"{name}: {_LOST}")
+        elif entry.suffix.lower() in SUFFIXES:
+            loose.append(name)
+    return found, loose
 
 
 def lines_of(file: Path) -> list[str]:
@@ -95,38 +101,23 @@ def lines_of(file: Path) -> list[str]:
     ValueError that names the file if it cannot be read, or is in another encoding.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"Expected a text in UTF-8 in {printable(file)}. Got: {reason(error)}. Save it so.") from error
-    return [line.strip() for line in lines]
 
 
 def _images(folder: Path, root: Path, faults: list[str]) -> list[Path]:
-    try:
-        found = entries(folder)
-    except FolderError as error:
-        faults.append(str(error))
-        return []
-    problems = {file: _no_image(file) for file in found}
+    problems = {file: _no_image(file) for file in entries(folder, faults)}
     faults += [f"{printable(file.relative_to(root))}: {fault}" for file, fault in problems.items() if fault]
-    return [file for file in found if not problems[file]]
+    return [file for file, fault in problems.items() if not fault]
 
 
 def _no_image(file: Path) -> str:
     """What keeps a file from being an image, as far as its name and its kind tell; empty if nothing."""
-    if fault := _unreachable(file):
-        return fault
+    if not os.path.exists(file):  # noqa: PTH110 (as above)
+        return _LOST
     if is_folder(file):
         return "a folder where only images are expected"
     if file.suffix.lower() in _CONVERTED:
         return TO_CONVERT
-    ordinary = file.suffix.lower() in SUFFIXES and stat.S_ISREG(file.stat().st_mode)
-    return "" if ordinary else f"not an image ({', '.join(SUFFIXES)})"
-
-
-def _unreachable(file: Path) -> str:
-    try:
-        file.stat()
-    except OSError as error:
-        return f"a link that leads nowhere ({reason(error)})" if file.is_symlink() else reason(error)
-    return ""
+    return "" if file.suffix.lower() in SUFFIXES and file.is_file() else f"not an image ({', '.join(SUFFIXES)})"

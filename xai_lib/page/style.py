@@ -13,9 +13,9 @@ MARKERS = "osD^vPX*p"
 TEXT, SMALL = 10, 9  # points; a figure as wide as a page leaves two thirds of it on a phone
 
 
-def plain(text: str) -> str:
+def plain(text: object) -> str:
     """A user's text, such as a class's name, whose dollars do not begin a formula in a figure."""
-    return text.replace("$", r"\$")
+    return str(text).replace("$", r"\$")
 
 
 def use_style() -> None:

@@ -65,7 +65,8 @@ def rank_clusters(
     Args:
         model: images [B,3,H,W] -> logits [B,C], in evaluation mode; all is computed on its device.
         images: of one class, which the network was not trained on: a folder, files, or a tensor [N,3,H,W], uint8 or
-            float in [0,1]. Files are resized so that the shorter side has 8/7 of ``size``, and cut to their middle.
+            float in [0,1]. Files are read as :func:`xai_lib.data.images.decoded` says, resized so that the shorter side
+            has 8/7 of ``size``, and cut to their middle.
         target: number of the class among the network's.
         training: images of the class that the network was trained on; None leaves the training shares out.
         classes: names of the C classes; None for their numbers.

@@ -31,8 +31,9 @@ def explain_output(
 
     Args:
         model: images [B,3,H,W] -> logits [B,C], in evaluation mode.
-        image: a file, a PIL image, or a tensor [3,H,W], uint8 or float in [0,1]. Files and PIL images are resized so
-            that the shorter side has 8/7 of ``size``, and cut to their middle; tensors are taken as they are.
+        image: a file, a PIL image, or a tensor [3,H,W], uint8 or float in [0,1]. Files and PIL images are read as
+            :func:`xai_lib.data.images.decoded` says, resized so that the shorter side has 8/7 of ``size``, and cut to
+            their middle; tensors are taken as they are.
         classes: names of the C classes; None for their numbers.
         tree: latent tree of the network's documents, whose level-1 clusters are the confusion clusters. None takes all
             top classes as one cluster: its first-stage map then has no rival.
