@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from xai_lib import models, pretrained, your_model
-from xai_lib.your_model import default_layer
 
 SOURCE = """
 import torch
@@ -199,10 +198,3 @@ def test_training_mode_and_images_that_do_not_fit_are_refused():
         your_model.check_model(model, IMAGES, 3)
     with pytest.raises(ValueError, match=r"to take images \[2, 3, 8, 8\] on cpu. Got: "):
         your_model.check_model(nn.Conv2d(1, 3, 1).eval(), IMAGES, 3)
-
-
-def test_the_layer_that_a_network_names_comes_before_its_last_spatial_one():
-    network = nn.Sequential(nn.Conv2d(3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 3))
-    assert default_layer(network, IMAGES) == "1"
-    network.default_layer = lambda: network[0]
-    assert default_layer(network, IMAGES) == "0"

@@ -1,7 +1,10 @@
 """How a network is run: how many images at once, in which mode, layout and precision, and what its logits must be."""
 
+import copy
+import itertools
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +12,8 @@ from torch import Tensor, nn
 from xai_lib.checks import check_images
 
 Model = Callable[[Tensor], Tensor]
+_LAYOUT = "_xai_layout"
+_PLAIN = nn.Module()
 
 
 def images_at_once(
@@ -31,8 +36,8 @@ def images_at_once(
 
 
 def logits_of(model: Model, images: Tensor) -> Tensor:
-    """The model's logits [B,C] of images [B,c,H,W], laid out channels-last, the faster way; see `checked_logits`."""
-    return checked_logits(model(images.contiguous(memory_format=torch.channels_last)), len(images))
+    """The model's logits [B,C] of images [B,c,H,W], in the :func:`layout` that it takes; see `checked_logits`."""
+    return checked_logits(model(images.contiguous(memory_format=layout(model, images))), len(images))
 
 
 def logits_in_chunks(model: Model, images: Tensor, chunk: int) -> Tensor:
@@ -40,12 +45,58 @@ def logits_in_chunks(model: Model, images: Tensor, chunk: int) -> Tensor:
     return torch.cat([logits_of(model, part) for part in images.split(chunk)])
 
 
+def layout(model: Model, x: Tensor) -> torch.memory_format:
+    """Channels-last, the faster layout; contiguous for a network that it breaks, as one that flattens with ``view``.
+
+    Found out once for each network and size of images, by running one image; the network's modules keep the answer,
+    as an attribute, for the networks that it is put into and its copies.
+    """
+    if not isinstance(model, nn.Module) or not len(x):
+        return torch.channels_last
+    size, found = tuple(x.shape[1:]), torch.channels_last
+    for module in model.modules():
+        if vars(module).get(_LAYOUT, (None,))[0] == size:
+            return vars(module)[_LAYOUT][1]
+    with torch.no_grad():
+        try:
+            model(x[:1].clone(memory_format=torch.channels_last))
+        except RuntimeError:  # if the image is at fault, this says so where it is run again
+            found = torch.contiguous_format
+    for module in model.modules():
+        vars(module)[_LAYOUT] = size, found
+    return found
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy with weights of its own; attributes that cannot be copied, such as a lock, are shared."""
+    shared: dict[int, object] = {}
+    with torch.inference_mode(False):
+        for module in model.modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue
+            for value in [value for name, value in vars(module).items() if name not in vars(_PLAIN)]:
+                try:
+                    copy.deepcopy(value)
+                except (TypeError, RuntimeError):
+                    shared[id(value)] = value
+        return copy.deepcopy(model, shared)
+
+
 def checked_logits(logits: object, batch: int) -> Tensor:
-    """What a model returned for `batch` images; ValueError if it is anything else than logits [B,C]."""
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch:
+    """What a model returned for `batch` images; ValueError if it is anything else than logits [B,C], C > 1."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch or logits.shape[1] == 1:
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}.")
+        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}{_hint(logits)}.")
     return logits
+
+
+def _hint(output: object) -> str:
+    """How to make logits of classes out of another output."""
+    if not isinstance(output, Tensor):
+        return ": name the part that is the logits, load_model(…, logits='0') or its key"
+    if output.ndim == 1 or output.shape[1:] == (1,):
+        return ", one logit y: return the logits of two classes, [0, y], as your_model.two_classes does"
+    return ""
 
 
 def outputs(
@@ -100,23 +151,24 @@ def class_probability(logits: Tensor, target: Tensor) -> Tensor:
 
 @contextmanager
 def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
-    """Evaluation mode without recording, whatever the caller's modes; yields a copy of `x`.
+    """Evaluation mode without recording, in the tensors' own precision, whatever the caller's modes; a copy of `x`.
 
-    Each module's own mode comes back at the end, also after an error. The copy is laid out channels-last and may be
-    changed in place by the network. TypeError, ValueError as :func:`xai_lib.checks.check_images`, or if no gradient can
-    be taken through the model.
+    Each module's own mode comes back at the end, also after an error. A compiled network runs as it was before, so that
+    hooks see its modules. The copy has the network's :func:`layout` and may be changed in place by the network.
+    TypeError, ValueError as :func:`xai_lib.checks.check_images`, or if no gradient can be taken through the model.
     """
     check_images(x)
-    if any(parameter.is_inference() for parameter in model.parameters()):
+    if any(tensor.is_inference() for tensor in itertools.chain(model.parameters(), model.buffers())):
         raise ValueError(
             "Expected a model built outside torch.inference_mode(). Got parameters that are inference tensors, "
             "through which no gradient can be taken."
         )
     modes = [(module, module.training) for module in model.modules()]
+    uncompiled = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     model.eval()
     try:
-        with torch.inference_mode(False), torch.no_grad():
-            yield x.detach().clone(memory_format=torch.channels_last)
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast(x.device.type, enabled=False), uncompiled:
+            yield x.detach().clone(memory_format=layout(model, x))
     finally:
         for module, training in modes:
             module.training = training

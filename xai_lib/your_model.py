@@ -11,7 +11,6 @@ import torchvision
 from torch import Tensor, nn
 
 from xai_lib import pretrained
-from xai_lib.explainers.layers import find_layer, last_spatial_layer
 
 _TORCHVISION = "torchvision:"
 _NAMED = 5  # names that an error lists before it only counts
@@ -75,14 +74,6 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
     sums = logits.float().sum(dim=1)
     if logits.shape[1] > 1 and (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
         raise ValueError("Expected logits. Got rows that sum to 1: leave out the softmax at the model's end.")
-
-
-def default_layer(model: nn.Module, x: Tensor) -> str:
-    """Dotted name of the layer to explain where none is named: the model's ``default_layer``, or its last spatial one.
-
-    Errors are those of :func:`xai_lib.explainers.layers.last_spatial_layer`.
-    """
-    return find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
 
 
 def _keywords(arguments: str) -> dict[str, Any]:

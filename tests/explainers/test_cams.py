@@ -57,7 +57,7 @@ def derivatives(y, place):
 
 
 def test_grad_cam_plus_plus_is_finite_where_the_denominator_is_zero():
-    activations = torch.tensor([[[[-2.0, 0.0], [0.0, 0.0]]]])
+    activations = torch.tensor([[[[-2.0, 0.0], [0.0, 0.0]]]]).expand(-1, 2, -1, -1)
     model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     maps = grad_cam_plus_plus(model, activations, score=lambda logits: 4 * logits, layer="0")
     assert maps.count_nonzero() == 0

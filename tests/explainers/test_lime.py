@@ -16,10 +16,10 @@ def pictures():
 
 
 class ReadsOnePlace(nn.Module):
-    """One logit: how red, minus how green, one pixel is."""
+    """The first logit: how red, minus how green, one pixel is."""
 
     def forward(self, x):
-        return (x[:, :1, 20, 9] - x[:, 1:2, 20, 9]) * 10
+        return (x[:, :2, 20, 9] - x[:, 1:3, 20, 9]) * 10
 
 
 def test_the_superpixel_that_the_network_reads_gets_the_largest_weight(pictures):

@@ -29,7 +29,7 @@ class GivenChannels(nn.Module):
 def test_a_constant_channel_hides_all_even_if_upsampling_rounds():
     channels = torch.stack([torch.full((3, 3), 0.1), torch.eye(3)])
     x = torch.full((1, 3, 32, 32), 1e-2)
-    hidden = score_cam(GivenChannels(channels, [1.0]), x, score=lambda logits: logits[:, 0], upsample=False)
+    hidden = score_cam(GivenChannels(channels, [1.0, 0.0]), x, score=lambda logits: logits[:, 0], upsample=False)
     share = float((hidden[0, 0, 1]) / 0.1)  # there, only the constant channel is not 0: its weight
     mask = normalise.min_max(functional.interpolate(torch.eye(3)[None, None], (32, 32), mode="bilinear")[0])
     assert share == pytest.approx(float(torch.tensor([0.0, 1e-2 * float(mask.sum())]).softmax(0)[0]), abs=1e-5)

@@ -100,7 +100,7 @@ def test_epsilon_is_that_of_the_rule(model, x, target):
 
 
 def test_batch_normalisation_without_a_convolution_passes_probability_on():
-    model = nn.Sequential(nn.Identity(), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 1))
+    model = nn.Sequential(nn.Identity(), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
     model[1].running_var.fill_(9.0)
     nn.init.ones_(model[4].weight)
     maps = excitation_backprop(model, torch.ones(1, 3, 2, 2), score=lambda logits: logits[:, 0], layer="0")

@@ -34,7 +34,7 @@ def raw_maps(
     """
     known = about(method)
     keywords = dict(settings or {})
-    layer = layer if known.depth == 1 else at_depth(network, layer, known.depth)
+    layer = layer if known.depth == 1 else at_depth(network, layer, known.depth, x)
     if known.random:
         keywords |= {"seed": seed, "index": index}
     if known.on_layer:

@@ -101,15 +101,15 @@ def iba(
         raise ValueError(f"Expected beta of at least 0. Got {beta}.")
     if not lr > 0:
         raise ValueError(f"Expected lr above 0. Got {lr}.")
-    _, module = find_layer(model, layer)
-    with undisturbed(model, x) as images, _frozen(model), torch.autocast(x.device.type, enabled=False):
+    with undisturbed(model, x) as images, _frozen(model):
         check_index(index, images)
+        _, module = find_layer(model, layer, images)
         at_once = images_at_once(images, chunk)
         logits = logits_in_chunks(model, images.clone(), at_once)
         several = checked_scores(score, logits).shape[1:]
         maps = []
         for rows in torch.arange(len(images)).split(max(1, at_once // copies)):
-            activations = layer_activations(model, images[rows], layer)
+            activations = layer_activations(model, images[rows], module)
             gate = _Gate(activations, statistics)
             together = min(copies, max(1, at_once // max(1, len(rows))))
             behind = _Behind(model, module, images[rows], activations, score, logits, int(rows[:1].sum()), together)
@@ -130,7 +130,7 @@ class _Gate:
                 f"Expected statistics of this layer, mean and std {expected}. Got {mean} and {std}: call "
                 "feature_statistics with the same layer and size of images."
             )
-        self.mean, self.std = statistics.mean.to(activations), statistics.std.to(activations)
+        self.mean, self.std = statistics.mean.clone().to(activations), statistics.std.clone().to(activations)
         self.varies = self.std > 0
         self.standardised = (activations - self.mean) / self.std.clamp(min=_SMALLEST_STD) * self.varies
         self.smoothing = [_smoothing(side, activations.device) for side in activations.shape[-2:]]
@@ -182,7 +182,7 @@ class _Behind:
         if not scores[0].requires_grad:
             raise ValueError(
                 "Expected a score that depends on the output of the layer. Got one without a gradient: the layer is "
-                "not on the way to the logits, or the model or the score detaches them."
+                "not on the way to the logits, or the model or the score detaches them (torch.no_grad)."
             )
         return torch.stack(scores)
 

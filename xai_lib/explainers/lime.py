@@ -44,7 +44,7 @@ def lime(
     check_counts(n_samples=n_samples)
     if not kernel_width > 0:
         raise ValueError(f"Expected kernel_width above 0. Got {kernel_width}.")
-    with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
+    with undisturbed(model, x) as images:
         check_index(index, images)
         segments = superpixels(images)
         hidden = _mean_colours(images, segments)

@@ -1,33 +1,36 @@
 """Run a network once and leave it as it was: a layer's activations, and the gradients of scores at that layer.
 
 The layer's output is cut out of the graph and put back as a leaf. What lies before it runs without recording, so the
-backward pass ends at the layer: the cost is one forward pass and the small part behind the layer.
+backward pass ends at the layer: the cost is one forward pass and the small part behind the layer. Of a layer that runs
+several times the last run with a grid is meant; what it returns is read by :func:`xai_lib.explainers.layers.as_grid`.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from xai_lib.explainers.layers import Layer, find_layer
+from xai_lib.explainers.layers import Layer, as_grid, find_layer, put_back
 from xai_lib.explainers.scores import Score, checked_scores
-from xai_lib.forward import checked_logits, logits_in_chunks, undisturbed
+from xai_lib.forward import checked_logits, layout, logits_in_chunks, undisturbed
 
 Combine = Callable[[Tensor, Tensor], Tensor]
+_RUNS: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()  # which run of a layer was last read, from 1
 
 
 def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
     """The layer's output in evaluation mode, without gradients: float32 [B,K,h,w] on x's device.
 
     TypeError if `x` or the layer's output is not a float tensor; ValueError if `x` is not 4-D, the layer cannot be
-    found, did not run exactly once or gave something other than [B,K,h,w], or an activation is not finite.
+    found, did not run or gave no grid, or an activation is not finite.
 
     Example:
         >>> layer_activations(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.tensor([[[[-1.0, 2.0]]]]), "0")
         tensor([[[[0., 2.]]]])
     """
-    with undisturbed(model, x) as images, _output_of(model, layer, len(x), as_leaf=False) as captured:
+    with undisturbed(model, x) as images, _output_of(model, layer, images, as_leaf=False) as captured:
         model(images)
         activations = captured.only().float()
     if not activations.isfinite().all():
@@ -46,27 +49,26 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine:
     logits [B,C], or a score does not depend on the layer.
     """
     with undisturbed(model, x) as images:
-        with _output_of(model, layer, len(x), as_leaf=True) as captured:
+        with _output_of(model, layer, images, as_leaf=True) as captured:
             logits = model(images)
         activations = captured.only()
         scores = checked_scores(score, checked_logits(logits, len(x)))
-        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        with torch.no_grad():
             kept = activations.detach().float()
             maps = [combine(kept, gradient.float()) for gradient in _gradients(scores, captured)]
     return torch.stack(maps, dim=1) if scores.ndim == 2 else maps[0]
 
 
 def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: int) -> Tensor:
-    """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image, in float32 also under autocast.
+    """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image.
 
     To be called where nothing is recorded, as within :func:`undisturbed`. The score is asked n times, each time about
     one version of every image; the network may write into `perturbed`. Errors are those of
     :func:`xai_lib.explainers.scores.checked_scores`; ValueError also if the model did not return logits [B,C].
     """
-    with torch.autocast(perturbed.device.type, enabled=False):
-        logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
-        versions = logits.unflatten(0, perturbed.shape[:2]).unbind(1)
-        return torch.stack([checked_scores(score, version) for version in versions], dim=1)
+    logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
+    versions = logits.unflatten(0, perturbed.shape[:2]).unbind(1)
+    return torch.stack([checked_scores(score, version) for version in versions], dim=1)
 
 
 def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
@@ -74,12 +76,17 @@ def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activatio
 
     Of float activations [n,K,h,w], into which a later in-place operation may write, and images [B,c,H,W]: one image can
     do for n activations, and B of them for n in B's place, where nothing that passes by the layer has to have their
-    size. The layer must run once. Gradients reach the activations where the caller records. ValueError if the model
-    returned anything else than [n,C].
+    size. Of several runs it is the one that :func:`layer_activations` read last. Gradients reach the activations where
+    the caller records. ValueError if the model returned anything else than [n,C].
     """
-    with module.register_forward_hook(lambda _module, _inputs, output: activations.to(output.dtype)):
-        logits = model(images.contiguous(memory_format=torch.channels_last))
-    return checked_logits(logits, len(activations))
+    left = [_RUNS.get(module, 1)]
+
+    def replace(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor | None:
+        left[0] -= 1
+        return None if left[0] else put_back(activations, output, images.shape[-2:])
+
+    with module.register_forward_hook(replace):
+        return checked_logits(model(images.contiguous(memory_format=layout(model, images))), len(activations))
 
 
 def logits_behind_or_none(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor | None:
@@ -118,59 +125,61 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
         if gradient is None:
             raise ValueError(
                 f"Expected a score that depends on the output of layer {captured.name!r}. Got one without a gradient: "
-                "the layer is not on the way to the logits, or the model or the score detaches them."
+                "the layer is not on the way to the logits, or the model or the score detaches them (torch.no_grad)."
             )
         yield gradient
 
 
 class _Captured:
-    """The output of one layer in one forward pass."""
+    """The activations of one layer in one forward pass, from its last run that gave a grid of more than one place."""
 
-    def __init__(self, name: str, batch: int) -> None:
-        self.name, self.batch = name, batch
-        self.outputs: list[Tensor] = []
+    def __init__(self, name: str, images: Tensor) -> None:
+        self.name, self.batch, self.size = name, len(images), images.shape[-2:]
+        self.runs, self.number, self.last, self.other = 0, 1, None, None
 
-    def check(self, output: object) -> Tensor:
-        if not isinstance(output, Tensor):
-            got = type(output).__name__
-            raise TypeError(f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {got}.")
-        if output.ndim != 4 or len(output) != self.batch:
-            raise ValueError(
-                f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w]. "
-                f"Got shape {list(output.shape)}: name a layer before the pooling."
-            )
-        if self.outputs:
-            raise ValueError(
-                f"Expected layer {self.name!r} to run once in a forward pass. Got a second run: "
-                "name a layer that the network does not use again, such as the block around it."
-            )
-        return output
+    def record(self, output: object) -> Tensor | None:
+        """A copy of the activations, if this run is the one meant as far as is known."""
+        self.runs, self.other = self.runs + 1, output
+        is_batch = isinstance(output, Tensor) and output.ndim > 0 and len(output) == self.batch
+        grid = as_grid(output, self.size) if is_batch else None
+        if grid is None or (self.last is not None and grid.shape[2:].numel() == 1):
+            return None
+        self.number, self.last = self.runs, grid.detach().clone()
+        return self.last
 
     def only(self) -> Tensor:
-        if not self.outputs:
+        if self.last is not None:
+            return self.last
+        if self.runs == 0:
             raise ValueError(
                 f"Expected layer {self.name!r} to run in a forward pass. Got a pass that never reached it."
             )
-        return self.outputs[0]
+        if not isinstance(self.other, Tensor):
+            got = type(self.other).__name__
+            raise TypeError(f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {got}.")
+        raise ValueError(
+            f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w], or tokens of a grid. "
+            f"Got shape {list(self.other.shape)}: name a layer before the pooling."
+        )
 
 
 @contextmanager
-def _output_of(model: nn.Module, layer: Layer, batch: int, *, as_leaf: bool) -> Iterator[_Captured]:
+def _output_of(model: nn.Module, layer: Layer, images: Tensor, *, as_leaf: bool) -> Iterator[_Captured]:
     """Record what `layer` returns; with `as_leaf`, recording of the graph starts there.
 
     The record is a copy, and the network goes on with another one, because a later in-place operation (a ReLU, say)
     would change the record, and is not allowed on a leaf.
     """
-    name, module = find_layer(model, layer)
-    captured = _Captured(name, batch)
+    name, module = find_layer(model, layer, images)
+    captured = _Captured(name, images)
 
     def record(_module: nn.Module, _inputs: object, output: object) -> Tensor | None:
-        copy = captured.check(output).detach().clone()
-        captured.outputs.append(copy)
-        if not as_leaf:
+        copy = captured.record(output)
+        if copy is None or not as_leaf:
             return None
         torch.set_grad_enabled(True)
-        return copy.requires_grad_().clone()
+        return put_back(copy.requires_grad_().clone(), output.detach(), captured.size)
 
     with module.register_forward_hook(record):
         yield captured
+    _RUNS[module] = captured.number

@@ -36,7 +36,7 @@ def score_cam(
         tensor([[[1.3333, 2.6667]]])
     """
     with undisturbed(model, x) as images:
-        chunk = images_at_once(images, chunk)
+        chunk, (_, layer) = images_at_once(images, chunk), find_layer(model, layer, images)
         activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
         parts = activations.split(max(1, chunk // max(1, len(images))), dim=1)
         masks = (_masks(channels, images.shape[-2:]).to(images.dtype) for channels in parts)
@@ -65,10 +65,10 @@ def ablation_cam(
         >>> ablation_cam(model, x, score=lambda logits: logits[:, 0] - logits[:, 2], layer="0")  # 4 A_0 - 2 A_2
         tensor([[[ 8., 16.]]])
     """
-    with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
+    with undisturbed(model, x) as images:
         chunk = images_at_once(images, chunk)
-        activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
-        _, module = find_layer(model, layer)
+        _, module = find_layer(model, layer, images)
+        activations = torch.cat([layer_activations(model, part, module) for part in images.split(chunk)])  # [B,K,h,w]
         found = _without_channels(model, module, images, activations, score, chunk)
         scores = _gathered(found, activations.shape[1] + 1)  # the first is that of the network as it is
         losses = scores[:, :1] - scores[:, 1:]  # [B,K] or [B,K,S]
@@ -100,8 +100,7 @@ def _without_channels(
 
 def _weighted_channels(weights: Tensor, activations: Tensor) -> Tensor:
     """Σ_k w_k A_k in float32: weights [B,K] or [B,K,S] and activations [B,K,h,w] to maps [B,h,w] or [B,S,h,w]."""
-    with torch.autocast(activations.device.type, enabled=False):
-        return torch.einsum("bk...,bkhw->b...hw", weights, activations)
+    return torch.einsum("bk...,bkhw->b...hw", weights, activations)
 
 
 def _gathered(blocks: Iterator[Tensor], count: int) -> Tensor:

@@ -6,7 +6,6 @@ computes by functions get its rule for such layers here. Rectifiers that are fun
 an output of 0.
 """
 
-import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from xai_lib.explainers.layers import Layer, find_layer
 from xai_lib.explainers.passes import Within, layer_maps
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score
+from xai_lib.forward import copied, undisturbed
 
 _AVERAGES = ("mean", "avg_pool2d", "adaptive_avg_pool2d")
 _SUMS = ("add", "add_")
@@ -44,15 +44,15 @@ def lrp(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, epsil
     the ε-rule, above 0.
 
     Example:
-        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 1, bias=False))
-        >>> model[1].weight.data = torch.tensor([[3.0, 1.0]])
+        >>> model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2, bias=False))
+        >>> model[1].weight.data = torch.tensor([[3.0, 1.0], [0.0, 0.0]])
         >>> lrp(model, torch.tensor([[[[2.0, 4.0]]]]), score=lambda logits: logits[:, 0])  # 10 in all, the flat rule
         tensor([[[[5.0000, 5.0000]]]])
     """
     if not epsilon > 0:
         raise ValueError(f"Expected epsilon above 0. Got {epsilon}.")
     composite = EpsilonPlusFlat(epsilon=epsilon, canonizers=[SequentialMergeBatchNorm()])
-    with _ruled(model, composite, Norm()) as network:
+    with _ruled(model, x, composite, Norm()) as network:
         from_images = nn.Sequential(OrderedDict(images=nn.Identity(), network=network, start=_TimesItself()))
         return layer_maps(from_images, x, score, "images", lambda _, relevance: relevance)
 
@@ -70,18 +70,18 @@ def excitation_backprop(
     negative and adding up to 1 on the layer's grid, or to less where a neuron has no excitatory input.
 
     Example:
-        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
-        >>> model[3].weight.data = torch.ones(1, 1)
+        >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 2))
+        >>> model[3].weight.data = torch.ones(2, 1)
         >>> excitation_backprop(model, torch.tensor([[[[1.0, 3.0]]]]), score=lambda logits: logits[:, 0], layer="0")
         tensor([[[0.2500, 0.7500]]])
     """
-    name, _ = find_layer(model, layer)
+    name, _ = find_layer(model, layer, x)
     excitatory = BasicHook(  # of sums and averages: in proportion to what goes in and is positive
         input_modifiers=[lambda activations: activations.clamp(min=0)], param_modifiers=[NoMod(param_keys=[])]
     )
     rules, merge = [(BatchNorm, Pass()), (AvgPool, excitatory)], SequentialMergeBatchNorm()
     composite = ExcitationBackprop(layer_map=rules, zero_params=["bias"], canonizers=[merge])
-    with _ruled(model, composite, excitatory) as network:
+    with _ruled(model, x, composite, excitatory) as network:
         _, copied = find_layer(network.network, name)
         maps = layer_maps(network, x, score, copied, lambda _, relevance: relevance.sum(1))
     return cams.on_images(maps, x, upsample)
@@ -128,12 +128,12 @@ class _FunctionRules(TorchFunctionMode):
 
 
 @contextmanager
-def _ruled(model: nn.Module, composite: Composite, rule: BasicHook) -> Iterator[Within]:
+def _ruled(model: nn.Module, x: Tensor, composite: Composite, rule: BasicHook) -> Iterator[Within]:
     """A copy of the network under the composite's rules, and `rule` for functions; they keep no tensors at the end."""
     rules = _FunctionRules(rule)
     try:
-        with torch.inference_mode(False):
-            network = copy.deepcopy(model).to(memory_format=torch.channels_last)  # as the images are
+        with undisturbed(model, x):
+            network = copied(model)
             composite.register(network)
         for name, module in network.named_modules():
             if isinstance(module, (Linear, AvgPool)):

@@ -41,7 +41,7 @@ def rise(
     check_counts(n_masks=n_masks, grid=grid)
     if not 0 < p <= 1:
         raise ValueError(f"Expected p as the probability that a cell is kept, in (0,1]. Got {p}.")
-    with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
+    with undisturbed(model, x) as images:
         check_index(index, images)
         chunk = images_at_once(images, chunk)
         at_once = max(1, chunk // max(1, len(images)))  # of each image

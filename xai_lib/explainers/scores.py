@@ -31,6 +31,8 @@ def class_score(target: Tensor) -> Score:
     """
     if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.ndim not in (1, 2):
         raise ValueError(f"Expected target as an int64 tensor [B] or [B,S]. Got {described(target)}.")
+    with torch.inference_mode(False):
+        target = target.clone()  # gradients cannot be taken through what was made in inference mode
 
     def score(logits: Tensor) -> Tensor:
         if len(target) != len(logits):

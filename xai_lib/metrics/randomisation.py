@@ -8,7 +8,6 @@ so scores of networks with more and with fewer modules are means over the same s
 it has its values put in a random order. Batch normalisation also forgets its running statistics (mean 0, variance 1).
 """
 
-import copy
 import hashlib
 import itertools
 import math
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib.checks import check_choice, check_counts
-from xai_lib.forward import undisturbed
+from xai_lib.forward import copied, undisturbed
 from xai_lib.metrics import correlation as correlations
 from xai_lib.metrics.maps import check_pair, defined, is_finite
 from xai_lib.metrics.registry import register, score_of
@@ -89,11 +88,11 @@ def randomised(
     check_choice("order", order, ("cascading", "independent"))
     current = model
     for names in parts:
-        changed = copy.deepcopy(current)
+        changed = copied(current)
         for name in names:
             _reset(changed.get_submodule(name), name, seed)
         if order == "cascading":
-            current = copy.deepcopy(changed)
+            current = copied(changed)
         yield changed
 
 

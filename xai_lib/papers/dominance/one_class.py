@@ -20,7 +20,7 @@ from xai_lib.papers.dominance.analysis.pictures import Shown, explained
 from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, training_share
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.your_images import normalised, pictures
-from xai_lib.your_model import check_model, default_layer
+from xai_lib.your_model import check_model
 
 _REPRESENTATIVES, _EXAMPLES = 8, 4
 
@@ -83,9 +83,9 @@ def rank_clusters(
     network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
     """
     shown, files = pictures(images, size)
-    x = normalised(shown.to(next(model.parameters()).device), mean, std)
+    x = normalised(shown.to(next((tensor.device for tensor in model.parameters()), shown.device)), mean, std)
     title = _checked(model, x, target, classes, explainer, n_clusters, resized)
-    layer = default_layer(model, _mosaic(x, resized)) if layer is None else find_layer(model, layer)[0]
+    layer = find_layer(model, layer, _mosaic(x, resized))[0]
     found = clusters.kmeans(clusters.pooled(model, _batches(x), layer), n_clusters, seed=seed)
     explain = energy_share.of_explainer(model, explainer, layer)
     draws = {"n": n_mosaics, "seed": seed, "purpose": "rank_clusters"}

@@ -25,7 +25,6 @@ from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_torchvis
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
 from xai_lib.run.study import Study
-from xai_lib.your_model import default_layer
 
 PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric")
 _CHUNK = 500  # images of one cell: what a killed run loses at most
@@ -84,7 +83,7 @@ def study_of(
     images = some(images, run.saliency.n_saliency)
     key = hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest()
     x = images.normalise(images.subset([0]).materialised().images.to(run.device))
-    layer = find_layer(network, layer)[0] if layer else default_layer(network, x)
+    layer = find_layer(network, layer or None, x)[0]
     subject = Subject(lambda: network, key, (), layer, images, lambda: some(images, REFERENCE), run.device)
     return Study(run, (subject,), tuple(methods) or lineup.methods())
 

@@ -1,6 +1,5 @@
 """Saliency maps of groups of classes by the four base explainers, coarse or fine (whole-output paper §4.1 and §4.2)."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from xai_lib.checks import check_choice, described
 from xai_lib.explainers import about
 from xai_lib.explainers.adapter import raw_maps
-from xai_lib.explainers.layers import find_layer, finished, last_spatial_layer
+from xai_lib.explainers.layers import find_layer, grids
 from xai_lib.explainers.normalise import min_max, positive_share
 from xai_lib.explainers.scores import Score
 
@@ -79,11 +78,8 @@ def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
         >>> coarse_and_fine(nn.Sequential(nn.ReLU(), pool, nn.Conv2d(3, 4, 1), nn.Flatten()), torch.zeros(1, 3, 8, 8))
         ('2', '0')
     """
-    coarse = find_layer(model, None)[0] if hasattr(model, "default_layer") else last_spatial_layer(model, x)
-    ran = finished(model, x)
-    runs = Counter(name for name, _ in ran)
-    places = {name: shape[2] * shape[3] if len(shape) == 4 and isinstance(shape, list) else 0 for name, shape in ran}
-    names = [name for name, _ in ran if runs[name] == 1 and places[name] > places[coarse]]
+    (coarse, _), places = find_layer(model, None, x), {name: h * w for name, (h, w) in grids(model, x).items()}
+    names = [name for name, n_places in places.items() if n_places > places[coarse]]
     whole = [name for name in names if name.count(".") <= coarse.count(".")]  # no parts of the blocks between
     return coarse, (whole or names or [coarse])[-1]
 

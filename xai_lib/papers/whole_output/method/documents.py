@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from xai_lib.files import atomically
@@ -30,6 +29,7 @@ def top_classes(
     paper's evaluation has 5. TypeError or ValueError if these are no probabilities, or a setting is out of range.
 
     Example:
+        >>> import torch
         >>> top_classes(torch.tensor([[0.1, 0.6, 0.3], [0.0, 0.03, 0.97]]))
         [[1, 2, 0], [2]]
     """
@@ -53,7 +53,7 @@ def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float
     """
     documents: list[list[int]] = []
     for x in batches:
-        with undisturbed(model, x) as images, torch.autocast(x.device.type, enabled=False):
+        with undisturbed(model, x) as images:
             logits = logits_of(model, images).float()
         if not logits.isfinite().all():
             where = f"in the batch that begins with image {len(documents)}: check the model's weights and its input"
