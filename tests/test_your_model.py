@@ -1,10 +1,18 @@
 import sys
+from collections import OrderedDict, namedtuple
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 from xai_lib import models, pretrained, your_model
+from xai_lib.explainers import cams, class_score
+from xai_lib.explainers.adapter import raw_maps
+from xai_lib.explainers.gradients import gradient
+from xai_lib.metrics.causal import deletion, deletion_curve
+from xai_lib.metrics.masking import masked_outputs
 
 SOURCE = """
 import torch
@@ -149,8 +157,201 @@ def test_networks_of_torchvision_take_a_checkpoint_or_their_published_weights(tm
         your_model.load_model("torchvision:resnet34")
     with pytest.raises(ValueError, match=r"classifier of torchvision.* Got 'torchvision:resnet_18'"):
         your_model.load_model("torchvision:resnet_18", tmp_path / "net.pt")
-    monkeypatch.setattr(pretrained, "pretrained", lambda name: ("published", name))
-    assert your_model.load_model("torchvision:googlenet") == ("published", "torchvision:googlenet")
+    monkeypatch.setattr(pretrained, "pretrained", lambda name: nn.Identity(name))
+    assert isinstance(your_model.load_model("torchvision:googlenet"), nn.Identity)
+
+
+class Ends(nn.Module):
+    """Logits of two random convolutions, handed on by a function."""
+
+    def __init__(self, end, classes=4):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head, self.end = nn.Linear(6, classes), end
+
+    def forward(self, x):
+        return self.end(self.head(self.body(x)))
+
+
+class Result(OrderedDict):
+    """As transformers have it: a dictionary with attributes."""
+
+    def __getattr__(self, name):
+        return self[name]
+
+
+Named = namedtuple("Named", "logits aux")
+OUTPUTS = {
+    "tuple": (lambda y: (y, 2 * y), "0"),
+    "the last of a list": (lambda y: [2 * y, y], 1),
+    "dict": (lambda y: {"out": y, "aux": 2 * y}, "out"),
+    "ModelOutput": (lambda y: Result(loss=None, logits=y), "logits"),
+    "namedtuple": (lambda y: Named(y, None), "logits"),
+    "object": (lambda y: SimpleNamespace(logits=y), "logits"),
+}
+
+
+@pytest.fixture
+def built(monkeypatch):
+    """Function (end, arguments of `Ends`) -> spec of a network of the user's."""
+
+    def make(end, **arguments):
+        torch.manual_seed(0)
+        model = Ends(end, **arguments).eval()
+        monkeypatch.setitem(sys.modules, "made_up_network", SimpleNamespace(make=lambda: model))
+        return "made_up_network:make"
+
+    return make
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_the_logits_are_named_among_several_outputs(built, kind):
+    end, which = OUTPUTS[kind]
+    spec, x = built(end), torch.randn(2, 3, 8, 8)
+    several = your_model.load_model(spec)
+    with pytest.raises(TypeError, match=r"one float tensor of logits. Got \w+: say which part .*logits='0'"):
+        your_model.check_model(several, x, 4)
+    refused, target = r"logits \[\d+,C\]. Got \w+: say which part", torch.tensor([1, 2])
+    with pytest.raises(ValueError, match=refused):
+        cams.grad_cam(several, x, score=class_score(target))
+    with pytest.raises(ValueError, match=refused):
+        deletion(several, x, torch.rand(2, 8, 8), target, index=torch.arange(2))
+    one = your_model.load_model(spec, logits=which)
+    your_model.check_model(one, x, 4)
+    assert torch.equal(one(x), several.head(several.body(x)))
+    assert cams.grad_cam(one, x, score=class_score(torch.tensor([1, 2]))).isfinite().all()
+    with pytest.raises(ValueError, match=r"Expected logits as one of the outputs, .*Got 'nothing'"):
+        your_model.load_model(spec, logits="nothing")(x)
+
+
+@pytest.mark.parametrize("shape", [(-1, 1), (-1,)])
+def test_one_logit_is_two_classes_in_the_notebook_and_refused_elsewhere(built, shape, capsys):
+    x, target = torch.randn(3, 3, 8, 8), torch.tensor([1, 0, 1])
+    model = your_model.load_model(built(lambda y: y.reshape(shape), classes=1))
+    refused = pytest.raises(ValueError, match=r"one logit y: return \[0, y\], .* as your_model.two_classes does")
+    with refused:
+        your_model.check_model(model, x, 2)
+    with refused:
+        cams.grad_cam(model, x, score=class_score(torch.zeros(3, dtype=torch.int64)))
+    with refused:
+        deletion(model, x, torch.rand(3, 8, 8), 0 * target, index=torch.arange(3))
+    both = your_model.two_classes(model, x)
+    assert "one logit" in capsys.readouterr().out
+    your_model.check_model(both, x, 2)
+    y = model(x).reshape(3)
+    torch.testing.assert_close(both(x).softmax(1)[:, 1], y.sigmoid())
+    torch.testing.assert_close(both(x), torch.stack([0 * y, y], 1))
+    assert your_model.two_classes(both, x) is both and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("end", "message"),
+    [
+        (lambda y: y.softmax(1), "rows that sum to 1"),
+        (lambda y: 100 * y.softmax(1), "rows that sum to 100"),
+        (lambda y: y.sigmoid(), "values that stay within 0 to 1"),
+        (lambda y: 100 * y.sigmoid(), "values that stay within 0 to 100"),
+        (lambda y: y.relu(), None),
+        (lambda y: 0.5 + y / 100, None),
+        (lambda y: y.log_softmax(1), None),
+        (lambda y: y, None),
+    ],
+)
+def test_probabilities_are_told_from_logits(built, end, message):
+    model, x = your_model.load_model(built(end)), torch.randn(4, 3, 8, 8)
+    if message is None:
+        your_model.check_model(model, x, 4)
+    else:
+        with pytest.raises(ValueError, match=f"Got {message}: leave out the softmax or sigmoid"):
+            your_model.check_model(model, x, 4)
+
+
+def test_each_of_several_labels_has_its_own_sigmoid(built):
+    x, target, index = torch.randn(3, 3, 8, 8), torch.tensor([1, 0, 3]), torch.arange(3)
+    spec = built(lambda y: y + 1)
+    labels, one_of_all = (your_model.load_model(spec, multi_label=multi) for multi in (True, False))
+    whole = labels(x).sigmoid().gather(1, target[:, None])[:, 0]
+    curve = deletion_curve(labels, x, torch.rand(3, 8, 8), target, index=index, step=32)
+    torch.testing.assert_close(curve[:, 0], whole)
+    torch.testing.assert_close(masked_outputs(labels, x, torch.ones(3, 8, 8), target).probability.float(), whole)
+    torch.testing.assert_close(masked_outputs(labels, x, torch.ones(3, 8, 8), target).logit.float(),
+                               labels(x).gather(1, target[:, None])[:, 0])  # fmt: skip
+    settings = {"n_masks": 6, "p": 1.0}
+    for model, expected in ((labels, whole), (one_of_all, labels(x).softmax(1).gather(1, target[:, None])[:, 0])):
+        maps = raw_maps(model, "rise", x, target, index, settings=settings)
+        torch.testing.assert_close(maps, expected[:, None, None].expand(-1, 8, 8))
+    torch.testing.assert_close(
+        raw_maps(labels, "gradient", x, target, index), raw_maps(one_of_all, "gradient", x, target, index)
+    )
+
+
+@pytest.mark.parametrize("kind", ["script", "trace", "export"])
+def test_a_file_with_its_own_code_is_a_network(tmp_path, built, kind):
+    model, x = your_model.load_model(built(torch.relu)), torch.randn(3, 3, 16, 16)
+    file = tmp_path / ("net.pt2" if kind == "export" else "net.pt")
+    if kind == "export":
+        torch.export.save(torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim("b")},)), file)
+    else:
+        (torch.jit.script(model.body) if kind == "script" else torch.jit.trace(model, x)).save(file)
+    loaded, score = your_model.load_model(str(file)), class_score(torch.tensor([1, 2]))
+    expected = (model.body if kind == "script" else model)(x)
+    torch.testing.assert_close(loaded(x), expected)
+    your_model.check_model(loaded, x[:2], None)
+    plain = model.body if kind == "script" else model
+    torch.testing.assert_close(gradient(loaded, x[:2], score=score), gradient(plain, x[:2], score=score))
+    if kind == "export":
+        torch.testing.assert_close(
+            cams.grad_cam(loaded, x[:2], score=score), cams.grad_cam(model, x[:2], score=score, layer="body.1")
+        )
+    else:
+        with pytest.raises(ValueError, match="Got TorchScript: take a method without a layer"):
+            cams.grad_cam(loaded, x[:2], score=score)
+
+
+class Evil:
+    def __reduce__(self):
+        return Path.touch, (Path("touched"),)
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.pt2", "net.ts"])
+def test_a_file_that_is_no_network_is_refused_and_not_run(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for content in (b"rubbish", b"", {"0.weight": torch.zeros(1)}, Evil()):
+        Path(name).write_bytes(content) if isinstance(content, bytes) else torch.save(content, name)
+        with pytest.raises(ValueError, match=rf"Expected in {name} a network.*A state dict is a checkpoint"):
+            your_model.load_model(name)
+    assert not Path("touched").exists()
+    with pytest.raises(FileNotFoundError, match="Expected a network in other"):
+        your_model.load_model("other.pt")
+
+
+def test_networks_of_timm_are_loaded_by_name(tmp_path, monkeypatch):
+    timm = pytest.importorskip("timm")
+    model = your_model.load_model("timm:resnet18", arguments="pretrained=False, num_classes=3")
+    torch.save(model.state_dict(), tmp_path / "net.pt")
+    again = your_model.load_model("timm:resnet18", tmp_path / "net.pt", arguments="num_classes=3")
+    assert pretrained.state_digest(again) == pretrained.state_digest(model) and not again.training
+    with pytest.raises(ValueError, match=r"network of timm, such as .*resnet.* Got 'timm:resnet_18'"):
+        your_model.load_model("timm:resnet_18")
+
+    def offline(*_, pretrained, **__):
+        raise OSError("no connection")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(
+        ValueError, match=r"weights of timm:resnet18 from its hub. Got: no connection.*pretrained=False"
+    ):
+        your_model.load_model("timm:resnet18")
+    assert pretrained.inputs("timm:resnet18").size == 224 and pretrained.inputs("timm:nothing") is None
+
+
+def test_a_checkpoint_from_before_batches_were_counted_is_read(tmp_path, monkeypatch):
+    model = nn.Sequential(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+    monkeypatch.setitem(sys.modules, "made_up_network", SimpleNamespace(make=lambda: model))
+    torch.save(
+        {name: tensor for name, tensor in model.state_dict().items() if "batches" not in name}, tmp_path / "n.pt"
+    )
+    your_model.load_model("made_up_network:make", tmp_path / "n.pt")
 
 
 class Answer(nn.Module):

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from xai_lib.checks import check_images
+from xai_lib.models import is_multi_label
 
 Model = Callable[[Tensor], Tensor]
 _LAYOUT = "_xai_layout"
@@ -86,16 +88,16 @@ def checked_logits(logits: object, batch: int) -> Tensor:
     """What a model returned for `batch` images; ValueError if it is anything else than logits [B,C], C > 1."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != batch or logits.shape[1] == 1:
         got = f"shape {list(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}{_hint(logits)}.")
+        raise ValueError(f"Expected the model to return logits [{batch},C]. Got {got}{how_to(logits)}.")
     return logits
 
 
-def _hint(output: object) -> str:
-    """How to make logits of classes out of another output."""
+def how_to(output: object) -> str:
+    """The end of a message: how to make logits of classes out of another output."""
     if not isinstance(output, Tensor):
-        return ": name the part that is the logits, load_model(…, logits='0') or its key"
+        return ": say which part is the logits, by its key or position, as in load_model(…, logits='0')"
     if output.ndim == 1 or output.shape[1:] == (1,):
-        return ", one logit y: return the logits of two classes, [0, y], as your_model.two_classes does"
+        return ", one logit y: return [0, y], the logits of two classes, as your_model.two_classes does"
     return ""
 
 
@@ -105,10 +107,15 @@ def outputs(
 ) -> Tensor:  # fmt: skip
     """What is read from the logits of several variants of each image, never more than `chunk` of them at a time.
 
-    `make` gives, of (image int64 [n], point int64 [n]), that of the `points` variants of that image, float [n,c,H,W];
-    `read` gives, of (logits float32 [n,C], target int64 [n]), [n] or [n,Q], as :func:`class_probability` does. `x`
-    [B,c,H,W] says how many images there are, their size and their device. The model is in evaluation mode and only run
-    forward, in float32 also under autocast.
+    Args:
+        model: in evaluation mode; only run forward, in float32 also under autocast. Of one with
+            :func:`xai_lib.models.is_multi_label`, `read` gets logits whose softmax at the target is its sigmoid.
+        make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,c,H,W].
+        read: (logits float32 [n,C], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
+        x: says how many images there are, their size and their device, [B,c,H,W].
+        target: class, int64 [B].
+        points: variants of each image.
+        chunk: variants in one forward pass; None suits the device.
 
     Returns [B,points] or [B,points,Q] on x's device, of the type that `read` gives. ValueError if a module of the model
     is in training mode, a target is not a class, what is read is not finite, or `chunk` is below 1.
@@ -132,6 +139,8 @@ def outputs(
                 raise ValueError(
                     f"Expected targets in 0 to {logits.shape[1] - 1}. Got {target.min()} to {target.max()}."
                 )
+            if is_multi_label(model):
+                logits = _against_rest(logits, target[image])
             values = read(logits.float(), target[image])
             if found is None:
                 with torch.inference_mode(False):
@@ -142,6 +151,12 @@ def outputs(
     if not found.isfinite().all():
         raise ValueError("Expected finite logits. Got NaN or infinity: check the model's weights and the images.")
     return found.reshape(len(x), points, *found.shape[1:])
+
+
+def _against_rest(logits: Tensor, target: Tensor) -> Tensor:
+    """The target's own logit, and others whose exponentials sum to 1: a softmax is then the target's sigmoid."""
+    rest = torch.full_like(logits, -math.log(logits.shape[1] - 1))
+    return rest.scatter(1, target[:, None], logits.gather(1, target[:, None]))
 
 
 def class_probability(logits: Tensor, target: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 import copy
 import difflib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -76,6 +76,47 @@ class Embedder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings of Euclidean length 1, float [B,k], of images float [B,3,H,W]."""
         return functional.normalize(self.projection(self.backbone(x).mean(dim=(2, 3))), dim=1)
+
+
+class Adapted(nn.Module):
+    """Another network, with what it returns turned into logits [B,C]."""
+
+    def __init__(
+        self, network: nn.Module, *, logits: str = "", two_classes: bool = False, multi_label: bool = False
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.part = logits  # which of several outputs: its key, attribute or position; empty for the only one
+        self.two_classes = two_classes  # of one logit y [B] or [B,1]: the logits [0, y]
+        self.multi_label = multi_label  # each class's probability is its own sigmoid, not a share of a softmax
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The logits; ValueError if there is no such part."""
+        output = self.network(x)
+        if self.part:
+            output = _parts(output)
+            if self.part not in output:
+                raise ValueError(f"Expected logits as one of the outputs, {', '.join(output)}. Got {self.part!r}.")
+            output = output[self.part]
+        if self.two_classes:
+            y = output.reshape(len(x))
+            output = torch.stack([torch.zeros_like(y), y], dim=1)
+        return output
+
+
+def _parts(output: object) -> dict[str, object]:
+    """Several outputs by key, attribute or position, whatever holds them."""
+    if isinstance(output, Mapping):
+        return {str(key): value for key, value in output.items()}
+    if isinstance(output, tuple | list):
+        named = output._asdict() if hasattr(output, "_asdict") else {}
+        return {str(position): value for position, value in enumerate(output)} | named
+    return dict(vars(output)) if hasattr(output, "__dict__") and not isinstance(output, Tensor) else {}
+
+
+def is_multi_label(model: object) -> bool:
+    """Whether each class's probability is its own sigmoid."""
+    return isinstance(model, Adapted) and model.multi_label
 
 
 def names() -> list[str]:

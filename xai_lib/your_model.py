@@ -1,8 +1,10 @@
-"""A user's network: by import path and checkpoint, and the check that it can be explained here."""
+"""A user's network: by name, import path, checkpoint or file, and the check that it can be explained here."""
 
 import ast
-import importlib
-from collections.abc import Mapping
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +13,69 @@ import torchvision
 from torch import Tensor, nn
 
 from xai_lib import pretrained
+from xai_lib.forward import how_to, layout, logits_of
+from xai_lib.models import Adapted
 
-_TORCHVISION = "torchvision:"
+_TORCHVISION, _TIMM = "torchvision:", "timm:"
+_EXPORTED, _SCRIPTED = (".pt2",), (".pt", ".pth", ".ts", ".torchscript")
+_LOUDER = (1, 10, -10, 1000)  # times which images are shown to see whether outputs have a bound
+_FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _NAMED = 5  # names that an error lists before it only counts
 
 
-def load_model(spec: str, checkpoint: Path | str = "", *, arguments: str = "") -> nn.Module:
+def load_model(
+    spec: str, checkpoint: Path | str = "", *, arguments: str = "", logits: str | int = "", multi_label: bool = False
+) -> nn.Module:
     """A network of the user's, in evaluation mode, on the processor.
 
     Args:
-        spec: ``package.module:callable``, a class or a function that returns the network; or ``torchvision:<name>``.
+        spec: ``package.module:callable``, a class or a function that returns the network; ``torchvision:<name>``;
+            ``timm:<name>``; one of :func:`pretrained.names`; or a file, a .pt2 that ``torch.export.save`` wrote (for
+            batches of any size) or TorchScript. In TorchScript no hook sees a layer or a ReLU: methods that stand on a
+            layer, guided backpropagation, LRP and excitation backprop do not apply; gradients of the image, RISE and
+            LIME do. In an exported network LRP and excitation backprop find no modules that their rules know.
         checkpoint: file with the state dict, plain or under "state_dict" or "model"; a prefix "module." is taken off.
-            Empty: what the callable returns is taken as it is, and torchvision's networks come with their published
-            weights, where :func:`pretrained.names` has them.
-        arguments: of the callable, as in a call: ``"num_classes=10, width=32"``; plain values only.
+            Empty: what the callable returns is taken as it is, timm's networks come with the weights of its hub, and
+            torchvision's with those that :func:`pretrained.names` has.
+        arguments: of the callable, as in a call: ``"num_classes=10, width=32"``; plain values only. Random weights are
+            ``"pretrained=False"`` of timm and ``"weights=None"`` of torchvision.
+        logits: which output is the logits, where the network returns several: its key, attribute or position.
+        multi_label: whether an image can have several labels, each with a sigmoid of its own for a probability.
 
     ValueError if a text cannot be understood, the callable does not exist or fails on the arguments, or the checkpoint
     does not fit the network, naming the first tensors at fault; TypeError if the callable is none, or returns no
     ``torch.nn.Module``; FileNotFoundError if the checkpoint is not there.
     """
     keywords = _keywords(arguments)
-    if spec.startswith(_TORCHVISION) and not checkpoint:
-        if spec not in pretrained.names() or keywords:
-            raise ValueError(
-                f"Expected a checkpoint, or one of {', '.join(pretrained.names())} without arguments, whose weights "
-                f"are published. Got {spec!r} with arguments {arguments!r}."
-            )
-        return pretrained.pretrained(spec)
-    model = _built(spec, keywords)
+    if spec in pretrained.names() and not checkpoint and not keywords:
+        model = pretrained.pretrained(spec)
+    elif Path(spec).suffix in _EXPORTED + _SCRIPTED:
+        model = _from_file(Path(spec))
+    elif spec.startswith(_TORCHVISION) and not checkpoint and "weights" not in keywords:
+        raise ValueError(
+            f"Expected a checkpoint, or one of {', '.join(pretrained.names())} without arguments, whose weights are "
+            f"published. Got {spec!r} with arguments {arguments!r}; random weights are 'weights=None'."
+        )
+    else:
+        model = _built(spec, {"pretrained": not checkpoint} | keywords if spec.startswith(_TIMM) else keywords)
     if checkpoint:
         _load_checkpoint(model, Path(checkpoint))
+    if logits != "" or multi_label:
+        model = Adapted(model, logits=str(logits), multi_label=multi_label)
     return model.eval()
+
+
+def two_classes(model: nn.Module, x: Tensor) -> nn.Module:
+    """The network itself or, if it returns one logit y for each image, one that returns [0, y]; which is printed.
+
+    Of normalised images `x`, float [B,3,H,W], at least one. The second class is the one that y speaks for.
+    """
+    with torch.no_grad():
+        output = model(x)
+    if not isinstance(output, Tensor) or output.numel() != len(x):
+        return model
+    print("The network returns one logit y an image. It is explained as two classes with the logits 0 and y.")
+    return Adapted(model, two_classes=True).eval()
 
 
 def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
@@ -51,19 +85,22 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
     None where classes have no names.
 
     TypeError if the output is not a float tensor; ValueError if the network is not in evaluation mode, cannot take the
-    images, or does not return finite logits [B,C]: probabilities are refused too, because every score would take the
-    softmax of a softmax.
+    images, or does not return finite logits [B,C] of C > 1 classes. Probabilities of a softmax or sigmoid, or per cent,
+    are refused too, as every score would take the softmax of them; they are told from logits by their bounds, which
+    images of a thousandfold contrast do not break.
     """
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got training mode: call model.eval() first.")
     try:
         with torch.no_grad():
-            logits = model(x)
+            logits = model(x.contiguous(memory_format=layout(model, x)))
     except RuntimeError as error:
         raise ValueError(f"Expected the model to take images {list(x.shape)} on {x.device}. Got: {error}.") from error
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"Expected the model to return one float tensor of logits. Got {got}.")
+        raise TypeError(f"Expected the model to return one float tensor of logits. Got {got}{how_to(logits)}.")
+    if how_to(logits):
+        raise ValueError(f"Expected logits of at least two classes. Got shape {list(logits.shape)}{how_to(logits)}.")
     if logits.ndim != 2 or len(logits) != len(x) or n_classes not in (None, logits.shape[1]):
         raise ValueError(
             f"Expected logits [{len(x)},{n_classes or 'C'}], one for each class name. Got shape {list(logits.shape)}: "
@@ -71,9 +108,19 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
         )
     if not logits.isfinite().all():
         raise ValueError("Expected finite logits. Got NaN or infinity: look at the checkpoint and the normalisation.")
-    sums = logits.float().sum(dim=1)
-    if logits.shape[1] > 1 and (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
-        raise ValueError("Expected logits. Got rows that sum to 1: leave out the softmax at the model's end.")
+    _refuse_probabilities(model, x, logits)
+
+
+def _refuse_probabilities(model: nn.Module, x: Tensor, logits: Tensor) -> None:
+    if logits.min() < 0 or not 0 < logits.max() <= 100:
+        return
+    with torch.no_grad():
+        seen = torch.cat([logits_of(model, times * x) for times in _LOUDER]).float()
+    for most in (1, 100):
+        sums_up = bool(((seen.sum(dim=1) - most).abs() < 1e-3 * most).all())
+        if seen.min() >= 0 and seen.max() <= most and (sums_up or seen.max() > most / 2):
+            found = f"rows that sum to {most}" if sums_up else f"values that stay within 0 to {most}"
+            raise ValueError(f"Expected logits. Got {found}: leave out the softmax or sigmoid at the model's end.")
 
 
 def _keywords(arguments: str) -> dict[str, Any]:
@@ -97,20 +144,62 @@ def _built(spec: str, keywords: dict[str, Any]) -> nn.Module:
             raise ValueError(f"Expected a classifier of torchvision, as in 'torchvision:resnet50'. Got {spec!r}.")
         make = torchvision.models.get_model_builder(name)
     else:
-        make = _imported(spec)
+        make = _of_timm(spec) if spec.startswith(_TIMM) else _imported(spec)
     try:
         model = make(**keywords)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Expected {spec} to take the arguments {keywords}. Got: {error}.") from error
+    except (OSError, RuntimeError) as error:
+        if not keywords.get("pretrained"):
+            raise
+        raise ValueError(
+            f"Expected the weights of {spec} from its hub. Got: {str(error).splitlines()[0]} Give a checkpoint, or "
+            f"take random weights with the arguments 'pretrained=False'."
+        ) from error
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected {spec} to return a torch.nn.Module. Got {type(model).__name__}.")
     return model
 
 
+def _of_timm(spec: str) -> Callable[..., nn.Module]:
+    name = spec.removeprefix(_TIMM)
+    if importlib.util.find_spec("timm") is None:
+        raise ValueError(f"Expected timm, which has {spec}. Got none installed: pip install timm.")
+    import timm
+
+    if not timm.is_model(name):
+        near = timm.list_models(f"*{name.split('_')[0]}*")[:_NAMED]
+        raise ValueError(f"Expected a network of timm{', such as ' * bool(near)}{', '.join(near)}. Got {spec!r}.")
+    return partial(timm.create_model, name)
+
+
+def _from_file(file: Path) -> nn.Module:
+    """A network that comes with its code; nothing that is pickled in the file is run."""
+    if not file.is_file():
+        raise FileNotFoundError(f"Expected a network in {file}. Got no such file.")
+    forced = os.environ.get(_FORCED)
+    os.environ[_FORCED] = "1"
+    try:
+        if file.suffix in _EXPORTED:
+            return torch.export.unflatten(torch.export.load(file))
+        return torch.jit.load(file, map_location="cpu")
+    except Exception as error:  # reading rubbish can raise anything
+        reason = next(iter(str(error).splitlines()), "an empty file")
+        raise ValueError(
+            f"Expected in {file} a network of torch.export.save (.pt2) or TorchScript. Got: {reason} A state dict is a "
+            "checkpoint: name its network as package.module:callable."
+        ) from error
+    finally:
+        os.environ.pop(_FORCED) if forced is None else os.environ.update({_FORCED: forced})
+
+
 def _imported(spec: str) -> Any:
     path, _, name = spec.partition(":")
     if not path or not name.isidentifier():
-        raise ValueError(f"Expected a network as 'package.module:callable' or 'torchvision:<name>'. Got {spec!r}.")
+        raise ValueError(
+            f"Expected a network as 'package.module:callable', 'torchvision:<name>', 'timm:<name>' or a file (.pt2, "
+            f".pt). Got {spec!r}."
+        )
     try:
         module = importlib.import_module(path)
     except ImportError as error:
@@ -131,6 +220,7 @@ def _load_checkpoint(model: nn.Module, file: Path) -> None:
     state, own = _state(file), model.state_dict()
     if not any(name.startswith("module.") for name in own):
         state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    state |= {name: own[name] for name in own if name.endswith("num_batches_tracked") and name not in state}
     shapes = {name: (list(state[name].shape), list(own[name].shape)) for name in own if name in state}
     faults = {
         "missing": [name for name in own if name not in state],

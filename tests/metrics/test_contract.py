@@ -140,6 +140,7 @@ def test_draws_come_from_seed_and_index_alone(name):
         ({"x": torch.zeros(6, 3, SIZE, SIZE, dtype=torch.uint8)}, TypeError, "uint8"),
         ({"target": torch.zeros(5, dtype=torch.int64)}, ValueError, r"one class per image, int64 \[6\]"),
         ({"target": torch.zeros(6)}, ValueError, "float32"),
+        ({"target": [0, 1, 2, 0, 1, 2]}, ValueError, r"one class per image, int64 \[6\]. Got list"),
         ({"target": torch.tensor([1, 2, 3, 4, 1, 2])}, ValueError, "targets in 0 to 3. Got 1 to 4"),
         ({"target": torch.tensor([-1, 2, 2, 1, 1, 2])}, ValueError, "targets in 0 to 3. Got -1 to 2"),
         ({"chunk": 0}, ValueError, "chunk of at least 1"),

@@ -9,6 +9,7 @@ from xai_lib.explainers.bottleneck import FeatureStatistics
 from xai_lib.explainers.layers import Layer, at_depth
 from xai_lib.explainers.registry import about
 from xai_lib.explainers.scores import Score, of_class
+from xai_lib.models import is_multi_label
 
 
 def raw_maps(
@@ -42,7 +43,7 @@ def raw_maps(
     if statistics and "statistics" in known.needs:
         keywords["statistics"] = statistics()
     of_classes = isinstance(explained, Tensor)
-    score = of_class(explained, known.explains) if of_classes else explained
+    score = of_class(explained, known.explains, multi_label=is_multi_label(network)) if of_classes else explained
     maps = known.function(network, x, score=score, layer=layer, **keywords)
     if of_classes and explained.ndim == 2 and not known.class_specific:
         maps = maps[:, None].expand(-1, explained.shape[1], *maps.shape[1:])

@@ -83,7 +83,8 @@ def edge_map(x: Tensor) -> Tensor:
     ones = _ones(x)
     grey = functional.pad(x.detach().float().mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=x.device) / 8
-    slopes = functional.conv2d(grey, torch.stack([across, across.T])[:, None])  # [B,2,H,W], per pixel
+    with torch.autocast(x.device.type, enabled=False):
+        slopes = functional.conv2d(grey, torch.stack([across, across.T])[:, None])  # [B,2,H,W], per pixel
     return ones * torch.linalg.vector_norm(slopes, dim=1)
 
 

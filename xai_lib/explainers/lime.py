@@ -10,8 +10,8 @@ from xai_lib.checks import check_counts, check_index
 from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import perturbed_scores
 from xai_lib.explainers.registry import register
-from xai_lib.explainers.scores import Score
-from xai_lib.forward import images_at_once, undisturbed
+from xai_lib.explainers.scores import Score, checked_scores
+from xai_lib.forward import images_at_once, logits_of, undisturbed
 
 _SAMPLES_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other samples
 _ORIGINAL_SIDE = 224  # the pixels for which the original's kernel_size=4 was chosen
@@ -46,6 +46,8 @@ def lime(
         raise ValueError(f"Expected kernel_width above 0. Got {kernel_width}.")
     with undisturbed(model, x) as images:
         check_index(index, images)
+        if not len(images):
+            return images.new_zeros(*checked_scores(score, logits_of(model, images)).shape, *x.shape[2:]).float()
         segments = superpixels(images)
         hidden = _mean_colours(images, segments)
         chunk = images_at_once(images, chunk)

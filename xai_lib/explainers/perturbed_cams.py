@@ -65,6 +65,8 @@ def ablation_cam(
         >>> ablation_cam(model, x, score=lambda logits: logits[:, 0] - logits[:, 2], layer="0")  # 4 A_0 - 2 A_2
         tensor([[[ 8., 16.]]])
     """
+    if not len(x):
+        return cams.grad_cam(model, x, score=score, layer=layer, upsample=upsample)  # an empty result too
     with undisturbed(model, x) as images:
         chunk = images_at_once(images, chunk)
         _, module = find_layer(model, layer, images)

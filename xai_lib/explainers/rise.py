@@ -94,6 +94,6 @@ def _enlarging(grid: int, side: int, device: torch.device) -> Tensor:
 
 def _weighted_sum(scores: Tensor, masks: Tensor) -> Tensor:
     """Σ over n of scores [B,n] or [B,n,S] times masks [B,n,H,W]: [B,H,W] or [B,S,H,W]."""
-    weights = scores.reshape(*scores.shape[:2], -1).to(masks.dtype).mT  # [B,S,n]
+    weights = scores.reshape(*scores.shape[:2], scores.shape[2:].numel()).to(masks.dtype).mT  # [B,S,n]
     sums = (weights @ masks.flatten(2)).unflatten(2, masks.shape[2:])
     return sums if scores.ndim == 3 else sums[:, 0]

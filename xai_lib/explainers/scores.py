@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from xai_lib.checks import described
 
@@ -16,6 +17,7 @@ _READINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "probability": partial(torch.softmax, dim=1),
     "log-probability": partial(torch.log_softmax, dim=1),
 }
+_OF_LABELS = {"logit": lambda logits: logits, "probability": torch.sigmoid, "log-probability": functional.logsigmoid}
 
 
 def class_score(target: Tensor) -> Score:
@@ -46,14 +48,17 @@ def class_score(target: Tensor) -> Score:
     return score
 
 
-def of_class(target: Tensor, what: Literal["logit", "probability", "log-probability"]) -> Score:
-    """As :func:`class_score`, of what a network says about a class: its logit, or its softmax (log-)probability.
+def of_class(
+    target: Tensor, what: Literal["logit", "probability", "log-probability"], *, multi_label: bool = False
+) -> Score:
+    """As :func:`class_score`, of what a network says about a class: its logit, or its (log-)probability by a softmax.
 
-    ValueError also if `what` is another word.
+    In a network of several labels an image, each by itself (`multi_label`), the probability is a sigmoid. ValueError
+    also if `what` is another word.
     """
     if what not in _READINGS:
         raise ValueError(f"Expected what as one of {', '.join(_READINGS)}. Got {what!r}.")
-    pick, reading = class_score(target), _READINGS[what]
+    pick, reading = class_score(target), (_OF_LABELS if multi_label else _READINGS)[what]
     return lambda logits: pick(reading(logits))
 
 

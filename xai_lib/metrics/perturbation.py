@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from xai_lib import randomness
-from xai_lib.checks import check_choice, check_counts, check_images, check_index
+from xai_lib.checks import check_choice, check_counts, check_images, check_index, described
 from xai_lib.forward import Model, class_probability, outputs
 from xai_lib.metrics.maps import check_maps, defined, is_defined
 
@@ -107,7 +107,5 @@ def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
 
 def check_targets(target: Tensor, x: Tensor, what: str = "class") -> None:
     """Refuse classes (or what `what` says) that are not one per image, int64: ValueError."""
-    if target.dtype != torch.int64 or target.shape != (len(x),):
-        raise ValueError(
-            f"Expected one {what} per image, int64 [{len(x)}]. Got {target.dtype} with shape {list(target.shape)}."
-        )
+    if not isinstance(target, Tensor) or target.dtype != torch.int64 or target.shape != (len(x),):
+        raise ValueError(f"Expected one {what} per image, int64 [{len(x)}]. Got {described(target)}.")

@@ -17,6 +17,7 @@ from xai_lib import files, metrics, pretrained
 from xai_lib.data import Split
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
+from xai_lib.forward import layout
 from xai_lib.papers.saliency import method
 from xai_lib.papers.saliency.method import Explained, lineup
 from xai_lib.papers.saliency.method.tools import METHODS as TOOLED
@@ -79,11 +80,17 @@ def study_of(
     layer explained, empty for the network's default, or its last spatial one; no ``methods`` are all explainers.
     """
     _check(methods)
-    network = network.to(run.device, memory_format=torch.channels_last)
     images = some(images, run.saliency.n_saliency)
+    x = images.normalise(next(iter(images.subset([0]).batches(1))).images.to(run.device))
+    network = network.to(run.device)
+    network = network.to(memory_format=layout(network, x))
     key = hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest()
-    x = images.normalise(images.subset([0]).materialised().images.to(run.device))
-    layer = find_layer(network, layer or None, x)[0]
+    try:
+        layer = find_layer(network, layer or None, x)[0]
+    except ValueError:
+        if layer:
+            raise
+        layer = None  # a method that needs one then says why there is none
     subject = Subject(lambda: network, key, (), layer, images, lambda: some(images, REFERENCE), run.device)
     return Study(run, (subject,), tuple(methods) or lineup.methods())
 

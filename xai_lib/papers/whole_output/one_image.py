@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from xai_lib.data import imagenet
+from xai_lib.models import is_multi_label
 from xai_lib.papers.whole_output import figures
 from xai_lib.papers.whole_output.latent_tree import Tree
 from xai_lib.papers.whole_output.method import base_maps
@@ -48,7 +49,9 @@ def explain_output(
     FileNotFoundError if there is no such file, TypeError or ValueError if the image cannot be read, the network cannot
     be explained here, there is no such layer or base, or names or tree do not fit the network's classes.
     """
-    device = next(model.parameters()).device
+    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    if is_multi_label(model):
+        raise ValueError("Expected a network of classes that exclude each other. Got a multi-label one.")
     shown = picture(image, size).to(device)
     x = normalised(shown[None], mean, std)
     check_model(model, x, None)
