@@ -284,7 +284,7 @@ def test_a_network_of_ones_own_is_explained_at_its_last_spatial_layer_on_images_
 def test_what_does_not_exist_is_refused_with_the_choices(run, images):
     with pytest.raises(ValueError) as refusal:
         experiment.study_of(run, small(), images, name="small", layer="layer4")
-    for name in ("'layer4'", "0", "2", "6"):
+    for name in ("'layer4'", "3 (7×7)", "0 (15×15)"):
         assert name in str(refusal.value)
     methods = f"Expected methods out of {', '.join(lineup.ALL)}. Got rice."
     with pytest.raises(ValueError, match=re.escape(methods)):
