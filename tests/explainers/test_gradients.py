@@ -52,7 +52,9 @@ def test_relus_of_the_score_are_not_guided(model, x, target):
 
 def test_a_network_without_relus_is_refused(x):
     model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.SiLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).train()
-    with pytest.raises(ValueError, match=r"Expected a network with ReLUs.*Got Sequential, which ran none"):
+    with pytest.raises(
+        ValueError, match=r"Expected a network with ReLUs.*Got Sequential, which ran SiLU: use the gradient"
+    ):
         guided_backprop(model, x, score=lambda logits: logits[:, 0])
     assert model.training
 

@@ -1,12 +1,16 @@
+import copy
+import re
 from functools import partial
+from types import MethodType
 
 import pytest
 import torch
 from derivations.explainers import Pooled
-from derivations.networks import fresh, lively
+from derivations.networks import SmallNet, fresh, lively
 from derivations.networks import images as images_of
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from xai_lib import models
 from xai_lib.explainers import class_score
@@ -96,6 +100,56 @@ def test_epsilon_is_that_of_the_rule(model, x, target):
     assert larger.abs().sum() < 0.5 * lrp(model, x, score=class_score(target)).abs().sum()
 
 
+class PreActivated(nn.Sequential):
+    """Two residual blocks in which batch normalisation comes before each convolution, registered after all of these."""
+
+    def __init__(self, merged=False):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, padding=1, bias=False)
+        self.convolutions = nn.ModuleList([nn.Conv2d(6, 6, 3, padding=1, bias=False) for _ in range(4)])
+        self.norms = nn.ModuleList([nn.BatchNorm2d(6) for _ in range(4)])
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in (0, 2):
+            inner = self.convolutions[block](self.norms[block](x).relu())
+            x = x + self.convolutions[block + 1](self.norms[block + 1](inner).relu())
+        return self.head(x.relu().mean((2, 3)))
+
+
+@every
+def test_batch_normalisation_is_merged_into_what_it_follows_when_it_runs(x, target, explain):
+    """In a pre-activation network that is one convolution of each block, in whatever order modules are registered."""
+    model, seen = lively(PreActivated), []
+    merged = copy.deepcopy(model)
+    for number in (0, 2):
+        pair = merged.convolutions[number], merged.norms[number + 1]
+        merged.convolutions[number], merged.norms[number + 1] = fuse_conv_bn_eval(*pair), nn.Identity()
+    explain = explain if explain is lrp else partial(excitation_backprop, layer="stem")
+    maps = explain(model, x, score=lambda logits: seen.append(logits.detach()) or class_score(target)(logits))
+    torch.testing.assert_close(maps, explain(merged, x, score=class_score(target)), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(seen[0], model(x), rtol=1e-5, atol=1e-6)  # the network's own
+
+
+def test_batch_normalisation_stays_where_something_else_reads_the_convolution_too(x, target):
+    """Relevance then passes it unchanged; without biases what arrives is the logit."""
+
+    class Read(Sums):
+        def forward(self, x):
+            x = self.first(x)
+            return self.head((self.norm(x).relu() + self.second(x).relu()).mean((2, 3)))
+
+    model = fresh(partial(Read, None))
+    model.norm = nn.BatchNorm2d(6).eval()
+    model.norm.bias.data.fill_(3.0)
+    for module in (model.first, model.second, model.head):
+        module.bias.data.zero_()
+    total = lrp(model, x, score=class_score(target)).sum((1, 2, 3))
+    expected = class_score(target)(model(x)).detach()
+    torch.testing.assert_close(total, expected, rtol=0, atol=2e-3 * float(expected.abs().max()))
+
+
 # Excitation backprop
 
 
@@ -141,6 +195,106 @@ def test_the_default_layer_is_the_models():
 
 
 # Both
+
+
+class Doubles(torch.autograd.Function):
+    """Not seen by functions of PyTorch; its gradient is no rule."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.relu() * 1
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 2 * gradient
+
+
+class Called(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        return functional.conv2d(x, self.weight - self.weight.mean(), self.bias, padding=1)
+
+
+def gated(x):
+    return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+
+COVERED = {
+    "relu6": nn.ReLU6(),
+    "relu6 in place": nn.ReLU6(inplace=True),
+    "relu": Called(torch.relu),
+    "clamp": Called(partial(torch.clamp, min=0)),
+    "cat": Called(lambda x: torch.cat([x.relu(), x[:, :0]], 1)),
+    "constants": Called(lambda x: ((2 * x - 1) / 3).relu()),
+    "pool": nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Upsample(scale_factor=2, mode="bilinear")),
+    "identity": nn.Sequential(nn.Identity(), nn.Dropout(), nn.ReLU()),
+    "sync": nn.Sequential(nn.SyncBatchNorm(8), nn.ReLU()),
+}
+REFUSED = {
+    "group norm": (nn.GroupNorm(1, 8), "group_norm in 'middle.3' (GroupNorm)"),
+    "gelu": (nn.GELU(), "gelu in 'middle.3' (GELU)"),
+    "hardswish": (nn.Hardswish(), "hardswish in 'middle.3' (Hardswish)"),
+    "gate": (Called(gated), " in 'middle.3' (Called)"),
+    "product": (Called(lambda x: x * x), "mul in 'middle.3' (Called)"),
+    "softmax": (nn.Softmax(1), "softmax in 'middle.3' (Softmax)"),
+    "broadcast": (Called(lambda x: x[:, :1] * torch.ones(8, 1, 1)), "mul in 'middle.3' (Called)"),
+    "function": (Called(lambda x: functional.conv2d(x, torch.ones(8, 8, 1, 1))), "conv2d in 'middle.3' (Called)"),
+    "standardised": (Standardised(8, 8, 3), "conv2d in 'middle.3' (Standardised)"),
+    "weight norm": (nn.utils.parametrizations.weight_norm(nn.Conv2d(8, 8, 1)), "conv2d in 'middle.3'"),
+    "batch statistics": (nn.BatchNorm2d(8, track_running_stats=False), "batch_norm in 'middle.3' (BatchNorm2d)"),
+    "own": (Called(Doubles.apply), "Doubles in 'middle.3' (Called)"),
+    "hidden": (Called(lambda x: Doubles.apply(x).flatten(1).unflatten(1, x.shape[1:])), "that conserves relevance"),
+    "script": (torch.jit.script(nn.ReLU()), "TorchScript in 'middle.3'"),
+}
+
+
+@pytest.mark.parametrize("inner", [pytest.param(inner, id=name) for name, inner in COVERED.items()])
+def test_what_rules_cover_conserves_relevance(model, x, target, inner):
+    """Shares add up to one; LRP has the logits of the network, and without biases of the modules adds up to them."""
+    model.middle.append(copy.deepcopy(inner).eval())
+    shares = excitation_backprop(model, x, score=class_score(target), layer="stem", upsample=False)
+    torch.testing.assert_close(shares.sum((1, 2)), torch.ones(4), rtol=0, atol=1e-3)
+    assert shares.min() >= 0
+    seen = []
+    maps = lrp(model, x, score=lambda logits: seen.append(logits.detach()) or class_score(target)(logits))
+    torch.testing.assert_close(seen[0], model(x), rtol=1e-4, atol=1e-5)
+    assert maps.isfinite().all()
+
+
+@every
+@pytest.mark.parametrize(("inner", "said"), [pytest.param(*case, id=name) for name, case in REFUSED.items()])
+def test_what_no_rule_covers_is_refused_by_its_name(model, x, target, explain, inner, said):
+    model.middle.append(inner.eval())
+    explain = explain if explain is lrp else partial(excitation_backprop, layer="stem")
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        explain(model, x, score=class_score(target))
+    assert "\n" not in str(error.value)
+
+
+@every
+def test_the_same_maps_under_autocast(model, x, target, explain):
+    """Also where the network turns it on itself."""
+    expected = explain(model, x, score=class_score(target))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(explain(model, x, score=class_score(target)), expected)
+        assert torch.is_autocast_enabled("cpu")
+    model.forward = MethodType(torch.autocast("cpu", torch.bfloat16)(SmallNet.forward), model)
+    assert model(x).dtype == torch.bfloat16
+    torch.testing.assert_close(explain(model, x, score=class_score(target)), expected)
+
+
+def test_shares_of_negative_activations_are_refused(model, x, target):
+    model.relu = nn.SiLU()
+    with pytest.raises(ValueError, match=r"Got activations below 0 in 'head' \(Linear\)"):
+        excitation_backprop(model, x, score=class_score(target), layer="relu")
 
 
 @every

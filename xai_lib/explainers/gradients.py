@@ -20,7 +20,12 @@ from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import images_at_once, undisturbed
 
-_RELUS = ("relu", "relu_")
+# What else can be a ReLU, and the argument that says so: the lowest value that passes, by name and by place.
+_CLIPPED = {"hardtanh": "min_val", "hardtanh_": "min_val", "clamp": "min", "clamp_": "min", "clip": "min",
+            "clip_": "min", "clamp_min": "min", "clamp_min_": "min", "_threshold": "threshold"}  # fmt: skip
+_OTHERS = {each.lower(): each for each in (
+    "GELU", "SiLU", "Mish", "Hardswish", "Hardtanh", "ELU", "SELU", "CELU", "PReLU", "Softplus", "Tanh", "Sigmoid",
+    "Hardsigmoid")} | {"leaky_relu": "LeakyReLU"}  # fmt: skip
 
 
 @register("gradient", title="Gradient", paper="Simonyan et al. 2014", family="gradient", colours=True)
@@ -101,8 +106,8 @@ def smoothgrad(
 def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) -> Tensor:
     """Guided backpropagation: ∂score/∂x with negative values set to 0 behind every ReLU (Springenberg et al. 2015).
 
-    (Saliency paper §3.1.) Every ReLU that runs in the forward pass is guided: modules, also those that run several
-    times or in place, and calls of ``functional.relu``, ``torch.relu`` and ``Tensor.relu``. Other activations, and
+    (Saliency paper §3.1.) Every ReLU that runs in the forward pass is guided, clipped ones (ReLU6) as well: modules,
+    also those that run several times or in place, and calls of functions (:func:`is_relu`). Other activations, and
     ReLUs inside a compiled or scripted network, are not seen; a network that runs none is refused, because the map
     would be the plain gradient. Not negative as far as the first ReLU; the layers before it mix the signs.
 
@@ -114,11 +119,23 @@ def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer =
     guided = _GuidedReLUs()
     maps = _gradients(Within(model, guided), x, score)
     if not guided.count:
+        others = ", ".join(sorted(guided.others)) or "no activation function that can be seen"
         raise ValueError(
             "Expected a network with ReLUs, which guided backpropagation changes. "
-            f"Got {type(model).__name__}, which ran none: use the gradient instead."
+            f"Got {type(model).__name__}, which ran {others}: use the gradient instead."
         )
     return maps
+
+
+def is_relu(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call of a PyTorch function is that of a ReLU, ``max(0, x)``, also where it is clipped above.
+
+    Example:
+        >>> is_relu("hardtanh", (), {"min_val": 0, "max_val": 6}), is_relu("clamp", (torch.ones(1), 1e-6), {})
+        (True, False)
+    """
+    lowest = kwargs.get(_CLIPPED.get(name), args[1] if len(args) > 1 else None)
+    return name in ("relu", "relu_", "relu6") or (name in _CLIPPED and not isinstance(lowest, Tensor) and lowest == 0)
 
 
 class _GuidedReLUs(TorchFunctionMode):
@@ -127,14 +144,18 @@ class _GuidedReLUs(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
+        self.others: set[str] = set()  # names of other activations
 
     def __torch_function__(
         self, func: Any, types: tuple[type, ...], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        output = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", None) in _RELUS and output.requires_grad:
-            output.register_hook(lambda gradient: gradient.clamp(min=0))
-            self.count += 1
+        output, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
+        if isinstance(output, Tensor) and output.requires_grad:
+            if is_relu(name, args, kwargs or {}):
+                output.register_hook(lambda gradient: gradient.clamp(min=0))
+                self.count += 1
+            elif name.removesuffix("_") in _OTHERS:
+                self.others.add(_OTHERS[name.removesuffix("_")])
         return output
 
 
