@@ -6,12 +6,14 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
 from xai_lib.files import read_json
+from xai_lib.run import provenance
 from xai_lib.run import store as store_module
 from xai_lib.run.cell import Cell
 from xai_lib.run.store import CorruptArtefactError, Store
@@ -23,6 +25,11 @@ fork = multiprocessing.get_context("fork")
 def write_result(folder):
     (folder / "inner").mkdir(exist_ok=True)
     (folder / "inner" / "result.txt").write_text("result")
+
+
+def fail(folder):
+    (folder / "checkpoint").write_text("epoch 3")
+    raise ValueError("loss is NaN")
 
 
 def refuse(folder):
@@ -91,10 +98,6 @@ def test_parents_are_in_the_key_and_done(store):
 
 
 def test_after_an_error_the_same_call_goes_on_in_the_same_folder(store):
-    def fail(folder):
-        (folder / "checkpoint").write_text("epoch 3")
-        raise ValueError("loss is NaN")
-
     with pytest.raises(ValueError, match="loss is NaN"):
         store.compute(CELL, fail)
     assert not store.is_done(CELL) and not store.path(CELL).exists()
@@ -247,14 +250,71 @@ def test_other_errors_pass_unchanged(store):
         store.compute(CELL, work)
 
 
+OTHER_SHAPES = ["", "[]", "null", "{", "{}", '{"files": []}', '{"files": {}}', '{"files": {"a": 3}}', "\udcff"]
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("done.json", None), ("done.json", '{"files": '), ("inner/result.txt", None), ("inner/result.txt", "res")],
+    [
+        *(("done.json", content) for content in [None, *OTHER_SHAPES, '{"files": {"provenance.json": {"bytes": 6}}}']),
+        *(("inner/result.txt", content) for content in (None, "res", "resulT", "result longer")),
+        *(("provenance.json", content) for content in (None, *OTHER_SHAPES)),
+    ],
 )
 def test_a_damaged_cell_is_named_and_deleting_it_helps(store, name, content):
     folder = store.compute(CELL, write_result)
-    (folder / name).unlink() if content is None else (folder / name).write_text(content)
-    with pytest.raises(CorruptArtefactError, match=f"'train' under key {CELL.key} .*Delete .* run the same command"):
-        store.compute(CELL, refuse)
+    file = folder / name
+    file.unlink() if content is None else file.write_bytes(content.encode(errors="surrogateescape"))
+    for look in (store.is_done, partial(store.compute, work=refuse)):
+        with pytest.raises(
+            CorruptArtefactError, match=f"'train' under key {CELL.key} .*Delete .* run the same command"
+        ):
+            look(CELL)
     shutil.rmtree(folder)
     store.compute(CELL, write_result)
+
+
+def test_a_changed_bit_is_noticed_where_name_size_and_time_are_those_of_before(store):
+    file = store.compute(CELL, write_result) / "inner" / "result.txt"
+    before = file.stat()
+    file.write_bytes(b"resulu")
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(CorruptArtefactError, match=r"result\.txt is not as it was written"):
+        store.is_done(CELL)
+
+
+def test_a_file_is_hashed_once_a_process_and_state(store, monkeypatch):
+    hashed, digest = [], hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, how: hashed.append(file.name) or digest(file, how))
+    folder = store.compute(CELL, write_result)
+    hashed.clear()
+    assert all(store.is_done(CELL) for _ in range(3)) and len(hashed) == 2
+    (folder / "inner" / "result.txt").touch()
+    assert store.is_done(CELL) and len(hashed) == 3
+
+
+@pytest.mark.parametrize("content", [*OTHER_SHAPES, '{"attempts": []}', '{"attempts": [{"started": 1, "ended": "x"}]}'])
+def test_a_damaged_record_of_unfinished_work_is_named_and_the_work_is_kept(store, content):
+    with pytest.raises(ValueError, match="loss is NaN"):
+        store.compute(CELL, fail)
+    record = work_folder(store) / "provenance.json"
+    record.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(CorruptArtefactError, match=f"Delete {record} and run the same command"):
+        store.compute(CELL, write_result)
+    record.unlink()
+    assert (store.compute(CELL, write_result) / "checkpoint").read_text() == "epoch 3"
+
+
+def test_a_clock_that_was_wrong_adds_no_time(store):
+    """A file of the future in work that was killed; and an attempt that ended before it began."""
+    with pytest.raises(ValueError, match="loss is NaN"):
+        store.compute(CELL, fail)
+    record = work_folder(store) / "provenance.json"
+    made = read_json(record)
+    made["attempts"][0].update(ended="2020-01-01T00:00:00.000+00:00")
+    made["attempts"].append({**made["attempts"][0], "started": provenance.now(), "ended": None})
+    record.write_text(json.dumps(made))
+    os.utime(work_folder(store) / "checkpoint", (4e9, 4e9))
+    made = read_json(store.compute(CELL, write_result) / "provenance.json")
+    assert [attempt["outcome"] for attempt in made["attempts"]] == ["failed: ValueError", "killed", "finished"]
+    assert 0 <= made["seconds"] < 10

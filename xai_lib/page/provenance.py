@@ -20,7 +20,7 @@ def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTM
     ``head`` is what a record says of the run besides.
     """
     store = Store()
-    made = [files.read_json(store.path(cell) / "provenance.json") for cell in lineage(cells)]
+    made = [files.read_json(store.path(cell) / "provenance.json") for cell in lineage(cells) if store.is_done(cell)]
     made = record.write_provenance(made, head or {})
     columns = [
         text("stage", "stage"),

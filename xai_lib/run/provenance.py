@@ -46,8 +46,8 @@ def now() -> str:
 
 
 def seconds_between(start: str, end: str) -> float:
-    """Seconds from ``start`` to ``end``, both as :func:`now` writes them."""
-    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+    """Seconds from ``start`` to ``end``, both as :func:`now` writes them; 0 where the clock was set back between."""
+    return max(round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3), 0.0)
 
 
 def commit(repository: Path = _SOURCE) -> str:

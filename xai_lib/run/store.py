@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from xai_lib.run.cell import Cell, canonical_json
 _FULL_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
+_hashed: dict[Path, tuple[tuple[int, ...], str]] = {}  # file -> its state when it was hashed by this process, its hash
 
 
 class CorruptArtefactError(RuntimeError):
@@ -42,15 +44,14 @@ class Store:
         return self.root / cell.stage / cell.key
 
     def is_done(self, cell: Cell) -> bool:
-        """Whether the cell is finished; compares the files' names and sizes with those written.
+        """Whether the cell is finished; compares the files' names and hashes with those written.
 
-        CorruptArtefactError if a finished cell has lost a file or part of one.
+        A file is hashed once a process, and again when its size or time changes. CorruptArtefactError if a finished
+        cell has lost a file, or one is not as it was written.
         """
         if not self.path(cell).exists():
             return False
-        for file, written in self._manifest(cell).items():
-            if not file.is_file() or file.stat().st_size != written["bytes"]:
-                raise _corrupt(self.path(cell), f"{file.name} is {'cut short' if file.is_file() else 'missing'}")
+        _check(self.path(cell))
         return True
 
     def compute(self, cell: Cell, work: Callable[[Path], None], *, parents: Sequence[Cell] = ()) -> Path:
@@ -76,19 +77,14 @@ class Store:
                 if self.is_done(cell):  # by the process this one waited for
                     return self.path(cell)
                 folder.mkdir(exist_ok=True)
-                if not (folder / "done.json").exists():  # else killed between the last file and the rename
+                if (folder / "done.json").exists():  # killed between the last file and the rename
+                    _check(folder)
+                else:
                     _attempt(cell, work, folder, parents)
                     _seal(folder)
                 folder.rename(self.path(cell))
                 sync_directory(folder.parent)
         return self.path(cell)
-
-    def _manifest(self, cell: Cell) -> dict[Path, dict[str, Any]]:
-        folder = self.path(cell)
-        try:
-            return {folder / name: written for name, written in read_json(folder / "done.json")["files"].items()}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _corrupt(folder, "done.json cannot be read") from error
 
     def _check_parents(self, cell: Cell, parents: Sequence[Cell]) -> None:
         text = canonical_json(cell.config)
@@ -144,12 +140,32 @@ def _earlier_attempts(folder: Path) -> list[dict[str, Any]]:
     file = folder / "provenance.json"
     if not file.exists():
         return []
-    attempts = read_json(file)["attempts"]
-    if attempts[-1]["ended"] is None:
-        last_sign = max(path.stat().st_mtime for path in _files(folder))
-        ended = datetime.fromtimestamp(last_sign, UTC).isoformat(timespec="milliseconds")
-        attempts[-1].update(ended=max(ended, attempts[-1]["started"]), outcome="killed")
+    try:
+        attempts = read_json(file)["attempts"]
+        if attempts[-1]["ended"] is None:
+            last_sign = min(max(path.stat().st_mtime for path in _files(folder)), time.time())
+            ended = datetime.fromtimestamp(last_sign, UTC).isoformat(timespec="milliseconds")
+            attempts[-1].update(ended=max(ended, attempts[-1]["started"]), outcome="killed")
+        for each in attempts:
+            provenance.seconds_between(each["started"], each["ended"])
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _corrupt(folder, f"{file} is no record of earlier attempts", file) from error
     return attempts
+
+
+def _check(folder: Path) -> None:
+    """CorruptArtefactError if a sealed folder lacks a file of its list, or one is not as it was written."""
+    try:
+        listing = {
+            folder / name: written["sha256"] for name, written in read_json(folder / "done.json")["files"].items()
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise _corrupt(folder, "done.json cannot be read") from error
+    if folder / "provenance.json" not in listing:
+        raise _corrupt(folder, "done.json does not list its files")
+    for file, written in listing.items():
+        if not file.is_file() or _sha256(file) != written:
+            raise _corrupt(folder, f"{file.name} is {'not as it was written' if file.is_file() else 'missing'}")
 
 
 def _seal(folder: Path) -> None:
@@ -202,10 +218,10 @@ def _says_full(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _corrupt(folder: Path, what: str) -> CorruptArtefactError:
+def _corrupt(folder: Path, what: str, delete: Path | None = None) -> CorruptArtefactError:
     return CorruptArtefactError(
-        f"Expected the finished {folder.parent.name!r} under key {folder.name} to be whole. Got: {what}. "
-        f"Delete {folder} and run the same command: it is computed again."
+        f"Expected {folder.parent.name!r} under key {folder.stem} to be whole. Got: {what}. "
+        f"Delete {delete or folder} and run the same command: it is computed again."
     )
 
 
@@ -214,5 +230,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """The hash of a file, taken once for each of its states."""
+    state = path.stat()
+    now = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    if _hashed.get(path, ((), ""))[0] != now:
+        with path.open("rb") as file:
+            _hashed[path] = (now, hashlib.file_digest(file, "sha256").hexdigest())
+    return _hashed[path][1]
