@@ -5,15 +5,19 @@ SCALE ?= demo## budget of a run: demo, laptop, paper or smoke
 DATASET ?=## planted, cifar10, cifar100 or folder:<path> (default: the scale's)
 LABEL ?=## how the book calls the data (default: its name)
 OVERRIDES ?=## single values of the scale, as "seeds=3, n_scored=500"
-DOWNLOAD ?=## 1: data that is missing may be downloaded
+DOWNLOAD ?=## 1 or True: data that is missing may be downloaded
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)## processes that run at a time
 PROFILE ?= profiles/local## where it runs: profiles/local or profiles/slurm
 LAUNCHER ?=## command in front of what must run on a cluster's node: see profiles/slurm
 PORT ?= 8000## port of make serve
 PYTHON ?=## interpreter of a new environment (default: the first of python3.11, 3.12, 3.13 that runs)
-export SCALE DATASET LABEL OVERRIDES LAUNCHER PYTHON
 
-IN_ENV := PATH="$(CURDIR)/.venv/bin:$$PATH"
+# What is given on the command line or in the environment is text, in which make expands nothing.
+GIVEN := SCALE DATASET LABEL OVERRIDES DOWNLOAD CORES PROFILE LAUNCHER PORT PYTHON
+$(foreach name,$(GIVEN),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
+export $(GIVEN)
+
+IN_ENV := PATH="$$PWD/.venv/bin:$$PATH"
 LOCKED := flock -n -o -E 75 .store/book.lock
 BOOK := book/_build/html/index.html
 
@@ -31,11 +35,11 @@ env: ## create or update the environment in .venv
 	@bash scripts/setup.sh
 
 book: env ## compute what the store lacks, run the notebooks, build the book
-	@test -f "xai_lib/run/scales/$(SCALE).yaml" || { echo "Unknown SCALE=$(SCALE). Choose from: $(sort $(basename $(notdir $(wildcard xai_lib/run/scales/*.yaml))))." >&2; exit 1; }
+	@test -f "xai_lib/run/scales/$$SCALE.yaml" || { echo "Unknown SCALE=$$SCALE. Choose from: $(sort $(basename $(notdir $(wildcard xai_lib/run/scales/*.yaml))))." >&2; exit 1; }
 	@mkdir -p .store
-	@$(IN_ENV) $(LOCKED) snakemake book --profile "$(PROFILE)" --cores $(CORES) --nolock --rerun-incomplete \
-		--config scale="$$SCALE" $${DATASET:+dataset="$$DATASET"} $${LABEL:+label="$$LABEL"} \
-		$${OVERRIDES:+overrides="$$OVERRIDES"} $(if $(filter 1,$(DOWNLOAD)),download=True) $${LAUNCHER:+launcher="$$LAUNCHER"} \
+	@$(IN_ENV) $(LOCKED) snakemake book --profile "$$PROFILE" --cores "$$CORES" --nolock --rerun-incomplete \
+		--config scale="=$$SCALE" $${DATASET:+dataset="=$$DATASET"} $${LABEL:+label="=$$LABEL"} \
+		$${OVERRIDES:+overrides="=$$OVERRIDES"} $${DOWNLOAD:+download="=$$DOWNLOAD"} $${LAUNCHER:+launcher="=$$LAUNCHER"} \
 		|| { status=$$?; \
 		[ $$status -ne 75 ] || echo "Another make book is running in this folder. Wait for it, or stop it first." >&2; \
 		exit $$status; }
@@ -43,7 +47,7 @@ book: env ## compute what the store lacks, run the notebooks, build the book
 
 serve: ## show the built book at http://127.0.0.1:PORT
 	@test -f $(BOOK) || { echo "There is no book yet. Run: make book" >&2; exit 1; }
-	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory $(dir $(BOOK)) $(PORT)
+	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory $(dir $(BOOK)) "$$PORT"
 
 test: lint ## check the style and run every test, fast ones in parallel
 	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest -n 2 -m "not slow"

@@ -284,10 +284,12 @@ def test_book_hands_its_settings_to_snakemake(project_with_snakemake):
         assert {"--nolock", "--rerun-incomplete"} <= set(arguments)
         return arguments[arguments.index("--config") + 1 :]
 
-    assert config("DOWNLOAD=0") == ["scale=demo"]
+    assert config("DATASET=") == ["scale==demo"]
     given = {"dataset": "folder:/my images", "label": "Mine, 'all'", "overrides": "seeds=3, n_scored=5"}
-    expected = ["scale=demo", *(f"{name}={value}" for name, value in given.items()), "download=True"]
-    assert config(*(f"{name.upper()}={value}" for name, value in given.items()), "DOWNLOAD=1") == expected
+    given |= {"download": "True"}
+    assert config(*(f"{name.upper()}={value}" for name, value in given.items())) == [
+        "scale==demo", *(f"{name}=={value}" for name, value in given.items())
+    ]  # fmt: skip
 
 
 def test_unknown_scale_is_one_line(project_with_snakemake):

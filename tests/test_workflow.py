@@ -101,12 +101,12 @@ CELLS = ["score 0", "score 1", "train 0", "train 1"]
 
 
 def test_settings_reach_every_process_and_needs_come_first(project):
-    settings = {"scale": "laptop", "data_root": "/some where/x", "overrides": 'a=1, b="c d", e=$HOME'}
+    settings = {"scale": "laptop", "data_root": "/some where/x", "overrides": 'a=1, b="c d", e=$HOME, {f}, it\\\'s #7'}
     code, text = snakemake(project, "notebooks", **settings)
     assert code == 0, text
     entries = journal(project)
     for entry in entries:
-        given = dict(zip(entry["arguments"][-6::2], entry["arguments"][-5::2]))
+        given = dict(word.split("=", 1) for word in entry["arguments"][-3:])
         assert given == {"--scale": "laptop", "--data-root": "/some where/x", "--overrides": settings["overrides"]}
         assert entry["threads"] == "1"
     order = [(entry["arguments"][0], entry["arguments"][2]) for entry in entries]

@@ -15,6 +15,7 @@ python -m xai_lib record notebooks/contrastive book/recorded/contrastive/laptop 
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -26,13 +27,23 @@ _SETTINGS = ("scale", "dataset", "label", "device", "overrides", "download")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it did what was asked, 1 and one line on stderr if not."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
     try:
         options.run(options)
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments, each option of any text joined to its value, which may begin with a hyphen."""
+    found, waiting = [], list(arguments)
+    while waiting:
+        found.append(waiting.pop(0))
+        if found[-1] in ("--dataset", "--label", "--overrides") and waiting and not waiting[0].startswith("--"):
+            found[-1] += f"={waiting.pop(0)}"
+    return found
 
 
 def _cells(options: argparse.Namespace) -> None:
@@ -84,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=function, own=tuple(own))
         return command
 
-    loss, seed = {"choices": ("ce", "scl", "tl")}, {"type": int}
+    loss, seed = {"choices": ("ce", "scl", "tl")}, {"type": _seed}
     network = {"type": int, "help": "its place in the list of networks, from 0"}
     add("cells", _cells, "list the jobs of a run as JSON")
     add("train", _compute, "train one network", loss=loss, seed=seed)
@@ -143,10 +154,17 @@ def _notebooks(text: str) -> list[Path]:
 
 
 def _truth(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
+    if text.lower() not in ("true", "false", "1", "0"):
         raise argparse.ArgumentTypeError(f"expected True or False, got {text!r}")
-    return text.lower() == "true"
+    return text.lower() in ("true", "1")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {2**31 - 1}, got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing temporary is left
     sys.exit(main())

@@ -1,12 +1,18 @@
 """Run a notebook with parameters; what appears under the output's name is whole and free of errors."""
 
+import fcntl
 import json
+import os
+import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from unittest.mock import patch
 
 from xai_lib.files import atomically
 
+_PREFIX = "xai-notebook-"  # of temporary folders
 _START_SECONDS = 300  # for a kernel to answer, on a machine with all its cores at work
 
 
@@ -34,12 +40,10 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     # A folder of its own: the process of a killed workflow may still be writing the same notebook.
-    with tempfile.TemporaryDirectory() as folder:
-        draft = Path(folder) / output.name
+    with _temporary_folder() as folder:
+        draft, how = folder / "draft.ipynb", {"progress_bar": False, "start_timeout": _START_SECONDS}
         try:
-            papermill.execute_notebook(
-                notebook, draft, dict(parameters), progress_bar=False, start_timeout=_START_SECONDS
-            )
+            papermill.execute_notebook(_escaped(notebook), _escaped(draft), dict(parameters), **how)
         except papermill.PapermillExecutionError as error:
             _publish(draft, failed)
             raise NotebookError(
@@ -55,7 +59,37 @@ def declared(notebook: Path) -> list[str]:
     """Names of the parameters that a notebook declares."""
     import papermill
 
-    return list(papermill.inspect_notebook(notebook))
+    return list(papermill.inspect_notebook(_escaped(notebook)))
+
+
+def _escaped(path: Path) -> str:
+    """A path for papermill, which fills in what stands in braces."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """A folder that also takes what the notebook's process leaves; those of processes that were killed are removed."""
+    for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError), _held(old):  # else its process is alive, or another user's
+            shutil.rmtree(old)
+    with (
+        tempfile.TemporaryDirectory(prefix=_PREFIX) as folder,
+        _held(Path(folder)),
+        patch.dict(os.environ, TMPDIR=folder),
+    ):
+        yield Path(folder)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system frees when the process ends. BlockingIOError if another holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _publish(draft: Path, output: Path) -> None:
