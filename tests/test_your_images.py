@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -241,3 +243,18 @@ def test_what_is_no_picture_is_named(strange, images, error, message):
         images = [strange / image if isinstance(image, str) else image for image in images]
     with pytest.raises(error, match=message):
         your_images.pictures(images, 16)
+
+
+@pytest.mark.parametrize("layout", ["plain", "parts"])
+def test_images_replaced_by_others_of_the_same_name_size_and_time_are_another_digest(layout, request, tmp_path):
+    root = request.getfixturevalue(layout)
+    for path in root.rglob("*.png"):
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    before, file = load(root), next(root.glob("**/test/cat/1.bmp" if layout == "parts" else "cat/1.bmp"))
+    state = file.stat()
+    draw(file, 200)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert file.stat().st_size == state.st_size
+    changed = load(root)
+    assert not torch.equal(changed.images, before.images) and changed.digest != before.digest

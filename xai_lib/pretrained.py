@@ -145,13 +145,28 @@ def state_digest(model: nn.Module) -> str:
     """The sha256 (hexadecimal) of a network's weights and buffers: the key of a network that was not trained here.
 
     It covers name, type, shape and bytes of each tensor of the state dict, sorted by name, whatever the device. It
-    does not cover the code that runs them.
+    does not cover the code that runs them: see :func:`answers`.
     """
     known = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         known.update(f"{name}|{tensor.dtype}|{list(tensor.shape)}\0".encode())
         known.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return known.hexdigest()
+
+
+def answers(model: nn.Module, x: Tensor) -> list[str]:
+    """What a network computes for images, float [B,3,H,W], as short numbers: other code gives others.
+
+    Of each image a weighted sum of the logits [B,C], each counted from the least, and the size of its gradient with
+    respect to the pixels, to three digits, which other arithmetic leaves as they are.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        logits = model(x)
+        spread = (logits - logits.amin(dim=1, keepdim=True)).double()
+        sums = spread @ torch.linspace(1, 2, logits.shape[1], device=logits.device, dtype=spread.dtype)
+        slopes = torch.autograd.grad(sums.sum(), x)[0].abs().flatten(1).sum(1) if sums.requires_grad else sums
+    return [f"{number:.3g}" for number in torch.cat([sums, slopes.double()]).tolist()]
 
 
 def _place(published: _Published) -> Path:

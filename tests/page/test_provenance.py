@@ -41,8 +41,8 @@ def test_a_record_gathers_the_cells_of_all_its_notebooks(smoke_run, tmp_path, mo
 def test_a_page_ends_with_the_command_that_runs_it_again(smoke_run):
     page = end("contrastive/training", smoke_run, experiment.cells(smoke_run, ("predict",)), model="not declared").data
     command = page.partition("<pre>")[2].partition("</pre>")[0]
-    assert command.startswith(".venv/bin/papermill notebooks/contrastive/training.ipynb out.ipynb -p scale smoke")
-    assert "-p device cpu" in command and "-p overrides &#x27;recipe=small" in command
+    assert command.startswith(".venv/bin/papermill notebooks/contrastive/training.ipynb out.ipynb -r scale smoke")
+    assert "-r device cpu" in command and "-r overrides &#x27;recipe=small" in command
     assert "model" not in command and "data_root" not in command
     assert "Provenance." in page and "This page ran with scale = smoke" in page
     assert "Provenance." not in end("contrastive/training", smoke_run, []).data

@@ -59,12 +59,17 @@ def test_any_value_can_be_overridden():
         ("huge", "", "smoke, demo, laptop, paper"),
         ("demo", "epoch=1", "Unknown setting epoch"),
         ("demo", "epochs_ce", "name=value"),
-        ("demo", "epochs_ce=0", "at least 1 or null for epochs_ce. Got 0"),
-        ("demo", "epochs_ce=1.5", "at least 1 or null for epochs_ce. Got 1.5"),
-        ("demo", "seeds=null", "at least 1 for seeds. Got None"),
-        ("demo", "recipe=3", "text for recipe"),
-        ("demo", "n_train=true", "Got True"),
-        ("demo", {"epochs_ce": 1}, "as text"),
+        ("demo", "epochs_ce=0", "from 1 to 1,000,000,000 or null for epochs_ce. Got '0'"),
+        ("demo", "epochs_ce=1.5", "from 1 to 1,000,000,000 or null for epochs_ce. Got '1.5'"),
+        ("demo", "seeds=null", "from 1 to 1,000,000,000 for seeds. Got 'null'"),
+        *(
+            ("demo", f"n_train={value}", "for n_train. Got")
+            for value in ("true", "[1", "{a: b: c", "&a *a", "\t", '"1')
+        ),
+        *(
+            ("demo", f"n_train={value}", "for n_train. Got")
+            for value in ("-4", "1e3", "0x10", "1_0", "²", "9" * 20, "")
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_choices(name, overrides, message):

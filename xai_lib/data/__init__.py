@@ -95,8 +95,6 @@ def held_out(
         further = planted.generate(n_held_out, "train", size=training.images.shape[-1], first=len(training))
         return training, replace(further, part="held-out")
     everything = load(name, "train", size=size, root=root, download=download)
-    if n is not None:
-        select(everything, n)  # raises where the data set has fewer
     rest, further = without(everything, n_held_out)
     return select(rest, None if n is None else min(n, len(rest))), further
 

@@ -71,8 +71,9 @@ class Split:
 
     @property
     def identity(self) -> dict[str, str | int]:
-        """What stands for these images in a key of the store."""
-        return {"digest": self.digest, "number": len(self)}
+        """What stands for these images in a key of the store; of files, their contents as well."""
+        found = {"digest": self.digest, "number": len(self)}
+        return found if isinstance(self.images, Tensor) else found | {"content": self.images.content()}
 
     def subset(self, positions: Tensor | list[int]) -> "Split":
         """The images at ``positions`` [M] (int64), in that order; they keep their index.

@@ -1,5 +1,6 @@
 """How every notebook begins and ends: one call that says what runs, one that says what ran and how to run it again."""
 
+import ast
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,13 +17,41 @@ from xai_lib.run import provenance as this_process
 from xai_lib.run.budgets import BUDGETS
 from xai_lib.run.cell import Cell
 from xai_lib.run.notebook import declared
-from xai_lib.run.settings import Settings, settings
+from xai_lib.run.settings import Settings, check_text, settings
 
 
 def begin(**parameters: Any) -> Settings:
     """What a notebook runs, and the look of its figures: see :func:`xai_lib.run.settings.settings`, also for errors."""
     style.use_style()
-    return settings(**parameters)
+    shell = get_ipython()
+    if shell:
+        _check_parameters(shell)
+    run = settings(**parameters)
+    if shell and "dataset" in parameters and (fewer := run.shortfalls()):
+        told = ", ".join(f"`{name}` {taken:,} of {asked:,}" for name, (asked, taken) in fewer.items())
+        _with_the_next_cell(shell, f"**The data have fewer images than the scale asks for; all are taken:** {told}.")
+    return run
+
+
+def _check_parameters(shell: Any) -> None:
+    """Refuse parameters that a notebook does not declare, and numbers where it declares text: papermill sets both."""
+    cells = [cell for cell in shell.user_ns["In"] if cell.startswith("# Parameters")]
+    own, *injected = [{line.targets[0].id: line.value for line in ast.parse(cell).body} for cell in cells]
+    for name in [name for cell in injected for name in cell]:
+        if name not in own:
+            raise ValueError(f"Expected parameters that the notebook declares: {', '.join(own)}. Got {name}.")
+        if isinstance(own[name].value, str):
+            check_text(name, shell.user_ns[name])
+
+
+def _with_the_next_cell(shell: Any, text: str) -> None:
+    """Show a text above what the next cell shows, since this one is not for readers."""
+
+    def once(*_: object) -> None:
+        shell.events.unregister("pre_run_cell", once)
+        display(Markdown(text))
+
+    shell.events.register("pre_run_cell", once)
 
 
 def leave_out(reason: str) -> None:
@@ -43,7 +72,9 @@ def end(notebook: str, run: Settings, cells: Sequence[Cell], **parameters: Any) 
     source = Path("notebooks") / f"{notebook}.ipynb"
     known = declared(source) if source.is_file() else list(given)
     given = {name: value for name, value in given.items() if name in known}
-    options = " ".join(f"-p {name} {shlex.quote(str(value))}" for name, value in given.items())
+    options = " ".join(
+        f"-{'r' if isinstance(value, str) else 'p'} {name} {shlex.quote(str(value))}" for name, value in given.items()
+    )
     command = f".venv/bin/papermill notebooks/{notebook}.ipynb out.ipynb {options}"
     said = ", ".join(f"{name} = {value}" for name, value in given.items())
     again = (

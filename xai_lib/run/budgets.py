@@ -4,6 +4,7 @@
 hour a part on two cores, ``paper`` has the papers' own settings.
 """
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 
 SCALES = ("smoke", "demo", "laptop", "paper")  # smallest first
 
+_MOST = 10**9  # of what is counted
 _FOLDER = Path(__file__).with_name("scales")
 
 
@@ -159,29 +161,25 @@ def load(scale: str, overrides: str = "") -> tuple[str, dict[str, Any]]:
 
 
 def _overridden(found: dict[str, Any], overrides: str) -> dict[str, Any]:
-    if not isinstance(overrides, str):
-        raise ValueError(f'Expected overrides as text like "epochs_ce=1, n_scored=64". Got {overrides!r}.')
     room_of = {field.name: (room, field.type) for room, kind in BUDGETS.items() for field in fields(kind)}
     for item in filter(None, (part.strip() for part in overrides.split(","))):
         name, equals, value = (part.strip() for part in item.partition("="))
         if not equals:
             raise ValueError(f"Expected overrides as name=value pairs separated by commas. Got {item!r}.")
         if name == "dataset":
-            found[name] = _fitting(name, str, value)
+            found[name] = value
         elif name not in room_of:
             raise ValueError(f"Unknown setting {name}. A scale has: dataset, {', '.join(room_of)}.")
         else:
             room, kind = room_of[name]
-            found[room][name] = _fitting(name, kind, yaml.safe_load(value))
+            found[room][name] = value if kind is str else _number(name, kind, value)
     return found
 
 
-def _fitting(name: str, kind: object, value: Any) -> Any:
-    if kind is str:
-        fits, expected = isinstance(value, str), "text"
-    else:
-        fits = (value is None and kind is not int) or (type(value) is int and value >= 1)
-        expected = "a whole number of at least 1" + ("" if kind is int else " or null")
-    if not fits:
-        raise ValueError(f"Expected {expected} for {name}. Got {value!r}.")
-    return value
+def _number(name: str, kind: object, text: str) -> int | None:
+    if text == "null" and kind is not int:
+        return None
+    if not re.fullmatch("[0-9]{1,10}", text) or not 1 <= int(text) <= _MOST:
+        choices = f"a whole number from 1 to {_MOST:,}" + ("" if kind is int else " or null")
+        raise ValueError(f"Expected {choices} for {name}. Got {text!r}.")
+    return int(text)

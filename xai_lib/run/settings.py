@@ -82,11 +82,22 @@ class Settings:
 
     def test_split(self) -> Split:
         """Images on which accuracy is measured; touched by no choice of a setting."""
-        return _load(self.dataset, "test", n=self.networks.n_test, **self._source)
+        return _tested(self.dataset, self.networks.n_test, **self._source)
 
     def scored_split(self) -> Split:
         """The class-balanced part of the test images that the contrastive part explains and scores."""
-        return data.select(self.test_split(), self.contrastive.n_scored)
+        split = self.test_split()
+        return data.select(split, min(self.contrastive.n_scored, len(split)))
+
+    def shortfalls(self) -> dict[str, tuple[int, int]]:
+        """Budgets of which the data set has fewer images: name -> what the scale asks for, and what the run takes."""
+        test = len(self.test_split())
+        asked = {"n_test": self.networks.n_test, "n_scored": self.contrastive.n_scored}
+        asked |= {"n_saliency": self.saliency.n_saliency, "n_outputs": self.whole_output.n_outputs}
+        found = {name: (n, test) for name, n in asked.items()}
+        if not self.pretrained:
+            found["n_train"] = (self.networks.n_train, len(self.train_split()))
+        return {name: (n, taken) for name, (n, taken) in found.items() if n is not None and n > taken}
 
     def _training(self) -> tuple[Split, Split]:
         return _held_out(self.dataset, self.networks.n_train, self.networks.n_held_out, **self._source)
@@ -114,17 +125,29 @@ def settings(
     ValueError if a name, type or choice does not exist; the message lists the choices.
     """
     parameters = dict(locals())
+    for what, value in parameters.items():
+        check_text(what, value) if what != "download" else None
     if not isinstance(download, bool):
         raise ValueError(f"Expected true or false for download. Got {download!r} (papermill: -p download True).")
     own, found = budgets.load(scale, overrides)
     recipes.get(found["networks"].recipe, LOSSES[0])  # raises if there is no such recipe
     name = dataset or own
     data.check_name(name)
+    if ":" in name:  # a folder, whose files may have changed since they were read
+        _tested.cache_clear(), _held_out.cache_clear()
     where = {"device": _device(device), "data_root": Path(data_root), "download": download}
     run = Settings(scale, name, label or name, **where, **found, parameters=parameters)
     if run.pretrained and "size" not in overrides:
         return replace(run, networks=replace(run.networks, size=_IMAGENET_SIZE))
     return run
+
+
+def check_text(name: str, value: object) -> None:
+    """ValueError if a parameter is no text: papermill reads 007 as a number, and null as none, after -p."""
+    if not isinstance(value, str):
+        raise ValueError(f"Expected text for {name}. Got {value!r}: use -r {name} in place of -p {name}.")
+    if not value.isascii() and value != value.encode(errors="replace").decode():
+        raise ValueError(f"Expected text in UTF-8 for {name}. Got {value!r}: rename what is called so.")
 
 
 def _device(name: str) -> torch.device:
@@ -135,3 +158,12 @@ def _device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("Expected a GPU for device='cuda'. Got none: use auto or cpu, or a torch with CUDA.")
     return torch.device(name)
+
+
+@lru_cache(maxsize=4)
+def _tested(name: str, n: int | None, **source: Any) -> Split:
+    """The test images, as many as there are of those asked for."""
+    if name == "planted":
+        return data.load(name, "test", n=n, **source)
+    everything = data.load(name, "test", **source)
+    return data.select(everything, None if n is None else min(n, len(everything)))

@@ -270,6 +270,40 @@ def test_keys_know_network_layer_images_and_version_but_no_device_and_no_label(s
     assert len({*map(tuple, found), tuple(key)}) == 6
 
 
+class Changed(nn.Module):
+    """A network of the same weights, whose forward computes something else."""
+
+    def __init__(self, network, change):
+        super().__init__()
+        self.network, self.change = network, change
+
+    def state_dict(self, *arguments, **keywords):
+        return self.network.state_dict(*arguments, **keywords)
+
+    def forward(self, x):
+        return self.change(self.network, x)
+
+
+def test_the_key_of_a_network_knows_what_it_computes(run, images):
+    changes = {
+        "none": lambda network, x: network(x),
+        "again": lambda network, x: network(x),
+        "temperature": lambda network, x: network(x) / 1.05,
+        "order": lambda network, x: network(x).flip(1),
+        "input": lambda network, x: network(x.flip(3).roll(3, 3)),
+        "slope": lambda network, x: network(x) + network(x.detach()) - network(x).detach(),
+        "no slope": lambda network, x: network(x).detach(),
+        "straight-through": lambda network, x: network(x + (x.relu() - x).detach()),
+    }
+    found = {}
+    for what, change in changes.items():
+        [subject] = experiment.study_of(run, Changed(small(), change), images, name="s", layer="network.0").networks
+        found[what] = subject.key
+    assert found.pop("again") == found["none"]
+    assert found.pop("slope") == found["none"]  # twice the same, once without a gradient: the same gradient
+    assert len({*found.values()}) == len(found)
+
+
 def test_a_network_of_ones_own_is_explained_at_its_last_spatial_layer_on_images_in_turns(run, images, changed):
     doubled = images.subset([*range(10), *range(10)])
     [subject] = experiment.study_of(run, small(), doubled, name="small").networks

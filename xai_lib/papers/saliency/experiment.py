@@ -81,10 +81,11 @@ def study_of(
     """
     _check(methods)
     images = some(images, run.saliency.n_saliency)
-    x = images.normalise(next(iter(images.subset([0]).batches(1))).images.to(run.device))
+    x = images.normalise(next(iter(images.batches(_COSTED))).images.to(run.device))
     network = network.to(run.device)
     network = network.to(memory_format=layout(network, x))
-    key = hashlib.sha256(f"{name}|{pretrained.state_digest(network)}".encode()).hexdigest()
+    known = (name, pretrained.state_digest(network), *pretrained.answers(network, x))
+    key = hashlib.sha256("|".join(known).encode()).hexdigest()
     try:
         layer = find_layer(network, layer or None, x)[0]
     except ValueError:
