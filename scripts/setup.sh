@@ -7,6 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly STAMP=.venv/complete
+readonly OURS=.venv/made-by-make # an environment without it, and without a stamp, is a user's own
 readonly LOG=.store/setup.log
 readonly NEEDED_GB=4
 readonly NEEDED_GB_CUDA=12
@@ -79,21 +80,24 @@ check_disk() {
     fi
 }
 
-# Say in one line why the step failed whose output is in the log.
+# Say in one line why the step failed that ended with status $1 and whose output is in the log.
 explain() {
-    if grep -qiE 'no space left|disk quota exceeded' "$LOG"; then
+    if grep -qiE 'no space left|disk quota exceeded' "$LOG" || (($(df -Pk . | awk 'NR == 2 { print $4 }') < 1024)); then
         fail "The disk filled up: the environment needs $NEEDED_GB GB, or $NEEDED_GB_CUDA GB with CUDA. Log: $LOG"
     elif grep -qiE 'ConnectionError|name resolution|unreachable|timed out|ProxyError|from versions: none' "$LOG"; then
         fail "The package registry could not be reached. Check the network, then run the same command again. Log: $LOG"
     fi
-    fail "pip failed: $(grep -iE '^ *error' "$LOG" | tail -n 1 || true) Log: $LOG"
+    if (($1 > 128)); then
+        fail "pip was ended by signal $(($1 - 128)), perhaps for want of memory. Run the same command again. Log: $LOG"
+    fi
+    fail "pip failed: $( (grep -iE '^ *error' "$LOG" || tail -n 1 "$LOG") | tail -n 1) Log: $LOG"
 }
 
 # Run pip install under the lock: all output to the log, the large downloads to the terminal.
 install() {
-    .venv/bin/python -m pip install --constraint constraints.txt "$@" 2>&1 | tee -a "$LOG" |
+    { .venv/bin/python -m pip install --constraint constraints.txt "$@" 2>&1 | tee -a "$LOG" |
         sed -unE -e 's/^ *Downloading (.*\/)?([^\/ ]+) \(([0-9.]+ [MG]B)\).*/  \2 (\3)/p' \
-            -e 's/^Installing collected packages.*/  installing/p' || explain
+            -e 's/^Installing collected packages.*/  installing/p'; } 2>/dev/null || explain $?
 }
 
 git --version >/dev/null 2>&1 || fail "Expected git on PATH. Got none."
@@ -107,19 +111,24 @@ if complete; then
     exit 0
 fi
 
-mkdir -p .store
-: >"$LOG"
+{ mkdir -p .store && : >"$LOG"; } 2>/dev/null || fail "Expected to write $LOG. Could not: is the disk full, or read-only?"
 if usable; then
     echo "Bringing the environment in .venv up to date (log: $LOG)."
+    touch "$OURS"
     rm "$STAMP"
 else
     python=$(choose_python)
     "$python" -c "import ensurepip, venv" 2>/dev/null ||
         fail "Expected $python to have the module venv. Got none. On Debian and Ubuntu: apt install python3-venv"
+    if [[ -e .venv || -L .venv ]] && [[ ! -f $OURS && ! -f $STAMP ]]; then
+        fail "Expected no .venv, or one that make env made. Got another in $PWD: move it away or delete it first."
+    fi
     rm -rf .venv
     check_disk
     echo "Creating the environment in .venv with $("$python" --version) (once, some minutes; log: $LOG)."
-    "$python" -m venv .venv >>"$LOG" 2>&1 || explain
+    mkdir .venv
+    touch "$OURS"
+    "$python" -m venv .venv >>"$LOG" 2>&1 || explain $?
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USER=0
 install --editable ".[dev]"

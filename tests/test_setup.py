@@ -222,6 +222,59 @@ def test_failing_pip_is_one_line_and_begun_again(project, pip_says, words):
     assert not (project / ".venv" / "half-made").exists()
 
 
+@pytest.mark.parametrize("kind", ["folder", "link", "file"])
+def test_an_environment_of_the_users_own_is_refused_and_kept(project, kind):
+    own = project / ".venv"
+    if kind == "folder":
+        write_executable(own / "bin" / "python", "#!/bin/sh\n")
+    elif kind == "link":
+        own.symlink_to(project.parent)
+    else:
+        own.write_text("mine")
+    assert_refused(make(project, "env", PYTHON=str(fake_python(project))), "Got another", "move it away or delete it")
+    assert (
+        own.is_symlink() if kind == "link" else own.is_file() if kind == "file" else (own / "bin" / "python").exists()
+    )
+    assert calls(project) == []
+
+
+def test_an_environment_of_before_there_was_a_mark_is_brought_up_to_date(project):
+    python = str(fake_python(project))
+    assert make(project, "env", PYTHON=python).returncode == 0
+    (project / ".venv" / "made-by-make").unlink()
+    with (project / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    assert make(project, "env", PYTHON=python, PIP_SAYS="ERROR: interrupted").returncode != 0
+    assert make(project, "env", PYTHON=python).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ("kill -9 $$", ["ended by signal 9", "setup.log"]),
+        ("echo strange; exit 3", ["pip failed: strange", "setup.log"]),
+    ],
+)
+def test_the_reason_of_a_failing_set_up_is_not_lost(project, what, words):
+    python = Path(fake_python(project))
+    python.write_text(python.read_text().replace('echo "$PIP_SAYS"', what))
+    assert_refused(make(project, "env", PYTHON=str(python)), *words)
+
+
+def test_a_log_that_cannot_be_written_is_one_line(project):
+    (project / ".store").write_text("a file where the folder should be")
+    assert_refused(make(project, "env", PYTHON=str(fake_python(project))), "Expected to write .store/setup.log")
+
+
+def test_a_disk_that_filled_up_is_named_where_not_even_the_log_could_say_so(project):
+    count = project.parent / "count"
+    df = f"#!/bin/sh\necho x >>'{count}'\n[ $(wc -l <'{count}') -gt 1 ] && left=0 || left=99999999\n"
+    write_executable(project.parent / "bin" / "df", df + "echo head\necho /dev/x 9 9 $left 9% /\n")
+    path = f"{project.parent / 'bin'}:{os.environ['PATH']}"
+    result = make(project, "env", PYTHON=str(fake_python(project)), PIP_SAYS="nothing", PATH=path)
+    assert_refused(result, "The disk filled up")
+
+
 def test_environment_is_made_once_and_redone_when_its_files_change(project):
     python = str(fake_python(project))
     assert make(project, "env", PYTHON=python).returncode == 0

@@ -31,8 +31,9 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     any, are PNGs ``masks/<part>/<class>/<name>.png``, one for each image and as large, turned with it, not black on the
     object. The colour (232, 3, 0), by which ImageNet-S marks what belongs to no class, is no object.
 
-    ValueError if the size is no whole number from 1. FolderError naming all at once: files that are no images or cannot
-    be read, broken links, empty classes, classes that one part lacks, masks that are missing or of another size.
+    ValueError if the size is no whole number from 1. A class may have no test images. FolderError naming all at once:
+    files that are no images or cannot be read, broken links, classes without training images, masks that are missing
+    or of another size.
     """
     if part not in PARTS:
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
@@ -109,7 +110,7 @@ def _listing(root: Path, folder: str, problems: list[str]) -> dict[str, list[Pat
         problems.append(f"{folder}/: there is no such folder")
         return {}
     before = len(problems)
-    found, loose = classes_in(root / folder, root, problems)
+    found, loose = classes_in(root / folder, root, problems, empty=folder != "train")
     problems += [f"{name}: an image where only folders of classes are expected" for name in loose]
     if not found and len(problems) == before:
         problems.append(f"{folder}/: no classes in it")
@@ -119,9 +120,9 @@ def _listing(root: Path, folder: str, problems: list[str]) -> dict[str, list[Pat
 def _compare_classes(files: dict[str, dict[str, list[Path]]], folders: dict[str, str], problems: list[str]) -> None:
     if not all(files.values()):
         return
-    for part, other in (PARTS, PARTS[::-1]):
-        lacking = sorted(set(files[part]) - set(files[other]))
-        problems += [f"{folders[part]}/{name}: a class that {folders[other]}/ lacks" for name in lacking]
+    lacking = sorted(set(files["test"]) - set(files["train"]))
+    problems += [f"{folders['test']}/{name}: a class that {folders['train']}/ lacks" for name in lacking]
+    files["test"] = {name: files["test"].get(name, []) for name in files["train"]}  # some may have no test images
     if len(files["train"]) == 1:
         problems.append("train/: one class only, where a classifier needs at least two")
 

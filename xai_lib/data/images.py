@@ -120,8 +120,8 @@ class Files:
         return replace(self, paths=tuple(self.paths[position] for position in positions.tolist()))
 
     def content(self) -> str:
-        """The sha256 (hexadecimal) of the files' contents, in their order; a file is read once until it changes."""
-        return hashlib.sha256(b"".join(in_threads(lambda path: _digest(path, _state(path)), self.paths))).hexdigest()
+        """The sha256 (hexadecimal) of the files' contents, in their order."""
+        return hashlib.sha256(b"".join(in_threads(content_hash, self.paths))).hexdigest()
 
     def to(self, device: torch.device | str) -> "Files":
         """The same files, whose pixels come on ``device``."""

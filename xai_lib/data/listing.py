@@ -75,18 +75,20 @@ def files_in(folder: Path) -> list[Path]:
     return files
 
 
-def classes_in(folder: Path, root: Path, faults: list[str]) -> tuple[dict[str, list[Path]], list[str]]:
+def classes_in(
+    folder: Path, root: Path, faults: list[str], *, empty: bool = False
+) -> tuple[dict[str, list[Path]], list[str]]:
     """Class name -> its image files, sorted, of ``<folder>/<class>/…``, and the names of images beside the classes.
 
     Links are followed. Faults are added to the list, with names from ``root`` on; of what else lies beside the class
-    folders, only links that lead nowhere are.
+    folders, only links that lead nowhere are. A class without images is a fault unless it may be ``empty``.
     """
     found, loose = {}, []
     for entry in entries(folder, faults):
         before, name = len(faults), printable(entry.relative_to(root))
         if is_folder(entry):
             found[printable(entry.name)] = files = _images(entry, root, faults)
-            if not files and len(faults) == before:
+            if not files and not empty and len(faults) == before:
                 faults.append(f"{name}: a class without images")
         elif not os.path.exists(entry):  # noqa: PTH110 (as above)
             faults.append(f"{name}: {_LOST}")

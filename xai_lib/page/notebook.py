@@ -27,9 +27,8 @@ def begin(**parameters: Any) -> Settings:
     if shell:
         _check_parameters(shell)
     run = settings(**parameters)
-    if shell and "dataset" in parameters and (fewer := run.shortfalls()):
-        told = ", ".join(f"`{name}` {taken:,} of {asked:,}" for name, (asked, taken) in fewer.items())
-        _with_the_next_cell(shell, f"**The data have fewer images than the scale asks for; all are taken:** {told}.")
+    if shell and parameters.get("dataset") and (fewer := run.shortfalls()):
+        _with_the_next_cell(shell, f"**The data have less than the scale asks for.** Taken are {', '.join(fewer)}.")
     return run
 
 

@@ -16,7 +16,7 @@ from xai_lib.training.recipes import FineTuning, Recipe
 
 LOSSES = ("ce", "scl", "tl")
 
-_load, _held_out = lru_cache(maxsize=4)(data.load), lru_cache(maxsize=4)(data.held_out)
+_held_out = lru_cache(maxsize=4)(data.held_out)
 _IMAGENET_SIZE = 224  # pixels, whatever the scale says, unless it is overridden
 
 
@@ -89,15 +89,21 @@ class Settings:
         split = self.test_split()
         return data.select(split, min(self.contrastive.n_scored, len(split)))
 
-    def shortfalls(self) -> dict[str, tuple[int, int]]:
-        """Budgets of which the data set has fewer images: name -> what the scale asks for, and what the run takes."""
-        test = len(self.test_split())
+    def shortfalls(self) -> list[str]:
+        """Of which budgets the data set has fewer images, and which classes have no test image, for readers."""
+        test, train = self.test_split(), None if self.pretrained else self.train_split()
         asked = {"n_test": self.networks.n_test, "n_scored": self.contrastive.n_scored}
         asked |= {"n_saliency": self.saliency.n_saliency, "n_outputs": self.whole_output.n_outputs}
-        found = {name: (n, test) for name, n in asked.items()}
-        if not self.pretrained:
-            found["n_train"] = (self.networks.n_train, len(self.train_split()))
-        return {name: (n, taken) for name, (n, taken) in found.items() if n is not None and n > taken}
+        have = [(name, n, len(test)) for name, n in asked.items()]
+        have += [("n_train", self.networks.n_train, len(train))] if train else []
+        found = [f"{taken:,} of {n:,} images (`{name}`)" for name, n, taken in have if n is not None and n > taken]
+        if missing := [
+            name for name, n in zip(test.classes, test.labels.bincount(minlength=len(test.classes))) if not n
+        ]:
+            found.append(
+                f"no test image of {len(missing)} classes ({', '.join(missing[:5])}{', …' * (len(missing) > 5)})"
+            )
+        return found
 
     def _training(self) -> tuple[Split, Split]:
         return _held_out(self.dataset, self.networks.n_train, self.networks.n_held_out, **self._source)
