@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from xai_lib.__main__ import _given, _joined, _parser
+from xai_lib.__main__ import _given, _parsed
 from xai_lib.run.notebook import execute
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +20,7 @@ sys.exit(1)
 """
 TEXTS = [
     *("folder:/x/h1 #2", "my photos: 2", "007", "0x1F", "0o17", "1e3", "1_000", "-7", ".5", "nan", "-inf", "12:30:45"),
-    *("null", "~", "true", "No", "on", "2026-01-02", "2024_05", "# only", "trailed ", "-x", "-p", "=a=b"),
+    *("null", "~", "true", "No", "on", "2026-01-02", "2024_05", "# only", "trailed ", "-x", "-p", "--", "=a=b"),
     *("a'b", "''", "'quoted'", '"quoted"', "it's \"both\"", "`id`", "[1, 2]", "{a: 1}", "{", "}}", "{label}", "a, b"),
     *("!!python/object:os.system", "&a *a", "@at", "|", ">", "? x", "- item", "key: {", "a\\nb", "tail\\"),
     *("$HOME", "$(touch executed)", "${PATH}", "$5 $$ $", "$(shell touch executed)", "$(LABEL)", "a;touch executed"),
@@ -42,7 +42,7 @@ def project(tmp_path):
 
 
 def parsed(arguments):
-    return _given(_parser().parse_args(_joined(arguments)))
+    return _given(_parsed(arguments))
 
 
 def through_make(project, variables, **environment):
@@ -92,7 +92,8 @@ def test_download_is_said_by_1_or_true(project, value, download):
 
 
 def test_the_command_line_takes_any_text_and_papermill_gives_it_to_the_notebook(tmp_path):
-    texts = [parsed(["cells", "--label", text])["label"] for text in TEXTS if not text.startswith("--")]
+    texts = [parsed(["cells", f"--label={text}"])["label"] for text in TEXTS]
+    assert parsed(["cells", "--label", "-x"])["label"] == "-x"
     assert texts == TEXTS
     names = [f"text_{number}" for number in range(len(TEXTS))]
     cells = [

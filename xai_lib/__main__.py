@@ -27,7 +27,7 @@ _SETTINGS = ("scale", "dataset", "label", "device", "overrides", "download")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 if it did what was asked, 1 and one line on stderr if not."""
-    options = _parser().parse_args(_joined(sys.argv[1:] if arguments is None else arguments))
+    options = _parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         options.run(options)
     except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
@@ -36,14 +36,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """The arguments, each option of any text joined to its value, which may begin with a hyphen."""
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options, any text as it is: argparse takes no value that begins with a hyphen, and the value -- for none."""
     found, waiting = [], list(arguments)
     while waiting:
         found.append(waiting.pop(0))
         if found[-1] in ("--dataset", "--label", "--overrides") and waiting and not waiting[0].startswith("--"):
             found[-1] += f"={waiting.pop(0)}"
-    return found
+    options = _parser().parse_args(found)
+    vars(options).update({name: "--" for name in _SETTINGS if getattr(options, name) == []})
+    return options
 
 
 def _cells(options: argparse.Namespace) -> None:
