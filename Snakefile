@@ -125,7 +125,7 @@ for stage in sorted({cell["command"][0] for cell in CELLS}):
         shell:
             """
             {params.python:q} -m xai_lib {params.command:q} > {log:q} 2>&1
-            if [ ! -e {params.finished:q} ]; then
+            if [ ! -e {params.finished:q} ] && ! grep -q "^Left out: " {log:q}; then
                 echo "Expected {params.finished}. Got another key: the machine that listed the cells has other" \
                     "arithmetic (precision is in the key). List them on one like this: see profiles/slurm." >> {log:q}
                 exit 1

@@ -172,7 +172,7 @@ def pickles(draws: random.Random, folder: Path) -> Fault:
 
 
 PIECES = [*"aZ09 #:=-,;'\"`$(){}[]<>|&*!?%@~\\/._\n\té写\u2028📷", "folder:", "007", "1e3", "null", "true",
-          "$(touch x)", "folder:", "smoke", "planted", "!!python/object:os.system", "{0}", "%(a)s", "--", "-1"]  # fmt: skip
+          "$(touch x)", "folder:", "smoke", "planted", "!!python/object:os.system", "{0}", "%(a)s", "--"]  # fmt: skip
 
 
 def text(draws: random.Random) -> str:

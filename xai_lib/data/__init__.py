@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from xai_lib.data import cifar, folder, imagenet, planted
-from xai_lib.data.split import Batch, Split
+from xai_lib.data.split import Batch, NotEnoughError, Split
 
 _FOLDER = "folder:"
 _IMAGENET = "imagenet:"
@@ -102,7 +102,7 @@ def held_out(
 def without(split: Split, n: int) -> tuple[Split, Split]:
     """A split without ``n`` of its images, and these: the last of each class, while classes take turns.
 
-    They are at most a fifth of the images, and at most half of those of a class. ValueError if that is none.
+    They are at most a fifth of the images, and at most half of those of a class. NotEnoughError if that is none.
 
     Example:
         >>> rest, held_out = without(load("planted", "train", n=40, size=16), 5)
@@ -114,7 +114,7 @@ def without(split: Split, n: int) -> tuple[Split, Split]:
     to_spare = split.labels.bincount() // 2
     order = order[_rank(backwards)[order] < to_spare[backwards[order]]][: min(n, len(split) // 5)]
     if not len(order):
-        raise ValueError(
+        raise NotEnoughError(
             f"Expected at least 5 training images, with two of some class, to hold out some. Got {len(split)} images "
             f"of {split.name} in {len(split.labels.unique())} classes."
         )

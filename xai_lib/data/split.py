@@ -15,6 +15,10 @@ MASKS = ("object", "part", "second", "shortcut")
 _CHUNK = 64  # images decoded at a time on the way into memory
 
 
+class NotEnoughError(ValueError):
+    """Data of which there are too few for a part of a run; pages say so, and the others are made without it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Some images of a split: ``images`` uint8 [B,3,H,W], ``labels`` int64 [B], ``index`` int64 [B]."""

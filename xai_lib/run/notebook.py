@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 from xai_lib.files import atomically
@@ -24,7 +25,8 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
     """Run ``notebook`` from the current folder and write it, with its outputs, to ``output``, whose folders are made.
 
     If a cell raises, ``output`` is left as it was, and the notebook up to that cell is kept beside it as
-    ``<name>.failed.ipynb``. The notebook's cell tagged ``parameters`` declares which plain values it takes.
+    ``<name>.failed.ipynb``; if it is for want of data (NotEnoughError), the page ends there and says so. The notebook's
+    cell tagged ``parameters`` declares which plain values it takes.
 
     ValueError if the notebook does not declare a parameter. NotebookError if a cell raises, one line with the cell's
     number as the kept notebook shows it, the error and where to look; or if the kernel dies.
@@ -45,13 +47,15 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
         try:
             papermill.execute_notebook(_escaped(notebook), _escaped(draft), dict(parameters), **how)
         except papermill.PapermillExecutionError as error:
-            _publish(draft, failed)
-            raise NotebookError(
-                f"{notebook} failed in cell [{error.exec_count}]: {error.ename}: {error.evalue} (all of it: {failed})"
-            ) from error
+            if error.ename != "NotEnoughError":
+                _publish(draft, failed)
+                said = f"{error.ename}: {error.evalue} (all of it: {failed})"
+                raise NotebookError(f"{notebook} failed in cell [{error.exec_count}]: {said}") from error
+            _publish(draft, output, left_out=error.evalue)
         except DeadKernelError as error:
             raise NotebookError(f"{notebook} failed: its kernel died, most likely for want of memory.") from error
-        _publish(draft, output)
+        else:
+            _publish(draft, output)
     failed.unlink(missing_ok=True)
 
 
@@ -92,9 +96,25 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _publish(draft: Path, output: Path) -> None:
-    """Write the draft; the cell of parameters that papermill put in is not for readers of the page."""
+def _raised(cell: dict[str, Any]) -> bool:
+    return any(output["output_type"] == "error" for output in cell.get("outputs", ()))
+
+
+def _publish(draft: Path, output: Path, left_out: str = "") -> None:
+    """Write the draft; the cell of parameters that papermill put in is not for readers of the page.
+
+    Where data were too few for a cell, it ends there and says so.
+    """
     made = json.loads(draft.read_text(encoding="utf-8"))
+    if left_out:
+        cells = [cell for cell in made["cells"] if "papermill-error-cell-tag" not in cell["metadata"].get("tags", [])]
+        [last] = [number for number, cell in enumerate(cells) if _raised(cell)]
+        cells[last]["outputs"] = [output for output in cells[last]["outputs"] if output["output_type"] != "error"]
+        text = f"**The rest of this page is left out.** {left_out}"
+        made["cells"] = [
+            *cells[: last + 1],
+            {"cell_type": "markdown", "id": "left-out", "metadata": {}, "source": text},
+        ]
     for cell in made["cells"]:
         tags = cell["metadata"].get("tags", [])
         if "injected-parameters" in tags:

@@ -7,6 +7,7 @@ command's options).
 from collections.abc import Callable
 from typing import Any
 
+from xai_lib.data.split import NotEnoughError
 from xai_lib.papers.contrastive import experiment as contrastive
 from xai_lib.papers.contrastive import matching
 from xai_lib.papers.dominance import experiment as dominance
@@ -40,9 +41,12 @@ def plan(run: Settings) -> list[dict[str, Any]]:
     A job needs those whose cells its own stand on; a cell that no job lists is computed by the first that needs it.
     """
     found, maker, store = [], {}, Store()
-    listed = [job for experiment in _EXPERIMENTS for job in experiment.jobs(run)]
+    listed = [job for experiment in _EXPERIMENTS for job in _jobs(experiment, run)]
     for stage, options in listed:
-        cells = COMMANDS[stage](run, **options)
+        try:
+            cells = COMMANDS[stage](run, **options)
+        except NotEnoughError:  # the part's pages say why
+            continue
         words = [word for name, value in options.items() for word in (f"--{name}", _said(value))]
         name = "-".join([stage, *(_said(value).split(",")[0] for value in options.values())])
         found.append((name, [stage, *words], cells))
@@ -64,6 +68,13 @@ def compute(run: Settings, command: str, **options: Any) -> None:
     """Do one job. ValueError if an option names what the run does not have; the message lists what it has."""
     for cell in COMMANDS[command](run, **options):
         computed(cell)
+
+
+def _jobs(experiment: Any, run: Settings) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        return list(experiment.jobs(run))
+    except NotEnoughError:
+        return []
 
 
 def _needed(name: str, cells: list[Cell], maker: dict[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy.cluster import hierarchy
 
-from xai_lib.data import planted
+from xai_lib.data import NotEnoughError, planted
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis.scores import gain, in_order, paired
 from xai_lib.papers.whole_output.experiment import Corpus
@@ -172,6 +172,8 @@ def effect_of_clusters(study: Study) -> pd.DataFrame:
     models = {explained.name: explained.model for explained in study.networks}
     found = experiment.whole_output_scores(study, "clusterings").assign(rivals="", method=CONTRASTIVE)
     found, rows = found.assign(model=found["network"].map(models)), []
+    if found.empty:
+        raise NotEnoughError("No image has two classes of one cluster at its top, so there is nothing to contrast.")
     reference, *others = names = list(found["clustering"].unique())
     for (model, base), group in found.groupby(["model", "base"], sort=False):
         means = group.groupby(["clustering", "metric", "seed", "index"])["value"].mean()
