@@ -9,11 +9,14 @@ DOWNLOAD ?=## 1 or True: data that is missing may be downloaded
 CORES ?= $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)## processes that run at a time
 PROFILE ?= profiles/local## where it runs: profiles/local or profiles/slurm
 LAUNCHER ?=## command in front of what must run on a cluster's node: see profiles/slurm
+IMAGE ?=## photograph of make explain (default: a cat that scikit-image ships)
+MODEL ?=## network of make explain, as timm:resnet50 (default: EfficientNet-Lite0)
+OUTPUT ?= explanation.html## what make explain writes: a page (.html) or a picture (.png)
 PORT ?= 8000## port of make serve
 PYTHON ?=## interpreter of a new environment (default: the first of python3.11, 3.12, 3.13 that runs)
 
 # What is given on the command line or in the environment is text, in which make expands nothing.
-GIVEN := SCALE DATASET LABEL OVERRIDES DOWNLOAD CORES PROFILE LAUNCHER PORT PYTHON
+GIVEN := SCALE DATASET LABEL OVERRIDES DOWNLOAD CORES PROFILE LAUNCHER IMAGE MODEL OUTPUT PORT PYTHON
 $(foreach name,$(GIVEN),$(if $(filter file,$(origin $(name))),,$(eval override $(name) := $$(value $(name)))))
 export $(GIVEN)
 
@@ -21,7 +24,7 @@ IN_ENV := PATH="$$PWD/.venv/bin:$$PATH"
 LOCKED := flock -n -o -E 75 .store/book.lock
 BOOK := book/_build/html/index.html
 
-.PHONY: help env book serve test lint bench clean
+.PHONY: help env book explain serve test lint bench clean
 .DEFAULT_GOAL := help
 
 help: ## list targets and variables
@@ -44,6 +47,9 @@ book: env ## compute what the store lacks, run the notebooks, build the book
 		[ $$status -ne 75 ] || echo "Another make book is running in this folder. Wait for it, or stop it first." >&2; \
 		exit $$status; }
 	@echo "The book: $(CURDIR)/$(BOOK) (or: make serve)"
+
+explain: env ## explain one photograph on one page
+	@$(IN_ENV) python -m xai_lib explain --model="$$MODEL" --output="$$OUTPUT" -- "$$IMAGE"
 
 serve: ## show the built book at http://127.0.0.1:PORT
 	@test -f $(BOOK) || { echo "There is no book yet. Run: make book" >&2; exit 1; }

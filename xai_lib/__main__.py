@@ -10,6 +10,7 @@ python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale dem
 python -m xai_lib dominance --network 0 --scale demo
 python -m xai_lib rarity --training 0 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
+python -m xai_lib explain photo.jpg --model timm:resnet50 --output explanation.html
 python -m xai_lib record notebooks/contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>
 """
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         options.run(options)
-    except (ValueError, OSError, RuntimeError, ArithmeticError) as error:
+    except (TypeError, ValueError, OSError, RuntimeError, ArithmeticError) as error:
         if type(error).__name__ == "NotEnoughError":  # importing it takes seconds
             print(f"Left out: {error}", file=sys.stderr)
             return 0
@@ -77,6 +78,19 @@ def _record(options: argparse.Namespace) -> None:
         record(options.notebooks, options.folder, _given(options), Path(drafts))
 
 
+def _explain(options: argparse.Namespace) -> None:
+    from xai_lib import explain, your_images
+
+    output = explain.checked_output(options.output)
+    more = {name: your_images.parse_statistics(given) for name in ("mean", "std") if (given := getattr(options, name))}
+    if options.classes:
+        more["classes"] = your_images.class_names(options.classes)
+    if options.methods:
+        more["methods"] = options.methods
+    model, network = options.model or explain.NETWORK, {"checkpoint": options.checkpoint, "size": options.size}
+    print(explain.explain(options.image or None, model, **network, **more).save(output))
+
+
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     more = dict(pair.split("=", 1) for pair in getattr(options, "parameter", []))
     return {name: getattr(options, name) for name in _SETTINGS if getattr(options, name) != ""} | more
@@ -121,11 +135,26 @@ def _parser() -> argparse.ArgumentParser:
     execute = add("execute", _execute, "run a notebook with parameters")
     execute.add_argument("notebook", type=Path)
     execute.add_argument("output", type=Path)
+    _add_explain(commands)
     record = add("record", _record, "execute notebooks and keep what they show in a folder of the book")
     record.add_argument("notebooks", type=_notebooks, help="notebooks, separated by commas, or a folder of them")
     record.add_argument("folder", type=Path)
     record.add_argument("--parameter", action="append", default=[], help="of the notebooks, as name=value")
     return parser
+
+
+def _add_explain(commands: Any) -> None:
+    command = commands.add_parser("explain", help="explain one photograph on one page")
+    command.add_argument("image", nargs="?", default="", help="default: a cat that scikit-image ships")
+    command.add_argument(
+        "--output", type=Path, default=Path("explanation.html"), help="a page (.html) or picture (.png)"
+    )
+    command.add_argument("--methods", type=_names, default=[], help="names, separated by commas")
+    command.add_argument("--size", type=int, help="side in pixels of what the network is shown")
+    texts = {"model": "as timm:resnet50", "checkpoint": "file of its weights", "classes": "names, or a file of them"}
+    for name, text in {**texts, "mean": "of the three colours", "std": "of the three colours"}.items():
+        command.add_argument(f"--{name}", default="", help=text)
+    command.set_defaults(run=_explain)
 
 
 def _shared_options() -> argparse.ArgumentParser:

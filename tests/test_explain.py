@@ -1,0 +1,160 @@
+"""The page of one photograph: read as a browser would, its numbers beside the library's own calls."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bs4 import BeautifulSoup
+from PIL import Image
+from skimage import data
+from torch import nn
+
+from xai_lib import explain, explainers, metrics, models, your_images
+from xai_lib.__main__ import main
+from xai_lib.data import imagenet
+from xai_lib.explainers import class_score, normalise
+from xai_lib.page import standalone
+from xai_lib.page.names import METHOD_NAMES
+
+ROOT = Path(__file__).parents[1]
+METHODS = ("grad-cam", "gradient", "guided-backprop", "iba", "rise")
+NAMES = [f"kind <{number}> & $more$" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def network():
+    """Without ReLUs, which guided backpropagation refuses."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(3, 8, 5, 4), nn.GELU(), nn.Conv2d(8, 8, 3, 2), nn.GELU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    return nn.Sequential(*layers, nn.Linear(8, 6)).eval()
+
+
+@pytest.fixture(scope="module")
+def found(network):
+    return explain.explain(None, network, classes=NAMES, methods=METHODS, size=64)
+
+
+@pytest.fixture(scope="module")
+def page(found, tmp_path_factory):
+    return BeautifulSoup(found.save(tmp_path_factory.mktemp("new") / "folder/page.html").read_text(), "html.parser")
+
+
+def rows(page, place):
+    return [[cell.text for cell in row("td")] for row in page("table")[place].tbody("tr")]
+
+
+def test_the_numbers_of_the_page_are_the_librarys(found, page, network):
+    picture = your_images.picture(Image.fromarray(data.chelsea()), 64)
+    assert torch.equal(found.image, picture)
+    x = your_images.normalised(picture[None], imagenet.MEAN, imagenet.STD)
+    probabilities = network(x).softmax(1)[0]
+    top = [[NAMES[place], f"{probabilities[place]:.3f}"] for place in probabilities.argsort(descending=True)[:5]]
+    assert rows(page, 0) == top
+    target, index = probabilities.argmax()[None], torch.tensor([0])
+    raw = explainers.get("grad-cam")(network, x, score=class_score(target), layer=found.layer, upsample=False)
+    maps = normalise.unit_maps(raw, "grad-cam", (64, 64))
+    torch.testing.assert_close(found.maps["grad-cam"], maps[0])
+    step = -(-64 * 64 // explain.STEPS)
+    values = [metrics.get(name)(network, x, maps, target, index=index, step=step) for name in ("insertion", "deletion")]
+    assert rows(page, 1)[0] == ["Grad-CAM", *(f"{value.item():.3f}" for value in values), ""]
+
+
+def test_what_does_not_apply_is_a_dash_with_its_reason(found, page):
+    scores = {cells[0]: cells[1:] for cells in rows(page, 1)}
+    assert scores[METHOD_NAMES["guided-backprop"]][:2] == scores["IBA"][:2] == ["–", "–"]
+    assert "ReLU" in scores[METHOD_NAMES["guided-backprop"]][2] and "statistics" in scores["IBA"][2]
+    assert set(found.maps) == {"grad-cam", "gradient", "rise", *explain.UNINFORMED}
+    assert [name for name in scores if "uninformed" in name] == [
+        "Edge map (uninformed)", "Centred Gaussian (uninformed)"
+    ]  # fmt: skip
+
+
+def test_the_page_stands_alone(page):
+    assert page.html["lang"] and page.title.text == page.h1.text == "Chelsea the cat, explained"
+    assert not page(["script", "link", "iframe"]) and "url(" not in page.style.text and "http" not in str(page.style)
+    assert len(page("img")) == 2
+    for image in page("img"):
+        kind, _, content = image["src"].partition(",")
+        assert kind == "data:image/png;base64" and image["alt"]
+        assert Image.open(io.BytesIO(base64.b64decode(content))).width > 500
+
+
+def test_its_links_lead_to_pages_of_the_book(page, tmp_path):
+    links = [link["href"].partition("book/_build/html/")[2] for link in page("a")]
+    assert len(links) == 4
+    for link in links:
+        source = ROOT / re.sub(r"^executed/", "notebooks/", link)
+        assert source.with_suffix(".ipynb").exists() or (ROOT / "book" / link).with_suffix(".md").exists(), link
+
+
+def test_a_picture_holds_maps_and_stages(found, tmp_path):
+    shown = [Image.open(io.BytesIO(standalone.png(one))) for one in (explain._maps(found), found.two_stages)]
+    with Image.open(found.save(tmp_path / "page.png")) as whole:
+        size = max(one.width for one in shown), sum(one.height for one in shown)
+        assert whole.size == pytest.approx(size, abs=4)  # a figure that is drawn again is laid out a little differently
+        assert np.asarray(whole).std() > 10
+
+
+def test_stages_that_cannot_be_made_leave_the_rest(network, monkeypatch, tmp_path):
+    monkeypatch.setattr(explain, "explain_output", lambda *_, **__: (_ for _ in ()).throw(ValueError("no finer\ngrid")))
+    found = explain.explain(None, network, methods=["gradient"], size=32)
+    assert found.two_stages == "no finer grid" and found.top["name"].tolist()[0].isdigit()
+    page = BeautifulSoup(found.save(tmp_path / "page.html").read_text(), "html.parser")
+    assert "– no finer grid" in page.text and len(page("img")) == 1
+
+
+def test_a_network_says_with_which_colours_and_size_it_was_trained(network, monkeypatch):
+    own = {"input_size": (3, 48, 48), "mean": (0.5, 0.5, 0.5), "std": (0.25, 0.25, 0.25)}
+    monkeypatch.setattr(network, "pretrained_cfg", own, raising=False)
+    found = explain.explain(None, network, methods=[])
+    assert found.image.shape == (3, 48, 48)
+    expected = network((found.image[None] - 0.5) / 0.25).softmax(1).max()
+    assert found.top["probability"][0] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_network_of_a_thousand_classes_knows_imagenets_names():
+    network = models.build("resnet8", 1000, width=4, seed=0).eval()
+    assert set(explain.explain(None, network, methods=[], size=32).top["name"]) <= set(imagenet.CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.jpg"], "FileNotFoundError: Expected an image in nowhere.jpg. Got no such file."),
+        (["pyproject.toml"], "ValueError: Expected an image in pyproject.toml. Got: "),
+        (["tests"], "FileNotFoundError: Expected an image in tests. Got no such file."),
+        (["--methods", "grad-cam, grad-cma"], "ValueError: Expected the name of an explainer: grad-cam, "),
+        (["--model", "nowhere_at_all:net"], "ValueError: Expected to import nowhere_at_all."),
+        (["--model", "torchvision:resnet_18"], "Got 'torchvision:resnet_18'"),
+        (["--model", "pathlib:Path"], "TypeError: Expected pathlib:Path to return a torch.nn.Module."),
+        (["--output", "page.pdf"], "ValueError: Expected an output that ends in .html or .png. Got 'page.pdf'."),
+        (["--mean", "127, 127, 127"], "ValueError: Expected three numbers in [0, 1]"),
+        (["--classes", "nowhere.txt"], "FileNotFoundError: Expected a file with one class name a line"),
+    ],
+)
+def test_what_cannot_be_explained_is_one_line(capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(ROOT)
+    assert main(["explain", *arguments]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
+def test_the_command_writes_what_the_call_finds(tmp_path, capsys, monkeypatch):
+    (tmp_path / "a_network.py").write_text(
+        "from xai_lib import models\ndef net(): return models.build('resnet8', 3, width=4, seed=0)"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    photograph, output = tmp_path / "my <photo> 1.jpg", tmp_path / "out.html"
+    Image.fromarray(data.chelsea()).save(photograph)
+    given = ["--model", "a_network:net", "--classes", "a,b,c", "--size", "32", "--methods", "gradient,lime"]
+    assert main(["explain", *given, "--output", str(output), "--mean", "0,0,0", "--std", "1,1,1", str(photograph)]) == 0
+    assert capsys.readouterr().out == f"{output}\n"
+    page = BeautifulSoup(output.read_text(), "html.parser")
+    assert page.h1.text == "my <photo> 1.jpg, explained" and len(rows(page, 1)) == 4
+    shown = your_images.picture(photograph, 32)[None]
+    best = models.build("resnet8", 3, width=4, seed=0).eval()(shown).softmax(1).max()
+    assert rows(page, 0)[0][1] == f"{best.item():.3f}"
