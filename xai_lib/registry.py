@@ -27,7 +27,12 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """SHA-256 of the file that the function stands in, or of the function itself where that is a notebook."""
+        """SHA-256 of the file that the function stands in, or of the function itself where that is a notebook.
+
+        A function that says itself what stands for it has it under ``content``.
+        """
+        if content := getattr(self.function, "content", ""):
+            return content
         inner = getattr(self.function, "made_of", self.function)
         try:
             text = inspect.getsource(inspect.getmodule(inner))

@@ -70,7 +70,7 @@ def test_fewer_folders_count_as_all_classes(root):
     split = imagenet.load(root, size=16)
     assert split.classes == (WNIDS[2], WNIDS[7], WNIDS[900])
     assert split.labels.tolist() == [0, 0, 1, 1, 2, 2]
-    assert (split.name, split.part, split.masks, split.factors) == ("imagenet", "test", {}, None)
+    assert (split.name, split.part, split.masks) == ("imagenet", "test", {})
 
 
 def test_a_list_of_classes_gives_the_networks_numbers(root):

@@ -2,12 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -158,8 +158,10 @@ def _decoded(
     return _unscaled(torch.stack(images), labels, classes, **about)
 
 
-def _unscaled(images: Tensor | Files, labels: list[int], classes: Iterable[str], **about: Any) -> Split:
-    """A split whose colours are as they are: mean 0, deviation 1."""
+def _unscaled(images: Tensor | Files, labels: list[int], classes: dict[str, list[Path]], **about: Any) -> Split:
+    """A split whose colours are as they are: mean 0, deviation 1; its factors are the names of the files."""
+    names = [f"{file.parent.name}/{file.name}" for of_class in classes.values() for file in of_class]
+    about["factors"] = pd.DataFrame({"file": names}, dtype=object)
     labels, mean, std = torch.tensor(labels, dtype=torch.int64), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
     return Split(images, labels, tuple(classes), torch.arange(len(images)), mean, std, **about)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from xai_lib.registry import Entry, Registry, is_half_random
 
 Explain = Callable[..., Tensor]
-Family = Literal["uninformed", "gradient", "cam", "occlusion", "learning", "relevance"]
+Family = Literal["uninformed", "gradient", "cam", "occlusion", "learning", "relevance", "elsewhere"]
 Explains = Literal["logit", "probability", "log-probability"]
 Complete = Literal["image", "layer", "logit"]
 
@@ -22,7 +22,9 @@ class Explainer(Entry):
     # whether the map depends on `score`. Where it does not, `score` may be left out, and the map is [B,H,W] even for a
     # score of shape [B,S]
     class_specific: bool
-    family: Family  # the kind of method, as the saliency paper groups them (§3), and relevance propagation
+    family: (
+        Family  # the kind of method, as the saliency paper groups them (§3), relevance propagation, or maps of others
+    )
     explains: Explains  # what of a class the method's own paper explains; `scores.of_class` makes that score
     colours: bool  # whether its raw map has a value per colour, [B,3,H,W] or [B,S,3,H,W]
     # what its values add up to, by its own paper: a logit less that of the mean-coloured image, less that of a layer of
@@ -42,6 +44,11 @@ class Explainer(Entry):
     def on_layer(self) -> bool:
         """Whether its map lives on a layer's grid: ``upsample=False`` then gives that grid, and ``layer`` is used."""
         return "upsample" in inspect.signature(self.function).parameters
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it only has maps, of given images by a given network, and refuses to explain anything else."""
+        return getattr(self.function, "fixed", False)
 
 
 EXPLAINERS: Registry[Explainer] = Registry("explainer")

@@ -33,6 +33,7 @@ FAMILY_NAMES = {
     "occlusion": "occlusion",
     "learning": "learning",
     "relevance": "relevance",
+    "elsewhere": "computed elsewhere",
 }
 TRANSFORM_NAMES = {"mixup": "MixUp", "resize": "Resize", "rotation": "Rotation", "crop": "Crop"}
 METRIC_NAMES = Shown(METRICS, lambda metric: f"{metric.title} {metric.arrow}")

@@ -8,7 +8,7 @@ PAGE_WIDTH = 7.2  # inches, of a figure that fills a page of the book
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LOSS_COLOURS = dict(zip(("ce", "scl", "tl"), COLOURS))
 FAMILY_COLOURS = {"uninformed": "#777777"}
-FAMILY_COLOURS |= dict(zip(("gradient", "cam", "occlusion", "learning", "relevance"), COLOURS))
+FAMILY_COLOURS |= dict(zip(("gradient", "cam", "occlusion", "learning", "relevance", "elsewhere"), COLOURS))
 MARKERS = "osD^vPX*p"
 TEXT, SMALL = 10, 9  # points; a figure as wide as a page leaves two thirds of it on a phone
 

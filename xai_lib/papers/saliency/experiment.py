@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from xai_lib import files, metrics, pretrained
+from xai_lib import explainers, files, metrics, pretrained
 from xai_lib.data import Split
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
@@ -117,6 +117,7 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     explained, n = explained_by(study, subject, name), len(subject.images)
     budgets, is_papers = study.run.saliency, name in (*lineup.PAPER, *lineup.CONTROLS)
     limits = {"repeated": budgets.n_sensitivity, "transformed": budgets.n_transformed * is_papers, "cost": _COSTED}
+    limits["cost"] *= not explainers.about(name).fixed  # looked up
     limits["tools"] = budgets.n_tools * (name in TOOLED and subject is study.networks[0])
     n, found = min(limits.get(part, n), n), []
     for start in range(0, n, _CHUNK):
