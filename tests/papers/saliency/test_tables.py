@@ -1,8 +1,10 @@
+import io
 import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.table import interval, number
@@ -277,3 +279,22 @@ def test_a_true_run_fills_every_table(smoke_bench, read):
         assert len(rows) >= len(shown) > 0, name
     assert len(claims.sentences(smoke_bench)) == 28
     assert "up to 4 images each" in read(tables.table_1(smoke_bench)).attrs["caption"]
+
+
+def test_the_leaderboard_comes_out_as_numbers_and_as_a_page_of_its_own(study_of, frames, made_up, read, tmp_path):
+    made_up.put(frames["repeated"], NAN, method="lime", metric="max-sensitivity")
+    study = study_of(frames)
+    wide, intervals, page = (file.read_text() for file in tables.export(study, tmp_path / "a/b"))
+    shown = read(tables.leaderboard(study)).set_index("method")
+    found = pd.read_csv(io.StringIO(wide)).set_index("title")
+    assert found.index.tolist() == shown.index.tolist() and found["method"].tolist() == list(lineup.ALL)
+    assert f"{found.loc['LIME', 'insertion']:.3f}" == shown.loc["LIME", "I ↑"].removesuffix(" *")
+    assert math.isnan(found.loc["LIME", "max-sensitivity"]) and found.notna().to_numpy().sum() == found.size - 1
+    rows = pd.read_csv(io.StringIO(intervals)).set_index(["metric", "method"])
+    low, high, mean = rows.loc[("insertion", "lime"), ["low", "high", "mean"]]
+    assert low < mean < high and mean == pytest.approx(found.loc["LIME", "insertion"])
+    page = BeautifulSoup(page, "html.parser")
+    assert page.h1.text == f"Leaderboard of methods: {study.run.label}"
+    assert page.style and not page(["script", "link", "img", "iframe"]) and not page(src=True) and not page(href=True)
+    cells = [[cell.text for cell in row("td")] for row in page("table")[0].tbody("tr")]
+    assert cells == shown.reset_index().to_numpy().tolist()
