@@ -85,7 +85,7 @@ def test_the_page_stands_alone(page):
 
 def test_its_links_lead_to_pages_of_the_book(page, tmp_path):
     links = [link["href"].partition("book/_build/html/")[2] for link in page("a")]
-    assert len(links) == 4
+    assert len(links) == 5
     for link in links:
         source = ROOT / re.sub(r"^executed/", "notebooks/", link)
         assert source.with_suffix(".ipynb").exists() or (ROOT / "book" / link).with_suffix(".md").exists(), link
