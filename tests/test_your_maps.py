@@ -17,7 +17,7 @@ from xai_lib import data, explainers, models, your_maps
 from xai_lib.explainers import class_score, normalise
 from xai_lib.explainers.registry import EXPLAINERS
 from xai_lib.papers.saliency import experiment
-from xai_lib.papers.saliency.method import raw_maps
+from xai_lib.papers.saliency.method import lineup, raw_maps
 from xai_lib.run.settings import settings
 
 SIZE = 32
@@ -218,6 +218,10 @@ def test_maps_are_scored_as_a_method_of_the_leaderboard(images, network, empty_s
     for name in ("file", "function"):
         np.testing.assert_allclose(wide[name], wide["gradient"], atol=1e-4)
     assert set(experiment.scores(study, "cost")["method"]) == {"gradient", "function"}
+    once = {"monotonicity", "monotonicity-quantus", "monotonicity-arya", "effective-complexity-minimum"}
+    again = {"max-sensitivity", "average-sensitivity", *lineup.SANITY}
+    repeated = experiment.scores(study, "repeated").groupby("method")["metric"].agg(set)
+    assert repeated["file"] == once and repeated["function"] == repeated["gradient"] == once | again
     cell = experiment.part_cells(study, study.networks[0], "file", "fidelity")[0].arguments["raw"]
     kept = raw_maps(cell.arguments["explained"], images)["maps"]
     torch.testing.assert_close(kept[:, 0], ours)

@@ -4,6 +4,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from xai_lib import explainers
 from xai_lib.data.split import Split
 from xai_lib.metrics import effective_complexity, monotonicity, randomisation, sensitivity
 from xai_lib.metrics.rows import rows
@@ -18,7 +19,8 @@ def repeated(explained: Explained, images: Split, *, causal_steps: int, draws: i
 
     For the true class, in rows index, metric, value, reading (of :data:`lineup.READINGS`, those in which the maps
     differ). Pixels are removed in `causal_steps`; `draws` is the number of noisy copies of an image for sensitivity,
-    `samples` that of a set of pixels for the tool's monotonicity.
+    `samples` that of a set of pixels for the tool's monotonicity. Maps that cannot be made again, those computed
+    elsewhere, have neither robustness nor the sanity check.
     """
     device, parts = explained.subject.device, []
     for batch in images.batches(_BATCH):
@@ -54,20 +56,21 @@ def _scores(
         return explain_by(None, images, target, which)
 
     network, maps = explain_by.network, explain(x, labels, index)
-    moved = sensitivity.sensitivities(
-        explain, x, labels, index=index, draws=draws, variant="released", reference=maps
-    )  # [B,draws], as a share of the map's own norm: the unit of Table 3
+    values, fixed = {}, explainers.about(explain_by.explained.method).fixed
+    if not fixed:
+        moved = sensitivity.sensitivities(
+            explain, x, labels, index=index, draws=draws, variant="released", reference=maps
+        )  # [B,draws], as a share of the map's own norm: the unit of Table 3
+        values = {"max-sensitivity": moved.amax(dim=1), "average-sensitivity": moved.mean(dim=1)}
     asked = (network, x, maps, labels)
     fewest = effective_complexity.effective_complexity_minimum(*asked, index=index, step=step_size(x, causal_steps))
-    values = {
-        "max-sensitivity": moved.amax(dim=1),
-        "average-sensitivity": moved.mean(dim=1),
+    values |= {
         "monotonicity": monotonicity.monotonicity(*asked, index=index),
         "monotonicity-quantus": monotonicity.monotonicity_quantus(*asked, index=index, samples=samples),
         "monotonicity-arya": monotonicity.monotonicity_arya(*asked, index=index),
         "effective-complexity-minimum": fewest,
     }
-    for name, order in (("", "cascading"), ("-independent", "independent")):
+    for name, order in () if fixed else (("", "cascading"), ("-independent", "independent")):
         _, alike = randomisation.parameter_randomisation(explain_by, network, x, labels, index=index, order=order)
         values[f"parameter-randomisation{name}"] = torch.nanmean(alike, dim=1)
     return values
