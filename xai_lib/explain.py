@@ -40,7 +40,7 @@ STEPS = 10  # of insertion and deletion
 _SUFFIXES = (".html", ".png")
 _WORDS = Path(standalone.__file__).with_name("explanation.html")
 _BOOK = Path(__file__).parents[1] / "book/_build/html"
-_ABREAST = 5  # pictures
+_ABREAST = 4  # pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,14 +163,14 @@ def _explained(
 def _maps(found: Explanation) -> Figure:
     """The photograph, its top classes, and all maps, under one colour bar."""
     height = math.ceil((2 + len(found.maps)) / _ABREAST)
-    figure = Figure(figsize=(PAGE_WIDTH, 1.9 * height + 0.5), layout="constrained")
+    figure = Figure(figsize=(PAGE_WIDTH, 2.1 * height + 0.6), layout="constrained")
     axes = list(figure.subplots(height, _ABREAST, squeeze=False).flat)
     for axis in axes:
         images.bare(axis)
         axis.axis("off")
     images.show(axes[0], found.image)
     axes[0].set_title("the photograph", fontsize=SMALL)
-    listed = "\n".join(f"{share:.3f} {name}"[:24] for name, share in found.top.itertuples(index=False))
+    listed = "\n".join(f"{share:.3f} {name}"[:28] for name, share in found.top.itertuples(index=False))
     axes[1].text(0, 1, listed, va="top", fontsize=SMALL - 1, parse_math=False)
     axes[1].set_title("top classes", fontsize=SMALL)
     for axis, (name, heat) in zip(axes[2:], found.maps.items()):
@@ -192,7 +192,9 @@ def _page(found: Explanation, drawn: Sequence[bytes], folder: Path) -> str:
     scores.append(table.Column("why there is no map", "reason", kind="long"))
     maps = f"Maps for {explained!r} of {len(found.maps)} methods over the photograph."
     stages = "A map for each cluster of top classes, then one for each class, from 0 to the map's own maximum."
-    less = ", ".join(f"{METHOD_NAMES[name]} {n} {what}" for name, of in SETTINGS.items() for what, n in of.items())
+    less = ", ".join(
+        f"{METHOD_NAMES[name]} {n} {what.removeprefix('n_')}" for name, of in SETTINGS.items() for what, n in of.items()
+    )
     given = {
         "photograph": escape(found.photograph), "network": escape(found.network), "size": found.image.shape[-1],
         "layer": f"Class activation maps explain the layer <code>{escape(found.layer)}</code>." if found.layer else "",
