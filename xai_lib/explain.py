@@ -156,6 +156,8 @@ def _explained(
     given = {"index": torch.zeros_like(target), "step": math.ceil(math.prod(size) / STEPS)}
     raw = raw_maps(network, method, x, target, given["index"], layer=layer, settings=SETTINGS.get(method))
     maps = unit_maps(raw.detach(), method, size)
+    if not maps.isfinite().all() or maps.amax() == maps.amin():
+        raise ValueError("Expected a map that differs between pixels. Got the same value everywhere, or NaN.")
     curves = {"insertion": causal.insertion, "deletion": causal.deletion}
     return maps[0].cpu(), {name: curve(network, x, maps, target, **given).item() for name, curve in curves.items()}
 
