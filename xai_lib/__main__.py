@@ -87,8 +87,8 @@ def _explain(options: argparse.Namespace) -> None:
         more["classes"] = your_images.class_names(options.classes)
     if options.methods:
         more["methods"] = options.methods
-    model, network = options.model or explain.NETWORK, {"checkpoint": options.checkpoint, "size": options.size}
-    print(explain.explain(options.image or None, model, **network, **more).save(output))
+    more |= {name: getattr(options, name) for name in ("size", "checkpoint", "arguments", "logits")}
+    print(explain.explain(options.image or None, options.model or explain.NETWORK, **more).save(output))
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
@@ -151,7 +151,8 @@ def _add_explain(commands: Any) -> None:
     )
     command.add_argument("--methods", type=_names, default=[], help="names, separated by commas")
     command.add_argument("--size", type=int, help="side in pixels of what the network is shown")
-    texts = {"model": "as timm:resnet50", "checkpoint": "file of its weights", "classes": "names, or a file of them"}
+    texts = {"model": "as timm:resnet50", "checkpoint": "file of its weights", "arguments": "as num_classes=10"}
+    texts |= {"logits": "which of several outputs", "classes": "names with commas, or a file with one a line"}
     for name, text in {**texts, "mean": "of the three colours", "std": "of the three colours"}.items():
         command.add_argument(f"--{name}", default="", help=text)
     command.set_defaults(run=_explain)

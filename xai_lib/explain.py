@@ -17,23 +17,25 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from xai_lib import explainers
+from xai_lib import explainers, pretrained
 from xai_lib.data import imagenet
 from xai_lib.explainers.adapter import raw_maps
+from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.normalise import unit_maps
 from xai_lib.metrics import causal
+from xai_lib.models import is_multi_label
 from xai_lib.page import images, standalone, table
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.style import PAGE_WIDTH, SMALL
 from xai_lib.papers.whole_output import explain_output
 from xai_lib.your_images import normalised, picture
-from xai_lib.your_model import check_model, default_layer, load_model
+from xai_lib.your_model import check_model, load_model, two_classes
 
-NETWORK = "efficientnet-lite0"
+NETWORK = "package:efficientnet-lite0"
 METHODS = ("grad-cam", "grad-cam++", "layer-cam", "integrated-gradients", "rise", "lime")
 UNINFORMED = ("edge-map", "centred-gaussian")
 SETTINGS: Mapping[str, Mapping[str, int]] = MappingProxyType(  # less than the methods' own, so that a page is quick
-    {"integrated-gradients": {"steps": 20}, "rise": {"n_masks": 200}, "lime": {"n_samples": 100}}
+    {"integrated-gradients": {"steps": 16}, "rise": {"n_masks": 150}, "lime": {"n_samples": 100}}
 )
 TOP = 5  # classes that are named
 STEPS = 10  # of insertion and deletion
@@ -73,21 +75,21 @@ class Explanation:
 
 
 def explain(
-    image: Tensor | Image.Image | Path | str | None = None, model: nn.Module | str = NETWORK, *, checkpoint: str = "",
+    image: Tensor | Image.Image | Path | str | None = None, model: nn.Module | str = NETWORK, *,
     classes: Sequence[str] | None = None, methods: Sequence[str] = METHODS, size: int | None = None,
-    mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+    mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **loading: Any,
 ) -> Explanation:  # fmt: skip
     """Explain the most probable class of a photograph by several methods, and all its top classes in two stages.
 
     Args:
         image: a file, a PIL image or a tensor, as :func:`xai_lib.your_images.picture` takes it; None for a photograph
             of a cat that scikit-image ships.
-        model: a name, as :func:`xai_lib.your_model.load_model` takes it, with its ``checkpoint``; or a network, images
-            [B,3,H,W] -> logits [B,C], in evaluation mode.
+        model: a name, as :func:`xai_lib.your_model.load_model` takes it, with that function's other arguments as
+            ``loading``; or a network, images [B,3,H,W] -> logits [B,C], in evaluation mode. One logit is two classes.
         classes: names of the C classes; None for ImageNet's where there are 1000, else their numbers.
         methods: names of explainers. One that cannot explain the network has a reason in place of a map.
-        size, mean, std: side in pixels and colour statistics that the network was trained with; None for what a network
-            of timm says of itself, else 224 and ImageNet's.
+        size, mean, std: side in pixels and colour statistics that the network was trained with; None for what is known
+            of its name, or a network of timm says of itself, else 224 and ImageNet's.
 
     FileNotFoundError if there is no such file; TypeError, ValueError if the image cannot be read, there is no such
     method or network, or the network cannot be explained here.
@@ -95,20 +97,23 @@ def explain(
     for name in methods:
         explainers.about(name)  # raises if there is none, before a network is loaded
     photograph, image = _photograph(image)
-    network = load_model(model, checkpoint) if isinstance(model, str) else model
-    own = getattr(network, "pretrained_cfg", None) or {}
-    size = size or own.get("input_size", (224,))[-1]
-    mean, std = mean or own.get("mean", imagenet.MEAN), std or own.get("std", imagenet.STD)
+    network, own = (load_model(model, **loading), pretrained.inputs(model)) if isinstance(model, str) else (model, None)
+    if says := getattr(network, "pretrained_cfg", None):
+        own = own or pretrained.Inputs(says["input_size"][-1], says["mean"], says["std"])
+    own = own or pretrained.Inputs()
+    size, mean, std = own.size if size is None else size, mean or own.mean, std or own.std
     shown = picture(image, size).to(next((tensor.device for tensor in network.parameters()), "cpu"))
     x = normalised(shown[None], mean, std)
+    network = two_classes(network, x)
     check_model(network, x, None if classes is None else len(classes))
     with torch.no_grad():
-        probabilities = network(x).softmax(1)[0].cpu()
+        logits = network(x)[0].cpu()
+    probabilities = logits.sigmoid() if is_multi_label(network) else logits.softmax(0)
     n = len(probabilities)
     names = list(map(str, classes or (imagenet.CLASSES if n == len(imagenet.CLASSES) else range(n))))
     values, places = probabilities.topk(min(TOP, n))
     top = pd.DataFrame({"name": [names[place] for place in places], "probability": values.tolist()})
-    layer, _ = _or_reason(default_layer, network, x)
+    layer = (_or_reason(find_layer, network, None, x)[0] or [None])[0]
     found = {name: _or_reason(_explained, network, x, places[:1], name, layer) for name in (*methods, *UNINFORMED)}
     rows = [{"method": name, **(one[1] if one else {}), "reason": reason} for name, (one, reason) in found.items()]
     stages, reason = _or_reason(explain_output, network, image, classes=names, size=size, mean=mean, std=std)
