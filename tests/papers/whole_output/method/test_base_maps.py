@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 import torchvision
+from torch import nn
 
 from xai_lib.explainers import get
 from xai_lib.papers.whole_output.method.base_maps import BASES, base, coarse_and_fine, maps, of_groups
@@ -131,3 +132,10 @@ def test_the_fine_layer_is_the_last_of_a_finer_grid_and_no_part_of_a_block(name,
 def test_where_no_layer_has_a_finer_grid_both_stages_have_the_same():
     flat = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Flatten())
     assert coarse_and_fine(flat, torch.zeros(1, 3, 8, 8)) == ("1", "1")
+
+
+def test_the_fine_layer_has_the_next_finer_grid_also_where_its_blocks_stand_in_one_module():
+    """As in EfficientNet, ConvNeXt and Swin of timm: the stem, with its far finer grid, stands beside all blocks."""
+    blocks = nn.Sequential(*(nn.Sequential(nn.Conv2d(4, 4, 2, 2), nn.ReLU()) for _ in range(3)))
+    network = nn.Sequential(nn.Conv2d(3, 4, 1), blocks, nn.ReLU(), nn.Flatten(), nn.Linear(16, 5)).eval()
+    assert coarse_and_fine(network, torch.zeros(1, 3, 16, 16)) == ("2", "1.1")

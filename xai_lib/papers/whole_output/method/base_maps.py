@@ -66,7 +66,7 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
 
 
 def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
-    """Names of the layers of both stages: the network's last spatial layer, and the last one before it of a finer grid.
+    """Names of the layers of both stages: the network's last spatial layer, and the last one of the next finer grid.
 
     "The further away the pivot layer is from the output layer, the more fine-grained is the heatmap" (§4.2) holds only
     where the grid is finer. That is measured in one forward pass of images `x`, float [B,3,H,W], of the size that will
@@ -79,9 +79,10 @@ def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
         ('2', '0')
     """
     (coarse, _), places = find_layer(model, None, x), {name: h * w for name, (h, w) in grids(model, x).items()}
-    names = [name for name, n_places in places.items() if n_places > places[coarse]]
-    whole = [name for name in names if name.count(".") <= coarse.count(".")]  # no parts of the blocks between
-    return coarse, (whole or names or [coarse])[-1]
+    names = [name for name, n_places in places.items() if n_places > places.get(coarse, 1)]
+    nearest = [name for name in names if places[name] == min(map(places.get, names))] or [coarse]
+    deep = max(coarse.count("."), min(name.count(".") for name in nearest))  # no parts of the blocks between
+    return coarse, [name for name in nearest if name.count(".") <= deep][-1]
 
 
 def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, *, seed: int, index: Tensor) -> Tensor:
