@@ -5,7 +5,8 @@
 The modules that hold parameters are taken in the order in which they run, from the output down, a quarter at a time:
 so scores of networks with more and with fewer modules are means over the same steps. A module is re-initialised by its
 ``reset_parameters``, which draws as PyTorch does for a new network, whatever the network's own start was; one without
-it has its values put in a random order. Batch normalisation also forgets its running statistics (mean 0, variance 1).
+it, or with parts of its own that would be reset as well, has its values put in a random order. Batch normalisation also
+forgets its running statistics (mean 0, variance 1).
 """
 
 import hashlib
@@ -170,9 +171,20 @@ def _reset(module: nn.Module, name: str, seed: int) -> None:
     device = own[0].device
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-        if callable(getattr(module, "reset_parameters", None)):
-            module.cpu().reset_parameters()  # a GPU's generator would give other numbers
+        if callable(getattr(module, "reset_parameters", None)) and not any(map(_holds_parameters, module.children())):
+            try:
+                module.cpu().reset_parameters()  # a GPU's generator would give other numbers
+            except Exception as error:
+                raise ValueError(f"Expected {name}.reset_parameters() to draw new weights. Got: {error}.") from error
             module.to(device)
             return
         for values in own:
             values.copy_(values.flatten()[torch.randperm(values.numel()).to(device)].reshape(values.shape))
+
+
+def _holds_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(), None) is not None
+
+
+def _owns_parameters(module: nn.Module) -> bool:
+    return next(module.parameters(recurse=False), None) is not None

@@ -107,6 +107,7 @@ class Saliency:
     n_sensitivity: int
     sensitivity_draws: int  # noisy copies of an image for sensitivity
     monotonicity_samples: int  # noisy copies of a set of pixels for monotonicity as quantus has it: its default is 100
+    weight_draws: int | None  # draws of all new weights for parameter randomisation; None leaves it out
     n_tools: int  # of the images, those also explained and scored by the paper's tools, for the first network
     causal_steps: int  # steps of insertion and deletion; RISE takes as many as the image's side has pixels
 

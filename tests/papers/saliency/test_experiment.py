@@ -19,6 +19,7 @@ from xai_lib.metrics import randomisation
 from xai_lib.page.methods import colour, legend_of_methods
 from xai_lib.page.style import FAMILY_COLOURS
 from xai_lib.papers.saliency import experiment, method, tables
+from xai_lib.papers.saliency.analysis import pictures
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.run import workflow
 from xai_lib.run.networks import train_cell
@@ -176,7 +177,23 @@ def test_a_new_method_and_a_new_metric_join_in_and_no_other_map_is_made_again(sm
     assert names.index("Ablation-CAM") + 1 == names.index("Mine") == names.index("RISE") - 1
 
 
-def test_what_a_network_refuses_takes_nothing_else_down(run, images, monkeypatch):
+@pytest.mark.parametrize("why", ["Left out, as weight_draws is null.", "Expected 2.reset_parameters"])
+def test_the_sanity_check_can_be_left_out_and_leaves_the_rest_standing(empty_store, images, read, why):
+    """Where no weights are drawn it is a dash, and the reason is still there when scores are read again."""
+    left = "weight_draws" in why
+    run = settings(scale="smoke", device="cpu", overrides=f"{FEW}, lime_samples=8" + ", weight_draws=null" * left)
+    network = small()
+    if not left:
+        network[2].reset_parameters = lambda: 1 / 0
+        why = "Expected 2.reset_parameters() to draw new weights. Got: division by zero"
+    for _ in range(2):
+        study = experiment.study_of(run, network, images, name="small", methods=("uniform", "gradient"))
+        rows = read(tables.leaderboard(study)).set_index("method")
+        assert set(rows["MPRT ↓"]) == {"–"} and why in rows.attrs["caption"]
+        assert "–" not in set(rows.iloc[:, 0])
+
+
+def test_what_a_network_refuses_takes_nothing_else_down(run, images, read, monkeypatch):
     for registry in (explainers.registry.EXPLAINERS, metrics.registry.METRICS):
         monkeypatch.setattr(registry, "entries", dict(registry.entries))
 
@@ -191,6 +208,14 @@ def test_what_a_network_refuses_takes_nothing_else_down(run, images, monkeypatch
     study = experiment.study_of(run, small(), images, name="small", methods=("uniform", "broken", "random"))
     with pytest.warns(RuntimeWarning, match="broken is left out of 'fidelity': Expected another network"):
         assert list(experiment.scores(study, "fidelity")["method"].unique()) == ["uniform", "random"]
+    with pytest.warns(RuntimeWarning):
+        shown = [read(getattr(tables, name)(study)) for name in ("leaderboard", "cost", "unprinted")]
+    for rows in shown:
+        dashes = rows.set_index("method").loc["Broken"]
+        assert set(dashes) == {"–"} and "No score for Broken: Expected another network." in rows.attrs["caption"]
+    assert list(pictures.maps(study, study.methods, n=1)[1]) == ["uniform", "random"]
+    with pytest.raises(ValueError, match=r"can be explained by. Got: Expected another network"), pytest.warns():
+        experiment.scores(replace(study, methods=("broken",)), "fidelity")
     with pytest.warns(RuntimeWarning, match="uniform is left out of 'never': Expected other maps"):
         assert experiment.scores(replace(study, methods=("uniform",)), "metric").empty
 

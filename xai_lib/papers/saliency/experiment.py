@@ -20,11 +20,13 @@ from xai_lib.explainers.subject import Subject
 from xai_lib.forward import layout
 from xai_lib.papers.saliency import method
 from xai_lib.papers.saliency.method import Explained, lineup
+from xai_lib.papers.saliency.method.repeated import WEIGHT_DRAWS
 from xai_lib.papers.saliency.method.tools import METHODS as TOOLED
 from xai_lib.run.cell import Cell
 from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_torchvision, some, train_cell, with_images
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
+from xai_lib.run.store import CorruptArtefactError
 from xai_lib.run.study import Study
 
 PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric")
@@ -46,7 +48,10 @@ def saliency(
 ) -> None:
     """The scores of a part, by the function of its name in :mod:`xai_lib.papers.saliency.method`."""
     given = dict(budgets) if raw is None else {**budgets, "stored": _stored(raw)}
-    files.write_frame(folder / "scores.csv", getattr(method, part)(explained, images.materialised(), **given))
+    found = getattr(method, part)(explained, images.materialised(), **given)
+    files.write_frame(folder / "scores.csv", found)
+    if found.attrs.get("left_out"):
+        files.write_json(folder / "left-out.json", found.attrs["left_out"])
 
 
 @stage("metric", version=2)
@@ -133,6 +138,7 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
                 "causal_steps": budgets.causal_steps,
                 "draws": budgets.sensitivity_draws,
                 "samples": budgets.monotonicity_samples,
+                **({} if budgets.weight_draws == WEIGHT_DRAWS else {"weight_draws": budgets.weight_draws}),
             },
             "transformed": {"causal_steps": budgets.causal_steps},
             "cost": {},
@@ -178,39 +184,63 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
 def scores(study: Study, part: str) -> pd.DataFrame:
     """All networks and methods of a part, computed now where the store lacks them.
 
-    Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`. A method or
-    metric that a network refuses has no rows, and a warning says why.
+    Columns seed and method, and those of the part's function in :mod:`xai_lib.papers.saliency.method`. A method that a
+    network refuses has no rows, a metric of it none or NaN; a warning says why, and so does ``attrs["left_out"]``,
+    (method, metric, or "" for all) -> reason. ValueError with the reasons where no method is left.
     """
-    found = [
-        frame.assign(seed=subject.seed, method=name)
-        for subject in study.networks
-        for name in tqdm(study.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None)
-        for cell in part_cells(study, subject, name, part)
-        if (frame := _scores_of(cell, name)) is not None
-    ]
+    found, left_out = [], {}
+    for subject in study.networks:
+        for name in tqdm(study.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None):
+            for cell in part_cells(study, subject, name, part):
+                folder = _computed(cell, name, left_out)
+                if folder is not None:
+                    found.append(files.read_frame(folder / "scores.csv").assign(seed=subject.seed, method=name))
+    if not found and part == "fidelity":
+        raise ValueError(f"Expected a method that the network can be explained by. Got: {' '.join(left_out.values())}")
     empty = pd.DataFrame(columns=["index", "metric", "value", "reading", "seed", "method"])
-    return pd.concat(found, ignore_index=True) if found else empty
+    frame = pd.concat(found, ignore_index=True) if found else empty
+    frame.attrs["left_out"] = left_out
+    return frame
+
+
+def applicable(study: Study) -> tuple[str, ...]:
+    """The methods that have scores, in the order of the study."""
+    scored = set(scores(study, "fidelity")["method"])
+    return tuple(name for name in study.methods if name in scored)
+
+
+def left_out(study: Study, *parts: str) -> dict[tuple[str, str], str]:
+    """What some parts have no scores of, and why: see :func:`scores`."""
+    return {what: why for part in parts for what, why in scores(study, part).attrs.get("left_out", {}).items()}
 
 
 @cache
 def class_similarity(study: Study) -> pd.DataFrame:
     """:func:`method.class_similarity` of the paper's informed methods that have scores: columns of :func:`scores`."""
-    scored, found = set(scores(study, "fidelity")["method"]), []
-    for subject, name in itertools.product(study.networks, lineup.INFORMED):
-        for cell in part_cells(study, subject, name, "fidelity") if name in scored else ():
+    found = []
+    for subject, name in itertools.product(study.networks, [n for n in lineup.INFORMED if n in applicable(study)]):
+        for cell in part_cells(study, subject, name, "fidelity"):
             explained, images, raw = (cell.arguments[key] for key in ("explained", "images", "raw"))
             rows = method.class_similarity(explained, images.materialised(), _stored(raw))
             found.append(rows.assign(seed=subject.seed, method=name))
     return pd.concat(found, ignore_index=True)
 
 
-def _scores_of(cell: Cell, name: str) -> pd.DataFrame | None:
+def _computed(cell: Cell, name: str, left_out: dict[tuple[str, str], str]) -> Path | None:
+    """The folder of a cell; None where the method or metric does not apply, which is noted as is what it lacks."""
     try:
-        return files.read_frame(computed(cell) / "scores.csv")
-    except (TypeError, ValueError, RuntimeError) as error:
-        what = cell.config.get("name") or cell.config["part"]
-        warnings.warn(f"{name} is left out of {what!r}: {error}", RuntimeWarning, stacklevel=3)
+        folder = computed(cell)
+    except (CorruptArtefactError, OSError):
+        raise
+    except Exception as error:  # a network of one's own can make a method fail in any way
+        what = cell.config.get("name", "")
+        left_out[name, what] = next(iter(str(error).splitlines()), type(error).__name__)
+        part = what or cell.config["part"]
+        warnings.warn(f"{name} is left out of {part!r}: {left_out[name, what]}", RuntimeWarning, stacklevel=3)
         return None
+    if (folder / "left-out.json").exists():
+        left_out |= {(name, metric): why for metric, why in files.read_json(folder / "left-out.json").items()}
+    return folder
 
 
 def _metric_cells(given: dict[str, Any]) -> list[Cell]:

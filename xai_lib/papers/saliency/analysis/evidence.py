@@ -19,14 +19,16 @@ _NOT_COMPARED = ("local-accuracy-logit", "monotonicity-quantus", "monotonicity-a
 
 def informed(study: Study) -> tuple[str, ...]:
     """The paper's methods that look at the network and take part."""
-    return tuple(name for name in lineup.INFORMED if name in study.methods)
+    return tuple(name for name in lineup.INFORMED if name in experiment.applicable(study))
 
 
 def networks(study: Study) -> pd.DataFrame:
     """A row a network: seed, images, accuracy, and the mean probability of each of ``method.TARGETS``."""
     found = under(experiment.scores(study, "fidelity"))
     plain = found[found["metric"] == "probability"]
-    first = plain[plain["method"] == study.methods[0]].pivot(index=["seed", "index"], columns="target", values="value")
+    first = plain[plain["method"] == experiment.applicable(study)[0]].pivot(
+        index=["seed", "index"], columns="target", values="value"
+    )
     first["accuracy"] = first[TARGETS[0]] == first[TARGETS[1]]
     grouped = first.groupby(level="seed")
     return grouped[["accuracy", *TARGETS]].mean().assign(images=grouped.size()).reset_index()
@@ -60,10 +62,11 @@ def check(methods: Sequence[str]) -> None:
 
 
 def fooled(study: Study) -> pd.DataFrame:
-    """Which uninformed maps score better than the paper's methods: ``statistics.fooled``. ValueError without either."""
-    check(study.methods)
-    uninformed = tuple(name for name in lineup.UNINFORMED if name in study.methods)
-    names = present(study)
+    """Which uninformed maps score better than the paper's methods: ``statistics.fooled``. No rows without either."""
+    uninformed = tuple(name for name in lineup.UNINFORMED if name in experiment.applicable(study))
+    names = present(study) if uninformed and informed(study) else ()
+    if not names:
+        return pd.DataFrame(columns=["metric", "control", "superiority", "low", "high", "verdict"])
     return statistics.fooled(of_metrics(study, names), directions(names), uninformed, informed(study))
 
 
@@ -84,7 +87,7 @@ def discrimination(study: Study) -> pd.DataFrame:
 
 def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
     """Mean rank over images of every method under a metric, and the critical difference at 0.05."""
-    return statistics.mean_ranks(scores(study), directions((metric,)), study.methods, metric)
+    return statistics.mean_ranks(scores(study), directions((metric,)), experiment.applicable(study), metric)
 
 
 def readings(study: Study) -> pd.DataFrame:

@@ -22,11 +22,12 @@ SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method
 def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str, Tensor], list[str]]:
     """Pictures [n,3,H,W] in [0,1], maps [n,H,W] in [0,1] by method, and the true class of each.
 
-    The first image of each of the first ``n`` classes, so that nobody chose them; explained for the true class.
+    The first image of each of the first ``n`` classes, so that nobody chose them; explained for the true class,
+    by the methods that have scores.
     """
     split = study.networks[0].images
     images = split.subset(first_of_each_class(split.labels, n)).materialised()
-    found = {method: _explained(study, method, images) for method in methods}
+    found = {method: _explained(study, method, images) for method in methods if method in experiment.applicable(study)}
     return images.images.cpu().float() / 255, found, [images.classes[label] for label in images.labels.tolist()]
 
 

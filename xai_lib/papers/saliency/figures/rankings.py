@@ -45,9 +45,14 @@ def fooled(frame: pd.DataFrame) -> Figure:
     """How often a control scores better than a method does: a row a metric, a column a control.
 
     From rows with metric, control, superiority in [0,1] (0.5: as often better as worse), low, high, verdict; framed and
-    bold where that is "fooled".
+    bold where that is "fooled". A sentence where there are none.
     """
     metrics, controls = list(frame["metric"].unique()), list(frame["control"].unique())
+    if not metrics:
+        figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.5))
+        axis.text(0, 0, "It takes an uninformed map and a method that looks at the network to see this.", fontsize=8.5)
+        axis.axis("off")
+        return figure
     figure, axis = plt.subplots(figsize=(min(PAGE_WIDTH, 0.8 * len(controls) + 2.6), 0.27 * len(metrics) + 1.5))
     table = np.full((len(metrics), len(controls)), np.nan)
     for row in frame.itertuples():
@@ -76,7 +81,7 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
     step, floor = 0.32, 0.45 + 0.17 * (1 + max((level for *_, level in bars), default=0))
     depth = floor + step * half
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.72 * depth + 1.0))
-    low, high, margin = 1, len(means), 0.28 * (len(means) - 1)
+    low, high, margin = 1, len(means), 0.28 * max(1, len(means) - 1)
     axis.plot([low, high], [0, 0], color="black", linewidth=1)
     for tick in range(low, high + 1):
         axis.plot([tick, tick], [0, -0.1], color="black", linewidth=1)

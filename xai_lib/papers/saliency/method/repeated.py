@@ -11,25 +11,34 @@ from xai_lib.metrics.rows import rows
 from xai_lib.papers.saliency.method.fidelity import step_size
 from xai_lib.papers.saliency.method.maps import Explained
 
+WEIGHT_DRAWS = 3  # as the metric's own default
 _BATCH = 16
 
 
-def repeated(explained: Explained, images: Split, *, causal_steps: int, draws: int, samples: int) -> pd.DataFrame:
+def repeated(
+    explained: Explained, images: Split, *, causal_steps: int, draws: int, samples: int,
+    weight_draws: int | None = WEIGHT_DRAWS,
+) -> pd.DataFrame:  # fmt: skip
     """Robustness (Table 3), monotonicity, the printed effective complexity, and the sanity check (§4.5).
 
     For the true class, in rows index, metric, value, reading (of :data:`lineup.READINGS`, those in which the maps
     differ). Pixels are removed in `causal_steps`; `draws` is the number of noisy copies of an image for sensitivity,
-    `samples` that of a set of pixels for the tool's monotonicity. Maps that cannot be made again, those computed
-    elsewhere, have neither robustness nor the sanity check.
+    `samples` that of a set of pixels for the tool's monotonicity, `weight_draws` that of all new weights. With None,
+    where weights cannot be drawn, and of maps computed elsewhere, the sanity check is NaN, and ``attrs["left_out"]``
+    says why: metric -> reason. Maps computed elsewhere have no robustness either.
     """
-    device, parts = explained.subject.device, []
+    device, parts, left_out = explained.subject.device, [], {}
     for batch in images.batches(_BATCH):
         x, labels, index = images.normalise(batch.images.to(device)), batch.labels.to(device), batch.index.to(device)
         kept: list[Tensor] = []  # every raw map, in the order in which metrics ask: each reading asks for the same
         for reading in explained.readings:
-            values = _scores(_Explainer(explained, reading, kept), x, labels, index, causal_steps, draws, samples)
+            explain_by = _Explainer(explained, reading, kept)
+            values = _scores(explain_by, x, labels, index, causal_steps, draws, samples)
+            values |= _sanity(explain_by, x, labels, index, weight_draws, left_out)
             parts.append(rows(batch.index, values, reading=reading))
-    return pd.concat(parts, ignore_index=True)
+    frame = pd.concat(parts, ignore_index=True)
+    frame.attrs["left_out"] = left_out
+    return frame
 
 
 class _Explainer:
@@ -70,7 +79,23 @@ def _scores(
         "monotonicity-arya": monotonicity.monotonicity_arya(*asked, index=index),
         "effective-complexity-minimum": fewest,
     }
-    for name, order in () if fixed else (("", "cascading"), ("-independent", "independent")):
-        _, alike = randomisation.parameter_randomisation(explain_by, network, x, labels, index=index, order=order)
-        values[f"parameter-randomisation{name}"] = torch.nanmean(alike, dim=1)
+    return values
+
+
+def _sanity(
+    explain_by: _Explainer, x: Tensor, labels: Tensor, index: Tensor, draws: int | None, left_out: dict[str, str]
+) -> dict[str, Tensor]:
+    values = {}
+    for name, order in (("", "cascading"), ("-independent", "independent")):
+        metric, given = f"parameter-randomisation{name}", {"index": index, "draws": draws, "order": order}
+        values[metric] = torch.full((len(x),), torch.nan)
+        try:
+            if explainers.about(explain_by.explained.method).fixed:
+                raise ValueError("Maps that were computed elsewhere cannot be made again.")
+            if draws is None:
+                raise ValueError("Left out, as weight_draws is null.")
+            _, alike = randomisation.parameter_randomisation(explain_by, explain_by.network, x, labels, **given)
+            values[metric] = torch.nanmean(alike, dim=1)
+        except (TypeError, ValueError, RuntimeError) as error:
+            left_out[metric] = next(iter(str(error).splitlines()), type(error).__name__)
     return values

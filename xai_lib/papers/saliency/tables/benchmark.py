@@ -16,6 +16,7 @@ from xai_lib.run.study import Study
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
 _ORDERS = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}
 _PIXELS = ("effective-complexity", "effective-complexity-minimum")  # counted, not measured
+_PARTS = ("fidelity", "repeated", "metric")
 METHOD = text("method", "method", METHOD_NAMES)
 METRIC = text("metric", "metric", METRIC_NAMES)
 
@@ -64,12 +65,12 @@ def cost(study: Study) -> HTML:
     """What a map costs."""
     columns = [
         METHOD,
-        Column("forward passes", "forwards", "{:,.0f}".format),
+        Column("forward passes", "forwards", lambda n: MISSING if pd.isna(n) else f"{n:,.0f}"),
         Column("milliseconds", "seconds", number(2, times=1000)),
         Column("peak memory (MB)", "megabytes", number(2)),
     ]
     caption = f"Cost of explaining an image, in a batch of up to eight: {study.run.label}, {study.run.device}."
-    return show(evidence.cost(study), columns, caption, name="cost")
+    return show(_with_dashes(evidence.cost(study), study), columns, caption + reasons(study, "cost"), name="cost")
 
 
 def sentences(study: Study) -> HTML:
@@ -97,7 +98,7 @@ def sanity(study: Study) -> HTML:
         Column("undefined maps", "n_undefined"),
     ]
     caption = f"Maps before and after the weights were replaced: {study.run.label}, {rows['n_images'].max()} images."
-    return show(rows, columns, caption, name="sanity", group=["weights replaced"])
+    return show(rows, columns, caption + reasons(study, "repeated"), name="sanity", group=["weights replaced"])
 
 
 def unprinted(study: Study) -> HTML:
@@ -105,7 +106,8 @@ def unprinted(study: Study) -> HTML:
     names = scores.present(study, (*lineup.UNPRINTED, *lineup.LOCALISATION))
     columns = [METHOD, *(Column(_title(name), analysis.printed.column(name), _digits(name)) for name in names)]
     caption = f"Metrics without a published value, means unless stated: {study.run.label}."
-    wide, rows = analysis.printed.leaderboard(study, names), analysis.printed.unprinted(study, names)
+    wide = _with_dashes(analysis.printed.leaderboard(study, names), study)
+    caption, rows = caption + reasons(study, *_PARTS), analysis.printed.unprinted(study, names)
     return show(wide, columns, caption, name="unprinted", behind=rows)
 
 
@@ -122,7 +124,7 @@ def leaderboard(study: Study) -> HTML:
         f"Every method under every metric, means unless stated: {study.run.label}. A star marks the best that looks at "
         "the network."
     )
-    return show(wide, columns, caption, name="leaderboard")
+    return show(_with_dashes(wide, study), columns, caption + reasons(study, *_PARTS), name="leaderboard")
 
 
 def readings(study: Study) -> HTML:
@@ -187,10 +189,26 @@ def discrimination(study: Study) -> HTML:
     return show(evidence.discrimination(study), columns, caption, name="discrimination")
 
 
+def reasons(study: Study, *parts: str) -> str:
+    """Why methods and metrics have no scores in some parts, as sentences behind a caption; empty where all have."""
+    left_out, found = experiment.left_out(study, *parts), {}
+    for (method, metric), why in left_out.items():
+        if metric and (method, "") in left_out:
+            continue
+        found.setdefault(why, []).append(METHOD_NAMES[method] + (f" under {METRIC_NAMES[metric]}" if metric else ""))
+    return "".join(f" No score for {', '.join(names)}: {why}" for why, names in found.items())
+
+
 def counted(rows: pd.DataFrame, study: Study) -> str:
     """On what the means are: networks, and the images that the best covered metric is defined on."""
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
     return f"{study.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each"
+
+
+def _with_dashes(rows: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Rows by method, and an empty one for each of the study's methods without."""
+    names = [name for name in lineup.methods() if name in {*study.methods, *rows["method"]}]
+    return rows.set_index("method").reindex(names).rename_axis("method").reset_index()
 
 
 def _title(metric: str) -> str:
