@@ -1,6 +1,5 @@
 """What the saliency paper argues, as numbers: agreement, stability, what fools a metric, and what moves a ranking."""
 
-from collections.abc import Sequence
 
 import pandas as pd
 
@@ -49,16 +48,6 @@ def stability(study: Study) -> pd.DataFrame:
     """Do images, halves of the images and trainings rank the informed methods alike, metric by metric?"""
     names = present(study)
     return in_order(statistics.rank_stability(of_metrics(study, names, informed(study)), directions(names)))
-
-
-def check(methods: Sequence[str]) -> None:
-    """ValueError if there is no uninformed map or no method of the paper among some methods."""
-    for choices in (lineup.UNINFORMED, lineup.INFORMED):
-        if not set(choices) & set(methods):
-            got = ", ".join(methods)
-            raise ValueError(
-                f"Expected one of {', '.join(choices)} at least, to hold against others. Got {got}: add one."
-            )
 
 
 def fooled(study: Study) -> pd.DataFrame:
