@@ -3,11 +3,13 @@
 A reader never meets half a file, so finished steps of interrupted work may be recognised by their file's existence.
 """
 
+import hashlib
 import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -56,6 +58,18 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read what :func:`write_json` wrote."""
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """The hash (hexadecimal) of a file, which a process reads once until its size, its time or the file changes."""
+    state = path.stat()
+    return _hashed(path, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
+
+
+@lru_cache(maxsize=100_000)
+def _hashed(path: Path, state: tuple[int, ...]) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:

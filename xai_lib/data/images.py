@@ -18,6 +18,7 @@ from torchvision.transforms import functional
 
 from xai_lib.checks import check_counts
 from xai_lib.data.listing import TO_CONVERT, FolderError, printable, reason, refuse
+from xai_lib.files import sha256
 
 THREADS = 8  # decoding and resizing release Python's lock
 _AHEAD = 2  # batches decoded before they are asked for
@@ -82,7 +83,7 @@ def decoded_mask(file: Path, image: Path, size: int) -> Tensor:
 
 def content_hash(file: Path) -> bytes:
     """The SHA-256 of a file. FolderError, with its name, if it cannot be read."""
-    return _named(file, lambda: hashlib.sha256(file.read_bytes()).digest())
+    return _named(file, lambda: bytes.fromhex(sha256(file)))
 
 
 def remarks(files: Iterable[Path]) -> str:

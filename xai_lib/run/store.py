@@ -7,7 +7,6 @@ it can be resumed, and ``<key>.lock`` lets one process at a time work on a key.
 
 import errno
 import fcntl
-import hashlib
 import logging
 import os
 import shutil
@@ -18,14 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xai_lib.files import PART_SUFFIX, read_json, sync_directory, write_json
+from xai_lib.files import PART_SUFFIX, read_json, sha256, sync_directory, write_json
 from xai_lib.run import provenance
 from xai_lib.run.cell import Cell, canonical_json
 
 _FULL_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
-_hashed: dict[Path, tuple[tuple[int, ...], str]] = {}  # file -> its state when it was hashed by this process, its hash
 
 
 class CorruptArtefactError(RuntimeError):
@@ -164,7 +162,7 @@ def _check(folder: Path) -> None:
     if folder / "provenance.json" not in listing:
         raise _corrupt(folder, "done.json does not list its files")
     for file, written in listing.items():
-        if not file.is_file() or _sha256(file) != written:
+        if not file.is_file() or sha256(file) != written:
             raise _corrupt(folder, f"{file.name} is {'not as it was written' if file.is_file() else 'missing'}")
 
 
@@ -179,7 +177,7 @@ def _seal(folder: Path) -> None:
     for directory in {path.parent for path in files} | {folder}:
         sync_directory(directory)
     listing = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": _sha256(path)} for path in files
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files
     }
     write_json(folder / "done.json", {"files": listing})
 
@@ -227,13 +225,3 @@ def _corrupt(folder: Path, what: str, delete: Path | None = None) -> CorruptArte
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _sha256(path: Path) -> str:
-    """The hash of a file, taken once for each of its states."""
-    state = path.stat()
-    now = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
-    if _hashed.get(path, ((), ""))[0] != now:
-        with path.open("rb") as file:
-            _hashed[path] = (now, hashlib.file_digest(file, "sha256").hexdigest())
-    return _hashed[path][1]

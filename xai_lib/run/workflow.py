@@ -4,7 +4,8 @@ Each experiment says which commands there are (``jobs``) and what cells each com
 command's options).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from xai_lib.data.split import NotEnoughError
@@ -41,11 +42,9 @@ def plan(run: Settings) -> list[dict[str, Any]]:
     A job needs those whose cells its own stand on; a cell that no job lists is computed by the first that needs it.
     """
     found, maker, store = [], {}, Store()
-    listed = [job for experiment in _EXPERIMENTS for job in _jobs(experiment, run)]
+    listed = [job for experiment in _EXPERIMENTS for job in _able(experiment.jobs, run)]
     for stage, options in listed:
-        try:
-            cells = COMMANDS[stage](run, **options)
-        except NotEnoughError:  # the part's pages say why
+        if not (cells := _able(COMMANDS[stage], run, **options)):
             continue
         words = [word for name, value in options.items() for word in (f"--{name}", _said(value))]
         name = "-".join([stage, *(_said(value).split(",")[0] for value in options.values())])
@@ -70,11 +69,11 @@ def compute(run: Settings, command: str, **options: Any) -> None:
         computed(cell)
 
 
-def _jobs(experiment: Any, run: Settings) -> list[tuple[str, dict[str, Any]]]:
-    try:
-        return list(experiment.jobs(run))
-    except NotEnoughError:
-        return []
+def _able(make: Callable[..., Iterable[Any]], run: Settings, **options: Any) -> list[Any]:
+    """What a function makes; nothing where data are too few, of which the part's pages say so."""
+    with suppress(NotEnoughError):
+        return list(make(run, **options))
+    return []
 
 
 def _needed(name: str, cells: list[Cell], maker: dict[str, str]) -> list[str]:
