@@ -27,7 +27,8 @@ def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str
     """
     split = study.networks[0].images
     images = split.subset(first_of_each_class(split.labels, n)).materialised()
-    found = {method: _explained(study, method, images) for method in methods if method in experiment.applicable(study)}
+    left_out = experiment.left_out(study, "fidelity")
+    found = {method: _explained(study, method, images) for method in methods if (method, "") not in left_out}
     return images.images.cpu().float() / 255, found, [images.classes[label] for label in images.labels.tolist()]
 
 
