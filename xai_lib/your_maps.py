@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from xai_lib import your_model
 from xai_lib.data import Split
-from xai_lib.data.images import SUFFIXES
+from xai_lib.data.listing import SUFFIXES
 from xai_lib.data.split import first_of_each_class
 from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.registry import EXPLAINERS, register
