@@ -21,7 +21,7 @@ CHOICES = {
     "download": "Expected true or false for download. Got 'yes'",
 }
 OF_ONES_OWN = {"model", "arguments", "checkpoint", "images", "classes", "mean", "std", "size", "layer", "methods"}
-OF_ONES_OWN |= {"logits", "multi_label", "maps", "documents", "class_index", "wordnet", "tree"}
+OF_ONES_OWN |= {"logits", "multi_label", "maps", "export", "documents", "class_index", "wordnet", "tree"}
 PROGRESS = re.compile(r"\r?training (ce|scl|tl): .*images/s.*|\s*")
 
 each_notebook = pytest.mark.parametrize("name", NAMES)
