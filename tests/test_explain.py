@@ -125,8 +125,8 @@ def test_a_network_of_a_thousand_classes_knows_imagenets_names():
     ("arguments", "message"),
     [
         (["nowhere.jpg"], "FileNotFoundError: Expected an image in nowhere.jpg. Got no such file."),
-        (["pyproject.toml"], "ValueError: Expected an image in pyproject.toml. Got: "),
-        (["tests"], "FileNotFoundError: Expected an image in tests. Got no such file."),
+        (["pyproject.toml"], "FileError: Expected an image in pyproject.toml. Got: none in a format that is read here"),
+        (["tests"], "FileError: Expected an image in tests. Got: Is a directory."),
         (["--methods", "grad-cam, grad-cma"], "ValueError: Expected the name of an explainer: grad-cam, "),
         (["--model", "nowhere_at_all:net"], "ValueError: Expected to import nowhere_at_all."),
         (["--model", "torchvision:resnet_18"], "Got 'torchvision:resnet_18'"),

@@ -220,7 +220,10 @@ def test_maps_are_scored_as_a_method_of_the_leaderboard(images, network, empty_s
     assert set(experiment.scores(study, "cost")["method"]) == {"gradient", "function"}
     once = {"monotonicity", "monotonicity-quantus", "monotonicity-arya", "effective-complexity-minimum"}
     again = {"max-sensitivity", "average-sensitivity", *lineup.SANITY}
-    repeated = experiment.scores(study, "repeated").groupby("method")["metric"].agg(set)
+    repeated = experiment.scores(study, "repeated").dropna(subset="value").groupby("method")["metric"].agg(set)
+    reasons = experiment.left_out(study, "repeated")
+    assert set(reasons) == {("file", metric) for metric in lineup.SANITY}
+    assert all("computed elsewhere" in why for why in reasons.values())
     assert repeated["file"] == once and repeated["function"] == repeated["gradient"] == once | again
     cell = experiment.part_cells(study, study.networks[0], "file", "fidelity")[0].arguments["raw"]
     kept = raw_maps(cell.arguments["explained"], images)["maps"]

@@ -48,7 +48,7 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
         if found[-1] in ("--dataset", "--label", "--overrides") and waiting and not waiting[0].startswith("--"):
             found[-1] += f"={waiting.pop(0)}"
     options = _parser().parse_args(found)
-    vars(options).update({name: "--" for name in _SETTINGS if getattr(options, name) == []})
+    vars(options).update({name: "--" for name in _SETTINGS if getattr(options, name, None) == []})
     return options
 
 

@@ -95,14 +95,14 @@ class _Rules(TorchFunctionMode):
     def begin(self, gradient: Tensor, logits: Tensor) -> Tensor:
         """Open the account with the relevance of the logits."""
         relevance = gradient if self.shares else gradient * logits
-        self.balance, self.most, self.positive = relevance.double().sum(), relevance.abs().sum(), relevance.min() >= 0
+        self.balance, self.most, self.positive = relevance.double().sum(), relevance.abs().sum(), (relevance >= 0).all()
         return relevance
 
     def conserved(self, relevance: Tensor) -> Tensor:
         """Relevance as it is; ValueError if it is not what the rules have left of that of the logits."""
         allowed = _TOLERANCE * max(self.most, relevance.abs().sum())
         missing = (relevance.double().sum() - self.balance).abs() * self.whole
-        if missing > allowed or (self.shares and self.positive and relevance.min() < -allowed):
+        if missing > allowed or (self.shares and self.positive and (relevance < -allowed).any()):
             raise ValueError(
                 f"Expected a network that conserves relevance from the logits down. Got {relevance.sum():.4g} where "
                 f"the rules leave {self.balance:.4g}: something that is no function of PyTorch changes it."
@@ -136,7 +136,7 @@ class _Rules(TorchFunctionMode):
                 f"Expected each convolution and linear layer to run once in a forward pass. Got a second run of "
                 f"{self.names[module]!r}: relevance is not defined there; give each use a module of its own."
             )
-        if self.shares and isinstance(module, nn.Linear) and inputs[0].detach().min() < 0:
+        if self.shares and isinstance(module, nn.Linear) and (inputs[0] < 0).any():
             self._refuse(module, "activations below 0")
         first = not any(isinstance(other, Linear) for other in self.ruled)
         self.ruled[module] = self._counted(self.rule_of(module, first) if isinstance(module, Linear) else Pass())

@@ -126,7 +126,7 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
     for base in ("rise", "lime"):
         one_image.explain_output(network, picture, base=base)
     assert len(drawn) == 2
-    with pytest.raises(ValueError, match="Expected a layer that runs once"):
+    with pytest.raises(ValueError, match="Expected a layer that returns a grid of more than one place"):
         one_image.explain_output(network, picture)
 
 

@@ -46,9 +46,9 @@ class Confusing(nn.Module):
         for a in range(0, n_classes - 1, 2):
             self.head.weight.data[a + 1] = self.head.weight.data[a] + 0.3 * torch.randn(8, generator=generator)
             self.head.bias.data[a + 1] = self.head.bias.data[a]
-        self.register_buffer("mean", torch.zeros(8))
         if images is not None:
-            self.mean += self.features(images.normalise(images.images)).mean(0).detach()
+            mean = self.features(images.normalise(images.images)).mean(0).detach()
+            self.head.bias.data -= self.head.weight.data @ mean
 
     def features(self, x):
         for name in self.names:
@@ -56,7 +56,7 @@ class Confusing(nn.Module):
         return x.mean((2, 3))
 
     def forward(self, x):
-        return 4 * self.head(self.features(x) - self.mean)
+        return 4 * self.head(self.features(x))
 
 
 def confused():
@@ -397,7 +397,9 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
             first_of_each = network(every.normalise(every.images)).argmax(1).tolist()
         assert [document[0] for document in explained.corpus.documents] == first_of_each and len(every) == 24
         [cell] = explained.corpus.parents
-        assert cell.config["images"] == {"digest": run.test_split().digest, "number": 24}
+        split = run.test_split()
+        expected = {"digest": split.digest, "number": 24, "content": split.images.content()}
+        assert cell.config["images"] == expected
         assert explained.model in explained.corpus.label and "validation images" in explained.corpus.label
         stages = [cell.stage for cell in lineage([score_cell(study, explained, "paper", explained.chunks[0])])]
         assert stages == ["documents", "latent-tree", "whole-output"]

@@ -1,6 +1,5 @@
 """What the saliency paper argues, as numbers: agreement, stability, what fools a metric, and what moves a ranking."""
 
-
 import pandas as pd
 
 from xai_lib import metrics, statistics
