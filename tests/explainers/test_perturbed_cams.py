@@ -42,6 +42,19 @@ def test_an_empty_batch_gives_no_maps(model, x, target):
 # Ablation-CAM
 
 
+def test_a_few_channels_are_those_that_vary_most():
+    """The map is that of the same activations without the other channels; all of them are the map without a number."""
+    torch.manual_seed(0)
+    channels = torch.rand(5, 4, 4) * torch.tensor([1.0, 9.0, 3.0, 0.1, 2.0])[:, None, None]
+    x, score = torch.rand(2, 3, 8, 8), lambda logits: logits[:, 0]
+    few = score_cam(GivenChannels(channels, [1.0] * 5), x, score=score, n_channels=2)
+    alone = score_cam(GivenChannels(channels[[1, 2]], [1.0] * 5), x, score=score)
+    torch.testing.assert_close(few, alone)
+    whole = GivenChannels(channels, [1.0] * 5)
+    torch.testing.assert_close(score_cam(whole, x, score=score, n_channels=5), score_cam(whole, x, score=score))
+    assert not torch.allclose(few, score_cam(whole, x, score=score))
+
+
 def test_a_negative_score_does_not_turn_the_map(model, x, target):
     score = class_score(target)
     shifted = ablation_cam(model, x, score=lambda logits: score(logits) - 100, layer="relu")

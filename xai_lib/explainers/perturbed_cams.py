@@ -16,8 +16,9 @@ from xai_lib.forward import images_at_once, undisturbed
 
 @register("score-cam", title="Score-CAM", paper="Wang et al. 2020", family="cam")
 def score_cam(
-    model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, chunk: int | None = None, upsample: bool = True
-) -> Tensor:
+    model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None, n_channels: int | None = None,
+    chunk: int | None = None, upsample: bool = True,
+) -> Tensor:  # fmt: skip
     """Score-CAM without its ReLU (Wang et al. 2020, §3.2): Σ_k w_k A_k with w = softmax_k of score(x ⊙ n(up(A_k))).
 
     A channel is upsampled and scaled to [0,1] (n), and multiplies the normalised image, so that what it hides becomes
@@ -26,8 +27,10 @@ def score_cam(
     is left out: the same number for every channel, it cancels in the softmax. The score is used as it is; the weights
     of a logit and of a probability differ, and a score with a wide range picks a single channel.
 
-    A weighted mean of the channels, in units of the activations; behind a ReLU no value is negative. No more than
-    `chunk` masked images exist at a time, whatever the number of channels, but one of each of the B at least.
+    A weighted mean of the channels, in units of the activations; behind a ReLU no value is negative. The network runs
+    once for every channel: with `n_channels`, only for as many of each image, those that vary most over the grid, and
+    the others have no weight (a Score-CAM that is faster; `max_N` in tf-keras-vis). No more than `chunk` masked images
+    exist at a time, whatever the number of channels, but one of each of the B at least.
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())  # logits: means of the colours
@@ -38,6 +41,9 @@ def score_cam(
     with undisturbed(model, x) as images:
         chunk, (_, layer) = images_at_once(images, chunk), find_layer(model, layer, images)
         activations = torch.cat([layer_activations(model, part, layer) for part in images.split(chunk)])  # [B,K,h,w]
+        if n_channels is not None and n_channels < activations.shape[1]:
+            most = activations.flatten(2).var(dim=2).topk(n_channels).indices
+            activations = activations.take_along_dim(most[:, :, None, None], dim=1)
         parts = activations.split(max(1, chunk // max(1, len(images))), dim=1)
         masks = (_masks(channels, images.shape[-2:]).to(images.dtype) for channels in parts)
         found = (perturbed_scores(model, images[:, None] * mask[:, :, None], score, chunk) for mask in masks)

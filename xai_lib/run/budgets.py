@@ -45,6 +45,7 @@ class Explainers:
 
     rise_masks: int  # random masks of RISE
     lime_samples: int  # perturbed images of LIME
+    score_cam_channels: int | None  # channels of Score-CAM's layer, those that vary most; None for all
 
 
 VARIANTS = {  # of the contrastive part: what is read otherwise than by default

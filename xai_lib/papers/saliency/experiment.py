@@ -104,7 +104,10 @@ def study_of(
 def settings_of(run: Settings, name: str) -> dict[str, Any]:
     """What a run's budgets set for a method; all else is the method's own default."""
     budgets = run.explainers
-    return {"rise": {"n_masks": budgets.rise_masks}, "lime": {"n_samples": budgets.lime_samples}}.get(name, {})
+    set_by_run = {"rise": {"n_masks": budgets.rise_masks}, "lime": {"n_samples": budgets.lime_samples}}
+    if budgets.score_cam_channels is not None:
+        set_by_run["score-cam"] = {"n_channels": budgets.score_cam_channels}
+    return set_by_run.get(name, {})
 
 
 def explained_by(study: Study, subject: Subject, name: str) -> Explained:
