@@ -118,18 +118,18 @@ def test_overall_ranks_average_ranks_over_metrics_on_shared_images(frame_of):
     x = np.array([[[1.0, 1, 5], [2, 2, 5], [3, math.nan, 6]]])  # best: c b a on image 0; image 1 left out
     y = np.array([[[0.1, 0.1, 0.1], [0.2, 0.2, 0.2], [0.0, 0.0, 0.3]]])  # lower better: c a b, then a b c
     better = {"x": "higher", "y": "lower"}
-    result = overall_ranks(frame_of(x=x, y=y), better, list("abc"), ["x", "y"])
+    result = overall_ranks(frame_of(x=x, y=y), better, list("abc"))
     table = result.pivot(index="method", columns="index", values="value")
     assert table.to_dict() == {0: {"a": 2.5, "b": 2.5, "c": 1.0}, 2: {"a": 1.75, "b": 2.25, "c": 2.0}}
     assert set(result["metric"]) == {MEAN_RANK}
-    only = overall_ranks(frame_of(x=x, y=y), better, ["c", "a"], ["y"])
+    only = overall_ranks(frame_of(x=x, y=y), {"y": "lower"}, ["c", "a"])
     assert only.pivot(index="method", columns="index", values="value").loc["c"].tolist() == [1, 1, 2]
 
 
 def test_overall_ranks_go_into_a_paired_comparison_seed_by_seed(frame_of):
     x = np.arange(3.0)[:, None] + np.zeros((2, 3, 8))
     x[1, :, 5] = math.nan
-    ranks = overall_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), ["x"])
+    ranks = overall_ranks(frame_of(x=x), {"x": "higher"}, list("abc"))
     result = paired_comparison(ranks, metric=MEAN_RANK, a="c", b="a", between="method", unit="image")
     assert (result.difference, result.n_seeds, result.n_images) == (-2, 2, 8)
     assert len(ranks) == 3 * (8 + 7)
@@ -140,8 +140,4 @@ def test_no_shared_image_names_what_is_undefined(frame_of):
     y = x.copy()
     y[:, 1] = math.nan
     with pytest.raises(ValueError, match="'b' under 'y', on 100% of the images"):
-        overall_ranks(frame_of(x=x, y=y), {"x": "higher", "y": "lower"}, list("abc"), ["x", "y"])
-    with pytest.raises(ValueError, match="metrics of"):
-        overall_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), ["z"])
-    with pytest.raises(ValueError, match="metric of"):
-        mean_ranks(frame_of(x=x), {"x": "higher"}, list("abc"), "z")
+        overall_ranks(frame_of(x=x, y=y), {"x": "higher", "y": "lower"}, list("abc"))

@@ -8,7 +8,7 @@ from scipy import stats
 
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import Comparison
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, of_trainings
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, defined_part, of_trainings
 from xai_lib.statistics.intervals import percentile_interval
 
 
@@ -21,28 +21,20 @@ class Correlation:
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """The two ends in [-1, 1]; NaN below five pairs or without a correlation."""
-        if not self._defined:
-            return math.nan, math.nan
-        low, high = np.tanh(self._fisher + stats.norm.isf((1 - level) / 2) * self._error * np.array([-1, 1]))
+        centre, error = self._on_fishers_scale()
+        low, high = np.tanh(centre + stats.norm.isf((1 - level) / 2) * error * np.array([-1, 1]))
         return float(low), float(high)
 
     def p_value(self, null: float = 0.0) -> float:
         """Two-sided: one minus the level at which the interval first touches ``null``."""
-        if not self._defined:
-            return math.nan
-        return float(2 * stats.norm.sf(abs(self._fisher - math.atanh(null)) / self._error))
+        centre, error = self._on_fishers_scale()
+        return float(2 * stats.norm.sf(abs(centre - math.atanh(null)) / error))
 
-    @property
-    def _defined(self) -> bool:
-        return self.n > 4 and not math.isnan(self.value)
-
-    @property
-    def _fisher(self) -> float:
-        return math.atanh(np.clip(self.value, -1 + 1e-12, 1 - 1e-12))
-
-    @property
-    def _error(self) -> float:
-        return math.sqrt((1 + self.value**2 / 2) / (self.n - 3))
+    def _on_fishers_scale(self) -> tuple[float, float]:
+        if self.n < 5:
+            return math.nan, math.nan
+        centre = math.atanh(np.clip(self.value, -1 + 1e-12, 1 - 1e-12))
+        return centre, math.sqrt((1 + self.value**2 / 2) / (self.n - 3))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,10 +80,8 @@ class Permuted:
 
     def p_value(self, null: float = 0.0) -> float:
         """Two-sided: (1 + permutations as far from 0 as the value is from ``null``) / (R + 1)."""
-        if math.isnan(self.value):
-            return math.nan
         far = np.abs(self.draws) >= abs(self.value - null) - 1e-9
-        return float((1 + far.sum()) / (len(self.draws) + 1))
+        return math.nan if math.isnan(self.value) else float((1 + far.sum()) / (len(self.draws) + 1))
 
 
 def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comparison:
@@ -132,13 +122,11 @@ def compare_over_classes(
     counted. ``permuted`` is the same mean under random permutations within the classes, [R], and ``range`` what the
     mean can be. ``n_seeds`` counts networks.
     """
-    values = np.asarray(values, dtype=float)
-    if values.ndim not in (1, 2):
-        raise ValueError(f"Expected one value a class, [C], or [S, C] for S networks. Got shape {values.shape}.")
-    table = np.atleast_2d(values)
-    defined = ~np.isnan(table)
-    by_class = np.array([column[present].mean() for column, present in zip(table.T, defined.T) if present.any()])
-    n_seeds, n_undefined = int(defined.any(axis=1).sum()), int((~defined).sum())
-    counts = {"n_seeds": n_seeds, "n_classes": len(by_class), "n_undefined": n_undefined}
-    value = float(by_class.mean()) if len(by_class) else math.nan
+    table = np.atleast_2d(np.asarray(values, dtype=float))
+    if table.ndim != 2:
+        raise ValueError(f"Expected one value a class, [C], or [S, C] for S networks. Got shape {table.shape}.")
+    defined = defined_part(table)
+    n_seeds, n_classes = defined.shape
+    value = float(np.nanmean(defined, axis=0).mean()) if defined.size else math.nan
+    counts = {"n_seeds": n_seeds, "n_classes": n_classes, "n_undefined": int(np.isnan(table).sum())}
     return Comparison(a, b, Permuted(value, permuted, range), "class", "permutation within classes", **counts)

@@ -24,8 +24,7 @@ class Comparison:
 
     a: str
     b: str
-    # the difference: a number (`value`) with an `interval` of any level, NaN where there is none, and the two-sided
-    # `p_value` that agrees with it, one minus the level at which the interval first touches a `null`
+    # the difference: a `value` with an `interval` of any level, NaN where there is none, and the `p_value` that agrees
     estimate: Any
     unit: str  # of replication: "seed", "image" or "class"
     test: str  # what interval and p-value come from
@@ -53,16 +52,14 @@ def paired_comparison(
 ) -> Comparison:  # fmt: skip
     """Compare ``a`` with ``b`` on the same images.
 
-    Scores are paired by image within a seed, and seeds by their label. Where ``a`` and ``b`` are networks trained apart
-    (losses, models), the error over seeds is Welch's: a label stands for no common cause, so seeds are not paired.
-    Seeds that only one condition has are left out.
+    Scores are paired by image within a seed, and seeds by their label; seeds that only one condition has are left out.
+    Where ``a`` and ``b`` are networks trained apart (losses, models), the error over seeds is Welch's: see
+    :func:`~xai_lib.statistics.estimate.welch`.
 
     Of columns ``seed, index, metric, value``, ``between``, in which the conditions differ, and ``method`` where that is
     given: None where methods are what is compared. The unit is "seed" to speak about trainings, "image" to speak about
     these networks on new images. ``adjusted_for`` holds "confidence" for a metric that confidence cannot change,
-    "accuracy" where networks of one accuracy were chosen. The interval of the difference stays within what the metric's
-    ``range`` allows.
-
+    "accuracy" where networks of one accuracy were chosen. The interval stays within what the metric's ``range`` allows.
     ValueError on a missing column, a condition without scores, no image in common, or an image scored twice.
 
     Example:
@@ -96,9 +93,8 @@ def compare_differences(
 ) -> Comparison:  # fmt: skip
     """The comparison from paired differences [S seeds, n images] or [n images], ``a`` minus ``b``, within a ``range``.
 
-    A one-sample question (dominance against 0.5) is this with ``values - 0.5``. NaN is left out and counted. With
-    ``unit="image"`` an image's differences are averaged over its seeds first. ValueError on an unknown unit or
-    adjustment.
+    NaN is left out and counted. With ``unit="image"`` an image's differences are averaged over its seeds first.
+    ValueError on an unknown unit or adjustment.
     """
     if unit not in ("seed", "image"):
         raise ValueError(f"Expected unit 'seed' or 'image' (classes: compare_over_classes). Got {unit!r}.")
@@ -108,18 +104,11 @@ def compare_differences(
     by_image = np.nanmean(table, axis=0) if table.size else np.empty(0)
     estimate = replace(estimate_of(table if unit == "seed" else by_image), range=range)
     over = {"seed": "t over trainings, crossed with images", "image": "t over images, corrected for skewness"}
-    return Comparison(
-        a=a,
-        b=b,
-        estimate=estimate,
-        unit=unit,
-        test=over[unit],
-        n_seeds=len(table) if table.size else 0,
-        n_images=len(by_image),
-        n_undefined=int(np.isnan(np.asarray(differences, dtype=float)).sum()),
-        adjusted_for=frozenset(adjusted_for),
-        trusted=_trusted(by_image, estimate.skewness),
-    )
+    n, n_undefined = len(by_image), int(np.isnan(np.asarray(differences, dtype=float)).sum())
+    skewed = abs(estimate.skewness) > _SKEWED or ((by_image == 0).sum() > n / 2 and by_image.any())
+    counts = {"n_seeds": len(table) if table.size else 0, "n_images": n, "n_undefined": n_undefined}
+    known = {"adjusted_for": frozenset(adjusted_for), "trusted": not (n < _FEW_IMAGES and skewed)}
+    return Comparison(a, b, estimate, unit, over[unit], **counts, **known)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -177,20 +166,14 @@ def _ordered(p_values: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
 def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: str, name: str) -> pd.DataFrame:
     """One condition's scores, one row for each seed and image."""
     check_columns(scores, ["metric", between] + ([] if method is None else ["method"]))
-    chosen = scores[scores["metric"] == metric]
+    chosen, of_method = scores[scores["metric"] == metric], ""
     if method is not None:
-        chosen = chosen[chosen["method"] == method]
+        chosen, of_method = chosen[chosen["method"] == method], f" and method {method!r}"
     rows = chosen[chosen[between] == name]
     if rows.empty:
-        of_method = "" if method is None else f" and method {method!r}"
         raise ValueError(
             f"Expected scores of {metric!r} with {between} {name!r}{of_method}. "
             f"Got {sorted(map(str, chosen[between].unique()))}."
         )
     check_scores(rows, [])
     return rows[["seed", "index", "value"]]
-
-
-def _trusted(by_image: np.ndarray, skewness: float) -> bool:
-    few = len(by_image) < _FEW_IMAGES
-    return not (few and (abs(skewness) > _SKEWED or ((by_image == 0).sum() > len(by_image) / 2 and by_image.any())))

@@ -38,7 +38,7 @@ class Estimate:
     seed_degrees: float = math.inf  # of freedom, of that error
     n_seeds: int = 0
     range: tuple[float, float] = UNBOUNDED  # what the mean can be
-    logit: bool = False  # whether the interval is taken on the scale of the logit between two finite ends, or cut there
+    logit: bool = False  # whether the interval is taken on the scale of the logit, or cut where the range ends
 
     @property
     def defined(self) -> bool:
@@ -117,13 +117,10 @@ def estimate_of(table: np.ndarray, *, range: tuple[float, float] = UNBOUNDED) ->
     if not table.size:
         return Estimate(math.nan, range=range)
     by_seed, by_image = np.nanmean(table, axis=1), np.nanmean(table, axis=0)
-    n_seeds, n_images = table.shape
-    error, skewness = _error(by_image), 0.0
-    if error and n_images > 2:
-        skewness = float(stats.skew(by_image, bias=False))
-    mean = float(by_seed.mean())
+    (n_seeds, n_images), error = table.shape, _error(by_image)
+    skewness = float(stats.skew(by_image, bias=False)) if error and n_images > 2 else 0.0
     sizes = (n_images, _error(by_seed), max(n_seeds - 1, 1), n_seeds)
-    return Estimate(mean, error, skewness, *sizes, range, logit=bool(np.isfinite(range).all()))
+    return Estimate(float(by_seed.mean()), error, skewness, *sizes, range, logit=bool(np.isfinite(range).all()))
 
 
 def of_trainings(values: np.ndarray, *, range: tuple[float, float] = UNBOUNDED) -> Estimate:

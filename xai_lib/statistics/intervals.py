@@ -42,9 +42,8 @@ def summarise(
     named have none.
 
     Returns the columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out of
-    the means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter, and
-    the same scores always give the same numbers. ValueError on a missing column, an infinite value, or two scores for
-    one image of one seed.
+    the means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter.
+    ValueError on a missing column, an infinite value, or two scores for one image of one seed.
     """
     by, rows = list(by), []
     check_scores(scores, by)
@@ -58,18 +57,17 @@ def summarise(
 
 def check_scores(scores: pd.DataFrame, by: Sequence[str]) -> None:
     """Refuse scores that would be averaged wrongly: see :func:`summarise`."""
-    needed = [*by, "seed", "index", "value"]
-    check_columns(scores, needed)
-    if unnamed := [column for column in needed[:-1] if scores[column].isna().any()]:
+    labels = [*by, "seed", "index"]
+    check_columns(scores, [*labels, "value"])
+    if unnamed := [column for column in labels if scores[column].isna().any()]:
         raise ValueError(f"Expected a label in every row. Got missing labels in {unnamed}.")
     if np.isinf(scores["value"].to_numpy(float)).any():
         raise ValueError("Expected finite scores, or NaN where undefined. Got infinite values.")
-    repeated = scores.duplicated(needed[:-1])
-    if repeated.any():
-        first = scores.loc[repeated, needed[:-1]].iloc[0].to_dict()
+    repeated = scores.loc[scores.duplicated(labels), labels]
+    if len(repeated):
         raise ValueError(
-            f"Expected one score for each {needed[:-1]}. Got {int(repeated.sum())} more, the first for {first}: "
-            "name the column that tells them apart, or select rows first."
+            f"Expected one score for each {labels}. Got {len(repeated)} more, the first for "
+            f"{repeated.iloc[0].to_dict()}: name the column that tells them apart, or select rows first."
         )
 
 
@@ -94,8 +92,6 @@ def mean_interval(values: np.ndarray, *, range: tuple[float, float] = UNBOUNDED)
     """
     table = defined_part(values)
     estimate, n_undefined = estimate_of(table, range=range), int(np.isnan(np.asarray(values, dtype=float)).sum())
-    if not table.size:
-        return Interval(math.nan, math.nan, math.nan, math.nan, 0, 0, n_undefined)
     spread = float(np.nanmean(table, axis=1).std(ddof=1)) if len(table) > 1 else math.nan
     return Interval(estimate.value, spread, *estimate.interval(), *table.shape[::-1], n_undefined)
 

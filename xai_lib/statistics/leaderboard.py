@@ -39,7 +39,7 @@ def fooled(
     means = cubes.defined_mean(cubes.weighted_means(cube.values, np.ones((1, len(cube.images))))[0], axis=1)  # [T, M]
     first = len(controls)  # of the informed
     cells = [(t, c) for t in range(len(cube.metrics)) for c in range(first)]
-    found = [estimate_of(_superior(seeds_first[t][c], seeds_first[t][first:]), range=(0.0, 1.0)) for t, c in cells]
+    found = [estimate_of(superior(seeds_first[t][c], seeds_first[t][first:]), range=(0.0, 1.0)) for t, c in cells]
     p_values = [one.p_value(CHANCE) for one in found]
     rows = []
     for (t, c), one, level, p in zip(cells, found, holm_levels(p_values), holm(p_values)):
@@ -48,10 +48,14 @@ def fooled(
         rank = 1 + int((rivals > means[t, c]).sum()) if ranked else math.nan
         n_methods = int((~np.isnan(rivals)).sum()) + ranked
         verdict = "fooled" if low > CHANCE else "not fooled" if high < CHANCE else "undecided"
-        about = (cube.metrics[t], controls[c], one.value, low, high, p, rank, n_methods, one.n_images, verdict)
-        rows.append(about)
+        rows.append((cube.metrics[t], controls[c], one.value, low, high, p, rank, n_methods, one.n_images, verdict))
     columns = ["metric", "control", "superiority", "low", "high", "p_holm", "rank", "n_methods", "n_images", "verdict"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def superior(control: np.ndarray, informed: np.ndarray) -> np.ndarray:
+    """Share [n] of the methods' scores [M, n] that ``control`` [n] beats on an image; NaN where no pair is defined."""
+    return cubes.defined_mean((np.sign(control - informed) + 1) / 2, axis=0)
 
 
 def mean_ranks(
@@ -62,8 +66,6 @@ def mean_ranks(
     Returns columns ``method, mean_rank`` (over images, 1 is best), best first; and the critical difference, as of
     :func:`nemenyi`, which says what methods and images are in it.
     """
-    if metric not in better:
-        raise ValueError(f"Expected a metric of {sorted(better)}. Got {metric!r}.")
     table = cubes.by_image(cubes.cube_of(scores, {metric: better[metric]}, methods).values)[0]
     defined, _ = cubes.complete_images(table)
     means = cubes.weighted_means(cubes.ranks_by_image(table)[defined], np.ones((1, table.shape[1])))[0]
@@ -86,40 +88,27 @@ def nemenyi(table: np.ndarray) -> float:
     return float(q / math.sqrt(2) * math.sqrt(k * (k + 1) / (6 * n)))
 
 
-def overall_ranks(
-    scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str], metrics: Sequence[str]
-) -> pd.DataFrame:
-    """A method's rank on an image, averaged over metrics: scores of the metric "mean rank", lower better.
+def overall_ranks(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str]) -> pd.DataFrame:
+    """A method's rank on an image, averaged over the metrics: scores of the metric "mean rank", lower better.
 
-    Nothing is averaged over seeds. ``methods`` are ranked among each other (1 is best, ties share the middle);
-    ``metrics`` are entries of ``better``, each with the same say. Returns columns ``seed, index, method, metric,
-    value``, ready for :func:`xai_lib.statistics.paired_comparison`; a seed's images on which every method is defined
-    under every metric. ValueError also where no image is left, naming what is undefined most often.
+    Nothing is averaged over seeds. ``methods`` are ranked among each other (1 is best, ties share the middle). Returns
+    columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a seed's
+    images on which every method is defined under every metric. ValueError also where no image is left, naming what is
+    undefined most often.
     """
-    unknown = [metric for metric in metrics if metric not in better]
-    if unknown or not metrics:
-        raise ValueError(f"Expected metrics of {sorted(better)}. Got {list(metrics)}.")
-    cube = cubes.cube_of(scores, {metric: better[metric] for metric in metrics}, methods)
-    complete = ~np.isnan(cube.values).any(axis=(0, 2))  # [S, n]
+    cube = cubes.cube_of(scores, better, methods)
+    undefined = np.isnan(cube.values)  # [T, S, M, n]
+    complete = ~undefined.any(axis=(0, 2))  # [S, n]
     if not complete.any():
-        raise ValueError(_nothing_complete(cube))
+        share = undefined.mean(axis=(1, 3))  # [T, M]
+        t, m = np.unravel_index(share.argmax(), share.shape)
+        raise ValueError(
+            "Expected images on which every method is defined under every metric. Got none: most often undefined is "
+            f"{cube.methods[m]!r} under {cube.metrics[t]!r}, on {share[t, m]:.0%} of the images. Leave one of them out."
+        )
     ranks = stats.rankdata(-cube.values, axis=2).mean(axis=0)  # [S, M, n]
     seed, image = np.nonzero(complete)
     blocks = pd.DataFrame({"seed": np.array(cube.seeds)[seed], "index": cube.images[image]})
     tables = [blocks.assign(method=name, value=ranks[seed, m, image]) for m, name in enumerate(cube.methods)]
     frame = pd.concat(tables, ignore_index=True).assign(metric=MEAN_RANK)
     return frame[["seed", "index", "method", "metric", "value"]]
-
-
-def _superior(control: np.ndarray, informed: np.ndarray) -> np.ndarray:
-    """Share [n] of the methods' scores [M, n] that ``control`` [n] beats on an image; NaN where no pair is defined."""
-    return cubes.defined_mean((np.sign(control - informed) + 1) / 2, axis=0)
-
-
-def _nothing_complete(cube: cubes.Cube) -> str:
-    share = np.isnan(cube.values).mean(axis=(1, 3))  # [T, M]
-    t, m = np.unravel_index(share.argmax(), share.shape)
-    return (
-        "Expected images on which every method is defined under every metric. Got none: most often undefined is "
-        f"{cube.methods[m]!r} under {cube.metrics[t]!r}, on {share[t, m]:.0%} of the images. Leave one of them out."
-    )

@@ -10,7 +10,7 @@ from xai_lib.statistics.intervals import Ranges
 
 
 def summary(found: pd.DataFrame, by: Sequence[str], ranges: Ranges = UNBOUNDED) -> pd.DataFrame:
-    """Means over images, networks averaged first, with a 95 % interval over images: it is about these networks.
+    """Means over images, networks averaged first, with a 95 % interval over images.
 
     Returns one row a group, with the columns of :func:`statistics.summarise`; ``spread`` is over the networks' own
     means, NaN for one network.
@@ -19,13 +19,8 @@ def summary(found: pd.DataFrame, by: Sequence[str], ranges: Ranges = UNBOUNDED) 
     over_networks = found.groupby([*by, "index"], as_index=False, sort=False)["value"].mean().assign(seed=0)
     rows = statistics.summarise(over_networks, by=by, ranges=ranges)
     of_networks = found.groupby([*by, "seed"])["value"].mean().groupby(level=by)
-    counted = pd.DataFrame(
-        {
-            "spread": of_networks.std(),
-            "n_seeds": of_networks.count(),
-            "n_undefined": found["value"].isna().groupby([found[name] for name in by]).sum(),
-        }
-    )
+    n_undefined = found["value"].isna().groupby([found[name] for name in by]).sum()
+    counted = of_networks.agg(spread="std", n_seeds="count").assign(n_undefined=n_undefined)
     return rows.drop(columns=list(counted)).join(counted, on=by)[list(rows)]
 
 

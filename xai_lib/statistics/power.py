@@ -34,11 +34,11 @@ def units_needed(estimate: object, unit: str, difference: float, level: float) -
 
     More trainings on the same images do not shrink the error over images, so no number of them may be enough.
     """
-    if math.isnan(power(estimate, unit, difference, level)):
-        return math.nan
 
     def reached(n: int) -> float:
         return power(estimate.with_units(unit, n), unit, difference, level)
 
+    if math.isnan(power(estimate, unit, difference, level)):
+        return math.nan
     most = MOST[unit]
     return math.inf if reached(most) < POWER else float(2 + bisect_left(range(2, most), POWER, key=reached))

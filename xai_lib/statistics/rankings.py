@@ -37,11 +37,10 @@ def metric_agreement(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.Data
     n_images = (~np.isnan(cube.values)).any(axis=(1, 2)).sum(axis=1)
     rows = []
     for a, b in combinations(range(len(cube.metrics)), 2):
-        n = int(min(n_images[a], n_images[b]))
-        tau = _tau(orders[:, a], orders[:, b], defined[a] & defined[b])
-        low, high = percentile_interval(tau[1:], n)
-        n_methods = int((defined[a] & defined[b]).sum())
-        rows.append((cube.metrics[a], cube.metrics[b], tau[0], low, high, n_methods, n))
+        n, both = int(min(n_images[a], n_images[b])), defined[a] & defined[b]
+        tau = _tau(orders[:, a], orders[:, b], both)
+        ends = percentile_interval(tau[1:], n)
+        rows.append((cube.metrics[a], cube.metrics[b], tau[0], *ends, int(both.sum()), n))
     return pd.DataFrame(rows, columns=["metric_a", "metric_b", "tau", "low", "high", "n_methods", "n_images"])
 
 
@@ -62,16 +61,12 @@ def rank_stability(scores: pd.DataFrame, better: Mapping[str, str]) -> pd.DataFr
     means = cubes.weighted_means(cube.values, np.ones((1, len(cube.images))))[0]  # [T, S, M]
     w = _w(tables)  # [1 + R, T]
     rows = []
-    for t, metric in enumerate(cube.metrics):
-        values = cube.values[t]
-        methods, images = cubes.complete_images(tables[t])
-        n_images = int(images.sum())
-        taus = _tau_of_seeds(means[t]), _tau_of_halves(values)
-        stable = (w[0, t], *percentile_interval(w[1:, t], n_images), *taus)
-        n_seeds = int((~np.isnan(values)).any(axis=(1, 2)).sum())
-        rows.append((metric, *stable, n_images, n_seeds, int(methods.sum())))
-    columns = ("metric", "w_images", "low", "high", "tau_seeds", "tau_halves")
-    return pd.DataFrame(rows, columns=[*columns, "n_images", "n_seeds", "n_methods"])
+    for t, (metric, values) in enumerate(zip(cube.metrics, cube.values)):
+        methods, images = (int(found.sum()) for found in cubes.complete_images(tables[t]))
+        taus, n_seeds = (_tau_of_seeds(means[t]), _tau_of_halves(values)), int((~np.isnan(means[t])).any(axis=1).sum())
+        rows.append((metric, w[0, t], *percentile_interval(w[1:, t], images), *taus, images, n_seeds, methods))
+    columns = ("metric", "w_images", "low", "high", "tau_seeds", "tau_halves", "n_images", "n_seeds", "n_methods")
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _w(tables: np.ndarray) -> np.ndarray:

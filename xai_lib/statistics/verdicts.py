@@ -8,7 +8,7 @@ from typing import Literal
 
 import pandas as pd
 
-from xai_lib.statistics.comparison import TRAINED_APART, Comparison, holm, holm_levels, paired_comparison
+from xai_lib.statistics.comparison import ADJUSTMENTS, TRAINED_APART, Comparison, holm, holm_levels, paired_comparison
 from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, Estimate
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE, Matched
 from xai_lib.statistics.power import power, units_needed
@@ -35,10 +35,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that one comparison can decide: "``a`` is better than ``b``".
-
-    ``functools.partial`` sets what the claims of a paper share.
-    """
+    """A statement that one comparison can decide: "``a`` is better than ``b``"."""
 
     id: str
     section: str  # of the paper
@@ -58,16 +55,10 @@ class Claim:
     relevant: float = 0.0  # the smallest difference that matters, in the metric's units
 
     def __post_init__(self) -> None:
-        """Refuse a direction that is neither, and a claim that compares a thing with itself."""
         if self.better not in ("higher", "lower"):
             raise ValueError(f"Expected better to be 'higher' or 'lower'. Got {self.better!r} in claim {self.id!r}.")
         if self.a == self.b:
             raise ValueError(f"Expected two conditions. Got {self.a!r} twice in claim {self.id!r}.")
-
-    @property
-    def sign(self) -> int:
-        """What ``a`` minus ``b`` is multiplied by so that above zero supports the claim."""
-        return 1 if self.better == "higher" else -1
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,6 @@ class Decided:
     matched: Matched | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a comparison that cannot decide the claim."""
         claim, comparison = self.claim, self.comparison
         if (comparison.a, comparison.b) != (claim.a, claim.b):
             raise ValueError(
@@ -131,31 +121,28 @@ def verdict(decided: Decided, *, level: float = LEVEL, p_holm: float | None = No
         'holds'
     """
     claim, comparison = decided.claim, decided.comparison
-    low, high = sorted(claim.sign * end for end in comparison.estimate.interval(level))
-    difference = claim.sign * comparison.difference
+    sign = 1 if claim.better == "higher" else -1  # above zero then supports the claim
+    low, high = sorted(sign * end for end in comparison.estimate.interval(level))
+    difference, p = sign * comparison.difference, comparison.p_value if p_holm is None else p_holm
     reason = _reason(decided, difference, low, high)
-    p = comparison.p_value if p_holm is None else p_holm
-    known = (claim.id, reason.split()[0].rstrip(","), reason, difference, low, high, level, p)
-    return Verdict(*known, _scope(comparison))
+    what = reason.split()[0].rstrip(",")
+    return Verdict(claim.id, what, reason, difference, low, high, level, p, _scope(comparison))
 
 
 def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
-    """The book's rows: one a claim, with Holm's correction over the whole table.
+    """The book's rows: one a claim, with Holm's correction over the whole table; ValueError where two share an id.
 
     The columns are :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
     Differences point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
     minus ``b``. ``power`` and ``needed`` are given for what is undecided: see :mod:`xai_lib.statistics.power`.
-    ValueError where two claims share an id.
     """
     decided = list(decided)
-    ids = [one.claim.id for one in decided]
+    ids, p_values = [one.claim.id for one in decided], [one.comparison.p_value for one in decided]
     if len(set(ids)) != len(ids):
         raise ValueError(f"Expected each claim once. Got {ids}.")
-    p_values = [one.comparison.p_value for one in decided]
     family = zip(decided, holm_levels(p_values), holm(p_values))
-    return pd.DataFrame(
-        [_row(one, verdict(one, level=float(level), p_holm=float(p))) for one, level, p in family], columns=COLUMNS
-    )
+    rows = [_row(one, verdict(one, level=float(level), p_holm=float(p))) for one, level, p in family]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def sentences(table: pd.DataFrame) -> pd.DataFrame:
@@ -166,15 +153,12 @@ def sentences(table: pd.DataFrame) -> pd.DataFrame:
     where every comparison does, "holds in part" or "reverses in part" where the others are undecided, "mixed" where
     some hold and some reverse, "not tested" where none was, else "undecided".
     """
-    of_paper = table[~table["ours"]]
-    rows = []
-    for _, group in of_paper.groupby(
-        of_paper["sentence"].where(of_paper["sentence"] != "", of_paper["claim"]), sort=False
-    ):
-        n = Counter(group["verdict"])
-        first = group.iloc[0]
-        known = first["section"], first["sentence"] or first["text"], len(group), n["holds"], n["reverses"]
-        rows.append((*known, _together(n)))
+    of_paper, rows = table[~table["ours"]], []
+    keys = of_paper["sentence"].where(of_paper["sentence"] != "", of_paper["claim"])
+    for _, group in of_paper.groupby(keys, sort=False):
+        n, first = Counter(group["verdict"]), group.iloc[0]
+        said = first["sentence"] or first["text"]
+        rows.append((first["section"], said, len(group), n["holds"], n["reverses"], _together(n)))
     return pd.DataFrame(rows, columns=["section", "text", "comparisons", "holds", "reverses", "verdict"])
 
 
@@ -200,45 +184,36 @@ def _together(n: Counter[str]) -> str:
 
 
 def _reason(decided: Decided, difference: float, low: float, high: float) -> str:
-    comparison = decided.comparison
+    claim, comparison, match = decided.claim, decided.comparison, decided.matched
     if comparison.unit == "seed" and comparison.n_seeds == 1:
         return "undecided (one training)"
-    if unmatched := _unmatched(decided):
+    left = sorted(ADJUSTMENTS - comparison.adjusted_for) if claim.between in TRAINED_APART else []
+    if unmatched := [name for name in left if match is None or not getattr(match, name)]:
         return f"undecided ({' and '.join(unmatched)} not matched)"
     if not comparison.trusted:
         return "undecided (few images, skewed)"
-    if not (low > 0 or high < 0):
-        if -decided.claim.relevant < low and high < decided.claim.relevant:
-            return "undecided (no difference that matters)"
-        return "undecided (interval includes zero)" if low <= 0 <= high else "undecided (no interval)"
-    certain = "holds" if low > 0 else "reverses"
-    return certain + ", negligible" * (abs(difference) < decided.claim.relevant)
-
-
-def _unmatched(decided: Decided) -> list[str]:
-    if decided.claim.between not in TRAINED_APART:
-        return []
-    left = [name for name in ("accuracy", "confidence") if name not in decided.comparison.adjusted_for]
-    return [name for name in left if decided.matched is None or not getattr(decided.matched, name)]
+    if low > 0 or high < 0:
+        return ("holds" if low > 0 else "reverses") + ", negligible" * (abs(difference) < claim.relevant)
+    if -claim.relevant < low and high < claim.relevant:
+        return "undecided (no difference that matters)"
+    return "undecided (interval includes zero)" if low <= 0 <= high else "undecided (no interval)"
 
 
 def _scope(comparison: Comparison) -> str:
     """What a verdict speaks about: what was sampled, and what was not."""
-    networks = "this network" if comparison.n_seeds <= 1 else f"these {comparison.n_seeds} networks"
     if comparison.unit == "seed":
         return f"trainings like these {comparison.n_seeds}"
-    if comparison.unit == "image":
-        return f"{networks}, new images"
-    return f"{networks}, these {comparison.n_classes} classes"
+    networks = "this network" if comparison.n_seeds <= 1 else f"these {comparison.n_seeds} networks"
+    return f"{networks}, {'new images' if comparison.unit == 'image' else f'these {comparison.n_classes} classes'}"
 
 
 def _row(decided: Decided, found: Verdict) -> dict[str, object]:
     claim, comparison, match = decided.claim, decided.comparison, decided.matched
     known = vars(comparison) | vars(claim) | vars(found)
     known["p_value"], known["adjusted_for"] = comparison.p_value, ", ".join(sorted(comparison.adjusted_for))
-    undecided, matters = found.verdict == "undecided", max(claim.relevant, abs(comparison.difference))
-    of_design = comparison.estimate, comparison.unit, matters, found.level
-    known["power"], known["needed"] = (power(*of_design), units_needed(*of_design)) if undecided else (math.nan,) * 2
-    for name in ("accuracy_difference", "confidence_difference"):
-        known[name] = getattr(match, name) if match else math.nan
-    return {name: known[name] for name in COLUMNS}
+    if found.verdict == "undecided":
+        matters = max(claim.relevant, abs(comparison.difference))
+        of_design = comparison.estimate, comparison.unit, matters, found.level
+        known |= {"power": power(*of_design), "needed": units_needed(*of_design)}
+    known |= vars(match) if match else {}
+    return {name: known.get(name, math.nan) for name in COLUMNS}

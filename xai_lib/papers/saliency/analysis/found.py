@@ -40,7 +40,7 @@ class Found:
     @property
     def ranks(self) -> pd.DataFrame:
         """A method's rank on an image, 1 best, averaged over the five fidelity metrics: the metric "mean rank"."""
-        return overall_ranks(self.plain, directions(FIDELITY), PAPER, FIDELITY)
+        return overall_ranks(self.plain, directions(FIDELITY), PAPER)
 
 
 def found(study: Study, reading: str) -> Found:
