@@ -33,7 +33,9 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
     and every setting that differs.
     """
     try:
-        _check_sums(path)
+        with zipfile.ZipFile(path) as archive:  # torch writes check sums into it and does not look at them
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"wrong check sum of {damaged}")
         state = torch.load(path, map_location=device, weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         said = (str(error) or type(error).__name__).splitlines()[0][:200]
@@ -52,14 +54,6 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
             "Use its settings, delete it, or train into another folder."
         )
     return state
-
-
-def _check_sums(path: Path) -> None:
-    """torch writes check sums into its archive and does not look at them."""
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged:
-        raise zipfile.BadZipFile(f"wrong check sum of {damaged}")
 
 
 def _differences(saved: dict, wanted: dict, prefix: str = "") -> list[str]:

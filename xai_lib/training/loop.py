@@ -15,7 +15,7 @@ from xai_lib import files, randomness
 from xai_lib.data.augmentation import augment
 from xai_lib.data.split import Split
 from xai_lib.pretrained import state_digest
-from xai_lib.training import checkpoint, distributed, optimisation
+from xai_lib.training import checkpoint, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.objective import accuracy, initial_network, objective, semi_hard_share
 from xai_lib.training.recipes import Recipe
@@ -67,14 +67,17 @@ def train(
     run = _Run(recipe, split.to(device), seed, device, numerics(device), path, start, keep)
     network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
     network = network.to(device, memory_format=torch.channels_last)
-    network = distributed.synchronise_norms(network)
-    optimizer = optimisation.optimizer(recipe, network)
-    history = _resume(run, network, optimizer)
-    forward = distributed.wrap(network)
-    if run.numerics.compiled != "no":
-        forward = torch.compile(forward, mode=run.numerics.compiled)
-
-    with _progress_bar(run, len(history), progress and distributed.rank() == 0) as bar:
+    optimizer, history = optimisation.optimizer(recipe, network), []
+    if path.exists():
+        state = checkpoint.load(path, run.settings, device)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        history = state["history"]
+    compiled = run.numerics.compiled
+    forward = network if compiled == "no" else torch.compile(network, mode=compiled)
+    images = run.steps * run.batch_size
+    ends = {"total": recipe.epochs * images, "initial": len(history) * images}
+    with tqdm(desc=f"training {recipe.loss}", **ends, unit=" images", unit_scale=True, disable=not progress) as bar:
         for epoch in range(len(history), recipe.epochs):
             network.train()
             history.append(_train_epoch(run, epoch, forward, optimizer, bar))
@@ -127,17 +130,15 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
         rate = optimisation.learning_rate(recipe, epoch, step, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        positions = distributed.share(order[step * run.batch_size : (step + 1) * run.batch_size])
+        positions = order[step * run.batch_size : (step + 1) * run.batch_size]
         x = augmented_views(split, positions, recipe, run.seed, epoch)  # [B·V,3,H,W]
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.numerics.precision == "bfloat16"):
             outputs = forward(x)
-        outputs = distributed.gather(outputs.float().unflatten(0, (-1, recipe.views)))  # [B,V,k]
-        labels = distributed.gather(split.labels[positions])
+        outputs, labels = outputs.float().unflatten(0, (-1, recipe.views)), split.labels[positions]  # [B,V,k], [B]
         loss = objective(recipe, outputs, labels)
         optimizer.zero_grad()
-        (loss * distributed.size()).backward()
+        loss.backward()
         optimizer.step()
-
         losses_so_far[step] = loss.detach()
         right += accuracy(recipe, outputs.detach(), labels)
         semi_hard += semi_hard_share(recipe, outputs.detach(), labels)
@@ -193,51 +194,31 @@ def shuffled(split: Split, seed: int, epoch: int) -> Tensor:
 
 def augmented_views(split: Split, positions: Tensor, recipe: Recipe, seed: int, epoch: int) -> Tensor:
     """Normalised float32 [B·V,3,H,W], channels last: the V views of an image follow one another."""
-    images, index = split.images[positions], split.index[positions]
-    views = [
-        augment(
-            images, recipe=recipe.augment, seed=seed, index=index, purpose=f"augmentation/epoch {epoch}/view {view}"
-        )
-        for view in range(recipe.views)
-    ]
+    images, given = split.images[positions], {"recipe": recipe.augment, "seed": seed, "index": split.index[positions]}
+    purposes = [f"augmentation/epoch {epoch}/view {view}" for view in range(recipe.views)]
+    views = [augment(images, purpose=purpose, **given) for purpose in purposes]
     x = split.normalise(torch.stack(views, 1).flatten(0, 1))
     return x.contiguous(memory_format=torch.channels_last)
 
 
-def _resume(run: _Run, network: nn.Module, optimizer: Optimizer) -> list[dict]:
-    """Bring network and optimizer to the checkpoint's epoch; return the history so far."""
-    if not run.path.exists():
-        return []
-    state = checkpoint.load(run.path, run.settings, run.device)
-    network.load_state_dict(state["network"])
-    optimizer.load_state_dict(state["optimizer"])
-    return state["history"]
-
-
 def _save(run: _Run, network: nn.Module, optimizer: Optimizer, history: list[dict]) -> None:
-    for name, tensor in network.state_dict().items():
+    epoch, weights = history[-1]["epoch"], network.state_dict()
+    for name, tensor in weights.items():
         if not tensor.isfinite().all():
-            raise TrainingDivergedError(
-                f"The weights in {name} are not finite after epoch {history[-1]['epoch']}. {_advice(run)}"
-            )
-    if distributed.rank() == 0:
-        epoch = history[-1]["epoch"]
-        if epoch in kept_epochs(run.recipe.epochs, run.keep):
-            kept = _kept(run.path.parent, epoch)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            files.write_tensors(kept, network.state_dict())
-        state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "history": history}
-        checkpoint.save(run.path, {"settings": run.settings, **state})
-    distributed.wait()
+            raise TrainingDivergedError(f"The weights in {name} are not finite after epoch {epoch}. {_advice(run)}")
+    if epoch in kept_epochs(run.recipe.epochs, run.keep):
+        kept = _kept(run.path.parent, epoch)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        files.write_tensors(kept, weights)
+    state = {"network": weights, "optimizer": optimizer.state_dict(), "history": history}
+    checkpoint.save(run.path, {"settings": run.settings, **state})
 
 
 def _stop_unless_finite(step_losses: Tensor, run: _Run, epoch: int) -> None:
-    bad = (~step_losses.isfinite()).nonzero()
-    if len(bad):
+    if len(bad := (~step_losses.isfinite()).nonzero()):
         step = bad[0].item()
-        raise TrainingDivergedError(
-            f"The loss became {step_losses[step].item()} in epoch {epoch + 1}, step {step + 1}. {_advice(run)}"
-        )
+        value = step_losses[step].item()
+        raise TrainingDivergedError(f"The loss became {value} in epoch {epoch + 1}, step {step + 1}. {_advice(run)}")
 
 
 def _advice(run: _Run) -> str:
@@ -246,16 +227,4 @@ def _advice(run: _Run) -> str:
     return (
         f"Lower learning_rate (it is {run.recipe.learning_rate:g}) or lengthen its warm-up{setting}; "
         f"precision is {run.numerics.precision}.{kept}"
-    )
-
-
-def _progress_bar(run: _Run, epochs_done: int, shown: bool) -> tqdm:
-    images = run.steps * run.batch_size
-    return tqdm(
-        desc=f"training {run.recipe.loss}",
-        total=run.recipe.epochs * images,
-        initial=epochs_done * images,
-        unit=" images",
-        unit_scale=True,
-        disable=not shown,
     )

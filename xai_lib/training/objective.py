@@ -39,8 +39,8 @@ def semi_hard_share(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:
     """Share of the triplets of outputs [B,V,k] that are semi-hard; NaN for a loss without triplets."""
     if recipe.loss != "tl":
         return torch.tensor(math.nan, device=outputs.device)
-    flat, labels = outputs.flatten(0, 1), labels.repeat_interleave(outputs.shape[1])
-    return losses.semi_hard_share(flat, labels, margin=recipe.margin, variant=recipe.triplets)
+    labels = labels.repeat_interleave(outputs.shape[1])
+    return losses.semi_hard_share(outputs.flatten(0, 1), labels, margin=recipe.margin, variant=recipe.triplets)
 
 
 def accuracy(recipe: Recipe, outputs: Tensor, labels: Tensor) -> Tensor:

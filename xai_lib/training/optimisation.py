@@ -34,15 +34,11 @@ def optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
 
     Unless ``decay_norms_and_biases``, parameters with one dimension (biases, scales of normalisations) do not decay.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    if recipe.decay_norms_and_biases:
-        groups = [{"params": parameters, "weight_decay": recipe.weight_decay}]
-    else:
-        groups = [
-            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-    rate = recipe.learning_rate
+    decaying = [p for p in network.parameters() if p.requires_grad]
+    groups, rate = [{"params": decaying, "weight_decay": recipe.weight_decay}], recipe.learning_rate
+    if not recipe.decay_norms_and_biases:
+        groups.append({"params": [p for p in decaying if p.ndim <= 1], "weight_decay": 0.0})
+        groups[0]["params"] = [p for p in decaying if p.ndim > 1]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=recipe.nesterov, fused=True)
     if recipe.optimizer == "adamw":

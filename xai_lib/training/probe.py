@@ -39,12 +39,8 @@ def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed
     """
     if variant not in VARIANTS:
         raise ValueError(f"Expected a probe out of {', '.join(VARIANTS)}. Got {variant!r}.")
-    features = predict(models.Classifier(backbone, nn.Identity()), split)  # [N,D]
-    n_classes = len(split.classes)
-    if variant == "paper":
-        head = fit_logistic(features, split.labels, n_classes)
-    else:
-        head = fit_released(features, split.labels, n_classes, seed=seed)
+    given = predict(models.Classifier(backbone, nn.Identity()), split), split.labels, len(split.classes)
+    head = fit_logistic(*given) if variant == "paper" else fit_released(*given, seed=seed)
     return models.Classifier(backbone, head).eval()
 
 
@@ -77,8 +73,7 @@ def fit_logistic(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
 
     solver.step(closure)
     closure()
-    gradient = max(v.grad.abs().max().item(), bias.grad.abs().max().item())
-    if not gradient <= _TOLERANCE:
+    if not (gradient := max(v.grad.abs().max().item(), bias.grad.abs().max().item())) <= _TOLERANCE:
         raise RuntimeError(
             f"The linear probe did not converge: largest gradient {gradient:.2g} after {solver.state[v]['n_iter']} "
             f"iterations (expected at most {_TOLERANCE:g}). Does every class have images?"

@@ -27,7 +27,7 @@ class Recipe:
     loss: str  # "ce" (cross entropy), "scl" (supervised contrastive) or "tl" (triplet)
     architecture: str  # a name that `models.build` knows
     epochs: int  # passes over the training images
-    batch_size: int  # images a step, over all processes; every image gives `views` augmented views
+    batch_size: int  # images a step; every image gives `views` augmented views
     learning_rate: float  # at its peak
     weight_decay: float  # coefficient of the optimizer's own weight decay
     augmentation: str  # "ce", "scl" (both of §4.2), "light", "imagenet-ce" or "imagenet-scl"
@@ -36,21 +36,18 @@ class Recipe:
     momentum: float | None = 0.9  # of SGD; the other optimizers leave it out
     nesterov: bool = False  # of SGD
     decay_norms_and_biases: bool = True  # whether normalisation parameters and biases decay as well
-    # "cosine" (one rate an epoch) or "one-cycle" (one rate a step): see `optimisation.learning_rate`
-    schedule: str = "cosine"
+    schedule: str = "cosine"  # or "one-cycle": see `optimisation.learning_rate`
     warmup_epochs: int = 0  # epochs of linear warm-up, of "cosine"
     warmup_share: float = 0.0  # share of all steps that warms up, of "one-cycle"
     views: int = 1  # augmented views of each image in a batch
     temperature: float | None = None  # τ of the supervised contrastive loss
     margin: float | None = None  # α of the triplet loss
-    # "paper" (projected, normalised embeddings) or "released" (pooled features of the backbone, plain distance); see
-    # `losses.triplet_semi_hard`
+    # "paper" (projected, normalised embeddings) or "released" (pooled features, plain distance)
     triplets: str | None = None
     projection_hidden: int | None = None  # width of the projection head; `None` is the width of the features
     projection_out: int | None = None  # width of the projected embeddings
 
     def __post_init__(self) -> None:
-        """Refuse settings that do not exist or do not fit."""
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"Expected {name} out of {', '.join(choices)}. Got {getattr(self, name)!r}.")
@@ -83,7 +80,6 @@ class FineTuning(Recipe):
     label_smoothing: float  # share of a label that is spread evenly over all classes, in [0, 1)
 
     def __post_init__(self) -> None:
-        """Refuse settings that do not exist or do not fit."""
         super().__post_init__()
         if self.start not in STARTS:
             raise ValueError(f"Expected start out of {', '.join(STARTS)}. Got {self.start!r}.")
@@ -165,9 +161,9 @@ def get(name: str, loss: str) -> Recipe:
         >>> recipe.architecture, recipe.epochs, recipe.temperature, replace(recipe, epochs=3).epochs
         ('resnet18', 500, 0.07, 3)
     """
-    _check_name(name)
-    if loss not in LOSSES:
-        raise ValueError(f"Expected a loss out of {', '.join(LOSSES)}. Got {loss!r}.")
+    for what, choices, given in (("recipe", _RECIPES, name), ("loss", LOSSES, loss)):
+        if given not in choices:
+            raise ValueError(f"Expected a {what} out of {', '.join(choices)}. Got {given!r}.")
     return _RECIPES[name][loss]
 
 
@@ -177,11 +173,5 @@ def fine_tunings(name: str) -> dict[str, FineTuning]:
     The dominance paper (§4) names the optimizer, the schedule and label smoothing, and no number: rates, decay,
     smoothing, warm-up and epochs are ours. ValueError if there is no such recipe; the message lists the choices.
     """
-    _check_name(name)
-    base = asdict(_RECIPES[name]["ce"])
+    base = asdict(get(name, "ce"))
     return {tuning: FineTuning(**base | changes) for tuning, changes in _FINE_TUNINGS[name].items()}
-
-
-def _check_name(name: str) -> None:
-    if name not in _RECIPES:
-        raise ValueError(f"Expected a recipe out of {', '.join(names())}. Got {name!r}.")
