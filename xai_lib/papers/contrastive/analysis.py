@@ -40,11 +40,9 @@ def accuracy(run: Settings) -> pd.DataFrame:
 
     Values are fractions; ``published`` and ``published_spread`` are the paper's for CIFAR-10, as fractions too.
     """
-    outputs = experiment.predictions(run).assign(correct=lambda rows: rows["correct"].astype(float))
-    tidy = outputs.melt(["loss", "seed", "index"], ["correct", "confidence"], var_name="metric")
-    summary = statistics.summarise(
-        tidy.replace({"metric": {"correct": "accuracy"}}), by=("metric", "loss"), ranges=(0.0, 1.0)
-    )
+    outputs = experiment.predictions(run).rename(columns={"correct": "accuracy"}).astype({"accuracy": float})
+    tidy = outputs.melt(["loss", "seed", "index"], ["accuracy", "confidence"], var_name="metric")
+    summary = statistics.summarise(tidy, by=("metric", "loss"), ranges=(0.0, 1.0))
     return _in_order(published.compare(_cifar10(3), summary))
 
 
@@ -66,13 +64,12 @@ def orders(run: Settings) -> pd.DataFrame:
     for (metric, name), group in results(run).groupby(["metric", "method"], sort=False):
         # the text's Eigen-CAM is held against the order in print too, which is the tool's
         where = READINGS.get(metric, metric), IN_PRINT.get(name, name)
-        if where not in printed.index.droplevel("loss"):
-            continue
-        sign = 1 if metrics.about(where[0]).better == "lower" else -1
-        ours, theirs = sign * group.set_index("loss")["mean"], sign * printed[where]
-        apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
-        agree = sum(bool(ours[a] < ours[b]) for a, b in apart)
-        rows.append((metric, name, _best_first(ours), _best_first(theirs[list(LOSSES)]), len(apart), agree))
+        if where in printed.index.droplevel("loss"):
+            sign = 1 if metrics.about(where[0]).better == "lower" else -1
+            ours, theirs = sign * group.set_index("loss")["mean"], sign * printed[where]
+            apart = [(a, b) for a, b in itertools.permutations(LOSSES, 2) if theirs[a] < theirs[b]]
+            agree = sum(bool(ours[a] < ours[b]) for a, b in apart)
+            rows.append((metric, name, _best_first(ours), _best_first(theirs[list(LOSSES)]), len(apart), agree))
     return pd.DataFrame(rows, columns=["metric", "method", "here", "paper", "pairs", "agree"])
 
 
@@ -93,7 +90,8 @@ def quantus(run: Settings) -> pd.DataFrame:
     grouped = both.groupby(["metric", "method", "loss"])
     names = ["ours", "quantus", "tools"]
     means = grouped[[f"value_{name}" for name in names]].mean().set_axis(names, axis=1)
-    means["correlation"] = [_rank_correlation(group["value_ours"], group["value_quantus"]) for _, group in grouped]
+    both_values = (group[["value_ours", "value_quantus"]].to_numpy().T for _, group in grouped)
+    means["correlation"] = [statistics.rank_agreement(*pair, kind="spearman") for pair in both_values]
     return _in_order(means.assign(n_images=grouped["index"].nunique()).reset_index())
 
 
@@ -133,18 +131,15 @@ def controls(run: Settings) -> pd.DataFrame:
     split = run.scored_split()
     maps = {"random": explainers.get("random")(None, split.images, seed=0, index=split.index)}
     maps["uniform"] = explainers.get("uniform")(None, split.images)
-    scored = {name: method.of_shape(one, split) for name, one in maps.items()}
-    means = {name: {metric: float(values.mean()) for metric, values in one.items()} for name, one in scored.items()}
-    return pd.DataFrame(means).rename_axis("metric").reset_index()
+    scored = pd.DataFrame({name: method.of_shape(one, split) for name, one in maps.items()})
+    return scored.map(lambda values: float(values.mean())).rename_axis("metric").reset_index()
 
 
 def empty_maps(run: Settings) -> pd.DataFrame:
     """Share of empty maps, of the predicted and of the other class: method, loss, predicted, other."""
-    scores = experiment.scores(run)
-    shares = scores.groupby(["metric", "method", "loss"])["value"].mean()
-    metrics = ("empty-map", "empty-map-of-other-class")
-    rows = [(*key, *(shares.get((name, *key)) for name in metrics)) for key in itertools.product(METHODS, LOSSES)]
-    return pd.DataFrame(rows, columns=["method", "loss", "predicted", "other"])
+    shares = experiment.scores(run).pivot_table("value", ["method", "loss"], "metric")
+    names = {"empty-map": "predicted", "empty-map-of-other-class": "other"}
+    return _in_order(shares[list(names)].set_axis(names.values(), axis=1).reset_index())
 
 
 def histories(run: Settings) -> pd.DataFrame:
@@ -172,26 +167,18 @@ def overlays(run: Settings, n: int, seed: int) -> tuple[Tensor, dict[tuple[str, 
     The first image of each of the first ``n`` classes, so that nobody chose them.
     """
     split = run.scored_split()
-    first = first_of_each_class(split.labels, n)
-    size = split.images.shape[-2:]
+    first, size = first_of_each_class(split.labels, n), split.images.shape[-2:]
     maps = {
         (loss, name): method.scaled(experiment.explained(run, loss, seed, name)["maps"][first], size)
         for loss, name in itertools.product(LOSSES, METHODS)
     }
-    names = [split.classes[int(split.labels[position])] for position in first]
-    return split.images[first].float() / 255, maps, names
+    return split.images[first].float() / 255, maps, [split.classes[label] for label in split.labels[first].tolist()]
 
 
 def _cifar10(number: int) -> pd.DataFrame:
     """The paper's rows for CIFAR-10: other images than a run's, but the nearest in print."""
     printed = published.table("contrastive", number)
     return printed[printed["dataset"] == "cifar10"]
-
-
-def _rank_correlation(ours: pd.Series, theirs: pd.Series) -> float:
-    """Spearman's, over images that both score; NaN where either is constant."""
-    both = pd.concat([ours, theirs], axis=1).dropna().rank()
-    return both.iloc[:, 0].corr(both.iloc[:, 1]) if (both.nunique() > 1).all() else float("nan")
 
 
 def _best_first(values: pd.Series) -> str:

@@ -32,20 +32,17 @@ def matched(run: Settings) -> HTML:
     rows = []
     for a, b, seed in matching.pairs(run):
         pair = found[(found["a"] == a) & (found["b"] == b) & (found["seed"] == seed)].set_index("loss")
-        cells = [pair["epoch"].get(name) for name in (a, b)] + [pair["accuracy"].get(name) for name in (a, b)]
+        cells = (pair[column].get(name) for column in ("epoch", "accuracy") for name in (a, b))
         rows.append((f"{NAMES[a]} and {NAMES[b]}", seed, *cells))
-    names = ["pair", "seed", "epoch_a", "epoch_b", "accuracy_a", "accuracy_b"]
+    names = ("pair", "seed", "epoch_a", "epoch_b", "accuracy_a", "accuracy_b")
     columns = [
         *(text("pair", "pair"), Column("seed", "seed")),
-        Column("epochs", ("epoch_a", "epoch_b"), lambda *of_both: " and ".join(map(number(0), of_both))),
-        Column(
-            "accuracy (%)", ("accuracy_a", "accuracy_b"), lambda *pair: " and ".join(map(number(1, times=100), pair))
-        ),
+        Column("epochs", names[2:4], lambda *both: " and ".join(map(number(0), both))),
+        Column("accuracy (%)", names[4:], lambda *both: " and ".join(map(number(1, times=100), both))),
     ]
     caption = f"Latest epochs within {100 * ACCURACY_TOLERANCE:.0f} point of accuracy, held-out images; a dash: none."
-    return show(
-        pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[2:], float)), columns, caption, name="matched"
-    )
+    frame = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[2:], float))
+    return show(frame, columns, caption, name="matched")
 
 
 def removal(run: Settings) -> HTML:
@@ -63,11 +60,11 @@ def removal(run: Settings) -> HTML:
 def noise(run: Settings) -> HTML:
     """Continuity at several strengths of noise."""
     rows = results_of.noise(run)
-    wide = rows.assign(sigma=rows["sigma"].map("σ = {:g}".format))
-    wide = wide.pivot(index=["method", "loss"], columns="sigma", values="value")
-    order = rows[["method", "loss"]].drop_duplicates()
+    rows["sigma"] = rows["sigma"].map("σ = {:g}".format)
+    wide = rows.pivot(index=["method", "loss"], columns="sigma", values="value")
     columns = [*(METHOD, LOSS), *(Column(sigma, sigma, number()) for sigma in wide)]
     caption = f"Continuity by the strength of the noise, σ of the standardised image: {run.label}."
+    order = rows[["method", "loss"]].drop_duplicates()
     return show(order.merge(wide.reset_index()), columns, caption, name="noise", group=["method"])
 
 
@@ -94,15 +91,14 @@ def sentences_on_power(rows: pd.DataFrame) -> Markdown:
     """Why claims are undecided, in words, from :func:`claims.verdicts`."""
     undecided = rows[rows["verdict"] == "undecided"]
     counts = undecided["reason"].str.removeprefix("undecided (").str.removesuffix(")").value_counts()
-    power = undecided["power"].dropna()
     parts = [f"{n} because of: {reason}" for reason, n in counts.items()]
-    had = (
-        f" The comparisons among them that have an interval had a median chance of {100 * power.median():.0f} % to "
-        "decide, if the true differences are those seen here."
-        if len(power)
-        else ""
-    )
-    return Markdown(f"{len(undecided)} of {len(rows)} comparisons are undecided: {'; '.join(parts) or 'none'}.{had}")
+    said = f"{len(undecided)} of {len(rows)} comparisons are undecided: {'; '.join(parts) or 'none'}."
+    if len(power := undecided["power"].dropna()):
+        said += (
+            f" The comparisons among them that have an interval had a median chance of {100 * power.median():.0f} % to "
+            "decide, if the true differences are those seen here."
+        )
+    return Markdown(said)
 
 
 def fine_print(rows: pd.DataFrame, run: Settings) -> HTML:
@@ -110,16 +106,13 @@ def fine_print(rows: pd.DataFrame, run: Settings) -> HTML:
     found = []
     for variant, reading in fine_print_of.readings():
         mine = rows[rows["variant"] == variant]
-        turned = mine[mine["turned"]]
         verdicts = (mine["verdict_before"] != mine["verdict_after"]).sum()
-        which = "; ".join(f"{METRIC_NAMES[row.metric]}, {NAMES[row.loss]}" for row in turned.itertuples())
-        found.append((variant, reading, len(mine), len(turned), verdicts, which or MISSING))
+        which = [f"{METRIC_NAMES[row.metric]}, {NAMES[row.loss]}" for row in mine[mine["turned"]].itertuples()]
+        found.append((variant, reading, len(mine), len(which), verdicts, "; ".join(which) or MISSING))
     names = ["variant", "reading", "moved", "turned", "verdicts", "which"]
-    columns = [
-        *(text("variant", "variant"), Column("what is read otherwise", "reading", kind="long")),
-        *(Column("differences that move", "moved"), Column("that turn", "turned"), Column("verdicts", "verdicts")),
-        Column("which turn", "which", kind="long"),
-    ]
+    heads = ("variant", "what is read otherwise", "differences that move", "that turn", "verdicts", "which turn")
+    kinds = ("text", "long", "number", "number", "number", "long")
+    columns = [Column(head, name, kind=kind) for head, name, kind in zip(heads, names, kinds)]
     few = fine_print_of.under(run, "paper")
     caption = (
         f"What each reading changes: {run.label}, trainings of each loss: {few.networks.seeds}, images: "

@@ -1,6 +1,7 @@
 """What the paper claims, one comparison a claim, for :func:`xai_lib.statistics.verdict_table`: a family a question."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -83,29 +84,27 @@ def contrastive(dataset: str, variants: Collection[str] = (), methods: Collectio
     of the claim, a higher similarity, not the metric's own. Each text ends with what Table 4 prints, and where that
     contradicts the claim.
 
-    Args:
-        dataset: the label of the images that the verdicts will be about.
-        variants: of :data:`xai_lib.run.budgets.VARIANTS`, what is read otherwise.
-        methods: some that explain; all for none.
+    ``dataset`` is the label of the images that the verdicts will be about, ``variants`` (of
+    :data:`xai_lib.run.budgets.VARIANTS`) what is read otherwise, and ``methods`` some that explain; all for none.
     """
     found, printed = [], published.table("contrastive", 4)
+    # of several variants that replace a metric, the first by name decides
+    instead = dict(_SUBSTITUTES[name] for name in sorted(_SUBSTITUTES.keys() & set(variants), reverse=True))
     for one in _PROPERTIES:
-        metric = next((_SUBSTITUTES[name][1] for name in sorted(_SUBSTITUTES.keys() & set(variants))
-                       if _SUBSTITUTES[name][0] == one.metric), one.metric)  # fmt: skip
-        for name in one.methods:
+        about = _about(instead.get(one.metric, one.metric))
+        for name, loss in itertools.product(one.methods, ("scl", "tl")):
             method = METHODS[name] if "text-eigen-cam" in variants else name
             if methods and method not in methods:
                 continue
-            for loss in ("scl", "tl"):
-                text = (
-                    f"{METHOD_NAMES[method]} explanations of {LOSS_NAMES[loss]} networks are {one.text} than those of "
-                    f"CE networks. {_in_print(printed, one, METHODS[name], loss)}"
-                )
-                section = _ELSEWHERE.get((loss, one.said), _SECTIONS[loss])
-                sentence = f"{LOSS_NAMES[loss]} networks have {one.said} explanations than CE networks."
-                shared = {"section": section, "sentence": sentence, "better": one.direction}
-                known = {"id": f"contrastive-{one.metric}-{name}-{loss}", "text": text, "method": method}
-                found.append(_CLAIM(**known, **shared, **_about(metric), a=loss, b="ce", dataset=dataset))
+            text = (
+                f"{METHOD_NAMES[method]} explanations of {LOSS_NAMES[loss]} networks are {one.text} than those of "
+                f"CE networks. {_in_print(printed, one, METHODS[name], loss)}"
+            )
+            section = _ELSEWHERE.get((loss, one.said), _SECTIONS[loss])
+            sentence = f"{LOSS_NAMES[loss]} networks have {one.said} explanations than CE networks."
+            shared = {"section": section, "sentence": sentence, "better": one.direction}
+            known = {"id": f"contrastive-{one.metric}-{name}-{loss}", "text": text, "method": method}
+            found.append(_CLAIM(**known, **shared, **about, a=loss, b="ce", dataset=dataset))
     return found
 
 
@@ -148,8 +147,7 @@ def verdicts(run: Settings) -> pd.DataFrame:
     says so.
     """
     scores, outputs = experiment.scores(run), experiment.predictions(run)
-    has = set(scores["metric"])
-    right = outputs.assign(metric="accuracy", value=outputs["correct"].astype(float))
+    has, right = set(scores["metric"]), outputs.assign(metric="accuracy", value=outputs["correct"].astype(float))
 
     def decided(claim: Claim) -> Decided:
         if claim.metric == "accuracy":
@@ -179,11 +177,11 @@ def against_ce(run: Settings, methods: Sequence[str] = ()) -> pd.DataFrame:
 def of_matched(run: Settings) -> pd.DataFrame:
     """The verdicts of :func:`contrastive` for pairs of networks that are matched in accuracy on held-out images."""
     scores = matching.scores(run)
-    has_masks = "pointing-game" in set(scores["metric"])
+    absent = {"pointing-game", "attribution-localisation"} - set(scores["metric"])
     return statistics.verdict_table(
         _decided(claim, scores[(scores["a"] == claim.a) & (scores["b"] == claim.b)], ("accuracy",), None)
         for claim in contrastive(run.label)
-        if has_masks or claim.metric not in ("pointing-game", "attribution-localisation")
+        if claim.metric not in absent
     )
 
 
@@ -209,19 +207,15 @@ def _about(metric: str) -> dict[str, object]:
 
 
 def _in_print(cells: pd.DataFrame, claimed: _Property, method: str, loss: str) -> str:
-    metric = READINGS.get(claimed.metric, claimed.metric)
+    metric, said = READINGS.get(claimed.metric, claimed.metric), []
     cells = cells[(cells["metric"] == metric) & (cells["method"] == method)].set_index(["dataset", "loss"])
-    return f"Printed: {'; '.join(_cells_in_print(cells, claimed, loss)) or 'nothing'}."
-
-
-def _cells_in_print(cells: pd.DataFrame, claimed: _Property, loss: str) -> Iterator[str]:
     for dataset, label in _DATASETS.items():
         if (dataset, loss) in cells.index:
-            contrastive_cell, ce = cells.loc[(dataset, loss)], cells.loc[(dataset, "ce")]
-            higher = contrastive_cell["value"] > ce["value"]
-            contradicts = ", which contradicts it" if higher != (claimed.direction == "higher") else ""
-            values = (cell["printed"].split(" ± ")[0] for cell in (contrastive_cell, ce))
-            yield f"{' against '.join(values)} on {label}{contradicts}"
+            of_loss, of_ce = cells.loc[(dataset, loss)], cells.loc[(dataset, "ce")]
+            agrees = (of_loss["value"] > of_ce["value"]) == (claimed.direction == "higher")
+            values = " against ".join(cell["printed"].split(" ± ")[0] for cell in (of_loss, of_ce))
+            said.append(f"{values} on {label}{'' if agrees else ', which contradicts it'}")
+    return f"Printed: {'; '.join(said) or 'nothing'}."
 
 
 def _matched(outputs: pd.DataFrame, a: str, b: str) -> statistics.Matched:

@@ -27,15 +27,12 @@ _BY_TOOL = {"grad-cam": "GradCAM", "eigen-cam-tool": "EigenCAM"}  # names in pyt
 
 @dataclass(frozen=True)
 class Predicted:
-    """Outputs for the N test images, whose numbers ``index`` and true classes ``labels`` are int64 [N].
+    """Outputs for the N test images."""
 
-    ``logits`` are float32 [N,C], the pooled ``features`` float32 [N,D].
-    """
-
-    index: Tensor
-    labels: Tensor
-    logits: Tensor
-    features: Tensor
+    index: Tensor  # numbers of the images, int64 [N]
+    labels: Tensor  # true classes, int64 [N]
+    logits: Tensor  # float32 [N,C]
+    features: Tensor  # pooled, float32 [N,D]
 
     @property
     def correct(self) -> Tensor:
@@ -136,7 +133,7 @@ def score_cell(run: Settings, loss: str, seed: int, name: str) -> Cell:
 
 def score_cells(run: Settings, loss: str, seed: int) -> list[Cell]:
     """What the command ``score`` computes: each of it is shorter than the start of a process."""
-    outputs = [predict_cell(run, loss, seed), predict_cell(run, loss, seed, run.held_out_split())]
+    outputs = [predict_cell(run, loss, seed, images) for images in (None, run.held_out_split())]
     return [*outputs, *(score_cell(run, loss, seed, name) for name in METHODS)]
 
 
@@ -169,10 +166,9 @@ def explained(run: Settings, loss: str, seed: int, name: str) -> dict[str, Tenso
 
 def scores(run: Settings, methods: Sequence[str] = METHODS) -> pd.DataFrame:
     """All scores: rows loss, seed, method, index, metric, value (NaN where undefined)."""
-    parts, degrees = [], temperatures(run).set_index(["loss", "seed"])["temperature"]
-    for which, folder in _scored(run, methods):
-        kept, found = files.read_frame(folder / "scores.csv"), files.read_tensors(folder / "curves.pt")
-        areas = method.areas(found, degrees[which["loss"], which["seed"]])
+    parts = []
+    for which, folder, found, degree in _scored(run, methods):
+        kept, areas = files.read_frame(folder / "scores.csv"), method.areas(found, degree)
         index = torch.tensor(kept.loc[kept["metric"] == "complexity", "index"].to_numpy())
         parts.append(pd.concat([kept, rows(index, areas)]).assign(**which))
     return pd.concat(parts, ignore_index=True)[["loss", "seed", "method", "index", "metric", "value"]]
@@ -203,10 +199,8 @@ def aimed_at(accuracy: float, n_classes: int) -> float:
 
 def curves(run: Settings) -> pd.DataFrame:
     """Pixel-flipping curves at one mean confidence, averaged over images: loss, seed, method, fraction, probability."""
-    parts, degrees = [], temperatures(run).set_index(["loss", "seed"])["temperature"]
-    for which, folder in _scored(run, METHODS):
-        found = files.read_tensors(folder / "curves.pt")
-        degree = degrees[which["loss"], which["seed"]]
+    parts = []
+    for which, _, found, degree in _scored(run, METHODS):
         probability = pixel_flipping.at_temperature(found["logits"], found["labels"], degree).nanmean(dim=0)
         columns = {"fraction": found["fractions"], "probability": probability}
         parts.append(pd.DataFrame(columns).assign(**which))
@@ -223,6 +217,10 @@ def predictions(run: Settings) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _scored(run: Settings, methods: Sequence[str]) -> Iterator[tuple[dict[str, Any], Path]]:
-    for which in itertools.product(LOSSES, run.seeds, methods):
-        yield dict(zip(("loss", "seed", "method"), which)), computed(score_cell(run, *which))
+def _scored(run: Settings, methods: Sequence[str]) -> Iterator[tuple[dict[str, Any], Path, dict[str, Tensor], float]]:
+    """What of each network and method, the folder of its scores, its curves, and the network's temperature."""
+    degrees = temperatures(run).set_index(["loss", "seed"])["temperature"]
+    for loss, seed, name in itertools.product(LOSSES, run.seeds, methods):
+        folder = computed(score_cell(run, loss, seed, name))
+        curves, which = files.read_tensors(folder / "curves.pt"), {"loss": loss, "seed": seed, "method": name}
+        yield which, folder, curves, degrees[loss, seed]

@@ -26,14 +26,14 @@ def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: S
     """
     height, width = len(images), len(maps) + 1
     figure, axes = plt.subplots(height, width, figsize=(1.25 * width, 1.3 * height), squeeze=False)
-    for row, image in enumerate(images):
-        show(axes[row, 0], image)
-        axes[row, 0].set_ylabel(plain(captions[row]), fontsize=8)
-        for column, heat in enumerate(maps.values(), start=1):
-            overlay(axes[row, column], image, heat[row])
-    axes[0, 0].set_title("image", fontsize=9)
-    for column, (loss, method) in enumerate(maps, start=1):
-        axes[0, column].set_title(f"{LOSS_NAMES[loss]}\n{METHOD_NAMES[method]}", fontsize=9)
+    for place, (line, image, caption) in enumerate(zip(axes, images, captions)):
+        show(line[0], image)
+        line[0].set_ylabel(plain(caption), fontsize=8)
+        for axis, heat in zip(line[1:], maps.values()):
+            overlay(axis, image, heat[place])
+    titles = ["image", *(f"{LOSS_NAMES[loss]}\n{METHOD_NAMES[method]}" for loss, method in maps)]
+    for axis, title in zip(axes[0], titles):
+        axis.set_title(title, fontsize=9)
     for axis in axes.flat:
         bare(axis)
     return figure
@@ -91,30 +91,19 @@ def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
 
     ``metrics`` has the registered name of each metric and the title of its panel, in the order of the panels.
     """
-    columns = 2
-    rows = math.ceil(len(metrics) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 2.7 * rows), squeeze=False)
+    rows = math.ceil(len(metrics) / 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(9.2, 2.7 * rows), squeeze=False)
     for axis in axes.flat[len(metrics) :]:
         axis.axis("off")
+    mean = {"marker": "D", "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4}
+    look = {"width": 0.7, "fliersize": 0.8, "linewidth": 0.8, "showmeans": True, "meanprops": mean}
+    look["palette"] = {LOSS_NAMES[loss]: colour for loss, colour in LOSS_COLOURS.items()}
+    scores = scores.assign(loss=scores["loss"].map(LOSS_NAMES), method=scores["method"].map(METHOD_NAMES))
     for axis, (metric, title) in zip(axes.flat, metrics.items()):
         shown = scores[(scores["metric"] == metric) & scores["value"].notna()]
-        shown = shown.assign(loss=shown["loss"].map(LOSS_NAMES), method=shown["method"].map(METHOD_NAMES))
-        sns.boxplot(
-            shown,
-            x="method",
-            y="value",
-            hue="loss",
-            hue_order=[name for name in LOSS_NAMES.values() if name in set(shown["loss"])],
-            order=[name for name in METHOD_NAMES.values() if name in set(shown["method"])],
-            palette={LOSS_NAMES[loss]: colour for loss, colour in LOSS_COLOURS.items()},
-            width=0.7,
-            fliersize=0.8,
-            linewidth=0.8,
-            showmeans=True,
-            meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "black", "markersize": 4},
-            legend=axis is axes.flat[0],
-            ax=axis,
-        )
+        look["hue_order"] = [name for name in LOSS_NAMES.values() if name in set(shown["loss"])]
+        look["order"] = [name for name in METHOD_NAMES.values() if name in set(shown["method"])]
+        sns.boxplot(shown, x="method", y="value", hue="loss", **look, legend=axis is axes.flat[0], ax=axis)
         axis.set(title=title, xlabel="", ylabel="")
     return figure
 
@@ -151,11 +140,9 @@ def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
     figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 3.9), squeeze=False)
     palette = sns.color_palette("tab10" if len(classes) <= 10 else "husl", len(classes))
     for axis, name in zip(axes[0], losses):
-        rows = points[points["loss"] == name]
-        for label, label_rows in rows.groupby("label"):
-            axis.scatter(
-                label_rows["x"], label_rows["y"], s=6, color=palette[label], label=plain(classes[label]), linewidth=0
-            )
+        for label, rows in points[points["loss"] == name].groupby("label"):
+            look = {"color": palette[label], "label": plain(classes[label]), "linewidth": 0}
+            axis.scatter(rows["x"], rows["y"], s=6, **look)
         axis.set(title=LOSS_NAMES[name], xticks=[], yticks=[])
     if len(classes) <= 20:
         handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -163,16 +150,14 @@ def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
     return figure
 
 
-def confusion(counts: Tensor, classes: Sequence[str], *, title: str = "") -> Figure:
+def confusion(counts: Tensor, classes: Sequence[str]) -> Figure:
     """Confusion matrix as shares of each true class, from ``counts`` int64 [C,C], rows true, columns predicted."""
     shares = counts / counts.sum(dim=1, keepdim=True).clamp(min=1)
     figure, axis = plt.subplots(figsize=(5.2, 4.4))
-    names = [plain(name) for name in classes]
-    sns.heatmap(
-        shares.numpy(), annot=len(classes) <= 12, fmt=".2f", annot_kws={"size": 7}, cmap="Blues", vmin=0, vmax=1,
-        xticklabels=names, yticklabels=names, cbar=False, ax=axis,
-    )  # fmt: skip
-    axis.set(xlabel="predicted", ylabel="true", title=title)
+    frame = pd.DataFrame(shares.numpy(), *[[plain(name) for name in classes]] * 2)
+    look = {"annot_kws": {"size": 7}, "cmap": "Blues", "vmin": 0, "vmax": 1, "xticklabels": True, "yticklabels": True}
+    sns.heatmap(frame, annot=len(classes) <= 12, fmt=".2f", **look, cbar=False, ax=axis)
+    axis.set(xlabel="predicted", ylabel="true")
     return figure
 
 
@@ -194,9 +179,8 @@ def classifier_diagram(*, features: int, embedding_size: int, n_classes: int) ->
 
 
 def _chain(axis: Axes, boxes: Sequence[str], notes: Mapping[int, str], bypass: tuple[int, int] | None = None) -> None:
-    centres = np.arange(len(boxes)) * 2.1
+    centres, look = np.arange(len(boxes)) * 2.1, {"boxstyle": "round,pad=0.05", "fc": "#eef3f8", "ec": "#446"}
     for position, (centre, text) in enumerate(zip(centres, boxes)):
-        look = {"boxstyle": "round,pad=0.05", "fc": "#eef3f8", "ec": "#446"}
         axis.add_patch(FancyBboxPatch((centre - 0.75, -0.3), 1.5, 0.6, **look))
         axis.text(centre, 0, text, ha="center", va="center", fontsize=8)
         if position and not (bypass and position == bypass[1]):

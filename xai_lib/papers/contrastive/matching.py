@@ -48,11 +48,9 @@ def match(
 ) -> None:
     """The matched networks of two losses (loss, epoch, accuracy on held-out images), and the scores of their maps."""
     kept, held_out = {loss: networks.kept(cell) for loss, cell in pair.items()}, held_out.to(device)
-    logits: dict[tuple[str, int], torch.Tensor] = {}
 
     def accuracy(loss: str, epoch: int) -> float:
-        logits[loss, epoch] = training.predict(networks.load(kept[loss][epoch]).classifier, held_out)
-        return float((logits[loss, epoch].argmax(1) == held_out.labels).double().mean())
+        return training.accuracy(networks.load(kept[loss][epoch]).classifier, held_out)
 
     found = latest_match(accuracy, {loss: list(cells) for loss, cells in kept.items()}) or {}
     reached = {loss: accuracy(loss, epoch) for loss, epoch in found.items()}
@@ -61,7 +59,7 @@ def match(
     for loss, epoch in found.items():
         classifier = networks.load(kept[loss][epoch]).classifier
         target = experiment.aimed_at(sum(reached.values()) / len(reached), len(held_out.classes))
-        degree = training.temperature(logits[loss, epoch], target)
+        degree = training.temperature(training.predict(classifier, held_out), target)
         folded = models.fold_batchnorm(classifier).to(memory_format=torch.channels_last)
         for name in METHODS:
             raw = method.raw_maps(folded, images, name, device)
@@ -79,10 +77,9 @@ def match_cell(run: Settings, a: str, b: str, seed: int) -> Cell:
     return match.cell(pair=pair, budget=budget, **given)
 
 
-def pairs(run: Settings) -> Iterator[tuple[str, str, int]]:
+def pairs(run: Settings) -> list[tuple[str, str, int]]:
     """What is matched: two losses and a seed."""
-    seeds = run.seeds[: run.contrastive.matched_seeds]
-    yield from ((a, b, seed) for a, b in (("scl", "ce"), ("tl", "ce")) for seed in seeds)
+    return [(loss, "ce", seed) for loss in ("scl", "tl") for seed in run.seeds[: run.contrastive.matched_seeds]]
 
 
 def match_cells(run: Settings, pair: str, seed: int) -> list[Cell]:

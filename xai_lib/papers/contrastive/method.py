@@ -42,20 +42,18 @@ def raw_maps(
 
     Of an explainer, a network in evaluation mode (normalised images -> logits) on ``device``, and N images, the first
     ``n_further`` of them under noise of :data:`SIGMAS` as well. ``target`` is the class that is explained, "predicted"
-    (§4.3) or "true"; or "augmented", the true one, averaged over six views (mirrored or not, at 0.9, 1 and 1.1 times
-    the contrast).
+    (§4.3) or "true"; or "augmented", the true one, averaged over six views (mirrored or not, at three contrasts).
 
     Returns ``index``, ``labels``, ``predicted`` (int64 [N]); ``maps``, ``noisy`` (of the image with noise),
     ``noisy_released`` (the noisy image clamped as in the released code), float32 [N,h,w]; ``other`` (of a random other
     class) for methods that know classes; and, of the first images, ``noisy <sigma>``.
     """
-    batches = []
+    batches, done = [], 0
     for batch in split.batches(_BATCH):
-        x, index = split.normalise(batch.images.to(device)), batch.index.to(device)
-        labels = batch.labels.to(device)
-        n = max(0, n_further - sum(len(found["index"]) for found in batches))
-        found = {"index": index, "labels": labels, **_of_batch(network, method, x, labels, index, target, n)}
-        batches.append({name: tensor.cpu() for name, tensor in found.items()})
+        x, index, labels = split.normalise(batch.images.to(device)), batch.index.to(device), batch.labels.to(device)
+        maps = _of_batch(network, method, x, labels, index, target, max(0, n_further - done))
+        batches.append({name: one.cpu() for name, one in {"index": index, "labels": labels, **maps}.items()})
+        done += len(index)
     return {name: torch.cat([batch[name] for batch in batches if name in batch]) for name in batches[0]}
 
 

@@ -101,14 +101,13 @@ def recipe_settings(run: Settings) -> HTML:
     for setting, label in _SETTINGS.items():
         row, ours = {"setting": label}, {}
         for loss in LOSSES:
-            paper, mine = (
-                getattr(recipe, setting) for recipe in (recipes.get("paper/cifar10", loss), run.recipe(loss))
-            )
+            both = recipes.get("paper/cifar10", loss), run.recipe(loss)
+            paper, mine = (getattr(recipe, setting) for recipe in both)
             row[f"{NAMES[loss]}, paper"] = _value(setting, paper)
             ours[f"{NAMES[loss]}, here"] = _value(setting, mine) + (" *" if mine != paper else "")
         rows.append(row | ours)
     frame = pd.DataFrame(rows)
-    columns = [Column(name, name, kind="text" if name == "setting" else "number") for name in frame]
+    columns = [text("setting", "setting"), *(Column(name, name) for name in frame.columns[1:])]
     caption = "Settings of training, after Table 2 (CIFAR-10). A star marks what differs from the paper."
     return show(frame, columns, caption, name="settings")
 
@@ -128,14 +127,13 @@ def accuracy(run: Settings) -> HTML:
 
 def sentences_on_accuracy(run: Settings) -> Markdown:
     """What the table of accuracy means for the comparisons to come, in words."""
-    rows = results_of.accuracy(run).set_index(["metric", "loss"])["mean"]
-    parts = []
-    for loss in ("scl", "tl"):
-        gap = {name: rows[name, loss] - rows[name, "ce"] for name in ("accuracy", "confidence")}
-        parts.append(
-            f"{NAMES[loss]} differs from CE by {signed(1, times=100)(gap['accuracy'])} percentage points of accuracy "
-            f"and by {signed()(gap['confidence'])} in mean confidence."
-        )
+    gaps = results_of.accuracy(run).pivot(index="metric", columns="loss", values="mean")
+    gaps = gaps.sub(gaps["ce"], axis=0)
+    parts = [
+        f"{NAMES[loss]} differs from CE by {signed(1, times=100)(gaps.loc['accuracy', loss])} percentage points of "
+        f"accuracy and by {signed()(gaps.loc['confidence', loss])} in mean confidence."
+        for loss in ("scl", "tl")
+    ]
     return Markdown(
         f"{' '.join(parts)} Up to {100 * ACCURACY_TOLERANCE:.0f} point and {CONFIDENCE_TOLERANCE} count as matched; "
         "beyond that, a verdict on explanations needs an adjustment."
@@ -213,10 +211,10 @@ def _with_marks(value: str, erratum: str) -> str:
 
 
 def _value(setting: str, value: object) -> str:
-    if setting == "triplets" and value is not None:
-        return {"paper": "projections, squared distance", "released": "features, distance"}[value]
     if value is None:
         return "own" if setting == "width" else MISSING
+    if setting == "triplets":
+        return {"paper": "projections, squared distance", "released": "features, distance"}[value]
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -29,14 +29,10 @@ def outcomes(run: Settings) -> pd.DataFrame:
         for loss, seed in itertools.product(LOSSES, run.seeds):
             classifier = networks.trained(run, loss, seed).classifier
             logits = training.predict(classifier, split.to(run.device)).cpu()
-            rows = {
-                "index": split.index,
-                "label": names[split.labels.numpy()],
-                "predicted": names[logits.argmax(dim=1).numpy()],
-                "rare": split.factors["rare"].to_numpy(),
-                "correct": (logits.argmax(dim=1) == split.labels).numpy(),
-                "confidence": logits.softmax(dim=1).amax(dim=1),
-            }
+            labels, predicted = split.labels.numpy(), logits.argmax(dim=1).numpy()
+            rows = {"index": split.index, "label": names[labels], "predicted": names[predicted]}
+            rows |= {"rare": split.factors["rare"].to_numpy(), "correct": predicted == labels}
+            rows["confidence"] = logits.softmax(dim=1).amax(dim=1)
             parts.append(pd.DataFrame(rows).assign(loss=loss, seed=seed, variant=variant))
     return pd.concat(parts, ignore_index=True)
 
@@ -48,27 +44,21 @@ def questions(found: pd.DataFrame) -> pd.DataFrame:
     has_rare = ours["label"].isin(set(ours.loc[ours["rare"], "label"]))
     shortcut, swapped = planted.SHORTCUT_CLASS, planted.SWAPPED_CLASS
 
-    def of(rows: pd.DataFrame, question: str) -> pd.DataFrame:
-        return rows.assign(question=question, value=rows["correct"].astype(float))
-
-    def variant(name: str) -> pd.DataFrame:
-        return found[found["variant"] == name]
-
-    parts = [
-        of(ours, "all test images"),
-        of(ours[ours["label"].isin(in_pairs)], "look-alike classes"),
-        of(ours[has_rare & ~ours["rare"]], "common modes of classes with a rare one"),
-        of(ours[ours["rare"]], "modes that are rare in training"),
-        of(ours[ours["label"] == shortcut], f"{shortcut}, with the shortcut"),
-        of(variant("shortcut-absent").query("label == @shortcut"), f"{shortcut}, shortcut absent"),
-        of(variant("shortcut-swapped").query("label == @swapped"), f"{swapped}, with the shortcut of {shortcut}"),
-        of(variant("corrupted"), "corrupted images"),
-    ]
-    rows = pd.concat(parts, ignore_index=True)
+    parts = {
+        "all test images": ours,
+        "look-alike classes": ours[ours["label"].isin(in_pairs)],
+        "common modes of classes with a rare one": ours[has_rare & ~ours["rare"]],
+        "modes that are rare in training": ours[ours["rare"]],
+        f"{shortcut}, with the shortcut": ours[ours["label"] == shortcut],
+        f"{shortcut}, shortcut absent": found.query("variant == 'shortcut-absent' & label == @shortcut"),
+        f"{swapped}, with the shortcut of {shortcut}": found.query("variant == 'shortcut-swapped' & label == @swapped"),
+        "corrupted images": found[found["variant"] == "corrupted"],
+    }
+    rows = pd.concat([part.assign(question=question) for question, part in parts.items()], ignore_index=True)
+    rows["value"] = rows["correct"].astype(float)
     summary = statistics.summarise(rows, by=("question", "loss"), ranges=(0.0, 1.0))
-    order = {part["question"].iloc[0]: place for place, part in enumerate(parts) if len(part)}
-    ranked = summary.assign(place=summary["question"].map(order), rank=summary["loss"].map(LOSSES.index))
-    return ranked.sort_values(["place", "rank"]).drop(columns=["place", "rank"]).reset_index(drop=True)
+    places = {name: place for names in (parts, LOSSES) for place, name in enumerate(names)}
+    return summary.sort_values(["question", "loss"], key=lambda names: names.map(places), ignore_index=True)
 
 
 def mistaken(found: pd.DataFrame) -> pd.DataFrame:

@@ -28,16 +28,14 @@ def with_masks(split: Split, names: Sequence[str]) -> list[int]:
 
 def masks(split: Split, positions: Sequence[int]) -> Figure:
     """Images with the outlines of their masks."""
-    columns = 4
-    rows = math.ceil(len(positions) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.1 * columns, 2.3 * rows), squeeze=False)
+    rows = math.ceil(len(positions) / 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(8.4, 2.3 * rows), squeeze=False)
     for axis, position in zip(axes.flat, positions):
         show(axis, split.images[position] / 255)
         for name, colour in MASK_COLOURS.items():
             mask = split.masks[name][position]
-            if mask.any():
-                axis.contour(mask.numpy(), levels=[0.5], colors="black", linewidths=2.6)
-                axis.contour(mask.numpy(), levels=[0.5], colors=colour, linewidths=1.5)
+            for line, width in (("black", 2.6), (colour, 1.5)) if mask.any() else ():
+                axis.contour(mask.numpy(), levels=[0.5], colors=line, linewidths=width)
         axis.set_title(split.classes[int(split.labels[position])], fontsize=9)
     for axis in axes.flat:
         axis.axis("off")
@@ -49,5 +47,5 @@ def variants(positions: Sequence[int], *, size: int) -> Figure:
     n = max(positions) + 1
     splits = [planted.generate(n, "test", size=size, variant=name) for name in (None, *planted.VARIANTS)]
     pictures = torch.stack([split.images[position] for position in positions for split in splits]) / 255
-    names = [split_name.replace("-", " ") for split_name in ("as in training", *planted.VARIANTS)]
+    names = [name.replace("-", " ") for name in ("as in training", *planted.VARIANTS)]
     return image_grid(pictures, rows=[planted.CLASSES[position % 10] for position in positions], columns=names)

@@ -12,24 +12,20 @@ from xai_lib.run.settings import LOSSES, Settings
 
 def modes() -> HTML:
     """The five modes: what goes with what."""
-    rows = [{"surroundings": mode.surroundings, "pose": mode.pose, "colour": mode.colour} for mode in planted.MODES]
-    return show(pd.DataFrame(rows), [text(name, name) for name in rows[0]], "Modes that every class has.")
+    names = ["surroundings", "pose", "colour"]
+    rows = pd.DataFrame(planted.MODES)[names]
+    return show(rows, [text(name, name) for name in names], "Modes that every class has.")
 
 
 def rarities() -> HTML:
     """Which mode of which class is rare in training."""
     rows = [
-        {"class": name, "mode": planted.MODES[planted.rare_mode(name)].surroundings, "share": share}
+        (name, planted.MODES[planted.rare_mode(name)].surroundings, share, 1 / len(planted.MODES))
         for name, share in planted.Parameters().rarities.items()
     ]
-    columns = [
-        text("class", "class"),
-        text("rare mode", "mode"),
-        Column("share in training", "share", _percent),
-        Column("share in evaluation", "evenly", _percent),
-    ]
-    frame = pd.DataFrame(rows).assign(evenly=1 / len(planted.MODES))
-    return show(frame, columns, "Modes that are rare in training.")
+    heads = ["class", "rare mode", "share in training", "share in evaluation"]
+    columns = [*(text(head, head) for head in heads[:2]), *(Column(head, head, _percent) for head in heads[2:])]
+    return show(pd.DataFrame(rows, columns=heads), columns, "Modes that are rare in training.")
 
 
 def questions(found: pd.DataFrame) -> HTML:
@@ -45,11 +41,11 @@ def questions(found: pd.DataFrame) -> HTML:
     return show(results_of.questions(found), columns, caption, group=["images"])
 
 
-def mistaken(found: pd.DataFrame, n: int = 6) -> HTML:
+def mistaken(found: pd.DataFrame) -> HTML:
     """The pairs most often mistaken."""
     columns = [text("pair", "pair"), Column("share of all mistakes", "share", _percent), text("planted as", "planted")]
     caption = "Classes most often taken for each other, over all networks."
-    return show(results_of.mistaken(found).head(n), columns, caption)
+    return show(results_of.mistaken(found).head(6), columns, caption)
 
 
 def confidence(found: pd.DataFrame, run: Settings) -> HTML:
