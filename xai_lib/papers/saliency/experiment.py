@@ -93,10 +93,10 @@ def study_of(
     key = hashlib.sha256("|".join(known).encode()).hexdigest()
     try:
         layer = find_layer(network, layer or None, x)[0]
-    except ValueError:
+    except ValueError:  # without a layer of its own, a method that needs one says why there is none
         if layer:
             raise
-        layer = None  # a method that needs one then says why there is none
+        layer = None
     subject = Subject(lambda: network, key, (), layer, images, lambda: some(images, REFERENCE), run.device)
     return Study(run, (subject,), tuple(methods) or lineup.methods())
 
@@ -131,23 +131,20 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     for start in range(0, n, _CHUNK):
         images = subject.images.subset(list(range(start, min(start + _CHUNK, n))))
         given = {"explained": explained, "images": images}
+        raw = maps.cell(**given) if part in ("fidelity", "metric") else None
         if part == "metric":
-            found += _metric_cells(given)
+            able = (metrics.about(name) for name in lineup.added_metrics())
+            able = [about for about in able if "object" in images.masks or "mask" not in about.needs]
+            found += [metric.cell(raw=raw, name=about.name, source=about.source, **given) for about in able]
             continue
-        read = (budgets.n_sensitivity - start) * is_papers
-        own = {
-            "fidelity": {"causal_steps": budgets.causal_steps, "n_readings": min(max(read, 0), len(images))},
-            "repeated": {
-                "causal_steps": budgets.causal_steps,
-                "draws": budgets.sensitivity_draws,
-                "samples": budgets.monotonicity_samples,
-                **({} if budgets.weight_draws == WEIGHT_DRAWS else {"weight_draws": budgets.weight_draws}),
-            },
-            "transformed": {"causal_steps": budgets.causal_steps},
-            "cost": {},
-            "tools": {"causal_steps": budgets.causal_steps, "draws": budgets.sensitivity_draws},
-        }[part]
-        raw = maps.cell(**given) if part == "fidelity" else None
+        own = {} if part == "cost" else {"causal_steps": budgets.causal_steps}
+        if part == "fidelity":
+            own["n_readings"] = min(max((budgets.n_sensitivity - start) * is_papers, 0), len(images))
+        if part in ("repeated", "tools"):
+            own["draws"] = budgets.sensitivity_draws
+        if part == "repeated":
+            own["samples"] = budgets.monotonicity_samples
+            own |= {} if budgets.weight_draws == WEIGHT_DRAWS else {"weight_draws": budgets.weight_draws}
         found.append(saliency.cell(part=part, budgets=own, raw=raw, **given))
     return found
 
@@ -160,13 +157,11 @@ def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
 
 def saliency_cells(run: Settings, seed: int, methods: Sequence[str]) -> list[Cell]:
     """What the command ``saliency`` computes; ValueError if there is no such network or method, listing all."""
-    whole = study(run)
-    chosen = tuple(subject for subject in whole.networks if subject.seed == seed)
-    if not chosen:
-        seeds = ", ".join(str(subject.seed) for subject in whole.networks)
-        raise ValueError(f"Expected a seed out of {seeds}. Got {seed}.")
     _check(methods)
-    return cells(Study(run, chosen, tuple(methods)))
+    subjects = {subject.seed: subject for subject in study(run).networks}
+    if seed not in subjects:
+        raise ValueError(f"Expected a seed out of {', '.join(map(str, subjects))}. Got {seed}.")
+    return cells(Study(run, (subjects[seed],), tuple(methods)))
 
 
 def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,10 +170,10 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     One a network and method where images are many; where they are few, starting a process takes longer than a method,
     and there is one a network for the paper's methods and one for all others.
     """
-    whole = study(run)
-    many = run.saliency.n_saliency is None or run.saliency.n_saliency >= _MANY
-    halves = (lineup.PAPER, tuple(name for name in whole.methods if name not in lineup.PAPER))
-    groups = [(name,) for name in whole.methods] if many else halves
+    whole, n = study(run), run.saliency.n_saliency
+    groups = [(name,) for name in whole.methods]
+    if n is not None and n < _MANY:
+        groups = [lineup.PAPER, tuple(name for name in whole.methods if name not in lineup.PAPER)]
     for subject, methods in itertools.product(whole.networks, groups):
         yield "saliency", {"seed": subject.seed, "methods": methods}
 
@@ -201,7 +196,7 @@ def scores(study: Study, part: str) -> pd.DataFrame:
     if left_out and not found and part == "fidelity":
         raise ValueError(f"Expected a method that the network can be explained by. Got: {' '.join(left_out.values())}")
     empty = pd.DataFrame(columns=["index", "metric", "value", "reading", "seed", "method"])
-    frame = pd.concat(found, ignore_index=True) if found else empty
+    frame = pd.concat(found or [empty], ignore_index=True)
     frame.attrs["left_out"] = left_out
     return frame
 
@@ -244,14 +239,6 @@ def _computed(cell: Cell, name: str, left_out: dict[tuple[str, str], str]) -> Pa
     if (folder / "left-out.json").exists():
         left_out |= {(name, metric): why for metric, why in files.read_json(folder / "left-out.json").items()}
     return folder
-
-
-def _metric_cells(given: dict[str, Any]) -> list[Cell]:
-    has_mask = "object" in given["images"].masks
-    able = [metrics.about(name) for name in lineup.added_metrics()]
-    able = [about for about in able if has_mask or "mask" not in about.needs]
-    raw = maps.cell(**given)
-    return [metric.cell(raw=raw, name=about.name, source=about.source, **given) for about in able]
 
 
 def _check(methods: Sequence[str]) -> None:

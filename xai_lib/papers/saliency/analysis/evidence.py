@@ -23,23 +23,15 @@ def informed(study: Study) -> tuple[str, ...]:
 def networks(study: Study) -> pd.DataFrame:
     """A row a network: seed, images, accuracy, and the mean probability of each of ``method.TARGETS``."""
     found = under(experiment.scores(study, "fidelity"))
-    plain = found[found["metric"] == "probability"]
-    first = plain[plain["method"] == experiment.applicable(study)[0]].pivot(
-        index=["seed", "index"], columns="target", values="value"
-    )
-    first["accuracy"] = first[TARGETS[0]] == first[TARGETS[1]]
-    grouped = first.groupby(level="seed")
+    found = found[(found["metric"] == "probability") & (found["method"] == experiment.applicable(study)[0])]
+    wide = found.pivot(index=["seed", "index"], columns="target", values="value")
+    grouped = wide.assign(accuracy=wide[TARGETS[0]] == wide[TARGETS[1]]).groupby(level="seed")
     return grouped[["accuracy", *TARGETS]].mean().assign(images=grouped.size()).reset_index()
-
-
-def compared(study: Study) -> tuple[str, ...]:
-    """The metrics that are held against each other: one reading of each."""
-    return tuple(name for name in present(study) if name not in _NOT_COMPARED)
 
 
 def agreement(study: Study) -> pd.DataFrame:
     """Do metrics rank the informed methods alike? Kendall's tau of every pair: see ``statistics.metric_agreement``."""
-    names = compared(study)
+    names = [name for name in present(study) if name not in _NOT_COMPARED]
     return statistics.metric_agreement(of_metrics(study, names, informed(study)), directions(names))
 
 
@@ -64,8 +56,8 @@ def discrimination(study: Study) -> pd.DataFrame:
     Rows metric, n_images, relevant (the smallest difference that matters), pairs, apart (with certainty), alike (with
     certainty closer than that).
     """
-    names, rows = present(study), []
-    for metric in names:
+    rows = []
+    for metric in present(study):
         relevant = metrics.about(metric).relevant
         many, n_images = pairs(of_metrics(study, (metric,)), metric, informed(study), relevant)
         low, high = (end + many.asked for end in many.interval())
@@ -88,17 +80,14 @@ def readings(study: Study) -> pd.DataFrame:
     found = experiment.scores(study, "fidelity")
     found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*lineup.FIDELITY, "local-accuracy"))]
     within = found.loc[~found["reading"].isin(READINGS), "index"].unique()
-    signed = under(found, "signed").assign(reading="signed")
-    found = pd.concat([found[found["reading"] != "signed"], signed])
+    found = pd.concat([found[found["reading"] != "signed"], under(found, "signed").assign(reading="signed")])
     found = found[found["index"].isin(within) & found["method"].isin((*lineup.PAPER, *lineup.CONTROLS))]
-    means = seeds_last(found, ["metric", "reading", "method"]).unstack("method")
-    better = directions(means.index.get_level_values("metric").unique())
-    rows = []
+    means, rows = seeds_last(found, ["metric", "reading", "method"]).unstack("method"), []
     for metric, reading in sorted(means.index, key=lambda names: (names[0], names[1] != READINGS[0], names[1])):
-        values, lower = means.loc[(metric, reading)], better[metric] == "lower"
-        ours, papers = (line.rank(ascending=lower) for line in (values, means.loc[(metric, READINGS[0])]))
+        lower = metrics.about(metric).better == "lower"
+        ours, papers = (means.loc[(metric, name)].rank(ascending=lower) for name in (reading, READINGS[0]))
         tau = statistics.rank_agreement(ours.to_numpy(), papers.to_numpy())
-        columns = {"mean": values, "rank": ours, "moved": (ours - papers).abs(), "tau": tau}
+        columns = {"mean": means.loc[(metric, reading)], "rank": ours, "moved": (ours - papers).abs(), "tau": tau}
         rows.append(pd.DataFrame(columns).rename_axis("method").reset_index().assign(metric=metric, reading=reading))
     order = ["metric", "reading", "method", "mean", "rank", "moved", "tau"]
     return in_order(pd.concat(rows, ignore_index=True)[order])
@@ -130,7 +119,7 @@ def against_probability(study: Study) -> pd.DataFrame:
     for metric in ("average-gain", "average-drop", "insertion", "deletion"):
         both = over_seeds.xs(metric, level="metric").rename("value").to_frame().join(probability).reset_index()
         for _, group in both.groupby("method"):
-            rho = statistics.rank_agreement(group["value"].to_numpy(), group["probability"].to_numpy(), kind="spearman")
+            rho = statistics.rank_agreement(*group[["value", "probability"]].to_numpy().T, kind="spearman")
             rows.append(group.assign(metric=metric, rho=rho))
     return in_order(pd.concat(rows, ignore_index=True))
 

@@ -20,6 +20,7 @@ from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER
 from xai_lib.run.study import Study
 from xai_lib.statistics import Comparison, compare_differences, cube, holm, overall_ranks
 from xai_lib.statistics.estimate import LEVEL
+from xai_lib.statistics.leaderboard import superior
 
 FAMILIES = {
     name: tuple(method for method in PAPER if explainers.about(method).family == name)
@@ -57,15 +58,14 @@ def found(study: Study, reading: str) -> Found:
 
 def families(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Means over the methods of each group on the images where all have a value: seed, index, value, metric, method."""
-    names = list(dict.fromkeys(name for methods in groups.values() for name in methods))
-    rows = rows[(rows["metric"] == metric) & rows["method"].isin(names)]
+    rows = rows[
+        (rows["metric"] == metric) & rows["method"].isin({one for methods in groups.values() for one in methods})
+    ]
     wide = rows.pivot(index=["seed", "index"], columns="method", values="value")
-    wide = wide.loc[:, wide.notna().any()]
-    complete = wide.notna().all(axis=1)
-    means = {
-        name: wide[[m for m in methods if m in wide]].mean(axis=1).where(complete) for name, methods in groups.items()
-    }
-    parts = [mean.rename("value").reset_index().assign(metric=metric, method=name) for name, mean in means.items()]
+    wide, parts = wide.loc[:, wide.notna().any()], []
+    for name, methods in groups.items():
+        means = wide[[one for one in methods if one in wide]].mean(axis=1).where(wide.notna().all(axis=1))
+        parts.append(means.rename("value").reset_index().assign(metric=metric, method=name))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -79,9 +79,8 @@ def superiority(rows: pd.DataFrame, metric: str, control: str) -> np.ndarray:
 
     It is what :func:`statistics.fooled` decides by: NaN where no pair is defined.
     """
-    better = directions((metric,))
-    table = cube.by_image(cube.cube_of(rows[rows["metric"] == metric], better, [control, *INFORMED]).values)[0]
-    return cube.defined_mean((np.sign(table[0] - table[1:]) + 1) / 2, axis=0)
+    table = cube.by_image(cube.cube_of(rows, directions((metric,)), [control, *INFORMED]).values)[0]
+    return superior(table[0], table[1:])
 
 
 def alike(rows: pd.DataFrame, first: Mapping[str, str], second: Mapping[str, str]) -> np.ndarray:
@@ -90,12 +89,10 @@ def alike(rows: pd.DataFrame, first: Mapping[str, str], second: Mapping[str, str
     An order is by the mean of the ranks under some metrics, each with the direction that counts as high.
     """
     laid = cube.cube_of(rows, {**first, **second}, INFORMED)
-    table = cube.by_image(laid.values)  # [T, M, n]
+    ranks, sides = dict(zip(laid.metrics, map(cube.ranks_by_image, cube.by_image(laid.values)))), []  # each [M, n]
     with np.errstate(invalid="ignore", divide="ignore"):
-        sides = []
         for metrics in (first, second):
-            chosen = table[[laid.metrics.index(name) for name in metrics]]
-            mean = np.mean([cube.ranks_by_image(one) for one in chosen], axis=0)
+            mean = np.mean([ranks[name] for name in metrics], axis=0)
             centred = pd.DataFrame(mean).rank(axis=0).to_numpy()
             centred = np.where(np.isnan(mean), np.nan, centred - centred.mean(axis=0))
             sides.append(centred / np.sqrt((centred**2).sum(axis=0)))
@@ -149,11 +146,9 @@ def pairs(rows: pd.DataFrame, metric: str, methods: Sequence[str], relevant: flo
     wide, p_values, yes = _complete(rows, metric, methods), [], []
     for a, b in combinations(wide.columns, 2):
         one = _compared(wide, a, b)
-        mean, estimate = one.difference, one.estimate
-        differs = abs(mean) > relevant
-        ends = (math.copysign(relevant, mean),) if differs else (-relevant, relevant)
-        yes.append(differs)
-        p_values.append(max(estimate.p_value(end) for end in ends) if one.trusted else math.nan)
+        yes.append(abs(one.difference) > relevant)
+        ends = (math.copysign(relevant, one.difference),) if yes[-1] else (-relevant, relevant)
+        p_values.append(max(map(one.estimate.p_value, ends)) if one.trusted else math.nan)
     return HowMany(np.array(yes, dtype=bool), np.array(p_values), asked=len(yes) / 2), len(wide)
 
 

@@ -40,15 +40,13 @@ def extremes(study: Study) -> list[dict[str, Any]]:
     [H,W] in [0,1] by method).
     """
     rows, images = [], study.networks[0].images
-    for metric in lineup.FIDELITY:
-        lower = directions((metric,))[metric] == "lower"
+    for metric, better in directions(lineup.FIDELITY).items():
         of_metric = of_metrics(study, (metric,), lineup.PAPER)
-        means = seeds_last(of_metric, ["method"]).dropna()
-        in_turn = means.sort_values(ascending=lower).index
+        in_turn = seeds_last(of_metric, ["method"]).dropna().sort_values(ascending=better == "lower").index
         for which, method in (("best", in_turn[0]), ("worst", in_turn[-1])):
             own = of_metric[(of_metric["method"] == method) & (of_metric["seed"] == study.networks[0].seed)]
             own = own.set_index("index")["value"]
-            index = own.idxmin() if (which == "best") == lower else own.idxmax()
+            index = own.idxmin() if (which == "best") == (better == "lower") else own.idxmax()
             image = images.subset((images.index == index).nonzero()[:, 0]).materialised()
             shown = {name: _explained(study, name, image)[0] for name in SHOWN}
             said = {"metric": metric, "method": method, "which": which, "score": float(own[index])}
@@ -61,16 +59,14 @@ def causal_curves(study: Study, methods: Sequence[str], n: int) -> pd.DataFrame:
 
     Rows method, kind, fraction, probability.
     """
-    subject = study.networks[0]
-    images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised()
-    x = images.normalise(images.images.to(subject.device))
-    labels, index = images.labels.to(subject.device), images.index.to(subject.device)
-    step = step_size(x, study.run.saliency.causal_steps)
-    parts = []
+    subject, parts = study.networks[0], []
+    images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised().to(subject.device)
+    x = images.normalise(images.images)
+    order = {"index": images.index, "step": step_size(x, study.run.saliency.causal_steps)}
     for method in methods:
         attribution = _explained(study, method, images).to(subject.device)
         for kind, curve in (("insertion", metrics.causal.insertion_curve), ("deletion", metrics.causal.deletion_curve)):
-            mean = curve(subject.network, x, attribution, labels, index=index, step=step).nanmean(dim=0).cpu()
+            mean = curve(subject.network, x, attribution, images.labels, **order).nanmean(dim=0).cpu()
             fraction = torch.linspace(0, 1, len(mean))
             parts.append(pd.DataFrame({"fraction": fraction, "probability": mean}).assign(method=method, kind=kind))
     return pd.concat(parts, ignore_index=True)
@@ -78,7 +74,5 @@ def causal_curves(study: Study, methods: Sequence[str], n: int) -> pd.DataFrame:
 
 def _explained(study: Study, method: str, images: Split) -> Tensor:
     """Maps [N,H,W] in [0,1] for the true class, by the first network."""
-    subject = study.networks[0]
-    x = images.normalise(images.images.to(subject.device))
-    labels, index = images.labels.to(subject.device), images.index.to(subject.device)
-    return experiment.explained_by(study, subject, method).maps(x, labels, index).detach().cpu()
+    images, explained = images.to(study.networks[0].device), experiment.explained_by(study, study.networks[0], method)
+    return explained.maps(images.normalise(images.images), images.labels, images.index).detach().cpu()

@@ -102,13 +102,12 @@ def agreement(study: Study) -> pd.DataFrame:
     Columns what ("metric" or "map"), name (of the metric, or the method), n, difference (the largest), rho (Spearman's
     correlation over maps; of AD where the maps differ).
     """
-    both, rows = _both(study), []
+    both, tools, rows = _both(study), experiment.scores(study, "tools"), []
     ours = both[~both["method"].isin(CAMS)]
     for metric in (*OF_MAPS, *SENSITIVITY, MONOTONICITY):
         found = ours[ours["metric"] == metric].dropna()
         difference = (found["value"] - found["value_ours"]).abs().max()
         rows.append(("metric", metric, len(found), difference, _rho(found)))
-    tools = experiment.scores(study, "tools")
     for method in CAMS:
         apart = tools[(tools["metric"] == MAP_DIFFERENCE) & (tools["method"] == method)]["value"]
         found = both[(both["metric"] == "average-drop") & (both["method"] == method)].dropna()
@@ -131,10 +130,10 @@ def _ranked(study: Study, rows: pd.DataFrame) -> pd.DataFrame:
     return rows.merge(beside(study), on=list(_BY), how="left")
 
 
+def _rho(found: pd.DataFrame) -> float:
+    return statistics.rank_agreement(*found[["value", "value_ours"]].to_numpy().T, kind="spearman")
+
+
 def _both(study: Study) -> pd.DataFrame:
     keys = ["seed", "index", *_BY]
     return in_order(experiment.scores(study, "tools").merge(scores(study), on=keys, suffixes=("", "_ours")))
-
-
-def _rho(found: pd.DataFrame) -> float:
-    return statistics.rank_agreement(found["value"].to_numpy(), found["value_ours"].to_numpy(), kind="spearman")

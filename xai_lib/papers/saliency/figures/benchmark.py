@@ -47,21 +47,17 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Figure 1 of the paper: for each metric the image of the best score at the left, of the worst at the right.
 
     Above each image stand the method that got the score, and the score; where that method's map is shown, it is framed.
-
     From :func:`analysis.pictures.extremes`: a best and a worst for each metric, with maps of the same methods.
     """
-    metrics = list(dict.fromkeys(row["metric"] for row in rows))
-    methods = list(rows[0]["maps"])
-    half = [1] * (1 + len(methods))
+    metrics, half = list(dict.fromkeys(row["metric"] for row in rows)), [1] * (1 + len(rows[0]["maps"]))
     figure, axes = _pictures(len(metrics), [*half, 0.3, *half], words=0.34 * len(metrics))
     for axis in axes[:, len(half)]:
         axis.axis("off")
     for row in rows:
         first = 0 if row["which"] == "best" else len(half) + 1
-        line = axes[metrics.index(row["metric"]), first:]
+        line, said = axes[metrics.index(row["metric"]), first:], METHOD_NAMES[row["method"]]
         show(line[0], row["image"])
-        said = f"{row['which']}: {METHOD_NAMES[row['method']]} {row['score']:.2f}"
-        line[0].set_title(said, fontsize=_SMALL, loc="left")
+        line[0].set_title(f"{row['which']}: {said} {row['score']:.2f}", fontsize=_SMALL, loc="left")
         for axis, (method, heat) in zip(line[1:], row["maps"].items()):
             overlay(axis, row["image"], heat)
             axis.set_xlabel(METHOD_NAMES[method], fontsize=7, labelpad=2.5)
@@ -118,9 +114,9 @@ def transforms(frame: pd.DataFrame) -> Figure:
                 axis.plot(places, rows["mean"], linewidth=1, markersize=3.5, **looks[method])
             axis.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
             axis.tick_params(labelsize=7.5, pad=1)
+            if metric == metrics[0]:
+                axis.set_title(TRANSFORM_NAMES[name], fontsize=8.5)
         line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
-    for axis, name in zip(axes[0], names):
-        axis.set_title(TRANSFORM_NAMES[name], fontsize=8.5)
     legend_of_methods(figure, methods)
     return figure
 
@@ -152,19 +148,18 @@ def cost(frame: pd.DataFrame) -> Figure:
     From rows with method, seconds, forwards, megabytes; a zero, which has no logarithm, is written out.
     """
     frame = frame.sort_values("seconds", ascending=False)
-    places = range(len(frame))
     titles = {"seconds": "seconds", "forwards": "forward passes", "megabytes": "megabytes"}
     figure, axes = plt.subplots(1, 3, figsize=(PAGE_WIDTH, 0.19 * len(frame) + 1), sharey=True)
     for axis, (column, title) in zip(axes, titles.items()):
         axis.set_xscale("log")
-        for place, method, value in zip(places, frame["method"], frame[column]):
+        for place, (method, value) in enumerate(zip(frame["method"], frame[column])):
             if value > 0:
                 axis.plot(value, place, "o", color=colour(method), markersize=4.5)
             else:
                 axis.text(0.03, place, "0", transform=axis.get_yaxis_transform(), fontsize=7.5, va="center")
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
-    axes[0].set_yticks(places, [METHOD_NAMES[method] for method in frame["method"]])
+    axes[0].set_yticks(range(len(frame)), [METHOD_NAMES[method] for method in frame["method"]])
     legend_of_families(figure, list(frame["method"]))
     return figure
 

@@ -24,19 +24,16 @@ def agreement(frame: pd.DataFrame) -> Figure:
     From rows with metric_a, metric_b, tau in [-1, 1], low, high: each pair once, in the order of the metrics.
     """
     names = list(dict.fromkeys([*frame["metric_a"], *frame["metric_b"]]))
-    side = min(PAGE_WIDTH - 1.5, 0.4 * len(names))
+    side, table = min(PAGE_WIDTH - 1.5, 0.4 * len(names)), np.full((len(names), len(names)), np.nan)
     figure, axis = plt.subplots(figsize=(side + 1.5, side + 2.2))
-    table = np.full((len(names), len(names)), np.nan)
     for row in frame.itertuples():
-        for a, b in ((row.metric_a, row.metric_b), (row.metric_b, row.metric_a)):
-            y, x = names.index(a), names.index(b)
+        a, b, decided = names.index(row.metric_a), names.index(row.metric_b), row.low > 0 or row.high < 0
+        for y, x in ((a, b), (b, a)):
             table[y, x] = row.tau
-            decided = row.low > 0 or row.high < 0
             _number(axis, x, y, row.tau, faint=not decided, dark=abs(row.tau) > 0.7)
             if not decided:
                 axis.add_patch(_cell(x, y, fill=False, hatch="///", edgecolor="0.85", linewidth=0))
-    shown = axis.imshow(table, cmap=_PALETTE, vmin=-1, vmax=1)
-    titles = [METRIC_NAMES[name] for name in names]
+    shown, titles = axis.imshow(table, cmap=_PALETTE, vmin=-1, vmax=1), [METRIC_NAMES[name] for name in names]
     _label(shown, "Kendall's τ", columns=titles, rows=titles, rotation=90)
     return figure
 
@@ -56,9 +53,8 @@ def fooled(frame: pd.DataFrame) -> Figure:
     figure, axis = plt.subplots(figsize=(min(PAGE_WIDTH, 0.8 * len(controls) + 2.6), 0.27 * len(metrics) + 1.5))
     table = np.full((len(metrics), len(controls)), np.nan)
     for row in frame.itertuples():
-        y, x = metrics.index(row.metric), controls.index(row.control)
+        y, x, is_fooled = metrics.index(row.metric), controls.index(row.control), row.verdict == "fooled"
         table[y, x] = row.superiority
-        is_fooled = row.verdict == "fooled"
         _number(axis, x, y, row.superiority, bold=is_fooled, dark=abs(row.superiority - 0.5) > 0.35)
         if is_fooled:
             axis.add_patch(_cell(x, y, fill=False, edgecolor="black", linewidth=1.6, zorder=3))
@@ -76,8 +72,7 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
     """
     ranks = ranks.sort_values("mean_rank", kind="stable")
     means, methods = ranks["mean_rank"].to_numpy(), list(ranks["method"])
-    bars = _bars(means, cd)
-    half = (len(means) + 1) // 2
+    bars, half = _bars(means, cd), (len(means) + 1) // 2
     step, floor = 0.32, 0.45 + 0.17 * (1 + max((level for *_, level in bars), default=0))
     depth = floor + step * half
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.72 * depth + 1.0))
@@ -89,10 +84,9 @@ def critical_difference(ranks: pd.DataFrame, cd: float, title: str) -> Figure:
     for place, (mean, method) in enumerate(zip(means, methods)):
         left = place < half
         y = floor + step * (place if left else len(means) - 1 - place)
-        end = low - 0.02 * margin if left else high + 0.02 * margin
+        end, align = (low - 0.02 * margin, "right") if left else (high + 0.02 * margin, "left")
         axis.plot([mean, mean, end], [0, y, y], color=colour(method), linewidth=0.9)
         label = f"{METHOD_NAMES[method]}  {mean:.2f}" if left else f"{mean:.2f}  {METHOD_NAMES[method]}"
-        align = "right" if left else "left"
         axis.text(end, y, f" {label} ", ha=align, va="center", fontsize=8.5, color=colour(method))
     for first, last, level in bars:
         y = 0.25 + 0.17 * level

@@ -22,9 +22,8 @@ def cost(explained: Explained, images: Split) -> pd.DataFrame:
     machine; on a processor, memory outside of tensors is not seen.
     """
     network, device = explained.subject.network, explained.subject.device
-    x = images.normalise(images.images.to(device))
-    labels, index = images.labels.to(device), images.index.to(device)
-    explain, passed = partial(explained.raw, x, labels, index), []
+    images = images.to(device)
+    explain, passed = partial(explained.raw, images.normalise(images.images), images.labels, images.index), []
     explain()  # the first call also loads libraries, and takes statistics that serve all images
     _wait(device)
     with network.register_forward_pre_hook(lambda _module, inputs: passed.append(len(inputs[0]))):
@@ -33,7 +32,7 @@ def cost(explained: Explained, images: Split) -> pd.DataFrame:
         _wait(device)
         seconds = time.perf_counter() - started
     found = {"forwards": sum(passed), "seconds": seconds, "megabytes": _peak_bytes(explain, device) / 1e6}
-    return pd.DataFrame([{name: value / len(x) for name, value in found.items()}])
+    return pd.DataFrame([found]) / len(images)
 
 
 def _peak_bytes(work: Callable[[], object], device: torch.device) -> int:

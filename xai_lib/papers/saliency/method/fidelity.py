@@ -19,6 +19,7 @@ from xai_lib.papers.saliency.method.maps import Batch, Explained, batches
 TARGETS = ("ground-truth", "predicted", "least-probable")
 _TRANSFORMED = 50  # images at a time
 _MASKED = ("average-increase", "average-drop", "average-gain", "local-accuracy", "local-accuracy-logit")
+_CURVES = ("insertion", "deletion")
 
 
 def fidelity(
@@ -49,12 +50,8 @@ def of_maps(
     """
     outputs = masking.masked_outputs(subject.network, x, maps, target)
     order = {"index": index, "step": step_size(x, causal_steps)}
-    return {
-        "probability": outputs.probability,
-        **_masked(outputs),
-        "insertion": causal.insertion(subject.network, x, maps, target, **order),
-        "deletion": causal.deletion(subject.network, x, maps, target, **order),
-    }
+    curves = {name: getattr(causal, name)(subject.network, x, maps, target, **order) for name in _CURVES}
+    return {"probability": outputs.probability, **_masked(outputs), **curves}
 
 
 def transformed(explained: Explained, images: Split, *, causal_steps: int) -> pd.DataFrame:
@@ -99,7 +96,6 @@ def step_size(x: Tensor, steps: int) -> int:
     """Pixels a step, so that there are at most ``steps`` of them: ⌈HW / steps⌉ for images [B,C,H,W].
 
     Example:
-        >>> import torch
         >>> step_size(torch.zeros(1, 3, 32, 32), 3)
         342
     """
@@ -143,18 +139,17 @@ def _readings(explained: Explained, batch: Batch, first: slice, causal_steps: in
     def masked(some: Tensor, **changed: str) -> dict[str, Tensor]:
         return _masked(masking.masked_outputs(network, x, some, labels, **changed))
 
-    def ordered(some: Tensor, *names: str, **changed: str) -> dict[str, Tensor]:
+    def ordered(*names: str, **changed: str) -> dict[str, Tensor]:
         order = {"index": index, "step": step_size(x, causal_steps), **changed}
-        return {name: getattr(causal, name)(network, x, some, labels, **order) for name in names}
+        return {name: getattr(causal, name)(network, x, maps, labels, **order) for name in names}
 
-    both = ("insertion", "deletion")
     found = {
         "ranks": masked(by_rank),
-        "ties from the top": ordered(maps, *both, ties="stable"),
-        "ties from the bottom": ordered(maps, *both, ties="reversed"),
-        "black": masked(maps, baseline="minimum") | ordered(maps, *both, baseline="minimum"),
-        "mean colour": ordered(maps, "insertion", baseline="zero"),
-        "blur": ordered(maps, "deletion", baseline="blur"),
+        "ties from the top": ordered(*_CURVES, ties="stable"),
+        "ties from the bottom": ordered(*_CURVES, ties="reversed"),
+        "black": masked(maps, baseline="minimum") | ordered(*_CURVES, baseline="minimum"),
+        "mean colour": ordered("insertion", baseline="zero"),
+        "blur": ordered("deletion", baseline="blur"),
     }
     return [rows(index, values, target=TARGETS[0], reading=reading) for reading, values in found.items()]
 

@@ -34,12 +34,9 @@ class Explained:
         """What stands for it in a key: all that decides a map but the image."""
         about = explainers.about(self.method)
         found = {"method": self.method, "settings": self.settings, "numerics": self.subject.device}
-        if "statistics" in about.needs:
-            found["reference"] = self.subject.reference()
-        if about.depth < 1:
-            found["depth"] = about.depth
-        if self.method not in ALL:  # the code of those is in the version of each stage
-            found["source"] = about.source
+        found |= {"reference": self.subject.reference()} if "statistics" in about.needs else {}
+        found |= {"depth": about.depth} if about.depth < 1 else {}
+        found |= {} if self.method in ALL else {"source": about.source}  # that of ALL is in the version of each stage
         return {**self.subject.identity, **found}
 
     @property
@@ -90,29 +87,25 @@ def raw_maps(explained: Explained, images: Split) -> dict[str, Tensor]:
         {'target': [2, 3], 'maps': [2, 3, 8, 8]}
     """
     subject, classes = explained.subject, 3 if explainers.about(explained.method).class_specific else 1
-    targets, maps = [], []
+    targets, maps, images = [], [], images.to(subject.device)
     for batch in images.batches(_BATCH):
-        x, labels = images.normalise(batch.images.to(subject.device)), batch.labels.to(subject.device)
+        x = images.normalise(batch.images)
         with torch.inference_mode():
             logits = subject.network(x)
-        targets.append(torch.stack([labels, logits.argmax(dim=1), logits.argmin(dim=1)], dim=1))
-        raw = explained.raw(x, targets[-1], batch.index.to(subject.device))
-        maps.append(raw[:, :classes].detach().float().cpu())
+        targets.append(torch.stack([batch.labels, logits.argmax(dim=1), logits.argmin(dim=1)], dim=1))
+        maps.append(explained.raw(x, targets[-1], batch.index)[:, :classes].detach().float().cpu())
     return {"target": torch.cat(targets).cpu(), "maps": torch.cat(maps)}
 
 
 def batches(explained: Explained, images: Split, stored: dict[str, Tensor]) -> Iterator[Batch]:
     """The images in the batches in which they were explained, with what :func:`raw_maps` found."""
     device, done = explained.subject.device, 0
+    images = images.to(device)
     for batch in images.batches(_BATCH):
         here = slice(done, done + len(batch.labels))
-        yield Batch(
-            x=images.normalise(batch.images.to(device)),
-            index=batch.index.to(device),
-            masks={name: mask[here].to(device) for name, mask in images.masks.items()},
-            target=stored["target"][here].to(device),
-            raw=stored["maps"][here].to(device).expand(-1, 3, *stored["maps"].shape[2:]),
-        )
+        target, raw = (stored[name][here].to(device) for name in ("target", "maps"))
+        masks = {name: mask[here] for name, mask in images.masks.items()}
+        yield Batch(images.normalise(batch.images), batch.index, masks, target, raw.expand(-1, 3, *raw.shape[2:]))
         done = here.stop
 
 
@@ -123,13 +116,14 @@ def scored(explained: Explained, images: Split, stored: dict[str, Tensor], metri
     :func:`raw_maps` found. The maps it gets are those in [0, 1]. Returns rows index, metric, value, reading.
     """
     function, parts = metrics.get(metric), []
+    asked = inspect.signature(function).parameters
     for x, index, masks, target, raw in batches(explained, images, stored):
         given = {"model": explained.subject.network, "x": x, "target": target[:, 0], "index": index, "seed": _SEED}
         given["mask"] = masks.get("object")
         for reading in explained.readings:
             given["attribution"] = explained.scaled(raw[:, 0], x, reading)
-            asked = inspect.signature(function).parameters.keys() & given.keys()
-            parts.append(rows(index, {metric: function(**{name: given[name] for name in asked})}, reading=reading))
+            values = function(**{name: value for name, value in given.items() if name in asked})
+            parts.append(rows(index, {metric: values}, reading=reading))
     return pd.concat(parts, ignore_index=True)
 
 

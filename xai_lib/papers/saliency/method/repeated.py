@@ -32,9 +32,8 @@ def repeated(
         x, labels, index = images.normalise(batch.images.to(device)), batch.labels.to(device), batch.index.to(device)
         kept: list[Tensor] = []  # every raw map, in the order in which metrics ask: each reading asks for the same
         for reading in explained.readings:
-            explain_by = _Explainer(explained, reading, kept)
-            values = _scores(explain_by, x, labels, index, causal_steps, draws, samples)
-            values |= _sanity(explain_by, x, labels, index, weight_draws, left_out)
+            given = _Explainer(explained, reading, kept), x, labels, index
+            values = _scores(*given, causal_steps, draws, samples) | _sanity(*given, weight_draws, left_out)
             parts.append(rows(batch.index, values, reading=reading))
     frame = pd.concat(parts, ignore_index=True)
     frame.attrs["left_out"] = left_out
@@ -64,22 +63,20 @@ def _scores(
     def explain(images: Tensor, target: Tensor, which: Tensor) -> Tensor:
         return explain_by(None, images, target, which)
 
-    network, maps = explain_by.network, explain(x, labels, index)
-    values, fixed = {}, explainers.about(explain_by.explained.method).fixed
-    if not fixed:
-        moved = sensitivity.sensitivities(
-            explain, x, labels, index=index, draws=draws, variant="released", reference=maps
-        )  # [B,draws], as a share of the map's own norm: the unit of Table 3
+    maps, values = explain(x, labels, index), {}
+    if not explainers.about(explain_by.explained.method).fixed:
+        how = {"draws": draws, "variant": "released", "reference": maps}  # as a share of the map's own norm: Table 3
+        moved = sensitivity.sensitivities(explain, x, labels, index=index, **how)  # [B,draws]
         values = {"max-sensitivity": moved.amax(dim=1), "average-sensitivity": moved.mean(dim=1)}
-    asked = (network, x, maps, labels)
-    fewest = effective_complexity.effective_complexity_minimum(*asked, index=index, step=step_size(x, causal_steps))
-    values |= {
+    asked, step = (explain_by.network, x, maps, labels), step_size(x, causal_steps)
+    return values | {
         "monotonicity": monotonicity.monotonicity(*asked, index=index),
         "monotonicity-quantus": monotonicity.monotonicity_quantus(*asked, index=index, samples=samples),
         "monotonicity-arya": monotonicity.monotonicity_arya(*asked, index=index),
-        "effective-complexity-minimum": fewest,
+        "effective-complexity-minimum": effective_complexity.effective_complexity_minimum(
+            *asked, index=index, step=step
+        ),
     }
-    return values
 
 
 def _sanity(

@@ -43,10 +43,9 @@ def tools(explained: Explained, images: Split, *, causal_steps: int, draws: int)
     images for sensitivity, and of draws for each set of pixels for monotonicity.
     """
     subject, is_cam, parts = explained.subject, explained.method in CAMS, []
-    layer = find_layer(subject.network, subject.layer)[1] if is_cam else None
+    layer, images = find_layer(subject.network, subject.layer)[1] if is_cam else None, images.to(subject.device)
     for batch in images.batches(_BATCH):
-        x, index = images.normalise(batch.images.to(subject.device)), batch.index.to(subject.device)
-        labels, values = batch.labels.to(subject.device), {}
+        x, index, labels, values = images.normalise(batch.images), batch.index, batch.labels, {}
 
         def explain(noisy: Tensor, target: Tensor, which: Tensor = index) -> Tensor:
             if is_cam:
@@ -55,12 +54,11 @@ def tools(explained: Explained, images: Split, *, causal_steps: int, draws: int)
 
         maps = explain(x, labels)
         if is_cam:
-            ours = explained.maps(x, labels, index).detach()
             values = of_maps(subject, x, maps, labels, index, causal_steps)
-            values[MAP_DIFFERENCE] = (maps - ours).abs().amax((1, 2))
+            values[MAP_DIFFERENCE] = (maps - explained.maps(x, labels, index).detach()).abs().amax((1, 2))
         with _quietly():
             values |= _by_quantus(explained, x, labels, maps, explain, draws)
-        parts.append(rows(batch.index, values))
+        parts.append(rows(index, values))
     return pd.concat(parts, ignore_index=True)
 
 
