@@ -66,7 +66,7 @@ def test_features_that_are_not_finite_are_refused(features):
 
 
 def test_a_fit_that_stops_early_is_refused(features, monkeypatch):
-    monkeypatch.setattr(probe, "_MAX_ITERATIONS", 2)
+    monkeypatch.setitem(probe._LBFGS, "max_iter", 2)
     with pytest.raises(RuntimeError, match=r"did not converge: largest gradient .* after 2 iterations"):
         fit_logistic(*features, 4)
 

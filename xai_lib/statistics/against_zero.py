@@ -87,8 +87,7 @@ class Permuted:
 def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comparison:
     """The comparison behind "``a`` and ``b`` rise together": Spearman's correlation over images against 0.
 
-    ``x``, ``y`` and errors are those of :func:`xai_lib.statistics.rank_agreement`, with one value an image; ``a`` and
-    ``b`` name the two as the claim does.
+    ``x``, ``y`` and errors are those of :func:`xai_lib.statistics.rank_agreement`, with one value an image.
     """
     rho, n = rank_agreement(x, y, kind="spearman"), int((~(np.isnan(x) | np.isnan(y))).sum())
     how = {"test": "Spearman over images, Fisher's scale", "n_images": n, "n_undefined": len(x) - n}
@@ -98,9 +97,8 @@ def compare_correlation(x: np.ndarray, y: np.ndarray, *, a: str, b: str) -> Comp
 def compare_statistic(value: float, draws: np.ndarray, *, a: str, b: str, n_images: int, test: str) -> Comparison:
     """The comparison behind a claim about any statistic bootstrapped over images, against 0.
 
-    ``value`` is above 0 where ``a`` is higher than ``b``, the names of the claim's sides: "W is below one half" is
-    ``0.5 - W``. ``draws`` are the same of each resample [R] of ``n_images``, NaN left out; below two images there is no
-    interval. ``test`` is what the column of that name says.
+    ``value`` is above 0 where ``a`` is higher than ``b``, the names of the claim's sides. ``draws`` are the same of
+    each resample [R] of ``n_images``, NaN left out; below two images there is no interval.
     """
     estimate = Resampled(float(value) if n_images > 1 else math.nan, np.asarray(draws, dtype=float))
     return Comparison(a, b, estimate, "image", test, n_images=n_images)

@@ -15,16 +15,13 @@ _BITS = 40  # means equal to 40 binary digits (1e-12) are tied: they differ by t
 
 @dataclass(frozen=True)
 class Cube:
-    """Scores float64 [T metrics, S seeds, M methods, n images], turned so that higher is better everywhere.
-
-    NaN where undefined or absent. ``seeds`` and images are sorted; the images are all that any metric was scored on.
-    """
+    """Scores laid out, turned so that higher is better everywhere."""
 
     metrics: tuple[str, ...]
-    seeds: tuple
+    seeds: tuple  # sorted
     methods: tuple[str, ...]
-    images: np.ndarray
-    values: np.ndarray
+    images: np.ndarray  # sorted, all that any metric was scored on
+    values: np.ndarray  # float64 [T metrics, S seeds, M methods, n images]; NaN where undefined or absent
 
 
 def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[str] | None = None) -> Cube:
@@ -47,14 +44,12 @@ def cube_of(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequence[s
         if missing := [name for name in wanted if name not in found]:
             raise ValueError(f"Expected scores for every {column}. Got none for {missing}.")
     check_scores(rows, ["metric", "method"])
-    metrics = tuple(better)
-    seed, seeds = pd.factorize(rows["seed"], sort=True)
-    image, images = pd.factorize(rows["index"], sort=True)
-    values = np.full((len(metrics), len(seeds), len(methods), len(images)), math.nan)
-    metric, method = pd.Index(metrics).get_indexer(rows["metric"]), pd.Index(methods).get_indexer(rows["method"])
+    (seed, seeds), (image, images) = (pd.factorize(rows[column], sort=True) for column in ("seed", "index"))
+    values = np.full((len(better), len(seeds), len(methods), len(images)), math.nan)
+    metric, method = pd.Index(list(better)).get_indexer(rows["metric"]), pd.Index(methods).get_indexer(rows["method"])
     values[metric, seed, method, image] = rows["value"].to_numpy(float)
     values[[way == "lower" for way in better.values()]] *= -1
-    return Cube(metrics, tuple(seeds), methods, np.asarray(images), values)
+    return Cube(tuple(better), tuple(seeds), methods, np.asarray(images), values)
 
 
 def by_image(values: np.ndarray) -> np.ndarray:

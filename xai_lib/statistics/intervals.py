@@ -16,19 +16,15 @@ _CHUNK = 4_000_000  # resampled counts held at a time (32 MB): 50,000 images go 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over seeds with its 95 % interval.
-
-    ``spread`` is the standard deviation over seeds (ddof 1; NaN with one). ``n_images`` and ``n_seeds`` count those
-    with at least one defined value, ``n_undefined`` the NaN left out.
-    """
+    """A mean over seeds with its 95 % interval."""
 
     mean: float
-    spread: float
+    spread: float  # standard deviation over seeds (ddof 1; NaN with one)
     low: float
     high: float
-    n_images: int
+    n_images: int  # with at least one defined value, as seeds
     n_seeds: int
-    n_undefined: int
+    n_undefined: int  # NaN left out
 
 
 def summarise(
@@ -37,13 +33,12 @@ def summarise(
     """One row a group: per image -> per-seed mean -> mean over seeds, with a 95 % interval.
 
     Of one row a score, with the columns ``seed, index, value`` and those of ``by``, which name a group. The same
-    ``index`` must mean the same image in every seed, and NaN is an undefined score. ``ranges`` are what the values can
-    be, which intervals do not leave: one range, or metric -> its range, where ``by`` has "metric"; metrics that are not
-    named have none.
+    ``index`` must mean the same image in every seed. ``ranges`` are what the values can be, which intervals do not
+    leave: one range, or metric -> its range, where ``by`` has "metric"; metrics that are not named have none.
 
-    Returns the columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores are left out of
-    the means and counted; a group with nothing but NaN has a mean of NaN. The order of the rows does not matter.
-    ValueError on a missing column, an infinite value, or two scores for one image of one seed.
+    Returns the columns of ``by``, then those of :class:`Interval`; sorted by ``by``. Undefined scores (NaN) are left
+    out and counted; a group of nothing else has a mean of NaN. ValueError on a missing column, an infinite value, or
+    two scores for one image of one seed.
     """
     by, rows = list(by), []
     check_scores(scores, by)

@@ -24,8 +24,7 @@ def fooled(
 ) -> pd.DataFrame:
     """Does a metric score a map that explains nothing above the explanations? One family of claims, under Holm.
 
-    ``controls`` are methods that know nothing of the network, ``informed`` those that they are held against; none is
-    both.
+    ``controls`` are methods that know nothing of the network, ``informed`` those that they are held against.
 
     Returns columns ``metric, control, superiority, low, high, p_holm, rank, n_methods, n_images, verdict``.
     ``superiority``: how often the control scores better than an informed method on an image, ties counting half, mean

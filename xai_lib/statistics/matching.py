@@ -33,8 +33,7 @@ class Matched:
 def matched(accuracy_a: Fraction, accuracy_b: Fraction, confidence_a: Fraction, confidence_b: Fraction) -> Matched:
     """Hold two conditions' test accuracy and mean confidence, that of the highest probability, side by side.
 
-    All are fractions, one number or one a seed (then averaged); ValueError on a number outside [0, 1], NaN or per cent
-    included.
+    All are fractions, one number or one a seed (then averaged); ValueError on NaN or a number outside [0, 1].
 
     Example:
         >>> alike = matched(0.81, 0.80, 0.95, 0.90)

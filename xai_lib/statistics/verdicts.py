@@ -65,8 +65,7 @@ class Claim:
 class Decided:
     """A claim, the comparison that decides it, and how alike two networks are, for claims across losses or models.
 
-    ValueError where the comparison is of other conditions, or a claim across losses is compared over images (two
-    networks say nothing about two losses).
+    ValueError where the comparison is of other conditions, or a claim across losses is compared over images.
     """
 
     claim: Claim

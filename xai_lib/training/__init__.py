@@ -17,10 +17,7 @@ from xai_lib.training.recipes import FineTuning, Recipe
 
 
 def fit(recipe: Recipe, split: Split, *, seed: int, device: torch.device, **options: Any) -> TrainingResult:
-    """Train by ``recipe`` and, for a contrastive loss, fit the linear probe: arguments as of :func:`train`.
-
-    The network is a classifier in evaluation mode, whatever loss it was trained with.
-    """
+    """As :func:`train`, but the network is a classifier whatever its loss: a contrastive one gets a linear probe."""
     split = split.to(device)
     result = train(recipe, split, seed=seed, device=device, **options)
     return replace(result, network=classifier_of(result.network, recipe, split, seed=seed))
@@ -29,9 +26,6 @@ def fit(recipe: Recipe, split: Split, *, seed: int, device: torch.device, **opti
 def classifier_of(network: nn.Module, recipe: Recipe, split: Split, *, seed: int, probe: str = "paper") -> Classifier:
     """A trained network as a classifier: itself for cross entropy, else its backbone under a fitted linear probe.
 
-    The network is what ``recipe`` trains, on the device of the training images; ``seed`` and ``probe``, its variant,
-    are as of :func:`fit_probe`.
+    It is on the device of the training images; ``seed`` and ``probe``, its variant, are as of :func:`fit_probe`.
     """
-    if recipe.loss == "ce":
-        return network
-    return fit_probe(network.backbone, split, variant=probe, seed=seed)
+    return network if recipe.loss == "ce" else fit_probe(network.backbone, split, variant=probe, seed=seed)

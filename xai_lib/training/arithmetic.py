@@ -32,7 +32,5 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether ``device`` multiplies bfloat16 in hardware."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type != "cpu":
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -16,10 +16,7 @@ class CheckpointError(RuntimeError):
 
 
 def save(path: Path, state: dict) -> None:
-    """Write ``state`` to ``path``: a kill or a full disk at any moment leaves the previous file whole.
-
-    It holds tensors and plain values, with the training's settings under "settings".
-    """
+    """Write tensors and plain values (the settings under "settings"); a kill or full disk leaves the old file whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomically(path) as file:
         torch.save({"version": VERSION, **state}, file)

@@ -11,11 +11,9 @@ from xai_lib.data.split import Split
 
 @torch.no_grad()
 def predict(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_size: int = 500) -> Tensor:
-    """The model's output for every image of ``split`` (not augmented), in the split's order: float32 [N,k] on its
-    device.
+    """The model's output for every image of ``split``, in its order and on its device: float32 [N,k].
 
-    The model gives [B,k] for normalised images [B,3,H,W], ``batch_size`` at once; a module is run in evaluation mode
-    and left in the mode it had.
+    The model gives [B,k] for normalised images [B,3,H,W]; a module is run in evaluation mode and left in its own.
     """
     if was_training := isinstance(model, nn.Module) and model.training:
         model.eval()

@@ -58,7 +58,6 @@ def train(
     The training images are moved to ``device``, which computes; an incomplete last batch is left out. ``network`` is
     what to start from, built as the recipe's network is, and is not changed; None is random weights by the seed. The
     networks of ``keep`` epochs (see :func:`kept_epochs`) stay in ``directory``, for :func:`kept_state`.
-
     TrainingDivergedError at a loss or weight that is NaN or infinite; the last good checkpoint stays. CheckpointError
     if the checkpoint is damaged or belongs to another training.
     """
@@ -110,13 +109,9 @@ class _Run:
     @property
     def settings(self) -> dict:
         """What a checkpoint must agree with."""
-        return {
-            "recipe": asdict(self.recipe),
-            "seed": self.seed,
-            "data": {"digest": self.split.digest, "images": len(self.split)},
-            "numerics": asdict(self.numerics),
-            **({"start": self.start} if self.start else {}),
-        }
+        data = {"digest": self.split.digest, "images": len(self.split)}
+        known = {"recipe": asdict(self.recipe), "seed": self.seed, "data": data, "numerics": asdict(self.numerics)}
+        return known | ({"start": self.start} if self.start else {})
 
 
 def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer, bar: tqdm) -> dict:
@@ -148,15 +143,9 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
             shown = {"loss": losses_so_far[: step + 1].mean().item(), "accuracy": right.item() / (step + 1)}
             bar.set_postfix({"epoch": f"{epoch + 1}/{recipe.epochs}", **shown}, refresh=False)
     seconds = time.perf_counter() - start
-    return {
-        "epoch": epoch + 1,
-        **shown,
-        "semi_hard": semi_hard.item() / steps,
-        "learning_rate": rate,
-        "images_per_second": steps * run.batch_size / seconds,
-        "seconds": seconds,
-        "threads": torch.get_num_threads(),
-    }
+    row = {"epoch": epoch + 1, **shown, "semi_hard": semi_hard.item() / steps, "learning_rate": rate}
+    row |= {"images_per_second": steps * run.batch_size / seconds, "seconds": seconds}
+    return row | {"threads": torch.get_num_threads()}
 
 
 def remove_checkpoint(directory: Path) -> None:
@@ -176,10 +165,7 @@ def kept_epochs(epochs: int, n: int) -> list[int]:
 
 
 def kept_state(directory: Path, epoch: int) -> dict[str, Tensor]:
-    """State of the network that was trained in ``directory``, after one of its kept epochs.
-
-    FileNotFoundError if that epoch was not kept.
-    """
+    """State of the network trained in ``directory`` after one of its kept epochs; FileNotFoundError after another."""
     return files.read_tensors(_kept(directory, epoch))
 
 

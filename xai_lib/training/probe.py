@@ -11,9 +11,9 @@ from xai_lib.training.evaluation import predict
 PENALTY = 1e-4
 VARIANTS = ("paper", "released")
 
-_MAX_ITERATIONS = 1000
-_LBFGS = {"tolerance_change": 0.0, "history_size": 20, "line_search_fn": "strong_wolfe"}
 _TOLERANCE = 1e-6  # of the largest element of the gradient
+_LBFGS = {"max_iter": 1000, "max_eval": 2000, "tolerance_grad": _TOLERANCE, "tolerance_change": 0.0}
+_LBFGS |= {"history_size": 20, "line_search_fn": "strong_wolfe"}
 _CONSTANT = 1e-6  # a feature deviating less than this, relative to the largest deviation, is constant
 
 _RELEASED_STEPS = 100
@@ -33,9 +33,8 @@ def fit_probe(backbone: nn.Module, split: Split, *, variant: str = "paper", seed
     the features of each class one, and orthogonal to all others, about 0.9 for ten classes and 0.11 for fifty.
 
     The backbone, [B,3,H,W] -> activations [B,D,h,w], is on the device of the training images ``split``, and frozen.
-    ``seed`` is of the released head's first weights: an optimum has none.
-
-    ValueError if the variant does not exist, or features are NaN or infinite; RuntimeError if L-BFGS does not converge.
+    ``seed`` is of the released head's first weights. ValueError if the variant does not exist, or features are NaN or
+    infinite; RuntimeError if L-BFGS does not converge.
     """
     if variant not in VARIANTS:
         raise ValueError(f"Expected a probe out of {', '.join(VARIANTS)}. Got {variant!r}.")
@@ -61,8 +60,7 @@ def fit_logistic(features: Tensor, labels: Tensor, n_classes: int) -> nn.Linear:
     whitened = x @ to_weight
     v = torch.zeros(n_classes, x.shape[1], dtype=x.dtype, device=x.device, requires_grad=True)
     bias = torch.zeros(n_classes, dtype=x.dtype, device=x.device, requires_grad=True)
-    limits = {"max_iter": _MAX_ITERATIONS, "max_eval": 2 * _MAX_ITERATIONS, "tolerance_grad": _TOLERANCE}
-    solver = torch.optim.LBFGS([v, bias], **limits, **_LBFGS)
+    solver = torch.optim.LBFGS([v, bias], **_LBFGS)
 
     def closure() -> Tensor:
         solver.zero_grad()

@@ -19,10 +19,7 @@ _AUGMENTATIONS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every setting of one training. Other budgets by ``dataclasses.replace(recipe, epochs=3, width=16)``.
-
-    ValueError if a choice does not exist, a count is below 1, or the loss lacks a setting; the message names it.
-    """
+    """Every setting of one training; ValueError names one that does not exist, is below 1, or is missing."""
 
     loss: str  # "ce" (cross entropy), "scl" (supervised contrastive) or "tl" (triplet)
     architecture: str  # a name that `models.build` knows
@@ -69,10 +66,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuning(Recipe):
-    """Cross-entropy training that goes on from a trained network (dominance paper §4).
-
-    ValueError as :class:`Recipe`; or if there is no such start, the loss is not "ce", or the share is no share.
-    """
+    """Cross entropy that goes on from a trained network (dominance paper §4); ValueError as :class:`Recipe`."""
 
     # "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (torchvision's first weights,
     # under a head of random weights)
@@ -152,9 +146,7 @@ def names() -> list[str]:
 
 
 def get(name: str, loss: str) -> Recipe:
-    """The recipe ``name`` for ``loss``.
-
-    ValueError if either does not exist; the message lists the choices.
+    """The recipe ``name`` for ``loss``; ValueError, which lists the choices, if either does not exist.
 
     Example:
         >>> recipe = get("paper/cifar10", "scl")

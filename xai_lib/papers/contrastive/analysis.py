@@ -36,10 +36,7 @@ _ORDERS = {"matched": "most", "random-order": "random", "least-first": "least"} 
 
 
 def accuracy(run: Settings) -> pd.DataFrame:
-    """Table 3: one row a loss and quantity (accuracy, confidence), with the published accuracy.
-
-    Values are fractions; ``published`` and ``published_spread`` are the paper's for CIFAR-10, as fractions too.
-    """
+    """Table 3: a row a loss and quantity (accuracy, confidence), and the published one for CIFAR-10, as fractions."""
     outputs = experiment.predictions(run).rename(columns={"correct": "accuracy"}).astype({"accuracy": float})
     tidy = outputs.melt(["loss", "seed", "index"], ["accuracy", "confidence"], var_name="metric")
     summary = statistics.summarise(tidy, by=("metric", "loss"), ranges=(0.0, 1.0))
@@ -98,8 +95,7 @@ def quantus(run: Settings) -> pd.DataFrame:
 def removal(run: Settings) -> pd.DataFrame:
     """Pixel flipping at one confidence in three orders, on the first images: method, loss, most, random, least.
 
-    Pixels are removed as the map says, in a random order, and from the map's other end. What is the map's is the gap
-    to the random order; the rest is the network's.
+    What is the map's is the gap to the random order; the rest is the network's.
     """
     names = {f"pixel-flipping-{order}": column for order, column in _ORDERS.items()}
     scores = experiment.scores(run)
@@ -122,8 +118,8 @@ def contrastivity(run: Settings) -> pd.DataFrame:
     """Why similarity between classes is near 0: loss, mean, negative (share of images), size (mean of |SSIM|)."""
     scores = experiment.scores(run).query("metric == 'contrastivity'").dropna(subset="value")
     grouped = scores.assign(negative=scores["value"] < 0, size=scores["value"].abs()).groupby("loss")
-    columns = {"mean": ("value", "mean"), "negative": ("negative", "mean"), "size": ("size", "mean")}
-    return _in_order(grouped.agg(**columns).reset_index())
+    means = grouped.agg(mean=("value", "mean"), negative=("negative", "mean"), size=("size", "mean"))
+    return _in_order(means.reset_index())
 
 
 def controls(run: Settings) -> pd.DataFrame:
@@ -151,10 +147,10 @@ def histories(run: Settings) -> pd.DataFrame:
 
 def embedding(run: Settings, seed: int) -> pd.DataFrame:
     """Features of test images in two dimensions by t-SNE: loss, x, y, label."""
-    parts, chosen = [], some(run.test_split(), _T_SNE_IMAGES).index
+    parts, chosen = [], some(run.test_split(), _T_SNE_IMAGES).index  # of every class: data is often sorted by class
     for loss in LOSSES:
         outputs = experiment.predicted(run, loss, seed)
-        shown = torch.isin(outputs.index, chosen)  # of every class: data sets are often sorted by class
+        shown = torch.isin(outputs.index, chosen)
         embed = TSNE(perplexity=min(30, int(shown.sum()) // 4), random_state=0)
         x, y = embed.fit_transform(outputs.features[shown].numpy()).T
         parts.append(pd.DataFrame({"x": x, "y": y, "label": outputs.labels[shown]}).assign(loss=loss))

@@ -18,10 +18,8 @@ def temperatures(run: Settings) -> HTML:
     """The temperature that brings each loss's networks to one mean confidence, on held-out images, means over seeds."""
     rows = experiment.temperatures(run).groupby("loss")[["accuracy", "confidence", "temperature"]].mean()
     target, n = experiment.temperatures(run)["target"].iloc[0], len(run.held_out_split())
-    columns = [
-        *(LOSS, Column("accuracy (%)", "accuracy", number(1, times=100))),
-        *(Column("mean confidence", "confidence", number()), Column("temperature", "temperature", number())),
-    ]
+    columns = [LOSS, Column("accuracy (%)", "accuracy", number(1, times=100))]
+    columns += [Column("mean confidence", "confidence", number()), Column("temperature", "temperature", number())]
     caption = f"On {n:,} held-out images; the temperature gives each network a mean confidence of {target:.3f}."
     return show(rows.loc[list(LOSSES)].reset_index(), columns, caption, name="temperatures")
 

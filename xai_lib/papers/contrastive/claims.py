@@ -32,7 +32,8 @@ _SUBSTITUTES = {  # variant -> the metric that decides under it, instead of anot
     "empty-maps-kept": ("contrastivity", "contrastivity-empty-kept"),
     "printed-localisation": ("attribution-localisation", "attribution-localisation-paper"),
 }
-_OF_CONFIDENCE = ("pixel-flipping", "pixel-flipping-printed", "pixel-flipping-released")  # change with a temperature
+# Change with a network's confidence: neither maps scaled to [0, 1] nor pixel flipping at one mean confidence do.
+_OF_CONFIDENCE = ("pixel-flipping", "pixel-flipping-printed", "pixel-flipping-released")
 _DATASETS = {"cifar10": "CIFAR10", "imagenet-s50": "Imagenet-S50"}
 _CLAIM = partial(Claim, paper="contrastive")
 
@@ -142,9 +143,7 @@ def further(dataset: str) -> dict[str, list[Claim]]:
 def verdicts(run: Settings) -> pd.DataFrame:
     """A verdict for each claim of the paper, of the networks as trained: :func:`statistics.verdict_table` of a family.
 
-    Metrics of maps that are scaled to [0, 1], and pixel flipping at one mean confidence, do not change with a network's
-    confidence. Accuracy is adjusted for by nothing here: see :func:`of_matched`. What cannot be tested has a row that
-    says so.
+    Accuracy is adjusted for by nothing here: see :func:`of_matched`. What cannot be tested has a row that says so.
     """
     scores, outputs = experiment.scores(run), experiment.predictions(run)
     has, right = set(scores["metric"]), outputs.assign(metric="accuracy", value=outputs["correct"].astype(float))

@@ -105,30 +105,23 @@ def network_cell(run: Settings, loss: str, seed: int) -> Cell:
 
 def predict_cell(run: Settings, loss: str, seed: int, images: Split | None = None) -> Cell:
     """The outputs of a network for the test images, or others."""
-    return predict.cell(
-        network=network_cell(run, loss, seed), images=run.test_split() if images is None else images, device=run.device
-    )
+    images = run.test_split() if images is None else images
+    return predict.cell(network=network_cell(run, loss, seed), images=images, device=run.device)
 
 
 def explain_cell(run: Settings, loss: str, seed: int, name: str) -> Cell:
     """The maps of a network by one method."""
     target = next((name for name in ("augmented", "true-class") if name in run.contrastive.variants), "predicted")
-    how = {"target": target.removesuffix("-class"), "n_further": run.contrastive.n_further}
-    network = network_cell(run, loss, seed)
-    return explain.cell(network=network, images=run.scored_split(), method_name=name, device=run.device, **how)
-
-
-def budget(run: Settings) -> Budget:
-    """What scoring spends on the images."""
-    given = run.contrastive
-    return Budget(given.flipping_step, given.n_further, given.n_quantus, "colour-values" in given.variants)
+    how = {"target": target.removesuffix("-class"), "n_further": run.contrastive.n_further, "device": run.device}
+    return explain.cell(network=network_cell(run, loss, seed), images=run.scored_split(), method_name=name, **how)
 
 
 def score_cell(run: Settings, loss: str, seed: int, name: str) -> Cell:
     """The scores of a network's maps by one method."""
-    maps, network = explain_cell(run, loss, seed, name), network_cell(run, loss, seed)
-    given = {"images": run.scored_split(), "method_name": name, "budget": budget(run), "device": run.device}
-    return score.cell(network=network, maps=maps, **given)
+    maps, network, given = explain_cell(run, loss, seed, name), network_cell(run, loss, seed), run.contrastive
+    budget = Budget(given.flipping_step, given.n_further, given.n_quantus, "colour-values" in given.variants)
+    about = {"images": run.scored_split(), "method_name": name, "budget": budget, "device": run.device}
+    return score.cell(network=network, maps=maps, **about)
 
 
 def score_cells(run: Settings, loss: str, seed: int) -> list[Cell]:
@@ -148,10 +141,8 @@ def cells(run: Settings, parts: Sequence[str] = ("predict", "score")) -> list[Ce
     networks = list(itertools.product(LOSSES, run.seeds))
     outputs = (None, run.held_out_split()) if "predict" in parts else ()  # of the test images, and of those held out
     found = [predict_cell(run, *network, images) for network in networks for images in outputs]
-    for part, make in (("explain", explain_cell), ("score", score_cell)):
-        if part in parts:
-            found += [make(run, *network, name) for network in networks for name in METHODS]
-    return found
+    makers = [make for part, make in (("explain", explain_cell), ("score", score_cell)) if part in parts]
+    return [*found, *(make(run, *network, name) for make in makers for network in networks for name in METHODS)]
 
 
 def predicted(run: Settings, loss: str, seed: int, images: Split | None = None) -> Predicted:
@@ -178,18 +169,16 @@ def temperatures(run: Settings) -> pd.DataFrame:
     """What brings every network to one mean confidence: rows loss, seed, accuracy, confidence, temperature, target.
 
     Accuracy and confidence are those on held-out images; the confidence aimed at, ``target``, is the mean accuracy of
-    all networks, so that on average they are neither too sure nor too unsure of themselves. NaN where no temperature
-    reaches it.
+    all networks, so that on average they are neither too sure nor too unsure. NaN where no temperature reaches it.
     """
     networks = list(itertools.product(LOSSES, run.seeds))
     held_out = [predicted(run, *network, run.held_out_split()) for network in networks]
-    found = pd.DataFrame(networks, columns=["loss", "seed"]).assign(
-        accuracy=[float(outputs.correct.mean()) for outputs in held_out],
-        confidence=[float(outputs.confidence.mean()) for outputs in held_out],
-    )
-    found["target"] = aimed_at(found["accuracy"].mean(), len(run.test_split().classes))
-    pairs = zip(held_out, found["target"])
-    return found.assign(temperature=[training.temperature(outputs.logits, target) for outputs, target in pairs])
+    found = pd.DataFrame(networks, columns=["loss", "seed"])
+    found["accuracy"] = [float(outputs.correct.mean()) for outputs in held_out]
+    found["confidence"] = [float(outputs.confidence.mean()) for outputs in held_out]
+    target = aimed_at(found["accuracy"].mean(), len(run.test_split().classes))
+    degrees = [training.temperature(outputs.logits, target) for outputs in held_out]
+    return found.assign(target=target, temperature=degrees)
 
 
 def aimed_at(accuracy: float, n_classes: int) -> float:

@@ -19,10 +19,9 @@ from xai_lib.papers.contrastive.tables import METRIC_NAMES
 
 
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
-    """Heat maps over their images: a row an image, a column a (loss, method).
+    """Heat maps over their images: a row an image, with a text at its left, a column a (loss, method).
 
-    Of images, float [N,3,H,W] in [0,1], for each (loss, method) maps, float [N,H,W] in [0,1], and texts at the left of
-    rows.
+    Of images, float [N,3,H,W] in [0,1], and for each (loss, method) maps, float [N,H,W] in [0,1].
     """
     height, width = len(images), len(maps) + 1
     figure, axes = plt.subplots(height, width, figsize=(1.25 * width, 1.3 * height), squeeze=False)
@@ -57,21 +56,17 @@ def training_curves(history: pd.DataFrame) -> Figure:
     losses = [name for name in LOSS_NAMES if name in set(history["loss_name"])]
     figure, axes = plt.subplots(2, len(losses), figsize=(3.3 * len(losses), 4.8), squeeze=False, sharex="col")
     for (above, below), name in zip(axes.T, losses):
-        rows = history[history["loss_name"] == name]
-        shown = {above: "semi_hard" if name == "tl" else "loss", below: "accuracy"}
-        for axis, column in shown.items():
-            for _, seed in rows.groupby("seed"):
-                axis.plot(seed["epoch"], seed[column], color=LOSS_COLOURS[name], alpha=0.7, marker="o", markersize=3)
+        look = {"color": LOSS_COLOURS[name], "alpha": 0.7, "marker": "o", "markersize": 3}
+        for _, seed in history[history["loss_name"] == name].groupby("seed"):
+            above.plot(seed["epoch"], seed["semi_hard" if name == "tl" else "loss"], **look)
+            below.plot(seed["epoch"], seed["accuracy"], **look)
         above.set(title=LOSS_NAMES[name], ylabel="semi-hard triplets (share)" if name == "tl" else "training loss")
         below.set(xlabel="epoch", ylabel="accuracy" if name == "ce" else "accuracy of the nearest neighbour")
     return figure
 
 
 def flipping_curves(curves: pd.DataFrame) -> Figure:
-    """Pixel-flipping curves: mean over images and seeds, band of one standard deviation over seeds.
-
-    The rows have loss, method, seed, fraction (of pixels removed), probability (mean over images).
-    """
+    """Pixel-flipping curves, mean and standard deviation over seeds, of rows of `experiment.curves`."""
     methods = [name for name in METHOD_NAMES if name in set(curves["method"])]
     figure, axes = plt.subplots(1, len(methods), figsize=(4.6 * len(methods), 3.4), sharey=True, squeeze=False)
     for axis, method in zip(axes[0], methods):
@@ -132,10 +127,7 @@ def fine_print(rows: pd.DataFrame) -> Figure:
 
 
 def embedding(points: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """Two-dimensional pictures of the feature space, one a loss, coloured by class.
-
-    The rows have loss, x, y and label, the number of a class among the names ``classes``.
-    """
+    """Two-dimensional pictures of the feature space, one a loss, coloured by class; of rows of `analysis.embedding`."""
     losses = [name for name in LOSS_NAMES if name in set(points["loss"])]
     figure, axes = plt.subplots(1, len(losses), figsize=(3.3 * len(losses), 3.9), squeeze=False)
     palette = sns.color_palette("tab10" if len(classes) <= 10 else "husl", len(classes))
@@ -162,10 +154,7 @@ def confusion(counts: Tensor, classes: Sequence[str]) -> Figure:
 
 
 def classifier_diagram(*, features: int, embedding_size: int, n_classes: int) -> Figure:
-    """The two networks of Figure 1: one trained by cross-entropy, one by a contrastive loss.
-
-    ``features`` is the size of the pooled features, ``embedding_size`` that of the projection head's output.
-    """
+    """The two networks of Figure 1, by cross-entropy and by a contrastive loss, with the sizes of their vectors."""
     figure, axes = plt.subplots(2, 1, figsize=(8.4, 3.9), height_ratios=(1.3, 2.05))
     backbone = ["image", "backbone", f"pooling\n$\\mathbb{{R}}^{{{features}}}$"]
     projection = f"projection head\n$\\mathbb{{R}}^{{{embedding_size}}}$, length 1"

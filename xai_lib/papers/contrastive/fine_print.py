@@ -29,23 +29,20 @@ def compared(run: Settings) -> pd.DataFrame:
     """Each comparison of :func:`claims.contrastive` under each variant, beside the default reading.
 
     Returns rows variant, claimed (the metric by default), metric (that of the variant), method, loss, before, after
-    (differences in the claimed direction, in the metrics' units), relevant, turned (whether both are at least the
-    smallest that matters and point in opposite directions), verdict_before, verdict_after. Only comparisons whose
-    difference changes.
+    (differences in the claimed direction, in the metrics' units), relevant, turned (whether both are at least that and
+    point in opposite directions), verdict_before, verdict_after. Only comparisons whose difference changes.
     """
-    base, parts = {}, []
+    base = {method: _differences(under(run, "paper"), method) for method in ("grad-cam", "eigen-cam-tool")}
+    parts = []
     for variant, _ in readings():
-        method = "eigen-cam" if variant == "text-eigen-cam" else "grad-cam"
-        before = "eigen-cam-tool" if variant == "text-eigen-cam" else "grad-cam"
-        if before not in base:
-            base[before] = _differences(under(run, "paper"), before)
+        before, method = ("eigen-cam-tool", "eigen-cam") if variant == "text-eigen-cam" else ("grad-cam",) * 2
         both = base[before].merge(_differences(under(run, variant), method), on="claim", suffixes=("_before", ""))
-        columns = {"before": both["difference_before"], "after": both["difference"]}
-        parts.append(both.assign(variant=variant, claimed=both["metric_before"], **columns))
+        parts.append(both.assign(variant=variant))
     rows = pd.concat(parts, ignore_index=True)
+    new = {"metric_before": "claimed", "a": "loss", "difference_before": "before", "difference": "after"}
+    rows = rows.rename(columns=new | {"verdict": "verdict_after"})
     matters = rows[["before", "after"]].abs().min(axis=1) >= rows["relevant"]
     rows["turned"] = matters & (rows["before"] * rows["after"] < 0)
-    rows = rows.rename(columns={"a": "loss", "verdict": "verdict_after"})
     names = ["variant", "claimed", "metric", "method", "loss", "before", "after", "relevant", "turned"]
     moved = rows["before"] != rows["after"]
     return rows.loc[moved, [*names, "verdict_before", "verdict_after"]].reset_index(drop=True)

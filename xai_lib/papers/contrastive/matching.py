@@ -71,10 +71,9 @@ def match(
 
 def match_cell(run: Settings, a: str, b: str, seed: int) -> Cell:
     """The networks of two losses and one seed, matched in accuracy."""
-    pair = {loss: networks.train_cell(run, loss, seed) for loss in (a, b)}
     given = {"held_out": run.held_out_split(), "images": run.scored_split(), "device": run.device}
-    budget = Budget(run.contrastive.flipping_step, n_further=1, n_quantus=1, colour_values=False)
-    return match.cell(pair=pair, budget=budget, **given)
+    given["budget"] = Budget(run.contrastive.flipping_step, n_further=1, n_quantus=1, colour_values=False)
+    return match.cell(pair={loss: networks.train_cell(run, loss, seed) for loss in (a, b)}, **given)
 
 
 def pairs(run: Settings) -> list[tuple[str, str, int]]:

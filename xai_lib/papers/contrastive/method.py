@@ -76,12 +76,9 @@ def measured(
     some = split.subset(range(n))
     defined = 1 - _empty(full[:n])[:, None, None]  # an empty map has no reverse order either
     # a constant map removes pixels in the order of its ties, which is drawn for each image
-    orders = {
-        "logits": (split, full),
-        "least": (some, defined * (2 - full[:n])),
-        "random": (some, defined + 0 * full[:n]),
-    }
-    curves = {name: _flipped(network, images, maps, budget.flipping_step) for name, (images, maps) in orders.items()}
+    orders = {"least": defined * (2 - full[:n]), "random": defined + 0 * full[:n]}
+    curves = {name: _flipped(network, some, maps, budget.flipping_step) for name, maps in orders.items()}
+    curves["logits"] = _flipped(network, split, full, budget.flipping_step)
     curves["fractions"] = pixel_flipping.fractions_removed(size.numel(), budget.flipping_step)
     curves["labels"] = split.labels.cpu()
     values = {"pixel-flipping": areas(curves, 1.0)["pixel-flipping-matched"], **of_maps(raw, split)}
@@ -165,12 +162,8 @@ def _of_batch(
     def noisy(sigma: float, n: int | None = None, **options: bool) -> Tensor:
         return maps(similarity.noisy(x[:n], seed=_SEED, index=index[:n], sigma=sigma, **options), explained[:n])
 
-    found = {
-        "predicted": predicted,
-        "maps": maps(x, explained),
-        "noisy": noisy(SIGMA),
-        "noisy_released": noisy(SIGMA, clamp=True),
-    }
+    found = {"predicted": predicted, "maps": maps(x, explained), "noisy": noisy(SIGMA)}
+    found["noisy_released"] = noisy(SIGMA, clamp=True)
     if explainers.about(method).class_specific:
         found["other"] = maps(x, similarity.other_class(explained, logits.shape[1], seed=_SEED, index=index))
     if n_further:

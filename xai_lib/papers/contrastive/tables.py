@@ -72,12 +72,11 @@ _SETTINGS = {  # rows of Table 2: setting of a recipe -> label
 def splits(run: Settings) -> HTML:
     """How many images of each class each part has."""
     parts = {"training": run.train_split(), "held out of it": run.held_out_split(), "test": run.test_split()}
-    parts["explained and scored"] = run.scored_split()
     rows = []
-    for name, split in parts.items():
+    for name, split in (parts | {"explained and scored": run.scored_split()}).items():
         counts = torch.bincount(split.labels, minlength=len(split.classes))
         classes = f"{len(split.classes)} ({counts.min()} to {counts.max()} images each)"
-        size = f"{split.images.shape[-2]} × {split.images.shape[-1]}"
+        size = "{} × {}".format(*split.images.shape[-2:])
         rows.append({"part": name, "images": f"{len(split):,}", "classes": classes, "size": size})
     columns = [text("part", "part"), Column("images", "images"), text("classes", "classes"), Column("size", "size")]
     return show(pd.DataFrame(rows), columns, f"Images: {run.label}.", name="images")
@@ -85,10 +84,9 @@ def splits(run: Settings) -> HTML:
 
 def layers(classifier: Classifier, size: int) -> HTML:
     """Layers that can be explained, with the grid and the channels of each."""
-    x = torch.zeros(1, 3, size, size)
     rows = []
     for name, layer in classifier.layers().items():
-        _, channels, height, width = layer_activations(classifier, x, layer).shape
+        _, channels, height, width = layer_activations(classifier, torch.zeros(1, 3, size, size), layer).shape
         explained = "explained" if layer is classifier.default_layer() else ""
         rows.append({"layer": name, "channels": channels, "grid": f"{height} × {width}", "explained": explained})
     columns = [text("layer", "layer"), Column("channels", "channels"), Column("grid", "grid"), text("", "explained")]
@@ -142,11 +140,8 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
 
 def empty_maps(run: Settings) -> HTML:
     """Share of empty maps by method and loss, in per cent."""
-    columns = [
-        *(METHOD, LOSS),
-        Column("of the predicted class (%)", "predicted", number(2, times=100)),
-        Column("of a random other class (%)", "other", number(2, times=100)),
-    ]
+    heads = {"predicted": "of the predicted class (%)", "other": "of a random other class (%)"}
+    columns = [METHOD, LOSS, *(Column(head, name, number(2, times=100)) for name, head in heads.items())]
     return show(results_of.empty_maps(run), columns, f"Empty maps, over all seeds: {run.label}.", name="empty-maps")
 
 
@@ -192,13 +187,9 @@ def orders(run: Settings) -> HTML:
 def quantus(run: Settings) -> HTML:
     """What the authors' tools say, beside ours."""
     rows = results_of.quantus(run)
-    columns = [
-        *(METRIC, METHOD, LOSS),
-        Column("here", "ours", number()),
-        Column("our maps, quantus", "quantus", number()),
-        Column("rank correlation over images", "correlation", number()),
-        Column("pytorch-grad-cam's maps, quantus", "tools", number()),
-    ]
+    heads = {"ours": "here", "quantus": "our maps, quantus", "correlation": "rank correlation over images"}
+    heads["tools"] = "pytorch-grad-cam's maps, quantus"
+    columns = [METRIC, METHOD, LOSS, *(Column(head, name, number()) for name, head in heads.items())]
     caption = f"Scores by the authors' tools ({rows['n_images'].max()} images per network)."
     return show(rows, columns, caption, name="quantus", group=["metric", "method"])
 

@@ -67,9 +67,8 @@ def study(run: Settings) -> Study:
     FileNotFoundError if torchvision's weights are missing; the message says which file goes where.
     """
     n = run.saliency.n_saliency
-    if run.pretrained:
-        return Study(run, (from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, n),), lineup.methods())
-    networks = tuple(with_images(run, train_cell(run, LOSS, seed), n) for seed in explained_seeds(run))
+    networks = (from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, n),) if run.pretrained else ()
+    networks = networks or tuple(with_images(run, train_cell(run, LOSS, seed), n) for seed in explained_seeds(run))
     return Study(run, networks, lineup.methods())
 
 
@@ -80,9 +79,9 @@ def study_of(
     """The benchmark on a network of your own; ValueError if there is no such layer or method, with those that exist.
 
     The network is images [B,3,H,W] -> logits [B,C], in evaluation mode; the images have labels in its order of classes,
-    and the normalisation it was trained with. The run's own data set is not used. ``name`` is what the network is,
-    besides its weights: with them it makes the key under which scores are kept. ``layer`` is the dotted name of the
-    layer explained, empty for the network's default, or its last spatial one; no ``methods`` are all explainers.
+    and the normalisation it was trained with. ``name`` is what the network is, besides its weights: with them it makes
+    the key under which scores are kept. ``layer`` is the dotted name of the layer explained, empty for the network's
+    default, or its last spatial one; no ``methods`` are all explainers.
     """
     _check(methods)
     images = some(images, run.saliency.n_saliency)
@@ -190,8 +189,7 @@ def scores(study: Study, part: str) -> pd.DataFrame:
     for subject in study.networks:
         for name in tqdm(study.methods, desc=f"{part}, seed {subject.seed}", leave=False, disable=None):
             for cell in part_cells(study, subject, name, part):
-                folder = _computed(cell, name, left_out)
-                if folder is not None:
+                if (folder := _computed(cell, name, left_out)) is not None:
                     found.append(files.read_frame(folder / "scores.csv").assign(seed=subject.seed, method=name))
     if left_out and not found and part == "fidelity":
         raise ValueError(f"Expected a method that the network can be explained by. Got: {' '.join(left_out.values())}")

@@ -66,8 +66,8 @@ def mistaken(found: pd.DataFrame) -> pd.DataFrame:
     wrong = found[(found["variant"] == ORIGINAL) & ~found["correct"]]
     pairs = [" – ".join(sorted(pair)) for pair in zip(wrong["label"], wrong["predicted"])]
     shares = pd.Series(pairs, dtype=object).value_counts(normalize=True)
-    known = {" – ".join(sorted(pair)): "look-alikes" for pair in planted.LOOK_ALIKE_PAIRS}
-    known[" – ".join(sorted(planted.CO_OCCURRING_PAIR))] = "appear together"
+    known = dict.fromkeys(planted.LOOK_ALIKE_PAIRS, "look-alikes") | {planted.CO_OCCURRING_PAIR: "appear together"}
+    known = {" – ".join(sorted(pair)): why for pair, why in known.items()}
     why = [known.get(pair, "") for pair in shares.index]
     return pd.DataFrame({"pair": shares.index, "share": shares.to_numpy(), "planted": why})
 
@@ -79,11 +79,9 @@ def confidence(found: pd.DataFrame, run: Settings) -> pd.DataFrame:
         classifiers = (networks.trained(run, loss, seed).classifier for seed in run.seeds)
         logits = torch.stack([training.predict(classifier, unseen) for classifier in classifiers])
         mine = found[found["loss"] == loss].groupby("variant")["confidence"].mean()
-        rows += [
-            ("known objects", loss, mine[ORIGINAL]),
-            ("corrupted", loss, mine["corrupted"]),
-            ("unseen objects", loss, float(logits.softmax(dim=2).amax(dim=2).mean())),
-        ]
+        means = {"known objects": mine[ORIGINAL], "corrupted": mine["corrupted"]}
+        means["unseen objects"] = float(logits.softmax(dim=2).amax(dim=2).mean())
+        rows += [(images, loss, mean) for images, mean in means.items()]
     return pd.DataFrame(rows, columns=["images", "loss", "confidence"])
 
 

@@ -73,9 +73,8 @@ def mean_ranks(study: Study, metric: str) -> tuple[pd.DataFrame, float]:
 def readings(study: Study) -> pd.DataFrame:
     """How far another normalisation, order of ties or baseline moves the ranking of the paper's ten and the controls.
 
-    Rows metric, method, reading (that of the cited code, "absolute", first), mean, rank (1 is best, ties share the
-    middle), moved (ranks away from the first reading), and ``tau`` with the first reading over all methods. All
-    readings are of the images that were scored in every one.
+    Rows metric, method, reading ("absolute" first), mean, rank (1 is best, ties share the middle), moved (ranks away
+    from the first reading), and ``tau`` with that over all methods; of the images that were scored in every reading.
     """
     found = experiment.scores(study, "fidelity")
     found = found[(found["target"] == TARGETS[0]) & found["metric"].isin((*lineup.FIDELITY, "local-accuracy"))]
@@ -94,13 +93,9 @@ def readings(study: Study) -> pd.DataFrame:
 
 
 def moved_most(study: Study) -> pd.DataFrame:
-    """What :func:`readings` comes to: a row a metric and reading.
-
-    Columns metric, reading, tau, n_moved, n_methods, method (the one that moves most), moved (by so many ranks).
-    """
+    """What :func:`readings` comes to: of each metric and reading the method that moves most, n_moved and n_methods."""
     rows = readings(study)
-    rows = rows[rows["reading"] != READINGS[0]]
-    grouped = rows.groupby(["metric", "reading"], sort=False)
+    grouped = rows[rows["reading"] != READINGS[0]].groupby(["metric", "reading"], sort=False)
     most = rows.loc[grouped["moved"].idxmax()].set_index(["metric", "reading"])
     counts = {"n_moved": grouped["moved"].agg(lambda moved: (moved > 0).sum()), "n_methods": grouped.size()}
     return most.assign(**counts).reset_index()

@@ -75,10 +75,7 @@ def by_image(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.Seri
 
 
 def superiority(rows: pd.DataFrame, metric: str, control: str) -> np.ndarray:
-    """Share [n images] of the nine informed methods that a control scores better than, ties counting half.
-
-    It is what :func:`statistics.fooled` decides by: NaN where no pair is defined.
-    """
+    """Share [n images] of the nine informed methods that a control scores better than: what `fooled` decides by."""
     table = cube.by_image(cube.cube_of(rows, directions((metric,)), [control, *INFORMED]).values)[0]
     return superior(table[0], table[1:])
 

@@ -22,8 +22,7 @@ SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method
 def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str, Tensor], list[str]]:
     """Pictures [n,3,H,W] in [0,1], maps [n,H,W] in [0,1] by method, and the true class of each.
 
-    The first image of each of the first ``n`` classes, so that nobody chose them; explained for the true class,
-    by the methods that have scores.
+    The first image of each of the first ``n`` classes, so that nobody chose them; by the methods that have scores.
     """
     split = study.networks[0].images
     images = split.subset(first_of_each_class(split.labels, n)).materialised()
@@ -55,10 +54,7 @@ def extremes(study: Study) -> list[dict[str, Any]]:
 
 
 def causal_curves(study: Study, methods: Sequence[str], n: int) -> pd.DataFrame:
-    """Insertion and deletion curves of the first ``n`` images, averaged, in the steps of the benchmark's scores.
-
-    Rows method, kind, fraction, probability.
-    """
+    """Mean insertion and deletion curves of the first ``n`` images: rows method, kind, fraction, probability."""
     subject, parts = study.networks[0], []
     images = subject.images.subset(list(range(min(n, len(subject.images))))).materialised().to(subject.device)
     x = images.normalise(images.images)

@@ -68,8 +68,7 @@ def by_setting(study: Study) -> pd.DataFrame:
 def unprinted(study: Study, names: Sequence[str]) -> pd.DataFrame:
     """Metrics without a published value: a row a metric and method.
 
-    The columns of :func:`over_images.summary`, and ``median``: over images, then averaged over networks. It is what
-    tables show of :data:`scores.BY_MEDIAN`.
+    The columns of :func:`over_images.summary`, and ``median`` over images, averaged over networks.
     """
     found = of_metrics(study, names)
     medians = seeds_last(found, _BY, "median").rename("median")

@@ -15,10 +15,9 @@ BY_MEDIAN = ("completeness",)  # a ratio: its mean would be that of the images w
 
 
 def under(scores: pd.DataFrame, reading: str = READINGS[0]) -> pd.DataFrame:
-    """Scores of a part of the benchmark in which every method stands once, without the column ``reading``.
+    """Scores of a part under one of :data:`lineup.READINGS`, else ValueError, without the column ``reading``.
 
-    Under one of :data:`lineup.READINGS`; a method whose maps do not differ between them has its only scores under each.
-    ValueError for another reading.
+    A method whose maps do not differ between them has its only scores under each.
     """
     if reading not in READINGS:
         raise ValueError(f"Expected a reading out of {', '.join(READINGS)}. Got {reading!r}.")
@@ -57,6 +56,6 @@ def present(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of the pages: metrics, then methods; those of the registry alone last."""
     ranks = {"metric": ("probability", *lineup.METRICS, *lineup.added_metrics()), "method": lineup.methods()}
-    keys = [name for name in ("metric", "method") if name in frame]
-    places = lambda names: names.map({name: place for place, name in enumerate(ranks[names.name])})  # noqa: E731
-    return frame.sort_values(keys, key=places, kind="stable", ignore_index=True)
+    places = {column: {name: place for place, name in enumerate(names)} for column, names in ranks.items()}
+    keys, key = [name for name in ranks if name in frame], lambda names: names.map(places[names.name])
+    return frame.sort_values(keys, key=key, kind="stable", ignore_index=True)

@@ -108,9 +108,8 @@ def ask(dataset: str, name: str, metric: str, better: str, a: str, b: str, **wor
 
 def of_families(claim: Claim, rows: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> Decided:
     """The claim's two sides as means over groups of methods, image by image."""
-    return decide(
-        claim, families(rows, claim.metric, {name: groups[name] for name in (claim.a, claim.b)}), unit="image"
-    )
+    sides = {name: groups[name] for name in (claim.a, claim.b)}
+    return decide(claim, families(rows, claim.metric, sides), unit="image")
 
 
 def of_images(claim: Claim, values: np.ndarray, range: tuple[float, float] = UNBOUNDED) -> Decided:

@@ -55,11 +55,10 @@ def concepts(ask: Ask, here: Found) -> Iterator[Decided]:
             gap = wide["gradient"] - wide["cam"]
             gaps.append(gap * np.sign(gap.mean()))
         yield of_images(ask(f"ranges-{metric}", metric, "higher", "values", "ranks"), (gaps[0] - gaps[1]).dropna())
-    complete = here.plain[here.plain["metric"] == "completeness"].dropna()
-    for method in (name for name in INFORMED if (complete["method"] == name).any()):  # which has something to sum up
-        gap = complete[complete["method"] == method].groupby("index")["value"].mean()
+    complete = here.plain[here.plain["metric"] == "completeness"].dropna().groupby(["method", "index"])["value"].mean()
+    for method in (name for name in INFORMED if name in complete):  # which has something to sum up
         asked = ask(f"complete-{method}", "completeness", "higher", about(method).title, "half")
-        yield of_images(asked, (gap > GAP).to_numpy() - _HALF, OF_SHARE)
+        yield of_images(asked, (complete[method] > GAP).to_numpy() - _HALF, OF_SHARE)
     for metric in ("monotonicity", _TOOLS):
         asked = ask(f"monotone-{metric}", metric, "higher", "half", "informed")
         yield of_images(asked, (_HALF - by_image(here.plain, metric, INFORMED)).dropna(), (-_HALF, 3 * _HALF))
@@ -78,12 +77,9 @@ def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
     """§5.2."""
     plain = here.plain
     for metric in (*TABLE_1, _TOOLS):
-        worse, note = (
-            "higher" if metrics.about(metric).better == "lower" else "lower",
-            _printed(metric, "gradient", "cam"),
-        )
-        asked = ask(f"gradients-{metric}", metric, worse, "gradient", "cam", note=note)
-        yield of_families(asked, plain, FAMILIES)
+        worse = "higher" if metrics.about(metric).better == "lower" else "lower"
+        note = _printed(metric, "gradient", "cam")
+        yield of_families(ask(f"gradients-{metric}", metric, worse, "gradient", "cam", note=note), plain, FAMILIES)
     for who, other in ((who, other) for who in ("cam", "fake-cam") for other in ("gradient", "occlusion", "learning")):
         asked = ask(f"cams-{who}-{other}", "mean rank", "lower", who, other, who=_SHOWN[who], other=_SHOWN[other])
         yield of_families(asked, here.ranks, FAMILIES)
@@ -92,10 +88,10 @@ def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
         yield of_count(asked, *beaten(plain, metric, "fake-cam", INFORMED, metrics.about(metric).better))
     shares = {name: superiority(plain, name, "fake-cam") for name in ("average-gain", "insertion", "deletion")}
     for metric, share in shares.items():
-        asked = ask(
-            f"fooled-{metric}", metric, "lower", "fake-cam", "half", note=_printed(metric, "fake-cam", "informed")
+        note = _printed(metric, "fake-cam", "informed")
+        yield of_images(
+            ask(f"fooled-{metric}", metric, "lower", "fake-cam", "half", note=note), share - _HALF, OF_SHARE
         )
-        yield of_images(asked, share - _HALF, OF_SHARE)
     for metric in ("average-gain", "insertion"):
         asked = ask(f"extent-{metric}", metric, "higher", "deletion", metric)
         yield of_images(asked, shares["deletion"] - shares[metric], OF_CORRELATION)
@@ -130,10 +126,8 @@ def transformed(ask: Ask, here: Found) -> Iterator[Decided]:
     for metric in ("insertion", "deletion"):
         found = by_image(everywhere, metric, INFORMED)
         yield of_images(ask(f"changes-{metric}", metric, "lower", "transformed", "untouched"), found)
-        others, crop = (
-            by_image(_averaged(part, _KEYS), metric, INFORMED)
-            for _, part in shift.groupby(shift["transform"] == "crop")
-        )
+        parts = (_averaged(part, _KEYS) for _, part in shift.groupby(shift["transform"] == "crop"))
+        others, crop = (by_image(part, metric, INFORMED) for part in parts)
         yield of_images(ask(f"crop-{metric}", metric, "higher", "crop", "others"), (crop - others).dropna())
         asked = ask(f"linked-{metric}", metric, "higher", "probability", "none")
         yield of_correlation(asked, by_image(everywhere, "probability", INFORMED), found)

@@ -73,8 +73,7 @@ def against_probability(frame: pd.DataFrame) -> Figure:
 
     From rows with method, metric, probability, value (both in [0,1]), rho (of the panel, a rank correlation).
     """
-    metrics, methods = frame["metric"].unique(), list(frame["method"].unique())
-    blocks = _blocks(methods, _PANELS_ABREAST)
+    metrics, blocks = frame["metric"].unique(), _blocks(list(frame["method"].unique()), _PANELS_ABREAST)
     height, width = len(metrics) * len(blocks), len(blocks[0])
     figure, axes = plt.subplots(height, width, figsize=(PAGE_WIDTH, 0.95 * height + 0.4), sharex=True, squeeze=False)
     for row, line in enumerate(axes):
@@ -122,10 +121,7 @@ def transforms(frame: pd.DataFrame) -> Figure:
 
 
 def curves(frame: pd.DataFrame) -> Figure:
-    """Insertion and deletion curves, a line a method.
-
-    From rows with method, kind ("insertion" or "deletion"), fraction of pixels changed, probability.
-    """
+    """Insertion and deletion curves, a line a method, from rows method, kind, fraction (of pixels), probability."""
     kinds, methods = frame["kind"].unique(), list(frame["method"].unique())
     looks = styles(methods)
     figure, axes = plt.subplots(1, len(kinds), figsize=(PAGE_WIDTH, 3.6), sharey=True, squeeze=False)

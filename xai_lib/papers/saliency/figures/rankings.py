@@ -126,10 +126,7 @@ def readings(frame: pd.DataFrame) -> Figure:
 
 
 def _bars(means: np.ndarray, cd: float) -> list[tuple[int, int, int]]:
-    """First and last place of each longest run of sorted mean ranks no further apart than ``cd``, and its bar's level.
-
-    Runs that share a place lie on different levels.
-    """
+    """First and last place of each longest run of sorted mean ranks no further apart than ``cd``, and its own level."""
     found: list[tuple[int, int, int]] = []
     ends: list[int] = []  # last place taken on each level
     for first in range(len(means)):

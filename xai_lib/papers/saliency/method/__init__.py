@@ -1,7 +1,4 @@
-"""The benchmark: every method scored by every metric, on one network and some images.
-
-Stages call cost, fidelity, repeated, scored, tools and transformed by their names here.
-"""
+"""The benchmark: every method scored by every metric, by functions that stages call by their names here."""
 
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.cost import cost

@@ -18,8 +18,7 @@ def cost(explained: Explained, images: Split) -> pd.DataFrame:
     """Cost of explaining the true class of ``images`` in one batch, an image.
 
     One row: ``forwards`` (images that went through the network, in whole or in part), ``seconds``, and ``megabytes``
-    (the most that tensors held at a time, beyond what was there before; 10⁶ bytes). Seconds and megabytes depend on the
-    machine; on a processor, memory outside of tensors is not seen.
+    (10⁶ bytes, the most that tensors held at a time beyond what was there; on a processor, no other memory is seen).
     """
     network, device = explained.subject.network, explained.subject.device
     images = images.to(device)

@@ -112,8 +112,8 @@ def batches(explained: Explained, images: Split, stored: dict[str, Tensor]) -> I
 def scored(explained: Explained, images: Split, stored: dict[str, Tensor], metric: str) -> pd.DataFrame:
     """Stored maps for the true class under any registered metric, which gets what it asks for by name.
 
-    ``metric`` is one of :func:`lineup.added_metrics`, which says what it may ask for; ``stored`` is what
-    :func:`raw_maps` found. The maps it gets are those in [0, 1]. Returns rows index, metric, value, reading.
+    ``metric`` is one of :func:`lineup.added_metrics`, which says what it may ask for; the maps it gets are those in
+    [0, 1]. Returns rows index, metric, value, reading.
     """
     function, parts = metrics.get(metric), []
     asked = inspect.signature(function).parameters

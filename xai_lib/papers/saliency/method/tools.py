@@ -6,8 +6,7 @@ correlation of monotonicity for an image whose probability is below 1e-5, at whi
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -56,8 +55,12 @@ def tools(explained: Explained, images: Split, *, causal_steps: int, draws: int)
         if is_cam:
             values = of_maps(subject, x, maps, labels, index, causal_steps)
             values[MAP_DIFFERENCE] = (maps - explained.maps(x, labels, index).detach()).abs().amax((1, 2))
-        with _quietly():
+        state = np.random.get_state()
+        np.random.seed(0)  # quantus draws from numpy's global numbers
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             values |= _by_quantus(explained, x, labels, maps, explain, draws)
+        np.random.set_state(state)
         parts.append(rows(index, values))
     return pd.concat(parts, ignore_index=True)
 
@@ -87,16 +90,3 @@ def _by_quantus(
     with torch.inference_mode():
         probable = explained.subject.network(x).softmax(1).gather(1, labels[:, None])[:, 0].cpu() >= _LEAST
     return found | {MONOTONICITY: scored(tool, softmax=True) if probable.all() else torch.full((len(x),), torch.nan)}
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """No warnings, and quantus' random numbers from a seed of their own."""
-    state = np.random.get_state()
-    np.random.seed(0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        np.random.set_state(state)

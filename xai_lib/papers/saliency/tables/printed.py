@@ -57,8 +57,7 @@ def table_4(study: Study) -> HTML:
         return number()(mean) + ("" if pd.isna(published) else f" ({number()(published)})")
 
     columns = [text("transformation", "transform", TRANSFORM_NAMES), METHOD]
-    for metric in lineup.FIDELITY:
-        columns.append(Column(METRIC_NAMES[metric], (f"mean {metric}", f"published {metric}"), beside))
+    columns += [Column(METRIC_NAMES[name], (f"mean {name}", f"published {name}"), beside) for name in lineup.FIDELITY]
     caption = (
         f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
         f"as defined: {counted(rows, study)}. Intervals are in the recorded CSV."
