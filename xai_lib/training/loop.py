@@ -15,7 +15,7 @@ from xai_lib import files, randomness
 from xai_lib.data.augmentation import augment
 from xai_lib.data.split import Split
 from xai_lib.pretrained import state_digest
-from xai_lib.training import checkpoint, optimisation
+from xai_lib.training import checkpoint, distributed, optimisation
 from xai_lib.training.arithmetic import Numerics, numerics
 from xai_lib.training.objective import accuracy, initial_network, objective, semi_hard_share
 from xai_lib.training.recipes import Recipe
@@ -66,6 +66,7 @@ def train(
     run = _Run(recipe, split.to(device), seed, device, numerics(device), path, start, keep)
     network = initial_network(recipe, len(split.classes), seed) if network is None else copy.deepcopy(network)
     network = network.to(device, memory_format=torch.channels_last)
+    network = distributed.synchronise_norms(network)
     optimizer, history = optimisation.optimizer(recipe, network), []
     if path.exists():
         state = checkpoint.load(path, run.settings, device)
@@ -73,7 +74,9 @@ def train(
         optimizer.load_state_dict(state["optimizer"])
         history = state["history"]
     compiled = run.numerics.compiled
-    forward = network if compiled == "no" else torch.compile(network, mode=compiled)
+    forward = distributed.wrap(network)
+    forward = forward if compiled == "no" else torch.compile(forward, mode=compiled)
+    progress = progress and distributed.rank() == 0
     images = run.steps * run.batch_size
     ends = {"total": recipe.epochs * images, "initial": len(history) * images}
     with tqdm(desc=f"training {recipe.loss}", **ends, unit=" images", unit_scale=True, disable=not progress) as bar:
@@ -125,14 +128,15 @@ def _train_epoch(run: _Run, epoch: int, forward: nn.Module, optimizer: Optimizer
         rate = optimisation.learning_rate(recipe, epoch, step, steps)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        positions = order[step * run.batch_size : (step + 1) * run.batch_size]
+        positions = distributed.share(order[step * run.batch_size : (step + 1) * run.batch_size])
         x = augmented_views(split, positions, recipe, run.seed, epoch)  # [B·V,3,H,W]
         with torch.autocast(run.device.type, torch.bfloat16, enabled=run.numerics.precision == "bfloat16"):
             outputs = forward(x)
-        outputs, labels = outputs.float().unflatten(0, (-1, recipe.views)), split.labels[positions]  # [B,V,k], [B]
+        outputs = distributed.gather(outputs.float().unflatten(0, (-1, recipe.views)))  # [B,V,k]
+        labels = distributed.gather(split.labels[positions])
         loss = objective(recipe, outputs, labels)
         optimizer.zero_grad()
-        loss.backward()
+        (loss * distributed.size()).backward()
         optimizer.step()
         losses_so_far[step] = loss.detach()
         right += accuracy(recipe, outputs.detach(), labels)
@@ -192,12 +196,14 @@ def _save(run: _Run, network: nn.Module, optimizer: Optimizer, history: list[dic
     for name, tensor in weights.items():
         if not tensor.isfinite().all():
             raise TrainingDivergedError(f"The weights in {name} are not finite after epoch {epoch}. {_advice(run)}")
-    if epoch in kept_epochs(run.recipe.epochs, run.keep):
-        kept = _kept(run.path.parent, epoch)
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        files.write_tensors(kept, weights)
-    state = {"network": weights, "optimizer": optimizer.state_dict(), "history": history}
-    checkpoint.save(run.path, {"settings": run.settings, **state})
+    if distributed.rank() == 0:
+        if epoch in kept_epochs(run.recipe.epochs, run.keep):
+            kept = _kept(run.path.parent, epoch)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            files.write_tensors(kept, weights)
+        state = {"network": weights, "optimizer": optimizer.state_dict(), "history": history}
+        checkpoint.save(run.path, {"settings": run.settings, **state})
+    distributed.wait()
 
 
 def _stop_unless_finite(step_losses: Tensor, run: _Run, epoch: int) -> None:
