@@ -55,9 +55,8 @@ class RankedNetwork:
 
 def study(run: Settings) -> Study:
     """The part on those networks of a run that its ``kinds`` name: fine-tuned as in the paper, then trained by CE, SCL
-    and TL, which it does not do, and untrained. Pages show the first, for which every part is computed.
-
-    ValueError for other kinds, without a trained one, or on ImageNet, of which there are no training images here.
+    and TL, which it does not do, and untrained. Pages show the first, for which every part is computed. ValueError for
+    other kinds, without a trained one, or on ImageNet, of which there are no training images here.
     """
     if run.pretrained:
         raise ValueError(
@@ -67,17 +66,17 @@ def study(run: Settings) -> Study:
     wanted = run.dominance.kinds.split()
     if not set(wanted) <= set(KINDS) or set(wanted) <= {UNTRAINED}:
         raise ValueError(f"Expected kinds out of {' '.join(KINDS)}, a trained one among them. Got {wanted}.")
-    tuned, seeds = run.fine_tunings, run.tuned_seeds
+    tuned = run.fine_tunings
     names = {TUNED: tuned, UNTRAINED: [name.replace(TUNED, UNTRAINED) for name in tuned]}
     kinds = [name for kind in KINDS if kind in wanted for name in names.get(kind, [kind])]
     made = []
-    for kind, seed in itertools.product(kinds, seeds):
+    for kind, seed in itertools.product(kinds, run.tuned_seeds):
         of_kind = PARTS if kind in (*tuned, kinds[0]) else _OF_OTHERS if kind in LOSSES else _OF_UNTRAINED
-        if kind in LOSSES or kind in tuned:
-            cell = networks.train_cell(run, kind, seed) if kind in LOSSES else networks.tune_cell(run, kind, seed)
-            subject = networks.with_images(run, cell, None)
-        else:
+        if kind.startswith(UNTRAINED):
             subject = _untrained(run, kind.replace(UNTRAINED, TUNED), seed)
+        else:
+            cell = networks.train_cell if kind in LOSSES else networks.tune_cell
+            subject = networks.with_images(run, cell(run, kind, seed), None)
         made.append(RankedNetwork(subject, kind, of_kind))
     return Study(run, tuple(made))
 
@@ -90,11 +89,6 @@ def kinds(study: Study) -> tuple[str, ...]:
 def judged(study: Study) -> tuple[str, ...]:
     """The kinds about which the paper's claims are asked: those of which every part is computed."""
     return tuple(dict.fromkeys(ranked.kind for ranked in study.networks if ranked.parts == PARTS))
-
-
-def is_untrained(kind: str) -> bool:
-    """Whether networks of a kind have random weights."""
-    return kind.startswith(UNTRAINED)
 
 
 def networks_of(study: Study, kind: str) -> tuple[RankedNetwork, ...]:
@@ -127,8 +121,7 @@ def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
 def dominance_cells(run: Settings, network: int) -> list[Cell]:
     """What the command ``dominance`` computes: all parts of one network. ValueError for a wrong number."""
     of_run = study(run)
-    ranked = networks.chosen("network", network, of_run.networks)
-    return [part_cell(of_run, ranked, part) for part in ranked.parts]
+    return cells(Study(run, (networks.chosen("network", network, of_run.networks),)))
 
 
 def rarity_cells(run: Settings, training: int) -> list[Cell]:
@@ -142,13 +135,11 @@ def rarity_cell(run: Settings, number: int) -> Cell:
     """Trainings on planted images with the rare modes of a number: by cross-entropy and the recipe for few images
     whatever the run's scale, so that it takes a minute or two on a processor, then fine-tuned.
     """
-    recipe, width = recipes.get(_RARITY_RECIPE, networks.LOSS), run.networks.width
-    tuning = recipes.fine_tunings(_RARITY_RECIPE)[TUNED]
+    first, then = recipes.get(_RARITY_RECIPE, networks.LOSS), recipes.fine_tunings(_RARITY_RECIPE)[TUNED]
+    epochs, width = (run.recipe(networks.LOSS).epochs, run.networks.epochs_tuned), run.networks.width
+    both = [replace(recipe, epochs=n, width=width) for recipe, n in zip((first, then), epochs)]
     return parts.rarity.cell(
-        recipes={
-            networks.LOSS: replace(recipe, epochs=run.recipe(networks.LOSS).epochs, width=width),
-            TUNED: replace(tuning, epochs=run.networks.epochs_tuned, width=width),
-        },
+        recipes=dict(zip((networks.LOSS, TUNED), both)),
         rarities=dict(rarities_of(number)),
         n_train=run.networks.n_train or _N_TRAIN,
         n_test=run.networks.n_test or _N_TEST,
@@ -175,7 +166,9 @@ def table(study: Study, name: str) -> pd.DataFrame:
     part = _PART_OF.get(name, name)
     having = [ranked for ranked in study.networks if part in ranked.parts]
     frames = [
-        read(computed(part_cell(study, ranked, part)) / f"{name}.csv").assign(kind=ranked.kind, seed=ranked.seed)
+        read(computed(part_cell(study, ranked, part)) / f"{name}.csv").assign(
+            kind=ranked.kind, seed=ranked.subject.seed
+        )
         for ranked in tqdm(having, desc=part, leave=False, disable=None)
     ]
     return pd.concat(frames, ignore_index=True)

@@ -60,9 +60,7 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
         first, second = torch.triu_indices(n_clusters, n_clusters, offset=1)
         apart = torch.cdist(found.centres, found.centres)[first, second]
         centres.append(pd.DataFrame({"first": first, "second": second, "distance": apart}).assign(**named))
-    _write(folder, "images", listed)
-    _write(folder, "shares", shares)
-    _write(folder, "centres", centres)
+    _write(folder, images=listed, shares=shares, centres=centres)
 
 
 @stage("dominance-choice", version=1)
@@ -72,7 +70,7 @@ def choose(folder: Path, *, subject: Subject, images: Split) -> None:
     for label, members in classes(images):
         found = number_of_clusters.choose(here[members], range(2, min(11, len(members))), seed=SEED)
         frames.append(found.assign(label=images.classes[label]))
-    _write(folder, "choice", frames)
+    _write(folder, choice=frames)
 
 
 @stage("dominance-mosaics", version=2)
@@ -94,8 +92,7 @@ def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, 
             dealt = clusters.shuffled(assigned[K_MEANS], seed=deal)
             found = dominance.pairwise(x, label, dealt, explain, **how, purpose=f"deal {deal}/{name}")
             control.append(dominance.pairs(found).assign(deal=deal, label=name))
-    _write(folder, "mosaics", frames)
-    _write(folder, "dealt", control)
+    _write(folder, mosaics=frames, dealt=control)
 
 
 @stage("dominance-variants", version=2)
@@ -109,7 +106,7 @@ def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_m
             explain = _explain(subject, explainer)
             found = dominance.pairwise(x, label, assigned, explain, resized=sizes[size], **draws)
             frames.append(found.assign(label=name, explainer=explainer, size=size))
-    _write(folder, "variants", frames)
+    _write(folder, variants=frames)
 
 
 @stage("dominance-pairs", version=2)
@@ -118,7 +115,7 @@ def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_clas
     mosaics of each size.
     """
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
-    for label, members in list(classes(images))[:n_classes]:
+    for label, members in classes(images)[:n_classes]:
         chosen = images.subset(members[:n_images])
         index = chosen.index.cpu().numpy()
         x = chosen.normalise(chosen.images.to(subject.device))
@@ -126,7 +123,7 @@ def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_clas
             found = single_images.all_pairs(x, label, explain, subject.network, resized=resized)
             sides = {side: index[found[side].to_numpy()] for side in ("a", "b")}
             frames.append(found.assign(**sides, size=size, label=images.classes[label]))
-    _write(folder, "pairs", frames)
+    _write(folder, pairs=frames)
 
 
 @stage("dominance-focus", version=2)
@@ -140,7 +137,7 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
         (value,) = energy_share.shares(drawn, x, explain=_explain(subject, explainer), **how).values()
         columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
         frames.append(pd.DataFrame(columns))
-    _write(folder, "focus", frames)
+    _write(folder, focus=frames)
 
 
 @stage("rarity", version=2)
@@ -164,7 +161,7 @@ def rarity(
         for evaluation, test in tests.items():
             scored = _scores(models.fold_batchnorm(network), train, test, n_clusters, n_mosaics, device)
             frames.append(scored.assign(network=name, evaluated_on=evaluation, rarity=scored["label"].map(rarities)))
-    _write(folder, "clusters", frames)
+    _write(folder, clusters=frames)
     for name in recipes:
         shutil.rmtree(folder / name)
 
@@ -183,10 +180,9 @@ def read(file: Path) -> pd.DataFrame:
     return files.read_frame(file, ("label", "predicted", "target"))
 
 
-def classes(images: Split) -> Iterator[tuple[int, Tensor]]:
+def classes(images: Split) -> list[tuple[int, Tensor]]:
     """Each class that has images, with their positions."""
-    for label in images.labels.unique().tolist():
-        yield label, positions(images, label)
+    return [(label, positions(images, label)) for label in images.labels.unique().tolist()]
 
 
 def positions(images: Split, label: int) -> Tensor:
@@ -196,8 +192,7 @@ def positions(images: Split, label: int) -> Tensor:
 
 def batches(images: Split, device: torch.device) -> Iterator[Tensor]:
     """The images normalised, some at a time."""
-    for batch in images.batches(_BATCH):
-        yield images.normalise(batch.images.to(device))
+    return (images.normalise(batch.images.to(device)) for batch in images.batches(_BATCH))
 
 
 def clusterings(
@@ -225,8 +220,9 @@ def counted(trained: Tensor, assigned: Tensor) -> pd.DataFrame:
     return found.assign(cluster=present.numpy())
 
 
-def _write(folder: Path, name: str, frames: Sequence[pd.DataFrame]) -> None:
-    files.write_frame(folder / f"{name}.csv", pd.concat(frames, ignore_index=True))
+def _write(folder: Path, **tables: Sequence[pd.DataFrame]) -> None:
+    for name, frames in tables.items():
+        files.write_frame(folder / f"{name}.csv", pd.concat(frames, ignore_index=True))
 
 
 def _class_by_class(
@@ -273,9 +269,6 @@ def _scores(
 
 def _of_clusters(values: pd.DataFrame, trained: Tensor, assigned: Tensor, said: pd.DataFrame) -> pd.DataFrame:
     """One row a cluster of one class: what each score says of it, and how much of it is of the rare mode."""
-    by_cluster = said.groupby(assigned.numpy())
-    return (
-        hierarchy(values)[["cluster", "dominance"]]
-        .merge(counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]], on="cluster")
-        .merge(by_cluster.mean().rename_axis("cluster").reset_index(), on="cluster")
-    )
+    sizes = counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]]
+    means = said.groupby(assigned.numpy()).mean().rename_axis("cluster").reset_index()
+    return hierarchy(values)[["cluster", "dominance"]].merge(sizes, on="cluster").merge(means, on="cluster")

@@ -27,10 +27,9 @@ class Clustering:
 def pooled(model: nn.Module, batches: Iterable[Tensor], layer: nn.Module | str | None = None) -> Tensor:
     """The mean over the grid of each channel of a layer: v_c = (1 / HW) Σ_ij X(i, j, c) (dominance paper Eq. 1).
 
-    At the last block of a ResNet, which is the default, these are the features that its linear head reads. Of batches
-    of normalised images, float [B,3,H,W] on the model's device, however they are divided: float32 [N,D] on the CPU, in
-    the order of the images. The model's modes and hooks are afterwards as they were. Errors are those of
-    :func:`xai_lib.explainers.passes.layer_activations`, and a ValueError if there is no batch.
+    At the last block of a ResNet, the default, these are the features that its linear head reads. Of batches of
+    normalised images, float [B,3,H,W] on the model's device: float32 [N,D] on the CPU, in the order of the images.
+    Errors are those of :func:`xai_lib.explainers.passes.layer_activations`, and a ValueError if there is no batch.
 
     Example:
         >>> pooled(nn.Sequential(nn.Identity()), [torch.arange(12.0).reshape(1, 3, 2, 2)], "0")
@@ -46,9 +45,8 @@ def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
     """The P clusters γ of least squared distance to their means (dominance paper §3.1), largest first.
 
     Clusters of one size stand in the order of their centres, so that the same images always give the same numbers.
-
-    Features are float [N,D], as of :func:`pooled`; P is at least 1 and at most the number of distinct images; the seed
-    is that of the starts. TypeError, ValueError as :func:`checked`, or if there cannot be P clusters.
+    Features are float [N,D], as of :func:`pooled`; the seed is that of the starts. TypeError, ValueError as
+    :func:`checked`, or if P is below 1 or above the number of distinct images.
 
     Example:
         >>> kmeans(torch.tensor([[0.0], [5.0], [6.0]]), 2).assigned
@@ -75,20 +73,15 @@ def best_of_starts(values: np.ndarray, n_clusters: int, seed: int) -> KMeans:
 
 
 def assign(features: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Fit images [M,D] (of training, say) into clusters with centres [P,D]: the nearest, the first of equally near.
-
-    Gives the clusters int64 [M], and the Euclidean distances to their centres float32 [M]. Errors are those of
-    :func:`checked`, and a ValueError if the two differ in D.
+    """Fit images [M,D] into clusters with centres [P,D]: the nearest, the first of equally near, int64 [M], and the
+    Euclidean distances to their centres float32 [M]. Errors as :func:`checked`; ValueError if the two differ in D.
     """
     distance, assigned = _distances(features, centres).min(dim=1)
     return assigned, distance.float()
 
 
 def representatives(clustering: Clustering, n: int) -> list[Tensor]:
-    """The images that show best what each of P clusters has: the (up to) n nearest to its centre, int64 positions.
-
-    ValueError if n is below 1.
-    """
+    """The (up to) n images nearest to the centre of each of P clusters, int64 positions; ValueError if n is below 1."""
     if n < 1:
         raise ValueError(f"Expected n of at least 1 image a cluster. Got {n}.")
     nearest_first = clustering.distance.argsort(stable=True)

@@ -25,8 +25,8 @@ def pairwise(
 
     Of the class's evaluation images, normalised, float [N,3,H,W], on the network's device, their clusters ``assigned``,
     int64 [N], and the class ``target``, whose logit is explained by ``explain``, see :func:`energy_share.by_grad_cam`.
-    The draws depend on ``seed`` and ``purpose``, besides the clusters: the same give the same mosaics. ``resized`` and
-    ``scalings`` are as of :func:`energy_share.shares`.
+    The same ``seed``, ``purpose`` and clusters give the same mosaics. ``resized`` and ``scalings`` are as of
+    :func:`energy_share.shares`.
 
     Returns columns first, second (clusters, first < second), mosaic (from 0 in each pair), scaling, value: the share of
     ``first``'s quadrants in [0, 1], above 0.5 where ``first`` dominates; NaN for an empty map. ValueError if there are
@@ -45,20 +45,17 @@ def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.D
         raise ValueError(f"Expected images of at least two clusters. Got the clusters {present}.")
     upper = list(itertools.combinations(present, 2))
     members = {cluster: (assigned == cluster).nonzero()[:, 0] for cluster in present}
-    drawn = [
-        mosaics.of_clusters(members[first], members[second], n, seed=seed, purpose=f"{purpose}/{first}-{second}")
-        for first, second in upper
-    ]
-    rows = [{"first": first, "second": second, "mosaic": number} for first, second in upper for number in range(n)]
+    drawn = [mosaics.of_clusters(members[a], members[b], n, seed=seed, purpose=f"{purpose}/{a}-{b}") for a, b in upper]
+    rows = [(*pair, number) for pair in upper for number in range(n)]
     both = Mosaics(torch.cat([part.images for part in drawn]), torch.cat([part.first for part in drawn]))
-    return pd.DataFrame(rows), both
+    return pd.DataFrame(rows, columns=["first", "second", "mosaic"]), both
 
 
 def pairs(values: pd.DataFrame) -> pd.DataFrame:
     """Dominance D = (1/J) Σ_m d(m) of each pair of clusters of one class (Eq. 8), with interval and test against 0.5.
 
-    Both are over mosaics. Mosaics of a cluster with few images show the same images again and again, so they speak
-    about these images, not about others of their kind.
+    Both are over mosaics: where a cluster has few images, these show the same ones again and again, and speak about
+    these images, not about others of their kind.
 
     Of a row a mosaic, with the columns first, second (cluster numbers, first != second), mosaic (its number in the
     pair) and value: the share of ``first`` in [0, 1] (Eq. 6), NaN for an empty map. Each unordered pair occurs, in
@@ -75,15 +72,11 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
         >>> pairs(values)["dominance"].item()
         0.75
     """
-    tables = {pair: table.to_numpy() for pair, table in oriented(values).groupby(["first", "second"])["value"]}
     rows = []
-    for pair, table in tables.items():
-        interval = mean_interval(table, range=(0.0, 1.0))
-        shifted = table[~np.isnan(table)] - NO_DOMINANCE
-        ends = interval.mean, interval.low, interval.high
-        rows.append((*pair, *ends, len(shifted), interval.n_undefined, t_p(shifted)))
-    columns = ["first", "second", "dominance", "low", "high", "n", "n_undefined", "p_t"]
-    frame = pd.DataFrame(rows, columns=columns)
+    for pair, shares in oriented(values).groupby(["first", "second"])["value"]:
+        found, shifted = mean_interval(shares.to_numpy(), range=(0.0, 1.0)), shares.dropna().to_numpy() - NO_DOMINANCE
+        rows.append((*pair, found.mean, found.low, found.high, len(shifted), found.n_undefined, t_p(shifted)))
+    frame = pd.DataFrame(rows, columns=["first", "second", "dominance", "low", "high", "n", "n_undefined", "p_t"])
     return frame.assign(p_t_holm=holm(frame["p_t"]))
 
 
@@ -119,11 +112,6 @@ def oriented(values: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(f"Expected shares in [0, 1], or NaN. Got {np.nanmin(value)} to {np.nanmax(value)}.")
     frame = pd.DataFrame(np.sort(values[["first", "second"]], axis=1), columns=["first", "second"])
     frame = frame.assign(mosaic=values["mosaic"].to_numpy(), value=np.where(swapped, 1 - value, value))
-    _check_pairs(frame)
-    return frame.sort_values(["first", "second", "mosaic"], ignore_index=True)
-
-
-def _check_pairs(frame: pd.DataFrame) -> None:
     repeated = frame.duplicated(["first", "second", "mosaic"])
     if repeated.any():
         raise ValueError(
@@ -135,3 +123,4 @@ def _check_pairs(frame: pd.DataFrame) -> None:
     missing = set(itertools.combinations(clusters, 2)) - set(zip(frame["first"], frame["second"]))
     if len(clusters) < 2 or missing:
         raise ValueError(f"Expected every pair of two or more clusters. Got {clusters} without {sorted(missing)}.")
+    return frame.sort_values(["first", "second", "mosaic"], ignore_index=True)

@@ -53,11 +53,9 @@ def shares(
     for images, first, classes, numbers in zip(*(part.split(_at_once(x, resized)) for part in whole), strict=True):
         shown = assemble(x[images.to(x.device)], resized)
         maps = explain(shown, classes, numbers)
-        if maps.shape != (len(shown), *shown.shape[2:]):
-            size = [len(shown), *shown.shape[2:]]
-            raise ValueError(
-                f"Expected explain to return one map a mosaic, of its size, {size}. Got shape {list(maps.shape)}."
-            )
+        size, got = [len(shown), *shown.shape[2:]], list(maps.shape)
+        if got != size:
+            raise ValueError(f"Expected explain to return one map a mosaic, of its size, {size}. Got shape {got}.")
         for scaling, parts in found.items():
             scaled = normalise.relu(maps) if scaling == "relu" else normalise.min_max(normalise.relu(maps))
             parts.append(focus(scaled, first))

@@ -37,14 +37,13 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
     be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever is
     there, then favours no cluster.
 
-    Of positions of the clusters' images, int64 [A] with A at least 1. The two images of a mosaic are different; a
-    cluster of one image shows it twice. ``seed`` and ``purpose`` are of the draws; two purposes are drawn
-    independently. ValueError for other positions, or fewer than one mosaic.
+    Of positions of the clusters' images, int64 [A] with A at least 1; a cluster of one image shows it twice. Draws of
+    two purposes are independent. ValueError for other positions, or fewer than one mosaic.
 
     Example:
         >>> drawn = of_clusters(torch.tensor([0, 1]), torch.tensor([7, 8]), 25, seed=0, purpose="example")
-        >>> len(drawn), drawn.images[0][drawn.first[0]].sort().values, drawn.images[0][~drawn.first[0]].sort().values
-        (25, tensor([0, 1]), tensor([7, 8]))
+        >>> len(drawn), drawn.images[0][drawn.first[0]].sort().values
+        (25, tensor([0, 1]))
     """
     index, shown = _numbers(n), []
     for what, members in (("first", first), ("second", second)):
@@ -52,7 +51,7 @@ def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: st
         if len(members) == 0:
             raise ValueError(f"Expected {what} as positions of at least 1 image. Got none: leave empty clusters out.")
         shown.append(members.cpu()[_two_of(len(members), index, seed, f"{purpose}/{what}")])
-    return _placed(*shown, _balanced_layouts(index, seed, purpose))
+    return _placed(*shown, index, seed, purpose)
 
 
 def of_pairs(a: Tensor, b: Tensor) -> Mosaics:
@@ -85,7 +84,7 @@ def of_classes(labels: Tensor, n: int, *, seed: int) -> tuple[Mosaics, Tensor]:
         members = (labels.cpu() == label).nonzero()[:, 0]
         two = members[_two_of(len(members), index, seed, f"focus/class {label}")].repeat(1, 2)
         shown = torch.where(drawn == number, two, shown)
-    return _placed(shown[:, :2], shown[:, 2:], _balanced_layouts(index, seed, "focus")), classes[turn]
+    return _placed(shown[:, :2], shown[:, 2:], index, seed, "focus"), classes[turn]
 
 
 def assemble(images: Tensor, resized: bool = True) -> Tensor:
@@ -99,8 +98,8 @@ def assemble(images: Tensor, resized: bool = True) -> Tensor:
     mosaics = images.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2, 5).flatten(4, 5).flatten(2, 3)
     if not resized:
         return mosaics
-    size = tuple(images.shape[-2:])
-    return functional.interpolate(mosaics, size, mode="bilinear", align_corners=False, antialias=True)
+    how = {"mode": "bilinear", "align_corners": False, "antialias": True}
+    return functional.interpolate(mosaics, tuple(images.shape[-2:]), **how)
 
 
 def _two_of(size: int, index: Tensor, seed: int, purpose: str) -> Tensor:
@@ -112,20 +111,14 @@ def _two_of(size: int, index: Tensor, seed: int, purpose: str) -> Tensor:
     return torch.stack([one, other + (other >= one)], 1)
 
 
-def _balanced_layouts(index: Tensor, seed: int, purpose: str) -> Tensor:
-    """A layout for each of n mosaics, bool [n,4], in random order; which ones occur once more is random as well."""
+def _placed(first: Tensor, second: Tensor, index: Tensor, seed: int, purpose: str) -> Mosaics:
+    """Two positions [n,2] of each group in layouts in random order; which ones occur once more is random as well."""
     order = uniform(seed, index, f"{purpose}/layouts").argsort(stable=True)
     names = uniform(seed, torch.arange(len(LAYOUTS)), f"{purpose}/names of layouts").argsort(stable=True)
-    layouts = torch.empty(len(index), dtype=torch.int64)
-    layouts[order] = names[torch.arange(len(index)) % len(LAYOUTS)]
-    return LAYOUTS[layouts]
-
-
-def _placed(first: Tensor, second: Tensor, where: Tensor) -> Mosaics:
-    """Two positions [n,2] of each group, put where the layouts [n,4] say."""
+    where = torch.empty(len(index), 4, dtype=torch.bool)
+    where[order] = LAYOUTS[names[torch.arange(len(index)) % len(LAYOUTS)]]
     images = torch.empty(where.shape, dtype=torch.int64)
-    images[where] = first.flatten()
-    images[~where] = second.flatten()
+    images[where], images[~where] = first.flatten(), second.flatten()
     return Mosaics(images, where)
 
 

@@ -21,13 +21,12 @@ def choose(features: Tensor, candidates: Sequence[int], *, seed: int = 0) -> pd.
     cluster means is than where there are no clusters: in as many images drawn uniformly from the box around the
     images that is aligned with their principal components (their reference "b").
 
-    Of features float [N,D] of a class's images. Candidates are numbers of clusters, each at least 1 and below the
-    number of distinct images. The gap can speak for 1, that is for no clusters; the silhouette is NaN there. The seed
-    is that of k-means and of the references, which are drawn B = 10 times.
+    Of features float [N,D] of a class's images, and numbers of clusters, each at least 1 and below the number of
+    distinct images. The gap can speak for 1, that is for no clusters; the silhouette is NaN there. The seed is that of
+    k-means and of the references, which are drawn B = 10 times.
 
     Returns one row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
-    sd·sqrt(1 + 1/B). TypeError, ValueError as :func:`xai_lib.papers.dominance.method.clusters.checked`, or if a
-    candidate is out of range.
+    sd·sqrt(1 + 1/B). TypeError, ValueError as :func:`clusters.checked`, or if a candidate is out of range.
     """
     values = checked(features)
     n_distinct = len(values.unique(dim=0))
@@ -36,28 +35,18 @@ def choose(features: Tensor, candidates: Sequence[int], *, seed: int = 0) -> pd.
             f"Expected candidates from 1 to {n_distinct - 1}, below the number of distinct images. "
             f"Got {list(candidates)}."
         )
-    distances = pairwise_distances(values.numpy())
-    found = [best_of_starts(values.numpy(), k, seed) for k in candidates]
     # The references get as many starts: with one each, their worse clusters would widen the gap by about s_k / 2.
-    drawn = [
-        [best_of_starts(reference, k, seed).inertia_ for k in candidates] for reference in _references(values, seed)
-    ]
-    log_drawn = np.log(drawn)  # [B, candidates]
-    return pd.DataFrame(
-        {
-            "n_clusters": list(candidates),
-            "silhouette": [_silhouette(distances, clusters.labels_) for clusters in found],
-            "gap": log_drawn.mean(axis=0) - np.log([clusters.inertia_ for clusters in found]),
-            "gap_error": log_drawn.std(axis=0) * np.sqrt(1 + 1 / _REFERENCES),
-        }
-    )
+    drawn = (values.numpy(), *_references(values, seed))
+    fits = [[best_of_starts(x, k, seed) for k in candidates] for x in drawn]
+    own, *log_drawn = np.log([[fit.inertia_ for fit in of_x] for of_x in fits])  # each [candidates]
+    how, distances = {"metric": "precomputed"}, pairwise_distances(values.numpy())
+    fit = [silhouette_score(distances, fit.labels_, **how) if fit.labels_.any() else np.nan for fit in fits[0]]
+    gap, error = np.mean(log_drawn, axis=0) - own, np.std(log_drawn, axis=0) * np.sqrt(1 + 1 / _REFERENCES)
+    return pd.DataFrame({"n_clusters": list(candidates), "silhouette": fit, "gap": gap, "gap_error": error})
 
 
 def by_silhouette(frame: pd.DataFrame) -> int:
-    """The number of clusters of the highest silhouette in a frame of :func:`choose`, the smallest of equal ones.
-
-    ValueError if no row has a silhouette.
-    """
+    """That of the highest silhouette in :func:`choose`, the smallest of equal ones; ValueError if no row has one."""
     ordered = frame.dropna(subset="silhouette").sort_values("n_clusters")
     if ordered.empty:
         raise ValueError("Expected a candidate of at least 2 clusters. Got none with a silhouette.")
@@ -70,10 +59,6 @@ def by_gap(frame: pd.DataFrame) -> int | None:
     needed = (rows["gap"] - rows["gap_error"]).rename(lambda k: k - 1).reindex(rows.index)
     enough = rows.index[rows["gap"] >= needed]
     return int(enough[0]) if len(enough) else None
-
-
-def _silhouette(distances: np.ndarray, labels: np.ndarray) -> float:
-    return float(silhouette_score(distances, labels, metric="precomputed")) if labels.any() else float("nan")
 
 
 def _references(values: Tensor, seed: int) -> Iterator[np.ndarray]:

@@ -72,7 +72,8 @@ def suspects(clusters: pd.DataFrame) -> pd.DataFrame:
             numbers = sign * group[score].to_numpy(float) if sign else np.zeros(len(group))
             suspicion = stats.rankdata(np.nan_to_num(numbers, nan=-math.inf, posinf=math.inf, neginf=-math.inf))
             first = suspicion == suspicion.max()
-            auc = math.nan if base in (0, 1) else _area(suspicion, n * share, n * (1 - share))
+            images = {"y_score": np.tile(suspicion, 2), "sample_weight": np.r_[n * share, n * (1 - share)]}
+            auc = math.nan if base in (0, 1) else float(roc_auc_score(np.repeat([1, 0], len(group)), **images))
             found = (np.average(values[first], weights=n[first]) for values in (share, accuracy))
             rows.append((label, seed, score, auc, *found, base))
     return pd.DataFrame(rows, columns=["label", "seed", "score", "auc", "share", "accuracy", "base"])
@@ -90,7 +91,7 @@ def power(found: pd.DataFrame) -> pd.DataFrame:
     if unknown := sorted(set(found["score"]) - set(SCORES)):
         raise ValueError(f"Expected scores out of {', '.join(SCORES)}. Got {unknown}.")
     rows = []
-    for score in [score for score in SCORES if score in set(found["score"])]:
+    for score in SCORES:
         for rarity, group in found[found["score"] == score].groupby("rarity", sort=True):
             known = of_trainings(group.groupby("seed")["auc"].mean().to_numpy(), range=(0.0, 1.0))
             ends = known.interval() if SCORES[score] else (known.value, known.value)
@@ -107,9 +108,3 @@ def areas(found: pd.DataFrame, score: str, *, rare: bool) -> pd.Series:
     """
     chosen = (found["score"] == score) & ((found["rarity"] < max(SHARES)) == rare)
     return found[chosen].groupby("seed")["auc"].mean()
-
-
-def _area(suspicion: np.ndarray, rare: np.ndarray, others: np.ndarray) -> float:
-    """The area under the ROC curve of clusters [P] that hold so many rare and other images."""
-    truth = np.repeat([1, 0], len(suspicion))
-    return float(roc_auc_score(truth, np.tile(suspicion, 2), sample_weight=np.r_[rare, others]))

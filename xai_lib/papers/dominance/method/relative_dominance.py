@@ -36,19 +36,11 @@ def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
     """
     frame = oriented(values)
     clusters = np.unique(frame[["first", "second"]])
-    observed, draws = np.split(_resampled(frame, len(clusters)), [1])  # [1,P], [R,P]
-    intervals = np.array([percentile_interval(of_cluster) for of_cluster in draws.T])
-    return pd.DataFrame(
-        {
-            "cluster": clusters,
-            "dominance": observed[0],
-            "low": intervals[:, 0],
-            "high": intervals[:, 1],
-            "rank": ranks(observed[0]),
-            "first": _share_highest(draws),
-            "last": _share_highest(-draws),
-        }
-    )
+    observed, *draws = _resampled(frame, len(clusters))  # [P], R times [P]
+    draws = np.array(draws)
+    low, high = np.transpose([percentile_interval(of_cluster) for of_cluster in draws.T])
+    found = {"cluster": clusters, "dominance": observed, "low": low, "high": high, "rank": ranks(observed)}
+    return pd.DataFrame(found | {"first": _share_highest(draws), "last": _share_highest(-draws)})
 
 
 def cyclic_triples(matrix: np.ndarray) -> tuple[int, int]:

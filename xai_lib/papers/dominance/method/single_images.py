@@ -44,14 +44,9 @@ def outputs(label: int, logits: Tensor, features: Tensor, training_features: Ten
     """What else could tell which images of a class a network knows least: logit and probability of the class, and the
     mean distance to the five nearest of the training images of the class, or to all if there are fewer, in features.
     """
-    nearest = min(_NEAREST, len(training_features))
-    return pd.DataFrame(
-        {
-            "logit": logits[:, label].cpu().numpy(),
-            "probability": logits.softmax(1)[:, label].cpu().numpy(),
-            "training_distance": nearest_distance(features, training_features, nearest).cpu().numpy(),
-        }
-    )
+    distance = nearest_distance(features, training_features, min(_NEAREST, len(training_features)))
+    said = {"logit": logits[:, label], "probability": logits.softmax(1)[:, label], "training_distance": distance}
+    return pd.DataFrame({name: values.cpu().numpy() for name, values in said.items()})
 
 
 def _mean_of_both(a: pd.Series, of_a: pd.Series, b: pd.Series, of_b: pd.Series, n: int) -> np.ndarray:

@@ -21,8 +21,8 @@ from xai_lib.statistics.intervals import check_columns
 def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int], n_clusters: int) -> pd.DataFrame:
     """How large the clusters of one class are among its training and its evaluation images (§4).
 
-    The paper gives the raw share of the training images. Where both parts are drawn alike, a cluster that is small in
-    one is small in the other, so the raw share also says how small a cluster is; ``representation`` does not.
+    The paper gives the raw share of the training images, which also says how small a cluster is: where both parts are
+    drawn alike, it is small in both. ``representation`` does not.
 
     Of the nearest cluster of each image, int [Nt] and [Ne], P rows: cluster, training, evaluation (numbers of images),
     training_share, evaluation_share (in [0, 1], each adds up to 1), representation (training_share / evaluation_share:
@@ -82,8 +82,9 @@ def permutation_test(table: pd.DataFrame, share: str, *, n: int = 10_000, seed: 
         dominance, ranks = _standard(group["dominance"]), _standard(group[share])
         correlation = _product(dominance, ranks)
         if not math.isnan(correlation):
+            keys = randomness.uniform(seed, torch.arange(n), f"dominance/shares of {label}", (len(group),))
             found.setdefault(label, []).append(correlation)
-            dealt.setdefault(label, []).append(ranks[_deals(seed, n, label, len(group))] @ dominance)
+            dealt.setdefault(label, []).append(ranks[keys.argsort(dim=1, stable=True).numpy()] @ dominance)
     if not found:
         return Permuted(math.nan, np.full(n, math.nan))
     value = float(np.mean([np.mean(of_class) for of_class in found.values()]))
@@ -133,9 +134,3 @@ def _standard(values: pd.Series) -> np.ndarray:
 
 def _product(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b) if len(a) else math.nan
-
-
-def _deals(seed: int, n: int, label: object, n_clusters: int) -> np.ndarray:
-    """Random orders of a class's clusters, int64 [n, P]: the same for all of its seeds."""
-    keys = randomness.uniform(seed, torch.arange(n), f"dominance/shares of {label}", (n_clusters,))
-    return keys.argsort(dim=1, stable=True).numpy()

@@ -48,11 +48,8 @@ _OF_IMAGES = {"training_share": "training share", "representation": "training sh
 
 def name_of(kind: str) -> str:
     """How pages call a kind of network."""
-    architecture = kind.removeprefix("tuned").removeprefix("-")
-    if experiment.is_untrained(kind):
-        return kind.replace("-", " ").replace("resnet", "ResNet-")
-    tuned = f"fine-tuned {architecture.replace('resnet', 'ResNet-')}".strip()
-    return LOSS_NAMES.get(kind, tuned)
+    said = kind.replace("-", " ").replace("resnet", "ResNet-")
+    return LOSS_NAMES.get(kind, said.replace(experiment.TUNED, "fine-tuned"))
 
 
 PERCENT = number(0, times=100)
@@ -64,17 +61,13 @@ of_network = partial(show, group=["network"])
 
 def fine_tuning(run: Settings) -> HTML:
     """Settings of the fine-tuning, beside what the paper says of its own."""
-    rows = [
-        {"setting": said, "in print": in_print}
-        | {
-            name_of(kind): _VALUES.get((name, getattr(recipe, name)), getattr(recipe, name))
-            for kind, recipe in run.fine_tunings.items()
-        }
-        for name, (said, in_print) in _SETTINGS.items()
-    ]
-    columns = [text(name, name, table.printed if name == "in print" else None) for name in rows[0]]
+    rows = pd.DataFrame(_SETTINGS.values(), columns=["setting", "in print"])
+    for kind, recipe in run.fine_tunings.items():
+        settings = [(name, getattr(recipe, name)) for name in _SETTINGS]
+        rows[name_of(kind)] = pd.Series([_VALUES.get(setting, setting[1]) for setting in settings], dtype=object)
+    columns = [text(name, name, table.printed if name == "in print" else None) for name in rows]
     caption = "Fine-tuning. The paper names its ingredients but no numbers; those here are ours."
-    return show(pd.DataFrame(rows), columns, caption, name="fine-tuning")
+    return show(rows, columns, caption, name="fine-tuning")
 
 
 def accuracy(study: Study) -> HTML:
@@ -92,18 +85,16 @@ def accuracy(study: Study) -> HTML:
 
 def sizes(study: Study) -> HTML:
     """How large the clusters are."""
-    titles = {name: name for name in ("smallest", "median", "largest")} | {"fewest": "fewest training images"}
-    n_clusters = study.run.dominance.n_clusters
-    caption = f"Evaluation images in a cluster, {n_clusters} clusters a class: {study.run.label}."
+    titles = {"smallest": "smallest", "median": "median", "largest": "largest", "fewest": "fewest training images"}
+    caption = f"Evaluation images in a cluster, {study.run.dominance.n_clusters} clusters a class: {study.run.label}."
     return of_network(networks.sizes(study), [*TRAINING, *each(number(0), **titles)], caption, name="sizes")
 
 
 def chosen(study: Study, kind: str) -> HTML:
     """How many clusters each class would have."""
-    columns = [CLASS, Column(f"silhouette of {study.run.dominance.n_clusters}", "silhouette", number(2))]
-    columns += each(number(2), best_silhouette="best silhouette")
+    rows, own = networks.chosen(study), f"silhouette of {study.run.dominance.n_clusters}"
+    columns = [CLASS, *each(number(2), silhouette=own, best_silhouette="best silhouette")]
     columns += each(number(0), by_silhouette="clusters by silhouette", by_gap="by the gap statistic")
-    rows = networks.chosen(study)
     caption = f"How many clusters a class has, of 2 to 10: {study.run.label}, {name_of(kind)}, training 0."
     return show(networks.first(rows, kind), columns, caption, name="chosen", behind=rows)
 
@@ -111,10 +102,8 @@ def chosen(study: Study, kind: str) -> HTML:
 def modes(study: Study) -> HTML:
     """Are the clusters the planted modes?"""
     columns = [*TRAINING, *each(number(2), ari="ARI, mean over classes", lowest="lowest", highest="highest")]
-    caption = (
-        "Agreement of the clusters with the five planted modes of each class (adjusted Rand index, 1 is equality)."
-    )
-    return of_network(networks.modes(study), columns, caption)
+    what = "Agreement of the clusters with the five planted modes of each class"
+    return of_network(networks.modes(study), columns, f"{what} (adjusted Rand index, 1 is equality).")
 
 
 def over_classes(study: Study) -> HTML:

@@ -86,16 +86,14 @@ def fit_tree(folder: Path, *, corpus: Corpus, seed: int) -> None:
 def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, seed: int) -> None:
     """Other clusterings of the same documents, and how each agrees with itself on other documents and seeds."""
     found, n_labels = corpus.informative, len(corpus.classes)
-    islands = latent_tree.load(computed(tree) / "tree.json").clusters(1)
-    methods = _methods(len(islands), n_labels)
-    partitions = {LATENT_TREE: islands}
-    partitions |= {name: method(found, n_labels, seed=seed) for name, method in methods.items() if name != LATENT_TREE}
+    islands, frames, partitions = latent_tree.load(computed(tree) / "tree.json").clusters(1), [], {}
+    for name, method in _methods(len(islands), n_labels).items():
+        own = name == LATENT_TREE
+        partitions[name] = islands if own else method(found, n_labels, seed=seed)
+        for what in ("halves", "bootstrap", *["seeds"] * own):
+            again = stability.made_again(what, found, n_labels, method, repeats=repeats, seed=seed)
+            frames.append(again.assign(clustering=name))
     partitions[RANDOM] = clusters.random_partition([len(island) for island in islands], seed=seed)
-    frames = [
-        stability.made_again(what, found, n_labels, method, repeats=repeats, seed=seed).assign(clustering=name)
-        for name, method in methods.items()
-        for what in ("halves", "bootstrap", *(["seeds"] if name == LATENT_TREE else []))
-    ]
     files.write_frame(folder / "stability.csv", pd.concat(frames, ignore_index=True))
     files.write_json(folder / "clusterings.json", partitions)
 
@@ -114,7 +112,7 @@ def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
     """Documents in the authors' format, read now; raises as :func:`documents.read`, or if a class has no name."""
     path = Path(path)
     found = list(documents.read(path).values())
-    highest = max((number for document in found for number in document), default=-1)
+    highest = max(map(max, found), default=-1)
     if highest >= len(classes):
         raise ValueError(
             f"Expected classes from 0 to {len(classes) - 1}, which have names, in {path}. Got {highest}: "
@@ -184,9 +182,8 @@ def stability_of(corpus: Corpus, repeats: int) -> pd.DataFrame:
 
 
 def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
-    """Clustering methods, those that need it with the latent tree's number of clusters.
-
-    A part of the documents may lack so many classes, each then a cluster of its own, that there are more.
+    """Clustering methods, those that need it with the latent tree's number of clusters; more where a part of the
+    documents lacks so many classes, each then a cluster of its own.
     """
 
     def as_many(method: stability.Cluster, found: clusters.Documents, n: int, *, seed: int) -> Partition:

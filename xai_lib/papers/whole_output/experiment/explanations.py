@@ -70,25 +70,21 @@ def score(
     steps: int, observer: Subject | None, device: torch.device,
 ) -> None:  # fmt: skip
     """Scores of one part; and, in "paper" and "released", every image's output."""
-    compared = part == "clusterings"
-    if compared:
+    if compared := part == "clusterings":
         partitions = files.read_json(computed(clusters) / "clusterings.json")
     else:
         partitions = {LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
-    how = {} if compared else {"variant": part, "observed_by": observer.network if observer is not None else None}
-    scores, listed = [], []
+    scores, listed = [pd.DataFrame(columns=evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS)], []
+    how = {"steps": steps, "variant": part, "observed_by": observer.network if observer is not None else None}
     for batch in _batches(images, device):
         outputs = outputs_of(network.network, batch, partitions[LATENT_TREE], device)
         listed.append(_listed(outputs, batch))
-        rivals = [b for b, groups in enumerate(outputs.clusters) if any(len(group) > 1 for group in groups)]
-        several = outputs.part(rivals)
+        several = outputs.part([b for b, found in enumerate(outputs.clusters) if max(map(len, found)) > 1])
         if several.top and compared:
             scores.append(evaluation.compare_clusterings(several, partitions, bases))
         elif several.top:
-            scores.append(evaluation.evaluate(several, bases, steps=steps, **how))
-    columns = evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS
-    found = pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(columns=columns)
-    files.write_frame(folder / "scores.csv", found)
+            scores.append(evaluation.evaluate(several, bases, **how))
+    files.write_frame(folder / "scores.csv", pd.concat(scores[1:] or scores, ignore_index=True))
     if not compared:
         files.write_frame(folder / "outputs.csv", pd.concat(listed, ignore_index=True))
 
@@ -110,22 +106,19 @@ def study(run: Settings, given: str = "", class_index: str = "", tree: str = "")
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
     is the training with the next seed; on ImageNet the other network. Files may give all networks other documents
     (``given``, with the names of their classes in ``class_index``, or the run's own) and a latent ``tree``.
-
-    FileNotFoundError if weights or a file are missing; ValueError if the run has fewer than three classes, or a file
-    holds something else or is of other classes.
+    FileNotFoundError if weights or a file are missing; ValueError below three classes, or for another file's content.
     """
     if reason := left_out(run):
         raise ValueError(reason)
-    found = _from_torchvision(run) if run.pretrained else None
-    found = found or tuple(_trained_here(run, seed) for seed in networks.explained_seeds(run))
+    seeds = networks.explained_seeds(run)
+    found = _from_torchvision(run) if run.pretrained else tuple(_trained_here(run, seed) for seed in seeds)
     if given:
         names = documents.class_names(Path(class_index)) if class_index else found[0].corpus.classes
         corpus = documents.corpus_of_file(Path(given), names, given)
         found = tuple(replace(explained, corpus=corpus) for explained in found)
     if tree:
         found = tuple(replace(one, corpus=documents.with_tree(one.corpus, tree)) for one in found)
-    wrong = {len(one.corpus.classes) for one in found} - {len(run.test_split().classes)}
-    if wrong:
+    if wrong := {len(one.corpus.classes) for one in found} - {len(run.test_split().classes)}:
         raise ValueError(f"Expected documents of {len(run.test_split().classes)} classes, as the images. Got {wrong}.")
     return Study(run, found)
 
@@ -151,11 +144,8 @@ def whole_output_cells(run: Settings, network: int, part: str, chunks: Sequence[
 
 def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
     """Every cell of some parts, without those that they stand on."""
-    return [
-        score_cell(study, explained, part, images)
-        for explained, part in itertools.product(study.networks, parts)
-        for images in explained.chunks
-    ]
+    both = itertools.product(study.networks, parts)
+    return [score_cell(study, explained, part, images) for explained, part in both for images in explained.chunks]
 
 
 def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Cell:
@@ -182,11 +172,11 @@ def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") 
 def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str = "paper") -> Base:
     """One base explainer with the settings of the run."""
     run, layers = study.run, explained.layers
-    budgets = (run.explainers.rise_masks, run.explainers.lime_samples)
+    n_masks, n_samples = run.explainers.rise_masks, run.explainers.lime_samples
     if variant == "released":
         layers = explained.released.get(name, layers)
-        budgets = (run.whole_output.released_masks, run.whole_output.released_samples)
-    return base_maps.base(name, layers, variant=variant, n_masks=budgets[0], n_samples=budgets[1])
+        n_masks, n_samples = run.whole_output.released_masks, run.whole_output.released_samples
+    return base_maps.base(name, layers, variant=variant, n_masks=n_masks, n_samples=n_samples)
 
 
 @cache
@@ -197,17 +187,14 @@ def whole_output_scores(study: Study, part: str) -> pd.DataFrame:
 
 @cache
 def whole_outputs(study: Study) -> pd.DataFrame:
-    """Every image's output: network, seed, index, label, top, clusters, probability.
-
-    ``top`` is ranked, with spaces; ``clusters`` has a bar between two; ``probability`` is of the top classes together.
+    """Every image's output: network, seed, index, label, top (ranked, with spaces), clusters (with a bar between two),
+    probability (of the top classes together).
     """
     return _gathered(study, "paper", "outputs")
 
 
 def without_pairs(study: Study) -> str:
-    """Why there is nothing to contrast in a run whose networks never have two classes of one cluster at the top; "" if
-    there is.
-    """
+    """Why there is nothing to contrast, as no network ever has two classes of one cluster at its top; "" if there is."""
     clusters = whole_outputs(study)["clusters"].str.split(" | ", regex=False)
     if any(" " in cluster for of_image in clusters for cluster in of_image):
         return ""
@@ -246,25 +233,19 @@ def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
 
 
 def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
-    seeds = list(run.seeds)
-    other = seeds[(seeds.index(seed) + 1) % len(seeds)]
-    subject, observer = (
-        networks.with_images(run, networks.train_cell(run, networks.LOSS, number), run.whole_output.n_outputs)
-        for number in (seed, other)
-    )
+    seeds, n, recipe = list(run.seeds), run.whole_output.n_outputs, run.recipe(networks.LOSS)
+    both = seed, seeds[(seeds.index(seed) + 1) % len(seeds)]
+    found = (networks.with_images(run, networks.train_cell(run, networks.LOSS, number), n) for number in both)
+    subject, observer = found
     corpus = documents.corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
-    recipe = run.recipe(networks.LOSS)
     alike = models.build(recipe.architecture, 2, width=recipe.width, seed=seed).eval()  # in its layers
     layers = base_maps.coarse_and_fine(alike, torch.zeros(1, 3, run.networks.size, run.networks.size))
-    return ExplainedNetwork(subject, "", layers, corpus, observer if other != seed else None)
+    return ExplainedNetwork(subject, "", layers, corpus, observer if both[1] != seed else None)
 
 
 def _from_torchvision(run: Settings) -> tuple[ExplainedNetwork, ...]:
-    subjects = [
-        networks.from_torchvision(run, name, layers["grad-cam"][0], run.whole_output.n_outputs)
-        for name, layers in _RELEASED.items()
-    ]
-    found, size = [], run.networks.size
+    found, size, n = [], run.networks.size, run.whole_output.n_outputs
+    subjects = [networks.from_torchvision(run, name, of["grad-cam"][0], n) for name, of in _RELEASED.items()]
     for (name, released), subject, other in zip(_RELEASED.items(), subjects, subjects[::-1]):
         model = name.removeprefix("torchvision:")
         corpus = documents.corpus_of_network(run, subject, run.test_split(), f"{run.label}, {model}, validation images")
