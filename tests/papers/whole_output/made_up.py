@@ -50,7 +50,8 @@ def frames(networks=OURS, *, n_images=20, observed=True, planted=True):
 
     def listed(*parts):
         found = pd.concat(parts, ignore_index=True)
-        return pd.concat([found.assign(network=name, seed=seed) for name, seed, _ in networks], ignore_index=True)
+        of = [found.assign(network=name, seed=seed, model=model) for name, seed, model in networks]
+        return pd.concat(of, ignore_index=True)
 
     def first_two(index):
         return [(cluster[0], str(cluster[1])) for cluster in clusters_of(index)]

@@ -8,7 +8,7 @@ from scipy.cluster import hierarchy
 
 from xai_lib.data import NotEnoughError, planted
 from xai_lib.papers.whole_output import experiment
-from xai_lib.papers.whole_output.analysis.scores import gain, in_order, paired
+from xai_lib.papers.whole_output.analysis.scores import gain, in_order
 from xai_lib.papers.whole_output.experiment import Corpus
 from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE
 from xai_lib.papers.whole_output.method.clusters import jaccard, numbers
@@ -34,13 +34,12 @@ def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
     """
     rows = []
     for name, corpus in found.items():
-        lengths = np.array([len(document) for document in corpus.documents])
-        sizes = [len(cluster) for cluster in experiment.partition(corpus)]
-        row = {"documents": len(lengths), "of_one": int((lengths == 1).sum())}
-        row |= {"mean_length": float(lengths[lengths > 1].mean()), "longest": int(lengths.max())}
-        row |= {"clusters": len(sizes), "largest": max(sizes), "alone": sizes.count(1)}
-        rows.append(row | {"network": name})
-    return pd.DataFrame(rows)
+        lengths = np.array(list(map(len, corpus.documents)))
+        sizes = list(map(len, experiment.partition(corpus)))
+        of_documents = len(lengths), (lengths == 1).sum(), lengths[lengths > 1].mean(), lengths.max()
+        rows.append((*of_documents, len(sizes), max(sizes), sizes.count(1), name))
+    columns = ["documents", "of_one", "mean_length", "longest", "clusters", "largest", "alone", "network"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def co_occurrence(corpus: Corpus) -> pd.DataFrame:
@@ -59,12 +58,9 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
     for document in corpus.informative:
         found, counts = np.unique(place[document], return_counts=True)
         held[found[counts > 1]] += 1
-    rows = [
-        (", ".join(corpus.classes[label] for label in clusters[number]), len(clusters[number]), int(held[number]))
-        for number in np.argsort(-held, kind="stable")[:n]
-        if len(clusters[number]) > 1
-    ]
-    return pd.DataFrame(rows, columns=["classes", "size", "documents"])
+    ranked = [(clusters[number], held[number]) for number in np.argsort(-held, kind="stable")[:n]]
+    names = [(", ".join(corpus.classes[label] for label in found), len(found), count) for found, count in ranked]
+    return pd.DataFrame([row for row in names if row[1] > 1], columns=["classes", "size", "documents"])
 
 
 def paper_examples(corpus: Corpus, steps: np.ndarray | None = None) -> pd.DataFrame:
@@ -76,10 +72,9 @@ def paper_examples(corpus: Corpus, steps: np.ndarray | None = None) -> pd.DataFr
     """
     place, rows = numbers(experiment.partition(corpus)), []
     for names, section in _EXAMPLES:
-        labels = [corpus.classes.index(name) for name in names if name in corpus.classes]
-        if len(labels) == len(names):
-            where = [place[label] for label in labels]
-            together = max(where.count(number) for number in where)
+        if set(names) <= set(corpus.classes):
+            labels = [corpus.classes.index(name) for name in names]
+            together = np.bincount(place[labels]).max()
             row = {"classes": ", ".join(names), "section": section, "together": together, "size": len(names)}
             if steps is not None:
                 furthest = steps[np.ix_(labels, labels)].max()
@@ -132,12 +127,10 @@ def against_truth(study: Study) -> pd.DataFrame:
         pairs = [set(cluster) for cluster in truth if len(cluster) == 2]
         found = experiment.clusterings_of(explained.corpus, study.run.whole_output.stability_repeats)
         for name, partition in found.items():
-            sets, row = list(map(set, partition)), {"network": explained.name, "clustering": name}
-            row |= {"ari": agreement(truth, partition, range(len(classes)))}
-            row |= {"pairs": sum(any(pair <= cluster for cluster in sets) for pair in pairs)}
-            row |= {"exact": sum(pair in sets for pair in pairs), "clusters": len(partition)}
-            rows.append(row)
-    return in_order(pd.DataFrame(rows))
+            sets, ari = list(map(set, partition)), agreement(truth, partition, range(len(classes)))
+            together = sum(any(pair <= cluster for cluster in sets) for pair in pairs)
+            rows.append((explained.name, name, ari, together, sum(pair in sets for pair in pairs), len(partition)))
+    return pd.DataFrame(rows, columns=["network", "clustering", "ari", "pairs", "exact", "clusters"])
 
 
 def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
@@ -149,18 +142,14 @@ def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
 
 
 def clusterings(corpus: Corpus, repeats: int) -> pd.DataFrame:
-    """The clusterings against the latent tree's: clustering, clusters, largest, ari, changed, together.
-
-    ``changed`` and ``together`` are those of :func:`changed_outputs`.
-    """
+    """The clusterings against the latent tree's, the last two columns those of :func:`changed_outputs`."""
     found = experiment.clusterings_of(corpus, repeats)
     reference, rows = found[LATENT_TREE], []
     for name, partition in found.items():
-        changed, together = changed_outputs(reference, partition, corpus.informative)
-        row = {"clustering": name, "clusters": len(partition), "largest": max(map(len, partition))}
         ari = agreement(reference, partition, range(len(corpus.classes)))
-        rows.append(row | {"ari": ari, "changed": changed, "together": together})
-    return pd.DataFrame(rows)
+        changed = changed_outputs(reference, partition, corpus.informative)
+        rows.append((name, len(partition), max(map(len, partition)), ari, *changed))
+    return pd.DataFrame(rows, columns=["clustering", "clusters", "largest", "ari", "changed", "together"])
 
 
 def effect_of_clusters(study: Study) -> pd.DataFrame:
@@ -169,9 +158,7 @@ def effect_of_clusters(study: Study) -> pd.DataFrame:
     Rows have model, base, clustering, mean (of CDROP over images), same_map (mean correlation with the map under the
     first clustering, the latent tree), and difference, low, high, n_images: of CDROP against the first, above 0 better.
     """
-    models = {explained.name: explained.model for explained in study.networks}
-    found = experiment.whole_output_scores(study, "clusterings").assign(rivals="", method=CONTRASTIVE)
-    found, rows = found.assign(model=found["network"].map(models)), []
+    found, rows = experiment.whole_output_scores(study, "clusterings").assign(rivals="", method=CONTRASTIVE), []
     if found.empty:
         raise NotEnoughError("No image has two classes of one cluster at its top, so there is nothing to contrast.")
     reference, *others = names = list(found["clustering"].unique())
@@ -181,8 +168,5 @@ def effect_of_clusters(study: Study) -> pd.DataFrame:
         for name in names:
             row = {"model": model, "base": base, "clustering": name, "mean": means[name, "cdrop"]}
             row["same_map"] = means[name, "same-map"]
-            if name in others:
-                both = paired(group, "cdrop", "clustering", name, reference)
-                row |= gain(both, "cdrop", name, reference, "clustering")
-            rows.append(row)
+            rows.append(row | (gain(group, "cdrop", name, reference, "clustering") if name in others else {}))
     return in_order(pd.DataFrame(rows))

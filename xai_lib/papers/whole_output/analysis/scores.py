@@ -40,11 +40,10 @@ def of_pairs(study: Study, variant: Variant = "paper") -> pd.DataFrame:
 
     ``model`` is "" for networks of our own, which differ in the seed. ValueError if no output of the run has a pair.
     """
-    models = {explained.name: explained.model for explained in study.networks}
     found = experiment.whole_output_scores(study, variant)
     if found.empty:
         raise ValueError("Expected an output with two classes of one cluster at its top. Got none: take more images.")
-    return found.assign(model=found["network"].map(models)).drop(columns="network")
+    return found.drop(columns="network")
 
 
 def of_images(found: pd.DataFrame) -> pd.DataFrame:
@@ -71,22 +70,15 @@ def outputs(study: Study) -> pd.DataFrame:
     Rows have network, images, accuracy, top_classes (mean number), one (share of images with a single top class),
     several_clusters (share whose top classes are in more than one cluster), explained (images with a pair), pairs.
     """
-    rows = []
-    for network, found in experiment.whole_outputs(study).groupby("network", sort=False):
-        tops = found["top"].str.split(" ")
-        clusters = found["clusters"].str.split(" | ", regex=False)
-        sizes = clusters.map(lambda of_image: [len(cluster.split(" ")) for cluster in of_image])
-        confusing = sizes.map(lambda of_image: sum(size for size in of_image if size > 1))
-        row = {
-            "network": network,
-            "images": len(found),
-            "accuracy": (tops.str[0].astype(int) == found["label"]).mean(),
-            "top_classes": tops.map(len).mean(),
-            "one": (tops.map(len) == 1).mean(),
-            "several_clusters": (clusters.map(len) > 1).mean(),
-        }
-        rows.append(row | {"explained": int((confusing > 0).sum()), "pairs": int(confusing.sum())})
-    return pd.DataFrame(rows)
+    found = experiment.whole_outputs(study)
+    tops, clusters = found["top"].str.split(" "), found["clusters"].str.split(" | ", regex=False)
+    confusing = clusters.map(lambda of_image: sum(len(one.split(" ")) for one in of_image if " " in one))
+    known = {"accuracy": tops.str[0].astype(int) == found["label"], "top_classes": tops.map(len)}
+    known |= {"one": tops.map(len) == 1, "several_clusters": clusters.map(len) > 1}
+    counts = {"explained": confusing > 0, "pairs": confusing}
+    grouped = found.assign(**known, **counts).groupby("network", sort=False)
+    parts = [grouped.size().rename("images"), grouped[list(known)].mean(), grouped[list(counts)].sum()]
+    return pd.concat(parts, axis=1).reset_index()
 
 
 def methods(study: Study, metric: str) -> pd.DataFrame:
@@ -119,13 +111,8 @@ def people() -> pd.DataFrame:
 
 def degenerate(study: Study, variant: Variant = "paper") -> pd.DataFrame:
     """How many maps have no salient pixel, which CAUC would reward with 0: base, method, maps, degenerate."""
-    counted = (
-        _some(study, ["degenerate"], variant=variant)
-        .groupby(["base", "method"])["value"]
-        .agg(maps="size", degenerate="sum")
-        .reset_index()
-    )
-    return in_order(counted.assign(degenerate=counted["degenerate"].astype(int)))
+    found = _some(study, ["degenerate"], variant=variant).astype({"value": int}).groupby(["base", "method"])["value"]
+    return in_order(found.agg(maps="size", degenerate="sum").reset_index())
 
 
 def shares_of_the_gain(study: Study) -> pd.DataFrame:
@@ -138,23 +125,24 @@ def shares_of_the_gain(study: Study) -> pd.DataFrame:
     for metric, (model, base) in itertools.product(("cauc", "cdrop"), of_two_settings(study)):
         group = of_pairs(study).query("model == @model and base == @base")
         for step, (a, b) in STEPS.items():
-            gained = gain(paired(group, metric, "method", a, b), metric, a, b, "method")
-            rows.append({"metric": metric, "model": model, "base": base, "step": step, **gained})
+            row = {"metric": metric, "model": model, "base": base, "step": step}
+            rows.append(row | gain(group, metric, a, b, "method"))
     return in_order(pd.DataFrame(rows))
 
 
 def of_two_settings(study: Study) -> Iterator[tuple[str, str]]:
     """Models and bases whose maps have other settings in the second stage than in the first."""
     explained = {one.model: one for one in study.networks}
-    for model, base in itertools.product(explained, BASES):
-        settings = experiment.base_of(study, explained[model], base)
+    for (model, network), base in itertools.product(explained.items(), BASES):
+        settings = experiment.base_of(study, network, base)
         if settings.first != settings.second:
             yield model, base
 
 
-def gain(both: pd.DataFrame, metric: str, a: str, b: str, between: str) -> dict[str, float]:
-    """How much better ``a`` is than ``b`` on the same images: difference, low, high, n_images."""
-    one = paired_comparison(both, metric=metric, a=a, b=b, between=between, unit="image", range=RANGES[metric])
+def gain(found: pd.DataFrame, metric: str, a: str, b: str, between: str) -> dict[str, float]:
+    """How much better ``a`` is than ``b`` on the same pairs: difference, low, high, n_images."""
+    both, how = paired(found, metric, between, a, b), {"between": between, "unit": "image", "range": RANGES[metric]}
+    one = paired_comparison(both, metric=metric, a=a, b=b, **how)
     sign = -1 if BETTER[metric] == "lower" else 1
     low, high = sorted(sign * end for end in one.estimate.interval())
     return {"difference": sign * one.difference, "low": low, "high": high, "n_images": one.n_images}

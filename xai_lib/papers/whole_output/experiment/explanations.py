@@ -181,20 +181,20 @@ def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str =
 
 @cache
 def whole_output_scores(study: Study, part: str) -> pd.DataFrame:
-    """Scores of all networks for a part of :data:`PARTS`: network, seed, and the columns of :mod:`evaluation`."""
+    """Scores of all networks for a part of :data:`PARTS`: network, model, seed, and columns of :mod:`evaluation`."""
     return _gathered(study, part, "scores")
 
 
 @cache
 def whole_outputs(study: Study) -> pd.DataFrame:
-    """Every image's output: network, seed, index, label, top (ranked, with spaces), clusters (with a bar between two),
-    probability (of the top classes together).
+    """Every image's output: network, model, seed, index, label, top (ranked, with spaces), clusters (with a bar between
+    two), probability (of the top classes together).
     """
     return _gathered(study, "paper", "outputs")
 
 
 def without_pairs(study: Study) -> str:
-    """Why there is nothing to contrast, as no network ever has two classes of one cluster at its top; "" if there is."""
+    """Why there is nothing to contrast, as no output has two classes of one cluster at its top; "" if there is."""
     clusters = whole_outputs(study)["clusters"].str.split(" | ", regex=False)
     if any(" " in cluster for of_image in clusters for cluster in of_image):
         return ""
@@ -210,7 +210,8 @@ def _gathered(study: Study, part: str, name: str) -> pd.DataFrame:
         for images in tqdm(explained.chunks, desc=f"{part}, {explained.name}", leave=False, disable=None):
             frame = files.read_frame(computed(score_cell(study, explained, part, images)) / f"{name}.csv")
             types = {column: kind for column, kind in _TYPES.items() if column in frame}
-            frames.append(frame.astype(types).assign(network=explained.name, seed=explained.subject.seed))
+            known = {"network": explained.name, "model": explained.model, "seed": explained.subject.seed}
+            frames.append(frame.astype(types).assign(**known))
     return pd.concat(frames, ignore_index=True)
 
 
