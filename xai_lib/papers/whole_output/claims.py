@@ -26,8 +26,8 @@ _UNTESTED = {  # name -> section, what the paper says, and why it has no verdict
               "needs people."),
     "experts": ("5.2", "Experts match more maps than others, most so with CWOX-2s. Not tested here: it needs people."),
 }  # fmt: skip
-_NAMES = {"cauc": "CAUC", "cdrop": "CDROP", "cauc-bases": "CAUC", "salient-share": "share of salient pixels"}
-_NAMES |= {"overlap": "overlap of the maps of two rivals"}
+_NAMES = {"cauc": "CAUC", "cdrop": "CDROP", "cauc-bases": "CAUC", "salient-share": "share of salient pixels",
+          "overlap": "overlap of the maps of two rivals"}  # fmt: skip
 _IN_PRINT = {"cauc-bases": "cauc", "salient-share": "salient-pixels"}
 _BASELINES = ("swox", "cwox-1sa", "cwox-1sb")
 _PRINTED_BASES = ("grad-cam", "rise")  # of Tables 1 and 2
@@ -63,12 +63,11 @@ def tested_on(study: Study, model: str) -> str:
     """In a sentence, what claims about two stages are tested on, and what of two stages that exercises."""
     pairs = of_pairs(study).query("model == @model").drop_duplicates(["seed", "index", "class"])
     several = pairs["rivals"].str.contains(" ").mean()
-    rivals = f"{100 * several:.0f} % of the pairs have several rivals" if several else (
-        "every cluster with rivals is a pair, so a union of rivals is not tested"
-    )  # fmt: skip
-    n_networks, n_images = pairs["seed"].nunique(), pairs["index"].nunique()
-    who = {"resnet50": "ResNet-50", "googlenet": "GoogLeNet"}.get(model, f"{n_networks} of our own networks")
-    return f"Tested with {who} on {n_images} images of {study.run.label}: {rivals}."
+    alone = "every cluster with rivals is a pair, so a union of rivals is not tested"
+    rivals = f"{100 * several:.0f} % of the pairs have several rivals" if several else alone
+    ours = f"{pairs['seed'].nunique()} of our own networks"
+    who = {"resnet50": "ResNet-50", "googlenet": "GoogLeNet"}.get(model, ours)
+    return f"Tested with {who} on {pairs['index'].nunique()} images of {study.run.label}: {rivals}."
 
 
 def _methods(study: Study, model: str) -> Iterator[Decided]:

@@ -12,34 +12,26 @@ from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, plain
 
 _LARGE = 12  # labels; larger clusters share a bar
 _NUMBERED = 12  # labels at most whose shares are written in the cells
-_COMPARISONS = {
-    "seeds": "another seed",
-    "bootstrap": "documents drawn again",
-    "halves": "two halves of the documents",
-}
+_COMPARISONS = {"seeds": "another seed", "bootstrap": "documents drawn again", "halves": "two halves of the documents"}
 
 
 def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Figure:
-    """How often two labels are top classes together: see :func:`analysis.clusters.co_occurrence`.
-
-    The clusters of ``partition``, of which only the sizes are read, are framed.
+    """How often two labels are top classes together, see :func:`analysis.clusters.co_occurrence`; the clusters of
+    ``partition``, of which only the sizes are read, are framed.
     """
     n = len(frame)
     side = min(PAGE_WIDTH - 1.6, max(2.5, 0.46 * n))
     figure, axis = plt.subplots(figsize=(side + 1.6, side + 1.9))
     values = frame.to_numpy(float)
     shown = axis.imshow(values, cmap="Blues", vmin=0)
-    highest = shown.get_clim()[1]
     if n <= _NUMBERED:
         for y, x in np.argwhere(np.isfinite(values)):
-            ink = "white" if values[y, x] > 0.6 * highest else "black"
-            text = f"{values[y, x]:.2f}".removeprefix("0")
-            axis.text(x, y, text, ha="center", va="center", fontsize=SMALL, color=ink)
-    start = 0
-    for cluster in partition:
-        corner, size = (start - 0.5, start - 0.5), len(cluster)
-        axis.add_patch(Rectangle(corner, size, size, fill=False, edgecolor="#D55E00", linewidth=2, clip_on=False))
-        start += size
+            look = {"fontsize": SMALL, "color": "white" if values[y, x] > 0.6 * shown.get_clim()[1] else "black"}
+            axis.text(x, y, f"{values[y, x]:.2f}".removeprefix("0"), ha="center", va="center", **look)
+    sizes = [len(cluster) for cluster in partition]
+    for end, size in zip(np.cumsum(sizes) - 0.5, sizes):
+        corner, look = (end - size, end - size), {"edgecolor": "#D55E00", "linewidth": 2, "clip_on": False}
+        axis.add_patch(Rectangle(corner, size, size, fill=False, **look))
     axis.set_xticks(range(n), [plain(name) for name in frame.columns], rotation=90, fontsize=SMALL)
     axis.set_yticks(range(n), [plain(name) for name in frame.index], fontsize=SMALL)
     axis.tick_params(top=False, labeltop=True, labelbottom=False, length=0, pad=3)
@@ -69,9 +61,8 @@ def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
 
 
 def stability(frame: pd.DataFrame) -> Figure:
-    """How well a way to cluster agrees with itself: mean adjusted Rand index, and the range over repeats.
-
-    Rows have clustering, what ("seeds", "bootstrap" or "halves"), ari, low, high.
+    """How well a way to cluster agrees with itself: mean adjusted Rand index, and the range over repeats, of rows of
+    :func:`analysis.clusters.stability`.
     """
     names = list(frame["clustering"].unique())
     kinds = [kind for kind in _COMPARISONS if kind in set(frame["what"])]

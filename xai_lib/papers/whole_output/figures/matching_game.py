@@ -31,9 +31,8 @@ def matching_game(rounds: Sequence["Round"], *, title: str) -> HTML:
         raise ValueError("Expected one round or more. Got none.")
     pictures = [_round(each, number, len(rounds)) for number, each in enumerate(rounds, start=1)]
     page = re.sub(r"\n(?=[<$])", "", beside("matching_game.html").strip()).replace("\n", " ")
-    parts = {"title": escape(title), "rounds": "".join(pictures)}
-    parts |= {kind: beside(f"matching_game.{kind}") for kind in ("css", "js")}
-    return HTML(Template(page).substitute(parts))
+    parts = {kind: beside(f"matching_game.{kind}") for kind in ("css", "js")}
+    return HTML(Template(page).substitute(parts, title=escape(title), rounds="".join(pictures)))
 
 
 def _round(given: "Round", number: int, n_rounds: int) -> str:

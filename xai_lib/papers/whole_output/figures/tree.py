@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import count
+from statistics import fmean
 from string import Template
 
 from IPython.display import HTML
@@ -89,8 +90,7 @@ def _lines(node: Node) -> str:
 
 def _bridges(tree: Tree, tops: Sequence[Node]) -> list[str]:
     """Dashed arcs at the left of the top nodes that the tree joins."""
-    at = {node.position: node for node in tops}
-    found = []
+    at, found = {node.position: node for node in tops}, []
     for a, b in ((at[parent], at[child]) for parent, child in tree.bridges):
         bend = min(GUTTER - 6, 14 + abs(b.y - a.y) / 20)
         curve = f"M{_n(a.x)} {_n(a.y)}C{_n(a.x - bend)} {_n(a.y)} {_n(b.x - bend)} {_n(b.y)} {_n(b.x)} {_n(b.y)}"
@@ -101,13 +101,11 @@ def _bridges(tree: Tree, tops: Sequence[Node]) -> list[str]:
 def _caption(node: Node, names: Sequence[str], width: float) -> str:
     """Text over parts of the drawing while labels are too small to read: a first label, and how many more."""
     labels = node.labels()
-    least, most = _CAPTIONED
-    if len(labels) < least:
+    if len(labels) < _CAPTIONED[0]:
         return ""
-    if len(labels) > most and (below := "".join(_caption(child, names, width) for child in node.children)):
+    if len(labels) > _CAPTIONED[1] and (below := "".join(_caption(child, names, width) for child in node.children)):
         return below
-    nodes = list(node.walk())
-    y = _n(sum(below.y for below in nodes) / len(nodes))
+    y = _n(fmean(below.y for below in node.walk()))
     x, anchor = (_n(width), "end") if node.x > 0.8 * width else (_n(node.x), "start")
     more = f'<tspan x="{x}" dy="1.1em">and {len(labels) - 1} more</tspan>'
     where = f'x="{x}" y="{y}" text-anchor="{anchor}" data-labels="{len(labels)}"'

@@ -59,16 +59,13 @@ def nested(tree: Tree) -> list[Node]:
     nodes = [Node(0, label) for label in range(tree.n_labels)]
     for level, groups in enumerate(tree.levels, start=1):
         nodes = [Node(level, place, [nodes[child] for child in group]) for place, group in enumerate(groups)]
-    below: dict[int, list[int]] = {}
-    for parent, child in tree.bridges:
-        below.setdefault(parent, []).append(child)
     children = {child for _, child in tree.bridges}
     waiting = [place for place in reversed(range(len(nodes))) if place not in children]
     found = []
     while waiting:  # depth first
         place = waiting.pop()
         found.append(nodes[place])
-        waiting += reversed(below.get(place, []))
+        waiting += reversed([child for parent, child in tree.bridges if parent == place])
     return found
 
 
@@ -77,25 +74,23 @@ def arrange(tree: Tree, names: Sequence[str], *, row: float, picture: float) -> 
 
     A label has the height ``row``, and room for a ``picture`` before its name.
     """
-    tries = [_arranged(nested(tree), names, row=row, picture=picture, shape=shape) for shape in _SHAPES_BELOW]
-    return min(tries, key=lambda one: _page(one[1], _SHAPE))
 
-
-def _arranged(
-    tops: list[Node], names: Sequence[str], *, row: float, picture: float, shape: float
-) -> tuple[list[Node], Size]:
-    def place(node: Node) -> Size:
+    def place(node: Node, shape: float) -> Size:
         if node.level == 0:
             node.y = row / 2
             return picture + _CHARACTER * len(names[node.position]), row
-        sizes = [place(child) for child in node.children]
+        sizes = [place(child, shape) for child in node.children]
         node.columns, (width, height) = _fill(node.children, sizes, shape=shape, inset=node.inset, head=_HEAD)
         (only, *more) = node.columns
         node.y = _HEAD / 2 if more else (only[0].y + only[-1].y) / 2
         return width, height + _GAP
 
-    sizes = [place(top) for top in tops]
-    return tops, _fill(tops, sizes, shape=_SHAPE, inset=GUTTER, head=0)[1]
+    tries = []
+    for shape in _SHAPES_BELOW:
+        tops = nested(tree)
+        sizes = [place(top, shape) for top in tops]
+        tries.append((tops, _fill(tops, sizes, shape=_SHAPE, inset=GUTTER, head=0)[1]))
+    return min(tries, key=lambda one: _page(one[1], _SHAPE))
 
 
 def _page(size: Size, shape: float) -> float:
@@ -112,11 +107,8 @@ def _fill(
         ends = _ends([height for _, height in sizes], n)
         parts = [sizes[first:last] for first, last in pairwise([0, *ends])]
         widths = [inset + max(width for width, _ in part) for part in parts]
-        size = (
-            sum(widths) + _BETWEEN * (len(parts) - 1),
-            max(sum(height for _, height in part) for part in parts) + (head if len(parts) > 1 else 0),
-        )
-        tries.append((ends, widths, size))
+        height = max(sum(height for _, height in part) for part in parts) + head * (len(parts) > 1)
+        tries.append((ends, widths, (sum(widths) + _BETWEEN * (len(parts) - 1), height)))
     ends, widths, size = min(tries, key=lambda one: _page(one[2], shape))
     columns, x = [], 0.0
     for (first, last), width in zip(pairwise([0, *ends]), widths):

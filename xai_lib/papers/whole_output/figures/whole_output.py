@@ -25,17 +25,15 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
     Of an image [3,H,W] in [0,1]. Every map is drawn from 0 to its own maximum: colours say where, not how much.
     """
     rows = [
-        (number, classes[start : start + _ABREAST])
+        (number, start, classes[start : start + _ABREAST])
         for number, classes in enumerate(_ranked(output))
         for start in range(0, len(classes), _ABREAST)
     ]
-    width = 2 + max(len(classes) for _, classes in rows)
+    width = 2 + max(len(classes) for *_, classes in rows)
     titles = _titles(output, names, width)
-    figure, axes = _pictures(image, width, [[titles[label] for label in classes] for _, classes in rows])
-    drawn = set()
-    for line, (number, classes) in zip(axes, rows):
-        if number not in drawn:
-            drawn.add(number)
+    figure, axes = _pictures(image, width, [[titles[label] for label in classes] for *_, classes in rows])
+    for line, (number, start, classes) in zip(axes, rows):
+        if start == 0:
             places = [output.classes.index(label) for label in output.clusters[number]]
             together = sum(float(output.probabilities[place]) for place in places)
             _map(line[1], image, output.cluster_maps[number], number, f"cluster {number + 1}\n{together:.3f}")
@@ -46,9 +44,8 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
 
 
 def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], methods: Sequence[str]) -> Figure:
-    """The maps of all top classes by several methods, a row a method (Figures 1, 2, 8 and 9 of the paper).
-
-    Frames say which classes are in one confusion cluster.
+    """The maps of all top classes by several methods, a row a method (Figures 1, 2, 8 and 9 of the paper); frames say
+    which classes are in one confusion cluster.
     """
     shown = [(number, label) for number, classes in enumerate(_ranked(output)) for label in classes]
     titles = _titles(output, names, 1 + len(shown))
@@ -68,13 +65,11 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
     which CAUC compares the methods. Rows are those of :func:`analysis.pictures.curves`.
     """
     methods = list(frame["method"].unique())
+    own, rivals = (plain(f"P({frame[name].iloc[0]})") for name in ("target_name", "rival_names"))
     lines = {
-        "target": (plain(f"P({frame['target_name'].iloc[0]})"), {"color": "#0072B2", "linewidth": 1.8}),
-        "rivals": (
-            plain(f"P({frame['rival_names'].iloc[0]})"),
-            {"color": "#D55E00", "linewidth": 1.8, "linestyle": "--"},
-        ),
-        "score": ("contrastive score", {"color": "black", "linewidth": 2.2, "linestyle": ":"}),
+        "target": {"label": own, "color": "#0072B2", "linewidth": 1.8},
+        "rivals": {"label": rivals, "color": "#D55E00", "linewidth": 1.8, "linestyle": "--"},
+        "score": {"label": "contrastive score", "color": "black", "linewidth": 2.2, "linestyle": ":"},
     }
     width = min(_ABREAST, len(methods))
     height = math.ceil(len(methods) / width)
@@ -83,8 +78,8 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
     ends = frame.groupby("method")["removed"].max()
     for axis, method in zip(axes.flat, methods):
         rows = frame[frame["method"] == method]
-        for column, (label, look) in lines.items():
-            axis.plot(rows["removed"], rows[column], label=label, **look)
+        for column, look in lines.items():
+            axis.plot(rows["removed"], rows[column], **look)
             axis.plot(rows["removed"].iloc[-1:], rows[column].iloc[-1:], "o", color=look["color"], markersize=4)
         axis.axvspan(ends.min(), 2, color="0.92", linewidth=0, zorder=0)
         axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=TEXT)

@@ -22,9 +22,6 @@ from xai_lib.papers.whole_output.tables.documents import (
 )
 from xai_lib.run.study import Study
 
-__all__ = ["against_truth", "against_wordnet", "clusterings", "corpora", "corpus", "paper_examples", "stability"]
-__all__ += ["strongest"]
-
 _DIGITS = {"cauc": (4, 1), "cdrop": (3, 1), "salient-share": (1, 100)}  # and what the metric is multiplied by
 
 
@@ -33,15 +30,10 @@ def _with_digits(of: Callable[..., Format]) -> Format:
     return lambda metric, *values: of(_DIGITS[metric][0], times=_DIGITS[metric][1])(*values)
 
 
-def _mean(title: str) -> list[Column]:
-    """Columns of a mean over images."""
-    return [Column(title, "mean", number()), Column("95 % interval", ("low", "high"), interval()), _IMAGES]
-
-
-def _gain(digits: int) -> list[Column]:
-    """Columns of a paired difference."""
-    numbers = Column("95 % interval", ("low", "high"), interval(digits))
-    return [Column("gain", "difference", signed(digits)), numbers, Column("images", "n_images", number(0))]
+def _over_images(title: str, name: str, of: Callable[[int], Format], digits: int = 3) -> list[Column]:
+    """Columns of a mean, or of a paired difference, over images."""
+    ends = Column("95 % interval", ("low", "high"), interval(digits))
+    return [Column(title, name, of(digits)), ends, Column("images", "n_images", number(0))]
 
 
 def _as_printed(metric: str, value: str, share: float) -> str:
@@ -58,7 +50,6 @@ _METRIC = text("metric", "metric", CONTRASTIVE_NAMES)
 _NETWORK = text("network", "model", {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"})
 _BASE = text("base", "base", METHOD_NAMES)
 _METHOD = text("method", "method", WHOLE_OUTPUT_NAMES)
-_IMAGES = Column("images", "n_images")
 _BESIDE = [
     Column("here", ("metric", "mean", "spread"), _with_digits(plus_minus)),
     Column("95 % interval", ("metric", "low", "high"), _with_digits(interval)),
@@ -71,14 +62,12 @@ _BESIDE = [
 def outputs(study: Study) -> HTML:
     """How many classes stand at the top of the outputs that are explained."""
     columns = [
-        text("network", "network"),
-        Column("images", "images"),
+        *(text("network", "network"), Column("images", "images")),
         Column("accuracy (%)", "accuracy", number(1, times=100)),
         Column("top classes, mean", "top_classes", number(2)),
         Column("a single one (%)", "one", number(0, times=100)),
         Column("in several clusters (%)", "several_clusters", number(0, times=100)),
-        Column("images with a pair", "explained"),
-        Column("pairs", "pairs"),
+        *(Column("images with a pair", "explained"), Column("pairs", "pairs")),
     ]
     caption = (
         f"Outputs that are explained: {study.run.label}. Top classes: as many as have more than 0.95 of the "
@@ -90,12 +79,10 @@ def outputs(study: Study) -> HTML:
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
     columns = [
-        _NETWORK,
-        _BASE,
-        text("clustering", "clustering"),
+        *(_NETWORK, _BASE, text("clustering", "clustering")),
         Column("correlation with the latent tree's map", "same_map", number(2)),
         Column("CDROP ↑", "mean", number()),
-        *_gain(3),
+        *_over_images("gain", "difference", signed),
     ]
     caption = (
         f"CWOX-2s under other clusters, on the same images and the same pairs, those of the latent tree: "
@@ -109,12 +96,12 @@ def bases(study: Study) -> HTML:
     rows = []
     for variant in ("paper", "released"):
         for base in experiment.bases_of(study, study.networks[0], variant):
-            first, second = (", ".join(f"{k} {v}" for k, v in stage.items()) for stage in (base.first, base.second))
-            rows.append({"variant": variant, "base": base.name, "first": first, "second": second, "scaled": base.scale})
+            stages = (", ".join(f"{k} {v}" for k, v in stage.items()) for stage in (base.first, base.second))
+            rows.append((variant, base.name, *stages, base.scale))
+    rows = pd.DataFrame(rows, columns=["variant", "base", "first", "second", "scaled"])
     stages = (text("first stage", "first"), text("second stage", "second"))
     columns = [text("variant", "variant"), _BASE, *stages, text("scaled", "scaled")]
-    caption = f"Base explainers: {study.run.label}."
-    return show(pd.DataFrame(rows), columns, caption, name="bases", group=["variant"])
+    return show(rows, columns, f"Base explainers: {study.run.label}.", name="bases", group=["variant"])
 
 
 def methods(study: Study, metric: str) -> HTML:
@@ -154,7 +141,7 @@ def degenerate(study: Study, variant: Variant = "paper") -> HTML:
 
 def shares_of_the_gain(study: Study) -> HTML:
     """Two stages, or finer maps?"""
-    columns = [_METRIC, _NETWORK, _BASE, text("gain of", "step"), *_gain(4)]
+    columns = [_METRIC, _NETWORK, _BASE, text("gain of", "step"), *_over_images("gain", "difference", signed, 4)]
     left_out = "Explainers with the same settings in both stages are left out."
     caption = f"Gains on the same pairs, above zero better: {study.run.label}. {left_out}"
     return show(scores.shares_of_the_gain(study), columns, caption, name="gain", group=["metric", "network", "base"])
@@ -188,15 +175,15 @@ def planted(study: Study, metric: str) -> HTML:
         "own-object": "two objects whose classes are in one cluster: of a map's energy in both, the share in its own",
     }
     caption = f"Pairs of {of[metric]}, {study.run.label}."
-    columns = [_BASE, _METHOD, *_mean("share of the energy")]
+    columns = [_BASE, _METHOD, *_over_images("share of the energy", "mean", number)]
     return show(scores.planted(study, metric), columns, caption, name=metric, group=["base"])
 
 
 def matching(study: Study) -> HTML:
     """The simulated observer; what people scored is in :func:`people`."""
     measures = {"matching-accuracy": "matched by another network ↑", "overlap": "overlap ↓"}
-    maps, undefined = text("maps", "method", WHOLE_OUTPUT_NAMES), Column("undefined", "n_undefined")
-    columns = [text("measure", "metric", measures), _NETWORK, _BASE, maps, *_mean("mean"), undefined]
+    columns = [text("measure", "metric", measures), _NETWORK, _BASE, text("maps", "method", WHOLE_OUTPUT_NAMES)]
+    columns += [*_over_images("mean", "mean", number), Column("undefined", "n_undefined")]
     caption = (
         "The maps of a cluster's two most probable classes: a simulated observer matches them with the classes (0.5 is "
         f"guessing), and the salient pixels of both as a share of those of either: {study.run.label}."

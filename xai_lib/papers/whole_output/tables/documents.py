@@ -46,11 +46,8 @@ def paper_examples(one: Corpus, steps: np.ndarray | None = None) -> HTML:
     def found(together: int, size: int) -> str:
         return "yes" if together == size else "no" if together == 1 else part_of(together, size)
 
-    columns = [
-        text("classes", "classes"),
-        text("in the paper", "section"),
-        text("in one cluster here", ("together", "size"), found),
-    ]
+    columns = [text("classes", "classes"), text("in the paper", "section")]
+    columns.append(text("in one cluster here", ("together", "size"), found))
     if steps is not None:
         columns.append(Column("steps in WordNet (pairs as near, %)", ("steps", "nearer"), _steps))
     caption = f"Classes that the paper has confused with each other: {one.label}."
@@ -60,8 +57,7 @@ def paper_examples(one: Corpus, steps: np.ndarray | None = None) -> HTML:
 def against_wordnet(one: Corpus, steps: np.ndarray) -> HTML:
     """How far apart in WordNet are classes of one cluster?"""
     columns = [
-        text("clusters of", "clustering"),
-        *(Column(title, name) for title, name in (("clusters", "clusters"), ("pairs in one cluster", "pairs"))),
+        *(text("clusters of", "clustering"), Column("clusters", "clusters"), Column("pairs in one cluster", "pairs")),
         Column("steps in WordNet, median", "steps", number(0)),
         Column("siblings (%)", "siblings", number(1, times=100)),
         Column("ARI with WordNet's", "ari", number(2)),
@@ -77,9 +73,7 @@ def _steps(steps: int, nearer: float) -> str:
 def against_truth(study: Study) -> HTML:
     """Are the planted clusters found?"""
     columns = [
-        text("network", "network"),
-        _CLUSTERING,
-        Column("ARI with the truth", "ari", number(2)),
+        *(text("network", "network"), _CLUSTERING, Column("ARI with the truth", "ari", number(2))),
         Column("planted pairs together", "pairs", "{} of 4".format),
         Column("and alone", "exact", "{} of 4".format),
         Column("clusters (truth: 6)", "clusters"),
@@ -90,14 +84,9 @@ def against_truth(study: Study) -> HTML:
 
 def stability(one: Corpus, repeats: int) -> HTML:
     """How firm the clusters are."""
-    columns = [
-        _CLUSTERING,
-        text("compared", "what", _WHAT),
-        Column("repeats", "repeats"),
-        Column("ARI, mean", "ari", number(2)),
-        Column("smallest", "low", number(2)),
-        Column("largest", "high", number(2)),
-    ]
+    columns = [_CLUSTERING, text("compared", "what", _WHAT), Column("repeats", "repeats")]
+    ari = {"ARI, mean": "ari", "smallest": "low", "largest": "high"}
+    columns += [Column(title, name, number(2)) for title, name in ari.items()]
     caption = f"Clusters made again: {one.label}."
     return show(clusters.stability(one, repeats), columns, caption, name="stability", group=["clustering"])
 
