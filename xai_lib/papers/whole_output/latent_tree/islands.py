@@ -11,7 +11,7 @@ from scipy.special import xlogy
 
 from xai_lib.papers.whole_output.latent_tree.information import mutual_information
 from xai_lib.papers.whole_output.latent_tree.latent_class import LatentClass, fit_latent_class, fit_member, fit_pair
-from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, Patterns, contingency, corpus_of, patterns_of
+from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, contingency, corpus_of, patterns_of
 
 MAX_SIZE = 10  # an island with so many labels is closed
 THRESHOLD = 3.0  # of both tests, in nats of BIC
@@ -35,8 +35,7 @@ def fit_islands(
     """Cluster labels that documents have together (whole-output paper §3): level 1 of the latent tree.
 
     The labels of each document are whole numbers in 0 to n_labels - 1, whose order makes no difference. The seed draws
-    the starts of EM. ``correlation_test`` is as in the authors' program; False leaves out what the papers do not
-    mention.
+    the starts of EM. ``correlation_test`` is as in the authors' program; the papers do not mention it.
 
     Returns a partition of all labels: members ascending, islands by their first member. A label in no document, or in
     all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
@@ -84,13 +83,12 @@ def find_islands(corpus: Corpus, *, seed: int = 0, correlation_test: bool = True
 
 def assigned(corpus: Corpus, islands: Sequence[Island]) -> Corpus:
     """Documents whose "labels" are the latents in state 1 (hard assignment: a posterior above one half)."""
-    every, lists = np.arange(corpus.n_documents), []
+    lists = []
     for island in islands:
         patterns = patterns_of(corpus, island.labels)
-        on = island.model.posterior(patterns.values) > 0.5
         of_document = np.zeros(corpus.n_documents, dtype=np.int64)
         of_document[patterns.documents] = patterns.of_document
-        lists.append(every[on[of_document]])
+        lists.append(np.flatnonzero((island.model.posterior(patterns.values) > 0.5)[of_document]))
     return Corpus(corpus.n_documents, lists)
 
 
@@ -110,7 +108,9 @@ def _grow(
         present = fit_member(*_beside(corpus, island, model, [new]))
         joined = LatentClass(model.prior, np.vstack([model.present, present]))
         one_latent = joined.log_likelihood(patterns.values, patterns.counts)
-        alone = _log_likelihood_alone(patterns, model)
+        n, on = patterns.counts.sum(), patterns.values[:, -1] @ patterns.counts
+        alone = model.log_likelihood(patterns.values[:, :-1], patterns.counts)  # and the new label independent
+        alone += float(xlogy(on, on / n) + xlogy(n - on, 1 - on / n))
         unrelated = _bic(one_latent - alone, 1, corpus.n_documents) < THRESHOLD
         if correlation_test and unrelated and len(outside) >= 3:
             break
@@ -135,13 +135,6 @@ def _beside(
     """What new labels are fitted on: the two that started the island, by its model, and counts of the new ones."""
     others, counts = contingency(patterns_of(corpus, [*island[:2], *new]), [2, 3][: len(new)])
     return LatentClass(model.prior, model.present[:2]).joint(others), counts
-
-
-def _log_likelihood_alone(patterns: Patterns, model: LatentClass) -> float:
-    """Of patterns whose last label is independent of the others, in nats."""
-    n, on = patterns.counts.sum(), patterns.values[:, -1] @ patterns.counts
-    independent = xlogy(on, on / n) + xlogy(n - on, 1 - on / n)
-    return model.log_likelihood(patterns.values[:, :-1], patterns.counts) + float(independent)
 
 
 def _bic(gain: float, n_parameters: int, n_documents: int) -> float:

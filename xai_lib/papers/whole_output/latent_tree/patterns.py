@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_LABELS = 52  # of which patterns are counted at once: bits of a float64 that holds whole numbers
-
 
 @dataclass(frozen=True)
 class Corpus:
@@ -40,9 +38,7 @@ def corpus_of(documents: Iterable[Sequence[int]], n_labels: int) -> Corpus:
 
 
 def patterns_of(corpus: Corpus, labels: Sequence[int]) -> Patterns:
-    """Patterns of some distinct labels, at most 52, in all documents; column i of their values is labels[i]."""
-    if len(labels) > MOST_LABELS:
-        raise ValueError(f"Expected at most {MOST_LABELS} labels. Got {len(labels)}.")
+    """Patterns of some distinct labels, at most 52 (bits of a float64), in all documents, a column a label."""
     lists = [corpus.documents[label] for label in labels]
     bits = np.repeat(2.0 ** np.arange(len(labels)), [len(found) for found in lists])
     documents, place = np.unique(np.concatenate(lists), return_inverse=True)

@@ -1,6 +1,6 @@
 """Saliency maps of groups of classes by the four base explainers, coarse or fine (whole-output paper §4.1 and §4.2)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -20,6 +20,7 @@ Variant = Literal["paper", "released"]  # the equations as printed, or what the 
 Stage = Literal["first", "second"]
 Scale = Literal["none", "min-max", "positive share"]  # the last sets negative values to 0, divides by the maximum
 
+_SCALES = {"none": lambda maps: maps, "min-max": min_max, "positive share": positive_share}
 _RISE = {"paper": ((7, 0.5), (10, 0.3)), "released": ((15, 0.3), (10, 0.14))}  # of both stages: cells a side, p
 
 
@@ -45,9 +46,8 @@ def base(name: str, layers: tuple[str, str], *, variant: Variant = "paper", n_ma
     it, the maps of RISE, which are probabilities, are often empty: a more probable rival's is higher at every pixel.
     LIME's segments are those of :mod:`xai_lib.explainers.lime` in both variants; the released ones are others.
 
-    `layers` are dotted names of the coarse and the fine layer, for Grad-CAM and excitation backprop: see
-    :func:`coarse_and_fine`. `n_masks` are RISE's in the first stage, `n_samples` LIME's in each. ValueError if `name`
-    is not one of :data:`BASES`, or `variant` is another word.
+    `layers` are those of :func:`coarse_and_fine`, for Grad-CAM and excitation backprop; `n_masks` are RISE's in the
+    first stage, `n_samples` LIME's in each. ValueError if `name` or `variant` is another word.
 
     Example:
         >>> base("grad-cam", ("layer4", "layer3"), n_masks=1, n_samples=1).second
@@ -69,8 +69,8 @@ def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
     """Names of the layers of both stages: the network's last spatial layer, and the last one of the next finer grid.
 
     "The further away the pivot layer is from the output layer, the more fine-grained is the heatmap" (§4.2) holds only
-    where the grid is finer. That is measured in one forward pass of images `x`, float [B,3,H,W], of the size that will
-    be explained. Where no layer has a finer grid, both names are the same. TypeError or ValueError as
+    where the grid is finer, measured in one forward pass of images, float [B,3,H,W], of the size to be explained. Where
+    no layer has a finer grid, both names are the same. TypeError or ValueError as
     :func:`xai_lib.explainers.layers.last_spatial_layer`.
 
     Example:
@@ -86,14 +86,12 @@ def coarse_and_fine(model: nn.Module, x: Tensor) -> tuple[str, str]:
 
 
 def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, *, seed: int, index: Tensor) -> Tensor:
-    """Saliency maps of groups of classes, all in one call of the base explainer.
+    """Saliency maps of `groups` of classes, see :func:`of_groups`, all in one call of the base explainer.
 
     Explained are the probabilities of the groups for RISE and LIME, their logits for Grad-CAM, which keeps its
-    negative values, and for excitation backprop.
-
-    Of normalised images, float [B,3,H,W], with `groups` as of :func:`of_groups`; `seed` and `index`, int64 [B], are for
-    RISE and LIME. float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says. TypeError or ValueError
-    as the explainer and :func:`of_groups`.
+    negative values, and for excitation backprop. Of normalised images, float [B,3,H,W]; `seed` and `index`, int64 [B],
+    are for RISE and LIME. float32 [B,S,H,W] on x's device, of the image's size, scaled as `base` says. TypeError or
+    ValueError as the explainer and :func:`of_groups`.
     """
     settings = dict(getattr(base, stage))
     layer, score = settings.pop("layer", None), of_groups(groups, about(base.name).explains)
@@ -104,11 +102,9 @@ def maps(model: nn.Module, x: Tensor, base: Base, stage: Stage, groups: Tensor, 
 def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
     """The score of S groups of classes per image, each taken as one compound class (whole-output paper §4.1).
 
-    A group C has the probability P(C) = Σ P(c) and the logit z_C = log Σ exp z_c, both over the classes c in C.
-
-    Of `groups` bool [B,S,C], which classes are in each, at least one, a function from logits [B,C] to scores [B,S].
-    ValueError if the logits have another shape, `groups` is not bool [B,S,C], a group is empty, or `what` is another
-    word.
+    A group C has the probability P(C) = Σ P(c) and the logit z_C = log Σ exp z_c, both over the classes c in C. Of
+    `groups` bool [B,S,C], a function from logits [B,C] to scores [B,S]. ValueError if one has another shape or type, a
+    group is empty, or `what` is another word.
 
     Example:
         >>> two_of_three = torch.tensor([[[True, True, False]]])
@@ -132,10 +128,3 @@ def of_groups(groups: Tensor, what: Literal["logit", "probability"]) -> Score:
         return within if what == "logit" else (within - logits.logsumexp(1, keepdim=True)).exp()
 
     return score
-
-
-_SCALES: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda maps: maps,
-    "min-max": min_max,
-    "positive share": positive_share,
-}

@@ -7,12 +7,12 @@ paper (§3) leaves other clusterings to future work; these, from the Jaccard sim
 
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import networkx
 import numpy as np
-from scipy.sparse import csr_array
 from sklearn.cluster import AgglomerativeClustering, SpectralClustering
+from sklearn.preprocessing import MultiLabelBinarizer
 
 Documents = Sequence[Sequence[int]]
 Partition = list[list[int]]
@@ -22,9 +22,8 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
     """The clusters of a partition that an image's top classes, ranked, fall into, without all other classes (§4).
 
     With the level-1 clusters of a latent tree this is the paper's way: restrict the tree to the top classes, cut what
-    is left at level 1. Any other disjoint clusters of the labels do as well.
-    They come in the order of their first members, members in the order of ``top``. ValueError if a label is in two
-    clusters, or a top class is in none or named twice.
+    is left at level 1. They come in the order of their first members, members in the order of ``top``. ValueError if a
+    label is in two clusters, or a top class is in none or named twice.
 
     Example:
         >>> confusion_clusters([[0, 3, 5], [1], [2, 4]], [5, 1, 0])
@@ -33,18 +32,14 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
     cluster_of = {label: number for number, cluster in enumerate(partition) for label in cluster}
     if len(cluster_of) != sum(map(len, partition)):
         raise ValueError("Expected disjoint clusters. Got a label in two of them.")
-    unknown = [label for label in top if label not in cluster_of]
-    if unknown:
+    if unknown := [label for label in top if label not in cluster_of]:
         raise ValueError(
             f"Expected every top class in a cluster of the partition. Got {unknown[:5]} in none: "
             "the partition must be of the same classes as the network's."
         )
     if len(set(top)) != len(top):
         raise ValueError(f"Expected different top classes. Got {list(top)}.")
-    members = defaultdict(list)
-    for label in top:
-        members[cluster_of[label]].append(label)
-    return list(members.values())
+    return _grouped(top, map(cluster_of.get, top))
 
 
 def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
@@ -69,19 +64,14 @@ def occurring(documents: Documents, n_labels: int) -> np.ndarray:
 
 
 def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
-    """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels].
-
-    A label in no document has 0 with all, itself included. ValueError as :func:`occurring`.
+    """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels], all 0
+    for a label in no document. ValueError as :func:`occurring`.
     """
     occurring(documents, n_labels)
-    labels = np.array([label for document in documents for label in document], dtype=np.int64)
-    rows = np.repeat(np.arange(len(documents)), [len(document) for document in documents])
-    present = csr_array((np.ones(len(labels), dtype=bool), (rows, labels)), shape=(len(documents), n_labels))
-    present = present.astype(np.int64)
+    present = MultiLabelBinarizer(classes=range(n_labels), sparse_output=True).fit_transform(documents)
     both = (present.T @ present).toarray()
     each = both.diagonal()
-    either = each[:, None] + each[None, :] - both
-    return both / np.maximum(either, 1)
+    return both / np.maximum(each[:, None] + each - both, 1)
 
 
 def average_linkage(documents: Documents, n_labels: int, n_clusters: int, *, seed: int = 0) -> Partition:
@@ -138,7 +128,8 @@ def random_partition(sizes: Sequence[int], *, seed: int = 0) -> Partition:
     """The null: labels 0 … sum(sizes)-1 in random clusters of these sizes, at least 1, whatever the documents say."""
     if any(size < 1 for size in sizes):
         raise ValueError(f"Expected sizes of at least 1. Got {list(sizes)}.")
-    return _by_number(np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes)))
+    numbers = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return _grouped(range(len(numbers)), numbers)
 
 
 def _partition(
@@ -156,12 +147,12 @@ def _partition(
     found = n_labels + np.arange(n_labels)
     if wanted < len(present):
         found[present] = assign(jaccard(documents, n_labels)[np.ix_(present, present)], wanted)
-    return _by_number(found)
+    return _grouped(range(n_labels), found)
 
 
-def _by_number(numbers: np.ndarray) -> Partition:
-    """The partition in which two labels are together if they have the same number, int [n_labels]."""
+def _grouped(labels: Iterable[int], numbers: Iterable[int]) -> Partition:
+    """Labels of the same number together."""
     members = defaultdict(list)
-    for label, number in enumerate(numbers.tolist()):
+    for label, number in zip(labels, numbers):
         members[number].append(label)
     return list(members.values())

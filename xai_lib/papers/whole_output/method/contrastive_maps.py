@@ -38,8 +38,8 @@ def released_subtracted(own: Tensor, rivals: Tensor) -> Tensor:
 def scout(own: Tensor, rest: Tensor) -> Tensor:
     """Evidence for one group where there is little for another (CWOX-1sB; Wang & Vasconcelos 2020, SCOUT).
 
-    ReLU(H_own) ⊙ (max ReLU(H_rest) - ReLU(H_rest)). Negative values become 0 first, ours where maps are signed: a
-    product of two negative values would count as evidence. The maximum is over the pixels of each map.
+    ReLU(H_own) ⊙ (max ReLU(H_rest) - ReLU(H_rest)), the maximum over the pixels of each map. Negative values become 0
+    first, ours where maps are signed: a product of two negative values would count as evidence.
 
     Example:
         >>> scout(torch.tensor([[3.0, 1.0]]), torch.tensor([[1.0, 2.0]]))
@@ -114,9 +114,8 @@ def explain(
     its classes. No 1sB was released: it is the paper's.
 
     Of normalised images, float [B,3,H,W], and for each image its confusion clusters: its top classes, each in one of
-    them. The settings of the base explainer come in the two variants as well. The second stage is computed only if one
-    of the methods needs it. `seed` and `index`, int64 [B], decide what is drawn; an image's maps do not depend on the
-    other images.
+    them. The settings of the base explainer come in the two variants as well. `seed` and `index`, int64 [B], decide
+    what is drawn; an image's maps do not depend on the other images.
 
     Returns one explanation for each image, on x's device. TypeError or ValueError as :func:`base_maps.maps`; or if
     there are not clusters for each image, a cluster is empty, a class is in two of them or does not exist, a method or
@@ -133,11 +132,11 @@ def explain(
         found = maps(model, x, base, stage, _members(needed, n_classes).to(x.device), seed=seed, index=index)
         return [dict(zip(own, image, strict=False)) for own, image in zip(needed, found)]
 
-    finer = {"cwox-2s", FINE} & set(methods) and base.first != base.second
-    if COARSE in methods or ({"cwox-2s", FINE} & set(methods) and not finer):
+    wanted, finer = {"cwox-2s", FINE} & set(methods), base.first != base.second
+    if COARSE in methods or (wanted and not finer):
         first = [list(dict.fromkeys([*one, *other])) for one, other in zip(first, second)]
     coarse = maps_of("first", first)
-    fine = maps_of("second", second) if finer else coarse
+    fine = maps_of("second", second) if wanted and finer else coarse
     parts = zip(clusters, probabilities, coarse, fine, strict=True)
     return [_explained(*part, base.name, variant, methods, epsilon) for part in parts]
 
@@ -212,19 +211,15 @@ def _members(groups: Sequence[Sequence[Group]], n_classes: int) -> Tensor:
 
 
 def _check(clusters: Sequence[Sequence[Sequence[int]]], n_images: int, n_classes: int, methods: Sequence[str]) -> None:
-    unknown = set(methods) - {*METHODS, FINE, COARSE}
-    if unknown:
-        raise ValueError(
-            f"Expected methods out of {', '.join((*METHODS, FINE, COARSE))}. Got {', '.join(sorted(unknown))}."
-        )
+    known = (*METHODS, FINE, COARSE)
+    if unknown := set(methods) - {*known}:
+        raise ValueError(f"Expected methods out of {', '.join(known)}. Got {', '.join(sorted(unknown))}.")
     if len(clusters) != n_images or n_images == 0:
         raise ValueError(f"Expected clusters for each of at least 1 image, {n_images} in all. Got {len(clusters)}.")
     for b, image in enumerate(clusters):
         labels = [label for cluster in image for label in cluster]
         if not labels or not all(len(cluster) for cluster in image) or len(set(labels)) < len(labels):
-            given = list(map(list, image))
-            raise ValueError(
-                f"Expected each top class in one cluster, and no cluster empty. Got {given} for image {b}."
-            )
+            got = f"{list(map(list, image))} for image {b}"
+            raise ValueError(f"Expected each top class in one cluster, and no cluster empty. Got {got}.")
         if not all(0 <= label < n_classes for label in labels):
             raise ValueError(f"Expected classes in 0 to {n_classes - 1}. Got {sorted(labels)} for image {b}.")

@@ -23,17 +23,27 @@ def top_classes(
 ) -> list[list[int]]:
     """The smallest number of classes, taken by falling probability, that together have more than ``cumulative`` (§3).
 
-    Of probabilities float [B,C], whose rows sum to 1, B documents of 1 to C classes, the most probable first. Equal
-    probabilities go by class number. Sums are taken in float64; a row whose sum is rounded to no more than
-    ``cumulative``, in [0, 1), gives all its classes. ``at_most`` is the longest document, None for no limit; the
-    paper's evaluation has 5. TypeError or ValueError if these are no probabilities, or a setting is out of range.
+    Of probabilities float [B,C], whose rows sum to 1, B documents of 1 to C classes; equal probabilities go by class
+    number. A row whose sum, in float64, is rounded to no more than ``cumulative``, in [0, 1), gives all its classes.
+    ``at_most`` is the longest document, None for no limit; the paper's evaluation has 5. TypeError or ValueError if
+    these are no probabilities, or a setting is out of range.
 
     Example:
         >>> import torch
         >>> top_classes(torch.tensor([[0.1, 0.6, 0.3], [0.0, 0.03, 0.97]]))
         [[1, 2, 0], [2]]
     """
-    _check_probabilities(probabilities)
+    if not isinstance(probabilities, Tensor) or not probabilities.is_floating_point():
+        got = probabilities.dtype if isinstance(probabilities, Tensor) else type(probabilities).__name__
+        raise TypeError(f"Expected probabilities as a float tensor [B,C]. Got {got}.")
+    if probabilities.ndim != 2 or probabilities.shape[1] == 0:
+        raise ValueError(f"Expected probabilities [B,C]. Got shape {list(probabilities.shape)}.")
+    sums = probabilities.double().sum(1)
+    if not ((probabilities >= 0).all() and ((sums - 1).abs() < 0.01).all()):
+        raise ValueError(
+            "Expected probabilities: rows of numbers of at least 0 that sum to 1. Got a number below 0, a NaN or "
+            f"another sum, from {sums.min():.3g} to {sums.max():.3g}: apply softmax to logits first."
+        )
     if not 0 <= cumulative < 1:
         raise ValueError(f"Expected cumulative in [0, 1). Got {cumulative!r}.")
     if at_most is not None and (type(at_most) is not int or at_most < 1):
@@ -47,9 +57,9 @@ def top_classes(
 def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float = CUMULATIVE) -> list[list[int]]:
     """The :func:`top_classes` that a network gives to each image, by its softmax in float32, uncapped.
 
-    The network is run in evaluation mode without gradients and left as it was, on normalised images, float [B,c,H,W].
-    One document an image, in the order of the batches. TypeError or ValueError if a batch is not float [B,c,H,W], the
-    model did not return [B,C], a logit is not finite, or a setting is out of range.
+    The network is run in evaluation mode and left as it was, on batches of normalised images, float [B,c,H,W].
+    TypeError or ValueError if a batch is not that, the model did not return [B,C], a logit is not finite, or a setting
+    is out of range.
     """
     documents: list[list[int]] = []
     for x in batches:
@@ -99,17 +109,3 @@ def _check(documents: object, path: Path) -> None:
                 f"Expected every image of {path} with a list of one or more different class indices. "
                 f"Got {str(document)[:60]} for {image!r}."
             )
-
-
-def _check_probabilities(probabilities: Tensor) -> None:
-    if not isinstance(probabilities, Tensor) or not probabilities.is_floating_point():
-        got = probabilities.dtype if isinstance(probabilities, Tensor) else type(probabilities).__name__
-        raise TypeError(f"Expected probabilities as a float tensor [B,C]. Got {got}.")
-    if probabilities.ndim != 2 or probabilities.shape[1] == 0:
-        raise ValueError(f"Expected probabilities [B,C]. Got shape {list(probabilities.shape)}.")
-    sums = probabilities.double().sum(1)
-    if not ((probabilities >= 0).all() and ((sums - 1).abs() < 0.01).all()):
-        raise ValueError(
-            "Expected probabilities: rows of numbers of at least 0 that sum to 1. Got a number below 0, a NaN or "
-            f"another sum, from {sums.min():.3g} to {sums.max():.3g}: apply softmax to logits first."
-        )

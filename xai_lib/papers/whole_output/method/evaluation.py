@@ -65,8 +65,7 @@ def evaluate(
         maps = torch.cat([maps, _control(contrastive[-1], pairs)[:, None]], dim=1)  # [P,M,H,W]
         scored = _scored(pairs, maps, compared=range(len(METHODS)), steps=steps, variant=variant)
         values = {"cauc": scored.cauc, "cdrop": scored.cdrop}
-        share = scored.n_salient.double() / maps[0, 0].numel()
-        values |= {"salient-share": share, "degenerate": scored.degenerate.double()}
+        values |= {"salient-share": scored.n_salient.double() / maps[0, 0].numel(), "degenerate": scored.degenerate}
         if outputs.differing is not None:
             values["part-energy"] = _part_energy(maps, pairs)
         if outputs.objects is not None:
@@ -108,8 +107,7 @@ def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float]) ->
     rows = []
     for epsilon in epsilons:
         for number, one in zip(outputs.index.tolist(), _explained(outputs, base, (CONTRASTIVE,), epsilon=epsilon)):
-            alone = [cluster[0] for cluster in one.clusters if len(cluster) == 1 < len(one.clusters)]
-            for label in alone:
+            for label in (cluster[0] for cluster in one.clusters if len(cluster) == 1 < len(one.clusters)):
                 share = float(faithfulness.salient(one.class_map(CONTRASTIVE, label)[None]).double().mean())
                 rows.append((number, label, epsilon, share, share == 0))
     return pd.DataFrame(rows, columns=["index", "class", "epsilon", "salient", "degenerate"])
@@ -148,10 +146,9 @@ def _control(maps: Tensor, pairs: _Pairs) -> Tensor:
     drawn_by = pairs.outputs.index[pairs.image] * pairs.rivals.shape[1] + pairs.target
     size = torch.tensor(maps.shape[1:], device=maps.device)
     down, across = (randomness.uniform(_SEED, drawn_by, "whole output/control", (2,)) * size).long().unbind(1)
-    row, column = (
-        (torch.arange(n, device=maps.device) + shift[:, None]) % n for n, shift in zip(maps.shape[1:], (down, across))
-    )
-    return maps[torch.arange(len(maps), device=maps.device)[:, None, None], row[:, :, None], column[:, None, :]]
+    each, *places = (torch.arange(n, device=maps.device) for n in maps.shape)
+    row, column = ((place + shift[:, None]) % len(place) for place, shift in zip(places, (down, across)))
+    return maps[each[:, None, None], row[:, :, None], column[:, None, :]]
 
 
 def _scored(pairs: _Pairs, maps: Tensor, **how: Any) -> faithfulness.Scores:
@@ -184,13 +181,12 @@ def _part_energy(maps: Tensor, pairs: _Pairs) -> Tensor:
 
 def _own_object(maps: Tensor, pairs: _Pairs) -> Tensor:
     """Of a map's energy in the image's two objects, the share in that of its class, [P,M]; NaN for another pair."""
-    where, found = pairs.outputs.objects, torch.full(maps.shape[:2], torch.nan, dtype=torch.float64, device=maps.device)
+    found, maps = maps.new_full(maps.shape[:2], torch.nan, dtype=torch.float64), maps.double()
     for row, (b, label, others) in enumerate(zip(pairs.image.tolist(), pairs.target.tolist(), pairs.others)):
-        pictured = pairs.outputs.pictured[b]
+        pictured, where = pairs.outputs.pictured[b], pairs.outputs.objects[b]
         if label in pictured and not {*pictured}.isdisjoint(others):
-            own, both = where[b, pictured.index(label)], where[b].any(0)
-            energy = (maps[row].double() * both).sum((1, 2))
-            found[row] = (maps[row].double() * own).sum((1, 2)) / energy  # 0 / 0 is NaN
+            own, both = ((maps[row] * mask).sum((1, 2)) for mask in (where[pictured.index(label)], where.any(0)))
+            found[row] = own / both  # 0 / 0 is NaN
     return found
 
 

@@ -38,8 +38,8 @@ def salient(maps: Tensor, variant: Variant = "paper") -> Tensor:
     """Which pixels are δ-salient: those of at least δ = 0.5 times the map's highest value (§5.1).
 
     "released" takes those strictly above the share δ of the way from the map's lowest to its highest value, negative
-    values counting as 0: a constant map then has none. Of float [N,H,W] to bool [N,H,W], all False for a map without a
-    positive value or with one that is not finite. TypeError or ValueError for other maps or another variant.
+    values counting as 0. Of float [N,H,W] to bool [N,H,W], all False for a map without a positive value or with one
+    that is not finite. TypeError or ValueError for other maps or another variant.
 
     Example:
         >>> salient(torch.tensor([[[4.0, 2.0, 1.0]]]))

@@ -30,10 +30,10 @@ class Outputs:
 
     def part(self, rows: Sequence[int]) -> "Outputs":
         """Those of some of the images."""
-        known = {field: value for field, value in vars(self).items() if field != "network" and value is not None}
         chosen = {
-            field: value[rows] if isinstance(value, Tensor) else [value[row] for row in rows] if value else ()
-            for field, value in known.items()
+            field: value[rows] if isinstance(value, Tensor) else [value[row] for row in rows]
+            for field, value in vars(self).items()
+            if isinstance(value, Tensor | Sequence) and len(value)
         }
         return replace(self, **chosen)
 

@@ -40,8 +40,7 @@ def made_again(
 
     "halves" has a of one random half of the documents and b of the other; "bootstrap" a of all documents and b of as
     many drawn from them with replacement, which is kinder, for the two share documents; "seeds" a of all documents by
-    ``seed`` and b by seed + 1, seed + 2, … The seed is of what is drawn, and of the clusterings. The first repeats do
-    not depend on how many follow.
+    ``seed`` and b by seed + 1, seed + 2, … The first repeats do not depend on how many follow.
 
     Returns one row a repeat: what, repeat, ari, n_labels (that both have, over which the ARI is), n_clusters_a and
     n_clusters_b (of all labels that the documents have). ValueError with fewer than two documents, if something is out
@@ -52,7 +51,6 @@ def made_again(
     check_counts(repeats=repeats)
 
     def fit(places: Iterable[int], seed: int) -> tuple[np.ndarray, Partition, int]:
-        """Labels that the documents at these places have, their partition, how many clusters hold these labels."""
         own = [documents[place] for place in places]
         labels, partition = occurring(own, n_labels), cluster(own, n_labels, seed=seed)
         return labels, partition, len(np.unique(numbers(partition)[labels]))
@@ -60,9 +58,8 @@ def made_again(
     rows = []
     for repeat, (a, b) in enumerate(_fits(what, len(documents), fit, repeats, seed)):
         shared = np.intersect1d(a[0], b[0])
-        row = {"what": what, "repeat": repeat, "ari": agreement(a[1], b[1], shared), "n_labels": len(shared)}
-        rows.append(row | {"n_clusters_a": a[2], "n_clusters_b": b[2]})
-    return pd.DataFrame(rows)
+        rows.append((what, repeat, agreement(a[1], b[1], shared), len(shared), a[2], b[2]))
+    return pd.DataFrame(rows, columns=["what", "repeat", "ari", "n_labels", "n_clusters_a", "n_clusters_b"])
 
 
 def changed_outputs(

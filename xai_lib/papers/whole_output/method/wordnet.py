@@ -10,8 +10,7 @@ def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
     """The fewest steps from one noun up to a common hypernym and down to the other, int64 [N,N]; siblings have 2.
 
     ``ids`` are WordNet ids as in ImageNet's class index ("n01440764"), ``file`` is WordNet 3.0's ``data.noun`` (in
-    Debian's package wordnet-base). ValueError where an id is not in the file, which is so for another version of
-    WordNet.
+    Debian's package wordnet-base). ValueError where an id is not in the file, as in another version of WordNet.
 
     Example:
         >>> import tempfile
