@@ -13,7 +13,6 @@ import pandas as pd
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import dealt, hierarchies, networks, rarity, single, training
-from xai_lib.papers.dominance.experiment import WHOLE
 from xai_lib.papers.dominance.method import training_share
 from xai_lib.run.settings import Settings
 from xai_lib.run.study import Study
@@ -141,7 +140,7 @@ def _training(study: Study, kind: str) -> Iterator[_Said]:
 def _single(study: Study, kind: str) -> Iterator[_Said]:
     images = single.images(study)
     of_kind = images[images["kind"] == kind]
-    n = len(of_kind[["label", "index"]].drop_duplicates())
+    n, n_seeds = len(of_kind[["label", "index"]].drop_duplicates()), of_kind["seed"].nunique()
     about = {"n_images": n, "test": "bootstrap over images"}
     for size in of_kind["size"].unique():
         for output in single.OUTPUTS:
@@ -153,15 +152,15 @@ def _single(study: Study, kind: str) -> Iterator[_Said]:
                 f"Dominance of single images is not correlated with their {said}: the rank correlation within a class "
                 f"is, in the mean over classes, between -{WEAK} and {WEAK}; a bound of ours."
             )
-            name = f"whole-{output}" if size == WHOLE else output
-            yield name, text, "abstract and 4, Figure 3", metric, "lower", _of_networks(of_kind, found)
+            name = f"whole-{output}" if size == experiment.WHOLE else output
+            yield name, text, "abstract and 4, Figure 3", metric, "lower", replace(found, n_seeds=n_seeds)
             other = kind.replace(experiment.TUNED, experiment.UNTRAINED)
             if output == "logit" and other in set(images["kind"]) - {kind}:
                 base, of_base = single.mean_correlation(study, other, output, size)
                 ends = {"a": "trained", "b": "untrained"}
                 found = statistics.compare_statistic(value - base, draws - of_base, **ends, **about)
                 text = f"The correlation with the {said}, is higher in trained networks than in untrained ones."
-                yield f"untrained-{size}", text, "", metric, "higher", _of_networks(of_kind, found)
+                yield f"untrained-{size}", text, "", metric, "higher", replace(found, n_seeds=n_seeds)
 
 
 def _focus(study: Study, kind: str) -> Iterator[_Said]:
@@ -172,11 +171,6 @@ def _focus(study: Study, kind: str) -> Iterator[_Said]:
         found = statistics.paired_comparison(values, **how, range=(0.0, 1.0))
         text = f"Grad-CAM has a higher Focus than {other} on the same mosaics."
         yield f"focus-{other}", text, "4", "Focus", "higher", found
-
-
-def _of_networks(rows: pd.DataFrame, found: Comparison) -> Comparison:
-    """The same, which says of how many networks it speaks."""
-    return replace(found, n_seeds=rows["seed"].nunique())
 
 
 def _claim(name: str, text: str, section: str, metric: str, better: str, found: Comparison, **about: str) -> Decided:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,40 +101,34 @@ def rank_clusters(
         shares = training_share.shares(fitted.numpy(), found.assigned.numpy(), n_clusters)
     with torch.no_grad():
         right = torch.cat([logits_of(model, batch).argmax(1) == target for batch in _batches(x)])
-    index, names = _furthest(values)
+    of_pairs = dominance.pairs(values)
+    index, names = _furthest(values, of_pairs)
     quadrants = dominance.draw(found.assigned, **draws)[1]
     both = (part[quadrants.images[index].to(part.device)] for part in (shown, x))
     examples = explained(*both, quadrants.first[index], explain, target, names, index=index, resized=resized)
-    return _ranking(title, values, found, shown, files, shares, right.float().mean().item(), examples)
+    known = {"title": title, "pairs": of_pairs, "shares": shares, "examples": examples}
+    return _ranking(hierarchy(values), found, shown, files, **known, recognised=right.float().mean().item())
 
 
 def _ranking(
-    title: str, values: pd.DataFrame, found: clusters.Clustering, shown: Tensor, files: list[Path] | None,
-    shares: pd.DataFrame | None, recognised: float, examples: list[Shown],
-) -> ClusterRanking:  # fmt: skip
-    sizes = found.assigned.bincount()
-    order = hierarchy(values).sort_values("rank", ignore_index=True)
+    order: pd.DataFrame, found: clusters.Clustering, shown: Tensor, files: list[Path] | None, **known: Any
+) -> ClusterRanking:
+    sizes, order = found.assigned.bincount(), order.sort_values("rank", ignore_index=True)
     order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
     order.insert(2, "images", sizes.numpy()[order["cluster"]])
-    of_pairs = dominance.pairs(values)
     nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
     return ClusterRanking(
-        title=title,
         hierarchy=order,
-        pairs=of_pairs,
-        matrix=dominance.matrix(of_pairs),
+        matrix=dominance.matrix(known["pairs"]),
         assigned=found.assigned,
         representatives=[[files[n] if files else n for n in members] for members in nearest],
-        shares=shares,
-        recognised=recognised,
         pictures={f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)},
-        examples=examples,
+        **known,
     )
 
 
-def _furthest(values: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
+def _furthest(values: pd.DataFrame, of_pairs: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
     """The first mosaics of the pair of clusters that is furthest from 0.5, and the pair's letters."""
-    of_pairs = dominance.pairs(values)
     furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax()]
     pair = int(furthest["first"]), int(furthest["second"])
     index = values.index[(values["first"] == pair[0]) & (values["second"] == pair[1])]

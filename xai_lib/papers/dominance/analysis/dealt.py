@@ -13,11 +13,9 @@ import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.dominance.analysis import hierarchies
-from xai_lib.papers.dominance.analysis.hierarchies import DEALT, REAL
 from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import dominance, relative_dominance
 from xai_lib.run.study import Study
-from xai_lib.statistics import Comparison
 from xai_lib.statistics.cube import defined_mean
 
 BY = ["kind", "seed", "label", "deal"]
@@ -31,24 +29,24 @@ def relative(study: Study) -> pd.DataFrame:
     for key, here in real_and_dealt(hierarchies.pairs(study)).groupby(BY, sort=False):
         values = relative_dominance.relative(dominance.matrix(here))
         found = {"cluster": np.unique(here[["first", "second"]]), "dominance": values}
-        rows.append(pd.DataFrame(found | {"rank": relative_dominance.ranks(values)}).assign(**dict(zip(BY, key))))
+        rows.append(pd.DataFrame(found | {"rank": relative_dominance.ranks(values)} | dict(zip(BY, key))))
     return pd.concat(rows, ignore_index=True)
 
 
 def real_and_dealt(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of the clusters of K-means, and of their deals."""
-    return rows[rows["clustering"].isin((K_MEANS, DEALT))]
+    return rows[rows["clustering"].isin((K_MEANS, hierarchies.DEALT))]
 
 
 def table(rows: pd.DataFrame, column: str) -> np.ndarray:
     """Values [S networks, C classes, 1 + R], real ones first, of rows of one kind with seed, label and deal."""
     of = {"seed": sorted({*rows["seed"]}), "label": sorted({*rows["label"]})}
-    of["deal"] = [REAL, *sorted({*rows["deal"]} - {REAL})]
+    of["deal"] = [hierarchies.REAL, *sorted({*rows["deal"]} - {hierarchies.REAL})]
     values = rows.set_index(list(of))[column].reindex(pd.MultiIndex.from_product(of.values()))
     return values.to_numpy(float).reshape([len(names) for names in of.values()])
 
 
-def against_dealt(values: np.ndarray, *, a: str, b: str = "dealt", range: tuple[float, float]) -> Comparison:
+def against_dealt(values: np.ndarray, *, a: str, b: str = "dealt", range: tuple[float, float]) -> statistics.Comparison:
     """The comparison of clusters with dealt ones, class by class: the mean of the real value minus the mean dealt one.
 
     If clusters are dealt too, any of a class's 1 + R values may be the real one. So the value is set against the same

@@ -9,7 +9,6 @@ import pandas as pd
 
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import first
-from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import dominance, relative_dominance
 from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
 from xai_lib.run.study import Study
@@ -67,11 +66,9 @@ def classes(study: Study, kind: str) -> pd.DataFrame:
         clusters = clusters.sort_values("rank")  # those without a value are last
         top, bottom = clusters.iloc[0], clusters.iloc[max(clusters["dominance"].count() - 1, 0)]
         here = pairs_of(study, kind, label)
-        cyclic, triples = relative_dominance.cyclic_triples(dominance.matrix(here))
-        most, least = (int(one["cluster"]) for one in (top, bottom))
-        decided = int((here["p_t_holm"] < SIGNIFICANCE).sum())
-        said = (most, top["dominance"], least, *bottom[["dominance", "low", "high", "last"]])
-        rows.append((label, *said, decided, len(here), cyclic, triples))
+        ends = [*top[["cluster", "dominance"]], *bottom[["cluster", "dominance", "low", "high", "last"]]]
+        decided = (here["p_t_holm"] < SIGNIFICANCE).sum()
+        rows.append((label, *ends, decided, len(here), *relative_dominance.cyclic_triples(dominance.matrix(here))))
     columns = ["label", "most", "dominance_most", "least", "dominance_least", "low", "high", "certain", "decided"]
     return pd.DataFrame(rows, columns=[*columns, "pairs", "cyclic", "triples"])
 
@@ -90,16 +87,15 @@ def spread(study: Study) -> pd.DataFrame:
         square = dominance.matrix(here)
         cyclic, triples = relative_dominance.cyclic_triples(square)
         apart = (here["dominance"] - NO_DOMINANCE).abs()
-        away, reach = float(apart.mean()), float(np.ptp(relative_dominance.relative(square)))
+        reach, mean = np.ptp(relative_dominance.relative(square)), here["dominance"].mean()
         similar = nearest = np.nan
         if key[2] != "modes":
             similar = _correlation(apart.to_numpy(), here["distance"].to_numpy())
             nearest = apart[here["distance"].idxmin()]
-        n, n_undefined = here["n"].sum() + here["n_undefined"].sum(), here["n_undefined"].sum()
-        significant = [(here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm")]
-        mean = here["dominance"].mean()
+        n, n_undefined = here[["n", "n_undefined"]].sum()
+        decided = [*((here[p] < SIGNIFICANCE).mean() for p in ("p_t", "p_t_holm")), cyclic, triples]
         share = cyclic / triples if triples else np.nan
-        rows.append((*key, away, reach, mean, n, n_undefined, *significant, cyclic, triples, share, similar, nearest))
+        rows.append((*key, apart.mean(), reach, mean, n + n_undefined, n_undefined, *decided, share, similar, nearest))
     columns = ["spread", "range", "mean", "n", "n_undefined", "significant", "significant_holm"]
     columns += ["cyclic", "triples", "cyclic_share", "similar", "nearest"]
     return pd.DataFrame(rows, columns=[*by, *columns])
@@ -119,9 +115,9 @@ def variants(study: Study) -> pd.DataFrame:
     for key, here in values.groupby(_VARIANT, sort=False):
         both = [(found[key][which], reference[which]) for which in reference]
         means = here.groupby([*group, "first", "second"])["value"].mean()
-        away = float((means - NO_DOMINANCE).abs().groupby(group).mean().mean())
+        away = (means - NO_DOMINANCE).abs().groupby(group).mean().mean()
         agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_correlation, _same_least)]
-        rows.append((*key, away, *agree, int(here["value"].isna().sum()), len(here)))
+        rows.append((*key, away, *agree, here["value"].isna().sum(), len(here)))
     return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])
 
 
@@ -130,7 +126,7 @@ def between_trainings(study: Study) -> pd.DataFrame:
     relative dominance of its cluster, since clusters differ between networks.
     """
     order = ranked(study)
-    order = order.loc[order["clustering"] == K_MEANS, ["kind", "seed", "label", "cluster", "dominance"]]
+    order = order.loc[order["clustering"] == experiment.K_MEANS, ["kind", "seed", "label", "cluster", "dominance"]]
     images, rows = experiment.table(study, "images").merge(order), []
     for (kind, label), here in images.groupby(["kind", "label"], sort=False):
         by_seed = here.pivot(index="index", columns="seed", values="dominance")
@@ -142,7 +138,7 @@ def between_trainings(study: Study) -> pd.DataFrame:
 def _clusters(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Those of the first network of a kind, of clusters that K-means found."""
     rows = first(rows, kind)
-    return rows[rows["clustering"] == K_MEANS]
+    return rows[rows["clustering"] == experiment.K_MEANS]
 
 
 def _of_each_class(study: Study, compute: Callable[[pd.DataFrame], pd.DataFrame]) -> pd.DataFrame:

@@ -7,7 +7,6 @@ from sklearn.metrics import adjusted_rand_score
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import clusters, number_of_clusters
 from xai_lib.run.study import Study
 
@@ -35,46 +34,41 @@ def accuracy(study: Study) -> pd.DataFrame:
 def sizes(study: Study) -> pd.DataFrame:
     """Clusters of each network: kind, seed, smallest, median, largest (evaluation images), fewest (training images)."""
     shares = experiment.table(study, "shares")
-    grouped = shares[shares["clustering"] == K_MEANS].groupby(["kind", "seed"], sort=False)
+    grouped = shares[shares["clustering"] == experiment.K_MEANS].groupby(["kind", "seed"], sort=False)
     columns = {"smallest": ("evaluation", "min"), "median": ("evaluation", "median"), "largest": ("evaluation", "max")}
     return grouped.agg(**columns, fewest=("training", "min")).reset_index()
 
 
 def chosen(study: Study) -> pd.DataFrame:
     """How many clusters each class would have by two rules, NaN where none qualifies; silhouette is of P clusters."""
-    rows = []
-    for key, here in experiment.table(study, "choice").groupby(["kind", "seed", "label"], sort=False):
+    rows, by = [], ["kind", "seed", "label"]
+    for key, here in experiment.table(study, "choice").groupby(by, sort=False):
         silhouettes = here.set_index("n_clusters")["silhouette"]
-        own = silhouettes.get(study.run.dominance.n_clusters, np.nan)
-        gap = number_of_clusters.by_gap(here) or np.nan
+        own, gap = silhouettes.get(study.run.dominance.n_clusters, np.nan), number_of_clusters.by_gap(here) or np.nan
         rows.append((*key, own, silhouettes.max(), number_of_clusters.by_silhouette(here), gap))
-    columns = ["kind", "seed", "label", "silhouette", "best_silhouette", "by_silhouette", "by_gap"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*by, "silhouette", "best_silhouette", "by_silhouette", "by_gap"])
 
 
 def modes(study: Study) -> pd.DataFrame:
     """On planted images: are the clusters the planted modes? kind, seed, ari (mean over classes), lowest, highest."""
     rows = []
-    for (kind, seed), here in experiment.table(study, "images").groupby(["kind", "seed"], sort=False):
+    for key, here in experiment.table(study, "images").groupby(["kind", "seed"], sort=False):
         found = [adjusted_rand_score(of_class["mode"], of_class["cluster"]) for _, of_class in here.groupby("label")]
-        rows.append((kind, seed, np.mean(found), min(found), max(found)))
+        rows.append((*key, np.mean(found), min(found), max(found)))
     return pd.DataFrame(rows, columns=["kind", "seed", "ari", "lowest", "highest"])
 
 
 def agreement_with_modes(study: Study, kind: str) -> np.ndarray:
     """Adjusted Rand index of clusters and planted modes, [S networks, C classes, 1 + R]: real clusters, then dealt."""
+
+    def of_class(rows: pd.DataFrame) -> list[float]:
+        assigned = torch.tensor(rows["cluster"].to_numpy())
+        dealt = [clusters.shuffled(assigned, seed=deal) for deal in range(study.run.dominance.n_deals)]
+        return [adjusted_rand_score(rows["mode"], of_images) for of_images in (assigned, *dealt)]
+
     rows = experiment.table(study, "images")
-    found = [
-        [_agreements(of_class, study.run.dominance.n_deals) for _, of_class in here.groupby("label", sort=False)]
-        for _, here in rows[rows["kind"] == kind].groupby("seed", sort=False)
-    ]
-    return np.array(found)
-
-
-def _agreements(rows: pd.DataFrame, n_deals: int) -> list[float]:
-    assigned = torch.tensor(rows["cluster"].to_numpy())
-    dealt = [clusters.shuffled(assigned, seed=deal) for deal in range(n_deals)]
-    return [adjusted_rand_score(rows["mode"], of_images) for of_images in (assigned, *dealt)]
+    by_seed = [here for _, here in rows[rows["kind"] == kind].groupby("seed", sort=False)]
+    return np.array([[of_class(rows) for _, rows in here.groupby("label", sort=False)] for here in by_seed])
 
 
 def focus(study: Study) -> pd.DataFrame:

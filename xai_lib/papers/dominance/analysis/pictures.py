@@ -12,10 +12,9 @@ from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import hierarchies
 from xai_lib.papers.dominance.analysis.networks import extremes, first
-from xai_lib.papers.dominance.experiment import K_MEANS, RankedNetwork
+from xai_lib.papers.dominance.experiment import RankedNetwork
 from xai_lib.papers.dominance.method import energy_share
 from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
-from xai_lib.papers.dominance.method.energy_share import Explain
 from xai_lib.papers.dominance.method.mosaics import assemble
 from xai_lib.run.study import Study
 
@@ -32,7 +31,7 @@ class Shown:
 
 
 def explained(
-    pictures: Tensor, x: Tensor, first: Tensor, explain: Explain, target: int, names: tuple[str, str], *,
+    pictures: Tensor, x: Tensor, first: Tensor, explain: energy_share.Explain, target: int, names: tuple[str, str], *,
     title: str = "", index: Sequence[int] | None = None, resized: bool = True,
 ) -> list[Shown]:  # fmt: skip
     """Mosaics [M,4,3,H,W] of two clusters, each with its map and, after ``title``, the share of the first (Eq. 6);
@@ -48,20 +47,19 @@ def explained(
 def widest_and_narrowest(study: Study, kind: str) -> tuple[str, str]:
     """The classes whose relative dominance has the largest and the smallest range in the first network: those shown."""
     found = first(hierarchies.spread(study), kind)
-    widest, narrowest = extremes(found[found["clustering"] == K_MEANS], "range")
+    widest, narrowest = extremes(found[found["clustering"] == experiment.K_MEANS], "range")
     return widest["label"], narrowest["label"]
 
 
 def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
     """Images nearest to the centre of each cluster: the cluster's letter and size -> float [n,3,H,W] in [0,1]."""
     images = experiment.networks_of(study, kind)[0].subject.images
-    place = {number: position for position, number in enumerate(images.index.tolist())}
-    rows = first(experiment.table(study, "images"), kind)
+    rows, numbers = first(experiment.table(study, "images"), kind), images.index.tolist()
     found = {}
     for cluster, members in rows[rows["label"] == label].groupby("cluster"):
         nearest = members.sort_values("distance", kind="stable")["index"].tolist()[:n]
-        shown = images.subset([place[number] for number in nearest]).images.float().cpu() / 255
-        found[f"{LETTERS[cluster]} ({len(members)})"] = shown
+        shown = images.subset([numbers.index(number) for number in nearest]).images
+        found[f"{LETTERS[cluster]} ({len(members)})"] = shown.float().cpu() / 255
     return found
 
 

@@ -1,31 +1,21 @@
 """On planted images: does low dominance point to the images of a mode that is rare in training?"""
 
+import itertools
 from functools import cache
 
 import pandas as pd
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import rare_modes
 from xai_lib.run.settings import Settings
-from xai_lib.statistics import Comparison
 
 BALANCED, NOT_RARE = "balanced", "a mode that is not rare"
 # Networks, evaluation images and clusterings; the first two are the paper's design.
-DESIGNS = tuple(
-    (network, evaluation, clustering)
-    for network in ("tuned", "ce")
-    for evaluation in ("as in training", BALANCED)
-    for clustering in ("modes", K_MEANS)
-)
+DESIGNS = tuple(itertools.product(("tuned", "ce"), ("as in training", BALANCED), ("modes", experiment.K_MEANS)))
 OF_PAPER = DESIGNS[0][:2]
-_NAMES = {
-    "tuned": "fine-tuned networks",
-    "ce": "CE networks",
-    "modes": "modes as clusters",
-    K_MEANS: "clusters by K-means",
-}
+_NAMES = {"tuned": "fine-tuned networks", "ce": "CE networks"}
+_NAMES |= {"modes": "modes as clusters", experiment.K_MEANS: "clusters by K-means"}
 
 
 def said(network: str, evaluation: str, clustering: str) -> str:
@@ -49,7 +39,7 @@ def power(run: Settings, *design: str) -> pd.DataFrame:
     return rare_modes.power(found(run, *design))
 
 
-def against(run: Settings, network: str, evaluation: str, clustering: str, other: str) -> Comparison:
+def against(run: Settings, network: str, evaluation: str, clustering: str, other: str) -> statistics.Comparison:
     """The area under the curve of dominance for rare modes minus that of another score ("random": 0.5), or minus its
     own for modes that are not rare (:data:`NOT_RARE`), with an interval over trainings.
     """

@@ -13,7 +13,6 @@ from scipy import stats
 
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import extremes, first
-from xai_lib.papers.dominance.experiment import RESCALED
 from xai_lib.papers.dominance.method import single_images
 from xai_lib.run.study import Study
 from xai_lib.statistics.agreement import spearman_draws
@@ -33,10 +32,10 @@ def images(study: Study) -> pd.DataFrame:
     """
     rows = []
     for key, found in experiment.table(study, "pairs").groupby(_GROUP, sort=False):
-        numbers = sorted({*found["a"], *found["b"]})
-        placed = found.assign(**{side: pd.Index(numbers).get_indexer(found[side]) for side in ("a", "b")})
-        frame = pd.DataFrame({"index": numbers, "dominance": single_images.relative(placed, len(numbers))})
-        frame["mosaic_logit"] = single_images.logit_of_mosaics(placed, len(numbers))
+        numbers = pd.Index(sorted({*found["a"], *found["b"]}))
+        placed = found.assign(**{side: numbers.get_indexer(found[side]) for side in ("a", "b")})
+        means = (of(placed, len(numbers)) for of in (single_images.relative, single_images.logit_of_mosaics))
+        frame = pd.DataFrame({"index": numbers} | dict(zip(("dominance", "mosaic_logit"), means)))
         rows.append(frame.assign(**dict(zip(_GROUP, key))))
     own = ["kind", "seed", "label", "index"]
     said = experiment.table(study, "images")[[*own, *OUTPUTS, "training_distance"]]
@@ -45,8 +44,8 @@ def images(study: Study) -> pd.DataFrame:
 
 def shown(study: Study, kind: str) -> pd.DataFrame:
     """The images of two classes of the first network: where dominance and logit go together most, and least."""
-    found, rows = (first(frame, kind) for frame in (correlations(study), images(study)))
-    found, rows = (frame[frame["size"] == RESCALED] for frame in (found, rows))
+    both = (first(frame, kind) for frame in (correlations(study), images(study)))
+    found, rows = (frame[frame["size"] == experiment.RESCALED] for frame in both)
     chosen = extremes(found[found["output"] == "logit"], "correlation")
     parts = [rows[rows["label"] == label] for label in dict.fromkeys(row["label"] for row in chosen)]
     return pd.concat(parts, ignore_index=True)
@@ -55,8 +54,7 @@ def shown(study: Study, kind: str) -> pd.DataFrame:
 def partial(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> tuple[float, np.ndarray]:
     """Spearman's correlation of x and y [n] with the ranks of ``given`` held fixed, and the same of resamples [R]."""
     pairs = (x, y), (x, given), (y, given)
-    values = [np.r_[stats.spearmanr(*pair).statistic, spearman_draws(*pair)] for pair in pairs]
-    xy, xz, yz = values
+    xy, xz, yz = (np.r_[stats.spearmanr(*pair).statistic, spearman_draws(*pair)] for pair in pairs)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.clip((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)), -1, 1)
     return float(found[0]), found[1:]
@@ -71,14 +69,13 @@ def _with_draws(study: Study) -> dict[tuple, tuple[float, np.ndarray, int]]:
         for output in RELATIONS:
             named = "logit" if output == LEFT else output
             x, y, given = (rows[name].to_numpy() for name in ("dominance", named, "mosaic_logit"))
-            nothing = math.nan, np.full(RESAMPLES, math.nan)
             if len(rows) < 3 or not np.ptp(x) or not np.ptp(y):
-                value, draws = nothing
+                both = math.nan, np.full(RESAMPLES, math.nan)
             elif output == LEFT:
-                value, draws = partial(x, y, given)
+                both = partial(x, y, given)
             else:
-                value, draws = float(stats.spearmanr(x, y).statistic), spearman_draws(x, y)
-            found[*key, output] = value, draws, len(rows)
+                both = float(stats.spearmanr(x, y).statistic), spearman_draws(x, y)
+            found[*key, output] = *both, len(rows)
     return found
 
 
@@ -91,7 +88,7 @@ def correlations(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*_GROUP, "output", "correlation", "low", "high", "n"])
 
 
-def mean_correlation(study: Study, kind: str, output: str, size: str = RESCALED) -> tuple[float, np.ndarray]:
+def mean_correlation(study: Study, kind: str, output: str, size: str = experiment.RESCALED) -> tuple[float, np.ndarray]:
     """The mean of Spearman's correlation over networks and classes, and the same on each resample of images [R]; NaN
     without a value. A resample is of all networks of a class, independent of other classes; an image's dominance stays
     as it is. (The mean of absolute values would exceed zero for unrelated numbers as well.)
@@ -111,11 +108,10 @@ def over_classes(study: Study) -> pd.DataFrame:
     and classes; beside it the smallest and the largest of a network and class.
     """
     rows = []
-    for key, here in correlations(study).groupby(["kind", "size", "output"], sort=False):
-        kind, size, output = key
+    for (kind, size, output), here in correlations(study).groupby(["kind", "size", "output"], sort=False):
         value, draws = mean_correlation(study, kind, output, size)
-        ends = here["correlation"].min(), here["correlation"].max()
+        ends = *percentile_interval(draws), here["correlation"].min(), here["correlation"].max()
         counts = here.loc[here["correlation"].notna(), "label"].nunique(), here["seed"].nunique()
-        rows.append((*key, value, *percentile_interval(draws), *ends, *counts))
-    columns = ["correlation", "low", "high", "smallest", "largest"]
-    return pd.DataFrame(rows, columns=["kind", "size", "output", *columns, "classes", "networks"])
+        rows.append((kind, size, output, value, *ends, *counts))
+    columns = ["correlation", "low", "high", "smallest", "largest", "classes", "networks"]
+    return pd.DataFrame(rows, columns=["kind", "size", "output", *columns])

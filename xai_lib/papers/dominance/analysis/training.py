@@ -9,7 +9,6 @@ import pandas as pd
 
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import dealt, hierarchies
-from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import training_share
 from xai_lib.run.study import Study
 from xai_lib.statistics import Comparison
@@ -31,7 +30,7 @@ def clusters(study: Study) -> pd.DataFrame:
     """Every cluster of K-means: :func:`hierarchies.ranked`, the table "shares", and the means over its images."""
     by = ["kind", "seed", "label", "cluster"]
     both = (hierarchies.ranked(study), experiment.table(study, "shares"))
-    order, shares = (rows[rows["clustering"] == K_MEANS].drop(columns="clustering") for rows in both)
+    order, shares = (rows[rows["clustering"] == experiment.K_MEANS].drop(columns="clustering") for rows in both)
     means = experiment.table(study, "images").groupby(by)[["training_distance", "logit", "probability"]].mean()
     return order.merge(shares, on=by).merge(means.reset_index(), on=by)
 
@@ -66,9 +65,8 @@ def least(study: Study) -> pd.DataFrame:
     known = clusters(study).dropna(subset=["dominance", "training_share"])
     grouped = known.groupby(["kind", "seed", "label"], sort=False)
     lowest, fewest = (known.loc[grouped[name].idxmin()] for name in ("dominance", "training_share"))
-    return lowest.assign(fewest=fewest["cluster"].to_numpy()).assign(
-        same=lambda rows: rows["cluster"] == rows["fewest"]
-    )
+    fewest = fewest["cluster"].to_numpy()
+    return lowest.assign(fewest=fewest, same=lowest["cluster"] == fewest)
 
 
 @cache
@@ -82,8 +80,8 @@ def of_ranks(study: Study, name: str) -> pd.DataFrame:
     for key, here in dealt.relative(study).merge(shares).groupby(dealt.BY, sort=False):
         by_rank = here.dropna(subset=["dominance", name]).sort_values("rank")[name].to_numpy()
         if len(by_rank):
-            low = by_rank[-1]
-            rows.append((*key, low, by_rank[-2:].mean(), by_rank[0], float(low == by_rank.min())))
+            same = float(by_rank[-1] == by_rank.min())
+            rows.append((*key, by_rank[-1], by_rank[-2:].mean(), by_rank[0], same))
     return pd.DataFrame(rows, columns=[*dealt.BY, *RANKS])
 
 
@@ -100,14 +98,13 @@ def ranks_in_numbers(study: Study) -> pd.DataFrame:
     and the p-value: means over networks and classes.
     """
     rows = []
-    for kind, name, rank in itertools.product(clusters(study)["kind"].unique(), SHARES_OF_IMAGES, RANKS):
-        found = against_dealt(study, kind, name, rank)
+    for key in itertools.product(clusters(study)["kind"].unique(), SHARES_OF_IMAGES, RANKS):
+        (kind, name, rank), found = key, against_dealt(study, *key)
         here = of_ranks(study, name)
         here = here[(here["kind"] == kind) & (here["deal"] == hierarchies.REAL)]
-        real = float(here.groupby("label")[rank].mean().mean())
-        ends = found.estimate.interval()
-        counts = found.n_classes, found.n_seeds
-        rows.append((kind, name, rank, real, real - found.difference, found.difference, *ends, found.p_value, *counts))
+        real = here.groupby("label")[rank].mean().mean()
+        said = *found.estimate.interval(), found.p_value, found.n_classes, found.n_seeds
+        rows.append((*key, real, real - found.difference, found.difference, *said))
     columns = ["kind", "share", "rank", "value", "dealt", "difference", "low", "high", "p_value", "classes", "networks"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -125,7 +122,11 @@ def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, flo
     if label not in of_class:
         return None
     spread = hierarchies.spread(study)
-    spread = spread[(spread["kind"] == kind) & (spread["clustering"] == K_MEANS)].groupby("label")["spread"].mean()
+    spread = (
+        spread[(spread["kind"] == kind) & (spread["clustering"] == experiment.K_MEANS)]
+        .groupby("label")["spread"]
+        .mean()
+    )
     return {
         "correlation": of_class[label],
         "others": of_class.drop(label).mean(),

@@ -21,7 +21,6 @@ from xai_lib.papers.dominance.method import (
     single_images,
     training_share,
 )
-from xai_lib.papers.dominance.method.energy_share import Explain
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run.cell import Cell
 from xai_lib.run.stage import computed, stage
@@ -236,7 +235,7 @@ def _class_by_class(
         yield label, name, x, rows[rows["label"] == name]
 
 
-def _explain(subject: Subject, explainer: str) -> Explain:
+def _explain(subject: Subject, explainer: str) -> energy_share.Explain:
     layer = subject.layer if explainers.about(explainer).on_layer else None
     return energy_share.of_explainer(subject.network, explainer, layer)
 
@@ -248,6 +247,7 @@ def _features(subject: Subject, images: Split) -> Tensor:
 def _scores(
     network: models.Classifier, train: Split, test: Split, n_clusters: int, n_mosaics: int, device: torch.device
 ) -> pd.DataFrame:
+    """One row a cluster: what each score says of it, and how much of it is of the rare mode."""
     here, there = (clusters.pooled(network, batches(part, device)) for part in (test, train))
     resized = mosaic_sizes(network)[RESCALED]
     with torch.inference_mode():
@@ -262,13 +262,9 @@ def _scores(
         x, explain = test.normalise(test.images[members].to(device)), energy_share.by_grad_cam(network)
         for clustering, (trained, assigned) in found.items():
             draws = {"n": n_mosaics, "seed": SEED, "purpose": f"rarity/{label}", "resized": resized}
-            values = dominance.pairwise(x, label, assigned, explain, **draws)
-            frames.append(_of_clusters(values, trained, assigned, said).assign(label=name, clustering=clustering))
+            ranked = hierarchy(dominance.pairwise(x, label, assigned, explain, **draws))[["cluster", "dominance"]]
+            sizes = counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]]
+            means = said.groupby(assigned.numpy()).mean().rename_axis("cluster").reset_index()
+            frame = ranked.merge(sizes, on="cluster").merge(means, on="cluster")
+            frames.append(frame.assign(label=name, clustering=clustering))
     return pd.concat(frames, ignore_index=True)
-
-
-def _of_clusters(values: pd.DataFrame, trained: Tensor, assigned: Tensor, said: pd.DataFrame) -> pd.DataFrame:
-    """One row a cluster of one class: what each score says of it, and how much of it is of the rare mode."""
-    sizes = counted(trained, assigned)[["cluster", "training", "evaluation", "representation"]]
-    means = said.groupby(assigned.numpy()).mean().rename_axis("cluster").reset_index()
-    return hierarchy(values)[["cluster", "dominance"]].merge(sizes, on="cluster").merge(means, on="cluster")

@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 
 from xai_lib.papers.dominance.method import energy_share, mosaics
-from xai_lib.papers.dominance.method.energy_share import Explain
-from xai_lib.papers.dominance.method.mosaics import Mosaics
 from xai_lib.statistics.comparison import holm, t_p
 from xai_lib.statistics.intervals import check_columns, mean_interval
 
@@ -18,8 +16,8 @@ NO_DOMINANCE = 0.5  # share of the energy that either cluster has where neither 
 
 
 def pairwise(
-    x: Tensor, target: int, assigned: Tensor, explain: Explain, *, n: int = 25, seed: int = 0, purpose: str,
-    resized: bool = True, scalings: Sequence[str] = ("relu",),
+    x: Tensor, target: int, assigned: Tensor, explain: energy_share.Explain, *, n: int = 25, seed: int = 0,
+    purpose: str, resized: bool = True, scalings: Sequence[str] = ("relu",),
 ) -> pd.DataFrame:  # fmt: skip
     """d of each mosaic, for all pairs of a class's clusters (Eq. 6, J = ``n``): what :func:`pairs` takes the mean of.
 
@@ -38,7 +36,7 @@ def pairwise(
     return pd.concat([which.assign(scaling=name, value=value) for name, value in found.items()], ignore_index=True)
 
 
-def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.DataFrame, Mosaics]:
+def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.DataFrame, mosaics.Mosaics]:
     """The mosaics of :func:`pairwise`: a row each of first, second and mosaic, and what each of them shows."""
     present = assigned.unique().tolist()
     if len(present) < 2:
@@ -47,7 +45,7 @@ def draw(assigned: Tensor, n: int, *, seed: int = 0, purpose: str) -> tuple[pd.D
     members = {cluster: (assigned == cluster).nonzero()[:, 0] for cluster in present}
     drawn = [mosaics.of_clusters(members[a], members[b], n, seed=seed, purpose=f"{purpose}/{a}-{b}") for a, b in upper]
     rows = [(*pair, number) for pair in upper for number in range(n)]
-    both = Mosaics(torch.cat([part.images for part in drawn]), torch.cat([part.first for part in drawn]))
+    both = mosaics.Mosaics(torch.cat([part.images for part in drawn]), torch.cat([part.first for part in drawn]))
     return pd.DataFrame(rows, columns=["first", "second", "mosaic"]), both
 
 

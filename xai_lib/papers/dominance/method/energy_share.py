@@ -47,7 +47,17 @@ def shares(
         >>> shares(six, bright_and_dark, target, grey, resized=False)["relu"]
         tensor([0.7500, 0.7500, 0.7500, 0.7500, 0.7500, 0.7500])
     """
-    _check(mosaics, x, target, scalings)
+    if len(mosaics) == 0:
+        raise ValueError("Expected at least 1 mosaic. Got none.")
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
+        raise ValueError(f"Expected x as normalised images, a float tensor [N,3,H,W]. Got {described(x)}.")
+    if mosaics.images.min() < 0 or mosaics.images.max() >= len(x):
+        got = f"{int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x"
+        raise ValueError(f"Expected mosaics of positions 0 to {len(x) - 1}, those of x. Got {got}.")
+    if target.dtype != torch.int64 or target.shape != (len(mosaics),):
+        raise ValueError(f"Expected target as int64 [{len(mosaics)}], one a mosaic. Got {described(target)}.")
+    if not scalings or not set(scalings) <= set(get_args(Scaling)):
+        raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")
     found: dict[Scaling, list[Tensor]] = {scaling: [] for scaling in scalings}
     whole = (mosaics.images, mosaics.first, target.to(x.device), torch.arange(len(mosaics), device=x.device))
     for images, first, classes, numbers in zip(*(part.split(_at_once(x, resized)) for part in whole), strict=True):
@@ -95,19 +105,3 @@ def of_explainer(model: nn.Module, name: str, layer: nn.Module | str | None = No
 def _at_once(x: Tensor, resized: bool) -> int:
     """Mosaics in one call; each has the pixels of four images, or of one."""
     return images_at_once(x, **{where: n // (1 if resized else 4) for where, n in _PIXELS_AT_ONCE.items()})
-
-
-def _check(mosaics: Mosaics, x: Tensor, target: Tensor, scalings: Sequence[str]) -> None:
-    if len(mosaics) == 0:
-        raise ValueError("Expected at least 1 mosaic. Got none.")
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.ndim != 4:
-        raise ValueError(f"Expected x as normalised images, a float tensor [N,3,H,W]. Got {described(x)}.")
-    if mosaics.images.min() < 0 or mosaics.images.max() >= len(x):
-        raise ValueError(
-            f"Expected mosaics of positions 0 to {len(x) - 1}, those of x. "
-            f"Got {int(mosaics.images.min())} to {int(mosaics.images.max())}: number the images within x."
-        )
-    if target.dtype != torch.int64 or target.shape != (len(mosaics),):
-        raise ValueError(f"Expected target as int64 [{len(mosaics)}], one a mosaic. Got {described(target)}.")
-    if not scalings or not set(scalings) <= set(get_args(Scaling)):
-        raise ValueError(f"Expected scalings out of {', '.join(get_args(Scaling))}. Got {list(scalings)}.")

@@ -11,8 +11,6 @@ from xai_lib.papers.dominance import claims
 from xai_lib.papers.dominance.analysis import rarity
 from xai_lib.run.settings import Settings
 
-_percent = number(0, times=100)
-
 
 def power(run: Settings, *design: str) -> HTML:
     """How well each score finds the images of the rare mode."""
@@ -64,5 +62,5 @@ def _area(area: float, low: float, high: float) -> str:
     return number(2)(area) + (f" {interval(2)(low, high)}" if low < high else "")
 
 
-def _held(share: float, base: float, accuracy: float) -> str:
-    return f"{_percent(share)} % ({_percent(base)} %), {_percent(accuracy)} %"
+def _held(*shares: float) -> str:
+    return "{} % ({} %), {} %".format(*map(number(0, times=100), shares))

@@ -9,7 +9,6 @@ from scipy.cluster import hierarchy
 from xai_lib.data import NotEnoughError, planted
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis.scores import gain, in_order
-from xai_lib.papers.whole_output.experiment import Corpus
 from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE
 from xai_lib.papers.whole_output.method.clusters import jaccard, numbers
 from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
@@ -28,7 +27,7 @@ _EXAMPLES = (
 _SIBLINGS = 2  # steps between two nouns with one hypernym right above both
 
 
-def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
+def corpora(found: Mapping[str, experiment.Corpus]) -> pd.DataFrame:
     """Counts of documents and clusters, one row a collection: documents, of_one (of one label), mean_length (of the
     others), longest, clusters, largest, alone (classes in a cluster of their own), network (the collection's name).
     """
@@ -42,7 +41,7 @@ def corpora(found: Mapping[str, Corpus]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def co_occurrence(corpus: Corpus) -> pd.DataFrame:
+def co_occurrence(corpus: experiment.Corpus) -> pd.DataFrame:
     """The share of either class's documents that has both, in the order of the clusters; NaN on the diagonal."""
     shares = jaccard(corpus.informative, len(corpus.classes))
     np.fill_diagonal(shares, np.nan)
@@ -51,7 +50,7 @@ def co_occurrence(corpus: Corpus) -> pd.DataFrame:
     return pd.DataFrame(shares[np.ix_(order, order)], index=names, columns=names)
 
 
-def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
+def strongest(corpus: experiment.Corpus, n: int) -> pd.DataFrame:
     """The clusters that hold most documents: classes (names), size, documents (that have at least two of them)."""
     clusters = experiment.partition(corpus)
     place, held = numbers(clusters), np.zeros(len(clusters), dtype=int)
@@ -63,7 +62,7 @@ def strongest(corpus: Corpus, n: int) -> pd.DataFrame:
     return pd.DataFrame([row for row in names if row[1] > 1], columns=["classes", "size", "documents"])
 
 
-def paper_examples(corpus: Corpus, steps: np.ndarray | None = None) -> pd.DataFrame:
+def paper_examples(corpus: experiment.Corpus, steps: np.ndarray | None = None) -> pd.DataFrame:
     """Are the paper's examples of confusing classes in one cluster? Those of which the documents have all classes.
 
     Rows have classes, section, together (how many of them are in the cluster of most), size (how many there are), and,
@@ -83,7 +82,7 @@ def paper_examples(corpus: Corpus, steps: np.ndarray | None = None) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
-def against_wordnet(corpus: Corpus, steps: np.ndarray) -> pd.DataFrame:
+def against_wordnet(corpus: experiment.Corpus, steps: np.ndarray) -> pd.DataFrame:
     """The latent tree's clusters, WordNet's own and random ones, by ``steps`` between classes in WordNet, [N,N].
 
     WordNet's own are by average linkage of these steps, cut into as many clusters; of random ones of the tree's sizes
@@ -133,7 +132,7 @@ def against_truth(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["network", "clustering", "ari", "pairs", "exact", "clusters"])
 
 
-def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
+def stability(corpus: experiment.Corpus, repeats: int) -> pd.DataFrame:
     """How firm clusterings are: clustering, what ("halves", "bootstrap", "seeds"), ari (mean), low, high (smallest and
     largest), repeats."""
     found = experiment.stability_of(corpus, repeats)
@@ -141,7 +140,7 @@ def stability(corpus: Corpus, repeats: int) -> pd.DataFrame:
     return grouped.agg(ari="mean", low="min", high="max", repeats="size").reset_index()
 
 
-def clusterings(corpus: Corpus, repeats: int) -> pd.DataFrame:
+def clusterings(corpus: experiment.Corpus, repeats: int) -> pd.DataFrame:
     """The clusterings against the latent tree's, the last two columns those of :func:`changed_outputs`."""
     found = experiment.clusterings_of(corpus, repeats)
     reference, rows = found[LATENT_TREE], []

@@ -1,6 +1,5 @@
 """Stages "documents", "latent-tree" and "stability": what networks confuse, clustered, and how firmly."""
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,7 +117,7 @@ def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:
             f"Expected classes from 0 to {len(classes) - 1}, which have names, in {path}. Got {highest}: "
             "the names must be of the same classes as the documents."
         )
-    return Corpus(label, tuple(classes), hashlib.sha256(path.read_bytes()).hexdigest(), (), lambda: found)
+    return Corpus(label, tuple(classes), files.sha256(path), (), lambda: found)
 
 
 def with_tree(corpus: Corpus, path: Path | str) -> Corpus:
@@ -126,7 +125,7 @@ def with_tree(corpus: Corpus, path: Path | str) -> Corpus:
     tree = latent_tree.load(path)
     if tree.n_labels != len(corpus.classes):
         raise ValueError(f"Expected a tree of {len(corpus.classes)} classes in {path}. Got one of {tree.n_labels}.")
-    key = f"{corpus.key} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+    key = f"{corpus.key} {files.sha256(Path(path))}"
     return replace(corpus, key=key, parents=(), tree=tree)
 
 

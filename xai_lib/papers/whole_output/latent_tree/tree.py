@@ -6,6 +6,9 @@ or off. A node stands for the labels below it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from xai_lib import files
 
 Groups = tuple[tuple[int, ...], ...]
 Edges = tuple[tuple[int, int], ...]
@@ -51,6 +54,22 @@ class Tree:
         for groups in self.levels[:level]:
             below = [sorted(label for child in group for label in below[child]) for group in groups]
         return below
+
+
+def save(tree: Tree, path: Path | str) -> None:
+    """Write a tree as JSON; the file appears whole or not at all, and :func:`load` gives back an equal tree."""
+    files.write_json(Path(path), vars(tree))
+
+
+def load(path: Path | str) -> Tree:
+    """Read a tree that :func:`save` wrote; FileNotFoundError without a file, ValueError if it holds something else."""
+    try:
+        return Tree(**files.read_json(Path(path)))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"Expected {path} to hold a latent tree, as save writes it. "
+            f"Got a file that cannot be read as one ({error!r}): fit the tree again, or get the file again."
+        ) from error
 
 
 def _tuples(rows: Iterable[Iterable]) -> tuple[tuple, ...]:
