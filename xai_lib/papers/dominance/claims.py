@@ -1,7 +1,5 @@
-"""What the dominance paper claims, one comparison a claim.
-
-Claims about clusters are tested against images dealt to the clusters at random: they speak about these classes and
-networks. Claims about single images are tested over images, and those on planted images over trainings.
+"""What the dominance paper claims, one comparison a claim: about clusters, of these classes and networks, against
+images dealt to the clusters at random; about single images, over images; on planted images, over trainings.
 """
 
 from collections.abc import Iterator
@@ -85,10 +83,8 @@ def verdicts(study: Study) -> pd.DataFrame:
 
 
 def rarity_verdicts(run: Settings) -> pd.DataFrame:
-    """On planted images: does low dominance find images of the rare mode, and better than other scores do?
-
-    The design of the paper (fine-tuned networks, modes as rare in evaluation as in training) is asked everything, the
-    others whether rare modes are found at all.
+    """On planted images: does low dominance find images of the rare mode? Better than other scores is asked of the
+    paper's design alone: fine-tuned networks, modes as rare in evaluation as in training.
     """
     decided = []
     for design in rarity.DESIGNS:

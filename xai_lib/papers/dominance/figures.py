@@ -32,9 +32,8 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
     """Mosaics, two in a row, each beside its explanation over it (Figure 2 of the paper, bottom); quadrants are framed
     in the colour of their cluster, with its name in the corner.
     """
-    width = min(_MOSAICS_ABREAST, len(shown))
+    width, side = min(_MOSAICS_ABREAST, len(shown)), PAGE_WIDTH / (2 * _MOSAICS_ABREAST)
     height = math.ceil(len(shown) / width)
-    side = PAGE_WIDTH / (2 * _MOSAICS_ABREAST)
     lines = max(example.title.count("\n") + 1 for example in shown)
     size = (2 * side * width, (side + 0.2 * lines + 0.1) * height)
     figure, axes = panels(height, 2 * width, size, pads=(0.03, 0.04))
@@ -56,8 +55,7 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
     names = [textwrap.fill(name, 10) for name in images]
     words = 0.15 + 0.09 * max(len(line) for name in names for line in name.split("\n"))
     side = min(_LARGEST, (PAGE_WIDTH - words) / width)
-    size = (side * width + words, side * len(images))
-    figure, axes = panels(len(images), width, size, pads=(0.02, 0.02))
+    figure, axes = panels(len(images), width, (side * width + words, side * len(images)), pads=(0.02, 0.02))
     for line, name, row in zip(axes, names, images.values()):
         for axis, image in zip(line, row):
             show(axis, image)
@@ -72,8 +70,7 @@ def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], na
     Framed and bold where p < 0.05. One scale of colours, centred on 0.5, serves all classes.
     """
     reach = _reach([values for values, _ in matrices.values()])
-    size = (PAGE_WIDTH, 3.55 * len(matrices) + 0.75)
-    figure, axes = plt.subplots(len(matrices), 2, figsize=size, squeeze=False)
+    figure, axes = plt.subplots(len(matrices), 2, figsize=(PAGE_WIDTH, 3.55 * len(matrices) + 0.75), squeeze=False)
     for (left, right), (title, (values, p_values)) in zip(axes, matrices.items()):
         dominance = left.imshow(values, cmap=_PALETTE, vmin=0.5 - reach, vmax=0.5 + reach)
         significance = right.imshow(p_values, cmap="Blues_r", norm=BoundaryNorm(_STEPS, 256))
@@ -83,8 +80,9 @@ def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], na
             if y == x:
                 continue
             decided, dark = p_values[y, x] < _LEVEL, abs(values[y, x] - 0.5) > 0.7 * reach
-            _number(left, x, y, _text(values[y, x], 2), dark=dark, bold=decided, n=len(names))
-            _number(right, x, y, _text(p_values[y, x], 3), dark=p_values[y, x] < _STEPS[2], bold=decided, n=len(names))
+            how = {"bold": decided, "n": len(names)}
+            _number(left, x, y, values[y, x], 2, dark=dark, **how)
+            _number(right, x, y, p_values[y, x], 3, dark=p_values[y, x] < _STEPS[2], **how)
             if decided:
                 left.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, ec="black", lw=1.6, zorder=3))
     _scale(figure, dominance, axes[:, 0], "dominance of the row's cluster")
@@ -94,13 +92,10 @@ def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], na
 
 
 def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Dominance for many classes, clusters numbered from 1 (Figure 5 of the paper); a dot where p < 0.05. Matrices and
-    colours are as in :func:`dominance_matrices`.
-    """
+    """:func:`dominance_matrices` of many classes, clusters numbered from 1 (Figure 5); a dot where p < 0.05."""
     reach = _reach([values for values, _ in matrices.values()])
-    height = math.ceil(len(matrices) / _MATRICES_ABREAST)
+    height, side = math.ceil(len(matrices) / _MATRICES_ABREAST), PAGE_WIDTH / _MATRICES_ABREAST
     width = math.ceil(len(matrices) / height)
-    side = PAGE_WIDTH / _MATRICES_ABREAST
     size = (max(side * width, 3.4), (side + 0.25) * height + 0.75)
     figure, axes = plt.subplots(height, width, figsize=size, squeeze=False)
     for axis, (title, (values, p_values)) in zip(axes.flat, matrices.items()):
@@ -118,11 +113,10 @@ def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
 def against_outputs(frame: pd.DataFrame) -> Figure:
     """Dominance against logit and probability (Figure 3 of the paper): a row a class, a dot an image."""
     columns = {"logit": "logit of the class", "probability": "probability of the class"}
-    labels = list(frame["label"].unique())
-    size = (PAGE_WIDTH, 2.3 * len(labels) + 0.4)
-    figure, axes = plt.subplots(len(labels), 2, figsize=size, sharex="col", sharey=True, squeeze=False)
-    for line, label in zip(axes, labels):
-        rows = frame[frame["label"] == label]
+    classes = list(frame.groupby("label", sort=False))
+    size, shared = (PAGE_WIDTH, 2.3 * len(classes) + 0.4), {"sharex": "col", "sharey": True, "squeeze": False}
+    figure, axes = plt.subplots(len(classes), 2, figsize=size, **shared)
+    for line, (label, rows) in zip(axes, classes):
         for axis, column in zip(line, columns):
             axis.axhline(0.5, **_DOTTED)
             axis.scatter(rows[column], rows["dominance"], s=14, color=COLOURS[0], alpha=0.6, linewidth=0)
@@ -158,8 +152,7 @@ def focus(frame: pd.DataFrame) -> Figure:
     networks, names = list(frame["network"].unique()), list(frame["explainer"].unique())
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, (0.26 + 0.13 * len(networks)) * len(names) + 1.3))
     axis.axvline(0.5, **_DOTTED)
-    for number, network in enumerate(networks):
-        rows = frame[frame["network"] == network]
+    for number, (network, rows) in enumerate(frame.groupby("network", sort=False)):
         places = rows["explainer"].map(names.index) + (number - (len(networks) - 1) / 2) * 0.7 / len(networks)
         bars = [rows["mean"] - rows["low"], rows["high"] - rows["mean"]]
         axis.errorbar(rows["mean"], places, xerr=bars, **_marked(number, network))
@@ -227,18 +220,12 @@ def _reach(matrices: Sequence[np.ndarray]) -> float:
     return min(0.5, max(0.1, math.ceil(10 * furthest - 1e-9) / 10))
 
 
-def _number(axis: Axes, x: int, y: int, text: str, *, dark: bool, bold: bool, n: int) -> None:
-    """Write in a cell of an ``n`` by ``n`` matrix; white on ``dark`` cells."""
+def _number(axis: Axes, x: int, y: int, value: float, digits: int, *, dark: bool, bold: bool, n: int) -> None:
+    """Write a share or a p-value, without the 0 before its point, in a cell of an ``n`` by ``n`` matrix."""
+    text = f"{value:.{digits}f}".removeprefix("0") if np.isfinite(value) else "–"
+    text = "<.001" if digits == 3 and value < 0.001 else text.replace("1.000", "1")
     look = {"color": "white" if dark else "black", "weight": "bold" if bold else "normal"}
     axis.text(x, y, text, ha="center", va="center", fontsize=min(TEXT, 56 / n), **look)
-
-
-def _text(value: float, digits: int) -> str:
-    """A share or a p-value, without the 0 before its point."""
-    if not np.isfinite(value):
-        return "–"
-    written = f"{value:.{digits}f}".removeprefix("0")
-    return "<.001" if digits == 3 and value < 0.001 else "1" if written == "1.000" else written
 
 
 def _cells(axis: Axes, names: Sequence[str | int], title: str) -> None:

@@ -43,9 +43,7 @@ class ClusterRanking:
     examples: Sequence[Shown]  # the first four mosaics of the pair of clusters that is furthest from 0.5
 
     def figures(self) -> dict[str, Figure]:
-        """ "matrix" (Figure 2 of the paper, top), "representatives" and "mosaics" (bottom); use_style makes them the
-        book's.
-        """
+        """Those of Figure 2 of the paper and its representatives; use_style makes them the book's."""
         both = self.matrix, dominance.matrix(self.pairs, "p_t_holm")
         return {
             "matrix": figures.dominance_matrices({self.title: both}, LETTERS[: len(self.matrix)]),

@@ -1,7 +1,5 @@
-"""What the whole-output paper claims, as comparisons on the same pairs of a class and its rivals.
-
-All are about these networks on new images, as the paper's own tables are. An image counts once, with the mean over its
-pairs; a pair counts where both sides have a value.
+"""What the whole-output paper claims, as comparisons on the same pairs of a class and its rivals, about these networks
+on new images. An image counts once, with the mean over its pairs; a pair counts where both sides have a value.
 """
 
 import itertools
@@ -13,8 +11,7 @@ import pandas as pd
 from xai_lib import published, statistics
 from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output.analysis.scores import BETTER, RANGES, TABLES, of_pairs, of_two_settings, paired
-from xai_lib.papers.whole_output.method.contrastive_maps import COARSE
-from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
+from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Decided, decide
 

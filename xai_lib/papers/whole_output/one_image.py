@@ -12,10 +12,7 @@ from xai_lib.data import imagenet
 from xai_lib.models import is_multi_label
 from xai_lib.papers.whole_output import figures
 from xai_lib.papers.whole_output.latent_tree import Tree
-from xai_lib.papers.whole_output.method import base_maps
-from xai_lib.papers.whole_output.method.clusters import confusion_clusters
-from xai_lib.papers.whole_output.method.contrastive_maps import explain
-from xai_lib.papers.whole_output.method.documents import top_classes
+from xai_lib.papers.whole_output.method import base_maps, clusters, contrastive_maps, documents
 from xai_lib.your_images import normalised, picture
 from xai_lib.your_model import check_model
 
@@ -62,11 +59,12 @@ def explain_output(
     if len(names) != n_classes or (tree is not None and tree.n_labels != n_classes):
         got = f"{len(names)} names" + ("" if tree is None else f" and a tree of {tree.n_labels}")
         raise ValueError(f"Expected names and a tree of the network's {n_classes} classes. Got {got}.")
-    (top,) = top_classes(probabilities, at_most=at_most)
+    (top,) = documents.top_classes(probabilities, at_most=at_most)
     if layers is None:  # RISE and LIME look at none
         layers = ("", "") if base in ("lime", "rise") else base_maps.coarse_and_fine(model, x)
     settings = base_maps.base(base, layers, n_masks=_MASKS, n_samples=_SAMPLES)
-    clusters = [top] if tree is None else confusion_clusters(tree.clusters(1), top)
+    groups = [top] if tree is None else clusters.confusion_clusters(tree.clusters(1), top)
     index = torch.zeros(1, dtype=torch.int64, device=device)
-    (output,) = explain(model, x, [clusters], base=settings, methods=("cwox-2s",), seed=seed, index=index)
+    how = {"base": settings, "methods": ("cwox-2s",), "seed": seed, "index": index}
+    (output,) = contrastive_maps.explain(model, x, [groups], **how)
     return figures.whole_output(shown.cpu(), output, names)

@@ -10,7 +10,6 @@ import pandas as pd
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import first
 from xai_lib.papers.dominance.method import dominance, relative_dominance
-from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
 from xai_lib.run.study import Study
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import SIGNIFICANCE
@@ -58,8 +57,8 @@ def pairs_of(study: Study, kind: str, label: str) -> pd.DataFrame:
 
 
 def classes(study: Study, kind: str) -> pd.DataFrame:
-    """How firm the hierarchy of each class of a kind's first network is, among the clusters with a value. ``certain``:
-    how often the least dominant is last in resamples; ``decided``: pairs that differ after Holm.
+    """The hierarchy of each class of a kind's first network, of clusters with a value; ``low``, ``high``, ``certain``
+    (how often it is last in resamples) are of the least dominant; ``decided`` pairs differ after Holm.
     """
     rows = []
     for label, clusters in _clusters(ranked(study), kind).groupby("label", sort=False):
@@ -86,7 +85,7 @@ def spread(study: Study) -> pd.DataFrame:
     for key, here in pairs(study).merge(centres, on=placed, how="left").groupby(by, sort=False):
         square = dominance.matrix(here)
         cyclic, triples = relative_dominance.cyclic_triples(square)
-        apart = (here["dominance"] - NO_DOMINANCE).abs()
+        apart = (here["dominance"] - dominance.NO_DOMINANCE).abs()
         reach, mean = np.ptp(relative_dominance.relative(square)), here["dominance"].mean()
         similar = nearest = np.nan
         if key[2] != "modes":
@@ -102,20 +101,16 @@ def spread(study: Study) -> pd.DataFrame:
 
 
 def variants(study: Study) -> pd.DataFrame:
-    """Other explainers, scalings and sizes on the same mosaics; correlation (Spearman) and same_least compare relative
-    dominance with the paper's way, as means over networks and classes that have them.
-    """
+    """Other explainers, scalings and sizes: means over networks and classes of how they agree with the paper's way."""
     group = ["kind", "seed", "label"]
     values = experiment.table(study, "variants")
-    found = {
-        key: {which: _relative(rows) for which, rows in here.groupby(group, sort=False)}
-        for key, here in values.groupby(_VARIANT, sort=False)
-    }
-    rows, reference = [], found["grad-cam", experiment.RESCALED, "relu"]
+    rows, found = [], {}
     for key, here in values.groupby(_VARIANT, sort=False):
+        found[key] = {which: _relative(of_class) for which, of_class in here.groupby(group, sort=False)}
+        reference = found["grad-cam", experiment.RESCALED, "relu"]  # the first
         both = [(found[key][which], reference[which]) for which in reference]
         means = here.groupby([*group, "first", "second"])["value"].mean()
-        away = (means - NO_DOMINANCE).abs().groupby(group).mean().mean()
+        away = (means - dominance.NO_DOMINANCE).abs().groupby(group).mean().mean()
         agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_correlation, _same_least)]
         rows.append((*key, away, *agree, here["value"].isna().sum(), len(here)))
     return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])

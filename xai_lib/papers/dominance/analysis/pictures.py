@@ -10,12 +10,9 @@ from xai_lib.explainers.normalise import min_max, relu
 from xai_lib.metrics.mosaics import focus
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.analysis import hierarchies
-from xai_lib.papers.dominance.analysis.networks import extremes, first
+from xai_lib.papers.dominance.analysis import hierarchies, networks
 from xai_lib.papers.dominance.experiment import RankedNetwork
-from xai_lib.papers.dominance.method import energy_share
-from xai_lib.papers.dominance.method.dominance import NO_DOMINANCE
-from xai_lib.papers.dominance.method.mosaics import assemble
+from xai_lib.papers.dominance.method import dominance, energy_share, mosaics
 from xai_lib.run.study import Study
 
 
@@ -38,23 +35,23 @@ def explained(
     ``x`` are the pictures normalised, ``index`` the numbers of the mosaics, from 0 if None.
     """
     numbers = torch.tensor(range(len(x)) if index is None else index, device=x.device)
-    heat = relu(explain(assemble(x, resized), torch.full_like(numbers, target), numbers))
+    heat = relu(explain(mosaics.assemble(x, resized), torch.full_like(numbers, target), numbers))
     said = [f"{names[0]} has {100 * d:.0f} %" if d == d else "empty map" for d in focus(heat, first).tolist()]
-    both = zip(assemble(pictures, resized).cpu(), min_max(heat).cpu(), first, said)
+    both = zip(mosaics.assemble(pictures, resized).cpu(), min_max(heat).cpu(), first, said)
     return [Shown(image, scaled, where, title + share, names) for image, scaled, where, share in both]
 
 
 def widest_and_narrowest(study: Study, kind: str) -> tuple[str, str]:
     """The classes whose relative dominance has the largest and the smallest range in the first network: those shown."""
-    found = first(hierarchies.spread(study), kind)
-    widest, narrowest = extremes(found[found["clustering"] == experiment.K_MEANS], "range")
+    found = networks.first(hierarchies.spread(study), kind)
+    widest, narrowest = networks.extremes(found[found["clustering"] == experiment.K_MEANS], "range")
     return widest["label"], narrowest["label"]
 
 
 def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
     """Images nearest to the centre of each cluster: the cluster's letter and size -> float [n,3,H,W] in [0,1]."""
     images = experiment.networks_of(study, kind)[0].subject.images
-    rows, numbers = first(experiment.table(study, "images"), kind), images.index.tolist()
+    rows, numbers = networks.first(experiment.table(study, "images"), kind), images.index.tolist()
     found = {}
     for cluster, members in rows[rows["label"] == label].groupby("cluster"):
         nearest = members.sort_values("distance", kind="stable")["index"].tolist()[:n]
@@ -66,7 +63,7 @@ def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str
 def examples(study: Study, kind: str, label: str, n: int = 2) -> list[Shown]:
     """The first ``n`` mosaics of the pair of clusters that is furthest apart, and of the pair nearest to 0.5."""
     rows, ranked = hierarchies.pairs_of(study, kind, label), experiment.networks_of(study, kind)[0]
-    chosen = extremes(rows.assign(distance=(rows["dominance"] - NO_DOMINANCE).abs()), "distance")
+    chosen = networks.extremes(rows.assign(distance=(rows["dominance"] - dominance.NO_DOMINANCE).abs()), "distance")
     pairs = dict.fromkeys((int(pair["first"]), int(pair["second"])) for pair in chosen)
     return [one for pair in pairs for one in shown_mosaics(study, ranked, label, pair, n)]
 

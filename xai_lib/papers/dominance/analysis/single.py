@@ -27,9 +27,7 @@ _GROUP = ["kind", "seed", "size", "label"]
 
 @cache
 def images(study: Study) -> pd.DataFrame:
-    """Every image that was compared with the others of its class, on mosaics of each size: its mean share against them,
-    the mean logit of these mosaics (``mosaic_logit``), and its own outputs.
-    """
+    """Every image compared with the others of its class: its mean share, the mean logit of its mosaics, its outputs."""
     rows = []
     for key, found in experiment.table(study, "pairs").groupby(_GROUP, sort=False):
         numbers = pd.Index(sorted({*found["a"], *found["b"]}))
@@ -81,9 +79,7 @@ def _with_draws(study: Study) -> dict[tuple, tuple[float, np.ndarray, int]]:
 
 @cache
 def correlations(study: Study) -> pd.DataFrame:
-    """Spearman's correlation of dominance with each of :data:`RELATIONS` in each class, for mosaics of each size; 95 %
-    intervals over images.
-    """
+    """Spearman's correlation of dominance with each of :data:`RELATIONS` in each class, with intervals over images."""
     rows = [(*key, value, *percentile_interval(draws), n) for key, (value, draws, n) in _with_draws(study).items()]
     return pd.DataFrame(rows, columns=[*_GROUP, "output", "correlation", "low", "high", "n"])
 
@@ -104,9 +100,7 @@ def mean_correlation(study: Study, kind: str, output: str, size: str = experimen
 
 
 def over_classes(study: Study) -> pd.DataFrame:
-    """The :func:`mean_correlation` over networks and classes with its 95 % interval over images, about these networks
-    and classes; beside it the smallest and the largest of a network and class.
-    """
+    """:func:`mean_correlation` with its interval over images, and the smallest and largest of a network and class."""
     rows = []
     for (kind, size, output), here in correlations(study).groupby(["kind", "size", "output"], sort=False):
         value, draws = mean_correlation(study, kind, output, size)

@@ -94,9 +94,7 @@ def against_dealt(study: Study, kind: str, name: str, rank: str) -> Comparison:
 
 
 def ranks_in_numbers(study: Study) -> pd.DataFrame:
-    """Each of :data:`RANKS` of each kind and share, the same of dealt clusters, the difference with its 95 % interval,
-    and the p-value: means over networks and classes.
-    """
+    """Each of :data:`RANKS` beside the same of dealt clusters, means over networks and classes, and the difference."""
     rows = []
     for key in itertools.product(clusters(study)["kind"].unique(), SHARES_OF_IMAGES, RANKS):
         (kind, name, rank), found = key, against_dealt(study, *key)
@@ -122,11 +120,8 @@ def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, flo
     if label not in of_class:
         return None
     spread = hierarchies.spread(study)
-    spread = (
-        spread[(spread["kind"] == kind) & (spread["clustering"] == experiment.K_MEANS)]
-        .groupby("label")["spread"]
-        .mean()
-    )
+    spread = spread[(spread["kind"] == kind) & (spread["clustering"] == experiment.K_MEANS)]
+    spread = spread.groupby("label")["spread"].mean()
     return {
         "correlation": of_class[label],
         "others": of_class.drop(label).mean(),

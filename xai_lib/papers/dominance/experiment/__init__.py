@@ -15,9 +15,7 @@ from xai_lib.data import planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance.experiment import parts
 from xai_lib.papers.dominance.experiment.parts import K_MEANS, RESCALED, SEED, WHOLE, mosaic_sizes, read
-from xai_lib.papers.dominance.method import dominance
-from xai_lib.papers.dominance.method.mosaics import Mosaics
-from xai_lib.papers.dominance.method.rare_modes import rarities_of
+from xai_lib.papers.dominance.method import dominance, mosaics, rare_modes
 from xai_lib.pretrained import state_digest
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
@@ -140,7 +138,7 @@ def rarity_cell(run: Settings, number: int) -> Cell:
     both = [replace(recipe, epochs=n, width=width) for recipe, n in zip((first, then), epochs)]
     return parts.rarity.cell(
         recipes=dict(zip((networks.LOSS, TUNED), both)),
-        rarities=dict(rarities_of(number)),
+        rarities=dict(rare_modes.rarities_of(number)),
         n_train=run.networks.n_train or _N_TRAIN,
         n_test=run.networks.n_test or _N_TEST,
         size=run.networks.size,
@@ -165,12 +163,10 @@ def table(study: Study, name: str) -> pd.DataFrame:
     """A table of a stage of ``parts.py``, of all networks that have it, computed if need be; with kind and seed."""
     part = _PART_OF.get(name, name)
     having = [ranked for ranked in study.networks if part in ranked.parts]
-    frames = [
-        read(computed(part_cell(study, ranked, part)) / f"{name}.csv").assign(
-            kind=ranked.kind, seed=ranked.subject.seed
-        )
-        for ranked in tqdm(having, desc=part, leave=False, disable=None)
-    ]
+    frames = []
+    for ranked in tqdm(having, desc=part, leave=False, disable=None):
+        found = read(computed(part_cell(study, ranked, part)) / f"{name}.csv")
+        frames.append(found.assign(kind=ranked.kind, seed=ranked.seed))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -183,7 +179,7 @@ def rare_clusters(run: Settings) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> Mosaics:
+def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> mosaics.Mosaics:
     """The mosaics of two clusters of a class, the smaller number first; positions are those of the subject's images."""
     images, split = read(computed(part_cell(study, ranked, "clusters")) / "images.csv"), ranked.subject.images
     members = parts.positions(split, split.classes.index(label))
@@ -192,7 +188,7 @@ def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[i
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
     if not chosen.any():
         raise ValueError(f"Expected two of the clusters 0 to {assigned.max()}, the smaller number first. Got {pair}.")
-    return Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
+    return mosaics.Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
 
 
 def _untrained(run: Settings, name: str, seed: int) -> Subject:

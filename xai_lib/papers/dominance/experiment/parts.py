@@ -12,15 +12,8 @@ from xai_lib import explainers, files, models
 from xai_lib import training as trainings
 from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
-from xai_lib.papers.dominance.method import (
-    clusters,
-    dominance,
-    energy_share,
-    mosaics,
-    number_of_clusters,
-    single_images,
-    training_share,
-)
+from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, single_images, training_share
+from xai_lib.papers.dominance.method.number_of_clusters import choose as how_many
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run.cell import Cell
 from xai_lib.run.stage import computed, stage
@@ -44,17 +37,12 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
     listed, shares, centres = [], [], []
     for label, members in classes(images):
         found, assigned = clusterings(label, training, there, images, here, n_clusters)
-        listed.append(
-            single_images.outputs(label, logits[members], here[members], there[positions(training, label)]).assign(
-                index=images.index.cpu()[members],
-                label=images.classes[label],
-                predicted=[images.classes[k] for k in logits[members].argmax(1).tolist()],
-                cluster=found.assigned,
-                distance=found.distance,
-                **({"mode": assigned[MODES][1]} if MODES in assigned else {}),
-            )
-        )
-        named = {"label": images.classes[label]}
+        named, seen = {"label": images.classes[label]}, there[positions(training, label)]
+        columns = {"index": images.index.cpu()[members]} | named
+        columns["predicted"] = [images.classes[k] for k in logits[members].argmax(1).tolist()]
+        columns |= {"cluster": found.assigned, "distance": found.distance}
+        columns |= {"mode": assigned[MODES][1]} if MODES in assigned else {}
+        listed.append(single_images.outputs(label, logits[members], here[members], seen).assign(**columns))
         shares += [counted(*both).assign(clustering=name, **named) for name, both in assigned.items()]
         first, second = torch.triu_indices(n_clusters, n_clusters, offset=1)
         apart = torch.cdist(found.centres, found.centres)[first, second]
@@ -64,10 +52,10 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
 
 @stage("dominance-choice", version=1)
 def choose(folder: Path, *, subject: Subject, images: Split) -> None:
-    """Table "choice": how many clusters each class could have, see :func:`number_of_clusters.choose`."""
+    """Table "choice": how many clusters each class could have, see :func:`method.number_of_clusters.choose`."""
     here, frames = _features(subject, images), []
     for label, members in classes(images):
-        found = number_of_clusters.choose(here[members], range(2, min(11, len(members))), seed=SEED)
+        found = how_many(here[members], range(2, min(11, len(members))), seed=SEED)
         frames.append(found.assign(label=images.classes[label]))
     _write(folder, choice=frames)
 
@@ -81,9 +69,8 @@ def compare(folder: Path, *, subject: Subject, images: Split, clustering: Cell, 
     explain, frames, control = energy_share.by_grad_cam(subject.network, subject.layer), [], []
     how = {"n": n_mosaics, "seed": SEED, "resized": mosaic_sizes(subject.network)[RESCALED]}
     for label, name, x, rows in _class_by_class(subject, images, clustering):
-        assigned = {K_MEANS: torch.tensor(rows["cluster"].to_numpy())}
-        if "mode" in rows:
-            assigned[MODES] = torch.tensor(rows["mode"].to_numpy())
+        columns = {kind: column for kind, column in ((K_MEANS, "cluster"), (MODES, "mode")) if column in rows}
+        assigned = {kind: torch.tensor(rows[column].to_numpy()) for kind, column in columns.items()}
         for kind, of_images in assigned.items():
             found = dominance.pairwise(x, label, of_images, explain, **how, purpose=f"{kind}/{name}")
             frames.append(found.drop(columns="scaling").assign(clustering=kind, label=name))
@@ -110,9 +97,7 @@ def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_m
 
 @stage("dominance-pairs", version=2)
 def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_classes: int | None) -> None:
-    """Table "pairs": every image its own cluster, a and b by index: the first of the first classes, all pairs, and
-    mosaics of each size.
-    """
+    """Table "pairs": every image its own cluster: the first of the first classes, all pairs, mosaics of each size."""
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, members in classes(images)[:n_classes]:
         chosen = images.subset(members[:n_images])
@@ -197,8 +182,8 @@ def batches(images: Split, device: torch.device) -> Iterator[Tensor]:
 def clusterings(
     label: int, training: Split, there: Tensor, images: Split, here: Tensor, n_clusters: int
 ) -> tuple[clusters.Clustering, dict[str, tuple[Tensor, Tensor]]]:
-    """K-means of a class's evaluation images; of every clustering the clusters of its training and evaluation images,
-    whose features are ``there`` and ``here``. Modes are known of planted images.
+    """K-means of a class's evaluation images, and of every clustering (planted images have modes) the clusters of its
+    training and evaluation images, whose features are ``there`` and ``here``.
     """
     seen, members = positions(training, label), positions(images, label)
     found = clusters.kmeans(here[members], n_clusters, seed=SEED)
@@ -210,9 +195,7 @@ def clusterings(
 
 
 def counted(trained: Tensor, assigned: Tensor) -> pd.DataFrame:
-    """:func:`training_share.shares` of the clusters of a class's training and evaluation images, of those that have
-    evaluation images: a rare mode may have none.
-    """
+    """:func:`training_share.shares` of a class's clusters that have evaluation images: a rare mode may have none."""
     present, numbers = assigned.unique(return_inverse=True)
     places = torch.searchsorted(present, trained[torch.isin(trained, present)])
     found = training_share.shares(places.numpy(), numbers.numpy(), len(present))

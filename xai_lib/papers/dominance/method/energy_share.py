@@ -25,16 +25,13 @@ def shares(
     mosaics: Mosaics, x: Tensor, target: Tensor, explain: Explain, *, resized: bool = True,
     scalings: Sequence[Scaling] = ("relu",),
 ) -> dict[Scaling, Tensor]:  # fmt: skip
-    """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d.
-
-    If the first group is the target's images and the second is of other classes, it is Focus.
+    """d of each mosaic: the share of the energy Σ R(img) that its first cluster has (Eq. 5-6); the other has 1 - d. It
+    is Focus if the first group is the target's images and the second is of other classes.
 
     Of M mosaics of the normalised images x, float [N,3,H,W], on whose device all is computed, and the class explained
-    in each, int64 [M]. ``explain`` gives maps of the mosaics' size, and is told their numbers from 0: see
-    :func:`by_grad_cam`. ``resized`` scales mosaics to the size of one image first, as the paper does. By the scaling
-    "relu", maps are left as they are but for negative values, which count as 0: raw energy. "min-max" scales what is
-    left of each map to [0, 1], pytorch-grad-cam's default; a share then changes only where a map's lowest value lies
-    above 0.
+    in each, int64 [M]. ``explain`` is told the mosaics' numbers from 0: see :func:`by_grad_cam`. ``resized`` scales
+    mosaics to the size of one image first, as the paper does. "relu" counts negative values as 0: raw energy; "min-max"
+    then scales each map to [0, 1], pytorch-grad-cam's default, which matters only where its lowest value is above 0.
 
     Returns for each scaling float32 [M] on the processor, in [0, 1]; NaN for a map without a positive value. TypeError,
     ValueError if a type, shape or length is not this, a scaling is another word, or a map has an odd size.
@@ -80,9 +77,8 @@ def mosaic_logits(model: nn.Module, mosaics: Mosaics, x: Tensor, target: int, *,
 
 
 def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Explain:
-    """Grad-CAM of the target's logit as the paper has it (Eq. 3-4): ReLU on the layer's grid, then upsampled.
-
-    The 1/Z of Equation 3 and the 1/K of ours scale a whole map and leave the shares as they are.
+    """Grad-CAM of the target's logit as the paper has it (Eq. 3-4): ReLU on the layer's grid, then upsampled. The 1/Z
+    of Equation 3 and the 1/K of ours scale a whole map and leave the shares as they are.
     """
     return of_explainer(model, "grad-cam", layer)
 

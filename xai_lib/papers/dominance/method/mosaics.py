@@ -1,6 +1,5 @@
-"""Mosaics: 2×2 grids of images, two from each of two groups in balanced places (dominance paper §3.2, Eq. 2).
-
-Quadrants are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right.
+"""Mosaics: 2×2 grids of images, two from each of two groups in balanced places (dominance paper §3.2, Eq. 2). Quadrants
+are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right.
 """
 
 from dataclasses import dataclass
@@ -33,9 +32,8 @@ class Mosaics:
 def of_clusters(first: Tensor, second: Tensor, n: int, *, seed: int, purpose: str) -> Mosaics:
     """Mosaics m = {img_1, …, img_4}, two images from each of two clusters (Eq. 2), layouts balanced to within one.
 
-    Equation 2 admits three images of one cluster and one of the other as well, for which absence of dominance would not
-    be a share of 0.5. Two from each in balanced places is our reading: a network that looks at a corner, whatever is
-    there, then favours no cluster.
+    Equation 2 admits three images of one cluster as well, for which absence of dominance would not be a share of 0.5.
+    Two from each in balanced places is our reading: a network that looks at a corner then favours no cluster.
 
     Of positions of the clusters' images, int64 [A] with A at least 1; a cluster of one image shows it twice. Draws of
     two purposes are independent. ValueError for other positions, or fewer than one mosaic.

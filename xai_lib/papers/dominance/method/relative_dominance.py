@@ -19,9 +19,8 @@ def relative(matrix: np.ndarray) -> np.ndarray:
 
 
 def hierarchy(values: pd.DataFrame) -> pd.DataFrame:
-    """The clusters of one class, each with its place in the hierarchy: the order of relative dominance.
-
-    Arguments and errors are those of :func:`xai_lib.papers.dominance.method.dominance.pairs`.
+    """The clusters of one class, each with its place in the hierarchy: the order of relative dominance. Arguments and
+    errors are those of :func:`xai_lib.papers.dominance.method.dominance.pairs`.
 
     Returns a row a cluster, in the order of their numbers: dominance (the mean of its D over the others, in [0, 1]);
     low, high (95 % bootstrap interval, mosaics resampled within pairs; NaN where one of its pairs has one value); rank

@@ -36,19 +36,16 @@ from xai_lib.run.study import Study
 errata = partial(notes, "dominance")
 
 _CLUSTERS = {"k-means": "clusters", "dealt": "images dealt at random"}
+_EMPTY = Column("empty maps", ("n_undefined", "n"), part_of)
 _SIZES = {"rescaled": "scaled to the network's input", "whole": "whole, of twice the side"}
 _RELATIONS = {"mosaic_logit": "logit of the mosaics", single.LEFT: "logit, the mosaics' held fixed"}
 
 
 def focus(study: Study) -> HTML:
     """Focus: how much of the energy falls on the images of the class that is explained."""
-    columns = [
-        NETWORK,
-        text("explainer", "explainer", METHOD_NAMES),
-        Column("Focus ↑", ("mean", "spread"), plus_minus()),
-        Column("95 %", ("low", "high"), interval()),
-        *each(None, n_images="mosaics", n_undefined="empty maps"),
-    ]
+    columns = [NETWORK, text("explainer", "explainer", METHOD_NAMES)]
+    columns += [Column("Focus ↑", ("mean", "spread"), plus_minus()), Column("95 %", ("low", "high"), interval())]
+    columns += each(None, n_images="mosaics", n_undefined="empty maps")
     caption = f"Focus on mosaics of two images of a class and two of others; 0.5 is chance: {study.run.label}."
     return of_network(networks.focus(study), columns, caption, name="focus")
 
@@ -59,14 +56,10 @@ def null(study: Study) -> HTML:
     grouped = rows[rows["clustering"] != "modes"].groupby(["kind", "clustering"], sort=False)
     means = ("mean", "spread", "significant", "significant_holm")
     how = dict.fromkeys(means, "mean") | dict.fromkeys(("cyclic", "triples", "n_undefined", "n"), "sum")
-    columns = [
-        NETWORK,
-        text("clusters", "clustering", _CLUSTERS),
-        *each(number(), mean="mean of the larger", spread="distance from 0.5"),
-        *each(PERCENT, significant="p < 0.05 (%)", significant_holm="Holm (%)"),
-        Column("intransitive triples", ("cyclic", "triples"), part_of),
-        Column("empty maps", ("n_undefined", "n"), part_of),
-    ]
+    columns = [NETWORK, text("clusters", "clustering", _CLUSTERS)]
+    columns += each(number(), mean="mean of the larger", spread="distance from 0.5")
+    columns += each(PERCENT, significant="p < 0.05 (%)", significant_holm="Holm (%)")
+    columns += [Column("intransitive triples", ("cyclic", "triples"), part_of), _EMPTY]
     caption = (
         f"Dominance between the clusters of a class, {study.run.dominance.n_mosaics} mosaics a pair: "
         f"{study.run.label}. Mean: of the larger cluster of each pair. Distance from 0.5: mean of |D − 0.5| over pairs "
@@ -78,13 +71,9 @@ def null(study: Study) -> HTML:
 
 def pairs(study: Study, kind: str, label: str) -> HTML:
     """The pairs of one class: dominance, interval, and two p-values."""
-    columns = [
-        text("pair", ("first", "second"), lambda first, second: f"{LETTERS[first]} over {LETTERS[second]}"),
-        Column("dominance", "dominance", number()),
-        Column("95 %", ("low", "high"), interval()),
-        *each(p_value, p_t="p, t", p_t_holm="Holm"),
-        *each(None, n="mosaics", n_undefined="empty maps"),
-    ]
+    columns = [text("pair", ("first", "second"), lambda a, b: f"{LETTERS[a]} over {LETTERS[b]}")]
+    columns += [Column("dominance", "dominance", number()), Column("95 %", ("low", "high"), interval())]
+    columns += [*each(p_value, p_t="p, t", p_t_holm="Holm"), *each(None, n="mosaics", n_undefined="empty maps")]
     caption = f"Dominance between the clusters of {label}: {study.run.label}, {name_of(kind)}, training 0."
     record.keep("pairs", hierarchies.pairs(study))
     return show(hierarchies.pairs_of(study, kind, label), columns, caption, name="pairs-widest")
@@ -92,15 +81,10 @@ def pairs(study: Study, kind: str, label: str) -> HTML:
 
 def classes(study: Study, kind: str) -> HTML:
     """The hierarchy of each class in a line."""
-    columns = [
-        CLASS,
-        text("most dominant", ("most", "dominance_most"), _lettered),
-        text("least dominant", ("least", "dominance_least"), _lettered),
-        Column("its 95 %", ("low", "high"), interval(2)),
-        Column("last in resamples (%)", "certain", PERCENT),
-        Column("pairs that differ", ("decided", "pairs"), part_of),
-        Column("intransitive", ("cyclic", "triples"), part_of),
-    ]
+    columns = [CLASS, *(text(f"{end} dominant", (end, f"dominance_{end}"), _lettered) for end in ("most", "least"))]
+    columns += [Column("its 95 %", ("low", "high"), interval(2)), *each(PERCENT, certain="last in resamples (%)")]
+    counts = {"pairs that differ": ("decided", "pairs"), "intransitive": ("cyclic", "triples")}
+    columns += [Column(title, both, part_of) for title, both in counts.items()]
     caption = (
         f"Hierarchies by relative dominance: {study.run.label}, {name_of(kind)}, training 0. Pairs differ where "
         "p < 0.05 after Holm's correction."
@@ -111,15 +95,10 @@ def classes(study: Study, kind: str) -> HTML:
 
 def variants(study: Study) -> HTML:
     """Other explainers, scalings and sizes on the same mosaics."""
-    columns = [
-        text("explainer", "explainer", METHOD_NAMES),
-        text("mosaic", "size", _SIZES),
-        text("map", "scaling", {"relu": "ReLU", "min-max": "ReLU, min-max"}),
-        Column("distance from 0.5", "spread", number()),
-        Column("correlation", "correlation", number(2)),
-        Column("same least dominant (%)", "same_least", PERCENT),
-        Column("empty maps", ("n_undefined", "n"), part_of),
-    ]
+    columns = [text("explainer", "explainer", METHOD_NAMES), text("mosaic", "size", _SIZES)]
+    columns += [text("map", "scaling", {"relu": "ReLU", "min-max": "ReLU, min-max"})]
+    columns += [*each(number(), spread="distance from 0.5"), *each(number(2), correlation="correlation")]
+    columns += [*each(PERCENT, same_least="same least dominant (%)"), _EMPTY]
     caption = (
         "The same mosaics explained in other ways. Correlation (Spearman) and least dominant cluster: against the "
         f"first row, mean over classes and fine-tuned networks: {study.run.label}."
@@ -144,14 +123,11 @@ def between_trainings(study: Study) -> HTML:
 
 def single_images(study: Study) -> HTML:
     """Figure 3 in numbers: the correlation of dominance with logit and probability."""
-    columns = [
-        NETWORK,
-        text("mosaics", "size", _SIZES),
-        text("dominance and", "output", lambda output: _RELATIONS.get(output, output)),
-        Column("correlation", ("correlation", "low", "high"), with_interval),
-        *each(number(2), smallest="smallest", largest="largest"),
-        *each(None, classes="classes", networks="networks"),
-    ]
+    columns = [NETWORK, text("mosaics", "size", _SIZES)]
+    columns += [text("dominance and", "output", lambda output: _RELATIONS.get(output, output))]
+    columns += [Column("correlation", ("correlation", "low", "high"), with_interval)]
+    columns += [*each(number(2), smallest="smallest", largest="largest")]
+    columns += [*each(None, classes="classes", networks="networks")]
     caption = (
         "Every image its own cluster: Spearman's correlation of relative dominance with the network's output, mean "
         "over networks and classes with a 95 % interval over images, and the smallest and largest of a network and "

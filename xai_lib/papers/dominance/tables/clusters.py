@@ -72,13 +72,11 @@ def fine_tuning(run: Settings) -> HTML:
 
 def accuracy(study: Study) -> HTML:
     """Accuracy and mean probability of the true class of each kind of network."""
-    columns = [
-        NETWORK,
-        text("", "metric", {"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}),
-        Column("mean ± over trainings", ("mean", "spread"), plus_minus(1, times=100)),
-        Column("95 %", ("low", "high"), interval(1, times=100)),
-        *each(None, n_seeds="trainings", n_images="images"),
-    ]
+    names = {"accuracy": "accuracy (%)", "probability": "probability of the class (%)"}
+    columns = [NETWORK, text("", "metric", names)]
+    columns += [Column("mean ± over trainings", ("mean", "spread"), plus_minus(1, times=100))]
+    columns += [Column("95 %", ("low", "high"), interval(1, times=100))]
+    columns += each(None, n_seeds="trainings", n_images="images")
     caption = f"The networks, on test images: {study.run.label}."
     return of_network(networks.accuracy(study), columns, caption, name="accuracy")
 
@@ -131,17 +129,11 @@ def by_class(study: Study, kind: str) -> HTML:
     agree = networks.first(training.correlations(study), kind)
     agree = agree.pivot(index="label", columns="share", values="correlation").add_prefix("of_")
     frame = least.merge(agree, on="label").set_index("label").reindex(shown["label"].unique()).reset_index()
-    columns = [
-        CLASS,
-        text("least dominant", "cluster", _letter),
-        text("fewest training images", "fewest", _letter),
-        text("same", "same", lambda same: {True: "yes", False: "no"}.get(same, MISSING)),
-        Column("training images", "training", number(0)),
-        Column("share (%)", "training_share", number(1, times=100)),
-        Column("evaluation images", "evaluation", number(0)),
-        Column("representation", "representation", number(2)),
-        *each(signed(2), of_training_share="correlation, share", of_representation="representation "),
-    ]
+    columns = [CLASS, text("least dominant", "cluster", _letter), text("fewest training images", "fewest", _letter)]
+    columns += [text("same", "same", lambda same: {True: "yes", False: "no"}.get(same, MISSING))]
+    columns += [*each(number(0), training="training images"), *each(number(1, times=100), training_share="share (%)")]
+    columns += [*each(number(0), evaluation="evaluation images"), *each(number(2), representation="representation")]
+    columns += each(signed(2), of_training_share="correlation, share", of_representation="representation ")
     caption = (
         "The least dominant cluster of each class. Representation: training share divided by evaluation share, 1 is as "
         f"frequent in training as in evaluation. {study.run.label}, {name_of(kind)}, training 0."
@@ -152,14 +144,9 @@ def by_class(study: Study, kind: str) -> HTML:
 
 def least(study: Study) -> HTML:
     """What training shows of the clusters at the ends of the hierarchies, beside dealt ones."""
-    columns = [
-        NETWORK,
-        text("of", "share", _OF_IMAGES),
-        text("place", "rank", _RANKS),
-        *each(number(), value="clusters", dealt="dealt"),
-        Column("difference", ("difference", "low", "high"), with_interval),
-        Column("p, deals", "p_value", p_value),
-    ]
+    columns = [NETWORK, text("of", "share", _OF_IMAGES), text("place", "rank", _RANKS)]
+    columns += each(number(), value="clusters", dealt="dealt")
+    columns += [Column("difference", ("difference", "low", "high"), with_interval), *each(p_value, p_value="p, deals")]
     caption = (
         "The clusters at the ends of the hierarchies, beside those of clusters of the same sizes to which images were "
         "dealt at random: small clusters are more often last, whatever they contain. Means over classes and networks, "
@@ -196,15 +183,9 @@ def with_interval(value: float, low: float, high: float) -> str:
 
 
 def _correlations(study: Study, names: Mapping[str, str], caption: str, name: str) -> HTML:
-    columns = [
-        NETWORK,
-        text("dominance and", "share", names),
-        Column("correlation", "correlation", signed(2)),
-        Column("95 %, permutation", ("low", "high"), interval(2)),
-        Column("p, permutation", "p_value", p_value),
-        Column("classes above 0", ("positive", "classes"), part_of),
-        Column("trainings", "networks"),
-    ]
+    columns = [NETWORK, text("dominance and", "share", names), *each(signed(2), correlation="correlation")]
+    columns += [Column("95 %, permutation", ("low", "high"), interval(2)), *each(p_value, p_value="p, permutation")]
+    columns += [Column("classes above 0", ("positive", "classes"), part_of), Column("trainings", "networks")]
     return of_network(training.over_classes(study, names), columns, caption, name=name)
 
 

@@ -28,9 +28,7 @@ _SIBLINGS = 2  # steps between two nouns with one hypernym right above both
 
 
 def corpora(found: Mapping[str, experiment.Corpus]) -> pd.DataFrame:
-    """Counts of documents and clusters, one row a collection: documents, of_one (of one label), mean_length (of the
-    others), longest, clusters, largest, alone (classes in a cluster of their own), network (the collection's name).
-    """
+    """Counts of documents (``of_one`` label, ``mean_length`` of the others) and of clusters, a row a collection."""
     rows = []
     for name, corpus in found.items():
         lengths = np.array(list(map(len, corpus.documents)))
@@ -65,9 +63,8 @@ def strongest(corpus: experiment.Corpus, n: int) -> pd.DataFrame:
 def paper_examples(corpus: experiment.Corpus, steps: np.ndarray | None = None) -> pd.DataFrame:
     """Are the paper's examples of confusing classes in one cluster? Those of which the documents have all classes.
 
-    Rows have classes, section, together (how many of them are in the cluster of most), size (how many there are), and,
-    with the ``steps`` between classes in WordNet, those between the two furthest, and of all pairs of classes the share
-    ("nearer") that is not further apart.
+    ``together`` counts those in the cluster of most; with the ``steps`` between classes in WordNet, rows have those
+    between the two furthest, and of all pairs of classes the share ("nearer") that is not further apart.
     """
     place, rows = numbers(experiment.partition(corpus)), []
     for names, section in _EXAMPLES:
@@ -86,8 +83,7 @@ def against_wordnet(corpus: experiment.Corpus, steps: np.ndarray) -> pd.DataFram
     """The latent tree's clusters, WordNet's own and random ones, by ``steps`` between classes in WordNet, [N,N].
 
     WordNet's own are by average linkage of these steps, cut into as many clusters; of random ones of the tree's sizes
-    the rows are those expected. Rows have clustering, clusters, pairs (in one cluster), steps (their median), siblings
-    (share of pairs with one hypernym right above both), ari (with WordNet's own).
+    the row is what is expected. Of pairs in one cluster: median steps, and the share with one hypernym right above.
     """
     tree, apart = experiment.partition(corpus), _of_pairs(steps)
     cut = hierarchy.fcluster(hierarchy.linkage(apart, "average"), len(tree), "maxclust")
@@ -114,10 +110,8 @@ def planted_truth() -> list[list[str]]:
 
 
 def against_truth(study: Study) -> pd.DataFrame:
-    """Are the planted clusters found? Network by network and clustering by clustering.
-
-    Rows have network, clustering, ari (with the truth, 1 is the same, 0 what chance gives), pairs (of the four planted
-    pairs, how many are in one cluster), exact (how many are a cluster by themselves), clusters.
+    """Are the planted clusters found? A row a network and clustering: ``pairs`` and ``exact`` count which of the four
+    planted pairs are in one cluster, and a cluster by themselves.
     """
     rows = []
     for explained in study.networks:
@@ -133,8 +127,7 @@ def against_truth(study: Study) -> pd.DataFrame:
 
 
 def stability(corpus: experiment.Corpus, repeats: int) -> pd.DataFrame:
-    """How firm clusterings are: clustering, what ("halves", "bootstrap", "seeds"), ari (mean), low, high (smallest and
-    largest), repeats."""
+    """How firm clusterings are: mean, smallest and largest ARI of each of :data:`stability.What`, over the repeats."""
     found = experiment.stability_of(corpus, repeats)
     grouped = found.groupby(["clustering", "what"], sort=False)["ari"]
     return grouped.agg(ari="mean", low="min", high="max", repeats="size").reset_index()
@@ -152,10 +145,8 @@ def clusterings(corpus: experiment.Corpus, repeats: int) -> pd.DataFrame:
 
 
 def effect_of_clusters(study: Study) -> pd.DataFrame:
-    """What other clusters do to CWOX-2s, on the same pairs of the same images.
-
-    Rows have model, base, clustering, mean (of CDROP over images), same_map (mean correlation with the map under the
-    first clustering, the latent tree), and difference, low, high, n_images: of CDROP against the first, above 0 better.
+    """What other clusters do to CWOX-2s on the same pairs: mean CDROP over images, its :func:`gain` against the first
+    clustering, the latent tree, and the mean correlation with the map under that one (``same_map``).
     """
     found, rows = experiment.whole_output_scores(study, "clusterings").assign(rivals="", method=CONTRASTIVE), []
     if found.empty:

@@ -11,9 +11,7 @@ from torch import Tensor
 from xai_lib.data import Split
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.whole_output import experiment
-from xai_lib.papers.whole_output.method import faithfulness
-from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput, explain
-from xai_lib.papers.whole_output.method.evaluation import DRAWN
+from xai_lib.papers.whole_output.method import contrastive_maps, evaluation, faithfulness
 from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
 from xai_lib.run.study import Study
 
@@ -31,7 +29,7 @@ class Example:
     picture: Tensor  # float [3,H,W] in [0,1]
     x: Tensor  # the image as the network takes it, float [1,3,H,W]
     index: int  # of the image
-    output: WholeOutput
+    output: contrastive_maps.WholeOutput
     classes: tuple[str, ...]  # names
     label: str  # the image's class
 
@@ -52,27 +50,23 @@ class Round:
 
 
 def example(study: Study, base: str) -> Example:
-    """The image on which the first network wavers most between two clusters, one of them of two or more classes.
-
-    Of the first 200 images with a pair, that whose second cluster has the highest probability, or the first if all have
-    one cluster; ValueError without a pair.
+    """Of the first 200 images with a pair, that on which the first network wavers most between two clusters: the second
+    has the highest probability. The first image if all have one cluster; ValueError without a pair.
     """
-    best, chosen = -1.0, None
-    for images, outputs in itertools.islice(_with_a_pair(study), _CANDIDATES):
-        shares = sorted((float(outputs.probabilities[0, group].sum()) for group in outputs.clusters[0]), reverse=True)
-        second = shares[1] if len(shares) > 1 else 0.0
-        if second > best:
-            best, chosen = second, (images, outputs)
+
+    def second(found: tuple[Split, Outputs]) -> float:
+        shares = [float(found[1].probabilities[0, group].sum()) for group in found[1].clusters[0]]
+        return sorted([0.0, *shares])[-2]
+
+    chosen = max(itertools.islice(_with_a_pair(study), _CANDIDATES), key=second, default=None)
     if chosen is None:
         raise ValueError("Expected an output with two classes of one cluster at its top. Got none: take more images.")
     return _explained(study, base, *chosen)
 
 
 def curves(study: Study, example: Example) -> pd.DataFrame:
-    """Figure 6 for the most probable class of an example that has rivals, while the salient pixels of its maps go.
-
-    Rows have method, removed (share of all pixels, up to the map's own n_δ), target, rivals (probabilities), score,
-    target_name and rival_names.
+    """Figure 6 for the most probable class of an example that has rivals: probabilities while the salient pixels of its
+    maps go, ``removed`` a share of all pixels, up to the map's own n_δ.
     """
     (label, *others) = next(group for group in example.output.clusters if len(group) > 1)
     one, x = torch.zeros(1, dtype=torch.int64, device=example.x.device), example.x
@@ -81,25 +75,22 @@ def curves(study: Study, example: Example) -> pd.DataFrame:
     parts = []
     for method in _CURVES:
         heat = example.output.class_map(method, label)[None]
-        if not (heat > 0).any():
+        if (last := int(faithfulness.salient_pixels(heat)[0])) == 0:
             continue
-        last = int(faithfulness.salient_pixels(heat)[0])
         removed = torch.linspace(0, last, min(last, _MOST_POINTS) + 1, device=x.device).round().long()[None]
         network = study.networks[0].subject.network
         curve = faithfulness.contrastive_curve(network, x, one, heat, one + label, rivals, removed, index=one)
-        columns = {"removed": removed.double() / heat.numel(), **dict(zip(("target", "rivals"), curve))}
-        columns["score"] = faithfulness.contrastive_score(*curve)
-        parts.append(pd.DataFrame({name: value[0].cpu().numpy() for name, value in columns.items()}))
-        parts[-1]["method"] = method
+        values = removed.double() / heat.numel(), *curve, faithfulness.contrastive_score(*curve)
+        columns = zip(("removed", "target", "rivals", "score"), values)
+        parts.append(pd.DataFrame({name: value[0].cpu().numpy() for name, value in columns}).assign(method=method))
     names = ", ".join(example.classes[other] for other in others)
     return pd.concat(parts, ignore_index=True).assign(target_name=example.classes[label], rival_names=names)
 
 
 def rounds(study: Study, n: int) -> list[Round]:
-    """Rounds of the matching game, RISE as in the user study: ``n`` images a method, each image for one method alone.
-
-    The first images on which both maps of the two most probable classes of a cluster have a salient pixel, and differ;
-    ValueError if there is none.
+    """Rounds of the matching game, RISE as in the user study: ``n`` images a method, each image for one method alone,
+    the first on which both maps of a cluster's two most probable classes have a salient pixel, and differ; ValueError
+    without any.
     """
     found: list[Round] = []
     for images, outputs in _with_a_pair(study):
@@ -140,7 +131,7 @@ def _with_a_pair(study: Study) -> Iterator[tuple[Split, Outputs]]:
 
 
 def _explained(study: Study, base: str, images: Split, outputs: Outputs) -> Example:
-    how = {"base": experiment.base_of(study, study.networks[0], base), "methods": DRAWN, "seed": _SEED}
-    (output,) = explain(outputs.network, outputs.x, outputs.clusters, **how, index=outputs.index)
+    how = {"base": experiment.base_of(study, study.networks[0], base), "methods": evaluation.DRAWN, "seed": _SEED}
+    (output,) = contrastive_maps.explain(outputs.network, outputs.x, outputs.clusters, **how, index=outputs.index)
     picture, label = images.images[0].float().cpu() / 255, images.classes[int(images.labels[0])]
     return Example(picture, outputs.x, int(images.index[0]), output, tuple(images.classes), label)

@@ -9,8 +9,7 @@ import pandas as pd
 from xai_lib import published
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES, Variant
-from xai_lib.papers.whole_output.method.contrastive_maps import COARSE, FINE, METHODS
-from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE, SCORED, compare_epsilons
+from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE, FINE, METHODS, SCORED, compare_epsilons
 from xai_lib.papers.whole_output.method.outputs import outputs_of
 from xai_lib.run.study import Study
 from xai_lib.statistics import paired_comparison
@@ -36,9 +35,8 @@ _ORDER = dict(zip(_GROUP, (dict.fromkeys(("salient-share", *BETTER)), ("", "resn
 
 @cache
 def of_pairs(study: Study, variant: Variant = "paper") -> pd.DataFrame:
-    """One row a pair, base, method and metric: model, seed, index, class, rivals, base, method, metric, value.
-
-    ``model`` is "" for networks of our own, which differ in the seed. ValueError if no output of the run has a pair.
+    """One row a pair, base, method and metric; ``model`` is "" for networks of our own, which differ in the seed.
+    ValueError if no output of the run has a pair.
     """
     found = experiment.whole_output_scores(study, variant)
     if found.empty:
@@ -52,9 +50,8 @@ def of_images(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(found: pd.DataFrame, metric: str, between: str, a: str, b: str) -> pd.DataFrame:
-    """Two methods (or bases) on the same pairs, those left out where one has no value, averaged image by image.
-
-    Rows have model, seed, index, ``between``, metric, value: NaN for both where an image has no pair left.
+    """Two methods (or bases) on the same pairs, those left out where one has no value, averaged image by image: NaN for
+    both where an image has no pair left.
     """
     rows = found[(found["metric"] == metric) & found[between].isin((a, b))]
     keys = [name for name in (*_IMAGE, "class", "rivals", "base", "method") if name != between]
@@ -65,10 +62,8 @@ def paired(found: pd.DataFrame, metric: str, between: str, a: str, b: str) -> pd
 
 
 def outputs(study: Study) -> pd.DataFrame:
-    """How many classes outputs have at the top, network by network.
-
-    Rows have network, images, accuracy, top_classes (mean number), one (share of images with a single top class),
-    several_clusters (share whose top classes are in more than one cluster), explained (images with a pair), pairs.
+    """How many classes outputs have at the top, network by network: mean number ``top_classes``, shares of images with
+    ``one`` and in ``several_clusters``, number of images with a pair (``explained``), and of pairs.
     """
     found = experiment.whole_outputs(study)
     tops, clusters = found["top"].str.split(" "), found["clusters"].str.split(" | ", regex=False)
@@ -84,8 +79,8 @@ def outputs(study: Study) -> pd.DataFrame:
 def methods(study: Study, metric: str) -> pd.DataFrame:
     """Tables 1 ("cauc") and 2 ("cdrop"), for all four base explainers and with our three further rows.
 
-    One row a model, base and method, as :func:`published.compare` gives: order and printed_order are ranks, the best is
-    1, of what print has (Grad-CAM and RISE). ``n_undefined`` counts images whose every pair has a degenerate map.
+    As :func:`published.compare` gives; ``order`` and ``printed_order`` are ranks, the best is 1, of what print has
+    (Grad-CAM and RISE). ``n_undefined`` counts images whose every pair has a degenerate map.
     """
     return _beside(TABLES[metric], summary(of_images(_some(study, [metric])), by=_GROUP, ranges=RANGES), "base")
 
@@ -97,8 +92,7 @@ def bases(study: Study) -> pd.DataFrame:
 
 
 def matching(study: Study) -> pd.DataFrame:
-    """The simulated observer's accuracy, and how far the maps of two classes overlap: metric, model, base, method, and
-    means over images. What people scored is in :func:`people`."""
+    """The simulated observer's accuracy, and how far the maps of two classes overlap; people's is in :func:`people`."""
     found = _some(study, ["matching-accuracy", "overlap"], METHODS)
     return in_order(summary(of_images(found), by=_GROUP, ranges=RANGES))
 
@@ -116,10 +110,8 @@ def degenerate(study: Study, variant: Variant = "paper") -> pd.DataFrame:
 
 
 def shares_of_the_gain(study: Study) -> pd.DataFrame:
-    """Is it two stages, or finer maps? The design of two by two: :data:`STEPS`, on the same pairs.
-
-    Rows have metric, model, base, step, and difference, low, high (95 %, over images; above 0 is better), n_images. A
-    base whose stages have the same settings has no finer maps, and is left out.
+    """Is it two stages, or finer maps? The :func:`gain` by each of :data:`STEPS`, a design of two by two. A base whose
+    stages have the same settings has no finer maps, and is left out.
     """
     rows = []
     for metric, (model, base) in itertools.product(("cauc", "cdrop"), of_two_settings(study)):
@@ -140,7 +132,7 @@ def of_two_settings(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def gain(found: pd.DataFrame, metric: str, a: str, b: str, between: str) -> dict[str, float]:
-    """How much better ``a`` is than ``b`` on the same pairs: difference, low, high, n_images."""
+    """How much better ``a`` is than ``b`` on the same pairs, above 0 is better: difference, 95 % interval, images."""
     both, how = paired(found, metric, between, a, b), {"between": between, "unit": "image", "range": RANGES[metric]}
     one = paired_comparison(both, metric=metric, a=a, b=b, **how)
     sign = -1 if BETTER[metric] == "lower" else 1
@@ -157,8 +149,8 @@ def variants(study: Study) -> pd.DataFrame:
 
 def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
     """What ε in Equation 2 does to the maps of classes alone in their cluster, on the first ``n`` images of the first
-    network; computed when asked for. Rows have epsilon, maps, degenerate (without a positive value), salient (mean
-    share of the image that is salient); none without such a class."""
+    network: how many have no positive value, and the mean share of the image that is salient.
+    """
     explained, run = study.networks[0], study.run
     subject, settings = explained.subject, experiment.base_of(study, explained, base)
     images = subject.images.subset(list(range(min(n, len(subject.images)))))
@@ -168,9 +160,8 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
 
 
 def planted(study: Study, metric: str) -> pd.DataFrame:
-    """Share of a map's energy where planted images say it should be: base, method, and means over images.
-
-    "part-energy" is of the part that tells look-alikes apart, "own-object" of the class's own object of two.
+    """Share of a map's energy where planted images say it should be: "part-energy", in the part that tells look-alikes
+    apart, or "own-object", in the class's own object of two.
     """
     found = _some(study, [metric]).dropna(subset="value")
     if found.empty:

@@ -15,9 +15,7 @@ from xai_lib import files
 from xai_lib.data import Split
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import latent_tree
-from xai_lib.papers.whole_output.method import clusters, documents, stability
-from xai_lib.papers.whole_output.method.clusters import Partition
-from xai_lib.papers.whole_output.method.wordnet import steps
+from xai_lib.papers.whole_output.method import clusters, documents, stability, wordnet
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
@@ -134,9 +132,9 @@ def class_names(path: Path) -> tuple[str, ...]:
     return tuple(name.replace("_", " ") for _, name in _class_index(path))
 
 
-def wordnet_steps(class_index: Path, wordnet: Path) -> np.ndarray:
-    """:func:`wordnet.steps` between the classes of such a file, int64 [N,N]; ``wordnet`` is a ``data.noun``."""
-    return steps([identifier for identifier, _ in _class_index(class_index)], wordnet)
+def wordnet_steps(class_index: Path, nouns: Path) -> np.ndarray:
+    """:func:`wordnet.steps` between the classes of such a file, int64 [N,N]; ``nouns`` is a ``data.noun``."""
+    return wordnet.steps([identifier for identifier, _ in _class_index(class_index)], nouns)
 
 
 def _class_index(path: Path) -> list[tuple[str, str]]:
@@ -165,12 +163,12 @@ def tree(corpus: Corpus) -> latent_tree.Tree:
     return latent_tree.load(computed(tree_cell(corpus)) / "tree.json")
 
 
-def partition(corpus: Corpus) -> Partition:
+def partition(corpus: Corpus) -> clusters.Partition:
     """The level-1 clusters of the latent tree: every class in one."""
     return tree(corpus).clusters(1)
 
 
-def clusterings_of(corpus: Corpus, repeats: int) -> dict[str, Partition]:
+def clusterings_of(corpus: Corpus, repeats: int) -> dict[str, clusters.Partition]:
     """Other clusterings of the same documents: name -> every class in one cluster; the latent tree's first."""
     return files.read_json(computed(stability_cell(corpus, repeats)) / "clusterings.json")
 
@@ -185,7 +183,7 @@ def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
     documents lacks so many classes, each then a cluster of its own.
     """
 
-    def as_many(method: stability.Cluster, found: clusters.Documents, n: int, *, seed: int) -> Partition:
+    def as_many(method: stability.Cluster, found: clusters.Documents, n: int, *, seed: int) -> clusters.Partition:
         n_found = len({label for document in found for label in document})
         return method(found, n, max(n_clusters, n - n_found + min(n_found, 1)), seed=seed)
 

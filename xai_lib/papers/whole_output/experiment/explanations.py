@@ -17,9 +17,7 @@ from xai_lib.explainers.subject import Subject
 from xai_lib.forward import images_at_once
 from xai_lib.papers.whole_output import latent_tree
 from xai_lib.papers.whole_output.experiment import documents
-from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE, Corpus
 from xai_lib.papers.whole_output.method import base_maps, evaluation
-from xai_lib.papers.whole_output.method.base_maps import Base
 from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
@@ -49,7 +47,7 @@ class ExplainedNetwork:
     subject: Subject  # the network, with the test images
     model: str  # name in the published tables, "resnet50" or "googlenet"; "" for a network of our own
     layers: tuple[str, str]  # names of the coarse and the fine layer; the same where no layer has a finer grid
-    corpus: Corpus  # the documents of its top classes
+    corpus: documents.Corpus  # the documents of its top classes
     observer: Subject | None  # another network, which plays the observer of the matching task; None without another
     released: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # base -> layers of the authors' code
 
@@ -66,18 +64,18 @@ class ExplainedNetwork:
 
 @stage("whole-output", version=2)
 def score(
-    folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[Base],
+    folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[base_maps.Base],
     steps: int, observer: Subject | None, device: torch.device,
 ) -> None:  # fmt: skip
     """Scores of one part; and, in "paper" and "released", every image's output."""
     if compared := part == "clusterings":
         partitions = files.read_json(computed(clusters) / "clusterings.json")
     else:
-        partitions = {LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
+        partitions = {documents.LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
     scores, listed = [pd.DataFrame(columns=evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS)], []
     how = {"steps": steps, "variant": part, "observed_by": observer.network if observer is not None else None}
     for batch in _batches(images, device):
-        outputs = outputs_of(network.network, batch, partitions[LATENT_TREE], device)
+        outputs = outputs_of(network.network, batch, partitions[documents.LATENT_TREE], device)
         listed.append(_listed(outputs, batch))
         several = outputs.part([b for b, found in enumerate(outputs.clusters) if max(map(len, found)) > 1])
         if several.top and compared:
@@ -164,12 +162,12 @@ def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Spl
     )
 
 
-def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") -> list[Base]:
+def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") -> list[base_maps.Base]:
     """The base explainers with the settings of the run."""
     return [base_of(study, explained, name, variant) for name in base_maps.BASES]
 
 
-def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str = "paper") -> Base:
+def base_of(study: Study, explained: ExplainedNetwork, name: str, variant: str = "paper") -> base_maps.Base:
     """One base explainer with the settings of the run."""
     run, layers = study.run, explained.layers
     n_masks, n_samples = run.explainers.rise_masks, run.explainers.lime_samples

@@ -16,9 +16,7 @@ _COMPARISONS = {"seeds": "another seed", "bootstrap": "documents drawn again", "
 
 
 def co_occurrence(frame: pd.DataFrame, partition: Sequence[Sequence[int]]) -> Figure:
-    """How often two labels are top classes together, see :func:`analysis.clusters.co_occurrence`; the clusters of
-    ``partition``, of which only the sizes are read, are framed.
-    """
+    """Of :func:`analysis.clusters.co_occurrence`; the clusters of ``partition``, whose sizes are read, are framed."""
     n = len(frame)
     side = min(PAGE_WIDTH - 1.6, max(2.5, 0.46 * n))
     figure, axis = plt.subplots(figsize=(side + 1.6, side + 1.9))
@@ -61,9 +59,7 @@ def island_sizes(partitions: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
 
 
 def stability(frame: pd.DataFrame) -> Figure:
-    """How well a way to cluster agrees with itself: mean adjusted Rand index, and the range over repeats, of rows of
-    :func:`analysis.clusters.stability`.
-    """
+    """Mean adjusted Rand index, and the range over repeats, of rows of :func:`analysis.clusters.stability`."""
     names = list(frame["clustering"].unique())
     kinds = [kind for kind in _COMPARISONS if kind in set(frame["what"])]
     figure, axis = plt.subplots(figsize=(PAGE_WIDTH, 0.62 * len(names) + 1.3))

@@ -25,10 +25,8 @@ _numbers = count(1)
 
 
 def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mapping[int, Tensor] | None = None) -> HTML:
-    """A latent tree as an inline drawing (whole-output paper, Figure 5); brackets hold the clusters of labels.
-
-    Dashed arcs are the tree's bridges. Without scripts the whole tree shows. ``images`` are shown before the names of
-    their labels, float [3,H,W] in [0,1], each written into the page.
+    """A latent tree as an inline drawing (whole-output paper, Figure 5): brackets hold the clusters of labels, dashed
+    arcs are bridges. ``images``, float [3,H,W] in [0,1], are shown before the names of their labels.
     """
     images = images or {}
     if len(names) != tree.n_labels or not set(images) <= set(range(tree.n_labels)):

@@ -1,7 +1,5 @@
-"""Where the nodes of a latent tree are drawn.
-
-Children stand below each other at the right of their node's line. Where that would grow too tall they stand in several
-such columns, which a line above them joins, so that any tree fills a page-like shape.
+"""Where the nodes of a latent tree are drawn: children below each other at the right of their node's line, or in
+several such columns, which a line above them joins, so that any tree fills a page-like shape.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,16 +24,13 @@ _SHAPES_BELOW = (0.3, 0.45, 0.6, 0.9, 1.3)  # and that are tried for what is bel
 
 @dataclass
 class Node:
-    """A node and what is below it, in columns. ``level`` 0 is a label, and ``position`` then its number.
+    """A node and what is below it, in columns."""
 
-    (``x``, ``y``) is the place of its dot, or where its text begins.
-    """
-
-    level: int
-    position: int
+    level: int  # 0 is a label
+    position: int  # in its level; a label's number
     children: list["Node"] = field(default_factory=list)
     columns: list[list["Node"]] = field(default_factory=list)
-    x: float = 0.0
+    x: float = 0.0  # of its dot, or where its text begins
     y: float = 0.0
 
     @property
@@ -70,9 +65,8 @@ def nested(tree: Tree) -> list[Node]:
 
 
 def arrange(tree: Tree, names: Sequence[str], *, row: float, picture: float) -> tuple[list[Node], Size]:
-    """The top nodes of a tree with all that is below them in its place, and the most page-like size of several tries.
-
-    A label has the height ``row``, and room for a ``picture`` before its name.
+    """The top nodes of a tree with all that is below them in its place, and the most page-like size of several tries;
+    a label has the height ``row``, and room for a ``picture`` before its name.
     """
 
     def place(node: Node, shape: float) -> Size:

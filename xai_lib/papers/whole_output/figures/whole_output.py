@@ -44,9 +44,7 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
 
 
 def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], methods: Sequence[str]) -> Figure:
-    """The maps of all top classes by several methods, a row a method (Figures 1, 2, 8 and 9 of the paper); frames say
-    which classes are in one confusion cluster.
-    """
+    """Maps of all top classes, a row a method (Figures 1, 2, 8 and 9 of the paper); frames are confusion clusters."""
     shown = [(number, label) for number, classes in enumerate(_ranked(output)) for label in classes]
     titles = _titles(output, names, 1 + len(shown))
     figure, axes = _pictures(image, 1 + len(shown), [list(titles.values())] + [[]] * (len(methods) - 1))

@@ -1,7 +1,4 @@
-"""A whole latent tree, level by level: islands of labels, islands of their latents, and so on to a few at the top.
-
-(Whole-output paper §3, Figure 5; Chen et al. 2017.)
-"""
+"""A latent tree, from islands of labels to a few latents at its top (whole-output §3, Figure 5; Chen et al. 2017)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -19,10 +16,9 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
     """Latent tree of the labels of documents.
 
     Level 1 is that of :func:`fit_islands`. Every island's latent is then set on or off in every document, whichever
-    is more probable given the island's labels there, and the latents are the labels of the next level. This ends when
-    at most 15 latents remain, or when a level would put no two of them together. The latent of a label alone is on
-    where the label is present. A Chow-Liu tree joins the top latents. Documents of one label say nothing of clusters,
-    but are not left out; labels in no document are alone at every level.
+    is more probable given the island's labels there, and the latents are the labels of the next level, until at most
+    15 remain, or no two are put together. A Chow-Liu tree joins the top latents. Documents of one label are not left
+    out; labels in no document are alone at every level.
 
     Returns the tree, nodes in the order of their smallest child, with probabilities: those of the islands' models, and
     shares of documents for the top latents. ValueError if there is no document, no label, or one out of range.
@@ -49,9 +45,8 @@ def fit_tree(documents: Iterable[Sequence[int]], n_labels: int, *, seed: int = 0
 
 
 def _of_top(corpus: Corpus, bridges: Edges) -> list[list[float]]:
-    """Shares of documents with a latent on: where its parent is off, and where it is on; everywhere for a root.
-
-    A document with the latent on and one with it off are added to each count: no share is 0 or 1.
+    """Shares of documents with a latent on: where its parent is off, and where it is on; everywhere for a root. A
+    document with the latent on and one with it off are added to each count: no share is 0 or 1.
     """
     on = np.zeros((len(corpus.documents), corpus.n_documents), dtype=bool)
     for row, documents in zip(on, corpus.documents):

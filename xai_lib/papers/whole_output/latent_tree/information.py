@@ -30,9 +30,8 @@ def mutual_information(corpus: Corpus) -> np.ndarray:
 
 
 def chow_liu(information: np.ndarray) -> Edges:
-    """The tree whose edges have the largest sum of mutual information [V,V] (Chow & Liu 1968).
-
-    V - 1 edges (parent, child), breadth first from variable 0.
+    """The tree whose edges have the largest sum of mutual information [V,V] (Chow & Liu 1968): V - 1 edges (parent,
+    child), breadth first from variable 0.
 
     Example:
         >>> chow_liu(np.array([[0, 1, 3], [1, 0, 2], [3, 2, 0]]))

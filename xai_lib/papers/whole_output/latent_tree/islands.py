@@ -1,6 +1,5 @@
-"""Islands: groups of labels whose co-occurrence one latent explains (whole-output paper §3; Chen et al. 2017, §4).
-
-They are the lowest level of the latent tree, the clusters of labels that confusion clusters are made of.
+"""Islands: groups of labels whose co-occurrence one latent explains (whole-output paper §3; Chen et al. 2017, §4): the
+lowest level of the latent tree, of which confusion clusters are made.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,13 +19,10 @@ _BATCH = 5000  # BIC is that of at most so many documents
 
 @dataclass(frozen=True)
 class Island:
-    """Labels, ascending, and the model of the latent above them: more of the labels are expected in its state 1.
+    """Labels and the latent above them."""
 
-    A label alone has a latent that is on exactly where the label is present.
-    """
-
-    labels: list[int]
-    model: LatentClass
+    labels: list[int]  # ascending
+    model: LatentClass  # more labels are expected in state 1; of a label alone, on exactly where the label is present
 
 
 def fit_islands(
@@ -34,11 +30,9 @@ def fit_islands(
 ) -> list[list[int]]:
     """Cluster labels that documents have together (whole-output paper §3): level 1 of the latent tree.
 
-    The labels of each document are whole numbers in 0 to n_labels - 1, whose order makes no difference. The seed draws
-    the starts of EM. ``correlation_test`` is as in the authors' program; the papers do not mention it.
-
-    Returns a partition of all labels: members ascending, islands by their first member. A label in no document, or in
-    all, is alone. See :func:`find_islands` for how; ValueError if there is no document, or a label out of range.
+    Returns a partition of all labels 0 to n_labels - 1: members ascending, islands by their first member; a label in no
+    document, or in all, is alone. The seed draws the starts of EM; ``correlation_test`` is as in the authors' program.
+    See :func:`find_islands` for how. ValueError if there is no document, or a label out of range.
 
     Example:
         >>> fit_islands([[0, 1, 2], [3, 4, 5], [6, 7, 8]] * 10, 9)

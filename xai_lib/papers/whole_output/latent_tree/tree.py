@@ -1,7 +1,5 @@
-"""A latent tree: labels at the bottom, clusters of them at level 1, groups of clusters above, bridges at the top.
-
-(Whole-output paper §3, Figure 5.) Every variable is binary: a label is in a document or not, a latent variable is on
-or off. A node stands for the labels below it.
+"""A latent tree (whole-output paper §3, Figure 5): labels, clusters of them at level 1, groups of these above, bridges
+at the top. Every variable is binary: a label is in a document or not, a latent is on or off.
 """
 
 from collections.abc import Iterable, Sequence

@@ -1,7 +1,5 @@
-"""Documents: the top classes of each image, ranked, as a network says them or as a file holds them (whole-output §3).
-
-A document is a list of different class indices, the most probable first. The file format is the CWOX authors': a JSON
-object from image to document.
+"""Documents: the top classes of each image, different ones, the most probable first, as a network says them or a file
+holds them (whole-output §3). The file format is the CWOX authors': a JSON object from image to document.
 """
 
 import gzip

@@ -81,9 +81,8 @@ def evaluate(
 def compare_clusterings(outputs: Outputs, partitions: Mapping[str, Partition], bases: Sequence[Base]) -> pd.DataFrame:
     """What other clusters do to CWOX-2s: rows index, class, base, clustering, metric, value.
 
-    All clusterings have the same pairs, those of ``outputs``, so that they can be compared image by image: "cdrop" of a
-    class and its rivals there, by the map under the other clusters; "same-map" is Pearson's correlation with the map
-    under the first of the clusterings.
+    All clusterings have the same pairs, those of ``outputs``: "cdrop" of a class and its rivals there, by the map under
+    the other clusters, and "same-map", Pearson's correlation with the map under the first of the clusterings.
     """
     pairs, parts = _pairs(outputs), []
     for base in bases:
@@ -100,9 +99,8 @@ def compare_clusterings(outputs: Outputs, partitions: Mapping[str, Partition], b
 
 
 def compare_epsilons(outputs: Outputs, base: Base, epsilons: Sequence[float]) -> pd.DataFrame:
-    """What ε in Equation 2 does to the maps of classes alone in one of several clusters, which alone have it.
-
-    Rows index, class, epsilon, salient (pixels, as a share of the image) and degenerate (a map without any).
+    """What ε in Equation 2 does to the maps of classes alone in one of several clusters, which alone have it: salient
+    pixels, as a share of the image, and whether a map is degenerate, without any.
     """
     rows = []
     for epsilon in epsilons:

@@ -1,7 +1,5 @@
-"""A simulated observer of the matching task: which of two heat maps is of which of two confusing classes?
-
-The whole-output paper asks this of people (§5.2, Tables 4-5). This observer is ours: another network than the explained
-one, with a stated rule. What it scores is no measurement of people.
+"""A simulated observer of the matching task: which of two heat maps is of which of two confusing classes? The paper
+asks people (§5.2, Tables 4-5); this is another network than the explained one, and no measurement of people.
 """
 
 import torch

@@ -67,10 +67,10 @@ def changed_outputs(
 ) -> tuple[float, float]:
     """How many images get other confusion clusters by partition ``b`` than by ``a``.
 
-    That is the share of the documents, the images' top classes, whose confusion clusters differ, in [0, 1]; one of a
-    single class cannot change, and counts all the same. Then the share of a document's pairs of classes that both put
-    together or both put apart, in [0, 1], not corrected for chance, as a mean over documents of two or more classes.
-    NaN without any. ValueError if one is not a partition, they are not of the same labels, or a document has others.
+    The share of the documents, the images' top classes, whose confusion clusters differ, in [0, 1]; one of a single
+    class counts all the same. Then the share of a document's pairs of classes that both put together or both apart, in
+    [0, 1], not corrected for chance, as a mean over documents of two or more classes. NaN without any. ValueError if
+    one is not a partition, they are not of the same labels, or a document has others.
 
     Example:
         >>> changed_outputs([[0, 1], [2]], [[0], [1, 2]], [[0, 1], [0, 2], [1]])

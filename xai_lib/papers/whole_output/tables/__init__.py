@@ -1,7 +1,8 @@
-"""Tables of the whole-output notebooks."""
+"""Tables of the whole-output notebooks: outputs and their scores, then documents and their clusters."""
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
@@ -10,16 +11,6 @@ from xai_lib.page.table import MISSING, Column, Format, interval, number, part_o
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis import clusters, scores
 from xai_lib.papers.whole_output.method.base_maps import Variant
-from xai_lib.papers.whole_output.tables.documents import (
-    against_truth,
-    against_wordnet,
-    clusterings,
-    corpora,
-    corpus,
-    paper_examples,
-    stability,
-    strongest,
-)
 from xai_lib.run.study import Study
 
 _DIGITS = {"cauc": (4, 1), "cdrop": (3, 1), "salient-share": (1, 100)}  # and what the metric is multiplied by
@@ -56,6 +47,17 @@ _BESIDE = [
     Column("paper, as printed", ("metric", "printed", "published"), _as_printed),
     Column("place here / in print", ("order", "printed_order"), _orders),
     Column("undefined", "n_undefined"),
+]
+
+_CLUSTERING = text("clustering", "clustering")
+_WHAT = {"halves": "two halves of the documents", "bootstrap": "all documents, resampled", "seeds": "other seeds of EM"}
+_CORPORA = [
+    text("documents of", "network"),
+    Column("images", "documents"),
+    Column("of one class", "of_one"),
+    Column("classes in the others, mean", "mean_length", number(2)),
+    *(Column(name, name) for name in ("longest", "clusters", "largest")),
+    Column("classes alone", "alone"),
 ]
 
 
@@ -158,11 +160,9 @@ def variants(study: Study) -> HTML:
 
 def epsilons(study: Study) -> HTML:
     """What ε in Equation 2 does."""
-    columns = [
-        Column("ε, share of the cluster map's maximum", "epsilon"),
-        Column("salient pixels (%)", "salient", number(1, times=100)),
-        Column("empty maps", ("degenerate", "maps"), part_of),
-    ]
+    epsilon = Column("ε, share of the cluster map's maximum", "epsilon")
+    columns = [epsilon, Column("salient pixels (%)", "salient", number(1, times=100))]
+    columns.append(Column("empty maps", ("degenerate", "maps"), part_of))
     where = f"{study.run.label}, one network, the first 100 images"
     caption = f"ε in Equation 2, CWOX-2s with Grad-CAM, classes alone in one of several clusters: {where}."
     return show(scores.epsilons(study, "grad-cam", 100), columns, caption)
@@ -199,6 +199,88 @@ def people() -> HTML:
     columns = [text("group", "group"), text("measure", "metric", measures), *methods]
     caption = "Tables 4 and 5: people, as printed (60 in each group, RISE, ± 95 % interval). Not measured here."
     return show(wide, columns, caption, group=["group"])
+
+
+def corpora(study: Study) -> HTML:
+    """Documents and clusters of each network."""
+    rows = clusters.corpora({explained.name: explained.corpus for explained in study.networks})
+    caption = f"Documents and level-1 clusters: {study.run.label}, training images."
+    return show(rows, _CORPORA, caption, name="corpora")
+
+
+def corpus(one: experiment.Corpus) -> HTML:
+    """Documents and clusters of one collection."""
+    return show(clusters.corpora({one.label: one}), _CORPORA, "Documents and level-1 clusters.", name="corpus")
+
+
+def strongest(one: experiment.Corpus) -> HTML:
+    """The clusters that hold most documents together."""
+    together = Column("documents with two or more of them", "documents")
+    columns = [Column("classes", "classes", kind="long"), Column("size", "size"), together]
+    caption = f"The clusters with most documents: {one.label}."
+    return show(clusters.strongest(one, 20), columns, caption, name="strongest")
+
+
+def paper_examples(one: experiment.Corpus, steps: np.ndarray | None = None) -> HTML:
+    """Are the paper's examples of confusing classes in one cluster? And how far apart does WordNet have them?"""
+
+    def found(together: int, size: int) -> str:
+        return "yes" if together == size else "no" if together == 1 else part_of(together, size)
+
+    columns = [text("classes", "classes"), text("in the paper", "section")]
+    columns.append(text("in one cluster here", ("together", "size"), found))
+    if steps is not None:
+        columns.append(Column("steps in WordNet (pairs as near, %)", ("steps", "nearer"), _steps))
+    caption = f"Classes that the paper has confused with each other: {one.label}."
+    return show(clusters.paper_examples(one, steps), columns, caption, name="examples")
+
+
+def against_wordnet(one: experiment.Corpus, steps: np.ndarray) -> HTML:
+    """How far apart in WordNet are classes of one cluster?"""
+    columns = [
+        *(text("clusters of", "clustering"), Column("clusters", "clusters"), Column("pairs in one cluster", "pairs")),
+        Column("steps in WordNet, median", "steps", number(0)),
+        Column("siblings (%)", "siblings", number(1, times=100)),
+        Column("ARI with WordNet's", "ari", number(2)),
+    ]
+    caption = f"Pairs of classes in one cluster, by the steps between them in WordNet: {one.label}."
+    return show(clusters.against_wordnet(one, steps), columns, caption, name="wordnet")
+
+
+def _steps(steps: int, nearer: float) -> str:
+    return f"{steps} ({number(1, times=100)(nearer)})"
+
+
+def against_truth(study: Study) -> HTML:
+    """Are the planted clusters found?"""
+    columns = [text("network", "network"), _CLUSTERING, Column("ARI with the truth", "ari", number(2))]
+    counts = {"planted pairs together": "pairs", "and alone": "exact"}
+    columns += [Column(title, name, "{} of 4".format) for title, name in counts.items()]
+    columns.append(Column("clusters (truth: 6)", "clusters"))
+    caption = "Planted, and found again or not: three look-alike pairs and a pair that keeps company."
+    return show(clusters.against_truth(study), columns, caption, group=["network"])
+
+
+def stability(one: experiment.Corpus, repeats: int) -> HTML:
+    """How firm the clusters are."""
+    columns = [_CLUSTERING, text("compared", "what", _WHAT), Column("repeats", "repeats")]
+    ari = {"ARI, mean": "ari", "smallest": "low", "largest": "high"}
+    columns += [Column(title, name, number(2)) for title, name in ari.items()]
+    caption = f"Clusters made again: {one.label}."
+    return show(clusters.stability(one, repeats), columns, caption, name="stability", group=["clustering"])
+
+
+def clusterings(one: experiment.Corpus, repeats: int) -> HTML:
+    """Other clusterings of the same documents, and what would change for images."""
+    columns = [
+        _CLUSTERING,
+        *(Column(name, name) for name in ("clusters", "largest")),
+        Column("ARI with the latent tree", "ari", number(2)),
+        Column("images whose clusters change (%)", "changed", number(0, times=100)),
+        Column("pairs put alike (%)", "together", number(0, times=100)),
+    ]
+    caption = f"Other clusterings of the same documents: {one.label}."
+    return show(clusters.clusterings(one, repeats), columns, caption, name="clusterings")
 
 
 def _counted(rows: pd.DataFrame, study: Study) -> str:
