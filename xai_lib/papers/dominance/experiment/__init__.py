@@ -40,8 +40,7 @@ class RankedNetwork:
     """A network whose clusters are ranked."""
 
     subject: Subject  # with all evaluation images
-    # how it was trained: a name of `Settings.fine_tunings`, or "ce", "scl", "tl"; or "untrained", with what follows
-    # "tuned" in that name: random weights in the same architecture
+    # how it was trained: "ce", "scl", "tl" or a name of `Settings.fine_tunings`, with "untrained" for "tuned" if not
     kind: str
     parts: tuple[str, ...] = PARTS  # what is computed for it
 

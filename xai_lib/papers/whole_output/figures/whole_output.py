@@ -20,9 +20,8 @@ _ABREAST = 3  # classes of a cluster, or panels of curves
 
 
 def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Figure:
-    """Figure 3 of the paper: the image, and for each confusion cluster its map, then the CWOX-2s maps of its classes.
-
-    Of an image [3,H,W] in [0,1]. Every map is drawn from 0 to its own maximum: colours say where, not how much.
+    """Figure 3 of the paper: the image [3,H,W] in [0,1], and for each confusion cluster its map, then the CWOX-2s maps
+    of its classes. Every map is drawn from 0 to its own maximum: colours say where, not how much.
     """
     rows = [
         (number, start, classes[start : start + _ABREAST])
@@ -57,10 +56,8 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
 
 
 def contrastive_curves(frame: pd.DataFrame) -> Figure:
-    """Figure 6 of the paper: probabilities of a class and of its rivals while a map's salient pixels are deleted.
-
-    Each curve ends at its map's own number of salient pixels; shaded is what lies beyond the smallest of them, up to
-    which CAUC compares the methods. Rows are those of :func:`analysis.pictures.curves`.
+    """Figure 6 of the paper, of :func:`analysis.pictures.curves`: each curve ends at its map's own number of salient
+    pixels; shaded is what lies beyond the smallest of them, up to which CAUC compares the methods.
     """
     methods = list(frame["method"].unique())
     own, rivals = (plain(f"P({frame[name].iloc[0]})") for name in ("target_name", "rival_names"))

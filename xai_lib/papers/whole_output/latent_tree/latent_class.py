@@ -2,10 +2,8 @@
 
 Three small models are fitted to counts of patterns, in the last two only what is new, as in the progressive EM of Chen
 et al. 2017 (§5). All restarts run at once, along the last axis of every array; the better half of them goes on after
-2, 4, 8, … steps (as Chickering & Heckerman 1997 do).
-
-Restarts, steps and threshold are those of the authors' program, and so is what the papers do not say: every step adds
-one document to each expected count, which keeps probabilities off 0 and 1 and matters for labels in few documents.
+2, 4, 8, … steps (as Chickering & Heckerman 1997 do). Restarts, steps and threshold are those of the authors' program,
+and so is what the papers do not say: every step adds one document to each expected count, off 0 and 1.
 """
 
 from collections.abc import Callable

@@ -63,14 +63,12 @@ _CORPORA = [
 
 def outputs(study: Study) -> HTML:
     """How many classes stand at the top of the outputs that are explained."""
-    columns = [
-        *(text("network", "network"), Column("images", "images")),
-        Column("accuracy (%)", "accuracy", number(1, times=100)),
-        Column("top classes, mean", "top_classes", number(2)),
-        Column("a single one (%)", "one", number(0, times=100)),
-        Column("in several clusters (%)", "several_clusters", number(0, times=100)),
-        *(Column("images with a pair", "explained"), Column("pairs", "pairs")),
-    ]
+    columns = [text("network", "network"), Column("images", "images")]
+    columns += [Column("accuracy (%)", "accuracy", number(1, times=100))]
+    columns += [Column("top classes, mean", "top_classes", number(2))]
+    shares = {"a single one (%)": "one", "in several clusters (%)": "several_clusters"}
+    columns += [Column(title, name, number(0, times=100)) for title, name in shares.items()]
+    columns += [Column("images with a pair", "explained"), Column("pairs", "pairs")]
     caption = (
         f"Outputs that are explained: {study.run.label}. Top classes: as many as have more than 0.95 of the "
         "probability, at most 5. A pair: a class and the other top classes of its confusion cluster."
@@ -80,12 +78,8 @@ def outputs(study: Study) -> HTML:
 
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
-    columns = [
-        *(_NETWORK, _BASE, text("clustering", "clustering")),
-        Column("correlation with the latent tree's map", "same_map", number(2)),
-        Column("CDROP ↑", "mean", number()),
-        *_over_images("gain", "difference", signed),
-    ]
+    columns = [_NETWORK, _BASE, _CLUSTERING, Column("correlation with the latent tree's map", "same_map", number(2))]
+    columns += [Column("CDROP ↑", "mean", number()), *_over_images("gain", "difference", signed)]
     caption = (
         f"CWOX-2s under other clusters, on the same images and the same pairs, those of the latent tree: "
         f"{study.run.label}. Gain: of CDROP against the latent tree's clusters."
@@ -237,9 +231,9 @@ def paper_examples(one: experiment.Corpus, steps: np.ndarray | None = None) -> H
 
 def against_wordnet(one: experiment.Corpus, steps: np.ndarray) -> HTML:
     """How far apart in WordNet are classes of one cluster?"""
-    columns = [
-        *(text("clusters of", "clustering"), Column("clusters", "clusters"), Column("pairs in one cluster", "pairs")),
-        Column("steps in WordNet, median", "steps", number(0)),
+    columns = [text("clusters of", "clustering"), Column("clusters", "clusters")]
+    columns += [Column("pairs in one cluster", "pairs"), Column("steps in WordNet, median", "steps", number(0))]
+    columns += [
         Column("siblings (%)", "siblings", number(1, times=100)),
         Column("ARI with WordNet's", "ari", number(2)),
     ]
@@ -272,13 +266,10 @@ def stability(one: experiment.Corpus, repeats: int) -> HTML:
 
 def clusterings(one: experiment.Corpus, repeats: int) -> HTML:
     """Other clusterings of the same documents, and what would change for images."""
-    columns = [
-        _CLUSTERING,
-        *(Column(name, name) for name in ("clusters", "largest")),
-        Column("ARI with the latent tree", "ari", number(2)),
-        Column("images whose clusters change (%)", "changed", number(0, times=100)),
-        Column("pairs put alike (%)", "together", number(0, times=100)),
-    ]
+    columns = [_CLUSTERING, Column("clusters", "clusters"), Column("largest", "largest")]
+    columns += [Column("ARI with the latent tree", "ari", number(2))]
+    shares = {"images whose clusters change (%)": "changed", "pairs put alike (%)": "together"}
+    columns += [Column(title, name, number(0, times=100)) for title, name in shares.items()]
     caption = f"Other clusterings of the same documents: {one.label}."
     return show(clusters.clusterings(one, repeats), columns, caption, name="clusterings")
 
