@@ -51,10 +51,8 @@ def against_dealt(values: np.ndarray, *, a: str, b: str = "dealt", range: tuple[
 
     If clusters are dealt too, any of a class's 1 + R values may be the real one. So the value is set against the same
     number with one of the 1 + R drawn at random in each class in the place of the real one: an exact test, however few
-    deals. Networks of a seed have the same deals and are averaged first.
-
-    ``values`` are [S networks, C classes, 1 + R], the real one first, NaN left out; ``a`` and ``b`` name the two sides
-    of the claim, and ``range`` is that of a value. ValueError without a deal.
+    deals. Networks of a seed have the same deals and are averaged first. ``values`` are those of :func:`table`, NaN
+    left out, and ``range`` that of one. ValueError without a deal.
     """
     if values.ndim != 3 or (values.size and values.shape[2] < 2):
         raise ValueError(f"Expected values [S,C,1 + R] with a deal or more. Got shape {list(values.shape)}.")

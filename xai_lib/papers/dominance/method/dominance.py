@@ -79,15 +79,13 @@ def pairs(values: pd.DataFrame) -> pd.DataFrame:
 
 
 def matrix(pairs: pd.DataFrame, column: str = "dominance") -> np.ndarray:
-    """A column of :func:`pairs` as a matrix of the clusters in the order of their numbers.
-
-    Returns float64 [P,P]. Of "dominance": entry i, j is that of i over j in [0, 1], entry j, i is one less it (Eq. 7),
-    and 0.5 is on the diagonal. Any other column gives a symmetric matrix with NaN on the diagonal.
+    """A column of :func:`pairs` as a matrix of the clusters in the order of their numbers, float64 [P,P]. Of
+    "dominance": entry i, j is that of i over j in [0, 1], entry j, i is one less it (Eq. 7), and 0.5 is on the
+    diagonal. Any other column gives a symmetric matrix with NaN on the diagonal.
 
     Example:
-        >>> matrix(pd.DataFrame({"first": [0], "second": [1], "dominance": [0.75]}))
-        array([[0.5 , 0.75],
-               [0.25, 0.5 ]])
+        >>> matrix(pd.DataFrame({"first": [0], "second": [1], "dominance": [0.75]})).tolist()
+        [[0.5, 0.75], [0.25, 0.5]]
     """
     clusters, place = np.unique(pairs[["first", "second"]].to_numpy(), return_inverse=True)
     first, second = place.reshape(-1, 2).T

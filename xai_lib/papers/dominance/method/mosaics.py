@@ -3,6 +3,7 @@ are numbered 0 top left, 1 top right, 2 bottom left, 3 bottom right.
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import torch
 from torch import Tensor
@@ -12,10 +13,7 @@ from xai_lib.checks import described
 from xai_lib.randomness import integers, uniform
 
 # Which quadrants show the first group: the six ways to choose two of four, bool [6,4].
-LAYOUTS = torch.tensor(
-    [[True, True, False, False], [True, False, True, False], [True, False, False, True],
-     [False, True, True, False], [False, True, False, True], [False, False, True, True]]
-)  # fmt: skip
+LAYOUTS = torch.tensor([[quadrant in two for quadrant in range(4)] for two in combinations(range(4), 2)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,14 +18,7 @@ from xai_lib.statistics.estimate import of_trainings
 from xai_lib.statistics.intervals import check_columns
 
 # Score -> what makes a cluster suspect: 1 a high value, -1 a low one, 0 nothing (the control).
-SCORES: dict[str, int] = {
-    "dominance": -1,
-    "logit": -1,
-    "probability": -1,
-    "training distance": 1,
-    "representation": -1,  # needs the training images
-    "random": 0,
-}
+SCORES = {"dominance": -1, "logit": -1, "probability": -1, "training distance": 1, "representation": -1, "random": 0}
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.2)  # of five modes, one with a share of 0.2 is not rare: the control
 
 

@@ -24,10 +24,9 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
     The paper gives the raw share of the training images, which also says how small a cluster is: where both parts are
     drawn alike, it is small in both. ``representation`` does not.
 
-    Of the nearest cluster of each image, int [Nt] and [Ne], P rows: cluster, training, evaluation (numbers of images),
-    training_share, evaluation_share (in [0, 1], each adds up to 1), representation (training_share / evaluation_share:
-    1 is as frequent in training as in evaluation, less is rarer). ValueError without training images, for a cluster
-    without an evaluation image, or one not in 0 to P - 1.
+    Of the nearest cluster of each image, int [Nt] and [Ne], P rows: numbers of images, their shares, each adding up to
+    1, and ``representation``, the training share / evaluation share: less than 1 is rarer in training. ValueError
+    without training images, for a cluster without an evaluation image, or one not in 0 to P - 1.
 
     Example:
         >>> shares([0, 0, 0, 1], [0, 1], 2)["representation"].tolist()

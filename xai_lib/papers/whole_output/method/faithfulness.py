@@ -77,8 +77,6 @@ def contrastive_curve(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Follow a class and its rivals while the pixels that a map ranks highest become 0, the mean colour.
 
-    The maps of all images share forward passes; a number of pixels that a map's row of `removed` repeats is run once.
-
     Args:
         model, x, seed, index: as in :mod:`xai_lib.metrics`.
         image: which row of x each map is of, int64 [N].

@@ -42,9 +42,8 @@ def made_again(
     many drawn from them with replacement, which is kinder, for the two share documents; "seeds" a of all documents by
     ``seed`` and b by seed + 1, seed + 2, … The first repeats do not depend on how many follow.
 
-    Returns one row a repeat: what, repeat, ari, n_labels (that both have, over which the ARI is), n_clusters_a and
-    n_clusters_b (of all labels that the documents have). ValueError with fewer than two documents, if something is out
-    of range, or ``cluster`` does not return a partition of the labels.
+    One row a repeat: ``ari`` over the ``n_labels`` that both have; the clusters are of all labels of the documents.
+    ValueError with fewer than two documents, if something is out of range, or ``cluster`` does not return a partition.
     """
     if len(documents) < 2:
         raise ValueError(f"Expected two documents or more. Got {len(documents)}.")

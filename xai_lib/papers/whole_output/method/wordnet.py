@@ -18,9 +18,8 @@ def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
         >>> nouns = "\\n".join(line.format(*noun) for noun in ("1~2", "2@1", "3@1", "4@3"))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = (Path(folder) / "data.noun").write_text(nouns)
-        ...     steps(["n00000002", "n00000004"], Path(folder) / "data.noun")
-        array([[0, 3],
-               [3, 0]])
+        ...     steps(["n00000002", "n00000004"], Path(folder) / "data.noun").tolist()
+        [[0, 3], [3, 0]]
     """
     above, found = _hypernyms(Path(file)), []
     if strange := [one for one in ids if one[1:] not in above]:
