@@ -117,9 +117,7 @@ def variants(study: Study) -> pd.DataFrame:
 
 
 def between_trainings(study: Study) -> pd.DataFrame:
-    """Would another training rank the same images alike? Spearman's correlation over a class's images, each with the
-    relative dominance of its cluster, since clusters differ between networks.
-    """
+    """Spearman's correlation of two trainings over a class's images, each with the dominance of its cluster."""
     order = ranked(study)
     order = order.loc[order["clustering"] == experiment.K_MEANS, ["kind", "seed", "label", "cluster", "dominance"]]
     images, rows = experiment.table(study, "images").merge(order), []

@@ -108,11 +108,9 @@ def ranks_in_numbers(study: Study) -> pd.DataFrame:
 
 
 def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, float] | None:
-    """Numbers about the class that does not follow the claim in print; None where the images have no such class.
-
-    ``correlation`` of dominance and training share, ``others`` its mean over the other classes, ``below`` how many of
-    ``classes`` have a lower one; ``spread`` of its pairs and its place ``narrower`` among the classes, 1 the narrowest;
-    ``smallest`` is the number of evaluation images in its smallest cluster. Means over the networks of a kind.
+    """Numbers about the class that does not follow the claim in print, means over the networks of a kind; None where
+    the images have no such class. ``below`` counts classes of a lower correlation of dominance and training share;
+    ``narrower`` is the place of its pairs' spread, 1 the narrowest; ``smallest`` is its smallest cluster.
     """
     rows = clusters(study)
     rows = rows[rows["kind"] == kind]

@@ -1,7 +1,5 @@
 """Which clusters of a class should one look at first, and do they hold the images of the mode that is rare in training?
-
-The dominance paper suggests dominance for finding "sample imbalance bias" (§5). Planted images have modes whose share
-in training is known, so the suggestion can be put to the test beside plainer scores.
+The paper's suggestion for finding "sample imbalance bias" (§5), put to the test where modes are planted.
 """
 
 import math

@@ -15,10 +15,9 @@ Probabilities = tuple[tuple[tuple[float, float], ...], ...]
 
 @dataclass(frozen=True)
 class Tree:
-    """A latent tree over labels. Lists become tuples, so that two trees can be compared and hashed.
-
-    ValueError if a label or a node does not have exactly one parent, bridges are not a forest with parents first, or
-    the probabilities do not fit the nodes or are not in [0, 1].
+    """A latent tree over labels. Lists become tuples, so that two trees can be compared and hashed. ValueError if a
+    label or a node does not have exactly one parent, bridges are not a forest with parents first, or the probabilities
+    do not fit the nodes or are not in [0, 1].
     """
 
     n_labels: int  # labels are 0 to n_labels - 1

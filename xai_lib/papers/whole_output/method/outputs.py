@@ -39,9 +39,8 @@ class Outputs:
 
 
 def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[int]], device: torch.device) -> Outputs:
-    """Run a network, on ``device``: the top classes of some images, K = min(5, as many as have more than 0.95) (§5).
-
-    Their confusion clusters are those of ``partition``; ValueError as :func:`confusion_clusters`.
+    """Run a network: the top classes of some images, K = min(5, as many as have more than 0.95) (§5), in the confusion
+    clusters of ``partition``; ValueError as :func:`confusion_clusters`.
     """
     images = images.materialised()
     x = images.normalise(images.images.to(device))
