@@ -162,7 +162,10 @@ def test_keys_know_the_number_and_the_generator_but_no_device_and_no_data_set(ru
     elsewhere = replace(run, device=torch.device("cuda"), dataset="cifar10", label="Another", data_root=Path("/else"))
     assert rarity_cell(elsewhere, 0).key == rarity_cell(run, 0).key
     found = [rarity_cell(run, number).key for number in (0, 1, 5)]
-    for where, name, value in ((planted, "VERSION", 99), (experiment, "rarities_of", lambda number: {"cat": 0.03})):
+    for where, name, value in (
+        (planted, "VERSION", 99),
+        (experiment.rare_modes, "rarities_of", lambda number: {"cat": 0.03}),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(where, name, value)
             found.append(rarity_cell(run, 0).key)
