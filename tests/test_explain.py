@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
@@ -100,7 +101,9 @@ def test_a_picture_holds_maps_and_stages(found, tmp_path):
 
 
 def test_stages_that_cannot_be_made_leave_the_rest(network, monkeypatch, tmp_path):
-    monkeypatch.setattr(explain, "explain_output", lambda *_, **__: (_ for _ in ()).throw(ValueError("no finer\ngrid")))
+    monkeypatch.setattr(
+        explain, "explain_output", lambda *_, **__: (_ for _ in ()).throw(ValueError("no finer grid\nat line 3"))
+    )
     found = explain.explain(None, network, methods=["gradient"], size=32)
     assert found.two_stages == "no finer grid" and found.top["name"].tolist()[0].isdigit()
     page = BeautifulSoup(found.save(tmp_path / "page.html").read_text(), "html.parser")
@@ -174,6 +177,17 @@ def test_one_logit_is_two_classes_and_labels_have_a_probability_each(network, mo
     best = network(your_images.normalised(found.image[None], imagenet.MEAN, imagenet.STD)).sigmoid().max()
     assert found.top["probability"][0] == pytest.approx(best.item(), rel=1e-5)
     assert "multi-label" in found.two_stages and found.scores["insertion"].notna().all()
+
+
+def test_a_network_may_write_into_its_images(network):
+    writing = nn.Sequential(nn.BatchNorm2d(3, eps=0.0), network).eval()  # which adds 1 again
+    nn.init.ones_(writing[0].bias)
+    writing.register_forward_pre_hook(lambda _, inputs: (inputs[0].sub_(1),))
+    plain, found = (explain.explain(None, one, methods=METHODS, size=32) for one in (network, writing))
+    assert found.top["probability"].tolist() == pytest.approx(plain.top["probability"].tolist(), rel=1e-5)
+    pd.testing.assert_frame_equal(found.scores, plain.scores, rtol=1e-4)
+    for name in plain.maps:
+        torch.testing.assert_close(found.maps[name], plain.maps[name], rtol=1e-3, atol=1e-4)
 
 
 def test_without_arguments_the_real_network_sees_a_cat_in_a_photograph_of_a_cat():

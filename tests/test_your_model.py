@@ -1,5 +1,6 @@
 import sys
 from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,6 +27,9 @@ class Net(nn.Sequential):
 def number():
     return 3
 
+def odd(how):
+    return {"key": lambda: {}["width"], "zero": lambda: 1 / 0, "assert": lambda: nn.Linear(2, 2).missing}[how]()
+
 ready = Net()
 text = "no callable"
 """
@@ -36,6 +40,8 @@ def package(tmp_path, monkeypatch):
     """Name of a module of the user's, on the path."""
     (tmp_path / "users_network.py").write_text(SOURCE)
     (tmp_path / "broken_network.py").write_text("import not_installed_at_all")
+    (tmp_path / "unfinished_network.py").write_text("def make(:\n    pass")
+    (tmp_path / "leaving_network.py").write_text("import sys; sys.exit('Usage: train.py')")
     monkeypatch.syspath_prepend(tmp_path)
     yield "users_network"
     sys.modules.pop("users_network", None)
@@ -64,7 +70,10 @@ def test_a_class_and_a_function_with_arguments_give_a_network_in_evaluation_mode
         ("users_network:", ValueError, "'package.module:callable'"),
         ("nowhere_to_be_found:Net", ValueError, "Expected to import nowhere_to_be_found.*PYTHONPATH"),
         ("broken_network:Net", ValueError, "not_installed_at_all"),
-        ("users_network:net", ValueError, "of users_network: Net, number, ready. Got 'net'"),
+        ("unfinished_network:make", ValueError, "Expected to import unfinished_network. Got: invalid syntax"),
+        ("leaving_network:make", ValueError, "Expected to import leaving_network. Got: Usage: train.py. Start"),
+        (".users_network:Net", ValueError, "Expected to import .users_network. Got: the 'package' argument"),
+        ("users_network:net", ValueError, "of users_network: Net, number, odd, ready. Got 'net'"),
         ("users_network:text", TypeError, "Got an object of type str"),
         ("users_network:ready", TypeError, "Got an object of type Net"),
         ("users_network:number", TypeError, "return a torch.nn.Module. Got int"),
@@ -73,6 +82,19 @@ def test_a_class_and_a_function_with_arguments_give_a_network_in_evaluation_mode
 def test_a_network_that_cannot_be_found_is_explained(package, spec, error, message):
     with pytest.raises(error, match=message):
         your_model.load_model(spec)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("key", "KeyError: 'width'"),
+        ("zero", "division by zero"),
+        ("assert", "'Linear' object has no attribute 'missing'"),
+    ],
+)
+def test_whatever_a_callable_raises_is_told_in_a_line(package, how, said):
+    with pytest.raises(ValueError, match=rf"users_network:odd to take .*'{how}'}}. Got: {said}\.$"):
+        your_model.load_model(f"{package}:odd", arguments=f"how='{how}'")
 
 
 @pytest.mark.parametrize("arguments", ["4", "n_classes", "n_classes=", "**{}", "n_classes=print()", "a=1)(b=2"])
@@ -180,6 +202,15 @@ class Result(OrderedDict):
         return self[name]
 
 
+@dataclass(slots=True)
+class Slots:
+    logits: torch.Tensor
+
+    @property
+    def twice(self):
+        return self.logits * 1
+
+
 Named = namedtuple("Named", "logits aux")
 OUTPUTS = {
     "tuple": (lambda y: (y, 2 * y), "0"),
@@ -188,6 +219,8 @@ OUTPUTS = {
     "ModelOutput": (lambda y: Result(loss=None, logits=y), "logits"),
     "namedtuple": (lambda y: Named(y, None), "logits"),
     "object": (lambda y: SimpleNamespace(logits=y), "logits"),
+    "object with slots": (lambda y: Slots(y), "logits"),
+    "property": (lambda y: SimpleNamespace(both=Slots(y)).both, "twice"),
 }
 
 
@@ -399,3 +432,33 @@ def test_training_mode_and_images_that_do_not_fit_are_refused():
         your_model.check_model(model, IMAGES, 3)
     with pytest.raises(ValueError, match=r"to take images \[2, 3, 8, 8\] on cpu. Got: "):
         your_model.check_model(nn.Conv2d(1, 3, 1).eval(), IMAGES, 3)
+
+
+def refuses(x):
+    assert x.shape[-1] == 3, "Expected channels last.\nGot them first"
+    return x
+
+
+@pytest.mark.parametrize("ask", [your_model.two_classes, lambda model, x: your_model.check_model(model, x, None)])
+@pytest.mark.parametrize(
+    ("forward", "said"),
+    [
+        (refuses, "Expected channels last"),
+        (lambda x: {}["pixel_values"], "KeyError: 'pixel_values'"),
+        (lambda x: x.no_such, "'Tensor' object has no attribute 'no_such'"),
+        (lambda x: torch.zeros(2, 3)[:, 5], "IndexError: index 5 is out of bounds"),
+    ],
+)
+def test_whatever_a_forward_raises_is_told_in_a_line(ask, forward, said):
+    model = Ends(None).eval()
+    model.forward = forward
+    with pytest.raises(
+        ValueError, match=rf"^Expected the model to take images \[2, 3, 8, 8\] on cpu. Got: {said}.*\.$"
+    ):
+        ask(model, IMAGES)
+
+
+def test_logits_that_are_others_each_time_are_refused(built):
+    model, x = your_model.load_model(built(nn.functional.dropout)), torch.randn(4, 3, 8, 8)
+    with pytest.raises(ValueError, match=r"Expected the same logits for the same images. .* functional.dropout"):
+        your_model.check_model(model, x, 4)

@@ -17,6 +17,17 @@ def check_images(x: Tensor) -> None:
         raise ValueError(f"Expected x as images [B,c,H,W]. Got shape {list(x.shape)}.")
 
 
+def in_a_line(error: BaseException) -> str:
+    """What an error says, in its first line; of an error that says little, what it is as well.
+
+    Example:
+        >>> in_a_line(KeyError("width")), in_a_line(ValueError("Too wide.\\nAt line 3"))
+        ("KeyError: 'width'", 'Too wide.')
+    """
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return said if said and not isinstance(error, LookupError) else f"{type(error).__name__}: {said}".rstrip(": ")
+
+
 def described(thing: object) -> str:
     """What a message says was got in the place of a tensor."""
     return f"{thing.dtype} with shape {list(thing.shape)}" if isinstance(thing, Tensor) else type(thing).__name__

@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from xai_lib import explainers, pretrained
+from xai_lib.checks import in_a_line
 from xai_lib.data import imagenet
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.layers import find_layer
@@ -107,7 +108,7 @@ def explain(
     network = two_classes(network, x)
     check_model(network, x, None if classes is None else len(classes))
     with torch.no_grad():
-        logits = network(x)[0].cpu()
+        logits = network(x.clone())[0].cpu()
     probabilities = logits.sigmoid() if is_multi_label(network) else logits.softmax(0)
     n = len(probabilities)
     names = list(map(str, classes or (imagenet.CLASSES if n == len(imagenet.CLASSES) else range(n))))
@@ -147,8 +148,8 @@ def _or_reason(do: Any, *given: Any, **more: Any) -> tuple[Any, str]:
     """What a call returns, or None with the reason why it refuses."""
     try:
         return do(*given, **more), ""
-    except (TypeError, ValueError, RuntimeError) as error:
-        return None, " ".join(str(error).split())
+    except Exception as error:  # a network of one's own can make a method fail in any way
+        return None, in_a_line(error)
 
 
 def _explained(

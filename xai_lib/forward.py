@@ -38,8 +38,8 @@ def images_at_once(
 
 
 def logits_of(model: Model, images: Tensor) -> Tensor:
-    """The model's logits [B,C] of images [B,c,H,W], in the :func:`layout` that it takes; see `checked_logits`."""
-    return checked_logits(model(images.contiguous(memory_format=layout(model, images))), len(images))
+    """The model's logits [B,C] of a copy of images [B,c,H,W], in the :func:`layout` that it takes; `checked_logits`."""
+    return checked_logits(model(images.clone(memory_format=layout(model, images))), len(images))
 
 
 def logits_in_chunks(model: Model, images: Tensor, chunk: int) -> Tensor:
@@ -62,7 +62,7 @@ def layout(model: Model, x: Tensor) -> torch.memory_format:
     with torch.no_grad():
         try:
             model(x[:1].clone(memory_format=torch.channels_last))
-        except RuntimeError:  # if the image is at fault, this says so where it is run again
+        except Exception:  # if the image is at fault, this says so where it is run again
             found = torch.contiguous_format
     for module in model.modules():
         vars(module)[_LAYOUT] = size, found

@@ -94,10 +94,11 @@ class Adapted(nn.Module):
         """The logits; ValueError if there is no such part."""
         output = self.network(x)
         if self.part:
-            output = _parts(output)
-            if self.part not in output:
-                raise ValueError(f"Expected logits as one of the outputs, {', '.join(output)}. Got {self.part!r}.")
-            output = output[self.part]
+            parts = _parts(output)
+            if self.part not in parts:
+                names = ", ".join(parts) or f"of which there is one, a {type(output).__name__}"
+                raise ValueError(f"Expected logits as one of the outputs, {names}. Got {self.part!r}.")
+            output = parts[self.part]
         if self.two_classes:
             y = output.reshape(len(x))
             output = torch.stack([torch.zeros_like(y), y], dim=1)
@@ -111,7 +112,8 @@ def _parts(output: object) -> dict[str, object]:
     if isinstance(output, tuple | list):
         named = output._asdict() if hasattr(output, "_asdict") else {}
         return {str(position): value for position, value in enumerate(output)} | named
-    return dict(vars(output)) if hasattr(output, "__dict__") and not isinstance(output, Tensor) else {}
+    names = [] if isinstance(output, Tensor) else [name for name in dir(output) if not name.startswith("_")]
+    return {name: value for name in names if not callable(value := getattr(output, name))}
 
 
 def is_multi_label(model: object) -> bool:

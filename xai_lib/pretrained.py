@@ -162,7 +162,7 @@ def answers(model: nn.Module, x: Tensor) -> list[str]:
     """
     with torch.inference_mode(False), torch.enable_grad():
         x = x.clone().requires_grad_()
-        logits = model(x)
+        logits = model(x.clone())  # into which it may write
         spread = (logits - logits.amin(dim=1, keepdim=True)).double()
         sums = spread @ torch.linspace(1, 2, logits.shape[1], device=logits.device, dtype=spread.dtype)
         slopes = torch.autograd.grad(sums.sum(), x)[0].abs().flatten(1).sum(1) if sums.requires_grad else sums

@@ -136,7 +136,7 @@ def _device(network: nn.Module) -> torch.device:
 
 def _answer(network: nn.Module, x: Tensor) -> Tensor:
     with torch.inference_mode():
-        return network(x).float().cpu()
+        return network(x.clone()).float().cpu()
 
 
 def _classes_of(score: Score, n_images: int, n_classes: int, device: torch.device) -> Tensor:

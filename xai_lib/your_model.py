@@ -13,6 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from xai_lib import pretrained
+from xai_lib.checks import in_a_line
 from xai_lib.forward import how_to, layout, logits_of
 from xai_lib.models import Adapted
 
@@ -68,10 +69,10 @@ def load_model(
 def two_classes(model: nn.Module, x: Tensor) -> nn.Module:
     """The network itself or, if it returns one logit y for each image, one that returns [0, y]; which is printed.
 
-    Of normalised images `x`, float [B,3,H,W], at least one. The second class is the one that y speaks for.
+    Of normalised images `x`, float [B,3,H,W], at least one. The second class is the one that y speaks for. ValueError
+    if the network cannot take the images.
     """
-    with torch.no_grad():
-        output = model(x)
+    output = _answer(model, x)
     if not isinstance(output, Tensor) or output.numel() != len(x):
         return model
     print("The network returns one logit y an image. It is explained as two classes with the logits 0 and y.")
@@ -85,17 +86,13 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
     None where classes have no names.
 
     TypeError if the output is not a float tensor; ValueError if the network is not in evaluation mode, cannot take the
-    images, or does not return finite logits [B,C] of C > 1 classes. Probabilities of a softmax or sigmoid, or per cent,
-    are refused too, as every score would take the softmax of them; they are told from logits by their bounds, which
-    images of a thousandfold contrast do not break.
+    images, does not return finite logits [B,C] of C > 1 classes, or returns others the second time. Probabilities of a
+    softmax or sigmoid, or per cent, are refused too, as every score would take the softmax of them; they are told from
+    logits by their bounds, which images of a thousandfold contrast do not break.
     """
     if any(module.training for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got training mode: call model.eval() first.")
-    try:
-        with torch.no_grad():
-            logits = model(x.contiguous(memory_format=layout(model, x)))
-    except RuntimeError as error:
-        raise ValueError(f"Expected the model to take images {list(x.shape)} on {x.device}. Got: {error}.") from error
+    logits = _answer(model, x)
     if not isinstance(logits, Tensor) or not logits.is_floating_point():
         got = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
         raise TypeError(f"Expected the model to return one float tensor of logits. Got {got}{how_to(logits)}.")
@@ -108,7 +105,23 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
         )
     if not logits.isfinite().all():
         raise ValueError("Expected finite logits. Got NaN or infinity: look at the checkpoint and the normalisation.")
+    if not torch.allclose(_answer(model, x), logits, rtol=0.01, atol=0.01 * float(logits.abs().max())):
+        raise ValueError(
+            "Expected the same logits for the same images. Got others the second time: something in the model is "
+            "random, such as functional.dropout, which needs training=self.training."
+        )
     _refuse_probabilities(model, x, logits)
+
+
+def _answer(model: nn.Module, x: Tensor) -> Any:
+    """What a network returns for a copy of images, without recording; ValueError, whatever it raises."""
+    try:
+        with torch.no_grad():
+            return model(x.clone(memory_format=layout(model, x)))
+    except Exception as error:
+        raise ValueError(
+            f"Expected the model to take images {list(x.shape)} on {x.device}. Got: {in_a_line(error).rstrip('.')}."
+        ) from error
 
 
 def _refuse_probabilities(model: nn.Module, x: Tensor, logits: Tensor) -> None:
@@ -147,15 +160,14 @@ def _built(spec: str, keywords: dict[str, Any]) -> nn.Module:
         make = _of_timm(spec) if spec.startswith(_TIMM) else _imported(spec)
     try:
         model = make(**keywords)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected {spec} to take the arguments {keywords}. Got: {error}.") from error
-    except (OSError, RuntimeError) as error:
-        if not keywords.get("pretrained"):
-            raise
-        raise ValueError(
-            f"Expected the weights of {spec} from its hub. Got: {str(error).splitlines()[0]} Give a checkpoint, or "
-            f"take random weights with the arguments 'pretrained=False'."
-        ) from error
+    except Exception as error:  # a callable of the user's own can raise anything
+        said = in_a_line(error).rstrip(".")
+        if isinstance(error, (OSError, RuntimeError)) and keywords.get("pretrained"):
+            raise ValueError(
+                f"Expected the weights of {spec} from its hub. Got: {said}. Give a checkpoint, or take random weights "
+                f"with the arguments 'pretrained=False'."
+            ) from error
+        raise ValueError(f"Expected {spec} to take the arguments {keywords}. Got: {said}.") from error
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected {spec} to return a torch.nn.Module. Got {type(model).__name__}.")
     return model
@@ -184,10 +196,9 @@ def _from_file(file: Path) -> nn.Module:
             return torch.export.unflatten(torch.export.load(file))
         return torch.jit.load(file, map_location="cpu")
     except Exception as error:  # reading rubbish can raise anything
-        reason = next(iter(str(error).splitlines()), "an empty file")
         raise ValueError(
-            f"Expected in {file} a network of torch.export.save (.pt2) or TorchScript. Got: {reason} A state dict is a "
-            "checkpoint: name its network as package.module:callable."
+            f"Expected in {file} a network of torch.export.save (.pt2) or TorchScript. Got: {in_a_line(error)} A state "
+            "dict is a checkpoint: name its network as package.module:callable."
         ) from error
     finally:
         os.environ.pop(_FORCED) if forced is None else os.environ.update({_FORCED: forced})
@@ -202,10 +213,10 @@ def _imported(spec: str) -> Any:
         )
     try:
         module = importlib.import_module(path)
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(
-            f"Expected to import {path}. Got: {error}. Start from the folder that holds it, or put that folder in "
-            f"PYTHONPATH."
+            f"Expected to import {path}. Got: {in_a_line(error).rstrip('.')}. Start from the folder that holds it, or "
+            f"put that folder in PYTHONPATH."
         ) from error
     found = getattr(module, name, None)
     if found is None:
@@ -248,9 +259,8 @@ def _state(file: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling rubbish can raise anything
-        reason = next(iter(str(error).splitlines()), "an empty file")
         raise ValueError(
-            f"Expected a state dict in {file}, as torch.save(model.state_dict(), …) writes it. Got: {reason}"
+            f"Expected a state dict in {file}, as torch.save(model.state_dict(), …) writes it. Got: {in_a_line(error)}"
         ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):

@@ -67,10 +67,18 @@ def with_attributes(model):
     return model
 
 
+def writing(model):
+    """Changes its images in place, and back for itself."""
+    model.register_forward_pre_hook(lambda _, inputs: (inputs[0].sub_(1),))
+    model.body.register_forward_pre_hook(lambda _, inputs: (inputs[0] + 1,))
+    return model
+
+
 STATES = {
     "flattens by view": (viewed, nullcontext),
     "channels-last weights": (lambda model: model.to(memory_format=torch.channels_last), nullcontext),
     "a lock and kept outputs": (with_lock, nullcontext),
+    "writes into its images": (writing, nullcontext),
     "no parameters": (without_parameters, nullcontext),
     "frozen": (lambda model: model.requires_grad_(False), nullcontext),
     "in training mode": (lambda model: model.train(), nullcontext),
@@ -99,7 +107,7 @@ def test_the_maps_are_the_same_in_every_state(state):
         with caller():
             if explainers.about(name).family == "relevance" and state == "no parameters":
                 continue  # zennit's rules are about parameters
-            target = model(x).argmax(1) if state != "in training mode" else plain(x).argmax(1)
+            target = model(x.clone()).argmax(1) if state != "in training mode" else plain(x).argmax(1)
             statistics = feature_statistics(model, [images(9, 16, seed=2)], _deep(model, name))
             if explainers.about(name).family == "relevance" and state in ("DataParallel", "compiled"):
                 layer = "module.body" if state == "DataParallel" else "_orig_mod.body"
@@ -122,6 +130,28 @@ def test_an_empty_batch_gives_an_empty_result():
     for name in explainers.names():
         maps = explained(name, model, x, target, statistics, layer="body")
         assert maps.shape in ((0, 16, 16), (0, 3, 16, 16)), name
+
+
+class Without(torch.autograd.Function):
+    """A function that has no gradient, as of a head that is quantised."""
+
+    @staticmethod
+    def forward(ctx, features):
+        return features.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return None
+
+
+@pytest.mark.filterwarnings("ignore:.*channels")
+def test_a_head_without_gradients_is_refused_in_a_line_by_what_needs_them():
+    model, x, target = fresh(Net), images(2, 16), torch.tensor([1, 2])
+    model.flattened = lambda features, _: Without.apply(features.flatten(1))
+    for name in [name for name in explainers.names() if explainers.about(name).family in ("gradient", "learning")]:
+        statistics = feature_statistics(model, [images(9, 16)], "body")
+        with pytest.raises(ValueError, match=r"Expected a score that depends on the output of (the )?layer"):
+            explained(name, model, x, target, statistics, layer="body")
 
 
 def test_a_forward_under_no_grad_is_explained_or_told_why_not():

@@ -105,7 +105,7 @@ def iba(
         check_index(index, images)
         _, module = find_layer(model, layer, images)
         at_once = images_at_once(images, chunk)
-        logits = logits_in_chunks(model, images.clone(), at_once)
+        logits = logits_in_chunks(model, images, at_once)
         several = checked_scores(score, logits).shape[1:]
         maps = []
         for rows in torch.arange(len(images)).split(max(1, at_once // copies)):
@@ -167,23 +167,18 @@ class _Behind:
         self.model, self.module, self.images, self.score = model, module, images, score
         self.before, own, self.after = logits.tensor_split([first, first + len(images)])
         copies = min(2, together)
-        tried = logits_behind_or_none(model, module, images.clone(), activations.repeat(copies, 1, 1, 1))
+        tried = logits_behind_or_none(model, module, images, activations.repeat(copies, 1, 1, 1))
         self.once = tried is not None and torch.allclose(tried, own.repeat(copies, 1), rtol=1e-3, atol=1e-3)
 
     def scores(self, passed: Tensor) -> Tensor:
         """Scores [n,B] or [n,B,S] of copies [n,B,K,h,w]."""
         images = self.images if self.once else self.images.repeat(len(passed), 1, 1, 1)
-        logits = logits_behind(self.model, self.module, images.clone(), passed.flatten(0, 1))
+        logits = logits_behind(self.model, self.module, images, passed.flatten(0, 1))
         rows = slice(len(self.before), len(self.before) + len(self.images))
         scores = [
             checked_scores(self.score, torch.cat([self.before, copy, self.after]))[rows]
             for copy in logits.unflatten(0, passed.shape[:2])
         ]
-        if not scores[0].requires_grad:
-            raise ValueError(
-                "Expected a score that depends on the output of the layer. Got one without a gradient: the layer is "
-                "not on the way to the logits, or the model or the score detaches them (torch.no_grad)."
-            )
         return torch.stack(scores)
 
 
@@ -215,7 +210,14 @@ class _Problem:
         for numbers in torch.arange(self.copies).split(self.together):
             scores = self.behind.scores(self.gate.passed(alpha, self.noise(step, numbers)))
             kept = scores.flatten(2)[..., s] if scores.ndim == 3 else scores
-            (pull,) = torch.autograd.grad(kept.sum() / self.copies, alpha)
+            pull = None
+            if kept.requires_grad:
+                (pull,) = torch.autograd.grad(kept.sum() / self.copies, alpha, allow_unused=True)
+            if pull is None:
+                raise ValueError(
+                    "Expected a score that depends on the output of the layer. Got one without a gradient: the layer "
+                    "is not on the way to the logits, or the model or the score detaches them (torch.no_grad)."
+                )
             gradient = gradient - pull
         return gradient
 

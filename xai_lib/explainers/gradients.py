@@ -152,7 +152,7 @@ class _GuidedReLUs(TorchFunctionMode):
         output, name = func(*args, **(kwargs or {})), getattr(func, "__name__", "")
         if isinstance(output, Tensor) and output.requires_grad:
             if is_relu(name, args, kwargs or {}):
-                output.register_hook(lambda gradient: gradient.clamp(min=0))
+                output.register_hook(lambda gradient: None if gradient is None else gradient.clamp(min=0))
                 self.count += 1
             elif name.removesuffix("_") in _OTHERS:
                 self.others.add(_OTHERS[name.removesuffix("_")])

@@ -86,7 +86,7 @@ def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activatio
         return None if left[0] else put_back(activations, output, images.shape[-2:])
 
     with module.register_forward_hook(replace):
-        return checked_logits(model(images.contiguous(memory_format=layout(model, images))), len(activations))
+        return checked_logits(model(images.clone(memory_format=layout(model, images))), len(activations))
 
 
 def logits_behind_or_none(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor | None:

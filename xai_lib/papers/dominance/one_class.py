@@ -148,7 +148,7 @@ def _checked(
     except ValueError as error:
         raise ValueError(f"{error} Mosaics are four images: resized=True scales them to the size of one.") from error
     with torch.no_grad():
-        n_classes = model(x[:1]).shape[1]
+        n_classes = model(x[:1].clone()).shape[1]
     if type(target) is not int or not 0 <= target < n_classes:
         raise ValueError(f"Expected target as the number of a class, 0 to {n_classes - 1}. Got {target!r}.")
     return f"class {target}" if classes is None else classes[target]

@@ -14,6 +14,7 @@ from torch import nn
 from tqdm import tqdm
 
 from xai_lib import explainers, files, metrics, pretrained
+from xai_lib.checks import in_a_line
 from xai_lib.data import Split
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
@@ -230,7 +231,7 @@ def _computed(cell: Cell, name: str, left_out: dict[tuple[str, str], str]) -> Pa
         raise
     except Exception as error:  # a network of one's own can make a method fail in any way
         what = cell.config.get("name", "")
-        left_out[name, what] = next(iter(str(error).splitlines()), type(error).__name__)
+        left_out[name, what] = in_a_line(error)
         part = what or cell.config["part"]
         warnings.warn(f"{name} is left out of {part!r}: {left_out[name, what]}", RuntimeWarning, stacklevel=3)
         return None

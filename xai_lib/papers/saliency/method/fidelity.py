@@ -88,7 +88,7 @@ def completeness_gap(explained: Explained, x: Tensor, raw: Tensor, labels: Tenso
         _, module = find_layer(network, explained.subject.layer)
         with torch.inference_mode():
             silent = torch.zeros_like(layer_activations(network, x, module))
-            nothing = logits_behind(network, module, x.clone(), silent).gather(1, labels[:, None])[:, 0]
+            nothing = logits_behind(network, module, x, silent).gather(1, labels[:, None])[:, 0]
     return completeness.completeness(network, x, raw, labels, nothing=nothing)
 
 

@@ -91,7 +91,7 @@ def raw_maps(explained: Explained, images: Split) -> dict[str, Tensor]:
     for batch in images.batches(_BATCH):
         x = images.normalise(batch.images)
         with torch.inference_mode():
-            logits = subject.network(x)
+            logits = subject.network(x.clone())  # into which it may write
         targets.append(torch.stack([batch.labels, logits.argmax(dim=1), logits.argmin(dim=1)], dim=1))
         maps.append(explained.raw(x, targets[-1], batch.index)[:, :classes].detach().float().cpu())
     return {"target": torch.cat(targets).cpu(), "maps": torch.cat(maps)}
