@@ -215,6 +215,20 @@ def test_the_digest_of_weights_knows_every_tensor_its_name_type_and_shape():
     assert len({digest, *changed}) == 6
 
 
+class Extra(nn.Linear):
+    """Keeps a number, a type and a quantised tensor beside its weights, as quantised modules do."""
+
+    def get_extra_state(self):
+        return torch.qint8, torch.quantize_per_tensor(torch.ones(2), self.scale, 0, torch.qint8)
+
+
+def test_the_digest_takes_what_is_no_tensor():
+    model, digests = Extra(2, 2), []
+    for model.scale in (0.5, 0.5, 0.25):
+        digests.append(state_digest(model))
+    assert digests[0] == digests[1] != digests[2]
+
+
 def test_the_digest_of_weights_does_not_know_their_order():
     first, second = nn.Linear(2, 3), nn.Linear(3, 2)
     one = nn.ModuleDict({"a": first, "b": second})

@@ -1,4 +1,5 @@
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -128,6 +129,13 @@ def test_labels_are_positions_among_the_networks_classes(layout, request):
             load(root, classes=classes)
 
 
+def test_classes_are_found_by_numbers_and_however_an_accent_is_written(plain):
+    for old, new in (("cat", "7"), ("dog", unicodedata.normalize("NFD", "café"))):
+        (plain / old).rename(plain / new)
+    split = load(plain, classes=(10, 7, unicodedata.normalize("NFC", "café")))
+    assert split.classes == ("10", "7", "café") and sorted(set(split.labels.tolist())) == [1, 2]
+
+
 def test_an_unusable_folder_is_explained(plain, tmp_path):
     (plain / "cat" / "notes.txt").write_text("x")
     with pytest.raises(FolderError, match=r"notes.txt"):
@@ -148,7 +156,7 @@ def test_another_normalisation_is_another_digest(plain):
     assert other.mean == (0.4, 0.4, 0.4)
     assert torch.equal(other.images, split.images)
     assert load(plain).digest == split.digest != load(plain, std=(0.5, 0.5, 0.5)).digest
-    for mean, std in ((MEAN, (0.1, 0.0, 0.1)), (MEAN, (0.1, 0.1)), ((124, 117, 104), STD)):
+    for mean, std in ((MEAN, (0.1, 0.0, 0.1)), (MEAN, (0.1, 0.1)), ((124, 117, 104), STD), (0.5, STD), (MEAN, None)):
         with pytest.raises(ValueError, match=r"Expected (deviations above 0|three numbers in \[0, 1\])"):
             your_images.with_normalisation(split, mean, std)
         with pytest.raises(ValueError, match=r"Expected (deviations above 0|three numbers in \[0, 1\])"):
@@ -157,8 +165,25 @@ def test_another_normalisation_is_another_digest(plain):
 
 def test_statistics_are_three_numbers_between_0_and_1():
     assert your_images.parse_statistics("0.485,0.456, 0.406") == (0.485, 0.456, 0.406)
-    assert your_images.parse_statistics("0, 1, .5") == (0.0, 1.0, 0.5)
-    for text in ("", "0.5", "0.1,0.2", "0.1,0.2,0.3,0.4", "124,117,104", "a,b,c", "0.1,nan,0.2", "-0.1,0,0", 0.5):
+    assert (
+        your_images.parse_statistics("0, 1, .5") == your_images.parse_statistics(np.array([0, 1, 0.5])) == (0, 1, 0.5)
+    )
+    x = torch.rand(1, 3, 8, 8)
+    expected = your_images.normalised(x, (0.5, 0.25, 0), (0.5, 1, 1))
+    assert torch.equal(your_images.normalised(x, "0.5, 0.25, 0", "0.5,1,1"), expected)
+    for text in (
+        "",
+        "0.5",
+        "0.1,0.2",
+        "0.1,0.2,0.3,0.4",
+        "124,117,104",
+        "a,b,c",
+        "0.1,nan,0.2",
+        "-0.1,0,0",
+        0.5,
+        None,
+        [0.5],
+    ):
         with pytest.raises(ValueError, match="Expected three numbers"):
             your_images.parse_statistics(text)
 
@@ -228,7 +253,9 @@ def strange(tmp_path):
             r"2 problems[^$]*nowhere.png[^$]*short.png: cannot be read",
         ),
         (["short.png"], ValueError, r"Expected an image in .*short.png. Got: "),
-        ([np.zeros((8, 8, 3))], TypeError, r"Expected a folder, a list of files or a tensor.* Got ndarray in it"),
+        ([np.zeros((8, 8, 3))], TypeError, r"Expected a folder, a list of files or a tensor.* Got ndarray"),
+        (None, TypeError, "Expected a folder, a list of files or a tensor.* Got NoneType"),
+        (3, TypeError, "Expected a folder, a list of files or a tensor.* Got int"),
         (torch.zeros(0, 3, 8, 8), ValueError, "Expected at least one image. Got none"),
         ([], ValueError, "Expected at least one image. Got none"),
         (torch.zeros(3, 8, 8), ValueError, r"Expected images \[N,3,H,W\]. Got shape \[3, 8, 8\]"),

@@ -2,9 +2,10 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unicodedata import normalize
 
 import torch
 from PIL import Image
@@ -16,8 +17,8 @@ from xai_lib.data.images import decoded, in_threads, remarks
 from xai_lib.data.listing import entries, files_in, is_folder, lines_of, printable
 
 
-def parse_statistics(text: str) -> tuple[float, float, float]:
-    """Mean or deviation of the three colours, as the network was trained with them.
+def parse_statistics(given: str | Sequence[float]) -> tuple[float, float, float]:
+    """Mean or deviation of the three colours, as the network was trained with them: numbers, or a text of them.
 
     ValueError if these are not three numbers in [0, 1].
 
@@ -26,11 +27,11 @@ def parse_statistics(text: str) -> tuple[float, float, float]:
         (0.485, 0.456, 0.406)
     """
     try:
-        values = tuple(float(number) for number in str(text).split(","))
-    except ValueError:
+        values = tuple(float(number) for number in (given.split(",") if isinstance(given, str) else given))
+    except (TypeError, ValueError):
         values = ()
     if len(values) != 3 or not all(0 <= value <= 1 for value in values):
-        raise ValueError(f"Expected three numbers in [0, 1], as in '0.485, 0.456, 0.406'. Got {text!r}.")
+        raise ValueError(f"Expected three numbers in [0, 1], as in '0.485, 0.456, 0.406'. Got {given!r}.")
     return values
 
 
@@ -125,7 +126,7 @@ def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> t
     """
     if isinstance(images, Tensor) and images.ndim != 4:
         raise ValueError(f"Expected images [N,3,H,W]. Got shape {list(images.shape)}.")
-    if isinstance(images, (str, Path)):
+    if not isinstance(images, Iterable) or isinstance(images, str):
         images = files_in(_path(images))
     elif not isinstance(images, Tensor):
         images = [_path(file) for file in images]
@@ -147,20 +148,21 @@ def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) ->
 
 def _checked(*both: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
     """Mean and deviation."""
-    mean, std = (parse_statistics(",".join(str(float(number)) for number in numbers)) for numbers in both)
+    mean, std = map(parse_statistics, both)
     if not all(std):
         raise ValueError(f"Expected deviations above 0. Got {std}.")
     return mean, std
 
 
 def _renumbered(split: Split, classes: tuple[str, ...]) -> Split:
-    """The same images, labelled by their classes' positions in ``classes``."""
-    if strange := [name for name in split.classes if classes.count(name) != 1]:
+    """The same images, labelled by their classes' positions in ``classes``; an accent may be written in two ways."""
+    classes, own = (tuple(normalize("NFC", str(name)) for name in names) for names in (classes, split.classes))
+    if strange := [name for name in own if classes.count(name) != 1]:
         raise ValueError(
             f"Expected every folder to be named like exactly one of the network's {len(classes)} classes "
             f"({', '.join(classes[:10])}{', …' * (len(classes) > 10)}). Got {', '.join(strange[:10])}."
         )
-    numbers = torch.tensor([classes.index(name) for name in split.classes])
+    numbers = torch.tensor([classes.index(name) for name in own])
     digest = hashlib.sha256(f"{split.digest}|{classes}".encode()).hexdigest()
     return replace(split, labels=numbers[split.labels], classes=classes, digest=digest)
 
@@ -179,7 +181,7 @@ def _as_float(image: Tensor) -> Tensor:
 
 def _path(file: Path | str) -> Path:
     if not isinstance(file, (str, Path)):
-        got = f"{type(file).__name__} in it (papermill keeps a text as it is by -r)"
+        got = f"{type(file).__name__} (papermill keeps a text as it is by -r)"
         raise TypeError(f"Expected a folder, a list of files or a tensor [N,3,H,W]. Got {got}.")
     if isinstance(file, str) and not file.strip():
         raise ValueError("Expected the path of an image or a folder. Got an empty one.")

@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,21 @@ def test_masks_by_the_colours_of_imagenet_s(masked):
     found = folder.load(masked, "train").masks["object"]
     assert found[:, 0, :5].tolist() == [[True, False, True, True, False]] * len(found)
     assert found.sum() == 3 * len(found)
+
+
+def test_images_that_would_share_a_mask_are_named(masked):
+    for name in ("00.PNG", "00.jpg"):
+        draw(masked / "train" / "cat" / name)
+    assert "Got train/cat/00: 3 images for one mask." in problems(masked)
+
+
+def test_a_class_may_be_written_with_another_accent_in_each_part(root):
+    forms = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
+    for part, name in zip(("train", "test"), forms):
+        (root / part / "dog").rename(root / part / name)
+    assert folder.load(root, "test").classes == (forms[0], "cat") and len(folder.load(root, "test")) == 4
+    draw(root / "test" / forms[0] / "9.png")  # both forms in one part are two classes
+    assert "a class that train/ lacks" in problems(root)
 
 
 def test_a_missing_or_broken_mask_is_named(masked):

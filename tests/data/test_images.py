@@ -171,6 +171,10 @@ def test_sixteen_bits_are_scaled_by_257(tmp_path):
     for file in (*files, tmp_path / "1.pgm"):
         assert torch.equal(decoded(file, 32), torch.from_numpy(wide // 257).expand(3, 32, 32))
         assert remarks([file]) == "Images of 16 bits, which were scaled to 8: 1."
+    inverse = {TiffImagePlugin.PHOTOMETRIC_INTERPRETATION: 0}  # white is 0
+    file = saved(tmp_path / "inverse.tif", Image.fromarray(wide.astype(np.uint16)), tiffinfo=inverse)
+    assert Image.open(file).tag_v2[262] == 0
+    assert torch.equal(decoded(file, 32), torch.from_numpy(255 - wide // 257).expand(3, 32, 32))
     with pytest.raises(FolderError, match=r"float.tif. Got: pixels of 32 bits: save it with 8 or 16"):
         decoded(saved(tmp_path / "float.tif", Image.fromarray(wide.astype(np.float32))), 32)
 

@@ -244,6 +244,8 @@ def _rgb(image: Image.Image, ground: str) -> Image.Image:
         values = np.asarray(image).astype(np.int64)
         if isinstance(clear := image.info.get("transparency"), int):
             values[values == clear] = 65535 if ground == "white" else 0
+        if image.format == "TIFF" and image.tag_v2.get(262) == 0:  # white is 0, which PIL heeds up to 8 bits
+            values = 65535 - values
         scaled = (values + 128) // 257 if ground == "white" else 255 * (values > 0)  # a mask's small numbers count
         image = Image.fromarray(scaled.astype(np.uint8))
     if not image.has_transparency_data:

@@ -145,7 +145,7 @@ def test_lime_and_rise_need_no_layer(picture, drawn, few):
         ({"tree": Tree(4, [[[0, 1], [2, 3]]])}, "8 classes. Got 8 names and a tree of 4[.]"),
         ({"at_most": 0}, "Expected at_most .* Got 0"),
         ({"std": (0.2, 0.0, 0.2)}, r"Expected deviations above 0. Got \(0.2, 0.0, 0.2\)"),
-        ({"mean": (124, 117, 104)}, r"Expected three numbers in \[0, 1\].* Got '124.0,117.0,104.0'"),
+        ({"mean": (124, 117, 104)}, r"Expected three numbers in \[0, 1\].* Got \(124, 117, 104\)"),
         ({"image": "photo.jpg", "size": 16.0}, "Expected size as a whole number of at least 1. Got 16.0"),
     ],
 )
