@@ -115,6 +115,7 @@ def test_arguments_that_the_callable_does_not_take_are_named(package):
         lambda state: {"state_dict": state, "epoch": 3},
         lambda state: {"model": state},
         lambda state: {f"module.{name}": tensor for name, tensor in state.items()},
+        lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
         lambda state: {"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}},
     ],
 )
@@ -156,7 +157,11 @@ def test_a_networks_own_module_prefix_is_left_alone(tmp_path, package):
     [
         (b"rubbish", "Expected a state dict in"),
         (b"", "Expected a state dict in"),
-        (nn.Linear(2, 2), "Expected a state dict in"),
+        (nn.Linear(2, 2), "Got: other objects, which are not read since they could run code"),
+        ({0: torch.zeros(1), "a": torch.zeros(1)}, r"Got the entries \[0, 'a'\]"),
+        ({("a", 1): torch.zeros(1)}, r"Got the entries"),
+        ({"0.weight": torch.ones(2, 3, 3, 3).to_sparse()}, "1 quantised, sparse or complex: 0.weight"),
+        ({"0.weight": torch.ones(2, 3, 3, 3) * 1j}, "1 quantised, sparse or complex: 0.weight"),
         ([1, 2], "Got list"),
         ({"epoch": 3, "optimiser": "x"}, r"Got the entries \['epoch', 'optimiser'\]"),
     ],
@@ -164,8 +169,9 @@ def test_a_networks_own_module_prefix_is_left_alone(tmp_path, package):
 def test_a_file_without_a_state_dict_is_refused(package, tmp_path, content, message):
     file = tmp_path / "net.pt"
     file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         your_model.load_model(f"{package}:Net", file)
+    assert str(error.value).isprintable()  # one line, without colours of a terminal
     with pytest.raises(FileNotFoundError, match=r"Expected a checkpoint in .*nowhere.pt"):
         your_model.load_model(f"{package}:Net", tmp_path / "nowhere.pt")
 

@@ -1,5 +1,6 @@
 """Checks that many functions make of their arguments, each with one message."""
 
+import re
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -24,7 +25,8 @@ def in_a_line(error: BaseException) -> str:
         >>> in_a_line(KeyError("width")), in_a_line(ValueError("Too wide.\\nAt line 3"))
         ("KeyError: 'width'", 'Too wide.')
     """
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without colours of a terminal
+    said = next((line.strip() for line in plain.splitlines() if line.strip()), "")
     return said if said and not isinstance(error, LookupError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 

@@ -35,9 +35,9 @@ def load_model(
             batches of any size) or TorchScript. In TorchScript no hook sees a layer or a ReLU: methods that stand on a
             layer, guided backpropagation, LRP and excitation backprop do not apply; gradients of the image, RISE and
             LIME do. In an exported network LRP and excitation backprop find no modules that their rules know.
-        checkpoint: file with the state dict, plain or under "state_dict" or "model"; a prefix "module." is taken off.
-            Empty: what the callable returns is taken as it is, timm's networks come with the weights of its hub, and
-            torchvision's with those that :func:`pretrained.names` has.
+        checkpoint: file with the state dict, plain or under "state_dict" or "model"; a prefix "module." or "_orig_mod."
+            is taken off. Empty: what the callable returns is taken as it is, timm's networks come with the weights of
+            its hub, and torchvision's with those that :func:`pretrained.names` has.
         arguments: of the callable, as in a call: ``"num_classes=10, width=32"``; plain values only. Random weights are
             ``"pretrained=False"`` of timm and ``"weights=None"`` of torchvision.
         logits: which output is the logits, where the network returns several: its key, attribute or position.
@@ -229,8 +229,9 @@ def _imported(spec: str) -> Any:
 
 def _load_checkpoint(model: nn.Module, file: Path) -> None:
     state, own = _state(file), model.state_dict()
-    if not any(name.startswith("module.") for name in own):
-        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    for prefix in ("module.", "_orig_mod."):  # of DataParallel and torch.compile
+        if not any(name.startswith(prefix) for name in own):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     state |= {name: own[name] for name in own if name.endswith("num_batches_tracked") and name not in state}
     shapes = {name: (list(state[name].shape), list(own[name].shape)) for name in own if name in state}
     faults = {
@@ -238,6 +239,9 @@ def _load_checkpoint(model: nn.Module, file: Path) -> None:
         "unexpected": [name for name in state if name not in own],
         "of another shape": [
             f"{name} {ours} for {wanted}" for name, (ours, wanted) in shapes.items() if ours != wanted
+        ],
+        "quantised, sparse or complex": [
+            name for name, found in state.items() if found.is_quantized or found.is_sparse or found.is_complex()
         ],
     }
     problems = [
@@ -259,13 +263,16 @@ def _state(file: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling rubbish can raise anything
+        objects = "Weights only" in str(error)  # torch then tells how to run what is in the file
+        got = "other objects, which are not read since they could run code." if objects else in_a_line(error)
         raise ValueError(
-            f"Expected a state dict in {file}, as torch.save(model.state_dict(), …) writes it. Got: {in_a_line(error)}"
+            f"Expected a state dict in {file}, as torch.save(model.state_dict(), …) writes it. Got: {got}"
         ) from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]
-    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+    named = isinstance(state, Mapping) and all(isinstance(name, str) for name in state)
+    if not named or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         got = f"the entries {list(state)[:_NAMED]}" if isinstance(state, Mapping) else type(state).__name__
         raise ValueError(f"Expected a state dict in {file}, plain or under 'state_dict' or 'model'. Got {got}.")
     return dict(state)

@@ -11,6 +11,7 @@ from torch import nn
 from xai_lib import explainers
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.bottleneck import feature_statistics
+from xai_lib.pretrained import answers
 
 SETTINGS = {"integrated-gradients": {"steps": 3}, "smoothgrad": {"draws": 2}, "rise": {"n_masks": 8},
             "lime": {"n_samples": 8}, "iba": {"steps": 2, "copies": 2}}  # fmt: skip
@@ -152,6 +153,7 @@ def test_a_head_without_gradients_is_refused_in_a_line_by_what_needs_them():
         statistics = feature_statistics(model, [images(9, 16)], "body")
         with pytest.raises(ValueError, match=r"Expected a score that depends on the output of (the )?layer"):
             explained(name, model, x, target, statistics, layer="body")
+    assert len(answers(model, x)) == 4
 
 
 def test_a_forward_under_no_grad_is_explained_or_told_why_not():
