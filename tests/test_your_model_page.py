@@ -61,6 +61,7 @@ def test_the_page_is_whole_with_dashes_for_what_does_not_apply(tmp_path, read, s
     boards = [read(HTML(text)) for text in shown if "method" in text and ("AD ↓" in text or "peak memory" in text)]
     assert len(boards) == 2
     for rows in boards:
+        assert spec in rows.attrs["caption"] and "planted" not in rows.attrs["caption"]
         rows = rows.set_index("method")
         assert len(rows) == 6
         for name in rows.index:

@@ -1,6 +1,5 @@
 """Checks that many functions make of their arguments, each with one message."""
 
-import re
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -19,14 +18,8 @@ def check_images(x: Tensor) -> None:
 
 
 def in_a_line(error: BaseException) -> str:
-    """What an error says, in its first line; of an error that says little, what it is as well.
-
-    Example:
-        >>> in_a_line(KeyError("width")), in_a_line(ValueError("Too wide.\\nAt line 3"))
-        ("KeyError: 'width'", 'Too wide.')
-    """
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # without colours of a terminal
-    said = next((line.strip() for line in plain.splitlines() if line.strip()), "")
+    """What an error says, in its first line; of an error that says little, what it is as well."""
+    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return said if said and not isinstance(error, LookupError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 

@@ -96,7 +96,7 @@ class Adapted(nn.Module):
         if self.part:
             parts = _parts(output)
             if self.part not in parts:
-                names = ", ".join(parts) or f"of which there is one, a {type(output).__name__}"
+                names = ", ".join(parts) or "of which there is only one"
                 raise ValueError(f"Expected logits as one of the outputs, {names}. Got {self.part!r}.")
             output = parts[self.part]
         if self.two_classes:

@@ -150,8 +150,7 @@ def state_digest(model: nn.Module) -> str:
     known = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if not isinstance(tensor, Tensor) or tensor.is_quantized:  # as quantised modules keep
-            known.update(f"{name}|{tensor!r}\0".encode())
-            continue
+            tensor = torch.tensor([*repr(tensor).encode()])
         known.update(f"{name}|{tensor.dtype}|{list(tensor.shape)}\0".encode())
         known.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return known.hexdigest()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from xai_lib import pretrained
 from xai_lib.checks import in_a_line
-from xai_lib.forward import how_to, layout, logits_of
+from xai_lib.forward import how_to, layout
 from xai_lib.models import Adapted
 
 _TORCHVISION, _TIMM = "torchvision:", "timm:"
@@ -69,8 +69,7 @@ def load_model(
 def two_classes(model: nn.Module, x: Tensor) -> nn.Module:
     """The network itself or, if it returns one logit y for each image, one that returns [0, y]; which is printed.
 
-    Of normalised images `x`, float [B,3,H,W], at least one. The second class is the one that y speaks for. ValueError
-    if the network cannot take the images.
+    Of normalised images `x`, float [B,3,H,W], at least one. The second class is the one that y speaks for.
     """
     output = _answer(model, x)
     if not isinstance(output, Tensor) or output.numel() != len(x):
@@ -127,8 +126,7 @@ def _answer(model: nn.Module, x: Tensor) -> Any:
 def _refuse_probabilities(model: nn.Module, x: Tensor, logits: Tensor) -> None:
     if logits.min() < 0 or not 0 < logits.max() <= 100:
         return
-    with torch.no_grad():
-        seen = torch.cat([logits_of(model, times * x) for times in _LOUDER]).float()
+    seen = torch.cat([_answer(model, times * x) for times in _LOUDER]).float()
     for most in (1, 100):
         sums_up = bool(((seen.sum(dim=1) - most).abs() < 1e-3 * most).all())
         if seen.min() >= 0 and seen.max() <= most and (sums_up or seen.max() > most / 2):
@@ -240,9 +238,7 @@ def _load_checkpoint(model: nn.Module, file: Path) -> None:
         "of another shape": [
             f"{name} {ours} for {wanted}" for name, (ours, wanted) in shapes.items() if ours != wanted
         ],
-        "quantised, sparse or complex": [
-            name for name, found in state.items() if found.is_quantized or found.is_sparse or found.is_complex()
-        ],
+        "of another kind": [n for n, t in state.items() if t.is_quantized or t.is_sparse or t.is_complex()],
     }
     problems = [
         f"{len(names)} {what}: {', '.join(names[:_NAMED])}{', …' * (len(names) > _NAMED)}"

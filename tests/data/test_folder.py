@@ -1,5 +1,4 @@
 import os
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -96,15 +95,6 @@ def test_images_that_would_share_a_mask_are_named(masked):
     for name in ("00.PNG", "00.jpg"):
         draw(masked / "train" / "cat" / name)
     assert "Got train/cat/00: 3 images for one mask." in problems(masked)
-
-
-def test_a_class_may_be_written_with_another_accent_in_each_part(root):
-    forms = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
-    for part, name in zip(("train", "test"), forms):
-        (root / part / "dog").rename(root / part / name)
-    assert folder.load(root, "test").classes == (forms[0], "cat") and len(folder.load(root, "test")) == 4
-    draw(root / "test" / forms[0] / "9.png")  # both forms in one part are two classes
-    assert "a class that train/ lacks" in problems(root)
 
 
 def test_a_missing_or_broken_mask_is_named(masked):

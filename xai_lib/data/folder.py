@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 import pandas as pd
 import torch
@@ -122,10 +121,6 @@ def _listing(root: Path, folder: str, problems: list[str]) -> dict[str, list[Pat
 def _compare_classes(files: dict[str, dict[str, list[Path]]], folders: dict[str, str], problems: list[str]) -> None:
     if not all(files.values()):
         return
-    same = {normalize("NFC", name): name for name in files["train"]}  # an accent may be written in two ways
-    for name in sorted(set(files["test"]) - set(files["train"])):
-        if (alike := same.get(normalize("NFC", name), name)) not in files["test"]:
-            files["test"][alike] = files["test"].pop(name)
     lacking = sorted(set(files["test"]) - set(files["train"]))
     problems += [f"{folders['test']}/{name}: a class that {folders['train']}/ lacks" for name in lacking]
     files["test"] = {name: files["test"].get(name, []) for name in files["train"]}  # some may have no test images
@@ -141,11 +136,8 @@ def _decoded(
     labels = [label for label, of_class in enumerate(classes.values()) for _ in of_class]
     folder_of_masks = root / "masks" / folder
     masked = is_folder(folder_of_masks)
-    stems = Counter(file.with_suffix("") for file in files)
-    if masked:
-        problems += [
-            f"{printable(stem.relative_to(root))}: {n} images for one mask" for stem, n in stems.items() if n > 1
-        ]
+    stems = Counter(printable(file.relative_to(root).with_suffix("")) for file in files if masked)
+    problems += [f"{stem}: {n} images for one mask" for stem, n in stems.items() if n > 1]
 
     def read(file: Path) -> tuple[Any, ...]:
         image, mask = (decoded(file, size), content_hash(file)), folder_of_masks / file.parent.name / f"{file.stem}.png"

@@ -184,7 +184,3 @@ def _reset(module: nn.Module, name: str, seed: int) -> None:
 
 def _holds_parameters(module: nn.Module) -> bool:
     return next(module.parameters(), None) is not None
-
-
-def _owns_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(recurse=False), None) is not None
