@@ -127,6 +127,24 @@ def test_nothing_changed_runs_nothing(project):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["xai_lib/__main__.py", "notebooks/contrastive/a.ipynb", "book/executed/contrastive/a.ipynb"]
+)
+def test_a_file_of_the_future_is_made_again_once_and_nothing_is_lost(project, name):
+    """As a clock that was ahead leaves it."""
+    snakemake(project, "notebooks")
+    journal(project)
+    in_two_days = time.time() + 172_800
+    os.utime(project / name, (in_two_days, in_two_days))
+    code, text = snakemake(project, "notebooks")
+    assert code == 0, text
+    assert set(names(project)) <= set(NOTEBOOKS)
+    code, text = snakemake(project, "notebooks")
+    assert code == 0 and names(project) == [], text
+    assert (project / "book/executed/contrastive/a.ipynb").read_text() == "{}"
+
+
+@pytest.mark.slow
 def test_a_change_reruns_what_stands_on_it_and_no_cell(project):
     snakemake(project, "notebooks")
     journal(project)

@@ -1,9 +1,22 @@
+import os
+import tempfile
+
 import nbformat
 import pytest
 
-from xai_lib.run.notebook import NotebookError, execute
+from xai_lib.run.notebook import NotebookError, _held, _temporary_folder, execute
 
 pytestmark = pytest.mark.slow
+
+
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_holds_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("xai-notebook-killed", "xai-notebook-living", "of-others"):
+        (tmp_path / name).mkdir()
+    with _held(tmp_path / "xai-notebook-living"), _temporary_folder() as own:
+        there = {path.name for path in tmp_path.iterdir()}
+        assert there == {"xai-notebook-living", "of-others", own.name} and os.environ["TMPDIR"] == str(own)
+    assert not own.exists()
 
 
 @pytest.fixture
