@@ -99,4 +99,4 @@ def test_the_library_is_small_and_its_tests_are_not_longer():
         for folder in ("xai_lib", "tests")
     }
     assert lines["xai_lib"] < 24_000
-    assert lines["tests"] <= 1.1 * lines["xai_lib"]
+    assert lines["tests"] <= 1.2 * lines["xai_lib"]

@@ -32,6 +32,22 @@ class PreActivation(nn.Module):
         return self.head(self.relu(x + inner).mean((2, 3)))
 
 
+def leaderboards(folder, read, spec, arguments, methods):
+    """The tables of the page that have a row a method: the leaderboard, and what methods cost."""
+    for number, name in enumerate(("astronaut", "chelsea", "coffee", "rocket")):
+        (folder / "photos" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(getattr(skimage.data, name)()).save(folder / "photos" / "ab"[number % 2] / f"{name}.png")
+    given = {"model": spec, "arguments": arguments, "images": str(folder / "photos"), "classes": "a, b", "size": 64}
+    given |= {"scale": "smoke", "device": "cpu", "methods": methods, "overrides": "lime_samples=2, rise_masks=2"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XAI_STORE", str(folder / "store"))
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
+        execute(ROOT / "notebooks/saliency/your-model.ipynb", folder / "out.ipynb", given)
+    cells = nbformat.read(folder / "out.ipynb", 4).cells
+    shown = [o.data["text/html"] for c in cells for o in c.get("outputs", ()) if "text/html" in o.get("data", {})]
+    return [read(HTML(text)) for text in shown if "method" in text and ("AD ↓" in text or "peak memory" in text)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "arguments", "dashes"),
@@ -46,19 +62,8 @@ class PreActivation(nn.Module):
     ],
 )
 def test_the_page_is_whole_with_dashes_for_what_does_not_apply(tmp_path, read, spec, arguments, dashes):
-    for number, name in enumerate(("astronaut", "chelsea", "coffee", "rocket")):
-        (tmp_path / "photos" / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
-        Image.fromarray(getattr(skimage.data, name)()).save(tmp_path / "photos" / "ab"[number % 2] / f"{name}.png")
     methods = "gradient, guided-backprop, grad-cam, lrp, excitation-backprop, uniform"
-    given = {"model": spec, "arguments": arguments, "images": str(tmp_path / "photos"), "classes": "a, b", "size": 64}
-    given |= {"scale": "smoke", "device": "cpu", "methods": methods, "overrides": "lime_samples=2, rise_masks=2"}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XAI_STORE", str(tmp_path / "store"))
-        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{ROOT / 'tests'}")
-        execute(ROOT / "notebooks/saliency/your-model.ipynb", tmp_path / "out.ipynb", given)
-    cells = nbformat.read(tmp_path / "out.ipynb", 4).cells
-    shown = [o.data["text/html"] for c in cells for o in c.get("outputs", ()) if "text/html" in o.get("data", {})]
-    boards = [read(HTML(text)) for text in shown if "method" in text and ("AD ↓" in text or "peak memory" in text)]
+    boards = leaderboards(tmp_path, read, spec, arguments, methods)
     assert len(boards) == 2
     for rows in boards:
         assert spec in rows.attrs["caption"] and "planted" not in rows.attrs["caption"]
@@ -68,3 +73,10 @@ def test_the_page_is_whole_with_dashes_for_what_does_not_apply(tmp_path, read, s
             assert (set(rows.loc[name]) == {"–"}) == (name in dashes), name
         for name, why in dashes.items():
             assert name in rows.attrs["caption"] and re.search(why, rows.attrs["caption"])
+
+
+@pytest.mark.slow
+def test_one_method_alone_makes_a_page(tmp_path, read):
+    boards = leaderboards(tmp_path, read, "torchvision:resnet18", "weights=None, num_classes=2", "grad-cam")
+    assert [rows["method"].tolist() for rows in boards] == [["Grad-CAM"]] * 2
+    assert all(set(rows.iloc[0]) != {"–"} for rows in boards)

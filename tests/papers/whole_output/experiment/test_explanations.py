@@ -181,7 +181,8 @@ def test_stored_scores_are_those_of_the_plain_function_on_images_with_rivals(stu
     several = outputs.part([b for b, clusters in enumerate(outputs.clusters) if max(map(len, clusters)) > 1])
     bases, observer = experiment.bases_of(study, explained, variant), explained.observer.network
     how = {"steps": 3, "variant": variant, "observed_by": observer if variant == "paper" else None}
-    assert_same(frame, evaluation.evaluate(several, bases, **how).assign(network="seed 0", seed=0))
+    expected = evaluation.evaluate(several, bases, **how)
+    assert_same(frame, expected.assign(network="seed 0", seed=0, model=""))
     assert frame["index"].unique().tolist() == several.index.tolist() and len(several.top) == 4
     assert set(frame["base"]) == set(BASES) and set(frame["method"]) == set(SCORED)
     assert frame["metric"].str.startswith("matching").any() == (variant == "paper")
@@ -196,7 +197,7 @@ def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, p
     assert list(frame["clustering"].unique()) == list(partitions) and len(several.top) == 4
     bases = experiment.bases_of(study, explained)
     expected = evaluation.compare_clusterings(several, partitions, bases)
-    assert_same(frame, expected.assign(network="seed 0", seed=0))
+    assert_same(frame, expected.assign(network="seed 0", seed=0, model=""))
     alike = frame[frame["metric"] == "same-map"].groupby("clustering")["value"].min()
     assert alike["latent tree"] == pytest.approx(1) and alike["random, same sizes"] < 0.9
 
