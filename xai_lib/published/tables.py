@@ -71,6 +71,19 @@ def errata(paper: str | None = None) -> pd.DataFrame:
     return chosen[chosen["paper"] == paper].reset_index(drop=True)
 
 
+@cache
+def sentences(paper: str) -> dict[str, tuple[str, str, str]]:
+    """What a paper claims, by a name of ours: where, its sentence, and the comparison that is made of it.
+
+    Sentences are in our words. Comparisons have fields in braces, for ``str.format``; some have no sentence of the
+    paper's, and some sentences stand for several comparisons, or are not put to the test and say why. ValueError on an
+    unknown paper.
+    """
+    tables(paper)
+    found = pd.read_csv(_DATA / "sentences.csv", dtype=str, keep_default_na=False).query("paper == @paper")
+    return dict(zip(found["name"], found[["section", "sentence", "comparison"]].itertuples(index=False, name=None)))
+
+
 def cells_with_ids(paper: str, number: int) -> pd.DataFrame:
     """:func:`table` with the ids of its errata, separated by spaces, in place of their text."""
     return _cells(paper, number).copy()

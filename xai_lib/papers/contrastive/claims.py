@@ -64,16 +64,6 @@ _PROPERTIES = (
 _SECTIONS = {"scl": "abstract, 1, 5 and 6", "tl": "1 and 5"}
 _ELSEWHERE = {("scl", "less contrastive"): "1 and 6", ("tl", "less contrastive"): "1"}
 _ELSEWHERE |= {(loss, "more coherent"): "6" for loss in _SECTIONS}
-_UNTESTED = {
-    "accuracies": ("1, 5 and 6", "All models reach good levels of accuracy. Not tested here: the paper does not "
-                   "say from what accuracy on."),
-    "tl-imagenet-s50": ("5 and 6", "Triplet loss gives poor explanations on ImageNet-S50, unlike on CIFAR-10. "
-                        "Not tested here: it needs those images."),
-    "out-of-distribution": ("6", "The scores of faithfulness corroborate that contrastive networks detect images from "
-                            "elsewhere better. Not tested here: no such detector is scored."),
-    "coherence": ("6", "The explanations of contrastive networks are more coherent, or the scores are too noisy to "
-                  "tell: §6 says both. Not tested here: these images have no masks."),
-}  # fmt: skip
 
 
 def contrastive(dataset: str, variants: Collection[str] = (), methods: Collection[str] = ()) -> list[Claim]:
@@ -195,7 +185,7 @@ def _untested(dataset: str, *, coherence: bool) -> pd.DataFrame:
     about = {"metric": "none", "better": "lower", "a": "scl", "b": "ce", "between": "none", "dataset": dataset}
     return statistics.untested(
         _CLAIM(id=f"contrastive-{name}", section=section, text=text, **about)
-        for name, (section, text) in _UNTESTED.items()
+        for name, (section, text, _) in published.sentences("contrastive").items()
         if not (coherence and name == "coherence")
     )
 

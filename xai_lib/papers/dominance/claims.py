@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from xai_lib import statistics
+from xai_lib import published, statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import dealt, hierarchies, networks, rarity, single, training
 from xai_lib.papers.dominance.method import training_share
@@ -20,41 +20,10 @@ WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is ta
 SIMILAR = 0.05  # "no dominance": at most so much further from 0.5 than where images are dealt; a bound of ours
 FIGURES = "4, Figures 4-5"
 _Said = tuple[str, str, str, str, str, Comparison]  # name, text, section, metric, which is better, and what was found
-# Sentences of the paper that are more than one comparison, by what the names of the claims begin with.
-_SENTENCES = {
-    "logit": "Dominance is “non-correlated” with logits and softmax probabilities (Figure 3; no number is printed).",
-    "similar": "Between similar clusters there is no dominance.",
-    "least": "The clusters with the lowest dominance (ranks 3 and 4, of 0 to 4) have the fewest training images.",
-    "focus": "Grad-CAM “is proven to be best in Focus metric”.",
-}
+_SAID = published.sentences("dominance")
 _SENTENCE_OF = {"probability": "logit", "lowest two": "least", "same": "least", "nearest": "similar"}
 _OURS = ("hierarchy", "representation", "most", "rare", "whole", "untrained", "ours")
-_UNTESTED = "The proposed metric is highly interpretable. Not tested here: it needs people."
-_TEXTS = {
-    "clusters": "Some clusters of a class dominate others: pairs lie further from 0.5 than with images dealt to the "
-    "clusters at random. Printed: matrices only.",
-    "similar": "The further the centres of two clusters are apart, the further their dominance is from 0.5, more so "
-    "than with dealt images. Printed: an example.",
-    "nearest": "The two clusters of a class whose centres are nearest have no dominance: they lie at most "
-    f"{SIMILAR} further from 0.5 than with dealt images, a bound of ours. Printed: an example.",
-    "hierarchy": "Dominance orders the clusters of a class: fewer triples are intransitive than with dealt images. The "
-    "paper sorts clusters without asking.",
-    "training_share": "Clusters that dominate less have fewer training images (rank correlation over all clusters of a "
-    "class). Printed: figures only.",
-    "representation": "Clusters that dominate less are rarer in training than in evaluation. A reading of ours: where "
-    "both are drawn alike, a small cluster is small in both.",
-    "training_distance": "Low dominance reveals out-of-distribution images: clusters that dominate less lie further "
-    "from the training images. Not in print as a measurement.",
-    "least": "The least dominant cluster of a class has a smaller share of the training images than where images are "
-    "dealt.",
-    "lowest two": "So have the two least dominant clusters, on average.",
-    "same": "The least dominant cluster of a class is the one with the fewest training images, more often than where "
-    "images are dealt.",
-    "most": "The most dominant cluster of a class has a larger share of the training images than where images are "
-    "dealt. The paper says that this “cannot” be related directly.",
-    "coherence": "Clusters by K-means have “a clear visual coherence”: they agree with the planted modes "
-    "(adjusted Rand index) better than where images are dealt.",
-}
+_TEXTS = {name: text.format(SIMILAR=SIMILAR) for name, (_, _, text) in _SAID.items()}
 _RIVALS = {
     "random": "chance gives (0.5)",
     rarity.NOT_RARE: "it is for a mode that is not rare",
@@ -78,7 +47,7 @@ def verdicts(study: Study) -> pd.DataFrame:
         for claims in (_clusters, _training, _single, _focus)
         for name, *said in claims(study, kind)
     )
-    said = ("dominance-interpretable", "abstract", _UNTESTED, "none", "higher", "dominance", "other metrics")
+    said = ("dominance-interpretable", *_SAID["interpretable"][:2], "none", "higher", "dominance", "other metrics")
     return pd.concat([tested, statistics.untested([Claim(*said, paper="dominance", **about)])], ignore_index=True)
 
 
@@ -173,5 +142,7 @@ def _claim(name: str, text: str, section: str, metric: str, better: str, found: 
     said = (f"dominance-{name}".replace(" ", "-"), section, text, metric, better, found.a, found.b)
     ours = name.startswith(_OURS)
     first = name.removesuffix(f"-{about['method']}")
-    sentence = "" if ours else _SENTENCES.get(_SENTENCE_OF.get(first, first.split("-")[0]), text)
+    stem = first.split("-")[0]
+    _, said_there, _ = _SAID.get(_SENTENCE_OF.get(first, stem), ("", "", ""))
+    sentence = "" if ours else said_there or text
     return Decided(Claim(*said, paper="dominance", ours=ours, sentence=sentence, **about), found)

@@ -15,32 +15,15 @@ from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE
 from xai_lib.run.study import Study
 from xai_lib.statistics import Claim, Decided, decide
 
-_UNTESTED = {  # name -> section, what the paper says, and why it has no verdict
-    "wordnet": ("3", "The latent tree differs from the WordNet hierarchy: screwdriver and syringe are close only in "
-                "the tree. Not tested here: it is about ImageNet's classes. The page of recorded runs sets the tree of "
-                "its documents against WordNet."),
-    "surer": ("5.2", "People are surer of their answers with CWOX-2s than with CWOX-1sB and SWOX. Not tested here: it "
-              "needs people."),
-    "experts": ("5.2", "Experts match more maps than others, most so with CWOX-2s. Not tested here: it needs people."),
-}  # fmt: skip
+_UNTESTED = ("wordnet", "surer", "experts")
 _NAMES = {"cauc": "CAUC", "cdrop": "CDROP", "cauc-bases": "CAUC", "salient-share": "share of salient pixels",
           "overlap": "overlap of the maps of two rivals"}  # fmt: skip
 _IN_PRINT = {"cauc-bases": "cauc", "salient-share": "salient-pixels"}
 _BASELINES = ("swox", "cwox-1sa", "cwox-1sb")
 _PRINTED_BASES = ("grad-cam", "rise")  # of Tables 1 and 2
 _OTHERS = ("grad-cam", "excitation-backprop", "lime")
-_SENTENCES = {
-    "two": "CWOX-2s has a significantly lower CAUC and a significantly higher CDROP than the three baselines.",
-    "1sa": "CWOX-1sA significantly outperforms CWOX-1sB (§5 and both tables; the text of §5.1 says the opposite).",
-    "1sb": "CWOX-1sB is sometimes even inferior to SWOX (§5.1 names 1sA; with the names swapped it fits both tables).",
-    "fine": "Telling classes apart requires finer maps.",
-    "rise": "RISE outperforms the other base explainers, with the lowest CAUC and the highest CDROP.",
-    "few": "RISE has the fewest salient pixels.",
-    "order": "Grad-CAM follows, then MWP; LIME has the weakest performance.",
-    "many": "MWP produces numerous salient pixels.",
-    "alike": "SWOX's maps of rivals are nearly the same, those of CWOX are discriminative.",
-    "people": "Accuracy in the matching task is significantly better with CWOX-2s than with CWOX-1sB and SWOX.",
-}
+_SAID = published.sentences("whole_output")
+_SENTENCES = {name: sentence for name, (_, sentence, _) in _SAID.items()}
 
 
 def verdicts(study: Study) -> pd.DataFrame:
@@ -50,8 +33,8 @@ def verdicts(study: Study) -> pd.DataFrame:
     tested = statistics.verdict_table(found for model in models for part in parts for found in part(study, model))
     shared = {"paper": "whole_output", "dataset": study.run.label, "between": "method"}
     untested = statistics.untested(
-        Claim(f"whole-output-{name}", section, text, "none", "higher", CONTRASTIVE, "swox", **shared)
-        for name, (section, text) in _UNTESTED.items()
+        Claim(f"whole-output-{name}", *_SAID[name][:2], "none", "higher", CONTRASTIVE, "swox", **shared)
+        for name in _UNTESTED
     )
     return pd.concat([tested, untested], ignore_index=True)
 
