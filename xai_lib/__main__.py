@@ -146,9 +146,8 @@ def _parser() -> argparse.ArgumentParser:
 def _add_explain(commands: Any) -> None:
     command = commands.add_parser("explain", help="explain one photograph on one page")
     command.add_argument("image", nargs="?", default="", help="default: a cat that scikit-image ships")
-    command.add_argument(
-        "--output", type=Path, default=Path("explanation.html"), help="a page (.html) or picture (.png)"
-    )
+    page = Path("explanation.html")
+    command.add_argument("--output", type=Path, default=page, help="a page (.html) or picture (.png)")
     command.add_argument("--methods", type=_names, default=[], help="names, separated by commas")
     command.add_argument("--size", type=int, help="side in pixels of what the network is shown")
     texts = {"model": "as timm:resnet50", "checkpoint": "file of its weights", "arguments": "as num_classes=10"}

@@ -20,9 +20,7 @@ def declare_missing() -> None:
     if torch.version.cuda or _library is not None:
         return
     spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        return
-    for shared_object in Path(spec.origin).parent.glob("_C*.so"):
+    for shared_object in Path(spec.origin).parent.glob("_C*.so") if spec and spec.origin else ():
         try:
             torch.ops.load_library(shared_object)
         except OSError:

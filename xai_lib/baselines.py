@@ -13,8 +13,7 @@ def replacement(x: Tensor, baseline: Baseline, choices: Sequence[str] = ("zero",
     """The baseline of each normalised image, expanded to the shape [B,c,H,W] of the images.
 
     "zero" is the mean colour of the data set, "minimum" the lowest value of the normalised image (black); or a tensor
-    that broadcasts to x's shape. `choices` are the words that the caller takes, others of its own among them.
-    ValueError if `baseline` is another word or does not broadcast.
+    that broadcasts. ValueError for other tensors, and for words that are none of the caller's `choices`.
 
     Example:
         >>> x = torch.tensor([[[[-2.0, 1.0]]]])

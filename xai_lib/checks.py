@@ -6,10 +6,7 @@ from torch import Tensor
 
 
 def check_images(x: Tensor) -> None:
-    """Refuse what is not a batch of normalised images.
-
-    TypeError if `x` is not a float tensor; ValueError if it is not [B,c,H,W].
-    """
+    """Refuse what is not a batch of normalised images: TypeError if no float tensor, ValueError if not [B,c,H,W]."""
     if not isinstance(x, Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"Expected x as normalised images, a float tensor [B,c,H,W]. Got {got}.")
@@ -35,26 +32,14 @@ def check_index(index: Tensor, images: Tensor) -> None:
 
 
 def check_counts(**numbers: int) -> None:
-    """Refuse what is not a whole number of at least 1: ValueError.
-
-    Example:
-        >>> check_counts(steps=3, copies=0)
-        Traceback (most recent call last):
-        ValueError: Expected copies as a whole number of at least 1. Got 0.
-    """
+    """Refuse what is not a whole number of at least 1: ValueError."""
     for name, number in numbers.items():
         if type(number) is not int or number < 1:
             raise ValueError(f"Expected {name} as a whole number of at least 1. Got {number!r}.")
 
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
-    """Refuse a value that is not among `choices`, of which there are several: ValueError.
-
-    Example:
-        >>> check_choice("variant", "new", ("paper", "released"))
-        Traceback (most recent call last):
-        ValueError: Expected variant as 'paper' or 'released'. Got 'new'.
-    """
+    """Refuse a value that is not among `choices`, of which there are several: ValueError."""
     if value not in choices:
         *others, last = map(repr, choices)
         raise ValueError(f"Expected {name} as {', '.join(others)} or {last}. Got {value!r}.")

@@ -36,12 +36,12 @@ def atomically(path: Path) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)
         raise
     part.replace(path)
-    sync_directory(path.parent)
+    sync(path.parent)
 
 
-def sync_directory(directory: Path) -> None:
-    """Flush a directory's entries to disk, so that a rename in it outlives a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Flush a file, or a directory's entries, to disk, so that it outlives a power cut (as does a rename there)."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

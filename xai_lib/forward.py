@@ -50,8 +50,7 @@ def logits_in_chunks(model: Model, images: Tensor, chunk: int) -> Tensor:
 def layout(model: Model, x: Tensor) -> torch.memory_format:
     """Channels-last, the faster layout; contiguous for a network that it breaks, as one that flattens with ``view``.
 
-    Found out once for each network and size of images, by running one image; the network's modules keep the answer,
-    as an attribute, for the networks that it is put into and its copies.
+    Found out once for each network and size of images, by running one image; the network's modules keep the answer.
     """
     if not isinstance(model, nn.Module) or not len(x):
         return torch.channels_last
@@ -112,10 +111,8 @@ def outputs(
             :func:`xai_lib.models.is_multi_label`, `read` gets logits whose softmax at the target is its sigmoid.
         make: (image int64 [n], point int64 [n]) -> that variant of that image, float [n,c,H,W].
         read: (logits float32 [n,C], target int64 [n]) -> [n] or [n,Q], as :func:`class_probability` does.
-        x: says how many images there are, their size and their device, [B,c,H,W].
-        target: class, int64 [B].
-        points: variants of each image.
-        chunk: variants in one forward pass; None suits the device.
+        x, target: [B,c,H,W], of which size and device are used, and classes, int64 [B].
+        points, chunk: variants of each image, and in one forward pass; None suits the device.
 
     Returns [B,points] or [B,points,Q] on x's device, of the type that `read` gives. ValueError if a module of the model
     is in training mode, a target is not a class, what is read is not finite, or `chunk` is below 1.
@@ -139,8 +136,9 @@ def outputs(
                 raise ValueError(
                     f"Expected targets in 0 to {logits.shape[1] - 1}. Got {target.min()} to {target.max()}."
                 )
-            if is_multi_label(model):
-                logits = _against_rest(logits, target[image])
+            if is_multi_label(model):  # others whose exponentials sum to 1: a softmax is then the target's sigmoid
+                others, own = torch.full_like(logits, -math.log(logits.shape[1] - 1)), target[image][:, None]
+                logits = others.scatter(1, own, logits.gather(1, own))
             values = read(logits.float(), target[image])
             if found is None:
                 with torch.inference_mode(False):
@@ -153,12 +151,6 @@ def outputs(
     return found.reshape(len(x), points, *found.shape[1:])
 
 
-def _against_rest(logits: Tensor, target: Tensor) -> Tensor:
-    """The target's own logit, and others whose exponentials sum to 1: a softmax is then the target's sigmoid."""
-    rest = torch.full_like(logits, -math.log(logits.shape[1] - 1))
-    return rest.scatter(1, target[:, None], logits.gather(1, target[:, None]))
-
-
 def class_probability(logits: Tensor, target: Tensor) -> Tensor:
     """Softmax probability of a class, float32 [B], from float32 logits [B,C] and target int64 [B]."""
     return logits.softmax(1).gather(1, target[:, None])[:, 0]
@@ -169,8 +161,8 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     """Evaluation mode without recording, in the tensors' own precision, whatever the caller's modes; a copy of `x`.
 
     Each module's own mode comes back at the end, also after an error. A compiled network runs as it was before, so that
-    hooks see its modules. The copy has the network's :func:`layout` and may be changed in place by the network.
-    TypeError, ValueError as :func:`xai_lib.checks.check_images`, or if no gradient can be taken through the model.
+    hooks see its modules. The copy has the network's :func:`layout`. TypeError, ValueError as
+    :func:`xai_lib.checks.check_images`, or if no gradient can be taken through the model.
     """
     check_images(x)
     if any(tensor.is_inference() for tensor in itertools.chain(model.parameters(), model.buffers())):

@@ -52,7 +52,10 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
     distance, positive, negative = _pairs(z, labels, margin, variant)
     weight, count = _semi_hard(distance.detach(), positive, negative, margin)
     semi_hard = (weight * distance).sum(dtype=torch.float64) / count.clamp(min=1) + margin
-    hard = _batch_hard(distance, positive, negative, margin)
+    farthest = distance.masked_fill(~positive, -math.inf).amax(dim=1)
+    nearest = distance.masked_fill(~negative, math.inf).amin(dim=1)
+    complete = positive.any(dim=1) & negative.any(dim=1)
+    hard = (farthest - nearest + margin).clamp(min=0).masked_fill(~complete, 0).sum() / complete.sum().clamp(min=1)
     return torch.where(count > 0, semi_hard.to(distance.dtype), hard)
 
 
@@ -82,28 +85,27 @@ def _pairs(z: Tensor, labels: Tensor, margin: float, variant: str) -> tuple[Tens
         raise ValueError(f"Expected a variant out of paper, released. Got {variant!r}.")
     same = labels[:, None] == labels
     positive = same & ~torch.eye(len(z), dtype=torch.bool, device=z.device)
-    return _distances(z, squared=variant == "paper"), positive, ~same
+    square = (z * z).sum(dim=1)
+    distance = (square[:, None] + square - 2 * _products(z)).clamp(min=0)
+    if variant == "released":  # whose gradient at distance 0 is 0
+        zero = distance == 0
+        distance = distance.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
+    return distance, positive, ~same
 
 
 def _semi_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
     """How often each distance enters the sum over semi-hard triplets, and the number of these triplets.
 
-    A triplet adds ``d_ap - d_an + margin``, so a positive's distance counts once for each of its semi-hard negatives
-    and a negative's is subtracted once for each of its semi-hard positives. Along an anchor's sorted distances those
-    lie side by side, and two look-ups count them: M² log M steps instead of M³.
-
-    Returns counts, negative for negatives, int32 [M,M]; and their number, int64 scalar.
+    A positive's distance counts once for each of its semi-hard negatives, and a negative's is subtracted once for each
+    of its semi-hard positives: int32 [M,M]. Along an anchor's sorted distances those lie side by side, and two look-ups
+    count them: M² log M steps instead of M³.
     """
     ranked, source = distance.sort(dim=1)  # [M,M]: an anchor's distances, ascending
     positive, negative = positive.gather(1, source), negative.gather(1, source)
-    beyond = ranked + margin
+    beyond, place = ranked + margin, torch.searchsorted
     # d_ap < d_an < d_ap + margin: counted from the positive, then from the negative
-    semi_hard_negatives = _count_between(
-        negative, torch.searchsorted(ranked, ranked, right=True), torch.searchsorted(ranked, beyond)
-    )
-    semi_hard_positives = _count_between(
-        positive, torch.searchsorted(beyond, ranked, right=True), torch.searchsorted(ranked, ranked)
-    )
+    semi_hard_negatives = _count_between(negative, place(ranked, ranked, right=True), place(ranked, beyond))
+    semi_hard_positives = _count_between(positive, place(beyond, ranked, right=True), place(ranked, ranked))
     of_positive = semi_hard_negatives.masked_fill(~positive, 0)
     of_negative = semi_hard_positives.masked_fill(~negative, 0)
     weight = torch.empty_like(of_positive).scatter_(1, source, of_positive - of_negative)
@@ -114,24 +116,6 @@ def _count_between(member: Tensor, first: Tensor, end: Tensor) -> Tensor:
     """For each [M,M] pair of positions, how many of ``member``'s columns ``first`` to ``end - 1`` are true, int32."""
     so_far = functional.pad(member.cumsum(dim=1, dtype=torch.int32), (1, 0))  # [M,M+1]
     return so_far.gather(1, end) - so_far.gather(1, first)
-
-
-def _batch_hard(distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
-    farthest = distance.masked_fill(~positive, -math.inf).amax(dim=1)
-    nearest = distance.masked_fill(~negative, math.inf).amin(dim=1)
-    complete = positive.any(dim=1) & negative.any(dim=1)
-    hinge = (farthest - nearest + margin).clamp(min=0)
-    return hinge.masked_fill(~complete, 0).sum() / complete.sum().clamp(min=1)
-
-
-def _distances(z: Tensor, *, squared: bool) -> Tensor:
-    """Euclidean distances [M,M]; the gradient at distance 0 is 0."""
-    square = (z * z).sum(dim=1)
-    d2 = (square[:, None] + square - 2 * _products(z)).clamp(min=0)
-    if squared:
-        return d2
-    zero = d2 == 0
-    return d2.masked_fill(zero, 1).sqrt().masked_fill(zero, 0)
 
 
 def _products(z: Tensor) -> Tensor:

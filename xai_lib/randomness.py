@@ -1,9 +1,7 @@
 """Counter-based random numbers, drawn per image from (seed, image index, purpose).
 
-Every draw is a pure function of its arguments: the order of the images, the batch size, the subset
-and the device do not change it. One generator serves augmentation, explainers and metrics.
-
-The generator is SplitMix64 used as a hash (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
+Every draw is a pure function of its arguments: the order of the images, the batch size, the subset and the device do
+not change it. The generator is SplitMix64 used as a hash (Steele, Lea & Flood 2014, "Fast splittable pseudorandom
 number generators"): draw ``j`` of an image is ``mix(key(seed, purpose, index) + j * golden)``.
 """
 
@@ -12,6 +10,8 @@ import math
 
 import torch
 from torch import Tensor
+
+from xai_lib.checks import described
 
 # SplitMix64's constants, as signed 64-bit integers (torch has no unsigned arithmetic).
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)
@@ -30,7 +30,7 @@ def uniform(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ())
         >>> torch.equal(few[0], many[7])
         True
     """
-    return _top_bits(_hash(seed, index, purpose, shape), 24).to(torch.float32) * 2.0**-24
+    return _shift(_hash(seed, index, purpose, shape), 64 - 24).to(torch.float32) * 2.0**-24
 
 
 def normal(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ()) -> Tensor:
@@ -40,20 +40,15 @@ def normal(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...] = ()) 
 
 
 def integers(seed: int, index: Tensor, purpose: str, high: int, shape: tuple[int, ...] = ()) -> Tensor:
-    """Integers in [0, ``high``), int64 [B, *shape]; ``high`` at most 2^24.
-
-    ValueError if ``high`` is outside [1, 2^24].
-    """
+    """Integers in [0, ``high``), int64 [B, *shape]; ValueError if ``high`` is outside [1, 2^24]."""
     if not 1 <= high <= 1 << 24:
         raise ValueError(f"Expected high in [1, {1 << 24}]. Got {high}.")
-    return (_top_bits(_hash(seed, index, purpose, shape), 31) * high) >> 31
+    return (_shift(_hash(seed, index, purpose, shape), 64 - 31) * high) >> 31
 
 
 def _hash(seed: int, index: Tensor, purpose: str, shape: tuple[int, ...]) -> Tensor:
     if index.dtype != torch.int64 or index.ndim != 1:
-        raise ValueError(
-            f"Expected image indices as an int64 tensor [B]. Got {index.dtype} with shape {list(index.shape)}."
-        )
+        raise ValueError(f"Expected image indices as an int64 tensor [B]. Got {described(index)}.")
     digest = hashlib.sha256(f"{seed}|{purpose}".encode()).digest()
     stream = int.from_bytes(digest[:8], "little", signed=True)
     key = _mix(_mix(index * _GOLDEN + stream) + stream)  # [B]
@@ -71,7 +66,3 @@ def _mix(z: Tensor) -> Tensor:
 def _shift(z: Tensor, bits: int) -> Tensor:
     """Logical right shift (torch's own is arithmetic)."""
     return (z >> bits) & ((1 << (64 - bits)) - 1)
-
-
-def _top_bits(z: Tensor, bits: int) -> Tensor:
-    return _shift(z, 64 - bits)

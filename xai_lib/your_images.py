@@ -38,20 +38,17 @@ def parse_statistics(given: str | Sequence[float]) -> tuple[float, float, float]
 def class_names(path_or_text: str | Path) -> tuple[str, ...]:
     """The names of a network's classes in its order: a text file with one a line, or a text with commas.
 
-    FileNotFoundError if there is no such file; ValueError if it is not in UTF-8, there are fewer than two names, or an
-    empty one among them, or one that cannot be printed.
+    FileNotFoundError if there is no such file; ValueError if it is not in UTF-8, or these are not two printable names.
     """
     text = str(path_or_text)
     is_path = isinstance(path_or_text, Path) or "," not in text or (os.sep in text and text.endswith(".txt"))
     if os.path.isfile(text):  # noqa: PTH113 (many names are too long for a path, which Path.is_file refuses)
         names = lines_of(Path(text))
-    elif not is_path:
-        names = [name.strip() for name in text.split(",")]
+    elif is_path:
+        expected = "Expected a file with one class name a line, or names with commas between them."
+        raise FileNotFoundError(f"{expected} Got {text!r}, which is neither.")
     else:
-        raise FileNotFoundError(
-            f"Expected a file with one class name a line, or names with commas between them. "
-            f"Got {text!r}, which is neither."
-        )
+        names = [name.strip() for name in text.split(",")]
     if len(names) < 2 or not all(name and name.isprintable() for name in names):
         raise ValueError(f"Expected at least two class names, none of them empty. Got {names!r}.")
     return tuple(names)
@@ -63,17 +60,14 @@ def load_images(
 ) -> Split:  # fmt: skip
     """A user's images, in memory, with the normalisation and the classes of the user's network.
 
-    Args:
-        root: folder with ``<class>/…``; or with ``train/<class>/…`` and ``test/<class>/…`` or ``val/<class>/…``, of
-            which the test part is taken, with its masks (see :func:`xai_lib.data.folder.load`); or with that part only.
-        size: side of the images in pixels: the shorter side is resized to it, and the central square cut.
-        mean, std: three numbers each, for images in [0, 1].
-        classes: names of all classes in the network's order, among them that of every folder; None for the folders'
-            own names, sorted.
+    ``root`` holds ``<class>/…``; or ``train/<class>/…`` and ``test/<class>/…`` or ``val/<class>/…``, of which the test
+    part is taken, with its masks (see :func:`xai_lib.data.folder.load`); or that part only. The shorter side of images
+    is resized to ``size`` pixels, and the central square cut. ``mean`` and ``std`` are three numbers each, for images
+    in [0, 1]; ``classes`` are all classes in the network's order, among them that of every folder; None for the
+    folders' own names, sorted. What was done to some images is said by the split's ``remarks``.
 
-    ValueError if a folder is no class of the network, or a number is out of its range. FolderError if the folder cannot
-    be used, or files in it; the message names all that is at fault. What was done to some is said by the split's
-    ``remarks``.
+    ValueError if a folder is no class of the network, or a number is out of its range. FolderError, which names all
+    that is at fault, if the folder cannot be used, or files in it.
     """
     root = _path(root).absolute()
     tested = folder.tested(root)
@@ -85,14 +79,21 @@ def load_images(
         split = folder.in_files(root, size=size, shorter=size)
         said = f"{split.remarks} {remarks(split.images.paths)}".strip()
         split = replace(split.materialised(), remarks=said)
-    return with_normalisation(split if classes is None else _renumbered(split, classes), mean, std)
+    if classes is not None:  # an accent may be written in two ways
+        classes, own = (tuple(normalize("NFC", str(name)) for name in names) for names in (classes, split.classes))
+        if strange := [name for name in own if classes.count(name) != 1]:
+            raise ValueError(
+                f"Expected every folder to be named like exactly one of the network's {len(classes)} classes "
+                f"({', '.join(classes[:10])}{', …' * (len(classes) > 10)}). Got {', '.join(strange[:10])}."
+            )
+        numbers = torch.tensor([classes.index(name) for name in own])
+        digest = hashlib.sha256(f"{split.digest}|{classes}".encode()).hexdigest()
+        split = replace(split, labels=numbers[split.labels], classes=classes, digest=digest)
+    return with_normalisation(split, mean, std)
 
 
 def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, ...]) -> Split:
-    """The same images for a network that was trained with other colour statistics; the digest changes with them.
-
-    ValueError if these are not three numbers in [0, 1] each, or a deviation is 0.
-    """
+    """The same images for a network with other colour statistics (:func:`normalised`); the digest changes with them."""
     mean, std = _checked(mean, std)
     digest = hashlib.sha256(f"{split.digest}|{mean}|{std}".encode()).hexdigest()
     return replace(split, mean=mean, std=std, digest=digest)
@@ -107,7 +108,15 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
     """
     check_counts(size=size)
     if isinstance(image, Tensor):
-        return _as_float(image)
+        if image.ndim != 3 or image.shape[0] != 3:
+            raise ValueError(f"Expected an image [3,H,W]. Got shape {list(image.shape)}.")
+        as_float = image.float() / 255 if image.dtype == torch.uint8 else image.float()
+        if not ((as_float >= 0) & (as_float <= 1)).all():
+            raise ValueError(
+                f"Expected uint8, or floats in [0,1] that are not normalised yet. Got {image.dtype} from "
+                f"{image.min():g} to {image.max():g}."
+            )
+        return as_float
     if isinstance(image, (str, Path)):
         image = _path(image)
         if not os.path.exists(image):  # noqa: PTH110 (Path.exists raises where there is no permission)
@@ -121,8 +130,7 @@ def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> t
     """Several pictures, float [N,3,H,W] in [0,1] on the processor, and the files they are from; None for a tensor.
 
     ``images`` is a folder that holds nothing but images, taken by name; files; or a tensor [N,3,H,W]. The rest is as
-    for :func:`picture`; a ValueError is also raised if there is no image, and a FolderError if the folder cannot be
-    used.
+    for :func:`picture`; ValueError also if there is no image, FolderError if the folder cannot be used.
     """
     if isinstance(images, Tensor) and images.ndim != 4:
         raise ValueError(f"Expected images [N,3,H,W]. Got shape {list(images.shape)}.")
@@ -152,31 +160,6 @@ def _checked(*both: Sequence[float]) -> tuple[tuple[float, float, float], ...]:
     if not all(std):
         raise ValueError(f"Expected deviations above 0. Got {std}.")
     return mean, std
-
-
-def _renumbered(split: Split, classes: tuple[str, ...]) -> Split:
-    """The same images, labelled by their classes' positions in ``classes``; an accent may be written in two ways."""
-    classes, own = (tuple(normalize("NFC", str(name)) for name in names) for names in (classes, split.classes))
-    if strange := [name for name in own if classes.count(name) != 1]:
-        raise ValueError(
-            f"Expected every folder to be named like exactly one of the network's {len(classes)} classes "
-            f"({', '.join(classes[:10])}{', …' * (len(classes) > 10)}). Got {', '.join(strange[:10])}."
-        )
-    numbers = torch.tensor([classes.index(name) for name in own])
-    digest = hashlib.sha256(f"{split.digest}|{classes}".encode()).hexdigest()
-    return replace(split, labels=numbers[split.labels], classes=classes, digest=digest)
-
-
-def _as_float(image: Tensor) -> Tensor:
-    if image.ndim != 3 or image.shape[0] != 3:
-        raise ValueError(f"Expected an image [3,H,W]. Got shape {list(image.shape)}.")
-    as_float = image.float() / 255 if image.dtype == torch.uint8 else image.float()
-    if not ((as_float >= 0) & (as_float <= 1)).all():
-        raise ValueError(
-            f"Expected uint8, or floats in [0,1] that are not normalised yet. Got {image.dtype} from "
-            f"{image.min():g} to {image.max():g}."
-        )
-    return as_float
 
 
 def _path(file: Path | str) -> Path:

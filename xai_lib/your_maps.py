@@ -49,7 +49,7 @@ def enter(name: str, maps: np.ndarray | Tensor | Path | str | MakeMaps, images: 
             ``.npz`` of one; a file ``.npz`` or a folder of ``.npy`` or ``.npz`` with one map an image, named like the
             image's file; or a function (model, x, target) -> maps [B,H,W], [B,1,H,W] or [B,3,H,W] of normalised images
             and classes, int64 [B], or the ``package.module:function`` of one.
-        images: what is explained; its labels are the true classes, which maps in files must be of.
+        images: what is explained, labelled by the true classes, which maps in files must be of.
         network: the network that the maps are of, in evaluation mode.
 
     Maps are raw and signed, of the images' size, or on a coarser grid of the same shape. Those in files explain these
@@ -57,8 +57,7 @@ def enter(name: str, maps: np.ndarray | Tensor | Path | str | MakeMaps, images: 
     weights change are left out. A function is called for whatever is asked. In the store maps lie under the hash of the
     array; or of the function's code and of what it makes of some images.
 
-    FileNotFoundError if there is no such file. TypeError, ValueError if the maps cannot be read, are not one an image,
-    not of their size or not finite; or the name is another explainer's.
+    FileNotFoundError if there is no such file; TypeError, ValueError if the maps are not such, or the name is taken.
     """
     taken = name in EXPLAINERS.entries and EXPLAINERS.about(name).family != FAMILY
     if taken or not re.fullmatch(r"[\w.+-]+", name):
@@ -91,10 +90,8 @@ def _of_array(name: str, maps: object, images: Split, network: nn.Module) -> tup
             raise ValueError(f"Expected the images and the network that {name!r} was computed of. Got changed ones.")
         return found[rows].to(x.device)
 
-    explain.fixed = True
-    explain.content = hashlib.sha256(
-        f"{list(found.shape)}|{images.digest}".encode() + found.numpy().tobytes()
-    ).hexdigest()
+    known = f"{list(found.shape)}|{images.digest}".encode() + found.numpy().tobytes()
+    explain.fixed, explain.content = True, hashlib.sha256(known).hexdigest()
     return explain, found.ndim == 4
 
 
@@ -114,12 +111,15 @@ def _of_function(name: str, make: MakeMaps, images: Split, network: nn.Module) -
         return _checked(name, maps, x).to(x.device)
 
     def explain(model: nn.Module, x: Tensor, *, score: Score, layer: Layer = None) -> Tensor:
-        targets = _classes_of(score, len(x), len(images.classes), x.device)
+        numbers = torch.arange(len(images.classes), dtype=torch.float32, device=x.device).expand(len(x), -1)
+        picked = score(numbers)  # the classes whose logits it picks, unless it does anything else
+        if not torch.equal(score(numbers**2 + 1), picked**2 + 1) or not torch.equal(picked, picked.round()):
+            raise ValueError("Expected the logit of one class to be explained. Got another score.")
+        targets = picked.long()
         maps = [maps_of(model, x, target) for target in targets.reshape(len(x), -1).unbind(1)]
         return torch.stack(maps, 1) if targets.ndim == 2 else maps[0]
 
-    probes = images.subset(first_of_each_class(images.labels, _PROBED))
-    probes, device = probes.materialised(), _device(network)
+    probes, device = images.subset(first_of_each_class(images.labels, _PROBED)).materialised(), _device(network)
     shown = probes.normalise(probes.images.to(device))
     found = maps_of(network, shown, probes.labels.to(device)).cpu()
     try:
@@ -137,15 +137,6 @@ def _device(network: nn.Module) -> torch.device:
 def _answer(network: nn.Module, x: Tensor) -> Tensor:
     with torch.inference_mode():
         return network(x.clone()).float().cpu()
-
-
-def _classes_of(score: Score, n_images: int, n_classes: int, device: torch.device) -> Tensor:
-    """The classes, int64 [B] or [B,S], whose logits a score picks; ValueError if it does anything else."""
-    numbers = torch.arange(n_classes, dtype=torch.float32, device=device).expand(n_images, -1)
-    picked = score(numbers)
-    if not torch.equal(score(numbers**2 + 1), picked**2 + 1) or not torch.equal(picked, picked.round()):
-        raise ValueError("Expected the logit of one class to be explained. Got another score.")
-    return picked.long()
 
 
 def _checked(name: str, maps: object, images: Split | Tensor) -> Tensor:
@@ -207,11 +198,10 @@ def _by_name(where: Path, maps: Mapping[str, np.ndarray], images: Split) -> np.n
         got = f"none for {len(missing)}, as {', '.join(missing[:_NAMED])}" if missing else "two of one name"
         raise ValueError(f"Expected in {where} one map for each of the {len(names)} images, named like it. Got {got}.")
     found = [known[name] for name in names]
-    for name, one in zip(names, found):
-        if one.shape != found[0].shape:
-            raise ValueError(
-                f"Expected maps of one size in {where}. Got {name} of {one.shape}, others {found[0].shape}."
-            )
+    other = next((name for name in names if known[name].shape != found[0].shape), None)
+    if other is not None:
+        got = f"{other} of {known[other].shape}, others {found[0].shape}"
+        raise ValueError(f"Expected maps of one size in {where}. Got {got}.")
     return np.stack(found)
 
 

@@ -3,10 +3,11 @@
 import ast
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torchvision
@@ -20,7 +21,6 @@ from xai_lib.models import Adapted
 _TORCHVISION, _TIMM = "torchvision:", "timm:"
 _EXPORTED, _SCRIPTED = (".pt2",), (".pt", ".pth", ".ts", ".torchscript")
 _LOUDER = (1, 10, -10, 1000)  # times which images are shown to see whether outputs have a bound
-_FORCED = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 _NAMED = 5  # names that an error lists before it only counts
 
 
@@ -44,8 +44,8 @@ def load_model(
         multi_label: whether an image can have several labels, each with a sigmoid of its own for a probability.
 
     ValueError if a text cannot be understood, the callable does not exist or fails on the arguments, or the checkpoint
-    does not fit the network, naming the first tensors at fault; TypeError if the callable is none, or returns no
-    ``torch.nn.Module``; FileNotFoundError if the checkpoint is not there.
+    does not fit; TypeError if the callable is none, or returns no network; FileNotFoundError if the checkpoint is not
+    there.
     """
     keywords = _keywords(arguments)
     if spec in pretrained.names() and not checkpoint and not keywords:
@@ -81,8 +81,7 @@ def two_classes(model: nn.Module, x: Tensor) -> nn.Module:
 def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
     """Run one batch and refuse a network that cannot be explained and scored here.
 
-    Of a network in evaluation mode, normalised images, float [B,3,H,W], on its device, and the number C of class names;
-    None where classes have no names.
+    Of normalised images, float [B,3,H,W], on its device, and the number C of class names, None where there are none.
 
     TypeError if the output is not a float tensor; ValueError if the network is not in evaluation mode, cannot take the
     images, does not return finite logits [B,C] of C > 1 classes, or returns others the second time. Probabilities of a
@@ -154,8 +153,17 @@ def _built(spec: str, keywords: dict[str, Any]) -> nn.Module:
         if name not in torchvision.models.list_models(module=torchvision.models):
             raise ValueError(f"Expected a classifier of torchvision, as in 'torchvision:resnet50'. Got {spec!r}.")
         make = torchvision.models.get_model_builder(name)
+    elif spec.startswith(_TIMM):
+        if importlib.util.find_spec("timm") is None:
+            raise ValueError(f"Expected timm, which has {spec}. Got none installed: pip install timm.")
+        import timm
+
+        if not timm.is_model(name := spec.removeprefix(_TIMM)):
+            near = timm.list_models(f"*{name.split('_')[0]}*")[:_NAMED]
+            raise ValueError(f"Expected a network of timm{', such as ' * bool(near)}{', '.join(near)}. Got {spec!r}.")
+        make = partial(timm.create_model, name)
     else:
-        make = _of_timm(spec) if spec.startswith(_TIMM) else _imported(spec)
+        make = _imported(spec)
     try:
         model = make(**keywords)
     except Exception as error:  # a callable of the user's own can raise anything
@@ -171,35 +179,20 @@ def _built(spec: str, keywords: dict[str, Any]) -> nn.Module:
     return model
 
 
-def _of_timm(spec: str) -> Callable[..., nn.Module]:
-    name = spec.removeprefix(_TIMM)
-    if importlib.util.find_spec("timm") is None:
-        raise ValueError(f"Expected timm, which has {spec}. Got none installed: pip install timm.")
-    import timm
-
-    if not timm.is_model(name):
-        near = timm.list_models(f"*{name.split('_')[0]}*")[:_NAMED]
-        raise ValueError(f"Expected a network of timm{', such as ' * bool(near)}{', '.join(near)}. Got {spec!r}.")
-    return partial(timm.create_model, name)
-
-
 def _from_file(file: Path) -> nn.Module:
     """A network that comes with its code; nothing that is pickled in the file is run."""
     if not file.is_file():
         raise FileNotFoundError(f"Expected a network in {file}. Got no such file.")
-    forced = os.environ.get(_FORCED)
-    os.environ[_FORCED] = "1"
     try:
-        if file.suffix in _EXPORTED:
-            return torch.export.unflatten(torch.export.load(file))
-        return torch.jit.load(file, map_location="cpu")
+        with patch.dict(os.environ, TORCH_FORCE_WEIGHTS_ONLY_LOAD="1"):
+            if file.suffix in _EXPORTED:
+                return torch.export.unflatten(torch.export.load(file))
+            return torch.jit.load(file, map_location="cpu")
     except Exception as error:  # reading rubbish can raise anything
         raise ValueError(
             f"Expected in {file} a network of torch.export.save (.pt2) or TorchScript. Got: {in_a_line(error)} A state "
             "dict is a checkpoint: name its network as package.module:callable."
         ) from error
-    finally:
-        os.environ.pop(_FORCED) if forced is None else os.environ.update({_FORCED: forced})
 
 
 def _imported(spec: str) -> Any:
@@ -235,17 +228,11 @@ def _load_checkpoint(model: nn.Module, file: Path) -> None:
     faults = {
         "missing": [name for name in own if name not in state],
         "unexpected": [name for name in state if name not in own],
-        "of another shape": [
-            f"{name} {ours} for {wanted}" for name, (ours, wanted) in shapes.items() if ours != wanted
-        ],
+        "of another shape": [f"{name} {found} for {due}" for name, (found, due) in shapes.items() if found != due],
         "of another kind": [n for n, t in state.items() if t.is_quantized or t.is_sparse or t.is_complex()],
     }
-    problems = [
-        f"{len(names)} {what}: {', '.join(names[:_NAMED])}{', …' * (len(names) > _NAMED)}"
-        for what, names in faults.items()
-        if names
-    ]
-    if problems:
+    listed = {what: ", ".join(names[:_NAMED]) + ", …" * (len(names) > _NAMED) for what, names in faults.items()}
+    if problems := [f"{len(names)} {what}: {listed[what]}" for what, names in faults.items() if names]:
         raise ValueError(
             f"Expected {file} to hold the {len(own)} tensors of {type(model).__name__}. Got {'; '.join(problems)}."
         )

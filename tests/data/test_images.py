@@ -97,14 +97,13 @@ def test_pixels_come_on_the_device_of_the_files(split):
 
 def test_few_batches_are_decoded_ahead_and_none_after_the_reader_stops(split, monkeypatch):
     opened = []
-    decode = Files._decoded
 
-    def slowly(self, file):
+    def slowly(file, **sizes):
         opened.append(file)
         time.sleep(0.02)
-        return decode(self, file)
+        return decoded(file, **sizes)
 
-    monkeypatch.setattr(Files, "_decoded", slowly)
+    monkeypatch.setattr(images, "decoded", slowly)
     batches = split.batches(1)
     next(batches)
     time.sleep(0.05)

@@ -144,7 +144,7 @@ def test_after_kill_9_the_same_call_goes_on_and_the_time_is_the_sum(store):
     assert not (folder / "half.part").exists()
 
 
-@pytest.mark.parametrize("step", ["_seal", "_earlier_attempts", "sync_directory", "write_json"])
+@pytest.mark.parametrize("step", ["_seal", "_earlier_attempts", "sync", "write_json"])
 def test_killed_at_any_step_the_same_call_finishes(store, step, monkeypatch):
     """Kill at the n-th call of a step, for every n, until a run gets through."""
 

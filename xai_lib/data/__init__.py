@@ -22,9 +22,7 @@ def names() -> list[str]:
 
 def check_name(name: str) -> None:
     """Raise a ValueError that lists the choices if ``name`` is not one of :func:`names`."""
-    has_path = isinstance(name, str) and any(
-        name.startswith(prefix) and len(name) > len(prefix) for prefix in (_FOLDER, _IMAGENET)
-    )
+    has_path = isinstance(name, str) and name not in (_FOLDER, _IMAGENET) and name.startswith((_FOLDER, _IMAGENET))
     if not has_path and name not in ("planted", "cifar10", "cifar100"):
         raise ValueError(f"Expected a data set out of {', '.join(names())}. Got {name!r}.")
 
@@ -35,11 +33,10 @@ def load(
 ) -> Split:  # fmt: skip
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
-    The name is planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>`` (see :func:`imagenet.load`), the
-    part "train" or "test"; ImageNet has test only. ``n`` images are balanced over classes; fewer images than classes
-    are of the first classes only, and None is all (planted: 5,000 and 2,000). The side is ``size`` pixels: None is 32,
-    and 224 for ImageNet; CIFAR has 32. For ``variant`` see :func:`planted.generate`. ``root`` is the folder of
-    downloaded data, and ``download`` says whether CIFAR may be fetched.
+    The name is one of :func:`names`, the part "train" or "test"; ImageNet has test only. ``n`` images are balanced over
+    classes; fewer images than classes are of the first classes only, and None is all (planted: 5,000 and 2,000). The
+    side is ``size`` pixels: None is 32, and 224 for ImageNet; CIFAR has 32. For ``variant`` see
+    :func:`planted.generate`. ``root`` is the folder of downloaded data; ``download`` whether CIFAR may be fetched.
 
     ValueError if a choice does not exist or does not fit the data set; the message lists the choices.
     FileNotFoundError, RuntimeError, FolderError as the data set's own loader.
@@ -63,9 +60,7 @@ def load(
 
 
 def select(split: Split, n: int | None) -> Split:
-    """The first ``n`` images when classes take turns: as balanced as can be, and a prefix of any larger selection.
-
-    ValueError if the split has fewer images.
+    """The first ``n`` images when classes take turns: as balanced as can be, a prefix of any larger selection.
 
     Example:
         >>> select(load("planted", "test", n=40, size=16), 12).labels.tolist()
@@ -85,9 +80,7 @@ def held_out(
     """The training images, and images like them that no network is trained on: settings are chosen on these.
 
     Drawn images are held out in addition to the ``n``; of other data sets, training images are held out and the ``n``
-    are taken from the rest (see :func:`without`): all of it where fewer are left.
-
-    ``n_held_out`` is the number of held-out images; the other arguments are those of :func:`load`, and errors those of
+    are taken from the rest (see :func:`without`): all of it where fewer are left. Arguments and errors are those of
     :func:`load` and :func:`without`.
     """
     if name == "planted":

@@ -14,7 +14,6 @@ from torch.nn import functional
 from xai_lib import randomness
 
 _ATTEMPTS = 10  # of a resized crop to find a box that fits, as in torchvision
-_GREY = (0.2989, 0.587, 0.114)
 
 
 @dataclass(frozen=True)
@@ -124,9 +123,8 @@ def _jitter(x: Tensor, recipe: Augmentation, colour: Tensor, order: Tensor) -> T
     low = torch.where(centre == 1, (centre - spread).clamp(min=0), -spread)
     amount = low + (centre + spread - low) * colour  # [B,4]
     turn = order.argsort(dim=1)  # which change comes at each of four turns
-    changes = (_brightness, _contrast, _saturation, _hue)
     for place in range(4):
-        for kind, change in enumerate(changes):
+        for kind, change in enumerate((_brightness, _contrast, _saturation, _hue)):
             chosen = (turn[:, place] == kind).nonzero()[:, 0]
             if len(chosen) and spread[kind] > 0:
                 x[chosen] = change(x[chosen], amount[chosen, kind].view(-1, 1, 1, 1))
@@ -159,7 +157,7 @@ def _hue(x: Tensor, shift: Tensor) -> Tensor:
 
 
 def _greyscale(x: Tensor) -> Tensor:
-    weights = torch.tensor(_GREY, device=x.device).view(1, 3, 1, 1)
+    weights = torch.tensor((0.2989, 0.587, 0.114), device=x.device).view(1, 3, 1, 1)
     return (x * weights).sum(dim=1, keepdim=True)
 
 

@@ -8,8 +8,7 @@ from torchvision.datasets import CIFAR10, CIFAR100
 
 from xai_lib.data.split import Split
 
-# Contrastive paper §4.2; CIFAR-100's are those of its training images.
-_STATISTICS = {
+_STATISTICS = {  # mean and deviation: contrastive paper §4.2; CIFAR-100's are those of its training images
     "cifar10": ((0.491, 0.482, 0.447), (0.247, 0.244, 0.262)),
     "cifar100": ((0.507, 0.487, 0.441), (0.267, 0.256, 0.276)),
 }
@@ -38,20 +37,10 @@ def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
                 f"Delete {Path(root) / source.filename} and try again."
             ) from error
         raise FileNotFoundError(
-            f"Expected {name} unpacked in {Path(root) / source.base_folder}. Got nothing whole there: "
-            f"set download (-p download True, --download True, or make book DOWNLOAD=True), "
-            f"or unpack {source.filename} there."
+            f"Expected {name} unpacked in {Path(root) / source.base_folder}. Got nothing whole there: set download "
+            f"(-p download True, --download True, or make book DOWNLOAD=True), or unpack {source.filename} there."
         ) from error
     images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
-    mean, std = _STATISTICS[name]
-    return Split(
-        images=images,
-        labels=torch.tensor(data.targets),
-        classes=tuple(data.classes),
-        index=torch.arange(len(images)),
-        mean=mean,
-        std=std,
-        name=name,
-        part=part,
-        digest=hashlib.sha256(images.numpy().tobytes() + bytes(data.targets)).hexdigest(),
-    )
+    labels, index = torch.tensor(data.targets), torch.arange(len(images))
+    digest = hashlib.sha256(images.numpy().tobytes() + bytes(data.targets)).hexdigest()
+    return Split(images, labels, tuple(data.classes), index, *_STATISTICS[name], name, part, digest)

@@ -18,8 +18,7 @@ Draw = Callable[[tuple[int, ...]], Tensor]  # a shape -> uniform numbers [B, *sh
 def corrupt(images: Tensor, name: str, severity: int, seed: int, index: Tensor, purpose: str) -> Tensor:
     """Corrupt images float32 [B,3,H,W] in [0,1] by one of :data:`NAMES`; float32 in [0,1] of the same shape."""
     ways = dict(zip(NAMES, (_noise, _blur, _contrast, _brightness, _pixelation)))
-    draw = partial(randomness.uniform, seed, index, f"{purpose}/{name}")
-    return ways[name](images, severity, draw).clamp(0, 1)
+    return ways[name](images, severity, partial(randomness.uniform, seed, index, f"{purpose}/{name}")).clamp(0, 1)
 
 
 def _noise(images: Tensor, severity: int, draw: Draw) -> Tensor:

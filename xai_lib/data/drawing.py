@@ -14,23 +14,19 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One piece of an object: signed distance [B,P,P] (negative inside), a colour role, and whether it is *the* part.
+    """One piece of an object."""
 
-    The part is what tells two look-alike classes from each other.
-    """
-
-    distance: Tensor
-    role: str
-    part: bool = False
+    distance: Tensor  # signed, [B,P,P], negative inside
+    role: str  # of its colour
+    part: bool = False  # whether it is what tells two look-alike classes from each other
 
 
 @dataclass(frozen=True, eq=False)
 class Pose:
     """Where and how an object stands; every field is float32 [B].
 
-    ``x``, ``y``: centre, fractions of the image side; ``scale``: one unit of the object, fraction of the image
-    side; ``tilt``: tangent of half the angle, clockwise; ``stretch``: width times it, height divided by it;
-    ``mirror``: 1 or -1.
+    ``x``, ``y``: centre, and ``scale``: one unit of the object, fractions of the image side; ``tilt``: tangent of half
+    the angle, clockwise; ``stretch``: width times it, height divided by it; ``mirror``: 1 or -1.
     """
 
     x: Tensor
@@ -41,13 +37,10 @@ class Pose:
     mirror: Tensor
 
     def __getitem__(self, rows: Tensor | slice) -> "Pose":
-        """The poses of some images."""
         return Pose(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-# ---- signed distances, in the object's coordinates -------------------------------------------------------------
-
-
+# Signed distances, in the object's coordinates.
 def disc(u: Tensor, v: Tensor, cx: float, cy: float, radius: float) -> Tensor:
     """Distance to a disc."""
     return torch.sqrt((u - cx) ** 2 + (v - cy) ** 2) - radius
@@ -96,9 +89,6 @@ def union(*distances: Tensor) -> Tensor:
     return reduce(torch.minimum, distances)
 
 
-# ---- patches of a canvas ---------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, eq=False)
 class Patch:
     """A square window of every image: ``position`` int64 [B,P*P] in the flattened image, ``side`` = P pixels."""
@@ -120,7 +110,6 @@ def patch(pose: Pose, size: int, reach: float) -> Patch:
     steps = torch.arange(side)
     columns, rows = (first.to(torch.int64)[:, None] + steps for first in (first_x, first_y))  # [B,P]
     position = (rows[:, :, None] * size + columns[:, None, :]).flatten(1)  # [B,P*P]
-
     inverse = 1 / pose.scale
     dx = ((columns + 0.5) / size - pose.x[:, None]) * inverse[:, None]
     dy = ((rows + 0.5) / size - pose.y[:, None]) * inverse[:, None]
@@ -138,11 +127,9 @@ def paint(canvas: Tensor, where: Patch, layers: list[Layer], colours: dict[str, 
     The window is as :func:`patch` gives it; colours, float32 [B,3], are by role. Returns float32 [B,P*P] in [0,1]: how
     much of each pixel the object covers, and its part alone (what is visible).
     """
-    batch = len(canvas)
     target = where.position[:, None].expand(-1, 3, -1)
     pixels = canvas.gather(2, target)  # [B,3,P*P]
-    covered = torch.zeros(batch, where.side**2)
-    part = torch.zeros(batch, where.side**2)
+    covered, part = torch.zeros(2, len(canvas), where.side**2)
     for layer in layers:
         alpha = (0.5 - layer.distance * where.sharpness).clamp_(0, 1).flatten(1)
         pixels += (colours[layer.role][:, :, None] - pixels).mul_(alpha[:, None])

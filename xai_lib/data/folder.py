@@ -32,9 +32,8 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     any, are PNGs ``masks/<part>/<class>/<name>.png``, one for each image and as large, turned with it, not black on the
     object. The colour (232, 3, 0), by which ImageNet-S marks what belongs to no class, is no object.
 
-    ValueError if the size is no whole number from 1. A class may have no test images. FolderError naming all at once:
-    files that are no images or cannot be read, broken links, classes without training images, masks that are missing
-    or of another size.
+    A class may have no test images. ValueError if the size is no whole number from 1; FolderError naming all files that
+    cannot be read as images, broken links, classes without training images, masks that are missing or of another size.
     """
     if part not in PARTS:
         raise ValueError(f"Expected the part train or test. Got {part!r}.")
@@ -54,14 +53,12 @@ def tested(root: Path) -> str | None:
 def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> Split:
     """The images of ``<folder>/<class>/``, as a test part, without decoding any of them.
 
-    Args:
-        folder: holds one folder a class, whose names sorted are the classes. Strays are passed over, as other files
-            beside the class folders; links are followed.
-        size, shorter: as of :func:`xai_lib.data.images.decoded`.
-        name: of the split. The colours are not changed: mean 0, deviation 1.
+    The folders' names, sorted, are the classes. Strays are passed over, as other files beside the class folders; links
+    are followed. ``size`` and ``shorter`` are as of :func:`xai_lib.data.images.decoded`. The colours are not changed:
+    mean 0, deviation 1. The digest is that of the files' names and contents.
 
-    The digest is that of the files' names and contents. ValueError if a size is no whole number from 1; FolderError if
-    there is no such folder, no class in it, or a class holds no images, other files or folders: all are named.
+    ValueError if a size is no whole number from 1; FolderError if there is no such folder, no class in it, or a class
+    holds no images, other files or folders: all are named.
     """
     check_counts(size=size, shorter=shorter)
     if not is_folder(folder):
@@ -72,13 +69,12 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> 
         faults.append("no folders" + f" but {len(loose)} loose images: sort them into folders by class" * bool(loose))
     refuse(faults, f"{printable(folder)} to hold one folder a class, with its images in it")
     files = tuple(file for of_class in classes.values() for file in of_class)
-    labels = [label for label, of_class in enumerate(classes.values()) for _ in of_class]
     digest = hashlib.sha256(f"size {size} of {shorter}".encode())
     for file, content in zip(files, in_threads(content_hash, files)):
         digest.update(os.fsencode(f"{file.parent.name}/{file.name}") + content)
-    images = Files(files, size, shorter)
     said = f"Images beside the folders of classes, which were left out: {len(loose)}." if loose else ""
-    return _unscaled(images, labels, classes, name=name, part="test", digest=digest.hexdigest(), remarks=said)
+    about = {"name": name, "part": "test", "digest": digest.hexdigest(), "remarks": said}
+    return _unscaled(Files(files, size, shorter), classes, **about)
 
 
 @lru_cache(maxsize=1)
@@ -87,7 +83,12 @@ def _read(root: Path, size: int, stamp: str) -> dict[str, Split]:
     problems: list[str] = []
     folders = {"train": "train", "test": tested(root) or "test"}
     files = {part: _listing(root, folder, problems) for part, folder in folders.items()}
-    _compare_classes(files, folders, problems)
+    if all(files.values()):
+        lacking = sorted(set(files["test"]) - set(files["train"]))
+        problems += [f"{folders['test']}/{name}: a class that train/ lacks" for name in lacking]
+        files["test"] = {name: files["test"].get(name, []) for name in files["train"]}  # some may have no test images
+        if len(files["train"]) == 1:
+            problems.append("train/: one class only, where a classifier needs at least two")
     parts = {part: _decoded(root, part, folder, files[part], size, problems) for part, folder in folders.items()}
     refuse(problems, f"{printable(root)} to hold train/<class>/ and test/<class>/ with images")
     return parts
@@ -118,22 +119,11 @@ def _listing(root: Path, folder: str, problems: list[str]) -> dict[str, list[Pat
     return found
 
 
-def _compare_classes(files: dict[str, dict[str, list[Path]]], folders: dict[str, str], problems: list[str]) -> None:
-    if not all(files.values()):
-        return
-    lacking = sorted(set(files["test"]) - set(files["train"]))
-    problems += [f"{folders['test']}/{name}: a class that {folders['train']}/ lacks" for name in lacking]
-    files["test"] = {name: files["test"].get(name, []) for name in files["train"]}  # some may have no test images
-    if len(files["train"]) == 1:
-        problems.append("train/: one class only, where a classifier needs at least two")
-
-
 def _decoded(
     root: Path, part: str, folder: str, classes: dict[str, list[Path]], size: int, problems: list[str]
 ) -> Split | None:
     """One part, whose colour statistics are not known yet; None if there are problems."""
     files = [file for of_class in classes.values() for file in of_class]
-    labels = [label for label, of_class in enumerate(classes.values()) for _ in of_class]
     folder_of_masks = root / "masks" / folder
     masked = is_folder(folder_of_masks)
     stems = Counter(printable(file.relative_to(root).with_suffix("")) for file in files if masked)
@@ -158,24 +148,22 @@ def _decoded(
     if masked:
         colours = torch.stack(of_masks[0])
         about["masks"] = {"object": (colours > 0).any(dim=1) & ~(colours == _TO_IGNORE).all(dim=1)}
-    return _unscaled(torch.stack(images), labels, classes, **about)
+    return _unscaled(torch.stack(images), classes, **about)
 
 
-def _unscaled(images: Tensor | Files, labels: list[int], classes: dict[str, list[Path]], **about: Any) -> Split:
+def _unscaled(images: Tensor | Files, classes: dict[str, list[Path]], **about: Any) -> Split:
     """A split whose colours are as they are: mean 0, deviation 1; its factors are the names of the files."""
     names = [f"{file.parent.name}/{file.name}" for of_class in classes.values() for file in of_class]
     about["factors"] = pd.DataFrame({"file": names}, dtype=object)
-    labels, mean, std = torch.tensor(labels, dtype=torch.int64), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return Split(images, labels, tuple(classes), torch.arange(len(images)), mean, std, **about)
+    labels = torch.arange(len(classes)).repeat_interleave(torch.tensor([len(files) for files in classes.values()]))
+    return Split(images, labels, tuple(classes), torch.arange(len(images)), (0.0,) * 3, (1.0,) * 3, **about)
 
 
 def _statistics(images: Tensor) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and standard deviation of each colour, in [0, 1], exact sums over counts of the 256 values."""
-    values = torch.arange(256, dtype=torch.float64) / 255
-    mean, std = [], []
+    values, found = torch.arange(256, dtype=torch.float64) / 255, []
     for colour in images.unbind(dim=1):
         share = torch.bincount(colour.flatten(), minlength=256).double() / colour.numel()
-        average = float((share * values).sum())
-        mean.append(average)
-        std.append(max(float((share * (values - average) ** 2).sum()) ** 0.5, 1e-6))
-    return tuple(mean), tuple(std)
+        mean = float((share * values).sum())
+        found.append((mean, max(float((share * (values - mean) ** 2).sum()) ** 0.5, 1e-6)))
+    return tuple(zip(*found))

@@ -32,8 +32,7 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     all classes, numbered from 0, and go by their folders' names: fit only for a network trained on just these.
 
     ``root`` is a folder with ``<wnid>/*.JPEG``, or with ``val/<wnid>/*.JPEG``. ValueError for another part than "test":
-    nothing is trained on these images. FolderError if the folder is not laid out so; the message says what was
-    expected.
+    nothing is trained on these images. FolderError, which says what was expected, for another layout.
     """
     if part != "test":
         raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
@@ -46,25 +45,22 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
             f"Expected {printable(folder)} to hold folders named like n01440764 only. Got {len(strange)} others, "
             f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
         )
-    numbers, classes = _numbered(folder, found.classes)
-    labels = torch.tensor([numbers[name] for name in found.classes])[found.labels]
-    digest = hashlib.sha256(found.digest.encode() + labels.numpy().tobytes()).hexdigest()
-    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, digest=digest)
-
-
-def _numbered(folder: Path, names: tuple[str, ...]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Folder name -> label, and the names of all classes."""
     if (folder / _LIST).is_file():
-        known = _read_list(folder / _LIST)
-        if unknown := [name for name in names if name not in known]:
+        numbers, classes = _read_list(folder / _LIST), CLASSES
+        if unknown := [name for name in found.classes if name not in numbers]:
             raise FolderError(
                 f"Expected every folder of {printable(folder)} in {_LIST}. Got {len(unknown)} that are not, "
                 f"the first {unknown[0]!r}."
             )
-        return known, CLASSES
-    if len(names) > len(CLASSES):
-        raise FolderError(f"Expected at most {len(CLASSES)} class folders in {printable(folder)}. Got {len(names)}.")
-    return {name: label for label, name in enumerate(names)}, CLASSES if len(names) == len(CLASSES) else names
+    elif len(found.classes) > len(CLASSES):
+        got = len(found.classes)
+        raise FolderError(f"Expected at most {len(CLASSES)} class folders in {printable(folder)}. Got {got}.")
+    else:
+        numbers = {name: label for label, name in enumerate(found.classes)}
+        classes = CLASSES if len(numbers) == len(CLASSES) else found.classes
+    labels = torch.tensor([numbers[name] for name in found.classes])[found.labels]
+    digest = hashlib.sha256(found.digest.encode() + labels.numpy().tobytes()).hexdigest()
+    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, digest=digest)
 
 
 def _read_list(file: Path) -> dict[str, int]:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -43,14 +44,12 @@ def decoded(image: Path | Image.Image, size: int, *, shorter: int | None = None)
     """The pixels of an image, a file or an open one: a square, uint8 [3,size,size].
 
     A photograph stands as its EXIF data say, if these can be read. Grey is repeated, 16 bits are scaled by 1/257, what
-    is transparent lies on white, and of an animation the first picture is taken: see :func:`remarks`.
+    is transparent lies on white, and of an animation the first picture is taken: see :func:`remarks`. An open image may
+    be in any mode of 8 bits a colour, or of 16 bits of grey.
 
-    Args:
-        image: an open image may be in any mode of 8 bits a colour, or of 16 bits of grey.
-        size: side in pixels.
-        shorter: the shorter side is resized to this many pixels before the central square of ``size`` is cut, as
-            torchvision prepares images (bilinear, antialiased). None: the largest central square is resized, and an
-            image that has the size is taken as it is.
+    The shorter side is resized to ``shorter`` pixels before the central square of ``size`` is cut, as torchvision
+    prepares images (bilinear, antialiased). None: the largest central square is resized, and an image that has the size
+    is taken as it is.
 
     ValueError if a size is no whole number from 1; FolderError, with the file's name, if it cannot be read, or has more
     than 40 megapixels; a JPEG of up to 178 is read at a half, a quarter or an eighth of its size.
@@ -73,9 +72,8 @@ def decoded_mask(file: Path, image: Path, size: int) -> Tensor:
                 size_of_image = size_of_image[::-1]
         turned = _upright(file, ground="black", like=orientation)
         if turned.size != size_of_image:
-            raise ValueError(
-                "{} x {} pixels where its image, upright, has {} x {}".format(*turned.size, *size_of_image)
-            )
+            sizes = (*turned.size, *size_of_image)
+            raise ValueError("{} x {} pixels where its image, upright, has {} x {}".format(*sizes))
         return functional.pil_to_tensor(ImageOps.fit(turned, (size, size), Image.Resampling.NEAREST))
 
     return _named(file, mask)
@@ -113,11 +111,9 @@ class Files:
         return torch.Size((len(self.paths), 3, self.size, self.size))
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.paths)
 
     def __getitem__(self, positions: Tensor) -> "Files":
-        """The files at ``positions`` [M], in that order."""
         return replace(self, paths=tuple(self.paths[position] for position in positions.tolist()))
 
     def content(self) -> str:
@@ -131,14 +127,13 @@ class Files:
     def split(self, batch_size: int) -> Iterator[Tensor]:
         """The pixels uint8 [B,3,size,size], ``batch_size`` images at a time; the last batch may be smaller.
 
-        Threads decode two batches ahead, so that at most three are in memory. FolderError if files cannot be read as
-        images; the message names all of these.
+        Threads decode two batches ahead. FolderError, which names them all, if files cannot be read as images.
         """
         pool, faults = ThreadPoolExecutor(THREADS), []
-        waiting: deque[list[Future]] = deque()
+        waiting, read = deque[list[Future]](), partial(decoded, size=self.size, shorter=self.shorter)
         try:
             for first in range(0, len(self), batch_size):
-                waiting.append([pool.submit(self._decoded, path) for path in self.paths[first : first + batch_size]])
+                waiting.append([pool.submit(_attempt, read, path) for path in self.paths[first : first + batch_size]])
                 if len(waiting) > _AHEAD:
                     yield from self._batch(waiting.popleft(), faults)
             while waiting:
@@ -154,22 +149,19 @@ class Files:
         if not faults:
             yield torch.stack(found).to(self.device)
 
-    def _decoded(self, path: Path) -> Tensor | FileError:
-        return _attempt(lambda: decoded(path, self.size, shorter=self.shorter))
-
 
 def in_threads(read: Callable[[Any], Any], files: Iterable[Any]) -> list[Any]:
     """``read`` of each file, in their order; if it raises errors about files, one error names them all."""
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda file: _attempt(lambda: read(file)), files))
+        found = list(pool.map(partial(_attempt, read), files))
     _refuse_all(found)
     return found
 
 
-def _attempt(read: Callable[[], Any]) -> Any:
+def _attempt(read: Callable[..., Any], *file: Any) -> Any:
     """What ``read`` returns, or the error that it raises about a file."""
     try:
-        return read()
+        return read(*file)
     except (FileError, FileNotFoundError) as error:
         return error
 

@@ -48,10 +48,7 @@ def is_folder(path: Path) -> bool:
 
 
 def entries(folder: Path, faults: list[str]) -> list[Path]:
-    """What lies in a folder, sorted; hidden files, and those that operating systems leave behind, are passed over.
-
-    A folder that cannot be read is added to the faults.
-    """
+    """What lies in a folder, sorted, or a fault; hidden files, and those of operating systems, are passed over."""
     try:
         found = sorted(folder.iterdir())
     except OSError as error:
@@ -61,10 +58,7 @@ def entries(folder: Path, faults: list[str]) -> list[Path]:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The images of a folder, sorted by name; strays are passed over as in :func:`entries`.
-
-    FolderError if there is no such folder, nothing in it, or anything that is no image by its name: all is named.
-    """
+    """The images of a folder, sorted by name, but for strays; FolderError if there are none, or other files."""
     faults: list[str] = []
     if not is_folder(folder):
         got = "a file: put it in a list." if os.path.exists(folder) else "no such folder."  # noqa: PTH110
@@ -98,10 +92,7 @@ def classes_in(
 
 
 def lines_of(file: Path) -> list[str]:
-    """The lines of a text file in UTF-8, without spaces at their ends.
-
-    ValueError that names the file if it cannot be read, or is in another encoding.
-    """
+    """The lines of a text file in UTF-8, without spaces at their ends; ValueError if it cannot be read as such."""
     try:
         return [line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().splitlines()]
     except (OSError, UnicodeDecodeError) as error:

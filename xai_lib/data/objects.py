@@ -100,9 +100,8 @@ def car(u: Tensor, v: Tensor) -> list[Layer]:
 def fish(u: Tensor, v: Tensor) -> list[Layer]:
     """A body with a tail, a fin and an eye."""
     body = ellipse(u, v, -0.16, 0.0, 0.72, 0.46)
-    tail = union(
-        polygon(u, v, (0.42, 0.0), (0.94, -0.5), (0.84, 0.06)), polygon(u, v, (0.42, 0.0), (0.84, -0.06), (0.94, 0.5))
-    )
+    upper = polygon(u, v, (0.42, 0.0), (0.94, -0.5), (0.84, 0.06))
+    tail = union(upper, polygon(u, v, (0.42, 0.0), (0.84, -0.06), (0.94, 0.5)))
     fin = polygon(u, v, (-0.06, 0.06), (0.34, -0.16), (0.34, 0.28))
     eye, pupil = disc(u, v, -0.54, -0.1, 0.13), disc(u, v, -0.56, -0.1, 0.07)
     return _layers(union(body, tail), shade=tail, main=body, light=fin, white=eye, dark=pupil)
@@ -122,9 +121,8 @@ def umbrella(u: Tensor, v: Tensor) -> list[Layer]:
     scallops = disc((u.abs() - 0.29).abs(), v, 0.285, 0.08, 0.26)
     canopy = torch.maximum(canopy, -scallops)
     gores = torch.maximum(canopy, ellipse(u, v, 0.0, 0.06, 0.3, 0.9))
-    stick = union(
-        bar(u, v, (0.0, -0.9), (0.0, 0.66), 0.07), torch.maximum(ring(u, v, 0.18, 0.66, 0.18, 0.07), 0.66 - v)
-    )
+    hook = torch.maximum(ring(u, v, 0.18, 0.66, 0.18, 0.07), 0.66 - v)
+    stick = union(bar(u, v, (0.0, -0.9), (0.0, 0.66), 0.07), hook)
     return _layers(union(canopy, stick), wood=stick, main=canopy, teal=gores)
 
 

@@ -49,18 +49,15 @@ class Split:
     remarks: str = ""  # sentences on what was done to some of the files, see :func:`xai_lib.data.images.remarks`
 
     def __post_init__(self) -> None:
-        """Refuse pieces that do not fit together."""
         if self.images.dtype != torch.uint8 or self.images.ndim != 4 or self.images.shape[1] != 3:
             raise ValueError(f"Expected images as uint8 [N,3,H,W]. Got {described(self.images)}.")
         n, _, height, width = self.images.shape
         for what, tensor in (("labels", self.labels), ("index", self.index)):
             if tensor.dtype != torch.int64 or tensor.shape != (n,):
                 raise ValueError(f"Expected {what} as int64 [{n}]. Got {described(tensor)}.")
-        if n and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
-            raise ValueError(
-                f"Expected labels in [0, {len(self.classes)}). "
-                f"Got {int(self.labels.min())} to {int(self.labels.max())}."
-            )
+        lowest, highest = self.labels.aminmax() if n else (0, 0)
+        if n and not 0 <= lowest <= highest < len(self.classes):
+            raise ValueError(f"Expected labels in [0, {len(self.classes)}). Got {lowest} to {highest}.")
         for key, mask in self.masks.items():
             if key not in MASKS:
                 raise ValueError(f"Expected a mask named {', '.join(MASKS)}. Got {key!r}.")
@@ -70,7 +67,6 @@ class Split:
             raise ValueError(f"Expected factors with {n} rows. Got {len(self.factors)}.")
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.images)
 
     @property
@@ -80,31 +76,18 @@ class Split:
         return found if isinstance(self.images, Tensor) else found | {"content": self.images.content()}
 
     def subset(self, positions: Tensor | list[int]) -> "Split":
-        """The images at ``positions`` [M] (int64), in that order; they keep their index.
-
-        The digest of a subset is that of its parent and its indices.
-        """
+        """The images at ``positions`` [M] (int64), in that order; they keep their index, and change the digest."""
         positions = torch.as_tensor(positions, dtype=torch.int64, device=self.images.device)
         index = self.index[positions]
         digest = hashlib.sha256(self.digest.encode() + index.cpu().numpy().tobytes()).hexdigest()
-        factors = self.factors
-        if factors is not None:
-            factors = factors.iloc[positions.cpu().numpy()].reset_index(drop=True)
-        return replace(
-            self,
-            images=self.images[positions],
-            labels=self.labels[positions],
-            index=index,
-            digest=digest,
-            masks={key: mask[positions] for key, mask in self.masks.items()},
-            factors=factors,
-        )
+        known = self.factors
+        factors = None if known is None else known.iloc[positions.cpu().numpy()].reset_index(drop=True)
+        masks = {key: mask[positions] for key, mask in self.masks.items()}
+        chosen = {"images": self.images[positions], "labels": self.labels[positions], "index": index}
+        return replace(self, **chosen, digest=digest, masks=masks, factors=factors)
 
     def materialised(self) -> "Split":
-        """The same images in memory: the split itself where they are.
-
-        FolderError if a file cannot be read as an image; the message names it.
-        """
+        """The same images in memory: the split itself where they are. FolderError names files that are no images."""
         if isinstance(self.images, Tensor):
             return self
         images = torch.empty(self.images.shape, dtype=torch.uint8, device=self.images.device)
@@ -114,13 +97,8 @@ class Split:
 
     def to(self, device: torch.device | str) -> "Split":
         """The same split with every tensor on ``device``."""
-        return replace(
-            self,
-            images=self.images.to(device),
-            labels=self.labels.to(device),
-            index=self.index.to(device),
-            masks={key: mask.to(device) for key, mask in self.masks.items()},
-        )
+        moved = {name: getattr(self, name).to(device) for name in ("images", "labels", "index")}
+        return replace(self, **moved, masks={key: mask.to(device) for key, mask in self.masks.items()})
 
     def normalise(self, images: Tensor) -> Tensor:
         """Standardise colours: uint8 [B,3,H,W], or float in [0,1] as augmentation returns it -> float32 [B,3,H,W]."""
@@ -130,10 +108,7 @@ class Split:
         return images.to(torch.float32).sub(mean).div_(std)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """All images in order, ``batch_size`` at a time; the last batch may be smaller.
-
-        FolderError as :meth:`materialised`.
-        """
+        """All images in order, ``batch_size`` at a time, at last perhaps fewer. FolderError as :meth:`materialised`."""
         if batch_size < 1:
             raise ValueError(f"Expected a batch size of at least 1. Got {batch_size}.")
         for first, images in zip(range(0, len(self), batch_size), self.images.split(batch_size)):

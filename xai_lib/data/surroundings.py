@@ -57,8 +57,7 @@ def _lit(images: Tensor, seed: int, index: Tensor, purpose: str, size: int) -> T
 def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> tuple[Tensor, Tensor]:
     """A strip of waves along the lower edge, ``height`` of the image high.
 
-    Returns its colours, float32 [B,3,size,size], and how much of each pixel it covers, float32 [B,1,size,size] in
-    [0,1].
+    Returns its colours, float32 [B,3,size,size], and the share of each pixel that it covers, float32 [B,1,size,size].
     """
     phase = randomness.uniform(seed, index, f"{purpose}/water", (3,))[:, :, None, None]
     x = _coordinates(size)
@@ -73,9 +72,8 @@ def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> t
 def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, near: Pose | None = None) -> Tensor:
     """Scatter small discs, bars, triangles, rings and boxes over ``canvas`` float32 [B,3,H*W], in place.
 
-    Of uniform numbers ``draws`` [B,pieces,8], a ``palette`` float32 [K,3], the colours that objects have too, and the
-    share of pieces that is drawn (``presence``). Pieces lie on the object ``near`` and shrink with it; anywhere for
-    None. Returns float32 [B,H*W] in [0,1]: how much of each pixel they cover.
+    Of uniform numbers ``draws`` [B,pieces,8], a ``palette`` float32 [K,3], and the share of pieces that is drawn; on
+    the object ``near``, or anywhere. Returns float32 [B,H*W] in [0,1]: how much of each pixel they cover.
     """
     size = math.isqrt(canvas.shape[2])
     hidden = torch.zeros_like(canvas[:, 0])
@@ -95,9 +93,7 @@ def clutter(canvas: Tensor, draws: Tensor, palette: Tensor, presence: float, nea
     return hidden
 
 
-# ---- textures: a draw function and a size -> float32 [B,3,H,W] ---------------------------------------------------
-
-
+# Textures: of a draw function and a size, float32 [B,3,H,W].
 def _meadow(draw: Draw, size: int) -> Tensor:
     blades = _noise(draw("blades", (7, 24)), size)
     patches = _noise(draw("patches", (4, 4)), size)
@@ -136,8 +132,7 @@ def _sky(draw: Draw, size: int) -> Tensor:
 
 def _night(draw: Draw, size: int) -> Tensor:
     grid = 6
-    haze = _noise(draw("haze", (4, 4)), size)
-    sky = _mix((0.07, 0.07, 0.20), (0.17, 0.14, 0.35), haze)
+    sky = _mix((0.07, 0.07, 0.20), (0.17, 0.14, 0.35), _noise(draw("haze", (4, 4)), size))
     stars = draw("stars", (3, grid, grid))
     position = _coordinates(size) * grid
     cell = position.to(torch.int64)
@@ -147,9 +142,6 @@ def _night(draw: Draw, size: int) -> Tensor:
     distance = torch.sqrt(dx * dx + dy * dy)
     glow = (1 - distance * 4.5).clamp_(0, 1) * ((at[:, 2] - 0.35) * 2).clamp_(0, 1)
     return sky + (torch.tensor([1.0, 0.97, 0.85])[:, None, None] - sky) * (glow * 0.7)[:, None]
-
-
-# ---- pieces of textures ------------------------------------------------------------------------------------------
 
 
 def _coordinates(size: int) -> Tensor:

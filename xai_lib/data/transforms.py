@@ -24,12 +24,6 @@ TRANSFORMS: dict[str, tuple[float, ...]] = {
     "crop": (0.9, 0.8, 0.7, 0.6),  # share of the side that is kept, from the middle
 }
 _CHUNK = 128  # images in float32 at a time
-_RANGES = {  # name -> whether a setting makes sense, and how to say so
-    "mixup": (lambda share: 0 <= share <= 0.5, "a share in [0, 0.5]"),
-    "resize": (lambda factor: 0 < factor <= 1, "a factor in (0, 1]"),
-    "rotation": (math.isfinite, "an angle in degrees"),
-    "crop": (lambda share: 0 < share <= 1, "a share in (0, 1]"),
-}
 
 
 def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
@@ -44,11 +38,9 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
       along (nearest), False outside.
     - crop: the central share of each side, resized to the full side (bilinear). So are masks (nearest).
 
-    Of uint8 images [N,3,H,W] on any device. The settings mixup 0, resize 1, rotation 0 and crop 1 change nothing;
-    ``seed`` is of mixup's partners, the others draw nothing.
-
-    Returns a split with images uint8 [N,3,H,W] and a digest of its own. It has no factors: they describe the images as
-    they were. ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.
+    The settings mixup 0, resize 1, rotation 0 and crop 1 change nothing; ``seed`` is of mixup's partners, the others
+    draw nothing. The new split has a digest of its own and no factors, which describe the images as they were.
+    ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.
 
     Example:
         >>> from xai_lib.data import planted
@@ -58,10 +50,14 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
     """
     if name not in TRANSFORMS:
         raise ValueError(f"Expected a transform out of {', '.join(TRANSFORMS)}. Got {name!r}.")
-    makes_sense, expected = _RANGES[name]
+    change, makes_sense, expected = {
+        "mixup": (_mixup, lambda share: 0 <= share <= 0.5, "a share in [0, 0.5]"),
+        "resize": (_resize, lambda factor: 0 < factor <= 1, "a factor in (0, 1]"),
+        "rotation": (_rotation, math.isfinite, "an angle in degrees"),
+        "crop": (_crop, lambda share: 0 < share <= 1, "a share in (0, 1]"),
+    }[name]
     if not isinstance(setting, int | float) or not makes_sense(setting):
         raise ValueError(f"Expected {expected} as the setting of {name}. Got {setting!r}.")
-    change = {"mixup": _mixup, "resize": _resize, "rotation": _rotation, "crop": _crop}[name]
     images, masks = change(split, float(setting), seed)
     what = f"{split.digest}|{name}|{float(setting)!r}" + (f"|{seed}" if name == "mixup" else "")
     return replace(split, images=images, masks=masks, factors=None, digest=hashlib.sha256(what.encode()).hexdigest())
@@ -85,12 +81,8 @@ def partners(split: Split, seed: int) -> Tensor:
 
 
 def _mixup(split: Split, share: float, seed: int) -> tuple[Tensor, dict[str, Tensor]]:
-    other = partners(split, seed)
-    positions = torch.arange(len(split), device=split.images.device)
-
-    def mixed(chunk: Tensor) -> Tensor:
-        return split.images[chunk].float() * (1 - share) + split.images[other[chunk]].float() * share
-
+    other, positions = partners(split, seed), torch.arange(len(split), device=split.images.device)
+    mixed = lambda at: split.images[at].float() * (1 - share) + split.images[other[at]].float() * share  # noqa: E731
     return _in_chunks(positions, mixed), split.masks
 
 
@@ -115,10 +107,8 @@ def _crop(split: Split, share: float, seed: int) -> tuple[Tensor, dict[str, Tens
     def middle(x: Tensor) -> Tensor:
         return x[..., top : top + height, left : left + width].float()
 
-    masks = {
-        key: functional.interpolate(middle(mask[:, None]), size=full, mode="nearest-exact")[:, 0] > 0.5
-        for key, mask in split.masks.items()
-    }
+    cut = {key: middle(mask[:, None]) for key, mask in split.masks.items()}
+    masks = {key: functional.interpolate(x, size=full, mode="nearest-exact")[:, 0] > 0.5 for key, x in cut.items()}
     return _in_chunks(split.images, lambda x: _bilinear(middle(x), full)), masks
 
 

@@ -22,17 +22,6 @@ is not found or cannot be explained, the model did not return logits [B,C], a nu
 index per image, or a setting is out of its range.
 """
 
-from xai_lib.explainers import (
-    bottleneck,
-    cams,
-    controls,
-    gradients,
-    layers,
-    lime,
-    normalise,
-    perturbed_cams,
-    relevance,
-    rise,
-)
+from xai_lib.explainers import bottleneck, cams, controls, gradients, lime, normalise, perturbed_cams, relevance, rise
 from xai_lib.explainers.registry import Explainer, about, get, names, register
 from xai_lib.explainers.scores import Score, class_score, of_class

@@ -22,9 +22,7 @@ def raw_maps(
     ``explained`` are classes, int64 [B] or [B,S], of which the method explains what its own paper does; or a score. A
     method whose own paper puts it at an earlier layer (``about(method).depth``) stands there. ``settings`` are the
     method's own keywords; ``statistics`` gives those of the layer's activations, and is called only for a method that
-    needs them. The seed is one for all networks and methods, so that comparisons are paired.
-
-    Maps and errors are those of the explainer; maps that know no class are repeated for each of S classes.
+    needs them. Maps and errors are those of the explainer; maps that know no class are repeated for each of S classes.
 
     Example:
         >>> import torch

@@ -1,7 +1,7 @@
 """IBA: the information that a score needs from each place of a layer (saliency paper §3.4)."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,8 +39,7 @@ def feature_statistics(model: nn.Module, batches: Iterable[Tensor], layer: Layer
     """Mean and standard deviation of a layer's activations over images, streamed (Welford; Chan et al. 1983).
 
     From batches of normalised images [B,3,H,W]; the authors take some thousand images. Errors are those of
-    :func:`xai_lib.explainers.passes.layer_activations`; ValueError also if there are fewer than two images, or they are
-    not of one size.
+    :func:`passes.layer_activations`; ValueError also if there are fewer than two images, or they are not of one size.
 
     Example:
         >>> feature_statistics(nn.Sequential(nn.Identity()), [torch.tensor([[[[1.0]]], [[[3.0]]]])], "0").std.item()
@@ -105,17 +104,17 @@ def iba(
         check_index(index, images)
         _, module = find_layer(model, layer, images)
         at_once = images_at_once(images, chunk)
-        logits = logits_in_chunks(model, images, at_once)
+        logits = logits_in_chunks(model, images.clone(), at_once)
         several = checked_scores(score, logits).shape[1:]
         maps = []
         for rows in torch.arange(len(images)).split(max(1, at_once // copies)):
             activations = layer_activations(model, images[rows], module)
             gate = _Gate(activations, statistics)
             together = min(copies, max(1, at_once // max(1, len(rows))))
-            behind = _Behind(model, module, images[rows], activations, score, logits, int(rows[:1].sum()), together)
+            behind = _behind(model, module, images[rows], activations, score, logits, int(rows[:1].sum()), together)
             noise = partial(_noise, seed, index[rows].to(x.device), activations.shape[1:])
-            problem = _Problem(gate, behind, noise, beta, copies, together)
-            maps.append(torch.stack([problem.solved(s, steps, lr) for s in range(several.numel())], dim=1))
+            solved = partial(_solved, gate, behind, noise, torch.arange(copies).split(together), beta, steps, lr)
+            maps.append(torch.stack([solved(s) for s in range(several.numel())], dim=1))
         found = torch.cat(maps) if several else torch.cat(maps)[:, 0]
     return on_images(found, x, upsample)
 
@@ -153,73 +152,54 @@ class _Gate:
         return down @ torch.sigmoid(-alpha) @ across.mT
 
 
-class _Behind:
-    """Scores of images whose activations at the layer are replaced by noisy copies.
+def _behind(
+    model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor, score: Score, logits: Tensor,
+    first: int, together: int,
+) -> Callable[[Tensor], Tensor]:  # fmt: skip
+    """Scores [n,B] or [n,B,S] from noisy copies [n,B,K,h,w] that take the place of images' activations at the layer.
 
-    What lies before the layer runs once for the copies of an image, unless what passes by the layer must have the
-    copies' number.
+    What lies before the layer runs once for the copies of an image, unless what passes by it must have their number.
     """
+    before, own, after = logits.tensor_split([first, first + len(images)])
+    copies = min(2, together)
+    tried = logits_behind_or_none(model, module, images.clone(), activations.repeat(copies, 1, 1, 1))
+    once = tried is not None and torch.allclose(tried, own.repeat(copies, 1), rtol=1e-3, atol=1e-3)
 
-    def __init__(
-        self, model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor, score: Score, logits: Tensor,
-        first: int, together: int,
-    ) -> None:  # fmt: skip
-        self.model, self.module, self.images, self.score = model, module, images, score
-        self.before, own, self.after = logits.tensor_split([first, first + len(images)])
-        copies = min(2, together)
-        tried = logits_behind_or_none(model, module, images, activations.repeat(copies, 1, 1, 1))
-        self.once = tried is not None and torch.allclose(tried, own.repeat(copies, 1), rtol=1e-3, atol=1e-3)
+    def scores(passed: Tensor) -> Tensor:
+        shown = images if once else images.repeat(len(passed), 1, 1, 1)
+        logits = logits_behind(model, module, shown.clone(), passed.flatten(0, 1)).unflatten(0, passed.shape[:2])
+        batches = [checked_scores(score, torch.cat([before, copy, after])) for copy in logits]
+        return torch.stack([batch[first : first + len(images)] for batch in batches])
 
-    def scores(self, passed: Tensor) -> Tensor:
-        """Scores [n,B] or [n,B,S] of copies [n,B,K,h,w]."""
-        images = self.images if self.once else self.images.repeat(len(passed), 1, 1, 1)
-        logits = logits_behind(self.model, self.module, images, passed.flatten(0, 1))
-        rows = slice(len(self.before), len(self.before) + len(self.images))
-        scores = [
-            checked_scores(self.score, torch.cat([self.before, copy, self.after]))[rows]
-            for copy in logits.unflatten(0, passed.shape[:2])
-        ]
-        return torch.stack(scores)
+    return scores
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The loss of a few images: what they pass on, and what is left of their scores."""
-
-    gate: _Gate
-    behind: _Behind
-    noise: Callable[[int, Tensor], Tensor]
-    beta: float
-    copies: int
-    together: int  # copies of each image in one forward pass
-
-    def solved(self, s: int, steps: int, lr: float) -> Tensor:
-        """The map of score number `s`, in bits: float32 [B,h,w]."""
-        alpha = torch.full_like(self.gate.standardised, _FIRST_ALPHA).requires_grad_()
-        optimiser = torch.optim.Adam([alpha], lr=lr)
-        for step in range(steps):
-            alpha.grad = self._gradient(alpha, s, step)
-            optimiser.step()
-        return self.gate.information(alpha.detach()).sum(dim=1) / math.log(2)
-
-    @torch.enable_grad()
-    def _gradient(self, alpha: Tensor, s: int, step: int) -> Tensor:
-        """Of the sum over images of their losses, with respect to α; a few copies at a time."""
-        cost = self.beta * self.gate.information(alpha).mean(dim=(1, 2, 3)).sum()
-        (gradient,) = torch.autograd.grad(cost, alpha)
-        for numbers in torch.arange(self.copies).split(self.together):
-            scores = self.behind.scores(self.gate.passed(alpha, self.noise(step, numbers)))
-            kept = scores.flatten(2)[..., s] if scores.ndim == 3 else scores
-            pull = None
-            if kept.requires_grad:
-                (pull,) = torch.autograd.grad(kept.sum() / self.copies, alpha, allow_unused=True)
-            if pull is None:
-                raise ValueError(
-                    "Expected a score that depends on the output of the layer. Got one without a gradient: the layer "
-                    "is not on the way to the logits, or the model or the score detaches them (torch.no_grad)."
-                )
-            gradient = gradient - pull
-        return gradient
+def _solved(
+    gate: _Gate, behind: Callable[[Tensor], Tensor], noise: Callable[[int, Tensor], Tensor], copies: Sequence[Tensor],
+    beta: float, steps: int, lr: float, s: int,
+) -> Tensor:  # fmt: skip
+    """The map of score number `s`, in bits, float32 [B,h,w]; `copies` are the numbers of those that run together."""
+    alpha = torch.full_like(gate.standardised, _FIRST_ALPHA).requires_grad_()
+    optimiser = torch.optim.Adam([alpha], lr=lr)
+    for step in range(steps):
+        with torch.enable_grad():  # of the sum over images of their losses
+            cost = beta * gate.information(alpha).mean(dim=(1, 2, 3)).sum()
+            (alpha.grad,) = torch.autograd.grad(cost, alpha)
+            for numbers in copies:
+                scores = behind(gate.passed(alpha, noise(step, numbers)))
+                kept = scores.flatten(2)[..., s] if scores.ndim == 3 else scores
+                pull = None
+                if kept.requires_grad:
+                    (pull,) = torch.autograd.grad(kept.sum() / sum(map(len, copies)), alpha, allow_unused=True)
+                if pull is None:
+                    raise ValueError(
+                        "Expected a score that depends on the output of the layer. Got one without a gradient: the "
+                        "layer is not on the way to the logits, or the model or the score detaches them "
+                        "(torch.no_grad)."
+                    )
+                alpha.grad = alpha.grad - pull
+        optimiser.step()
+    return gate.information(alpha.detach()).sum(dim=1) / math.log(2)
 
 
 def _noise(seed: int, index: Tensor, shape: tuple[int, ...], step: int, copies: Tensor) -> Tensor:

@@ -80,12 +80,12 @@ def edge_map(x: Tensor) -> Tensor:
         >>> edge_map(None, torch.tensor([0.0, 3.0, 6.0]).expand(1, 3, 1, 3))
         tensor([[[1.5000, 3.0000, 1.5000]]])
     """
-    ones = _ones(x)
+    _ones(x)
     grey = functional.pad(x.detach().float().mean(dim=1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     across = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]], device=x.device) / 8
     with torch.autocast(x.device.type, enabled=False):
         slopes = functional.conv2d(grey, torch.stack([across, across.T])[:, None])  # [B,2,H,W], per pixel
-    return ones * torch.linalg.vector_norm(slopes, dim=1)
+    return torch.linalg.vector_norm(slopes, dim=1)
 
 
 @register("fake-cam", title="Fake-CAM", paper="Poppi et al. 2021", family="uninformed", class_specific=False)

@@ -47,11 +47,9 @@ def integrated_gradients(
 ) -> Tensor:  # fmt: skip
     """Integrated gradients, (x - b) ∫₀¹ ∂score/∂x (b + t (x - b)) dt (Sundararajan et al. 2017; saliency paper §3.1).
 
-    The integral is a Gauss-Legendre sum. A map adds up to score(x) - score(b), but for the sum's error (completeness,
-    Sundararajan et al. 2017, Proposition 1). In units of the score. A pass holds at least one point of every image.
-
-    `steps` are points on the way; the paper does not say how many. `baseline` is b, where the way begins, as of
-    :func:`xai_lib.baselines.replacement`.
+    The integral is a Gauss-Legendre sum of `steps` points on the way; the paper does not say how many. A map adds up to
+    score(x) - score(b), but for the sum's error (completeness, Proposition 1). In units of the score. A pass holds at
+    least one point of every image. `baseline` is b, where the way begins (:func:`xai_lib.baselines.replacement`).
 
     Example:
         >>> square = lambda logits: logits.square().sum(1)
@@ -78,10 +76,9 @@ def smoothgrad(
 ) -> Tensor:  # fmt: skip
     """SmoothGrad: the mean of ∂score/∂x over noisy copies of the image (Smilkov et al. 2017, §3).
 
-    In units of the score per unit of `x`. A pass holds at least one copy of every image.
-
-    `draws` are noisy copies of each image; `sigma` is the standard deviation of the Gaussian noise, as a share of the
-    image's highest minus its lowest value: the authors recommend 0.1 to 0.2.
+    In units of the score per unit of `x`. A pass holds at least one copy of every image. `draws` are noisy copies of
+    each image; `sigma` is the standard deviation of the Gaussian noise, as a share of the image's highest minus its
+    lowest value: the authors recommend 0.1 to 0.2.
 
     Example:
         >>> x, total = torch.rand(1, 3, 1, 1), lambda logits: logits.sum(1)
@@ -118,7 +115,7 @@ def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer =
     """
     guided = _GuidedReLUs()
     maps = _gradients(Within(model, guided), x, score)
-    if not guided.count:
+    if not guided.found:
         others = ", ".join(sorted(guided.others)) or "no activation function that can be seen"
         raise ValueError(
             "Expected a network with ReLUs, which guided backpropagation changes. "
@@ -143,8 +140,7 @@ class _GuidedReLUs(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
-        self.others: set[str] = set()  # names of other activations
+        self.found, self.others = False, set[str]()  # whether there was any, and the names of other activations
 
     def __torch_function__(
         self, func: Any, types: tuple[type, ...], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -153,7 +149,7 @@ class _GuidedReLUs(TorchFunctionMode):
         if isinstance(output, Tensor) and output.requires_grad:
             if is_relu(name, args, kwargs or {}):
                 output.register_hook(lambda gradient: None if gradient is None else gradient.clamp(min=0))
-                self.count += 1
+                self.found = True
             elif name.removesuffix("_") in _OTHERS:
                 self.others.add(_OTHERS[name.removesuffix("_")])
         return output
@@ -167,12 +163,9 @@ def _gradients(model: nn.Module, images: Tensor, score: Score) -> Tensor:
 
 def _gradients_at(model: nn.Module, points: Tensor, score: Score) -> Tensor:
     """The gradients at several points for each image, [n,B,3,H,W], in one pass: float32 [n,B,…]."""
-    n = len(points)
-
-    def each(logits: Tensor) -> Tensor:
-        return torch.cat([checked_scores(score, part) for part in logits.unflatten(0, (n, -1))])
-
-    return _gradients(model, points.flatten(0, 1), each).unflatten(0, (n, -1))
+    parts = (len(points), -1)
+    each = lambda logits: torch.cat([checked_scores(score, part) for part in logits.unflatten(0, parts)])  # noqa: E731
+    return _gradients(model, points.flatten(0, 1), each).unflatten(0, parts)
 
 
 def _at_once(x: Tensor, chunk: int | None) -> int:

@@ -22,9 +22,8 @@ def find_layer(model: nn.Module, layer: Layer, x: Tensor | None = None) -> tuple
     A name is one of ``model.named_modules()`` or a key of a :class:`Classifier`'s ``layers()``. None is a classifier's
     ``default_layer()``; of another network it is the :func:`last_spatial_layer` on images `x`.
 
-    TypeError if `model` or `layer` is of another type; ValueError if the layer is not the model's (the message names at
-    most ten: the nearest by name, then, given `x`, the last ones with their grids), or is None for another network
-    without `x`.
+    TypeError if `model` or `layer` is of another type; ValueError if the layer is not the model's (the message names
+    ten: the nearest by name, then, given `x`, the last with their grids), or is None for another network without `x`.
 
     Example:
         >>> find_layer(nn.Sequential(nn.Identity(), nn.ReLU()), "1")
@@ -59,8 +58,7 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
     ResNet-50, not "layer4.2". A module that runs several times, such as an activation used everywhere, counts by its
     last run. Pooling to more than one place counts as well, and a linear layer only for want of others. Where no place
     of the last grid reaches the logits, as in a ViT, which reads its class token alone, it is the last grid of that
-    size with places that do ("blocks.11.norm1"). An activation that is called as a function, outside of the network's
-    modules, is not seen.
+    size with places that do ("blocks.11.norm1"). An activation that is called as a function is not seen.
 
     Images `x`, float [B,3,H,W], are of the size that will be explained; one is enough. TypeError or ValueError if they
     are not such, `model` is no module, or there is no such layer (the message lists what ran last, with shapes).
@@ -86,8 +84,7 @@ def last_spatial_layer(model: nn.Module, x: Tensor) -> str:
 def grids(model: nn.Module, x: Tensor) -> dict[str, tuple[int, int]]:
     """Height and width of the grids of more than one place that modules return, by name, in the order of finishing.
 
-    A module that runs several times counts by its last run. Arguments and errors are those of
-    :func:`last_spatial_layer`.
+    A module counts by its last run. Arguments and errors are those of :func:`last_spatial_layer`.
 
     Example:
         >>> grids(nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()), torch.zeros(1, 3, 8, 4))
@@ -101,8 +98,8 @@ def as_grid(output: Tensor, size: Sequence[int]) -> Tensor | None:
     """What a layer returned, as activations [B,K,h,w] on a grid over images of `size` (height, width), or None.
 
     It is recognised by its shape: [B,K,h,w]; [B,h,w,K] where h and w are the sides of the image divided by one number,
-    up to rounding, and the last two are not; and tokens [B,T,K], T places in rows, behind at most five tokens that
-    stand for no place (:func:`put_back` keeps them).
+    up to rounding, and the last two are not; and tokens [B,T,K], T places in rows, behind at most five that stand for
+    no place (:func:`put_back` keeps them).
 
     Example:
         >>> as_grid(torch.zeros(1, 7, 7, 96), (224, 224)).shape, as_grid(torch.zeros(1, 197, 192), (224, 224)).shape
@@ -138,9 +135,8 @@ def put_back(grid: Tensor, output: Tensor, size: Sequence[int]) -> Tensor:
 def at_depth(model: nn.Module, layer: Layer, depth: float, x: Tensor | None = None) -> str:
     """Dotted name of the layer at a share of those up to `layer`, above 0 and at most 1, itself among them.
 
-    Counted over a :class:`Classifier`'s ``layers()``, else over the modules beside `layer`, in the order in which they
-    were registered: two thirds is "layer2", behind conv3_4, for "layer4" of torchvision's ResNet-50. Raises as
-    :func:`find_layer`.
+    Counted over a :class:`Classifier`'s ``layers()``, else over the modules beside `layer`, in the order of their
+    registration: two thirds is "layer2", behind conv3_4, for "layer4" of ResNet-50. Raises as :func:`find_layer`.
 
     Example:
         >>> at_depth(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU()), "3", 1 / 2)

@@ -30,7 +30,7 @@ def lime(
     sample shows all. A sample that shows the share q of the superpixels has the cosine distance d = 1 - √q from the
     image and the weight ``√exp(-d²/kernel_width²)``; the regression has an intercept and the penalty 1. The saliency
     paper (§3.3) writes an L₂ distance between images and K-LASSO instead, the tabular and text form of the method. The
-    paper explains a class's softmax probability. The samples are streamed: memory does not grow with their number.
+    paper explains a class's softmax probability.
 
     In units of the score, constant on each superpixel: by how much showing it raises the score. `n_samples` are for
     each image; `kernel_width` is in cosine distance.
@@ -49,13 +49,19 @@ def lime(
         if not len(images):
             return images.new_zeros(*checked_scores(score, logits_of(model, images)).shape, *x.shape[2:]).float()
         segments = superpixels(images)
-        hidden = _mean_colours(images, segments)
+        places = segments.flatten(1)[:, None].expand(-1, images.shape[1], -1)  # [B,c,HW]
+        means = images.new_zeros(*images.shape[:2], int(segments.max()) + 1)
+        means.scatter_reduce_(2, places, images.flatten(2), "mean", include_self=False)
+        hidden = _painted(means, segments)
         chunk = images_at_once(images, chunk)
         at_once = max(1, chunk // max(1, len(images)))  # of each image
         n_segments, moments = segments.amax((1, 2)) + 1, 0
         for first in range(0, n_samples, _SAMPLES_DRAWN_AT_ONCE):
-            drawn = _draw(seed, index.to(x.device), first, int(segments.max()) + 1)[:, : n_samples - first]
-            for shown in drawn.split(at_once, dim=1):  # [B,n,K]
+            # segment by segment, so that an image's samples do not depend on how many segments another image has
+            shape = (means.shape[2], _SAMPLES_DRAWN_AT_ONCE)
+            drawn = randomness.uniform(seed, index.to(x.device), f"lime/samples from {first}", shape).mT < 0.5
+            drawn[:, 0] |= first == 0
+            for shown in drawn[:, : n_samples - first].split(at_once, dim=1):  # [B,n,K]
                 visible = _painted(shown, segments)[:, :, None]  # [B,n,1,H,W]
                 perturbed = torch.where(visible, images[:, None], hidden[:, None])
                 scores = perturbed_scores(model, perturbed, score, chunk)
@@ -67,11 +73,10 @@ def lime(
 def superpixels(x: Tensor) -> Tensor:
     """Segments of normalised images [B,c,H,W], numbered from 0 image by image: int64 [B,H,W].
 
-    Quickshift with the settings of LIME's authors, ratio 0.2, max_dist 200 and kernel_size 4, the last scaled from
-    224 pixels to the image's shorter side. Below 56 pixels it would fall under the 1 that quickshift needs; there
-    max_dist is an eighth of the side, so that small images too have some 20 to 60 segments. An image that comes out
-    in one piece, such as a constant one, gets 20 to 40 by SLIC. Colours are stretched to [0,1] image by image, in
-    place of the unknown normalisation; other images than those of three colours are segmented by their mean, as grey.
+    Quickshift with the settings of LIME's authors, ratio 0.2, max_dist 200 and kernel_size 4, the last scaled from 224
+    pixels to the image's shorter side. Below 56 pixels it would fall under the 1 that quickshift needs; there max_dist
+    is an eighth of the side, for some 20 to 60 segments. An image that comes out in one piece gets 20 to 40 by SLIC.
+    Colours are stretched to [0,1] image by image; images not of three colours are segmented by their mean, as grey.
     """
     return torch.stack([_segmented(image) for image in x.detach().float().cpu()]).to(x.device)
 
@@ -88,27 +93,6 @@ def _segmented(image: Tensor) -> Tensor:
     if found.max() == 0:
         found = slic(colours, n_segments=_SLIC_SEGMENTS, start_label=0)
     return torch.from_numpy(np.unique(found, return_inverse=True)[1].reshape(found.shape))
-
-
-def _mean_colours(images: Tensor, segments: Tensor) -> Tensor:
-    """Each pixel's colours replaced by the mean over its segment, [B,c,H,W]."""
-    places = segments.flatten(1)[:, None].expand(-1, images.shape[1], -1)  # [B,c,HW]
-    n_segments = int(segments.max()) + 1
-    sums = images.new_zeros(*images.shape[:2], n_segments).scatter_add_(2, places, images.flatten(2))
-    sizes = images.new_zeros(sums.shape).scatter_add_(2, places, torch.ones_like(images).flatten(2))
-    return (sums / sizes.clamp(min=1)).gather(2, places).reshape(images.shape)
-
-
-def _draw(seed: int, index: Tensor, first: int, n_segments: int) -> Tensor:
-    """Which segments the samples from number `first` on show: bool [B,n,K].
-
-    Drawn segment by segment, so that an image's samples do not depend on how many segments another image has.
-    """
-    draws = randomness.uniform(seed, index, f"lime/samples from {first}", (n_segments, _SAMPLES_DRAWN_AT_ONCE))
-    shown = (draws < 0.5).mT
-    if first == 0:
-        shown[:, 0] = True
-    return shown
 
 
 def _painted(values: Tensor, segments: Tensor) -> Tensor:
@@ -134,9 +118,7 @@ def _moments(shown: Tensor, scores: Tensor, n_segments: Tensor, kernel_width: fl
 def _coefficients(moments: Tensor, n_segments: Tensor) -> Tensor:
     """The coefficients of each image's ridge regression, float64 [B,S,K]; 0 for segments that it does not have."""
     one = int(n_segments.max())  # the intercept's place, behind the segments
-    features = slice(one)
     sums = moments[:, one, None, :]  # [B,1,K+1+S]
     centred = moments - sums.mT @ sums / sums[:, :, one, None]
-    gram = centred[:, features, features]
-    penalty = torch.eye(one, dtype=gram.dtype, device=gram.device)
-    return torch.linalg.solve(gram + penalty, centred[:, features, one + 1 :]).mT
+    penalty = torch.eye(one, dtype=centred.dtype, device=centred.device)
+    return torch.linalg.solve(centred[:, :one, :one] + penalty, centred[:, :one, one + 1 :]).mT

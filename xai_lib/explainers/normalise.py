@@ -13,8 +13,7 @@ from xai_lib.explainers.registry import about
 
 Normalisation = Literal["absolute", "signed", "rank"]
 NORMALISATIONS: tuple[Normalisation, ...] = ("absolute", "signed", "rank")
-_GRID = (-2, -1)
-_COLOURS_AND_GRID = (-3, -2, -1)
+_GRID = (-2, -1)  # dimensions of a map
 
 
 def relu(maps: Tensor) -> Tensor:
@@ -22,9 +21,11 @@ def relu(maps: Tensor) -> Tensor:
     return maps.clamp(min=0)
 
 
-def min_max(maps: Tensor) -> Tensor:
+def min_max(maps: Tensor, dims: tuple[int, ...] = _GRID) -> Tensor:
     """Scale each map to [0,1]: its lowest value becomes 0, its highest 1. A constant map becomes zeros."""
-    return _scaled(maps, _GRID)
+    lowest = maps.amin(dims, keepdim=True)
+    extent = maps.amax(dims, keepdim=True) - lowest
+    return (maps - lowest) / torch.where(extent == 0, 1, extent)
 
 
 def by_rank(maps: Tensor) -> Tensor:
@@ -65,7 +66,7 @@ def min_max_colours(gradients: Tensor) -> Tensor:
     gradient of 0 lands in between. Constant gradients become zeros. Shapes and errors as :func:`reduce_colours`.
     """
     _check_gradients(gradients)
-    return _scaled(gradients, _COLOURS_AND_GRID).amax(-3)
+    return min_max(gradients, (-3, *_GRID)).amax(-3)
 
 
 def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisation = "absolute") -> Tensor:
@@ -82,16 +83,13 @@ def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisatio
       the order of pixels alone.
 
     A map on a layer's grid loses its negative part there and is then enlarged, as in pytorch-grad-cam (which also
-    scales it to [0, 1] in between; that changes nothing). An uninformed map without contrast stays as it is: scaling
-    would empty it.
-
-    Raw maps are what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with colours before it.
+    scales it to [0, 1] in between; that changes nothing). An uninformed map without contrast, which scaling would
+    empty, stays. Raw maps are what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with
+    colours before it.
 
     Example:
         >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "lime", (1, 3))
         tensor([[[0., 0., 1.]]])
-        >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "lime", (1, 3), "signed")
-        tensor([[[0.0000, 0.3333, 1.0000]]])
     """
     if how not in NORMALISATIONS:
         raise ValueError(f"Expected a normalisation out of {', '.join(NORMALISATIONS)}. Got {how!r}.")
@@ -104,12 +102,6 @@ def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisatio
     maps = raw if how == "signed" and known.signed else relu(raw)
     maps = upsample(maps, size) if maps.shape[-2:] != torch.Size(size) else maps
     return _unless_flat(maps, min_max(maps), known.family)
-
-
-def _scaled(values: Tensor, dims: tuple[int, ...]) -> Tensor:
-    lowest = values.amin(dims, keepdim=True)
-    extent = values.amax(dims, keepdim=True) - lowest
-    return (values - lowest) / torch.where(extent == 0, 1, extent)
 
 
 def _check_gradients(gradients: Tensor) -> None:

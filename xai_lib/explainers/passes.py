@@ -41,12 +41,11 @@ def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
 def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine: Combine) -> Tensor:
     """Maps that combine a layer's activations with the gradient of each score: one forward, S backward passes.
 
-    `combine` makes, of (activations [B,K,h,w], gradient of one score [B,K,h,w]), maps [B,h,w], in float32. It is called
-    score by score, so that only one gradient is in memory.
+    `combine` makes, of (activations [B,K,h,w], gradient of one score [B,K,h,w]), maps [B,h,w], in float32.
 
     Returns float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device. TypeError, ValueError as
-    :func:`layer_activations` and :func:`xai_lib.explainers.scores.checked_scores`, or if the model did not return
-    logits [B,C], or a score does not depend on the layer.
+    :func:`layer_activations` and :func:`scores.checked_scores`, or if the model did not return logits [B,C], or a score
+    does not depend on the layer.
     """
     with undisturbed(model, x) as images:
         with _output_of(model, layer, images, as_leaf=True) as captured:
@@ -63,8 +62,7 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
     """Scores [B,n] or [B,n,S] of perturbed versions [B,n,c,H,W] of each image.
 
     To be called where nothing is recorded, as within :func:`undisturbed`. The score is asked n times, each time about
-    one version of every image; the network may write into `perturbed`. Errors are those of
-    :func:`xai_lib.explainers.scores.checked_scores`; ValueError also if the model did not return logits [B,C].
+    one version of every image; the network may write into `perturbed`. Errors as of :func:`layer_maps`.
     """
     logits = logits_in_chunks(model, perturbed.flatten(0, 1), chunk)
     versions = logits.unflatten(0, perturbed.shape[:2]).unbind(1)
@@ -74,10 +72,10 @@ def perturbed_scores(model: nn.Module, perturbed: Tensor, score: Score, chunk: i
 def logits_behind(model: nn.Module, module: nn.Module, images: Tensor, activations: Tensor) -> Tensor:
     """The model's logits [n,C] if a layer returned `activations` instead of its own output.
 
-    Of float activations [n,K,h,w], into which a later in-place operation may write, and images [B,c,H,W]: one image can
-    do for n activations, and B of them for n in B's place, where nothing that passes by the layer has to have their
-    size. Of several runs it is the one that :func:`layer_activations` read last. Gradients reach the activations where
-    the caller records. ValueError if the model returned anything else than [n,C].
+    Of float activations [n,K,h,w], into which a later in-place operation may write, and images [B,c,H,W]: fewer than n
+    will do where nothing that passes by the layer has to have their size. Of several runs it is the one that
+    :func:`layer_activations` read last. Gradients reach the activations where the caller records. ValueError if the
+    model returned anything else than [n,C].
     """
     left = [_RUNS.get(module, 1)]
 

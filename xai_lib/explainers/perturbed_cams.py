@@ -29,8 +29,7 @@ def score_cam(
 
     A weighted mean of the channels, in units of the activations; behind a ReLU no value is negative. The network runs
     once for every channel: with `n_channels`, only for as many of each image, those that vary most over the grid, and
-    the others have no weight (a Score-CAM that is faster; `max_N` in tf-keras-vis). No more than `chunk` masked images
-    exist at a time, whatever the number of channels, but one of each of the B at least.
+    the others have no weight (a Score-CAM that is faster; `max_N` in tf-keras-vis).
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())  # logits: means of the colours
@@ -45,10 +44,12 @@ def score_cam(
             most = activations.flatten(2).var(dim=2).topk(n_channels).indices
             activations = activations.take_along_dim(most[:, :, None, None], dim=1)
         parts = activations.split(max(1, chunk // max(1, len(images))), dim=1)
-        masks = (_masks(channels, images.shape[-2:]).to(images.dtype) for channels in parts)
+        from_zero = (channels - channels.amin((2, 3), keepdim=True) for channels in parts)  # where constant, exactly 0
+        enlarged = (cams.upsample(channels, images.shape[-2:]) for channels in from_zero)
+        masks = (normalise.min_max(channels).to(images.dtype) for channels in enlarged)  # [B,n,H,W]
         found = (perturbed_scores(model, images[:, None] * mask[:, :, None], score, chunk) for mask in masks)
         weights = _gathered(found, activations.shape[1]).softmax(dim=1)
-        return cams.on_images(_weighted_channels(weights, activations), x, upsample)
+        return cams.on_images(torch.einsum("bk...,bkhw->b...hw", weights, activations), x, upsample)
 
 
 @register("ablation-cam", title="Ablation-CAM", paper="Desai & Ramaswamy 2020", family="cam")
@@ -60,10 +61,8 @@ def ablation_cam(
     The paper divides the loss by the score itself: one number per image, which would turn the map upside down where
     the score is negative, so it is left out. pytorch-grad-cam sets a channel to -10⁷, not to 0, where some activation
     is not 0 or above; here it is always 0, as in the paper. In units of score × activation, positive where the channels
-    that the score needs are active.
-
-    Only what lies behind the layer is run again for every channel, unless the layer is one of several branches that
-    are concatenated. No more than `chunk` ablated copies, of one image, exist at a time.
+    that the score needs are active. Only what lies behind the layer is run again for every channel, unless the layer is
+    one of several branches that are concatenated.
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())  # logits: means of the colours
@@ -80,13 +79,7 @@ def ablation_cam(
         found = _without_channels(model, module, images, activations, score, chunk)
         scores = _gathered(found, activations.shape[1] + 1)  # the first is that of the network as it is
         losses = scores[:, :1] - scores[:, 1:]  # [B,K] or [B,K,S]
-        return cams.on_images(_weighted_channels(losses, activations), x, upsample)
-
-
-def _masks(channels: Tensor, size: tuple[int, int]) -> Tensor:
-    """Channels [B,n,h,w] enlarged and scaled to [0,1]: [B,n,H,W]; zeros for a channel that is constant."""
-    from_zero = channels - channels.amin((2, 3), keepdim=True)  # exactly 0 where constant, so also when enlarged
-    return normalise.min_max(cams.upsample(from_zero, size))
+        return cams.on_images(torch.einsum("bk...,bkhw->b...hw", losses, activations), x, upsample)
 
 
 def _without_channels(
@@ -104,11 +97,6 @@ def _without_channels(
             for image, activation in zip(images.split(1), activations, strict=True)
         ]
         yield torch.stack([checked_scores(score, version) for version in torch.stack(logits, dim=1)], dim=1)
-
-
-def _weighted_channels(weights: Tensor, activations: Tensor) -> Tensor:
-    """Σ_k w_k A_k in float32: weights [B,K] or [B,K,S] and activations [B,K,h,w] to maps [B,h,w] or [B,S,h,w]."""
-    return torch.einsum("bk...,bkhw->b...hw", weights, activations)
 
 
 def _gathered(blocks: Iterator[Tensor], count: int) -> Tensor:

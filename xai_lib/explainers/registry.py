@@ -19,16 +19,12 @@ Complete = Literal["image", "layer", "logit"]
 class Explainer(Entry):
     """One registered explainer: ``function(model, x, *, score, layer, …)``, see :mod:`xai_lib.explainers`."""
 
-    # whether the map depends on `score`. Where it does not, `score` may be left out, and the map is [B,H,W] even for a
-    # score of shape [B,S]
-    class_specific: bool
-    family: (
-        Family  # the kind of method, as the saliency paper groups them (§3), relevance propagation, or maps of others
-    )
+    class_specific: bool  # whether the map depends on `score`, which may else be left out and gives [B,H,W] in any case
+    # the kind of method, as the saliency paper groups them (§3), relevance propagation, or maps of others
+    family: Family
     explains: Explains  # what of a class the method's own paper explains; `scores.of_class` makes that score
     colours: bool  # whether its raw map has a value per colour, [B,3,H,W] or [B,S,3,H,W]
-    # what its values add up to, by its own paper: a logit less that of the mean-coloured image, less that of a layer of
-    # zeros, or the logit itself; None where nothing is said, or what is attributed is no logit
+    # what its values add up to, by its own paper: a logit, less that of the mean-coloured image or of a layer of zeros
     complete: Complete | None
     depth: float  # where its own paper puts it: at this share of the layers up to the one explained
     signed: bool  # whether negative values of a raw map without colours are kept in one reading of the saliency paper
@@ -63,29 +59,23 @@ def register(
     """Decorator that enters an explainer under `name` and returns it unchanged; `title` is the name if it is None.
 
     ValueError if the name is taken, or the family, what is explained or what it adds up to is another word; TypeError
-    if the function cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of ``seed`` and
-    ``index``.
+    if it cannot be called as ``function(model, x, score=…, layer=…)``, or takes only one of ``seed`` and ``index``.
     """
-    choices = {
-        "family": (family, Family),
-        "explains": (explains, Explains),
-        "complete": (complete or "image", Complete),
-    }
-    for what, (value, kind) in choices.items():
+    given = (("family", family, Family), ("explains", explains, Explains), ("complete", complete or "image", Complete))
+    for what, value, kind in given:
         if value not in get_args(kind):
             raise ValueError(f"Expected {what} of {name!r} out of {', '.join(get_args(kind))}. Got {value!r}.")
 
     def enter(function: Explain) -> Explain:
         parameters = inspect.signature(function).parameters
-        faceless = list(parameters)[:2] != ["model", "x"] or not {"score", "layer"} <= parameters.keys()
-        if faceless or is_half_random(function):
+        usual = list(parameters)[:2] == ["model", "x"] and {"score", "layer"} <= parameters.keys()
+        if not usual or is_half_random(function):
             raise TypeError(
                 "Expected an explainer (model, x, *, score, layer, …), with both seed and index if it is random. "
                 f"Got {name!r} with ({', '.join(parameters)})."
             )
-        known = {"class_specific": class_specific, "family": family, "explains": explains, "colours": colours}
-        known |= {"complete": complete, "depth": depth, "signed": signed}
-        EXPLAINERS.enter(Explainer(name, function, paper, title or name, **known))
+        known = (class_specific, family, explains, colours, complete, depth, signed)
+        EXPLAINERS.enter(Explainer(name, function, paper, title or name, *known))
         return function
 
     return enter

@@ -25,12 +25,10 @@ def rise(
 
     (Saliency paper §3.3.) A mask is a grid of independent zeros and ones, enlarged bilinearly to one cell more than the
     image and cropped at a random place within a cell; its mean is p everywhere. What a mask hides becomes 0, the mean
-    colour of normalised images. The paper explains a class's softmax probability. The masks are streamed: memory does
-    not grow with their number.
+    colour of normalised images. The paper explains a class's softmax probability.
 
     In units of the score, an estimate of its expectation given that the pixel is kept: higher where the score needs it.
-    `n_masks` are for each image; `grid` is the number of cells along its side, `p` the probability that a cell is kept,
-    in (0,1].
+    `n_masks` are for each image, `grid` cells along its side; `p` in (0,1] is the probability that a cell is kept.
 
     Example:
         >>> x, one = torch.ones(1, 3, 4, 4), torch.tensor([0])
@@ -45,14 +43,15 @@ def rise(
         check_index(index, images)
         chunk = images_at_once(images, chunk)
         at_once = max(1, chunk // max(1, len(images)))  # of each image
+        rows, columns = (_enlarging(grid, side, x.device) for side in images.shape[-2:])
         total: Tensor | int = 0
         for first in range(0, n_masks, _MASKS_DRAWN_AT_ONCE):
             drawn = _draw(seed, index.to(x.device), first, grid, p, images.shape[-2:])
             kept = [part[:, : n_masks - first].split(at_once, dim=1) for part in drawn]
             for cells, down, across in zip(*kept, strict=True):
-                masks = _masks(cells, down, across, images.shape[-2:]).to(images.dtype)  # [B,n,H,W]
+                masks = (rows[down] @ cells @ columns[across].mT).to(images.dtype)  # enlarged and cropped, [B,n,H,W]
                 scores = perturbed_scores(model, images[:, None] * masks[:, :, None], score, chunk)
-                total = total + _weighted_sum(scores, masks).double()
+                total = total + torch.einsum("bn...,bnhw->b...hw", scores.to(masks.dtype), masks).double()
         return (total / (n_masks * p)).float()
 
 
@@ -69,20 +68,11 @@ def _draw(
     return cells, down, across
 
 
-def _masks(cells: Tensor, down: Tensor, across: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarge grids [B,n,s,s] bilinearly and crop them at their shifts [B,n]: masks in [0,1], float32 [B,n,H,W].
-
-    Bilinear enlarging is a product with a small matrix on either side, and a crop takes rows of these.
-    """
-    rows, columns = (_enlarging(cells.shape[-1], side, cells.device) for side in size)
-    return rows[down] @ cells @ columns[across].mT
-
-
 def _enlarging(grid: int, side: int, device: torch.device) -> Tensor:
     """For each shift within a cell, the matrix that enlarges `grid` values to `side` pixels: [cell,side,grid].
 
-    The grid is enlarged to grid + 1 cells of ⌈side / grid⌉ pixels, with values mirrored beyond the first and the
-    last, as the authors' code does.
+    The grid is enlarged bilinearly to grid + 1 cells of ⌈side / grid⌉ pixels, with values mirrored beyond the first
+    and the last, as the authors' code does.
     """
     cell = math.ceil(side / grid)
     enlarged = (grid + 1) * cell
@@ -90,10 +80,3 @@ def _enlarging(grid: int, side: int, device: torch.device) -> Tensor:
     place = (grid - 1) - ((grid - 1) - place).abs()
     near = (1 - (place[:, None] - torch.arange(grid, device=device)).abs()).clamp(min=0)  # [enlarged,grid]
     return near.unfold(0, side, 1)[:cell].mT.contiguous()
-
-
-def _weighted_sum(scores: Tensor, masks: Tensor) -> Tensor:
-    """Σ over n of scores [B,n] or [B,n,S] times masks [B,n,H,W]: [B,H,W] or [B,S,H,W]."""
-    weights = scores.reshape(*scores.shape[:2], scores.shape[2:].numel()).to(masks.dtype).mT  # [B,S,n]
-    sums = (weights @ masks.flatten(2)).unflatten(2, masks.shape[2:])
-    return sums if scores.ndim == 3 else sums[:, 0]

@@ -1,12 +1,12 @@
 """Rules of relevance on whatever network: put where they apply, refused by the module's name where they do not.
 
-The rules stand on a copy of the network and work on its own forward pass, so its logits are the network's. They are put
-on modules and functions in the order in which these run. Convolutions and linear layers have the method's rule, each of
-them once in a forward pass; batch normalisation is merged into the one whose output it reads, where nothing else reads
-that. Sums of two activations and averages have the rule for such layers. Other batch normalisation, scale and shift
-by constants, and activation functions that rise through 0 pass relevance on as it is; maxima and changes of shape pass
-it to where their values come from. Whatever else the score depends on is refused. Each map is checked: what leaves the
-logits arrives, but for what the rules leave out themselves (biases' shares, units without a positive input).
+The rules stand on a copy of the network and work on its own forward pass, on modules and functions in the order in
+which these run. Convolutions and linear layers have the method's rule, each of them once in a forward pass; batch
+normalisation is merged into the one whose output it alone reads. Sums of two activations and averages have the rule for
+such layers. Other batch normalisation, scale and shift by constants, and activation functions that rise through 0 pass
+relevance on as it is; maxima and changes of shape pass it to where their values come from. All else is refused. Each
+map is checked: what leaves the logits arrives, but for what the rules leave out (biases' shares, units without a
+positive input).
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -23,9 +23,8 @@ _OF_LABELS = {"logit": lambda logits: logits, "probability": torch.sigmoid, "log
 def class_score(target: Tensor) -> Score:
     """The score that picks the logit of a class, ``logits[b, target[b]]``.
 
-    Of classes int64 [B], or [B,S] for S classes per image: a function from logits [B,C] to scores of that shape. It
-    raises ValueError if there is not one target per image or a target is not a class; so does `class_score` itself if
-    `target` is not int64 [B] or [B,S].
+    Of classes int64 [B], or [B,S] for S classes per image: a function from logits [B,C] to scores of that shape.
+    ValueError for another `target`; from the function, if there is not one per image, or one is not a class.
 
     Example:
         >>> class_score(torch.tensor([2, 0]))(torch.tensor([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]))
@@ -63,10 +62,7 @@ def of_class(
 
 
 def checked_scores(score: Score, logits: Tensor) -> Tensor:
-    """Apply `score` to logits [B,C] and check that it gives finite numbers of shape [B] or [B,S].
-
-    TypeError if `score` cannot be called or does not return a float tensor; ValueError for other shapes and numbers.
-    """
+    """Apply `score` to logits [B,C]; TypeError or ValueError if it does not give finite floats [B] or [B,S]."""
     if not callable(score):
         raise TypeError(
             f"Expected score as a function from logits [B,C] to [B] or [B,S], such as class_score(target). "

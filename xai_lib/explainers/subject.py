@@ -44,10 +44,7 @@ class Subject:
             return self.load()
 
     def statistics(self, method: str, network: nn.Module | None = None) -> FeatureStatistics:
-        """Mean and spread over the reference images of the activations that a method stands on.
-
-        Of this network, kept, or of `network` in its place, over the first 200 of the images.
-        """
+        """Mean and spread over the reference images, or the first 200 for another `network`, where a method stands."""
         if network is not None:
             split = self.reference()
             return self._estimated(method, network, split.subset(torch.arange(min(_FEWER, len(split)))))
@@ -58,10 +55,7 @@ class Subject:
     def raw_maps(
         self, method: str, settings: dict, x: Tensor, target: Tensor, index: Tensor, network: nn.Module | None = None
     ) -> Tensor:
-        """Raw maps of a method, on the layer's own grid where it has one, as :func:`adapter.raw_maps` gives them.
-
-        `settings` are the method's own keywords; `network` is one in this one's place, such as one of random weights.
-        """
+        """Raw maps of a method, on the layer's own grid if any (:func:`adapter.raw_maps`), or of a network like it."""
         known = {"layer": self.layer, "settings": settings, "statistics": lambda: self.statistics(method, network)}
         return raw_maps(self.network if network is None else network, method, x, target, index, **known)
 

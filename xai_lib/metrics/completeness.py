@@ -40,7 +40,6 @@ def completeness(
     0 is complete (Sundararajan et al. 2017); an empty map has 1. Of raw maps in units of the logit, on their own grid,
     float [B,h,w], or with a value for each colour [B,c,H,W]. float32 [B] of at least 0; NaN for a map that is not
     finite, or where the two logits are equal.
-
     `baseline` is the explainer's. `nothing` is for one whose baseline is no image (``about(name).complete``): in place
     of y(baseline), the logit where its map would be empty, float [B].
 

@@ -17,14 +17,12 @@ from xai_lib.metrics.registry import register, score_of
 
 
 @register("effective-complexity", title="EC, as tabulated", better="lower", range=(0.0, math.inf),
-          paper="Nguyen & Martínez 2020",
-          equation="saliency paper Table 3 (EC): pixels above a threshold")  # fmt: skip
+          paper="Nguyen & Martínez 2020", equation="saliency paper Table 3 (EC): pixels above a threshold")  # fmt: skip
 def effective_complexity(attribution: Tensor, *, threshold: float = 1e-5) -> Tensor:
     """Number of pixels whose absolute value is above a share of the map's largest (after Nguyen & Martínez 2020).
 
     Lower is better. float32 [B], from 1 to H·W pixels; NaN for an empty map or one with a value that is not finite.
-
-    `threshold` is the share of the largest absolute value, in [0, 1); quantus' default is 1e-5.
+    `threshold` is the share, in [0, 1); quantus' default is 1e-5.
 
     Example:
         >>> import torch
@@ -44,9 +42,8 @@ def retention_loss(
 ) -> Tensor:  # fmt: skip
     """Squared error of the target's probability if only the k highest pixels of a map are kept.
 
-    float32 [B,S] in [0, 1], 0 at the last point, where all pixels are kept; NaN for an empty (all-zero) map or one with
-    a value that is not finite. `step` more pixels are kept at each point, at the last perhaps fewer; `baseline` is what
-    removed pixels become.
+    float32 [B,S] in [0, 1], 0 at the last point, where all pixels are kept; NaN for a map that is empty or not finite.
+    `step` more pixels are kept at each point, at the last perhaps fewer; `baseline` is what removed pixels become.
     """
     check_inputs(x, attribution, target)
     target, kept = target.to(x.device), counts(attribution[0].numel(), step)[1:].to(x.device)

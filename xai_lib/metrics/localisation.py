@@ -4,6 +4,8 @@ Scores are float32 [B] in [0, 1]. A mask without a pixel, a map of zeros or one 
 without a positive value also the shares of what is positive.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -23,8 +25,7 @@ def pointing_game(attribution: Tensor, mask: Tensor) -> Tensor:
         >>> pointing_game(torch.tensor([[[0.2, 0.9]], [[0.9, 0.9]]]), torch.tensor([[[True, False]]] * 2))
         tensor([0.0000, 0.5000])
     """
-    maps, inside = _flat(attribution, mask)
-    return _share(maps == maps.amax(1, keepdim=True), inside, attribution)
+    return _share(attribution, mask, lambda maps: maps == maps.amax(1, keepdim=True))
 
 
 @register("attribution-localisation", title="Localisation", better="higher", range=(0.0, 1.0),
@@ -41,8 +42,7 @@ def attribution_localisation(attribution: Tensor, mask: Tensor) -> Tensor:
         >>> attribution_localisation(maps, mask)
         tensor([0.6667])
     """
-    maps, inside = _flat(attribution, mask)
-    return _share(maps.double().clamp(min=0), inside, attribution)
+    return _share(attribution, mask, lambda maps: maps.double().clamp(min=0))
 
 
 @register("attribution-localisation-paper", title="Localisation, as printed", better="higher", range=(0.0, 1.0),
@@ -61,22 +61,17 @@ def attribution_localisation_paper(attribution: Tensor, mask: Tensor) -> Tensor:
         >>> attribution_localisation_paper(maps, mask)
         tensor([0.3333])
     """
-    maps, inside = _flat(attribution, mask)
-    return _share(maps > 0, inside, attribution)
+    return _share(attribution, mask, lambda maps: maps > 0)
 
 
-def _flat(attribution: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps and masks as [B,N], checked, on the map's device."""
+def _share(attribution: Tensor, mask: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
+    """What lies inside of the weights, bool or float64 [B,N], that pixels [B,N] are given, as a share of all."""
     check_maps(attribution)
     if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
         got = mask.dtype if isinstance(mask, Tensor) else type(mask).__name__
         raise TypeError(f"Expected mask as a bool tensor [B,H,W]. Got {got}: say which values are the object.")
     if mask.shape != attribution.shape:
         raise ValueError(f"Expected mask of attribution's shape {list(attribution.shape)}. Got {list(mask.shape)}.")
-    return attribution.detach().flatten(1), mask.to(attribution.device).flatten(1)
-
-
-def _share(weights: Tensor, inside: Tensor, attribution: Tensor) -> Tensor:
-    """What lies inside of pixels' weights [B,N], bool or float64, as a share of all."""
+    weights, inside = weigh(attribution.detach().flatten(1)), mask.to(attribution.device).flatten(1)
     total = weights.sum(1)
     return defined((weights * inside).sum(1) / total, inside.any(1) & is_defined(attribution) & (total > 0))

@@ -14,7 +14,7 @@ from xai_lib.checks import check_counts
 from xai_lib.forward import Model, class_probability, outputs
 from xai_lib.metrics.correlation import pearson, spearman
 from xai_lib.metrics.maps import defined, is_finite, sizes
-from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, inverse, ranks
+from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, ranks
 from xai_lib.metrics.registry import register, score_of
 
 
@@ -25,10 +25,8 @@ def ascending_curve(
     """Probability of the target while sets of pixels are included, those with the lowest attribution first.
 
     Softmax probabilities, float32 [B,K+1], from the baseline to the untouched image; NaN for a constant map, which says
-    nothing of the order, or one with a value that is not finite.
-
-    `sets` is K, into how many sets of nearly equal size the sorted pixels are cut; `baseline` what pixels are before
-    they are included: "zero" is the paper's product with a set of pixels.
+    nothing of the order, or one that is not finite. `sets` is K, into how many sets of nearly equal size the sorted
+    pixels are cut; `baseline` what pixels are before they are included: "zero" is the paper's product with a set.
     """
     check_inputs(x, attribution, target)
     ends = torch.tensor([0, *_ends(attribution[0].numel(), sets)], device=x.device)
@@ -60,8 +58,7 @@ def monotonicity(curve: Tensor, *, attribution: Tensor, sets: int) -> Tensor:
     return pearson(means, curve[:, 1:].double()).float()
 
 
-@register("monotonicity-arya", title="Monotonicity, Arya", better="higher", range=(0.0, 1.0),
-          paper="Arya et al. 2019",
+@register("monotonicity-arya", title="Monotonicity, Arya", better="higher", range=(0.0, 1.0), paper="Arya et al. 2019",
           equation="saliency paper §4.1 (Monotonic-increase), share of the steps")  # fmt: skip
 @score_of(ascending_curve)
 def monotonicity_arya(curve: Tensor) -> Tensor:
@@ -96,8 +93,8 @@ def monotonicity_quantus(
     is the mean square change of the probability. quantus also divides by the squared probability of the image, which no
     rank notices, and fails where that is near 0. Its default is one value a set: 300,000 forward passes an image at 32
     pixels. Here the colour values are cut into `sets`, all of one size but the last, which may be smaller, with
-    `samples` draws for each. float32 [B] in [-1, 1]; NaN for a constant map or one that is not finite, if all sets have
-    the same total, or if no set has more effect than another.
+    `samples` draws for each. float32 [B] in [-1, 1]; NaN for a map that is not finite, or if totals or effects of all
+    sets are the same.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
@@ -111,7 +108,7 @@ def monotonicity_quantus(
     size = -(-values.shape[1] // len(_ends(values.shape[1], sets)))
     order = torch.from_numpy(values.numpy().argsort(axis=1))
     totals = torch.stack([part.sum(1) for part in values.double().gather(1, order).split(size, dim=1)], dim=1)
-    member = (inverse(order).reshape(x.shape) // size).to(x.device)  # which set a colour value is in
+    member = (order.argsort(dim=1).reshape(x.shape) // size).to(x.device)  # which set a colour value is in
     noise = randomness.uniform(seed, index.to(x.device), "monotonicity", (totals.shape[1], samples)).to(x.dtype)
     target = target.to(x.device)
 

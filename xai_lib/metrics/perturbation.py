@@ -38,13 +38,7 @@ def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tenso
         order = values.argsort(dim=1, descending=True, stable=True)
     else:
         order = values.argsort(dim=1, stable=True).flip(1)
-    return inverse(order).reshape(attribution.shape)
-
-
-def inverse(order: Tensor) -> Tensor:
-    """Rank of each position from the order of positions: the inverse of each row's permutation, int64 [B,N]."""
-    places = torch.arange(order.shape[1], device=order.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, order, places)
+    return order.argsort(dim=1).reshape(attribution.shape)
 
 
 def counts(n: int, step: int) -> Tensor:
@@ -64,8 +58,7 @@ def class_probabilities(
 
     Point s of an image's curve is ``where(rank < replaced[s], end, start)``: float32 [B,S] on start's device. Points of
     several images share forward passes. Images are float [B,c,H,W], and `end` broadcasts to them, first dimension B;
-    ranks are int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours; `replaced` are how many at each
-    point, int64 [S].
+    ranks are int64 [B,c,H,W], or [B,1,H,W] to replace pixels with all their colours; `replaced` int64 [S].
     """
 
     def make(image: Tensor, point: Tensor) -> Tensor:
@@ -90,10 +83,9 @@ def replacement_curve(
 
 
 def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
-    """Refuse what are not images with a map and a class for each.
+    """Refuse what are not images [B,c,H,W] with a map [B,H,W] and a class, int64 [B], for each.
 
-    TypeError if images or maps are not float tensors, ValueError if the shapes are not [B,c,H,W], [B,H,W] and [B], or
-    the classes not int64.
+    TypeError if images or maps are not float tensors, else ValueError.
     """
     check_maps(attribution)
     check_images(x)

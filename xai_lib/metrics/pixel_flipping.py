@@ -10,7 +10,7 @@ from torch import Tensor
 from xai_lib.baselines import Baseline, replacement
 from xai_lib.forward import Model
 from xai_lib.metrics.maps import defined, is_defined
-from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, inverse, replacement_curve
+from xai_lib.metrics.perturbation import Ties, check_inputs, class_probabilities, counts, replacement_curve
 from xai_lib.metrics.registry import register, score_of
 
 
@@ -21,17 +21,9 @@ def pixel_flipping_curve(
     """Probability of the target while pixels are removed, those with the highest attribution first.
 
     Softmax probabilities, float32 [B,S+1], from the untouched to the fully removed image, at :func:`fractions_removed`;
-    NaN for an empty (all-zero) map or one with a value that is not finite. Only the order of a map's values matters. A
-    constant map other than zeros removes pixels in the order of the ties.
-
+    NaN for an empty (all-zero) map or one with a value that is not finite. Only the order of a map's values matters.
     `step` pixels are removed at a time, with all their colours, at the last perhaps fewer, and become the `baseline`:
     "minimum" is the paper's black. The target is in the paper the true class.
-
-    Example:
-        >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)
-        >>> x, maps, one = torch.ones(1, 1, 2, 2), torch.tensor([[[4.0, 3.0], [2.0, 1.0]]]), torch.tensor([0])
-        >>> pixel_flipping_curve(mean, x, maps, one, index=one, step=3, baseline="zero")
-        tensor([[1.0000, 0.2500, 0.0000]])
     """
     check_inputs(x, attribution, target)
     order = {"index": index, "seed": seed, "step": step, "ties": ties, "chunk": chunk}
@@ -123,7 +115,7 @@ def released_curve(
     maps = attribution.detach().cpu()
     values = (maps if maps.dtype == torch.float64 else maps.float())[:, None].expand(x.shape).flatten(1)
     order = torch.from_numpy(np.argsort(-values.numpy(), axis=1)).to(x.device)
-    rank = inverse(order).reshape(x.shape)
+    rank = order.argsort(dim=1).reshape(x.shape)
     removed = counts(values.shape[1], step)[1:].to(x.device)
     curve = class_probabilities(model, x, replacement(x, "minimum"), rank, removed, target.to(x.device), chunk)
     return defined(curve, is_defined(attribution).to(curve.device)[:, None])

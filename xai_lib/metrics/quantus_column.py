@@ -5,7 +5,6 @@ quantus divides by the largest value of a whole batch.
 """
 
 import warnings
-from collections.abc import Callable
 from unittest import mock
 
 import numpy as np
@@ -16,6 +15,8 @@ from xai_lib.data.split import Split
 
 _COLOUR_VALUES_A_STEP = 32  # the released setting: quantus flips colour values, three a pixel
 QUIET = {"disable_warnings": True, "display_progressbar": False, "normalise": False, "abs": True}
+_FLIPPING = {"features_in_step": _COLOUR_VALUES_A_STEP, "perturb_baseline": "black", "return_auc_per_sample": True}
+_TOOLS = {"pixel-flipping": "PixelFlipping", "complexity": "Complexity", "sparseness": "Sparseness"}
 _MASKED = {"pointing-game": "PointingGame", "attribution-localisation": "AttributionLocalisation"}
 
 
@@ -34,8 +35,11 @@ def scores(network: nn.Module, split: Split, maps: Tensor, n: int) -> dict[str, 
     # quantus 0.6 calls np.trapz, which numpy 2.4 no longer has.
     with mock.patch.object(np, "trapz", np.trapezoid, create=True), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # in a notebook, a library of quantus' misses widgets and says so on the page
-        for name, metric in _tools(masked=mask is not None).items():
+        import quantus  # takes seconds, which those who only read scores should not wait
+
+        for name, tool in (_TOOLS if mask is None else _TOOLS | _MASKED).items():
             of_mask = name in _MASKED
+            metric = getattr(quantus, tool)(**(_FLIPPING if name == "pixel-flipping" else {}), **QUIET)
             values = metric(**batch, a_batch=a.copy(), s_batch=mask if of_mask else None, softmax=True)
             tensor = torch.tensor(np.asarray(values, dtype=float).reshape(-1))
             if name == "pixel-flipping":  # quantus takes a spacing of 1 between points
@@ -62,15 +66,3 @@ def tool_maps(tool: str, network: nn.Module, layer: nn.Module, x: Tensor, target
         maps = cam(x.clone(), [ClassifierOutputTarget(label) for label in target.tolist()])
     network.zero_grad(set_to_none=True)  # the tool leaves its gradients behind
     return torch.from_numpy(maps).float().to(x.device)
-
-
-def _tools(*, masked: bool) -> dict[str, Callable]:
-    import quantus  # takes seconds, which those who only read scores should not wait
-
-    flipping = {"features_in_step": _COLOUR_VALUES_A_STEP, "perturb_baseline": "black", "return_auc_per_sample": True}
-    found = {
-        "pixel-flipping": quantus.PixelFlipping(**flipping, **QUIET),
-        "complexity": quantus.Complexity(**QUIET),
-        "sparseness": quantus.Sparseness(**QUIET),
-    }
-    return found | {name: getattr(quantus, tool)(**QUIET) for name, tool in _MASKED.items() if masked}

@@ -27,15 +27,13 @@ from xai_lib.metrics.registry import register, score_of
 
 MakeMaps = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (model, x, target, index) -> maps [B,H,W]
 Order = Literal["cascading", "independent"]
-_STEPS = 4  # what is randomised at a time: a quarter of the modules
 
 
 def executed(model: nn.Module, x: Tensor) -> tuple[str, ...]:
     """Names of the modules that hold parameters of their own, in the order in which they start in a forward pass.
 
-    One that never starts, because the module around it uses its weights, has the place of that module. Of normalised
-    images `x`, float [B,3,H,W], the first is run. TypeError if `model` is not a torch.nn.Module, ValueError if it has
-    no parameters.
+    One that never starts, because the module around it uses its weights, has the place of that module. Of images `x`,
+    [B,3,H,W], the first is run. TypeError if `model` is not a torch.nn.Module, ValueError if it has no parameters.
 
     Example:
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
@@ -63,7 +61,7 @@ def executed(model: nn.Module, x: Tensor) -> tuple[str, ...]:
     return tuple(sorted(holders, key=place))
 
 
-def steps(names: Sequence[str], number: int = _STEPS) -> tuple[tuple[str, ...], ...]:
+def steps(names: Sequence[str], number: int = 4) -> tuple[tuple[str, ...], ...]:
     """Names in the order of execution, cut into `number` parts of nearly equal size, from the last to the first.
 
     Example:
@@ -81,10 +79,8 @@ def randomised(
     """Copies of a network with parts re-initialised, one part after the other, each a list of names of modules.
 
     A copy is the caller's own. A module's new weights depend on `seed` and its name alone, so they are the same in both
-    orders and on every device. `model` and the global generators are left as they are.
-
-    The order "cascading" keeps the parts before re-initialised as well, down to a wholly random network; "independent"
-    re-initialises one part at a time.
+    orders and on every device. The order "cascading" keeps the parts before re-initialised as well, down to a wholly
+    random network; "independent" re-initialises one part at a time.
     """
     check_choice("order", order, ("cascading", "independent"))
     current = model
@@ -106,8 +102,7 @@ def parameter_randomisation(
     The modules of each of the L :func:`steps`, and float32 [B,L] in [-1, 1], means over draws of the weights; NaN where
     one of the two maps is constant or not finite in all draws. The network as it is, whose similarity is 1, is not
     among them (quantus averages it in). All maps explain the same class, and a random explainer gets the same `index`
-    every time: only the weights differ. `make_maps` is ``(model, x, target, index)`` -> maps, float [B,H,W]; `draws`
-    are of all new weights.
+    every time: only the weights differ.
     """
     check_counts(draws=draws)
     if any(module.training for module in model.modules()):
@@ -115,11 +110,9 @@ def parameter_randomisation(
     parts, maps = steps(executed(model, x)), make_maps(model, x, target, index).detach()
     found = []
     for draw in range(draws):
-        others = (
-            make_maps(changed, x, target, index).detach() for changed in randomised(model, parts, seed + draw, order)
-        )
-        found.append(torch.stack([spearman(maps, other) for other in others], dim=1))
-    return parts, torch.stack(found).nanmean(dim=0)
+        networks = randomised(model, parts, seed + draw, order)
+        found.append([spearman(maps, make_maps(network, x, target, index).detach()) for network in networks])
+    return parts, torch.stack([torch.stack(alike, dim=1) for alike in found]).nanmean(dim=0)
 
 
 @register("parameter-randomisation", title="MPRT", better="lower", range=(-1.0, 1.0),
@@ -171,7 +164,8 @@ def _reset(module: nn.Module, name: str, seed: int) -> None:
     device = own[0].device
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.default_generator.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
-        if callable(getattr(module, "reset_parameters", None)) and not any(map(_holds_parameters, module.children())):
+        parts_hold_some = any(list(part.parameters()) for part in module.children())
+        if callable(getattr(module, "reset_parameters", None)) and not parts_hold_some:
             try:
                 module.cpu().reset_parameters()  # a GPU's generator would give other numbers
             except Exception as error:
@@ -180,7 +174,3 @@ def _reset(module: nn.Module, name: str, seed: int) -> None:
             return
         for values in own:
             values.copy_(values.flatten()[torch.randperm(values.numel()).to(device)].reshape(values.shape))
-
-
-def _holds_parameters(module: nn.Module) -> bool:
-    return next(module.parameters(), None) is not None

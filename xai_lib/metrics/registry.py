@@ -47,7 +47,6 @@ def register(
         raise ValueError(f"Expected better as 'higher' or 'lower' for {name!r}. Got {better!r}.")
     if len(range) != 2 or not range[0] < range[1]:
         raise ValueError(f"Expected range as (low, high) with low < high for {name!r}. Got {range}.")
-
     if relevant is None:
         relevant = (range[1] - range[0]) / 100 if math.isfinite(range[1] - range[0]) else 0.0
 

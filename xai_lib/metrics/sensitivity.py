@@ -34,8 +34,7 @@ def sensitivities(
 
     Every value of the image is moved by its own uniform number in [-radius, radius], so x' lies in a cube around x.
     All maps explain the same class, and a random explainer gets an image's own `index` every time: only the image
-    differs. Draws share calls of the explainer. float32 [B,draws] of at least 0; NaN where the map of the untouched
-    image is empty or not finite, or where the map of the noisy image is not finite.
+    differs. float32 [B,draws] of at least 0; NaN where one of the maps is not finite, or that of the image is empty.
 
     The first draws stay the same if more are drawn; `radius` is in units of the normalised image. The variant "paper"
     is the norm itself, as printed, in units of the map and growing with the number of pixels; "released" divides it by
@@ -60,7 +59,13 @@ def sensitivities(
     for rows in torch.arange(len(moved), device=x.device).split(chunk):
         image = rows % len(x)
         noisy = x[image] + radius * _noise(x, index, rows, seed)
-        moved[rows] = _distances(maps[image], explain(noisy, target[image], index[image]))
+        others = explain(noisy, target[image], index[image])
+        check_maps(others, "maps of noisy images")
+        if others.shape != maps[image].shape:
+            shapes = f"the others, {list(maps[image].shape)}. Got {list(others.shape)}"
+            raise ValueError(f"Expected maps of noisy images in the shape of {shapes}.")
+        distances = _norms(maps[image].double() - others.detach().double())
+        moved[rows] = torch.where(is_finite(others), distances, torch.nan)
     moved = moved.reshape(draws, len(x)).T
     if variant == "released":
         moved = moved / _norms(maps)[:, None]
@@ -73,8 +78,7 @@ def sensitivities(
 def max_sensitivity(moved: Tensor) -> Tensor:
     """The largest of an image's :func:`sensitivities` (Yeh et al. 2019). Lower is better.
 
-    A lower bound of the maximum over the cube: it grows with the number of draws. float32 [B] of at least 0; NaN where
-    one of the sensitivities is.
+    A lower bound of the maximum over the cube: it grows with the number of draws. float32 [B] of at least 0, or NaN.
 
     Example:
         >>> x, first = torch.ones(1, 3, 4, 4), torch.tensor([0])
@@ -103,24 +107,10 @@ def average_sensitivity(moved: Tensor) -> Tensor:
 
 def _noise(x: Tensor, index: Tensor, rows: Tensor, seed: int) -> Tensor:
     """Uniform numbers in [-1,1) for rows of all draws laid end to end: row r is image r % B in draw r // B."""
-    image, draw = rows % len(x), rows // len(x)
-    shape = tuple(x.shape[1:])
-    parts = [
-        randomness.uniform(seed, index[image[draw == number]], f"sensitivity/draw {number}", shape)
-        for number in draw.unique().tolist()
-    ]
+    drawn = {draw: rows[rows // len(x) == draw] % len(x) for draw in (rows // len(x)).unique().tolist()}
+    size = tuple(x.shape[1:])
+    parts = [randomness.uniform(seed, index[one], f"sensitivity/draw {draw}", size) for draw, one in drawn.items()]
     return (2 * torch.cat(parts) - 1).to(x.dtype)
-
-
-def _distances(maps: Tensor, others: Tensor) -> Tensor:
-    """Norm of the difference of each pair of maps, float64 [B]; NaN where the second one is not finite."""
-    check_maps(others, "maps of noisy images")
-    if others.shape != maps.shape:
-        raise ValueError(
-            f"Expected maps of noisy images in the shape of the others, {list(maps.shape)}. Got {list(others.shape)}."
-        )
-    others = others.detach()
-    return torch.where(is_finite(others), _norms(maps.double() - others.double()), torch.nan)
 
 
 def _norms(maps: Tensor) -> Tensor:

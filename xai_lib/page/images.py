@@ -20,8 +20,7 @@ def image_grid(
 ) -> Figure:
     """Small pictures in rows: float [N,3,H,W] in [0,1], row by row.
 
-    ``rows`` are names at the left of rows, ``columns`` names above columns; without these, ``titles`` stand above the
-    pictures.
+    ``rows`` are names at the left of rows, ``columns`` names above columns, or ``titles`` above each picture.
     """
     n_rows = max(len(rows), math.ceil(len(images) / PER_ROW))
     width = len(columns) or math.ceil(len(images) / n_rows)
@@ -33,10 +32,9 @@ def image_grid(
             axis.axis("off")
             continue
         show(axis, images[position])
-        if titles:
-            axis.set_title(plain(titles[position]), fontsize=9)
-        elif columns and position < width:
-            axis.set_title(plain(columns[position]), fontsize=9)
+        above = titles or columns
+        if position < len(above):
+            axis.set_title(plain(above[position]), fontsize=9)
         if len(rows) > 1 and position % width == 0:
             axis.set_ylabel(plain(rows[position // width]), fontsize=8)
     return figure

@@ -1,5 +1,6 @@
 """How methods are told apart: colour says the family, the marker which of its methods."""
 
+import itertools
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -17,20 +18,15 @@ def colour(method: str) -> str:
 
 def styles(methods: Sequence[str]) -> dict[str, dict[str, str]]:
     """Colour and marker of each method, as keywords of a line; no two of a family share a marker (up to nine)."""
-    seen: dict[str, int] = {}
-    found = {}
-    for method in methods:
-        family = explainers.about(method).family
-        place = seen[family] = seen.get(family, -1) + 1
-        found[method] = {"color": FAMILY_COLOURS[family], "marker": MARKERS[place % len(MARKERS)]}
-    return found
+    markers = {family: itertools.cycle(MARKERS) for family in FAMILY_COLOURS}
+    families = {method: explainers.about(method).family for method in methods}
+    return {name: {"color": FAMILY_COLOURS[kind], "marker": next(markers[kind])} for name, kind in families.items()}
 
 
 def legend_of_methods(figure: Figure, methods: Sequence[str]) -> None:
     """Put a legend of methods, family by family, below a figure."""
-    families = {method: list(FAMILY_NAMES).index(explainers.about(method).family) for method in methods}
-    ordered = sorted(methods, key=families.get)
     looks = styles(methods)
+    ordered = sorted(methods, key=lambda method: list(FAMILY_NAMES).index(explainers.about(method).family))
     handles = [Line2D([], [], label=METHOD_NAMES[name], markersize=4, linewidth=1, **looks[name]) for name in ordered]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
 

@@ -11,8 +11,7 @@ class Shown(Mapping[str, str]):
     """Name in a registry -> what a reader sees, also for what is registered later; in the order of registration."""
 
     def __init__(self, registry: Registry, shown: Callable[[Entry], str]) -> None:
-        self._registry = registry
-        self._shown = shown
+        self._registry, self._shown = registry, shown
 
     def __getitem__(self, name: str) -> str:
         return self._shown(self._registry.entries[name])

@@ -28,7 +28,13 @@ def begin(**parameters: Any) -> Settings:
         _check_parameters(shell)
     run = settings(**parameters)
     if shell and parameters.get("dataset") and (fewer := run.shortfalls()):
-        _with_the_next_cell(shell, f"**The data have less than the scale asks for.** Taken are {', '.join(fewer)}.")
+        text = f"**The data have less than the scale asks for.** Taken are {', '.join(fewer)}."
+
+        def once(*_: object) -> None:  # above what the next cell shows, since this one is not for readers
+            shell.events.unregister("pre_run_cell", once)
+            display(Markdown(text))
+
+        shell.events.register("pre_run_cell", once)
     return run
 
 
@@ -43,16 +49,6 @@ def _check_parameters(shell: Any) -> None:
             check_text(name, shell.user_ns[name])
 
 
-def _with_the_next_cell(shell: Any, text: str) -> None:
-    """Show a text above what the next cell shows, since this one is not for readers."""
-
-    def once(*_: object) -> None:
-        shell.events.unregister("pre_run_cell", once)
-        display(Markdown(text))
-
-    shell.events.register("pre_run_cell", once)
-
-
 def leave_out(reason: str) -> None:
     """Show why this page has nothing to say of a run, and run none of its further cells."""
     display(Markdown(f"**This page is left out.** {reason}"))
@@ -63,18 +59,16 @@ def leave_out(reason: str) -> None:
 def end(notebook: str, run: Settings, cells: Sequence[Cell], **parameters: Any) -> HTML:
     """What a page's numbers stand on, with which parameters it ran, and the command that runs it again.
 
-    ``notebook`` is its path below ``notebooks/``, without the suffix; ``run`` is what :func:`begin` returned,
-    ``parameters`` are the notebook's own beyond those. ``cells`` are those of the store on which the page stands; none
-    for a page that keeps nothing.
+    ``notebook`` is its path below ``notebooks/``, without the suffix; ``run`` is what :func:`begin` returned;
+    ``parameters`` are the notebook's own beyond those; on ``cells`` of the store the page stands, if on any.
     """
     given = {name: value for name, value in (dict(run.parameters) | parameters).items() if value not in ("", False)}
     source = Path("notebooks") / f"{notebook}.ipynb"
-    known = declared(source) if source.is_file() else list(given)
+    known = declared(source) if source.is_file() else given
     given = {name: value for name, value in given.items() if name in known}
-    options = " ".join(
-        f"-{'r' if isinstance(value, str) else 'p'} {name} {shlex.quote(str(value))}" for name, value in given.items()
-    )
-    command = f".venv/bin/papermill notebooks/{notebook}.ipynb out.ipynb {options}"
+    flags = {name: "r" if isinstance(value, str) else "p" for name, value in given.items()}
+    options = [f"-{flags[name]} {name} {shlex.quote(str(value))}" for name, value in given.items()]
+    command = f".venv/bin/papermill notebooks/{notebook}.ipynb out.ipynb {' '.join(options)}"
     said = ", ".join(f"{name} = {value}" for name, value in given.items())
     again = (
         f'<p class="companion-rerun">This page ran with {escape(said)}. To run it again:</p>'

@@ -21,10 +21,13 @@ def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTM
     """
     store = Store()
     made = [files.read_json(store.path(cell) / "provenance.json") for cell in lineage(cells) if store.is_done(cell)]
-    made = record.write_provenance(made, head or {})
+    found = rows(record.write_provenance(made, head or {}))
+    all_of = lambda values: "; ".join(sorted({*map(str, values)}))  # noqa: E731
+    listed = dict.fromkeys(("commit", "device", "threads", "libraries"), all_of)
+    stages = found.groupby("stage", sort=False).agg({"key": "size", "seconds": "sum", **listed, "ended": "max"})
     columns = [
         text("stage", "stage"),
-        Column("cells", "cells"),
+        Column("cells", "key"),
         Column("computing time", "seconds", lambda seconds: f"{seconds / 60:.1f} min"),
         text("commit", "commit"),
         text("device", "device"),
@@ -32,8 +35,7 @@ def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTM
         Column("libraries", "libraries", kind="long"),
         Column("finished", "ended", lambda end: end[:16].replace("T", " ")),
     ]
-    found = rows(made)
-    return show(_by_stage(found), columns, "Provenance.", name="provenance", behind=found)
+    return show(stages.reset_index(), columns, "Provenance.", name="provenance", behind=found)
 
 
 def rows(made: Sequence[dict[str, Any]]) -> pd.DataFrame:
@@ -41,28 +43,9 @@ def rows(made: Sequence[dict[str, Any]]) -> pd.DataFrame:
     found = []
     for one in made:
         last = one["attempts"][-1]
-        libraries = ", ".join(f"{name} {version}" for name, version in last["libraries"].items() if version)
-        found.append(
-            {
-                "stage": one["stage"],
-                "key": one["key"][:12],
-                "seconds": one["seconds"],
-                "commit": last["commit"][:12] + (" with changes" if last["dirty"] else ""),
-                "device": last["device"],
-                "threads": last["threads"],
-                "libraries": libraries,
-                "ended": last["ended"],
-            }
-        )
+        row = {"stage": one["stage"], "key": one["key"][:12], "seconds": one["seconds"]}
+        row["commit"] = last["commit"][:12] + (" with changes" if last["dirty"] else "")
+        row |= {name: last[name] for name in ("device", "threads", "libraries", "ended")}
+        row["libraries"] = ", ".join(f"{name} {version}" for name, version in last["libraries"].items() if version)
+        found.append(row)
     return pd.DataFrame(found)
-
-
-def _by_stage(frame: pd.DataFrame) -> pd.DataFrame:
-    grouped = frame.groupby("stage", sort=False)
-    joined = {
-        name: grouped[name].agg(lambda values: "; ".join(sorted({str(value) for value in values})))
-        for name in ("commit", "device", "threads", "libraries")
-    }
-    return pd.DataFrame(
-        {"cells": grouped.size(), "seconds": grouped["seconds"].sum(), **joined, "ended": grouped["ended"].max()}
-    ).reset_index()

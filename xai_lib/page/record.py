@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 from xai_lib import files
 
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 VARIABLE = "XAI_RECORD"
-
-
-def write_table(name: str, frame: "pd.DataFrame", page: str) -> None:
-    """Write a table that is shown, numbers and view, if a run is being recorded."""
-    keep(name, frame)
-    write_text(name, page)
 
 
 def keep(name: str, frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -34,7 +29,7 @@ def keep(name: str, frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def write_text(name: str, page: str) -> None:
-    """Write what a page shows that is no table (a drawing in HTML, say), if a run is being recorded."""
+    """Write what a page shows, such as a drawing in HTML, if a run is being recorded."""
     if folder := os.environ.get(VARIABLE):
         with files.atomically(Path(folder) / f"{name}.html") as file:
             file.write(page.encode() + b"\n")
@@ -73,8 +68,7 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     """Execute notebooks, in their order, and keep in ``folder``, made if need be, what they show.
 
     Each notebook gets those of the parameters that it declares; executed, it goes to the folder ``drafts``.
-    RuntimeError if the tree differs from its commit (other than in recorded folders), so that no number could name the
-    code that made it; NotebookError if a notebook fails.
+    RuntimeError if the tree differs from its commit, other than in recorded folders; NotebookError if a notebook fails.
     """
     from xai_lib.run import notebook as run
     from xai_lib.run import provenance
@@ -82,11 +76,8 @@ def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object
     provenance.require_clean_tree()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "provenance.json").unlink(missing_ok=True)
-    os.environ[VARIABLE] = str(folder.resolve())
-    try:
+    with patch.dict(os.environ, {VARIABLE: str(folder.resolve())}):
         for source in notebooks:
             known = run.declared(source)
             run.execute(source, drafts / source.name, {name: v for name, v in parameters.items() if name in known})
             write_figures(drafts / source.name, folder)
-    finally:
-        del os.environ[VARIABLE]

@@ -14,7 +14,6 @@ def metric_table(names: Iterable[str], titles: Mapping[str, str], caption: str) 
     known = [metrics.about(name) for name in names if name in metrics.names()]
     ranges = [" to ".join(f"{end:g}".replace("inf", "∞") for end in one.range) for one in known]
     rows = [(titles[one.name], one.name, one.better, said, one.equation) for one, said in zip(known, ranges)]
-    names = ("title", "name", "better", "range", "where")
     heads = ("metric", "name in the library", "better", "range", "where")
-    columns = [Column(head, name, kind="number" if name == "range" else "text") for head, name in zip(heads, names)]
-    return show(pd.DataFrame(rows, columns=names), columns, caption)
+    columns = [Column(head, head, kind="number" if head == "range" else "text") for head in heads]
+    return show(pd.DataFrame(rows, columns=heads), columns, caption)

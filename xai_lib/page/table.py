@@ -1,9 +1,10 @@
 """Tables: a tidy frame, a few columns that say how a reader sees it, and one call that shows and records both."""
 
+import itertools
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,13 +31,12 @@ class Column:
     def cells(self, frame: pd.DataFrame) -> list[str]:
         """The column's cells, a row of the frame each; a value that is missing is a dash."""
         names = (self.source,) if isinstance(self.source, str) else self.source
-        return [self._cell(values) for values in zip(*(frame[name] for name in names), strict=True)]
-
-    def _cell(self, values: tuple[Any, ...]) -> str:
+        rows = zip(*(frame[name] for name in names), strict=True)
         if callable(self.format):
-            return self.format(*values)
-        (value,) = values
-        return self.format[value] if self.format is not None else _plain(value)
+            return [self.format(*values) for values in rows]
+        if self.format is not None:
+            return [self.format[value] for (value,) in rows]
+        return [MISSING if one is None or (isinstance(one, float) and np.isnan(one)) else str(one) for (one,) in rows]
 
 
 def text(title: str, source: str | tuple[str, ...], format: Format | Mapping | None = None) -> Column:
@@ -56,45 +56,50 @@ def show(
     what is shown as ``<name>.html``; a table without a name is not recorded.
     """
     titles = [column.title for column in columns]
-    cells = dict(zip(range(len(columns)), (column.cells(frame) for column in columns)))
-    _blank_repeats(cells, [titles.index(title) for title in group])
+    cells = [column.cells(frame) for column in columns]
+    _blank_repeats([cells[titles.index(title)] for title in group])
     kinds = [{"number": "", "text": "text", "long": "text long"}[column.kind] for column in columns]
     head = "".join(f'<th scope="col" class="{kind}">{escape(title)}</th>' for title, kind in zip(titles, kinds))
     rows = "".join(
         "<tr>" + "".join(f'<td class="{kind}">{escape(cell)}</td>' for cell, kind in zip(row, kinds)) + "</tr>"
-        for row in zip(*cells.values())
+        for row in zip(*cells)
     )
     page = (
         f'<div class="companion-table" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
         f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
     if name:
-        record.write_table(name, frame if behind is None else behind, page)
+        record.keep(name, frame if behind is None else behind)
+        record.write_text(name, page)
     return HTML(page)
 
 
 def number(digits: int = 3, *, times: float = 1) -> Format:
     """Format: a number with a fixed number of digits, multiplied first (by 100 for per cent)."""
-    return lambda value: _number(value, digits, times)
+
+    def said(value: float) -> str:
+        if value is None or np.isnan(value):
+            return MISSING
+        return f"{value * times if times != 1 else value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+    return said
 
 
 def plus_minus(digits: int = 3, *, times: float = 1) -> Format:
     """Format of (mean, spread): mean ± standard deviation, or the mean alone where there is no spread."""
-    return lambda mean, spread: (
-        _number(mean, digits, times) + ("" if np.isnan(spread) else f" ± {_number(spread, digits, times)}")
-    )
+    one = number(digits, times=times)
+    return lambda mean, spread: one(mean) + ("" if np.isnan(spread) else f" ± {one(spread)}")
 
 
 def interval(digits: int = 3, *, times: float = 1) -> Format:
     """Format of (low, high): an interval."""
-    return lambda low, high: (
-        MISSING if np.isnan(low) else f"[{_number(low, digits, times)}, {_number(high, digits, times)}]"
-    )
+    one = number(digits, times=times)
+    return lambda low, high: MISSING if np.isnan(low) else f"[{one(low)}, {one(high)}]"
 
 
 def signed(digits: int = 3, *, times: float = 1) -> Format:
     """Format: a difference with its sign."""
-    return lambda value: MISSING if np.isnan(value) else ("+" if value >= 0 else "") + _number(value, digits, times)
+    return lambda value: ("+" if value >= 0 else "") + number(digits, times=times)(value)
 
 
 def p_value(value: float) -> str:
@@ -112,20 +117,10 @@ def part_of(part: float, whole: float) -> str:
     return MISSING if np.isnan(part) else f"{part:g} of {whole:g}"
 
 
-def _number(value: float, digits: int, times: float) -> str:
-    if value is None or np.isnan(value):
-        return MISSING
-    return f"{value * times if times != 1 else value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _plain(value: Any) -> str:
-    return MISSING if value is None or (isinstance(value, float) and np.isnan(value)) else str(value)
-
-
-def _blank_repeats(cells: dict[int, list[str]], group: Sequence[int]) -> None:
+def _blank_repeats(group: Sequence[list[str]]) -> None:
     """Blank entries of some columns where neither they nor those before them in the group change."""
-    keys = [tuple(cells[place][row] for place in group) for row in range(len(cells[0]))]
-    for row in range(len(keys) - 1, 0, -1):
-        for depth, place in enumerate(group):
-            if keys[row][: depth + 1] == keys[row - 1][: depth + 1]:
-                cells[place][row] = ""
+    keys = list(zip(*group))
+    for row, (before, here) in enumerate(itertools.pairwise(keys), start=1):
+        for depth, column in enumerate(group):
+            if here[: depth + 1] == before[: depth + 1]:
+                column[row] = ""

@@ -20,6 +20,13 @@ _WORDS = {  # of a sentence, in the singular and the plural
     "not tested": ("is not tested", "are not tested"),
 }
 _ALWAYS = ("holds", "reverses", "undecided")  # counted even where there are none
+_SENTENCES = [
+    Column("the paper says", "text", kind="long"),
+    text("verdict", "verdict"),
+    text("comparisons", ("comparisons", "holds", "reverses"),
+         lambda n, holds, reverses: f"{n}: {holds} hold, {reverses} reverse" if n > 1 else MISSING),
+    text("section", "section"),
+]  # fmt: skip
 
 
 def verdict_rule() -> Markdown:
@@ -34,9 +41,8 @@ def verdicts(
     """Every claim with difference, interval, corrected p-value and verdict: rows of :func:`statistics.verdict_table`.
 
     Where sentences of the paper were split into comparisons, a table of the sentences comes first. ``label`` is how the
-    caption calls the data, ``name`` that of the files of a record; ``with_method`` shows what a claim is tested with,
-    where its text does not say it, and ``digits`` are those of differences and intervals. A record keeps the rows, or
-    those ``behind`` them.
+    caption calls the data, ``name`` that of the files of a record, which keeps the rows or those ``behind`` them;
+    ``with_method`` shows what a claim is tested with, where its text does not say it.
     """
     columns = [
         Column("claim", "text", kind="long"),
@@ -70,18 +76,6 @@ def counted(verdicts: pd.Series) -> str:
     n, names = Counter(verdicts), sorted({*verdicts, *_ALWAYS}, key=list(_WORDS).index)
     *first, last = [f"{n[name]} {_WORDS[name][n[name] != 1]}" for name in names]
     return f"{', '.join(first)} and {last}"
-
-
-def _of_comparisons(n: int, holds: int, reverses: int) -> str:
-    return f"{n}: {holds} hold, {reverses} reverse" if n > 1 else MISSING
-
-
-_SENTENCES = [
-    Column("the paper says", "text", kind="long"),
-    text("verdict", "verdict"),
-    text("comparisons", ("comparisons", "holds", "reverses"), _of_comparisons),
-    text("section", "section"),
-]
 
 
 def _would_decide(power: float, needed: float, unit: str) -> str:

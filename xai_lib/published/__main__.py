@@ -13,22 +13,16 @@ def book_files() -> dict[str, str]:
     for paper in papers():
         for number in tables(paper):
             files[f"{paper}_{number}.csv"] = marked(paper, number).to_csv(lineterminator="\n")
-        files[f"{paper}_errata.md"] = _errata_list(paper)
+        files[f"{paper}_errata.md"] = "".join(
+            f"- **[{note.mark}]** {_concerned(note.scope, note.tables)}: {note.text} *({note.source})*\n"
+            for note in errata(paper).itertuples()
+        )
     return files
 
 
-def _errata_list(paper: str) -> str:
-    return "".join(
-        f"- **[{note.mark}]** {_concerned(note.scope, note.tables)}: {note.text} *({note.source})*\n"
-        for note in errata(paper).itertuples()
-    )
-
-
 def _concerned(scope: str, numbers: str) -> str:
-    if scope == "text":
-        return "Text"
     named = f"Table{'s' if ' ' in numbers else ''} {numbers.replace(' ', ', ')}"
-    return named if scope == "cells" else f"{named}, as a whole"
+    return {"text": "Text", "cells": named, "table": f"{named}, as a whole"}[scope]
 
 
 def main(folder: Path) -> None:

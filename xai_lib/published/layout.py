@@ -24,16 +24,11 @@ def marked(paper: str, number: int) -> pd.DataFrame:
         for position in left[left].index:
             at_cell[position] += f" [{mark}]"
     text = cells["printed"].where(~cells["bold"].fillna(False).astype(bool), "**" + cells["printed"] + "**")
-    grid = _grid(cells, text + pd.Series(at_cell))
-    return grid.rename(index=lambda label: label + at_row.get(label, "")).rename(
-        columns=lambda label: label + at_column.get(label, "")
-    )
-
-
-def _grid(cells: pd.DataFrame, text: pd.Series) -> pd.DataFrame:
-    grid = cells.assign(text=text).pivot(index="row", columns="column", values="text")
     rows, columns = cells["row"].unique(), cells["column"].unique()
-    return grid.reindex(index=rows, columns=columns).fillna("").rename_axis(index=None, columns=None)
+    grid = cells.assign(text=text + pd.Series(at_cell)).pivot(index="row", columns="column", values="text")
+    grid = grid.reindex(index=rows, columns=columns).fillna("").rename_axis(index=None, columns=None)
+    marks = {label: label + mark for label, mark in at_column.items()}
+    return grid.rename(index=lambda label: label + at_row.get(label, ""), columns=marks)
 
 
 def _complete(labels: pd.Series, concerned: pd.Series, left: pd.Series) -> tuple[list[str], pd.Series]:

@@ -23,19 +23,16 @@ def papers() -> tuple[str, ...]:
 
 
 def tables(paper: str) -> tuple[int, ...]:
-    """Numbers of the tables that ``paper`` prints; none for the dominance paper.
-
-    ValueError on an unknown paper, with the names that exist.
-    """
+    """Numbers of the tables that ``paper`` prints; ValueError, which lists the papers, on an unknown one."""
     if paper not in _TABLES:
         raise ValueError(f"Expected a paper out of {', '.join(_TABLES)}. Got {paper!r}.")
     return _TABLES[paper]
 
 
 def table(paper: str, number: int) -> pd.DataFrame:
-    """One printed table, one row a cell that is not empty, in the order of print.
+    """One printed table, one row a cell that is not empty, in the order of print, with the columns :data:`COLUMNS`.
 
-    Returns the columns :data:`COLUMNS`. Those of text hold "" where a cell has none.
+    Those of text hold "" where a cell has none.
 
     - ``row``, ``column``: labels as printed; " / " joins a label with that of its group.
     - ``dataset`` … ``metric``: the same in the names that this library uses. ``base`` is the explainer under a
@@ -51,7 +48,7 @@ def table(paper: str, number: int) -> pd.DataFrame:
 
     ValueError on an unknown paper or number, with those that exist.
     """
-    cells = _cells(paper, number)
+    cells = cells_with_ids(paper, number)
     texts = errata(paper).set_index("id")["text"]
     return cells.assign(erratum=[" ".join(texts[name] for name in names.split()) for names in cells["erratum"]])
 
@@ -60,8 +57,8 @@ def errata(paper: str | None = None) -> pd.DataFrame:
     """What is known to be wrong or misleading in the printed tables, and in the text about them: of a paper, or of all.
 
     Columns ``id, paper, mark, scope, tables, text, source``. ``mark`` counts from 1 in each paper. ``scope`` is "cells"
-    where :func:`table` has the note beside single cells, "table" where it concerns whole ``tables``, and "text" where
-    it concerns no table. ``source`` says where in the paper, or in its released code, to look.
+    where :func:`table` has the note beside single cells, "table" where it concerns whole ``tables``, else "text".
+    ``source`` says where in the paper, or in its released code, to look.
     """
     chosen = pd.read_csv(_DATA / "errata.csv", dtype=str, keep_default_na=False)
     chosen.insert(2, "mark", chosen.groupby("paper").cumcount() + 1)
@@ -84,13 +81,9 @@ def sentences(paper: str) -> dict[str, tuple[str, str, str]]:
     return dict(zip(found["name"], found[["section", "sentence", "comparison"]].itertuples(index=False, name=None)))
 
 
-def cells_with_ids(paper: str, number: int) -> pd.DataFrame:
-    """:func:`table` with the ids of its errata, separated by spaces, in place of their text."""
-    return _cells(paper, number).copy()
-
-
 @cache
-def _cells(paper: str, number: int) -> pd.DataFrame:
+def cells_with_ids(paper: str, number: int) -> pd.DataFrame:
+    """:func:`table` with the ids of its errata, separated by spaces, in place of their text; not to be changed."""
     existing = tables(paper)
     if not existing:
         raise ValueError(f"Expected a paper with tables. Got {paper!r}, which prints none: its results are figures.")

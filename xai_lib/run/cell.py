@@ -22,7 +22,12 @@ def plain(value: Any, name: str = "config") -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
-        return {_checked_name(key, name): plain(item, f"{name}.{key}") for key, item in value.items()}
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"Expected names to be strings. Got {key!r} in {name}.")
+            if key in EXCLUDED_NAMES:
+                raise ValueError(f"Expected a config that holds on any machine. Got {name}.{key}: leave it out.")
+        return {str(key): plain(item, f"{name}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, f"{name}[{position}]") for position, item in enumerate(value)]
     if isinstance(value, float):
@@ -48,10 +53,7 @@ def canonical_json(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """One piece of work: what is computed (a stage's name) and all that its numbers depend on.
-
-    ValueError on a bad stage name or a missing version.
-    """
+    """One piece of work: what is computed, and all that its numbers depend on; ValueError without name or version."""
 
     stage: str  # lower case letters, digits and hyphens; names a folder of the store
     # copied through :func:`plain`; must hold `version`, the code version of the stage (int, from 1). Precision, TF32
@@ -66,7 +68,6 @@ class Cell:
     key: str = field(init=False)  # SHA-256 (64 hex digits) of the canonical JSON of stage and config
 
     def __post_init__(self) -> None:
-        """Copy and check the config, and take the key."""
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.stage):
             raise ValueError(f"Expected a stage name of lower case letters, digits and hyphens. Got {self.stage!r}.")
         config = plain(self.config)
@@ -78,11 +79,3 @@ class Cell:
         text = canonical_json({"stage": self.stage, "config": config})
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest())
-
-
-def _checked_name(key: Any, where: str) -> str:
-    if not isinstance(key, str):
-        raise TypeError(f"Expected names to be strings. Got {key!r} in {where}.")
-    if key in EXCLUDED_NAMES:
-        raise ValueError(f"Expected a config that holds on any machine. Got {where}.{key}: leave it out.")
-    return str(key)

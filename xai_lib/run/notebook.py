@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 from xai_lib.files import atomically
@@ -28,8 +27,7 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
     ``<name>.failed.ipynb``; if it is for want of data (NotEnoughError), the page ends there and says so. The notebook's
     cell tagged ``parameters`` declares which plain values it takes.
 
-    ValueError if the notebook does not declare a parameter. NotebookError if a cell raises, one line with the cell's
-    number as the kept notebook shows it, the error and where to look; or if the kernel dies.
+    ValueError if the notebook does not declare a parameter; NotebookError if a cell raises, or the kernel dies.
     """
     import papermill  # takes a second, which listing cells should not
     from nbclient.exceptions import DeadKernelError
@@ -77,12 +75,8 @@ def _temporary_folder() -> Iterator[Path]:
     for old in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError), _held(old):  # else its process is alive, or another user's
             shutil.rmtree(old)
-    with (
-        tempfile.TemporaryDirectory(prefix=_PREFIX) as folder,
-        _held(Path(folder)),
-        patch.dict(os.environ, TMPDIR=folder),
-    ):
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as made, _held(Path(made)), patch.dict(os.environ, TMPDIR=made):
+        yield Path(made)
 
 
 @contextmanager
@@ -96,28 +90,19 @@ def _held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _raised(cell: dict[str, Any]) -> bool:
-    return any(output["output_type"] == "error" for output in cell.get("outputs", ()))
-
-
 def _publish(draft: Path, output: Path, left_out: str = "") -> None:
-    """Write the draft; the cell of parameters that papermill put in is not for readers of the page.
-
-    Where data were too few for a cell, it ends there and says so.
-    """
+    """Write the draft without papermill's cell of parameters; where data were too few for a cell, it ends there."""
     made = json.loads(draft.read_text(encoding="utf-8"))
     if left_out:
         cells = [cell for cell in made["cells"] if "papermill-error-cell-tag" not in cell["metadata"].get("tags", [])]
-        [last] = [number for number, cell in enumerate(cells) if _raised(cell)]
-        cells[last]["outputs"] = [output for output in cells[last]["outputs"] if output["output_type"] != "error"]
+        shown = [[output for output in cell.get("outputs", []) if output["output_type"] != "error"] for cell in cells]
+        [last] = [number for number, cell in enumerate(cells) if shown[number] != cell.get("outputs", [])]
+        cells[last]["outputs"] = shown[last]
         text = f"**The rest of this page is left out.** {left_out}"
-        made["cells"] = [
-            *cells[: last + 1],
-            {"cell_type": "markdown", "id": "left-out", "metadata": {}, "source": text},
-        ]
+        made["cells"] = cells[: last + 1]
+        made["cells"].append({"cell_type": "markdown", "id": "left-out", "metadata": {}, "source": text})
     for cell in made["cells"]:
-        tags = cell["metadata"].get("tags", [])
-        if "injected-parameters" in tags:
-            cell["metadata"]["tags"] = [*tags, "remove-cell"]
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["metadata"]["tags"].append("remove-cell")
     with atomically(output) as file:
         file.write(json.dumps(made, indent=1, ensure_ascii=False).encode() + b"\n")

@@ -3,12 +3,15 @@
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from xai_lib.files import sha256
 
 LIBRARIES = (
     *("torch", "torchvision", "numpy", "pandas", "scipy", "scikit-image", "scikit-learn"),
@@ -21,23 +24,19 @@ _CODE = (".", f":(exclude,top,literal){RECORDED}")
 
 
 def software() -> dict[str, Any]:
-    """The code this process runs.
-
-    Returns ``commit`` (git hash, or "unknown" without git), ``dirty`` (None for a clean tree, else :func:`dirty_hash`)
-    and ``libraries`` (name -> version, None if absent; Python included).
-    """
+    """The code this process runs: :func:`commit`, :func:`dirty_hash`, and versions of libraries, None if absent."""
     versions = {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
     return {"commit": commit(), "dirty": dirty_hash(), "libraries": versions}
 
 
 def hardware() -> dict[str, Any]:
-    """What this process has computed on so far.
-
-    Returns ``device`` (name of the GPU it has used, else of the processor) and ``threads`` (torch's; None while torch
-    is not imported).
-    """
-    torch = sys.modules.get("torch")
-    return {"device": _device(), "threads": torch.get_num_threads() if torch else None}
+    """What this process has computed on so far: the GPU it has used, else the processor, and torch's threads if any."""
+    torch, file = sys.modules.get("torch"), Path("/proc/cpuinfo")
+    named = re.search(r"^model name[^:\n]*:(.*)", file.read_text() if file.is_file() else "", re.MULTILINE)
+    device = named[1].strip() if named else platform.processor() or platform.machine()
+    if torch and torch.cuda.is_initialized():
+        device = torch.cuda.get_device_name()
+    return {"device": device, "threads": torch.get_num_threads() if torch else None}
 
 
 def now() -> str:
@@ -66,16 +65,16 @@ def dirty_hash(repository: Path = _SOURCE) -> str | None:
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())
         difference = _git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", *_CODE)
-        untracked = sorted(
-            _git(top, "ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE).split(b"\0")[:-1]
-        )
+        new = _git(top, "ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE)
     except (OSError, subprocess.CalledProcessError):
         return UNKNOWN
-    if not difference and not untracked:
+    if not difference and not new:
         return None
     digest = hashlib.sha256(difference)
-    for name in untracked:
-        digest.update(b"\0" + name + b"\0" + _content_digest(top / os.fsdecode(name)))
+    for name in sorted(new.split(b"\0")[:-1]):
+        path = top / os.fsdecode(name)
+        content = b"" if path.is_symlink() or not path.is_file() else bytes.fromhex(sha256(path))
+        digest.update(b"\0" + name + b"\0" + content)
     return digest.hexdigest()
 
 
@@ -103,27 +102,8 @@ def _git(repository: Path, *arguments: str) -> bytes:
     return subprocess.run(["git", "-C", repository, *arguments], check=True, capture_output=True).stdout
 
 
-def _content_digest(path: Path) -> bytes:
-    if path.is_symlink() or not path.is_file():
-        return b""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
 def _version(library: str) -> str | None:
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _device() -> str:
-    torch = sys.modules.get("torch")
-    if torch and torch.cuda.is_initialized():
-        return torch.cuda.get_device_name()
-    processor = Path("/proc/cpuinfo")
-    if processor.is_file():
-        for line in processor.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

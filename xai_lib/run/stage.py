@@ -64,10 +64,7 @@ def stage(name: str, *, version: int) -> Callable[[Callable[..., None]], Stage]:
 
 
 def computed(cell: Cell) -> Path:
-    """The folder of a cell's results, computed now if the store lacks them; what it reads is computed first.
-
-    CorruptArtefactError, OSError as :meth:`Store.compute`.
-    """
+    """The folder of a cell's results, computed now, after what it reads, if missing: see :meth:`Store.compute`."""
     store = Store()
     if store.is_done(cell):
         return store.path(cell)
@@ -79,15 +76,9 @@ def computed(cell: Cell) -> Path:
 def lineage(cells: Iterable[Cell]) -> list[Cell]:
     """Some cells and all that they stand on, each once, parents first."""
     found: dict[str, Cell] = {}
-
-    def visit(cell: Cell) -> None:
-        if cell.key not in found:
-            for parent in cell.parents:
-                visit(parent)
-            found[cell.key] = cell
-
     for cell in cells:
-        visit(cell)
+        if cell.key not in found:
+            found |= {one.key: one for one in [*lineage(cell.parents), cell]}
     return list(found.values())
 
 

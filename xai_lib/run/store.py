@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xai_lib.files import PART_SUFFIX, read_json, sha256, sync_directory, write_json
+from xai_lib.files import PART_SUFFIX, read_json, sha256, sync, write_json
 from xai_lib.run import provenance
 from xai_lib.run.cell import Cell, canonical_json
 
@@ -42,11 +42,7 @@ class Store:
         return self.root / cell.stage / cell.key
 
     def is_done(self, cell: Cell) -> bool:
-        """Whether the cell is finished; compares the files' names and hashes with those written.
-
-        A file is hashed once a process, and again when its size or time changes. CorruptArtefactError if a finished
-        cell has lost a file, or one is not as it was written.
-        """
+        """Whether the cell is finished; CorruptArtefactError if it is, but a file is lost or not as it was written."""
         if not self.path(cell).exists():
             return False
         _check(self.path(cell))
@@ -58,12 +54,9 @@ class Store:
         ``work(folder)``, called only if the cell is not done, writes its results into ``folder``. After a kill, an
         error or a full disk the same call runs it again in the same folder, with all it had written: it may go on from
         a checkpoint of its own. A process that asks for a key another one is working on waits for it.
-
-        ``parents`` are finished cells that it reads; their keys must stand in ``cell.config``, or a change in them
-        would go unnoticed.
-
-        ValueError if a parent's key is not in the config; FileNotFoundError if a parent is not computed, or ``work``
-        wrote nothing; CorruptArtefactError as :meth:`is_done`; OSError (ENOSPC) if the disk is full: nothing is lost.
+        ``parents`` are finished cells that it reads. ValueError if a parent's key is not in the cell's config, so that
+        a change would go unnoticed; FileNotFoundError if a parent is not computed, or ``work`` wrote nothing;
+        CorruptArtefactError as :meth:`is_done`; OSError (ENOSPC) if the disk is full: nothing is lost.
         """
         if self.is_done(cell):
             return self.path(cell)
@@ -81,7 +74,7 @@ class Store:
                     _attempt(cell, work, folder, parents)
                     _seal(folder)
                 folder.rename(self.path(cell))
-                sync_directory(folder.parent)
+                sync(folder.parent)
         return self.path(cell)
 
     def _check_parents(self, cell: Cell, parents: Sequence[Cell]) -> None:
@@ -109,17 +102,9 @@ def _attempt(cell: Cell, work: Callable[[Path], None], folder: Path, parents: Se
     def record(ended: str | None, outcome: str | None) -> None:
         attempt.update(ended=ended, outcome=outcome, **provenance.hardware())
         seconds = sum(provenance.seconds_between(each["started"], each["ended"]) for each in attempts if each["ended"])
-        write_json(
-            file,
-            {
-                "stage": cell.stage,
-                "key": cell.key,
-                "config": cell.config,
-                "parents": {parent.key: parent.stage for parent in parents},
-                "seconds": round(seconds, 3),
-                "attempts": attempts,
-            },
-        )
+        made = {"stage": cell.stage, "key": cell.key, "config": cell.config}
+        made |= {"parents": {parent.key: parent.stage for parent in parents}, "seconds": round(seconds, 3)}
+        write_json(file, made | {"attempts": attempts})
 
     record(None, None)
     try:
@@ -154,9 +139,8 @@ def _earlier_attempts(folder: Path) -> list[dict[str, Any]]:
 def _check(folder: Path) -> None:
     """CorruptArtefactError if a sealed folder lacks a file of its list, or one is not as it was written."""
     try:
-        listing = {
-            folder / name: written["sha256"] for name, written in read_json(folder / "done.json")["files"].items()
-        }
+        files = read_json(folder / "done.json")["files"]
+        listing = {folder / name: written["sha256"] for name, written in files.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise _corrupt(folder, "done.json cannot be read") from error
     if folder / "provenance.json" not in listing:
@@ -170,15 +154,10 @@ def _seal(folder: Path) -> None:
     """Flush everything to disk, then list it in ``done.json``."""
     for part in folder.rglob("*" + PART_SUFFIX):
         part.unlink()
-    files = _files(folder)
-    for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    for directory in {path.parent for path in files} | {folder}:
-        sync_directory(directory)
-    listing = {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in files
-    }
+    files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    for path in [*files.values(), *{path.parent for path in files.values()}, folder]:
+        sync(path)
+    listing = {name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for name, path in files.items()}
     write_json(folder / "done.json", {"files": listing})
 
 
@@ -200,7 +179,10 @@ def _clear_if_full(cell: Cell, folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        if not _says_full(error) and not (folder.exists() and shutil.disk_usage(folder).free < _FULL_BYTES):
+        cause: BaseException | None = error
+        while cause and getattr(cause, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None and not (folder.exists() and shutil.disk_usage(folder).free < _FULL_BYTES):
             raise
         raise OSError(
             errno.ENOSPC,
@@ -208,12 +190,6 @@ def _clear_if_full(cell: Cell, folder: Path) -> Iterator[None]:
             "Free some space and run the same command again",
             str(folder),
         ) from error
-
-
-def _says_full(error: BaseException | None) -> bool:
-    while error and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _corrupt(folder: Path, what: str, delete: Path | None = None) -> CorruptArtefactError:

@@ -37,30 +37,23 @@ _EXPERIMENTS = (networks, contrastive, matching, saliency, whole_output, dominan
 def plan(run: Settings) -> list[dict[str, Any]]:
     """The run's jobs: id, command (of ``python -m xai_lib``), needs (ids), key, folder, and whether it is done.
 
-    Key and folder (below the store's root) are those of its last cell.
-
-    A job needs those whose cells its own stand on; a cell that no job lists is computed by the first that needs it.
+    Key and folder (below the store's root) are those of its last cell. A job needs those whose cells its own stand on;
+    a cell that no job lists is computed by the first that needs it.
     """
     found, maker, store = [], {}, Store()
-    listed = [job for experiment in _EXPERIMENTS for job in _able(experiment.jobs, run)]
-    for stage, options in listed:
+    for stage, options in [job for experiment in _EXPERIMENTS for job in _able(experiment.jobs, run)]:
         if not (cells := _able(COMMANDS[stage], run, **options)):
             continue
         words = [word for name, value in options.items() for word in (f"--{name}", _said(value))]
         name = "-".join([stage, *(_said(value).split(",")[0] for value in options.values())])
         found.append((name, [stage, *words], cells))
         maker |= {cell.key: name for cell in cells if cell.key not in maker}
-    return [
-        {
-            "id": name,
-            "command": command,
-            "needs": _needed(name, cells, maker),
-            "key": cells[-1].key,
-            "folder": f"{cells[-1].stage}/{cells[-1].key}",
-            "done": all(store.is_done(cell) for cell in cells),
-        }
-        for name, command, cells in found
-    ]
+    names, plan = ("id", "command", "needs", "key", "folder", "done"), []
+    for name, command, cells in found:
+        last, done = cells[-1], all(map(store.is_done, cells))
+        values = (name, command, _needed(name, cells, maker), last.key, f"{last.stage}/{last.key}", done)
+        plan.append(dict(zip(names, values)))
+    return plan
 
 
 def compute(run: Settings, command: str, **options: Any) -> None:
