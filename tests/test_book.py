@@ -167,7 +167,7 @@ def test_pages_show_no_parameters_but_how_to_run_them_again(chapters):
     for name in NOTEBOOKS:
         page = chapters[f"executed/{name}".replace(".ipynb", ".html")].text
         assert "# Parameters" not in page and ">begin</span>" not in page, name
-        assert f".venv/bin/papermill notebooks/{name} out.ipynb -p scale smoke" in page, name
+        assert f".venv/bin/papermill notebooks/{name} out.ipynb -r scale smoke" in page, name
 
 
 def test_tables_of_results_keep_their_box(chapters):
