@@ -55,9 +55,9 @@ serve: ## show the built book at http://127.0.0.1:PORT
 	@test -f $(BOOK) || { echo "There is no book yet. Run: make book" >&2; exit 1; }
 	@.venv/bin/python -m http.server --bind 127.0.0.1 --directory $(dir $(BOOK)) "$$PORT"
 
-test: lint ## check the style and run every test, fast ones in parallel
+test: lint ## check the style and run every test, two at a time
 	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest -n 2 -m "not slow"
-	@$(IN_ENV) python -m pytest -m slow
+	@$(IN_ENV) OMP_NUM_THREADS=1 python -m pytest -n 2 -m slow
 
 lint: env ## check style and format
 	@$(IN_ENV) ruff check

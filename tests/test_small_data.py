@@ -81,7 +81,7 @@ def some_of(*names):
 
 PAGES = {  # what is a matter of images, not of classes, the folder with a missing class shows as well
     "missing": NAMES,
-    "two": NAMES,
+    "two": some_of("training", "evaluation", "fidelity", "agreement", "clusters", "explanations", "hierarchies"),
     "single": some_of("training", "fidelity", "explanations", "clusters"),
     "easy": some_of("evaluation", "agreement", "explanations", "faithfulness", "hierarchies"),
 }
