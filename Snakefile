@@ -69,7 +69,7 @@ BY_ID = {cell["id"]: cell for cell in CELLS}
 BY_KEY = {cell["key"]: cell for cell in CELLS}
 NOTEBOOKS = [path for path in files("notebooks/**/*.ipynb") if ".ipynb_checkpoints" not in path]
 EXECUTED = [f"book/executed/{Path(path).relative_to('notebooks')}" for path in NOTEBOOKS]
-LIBRARY = files(*(f"xai_lib/**/*.{kind}" for kind in ("py", "yaml", "csv", "js", "css")))
+LIBRARY = files(*(f"xai_lib/**/*.{kind}" for kind in ("py", "yaml", "csv", "html", "js", "css")))
 RECORDED = files("book/recorded/**/*")
 PROSE = [path for path in files("_config.yml", "CHANGELOG.md", "README.md", "book/**/*")
          if not path.startswith(("book/executed/", "book/_build/", "book/recorded/"))]

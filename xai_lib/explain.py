@@ -23,6 +23,7 @@ from xai_lib.data import imagenet
 from xai_lib.explainers.adapter import raw_maps
 from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.normalise import unit_maps
+from xai_lib.forward import device_of
 from xai_lib.metrics import causal
 from xai_lib.models import is_multi_label
 from xai_lib.page import images, standalone, table
@@ -103,7 +104,7 @@ def explain(
         own = own or pretrained.Inputs(says["input_size"][-1], says["mean"], says["std"])
     own = own or pretrained.Inputs()
     size, mean, std = own.size if size is None else size, mean or own.mean, std or own.std
-    shown = picture(image, size).to(next((tensor.device for tensor in network.parameters()), "cpu"))
+    shown = picture(image, size).to(device_of(network))
     x = normalised(shown[None], mean, std)
     network = two_classes(network, x)
     check_model(network, x, None if classes is None else len(classes))
@@ -117,7 +118,7 @@ def explain(
     layer = (_or_reason(find_layer, network, None, x)[0] or [None])[0]
     found = {name: _or_reason(_explained, network, x, places[:1], name, layer) for name in (*methods, *UNINFORMED)}
     rows = [{"method": name, **(one[1] if one else {}), "reason": reason} for name, (one, reason) in found.items()]
-    stages, reason = _or_reason(explain_output, network, image, classes=names, size=size, mean=mean, std=std)
+    stages, reason = _or_reason(explain_output, network, shown, classes=names, mean=mean, std=std)
     return Explanation(
         photograph, model if isinstance(model, str) else type(model).__name__, layer, n, shown.cpu(), top,
         {name: one[0] for name, (one, _) in found.items() if one},

@@ -37,6 +37,11 @@ def images_at_once(
     return chunk
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Where a network's parameters lie; the processor for one without any."""
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+
+
 def logits_of(model: Model, images: Tensor) -> Tensor:
     """The model's logits [B,C] of a copy of images [B,c,H,W], in the :func:`layout` that it takes; `checked_logits`."""
     return checked_logits(model(images.clone(memory_format=layout(model, images))), len(images))

@@ -18,7 +18,7 @@ from xai_lib.data.split import first_of_each_class
 from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.registry import EXPLAINERS, register
 from xai_lib.explainers.scores import Score
-from xai_lib.forward import undisturbed
+from xai_lib.forward import device_of, undisturbed
 
 MakeMaps = Callable[[nn.Module, Tensor, Tensor], Tensor | np.ndarray]  # (model, x, target) -> maps
 FAMILY = "elsewhere"
@@ -77,7 +77,7 @@ def _of_array(name: str, maps: object, images: Split, network: nn.Module) -> tup
     images = images.materialised()
     places = {number: place for place, number in enumerate(images.index.tolist())}
     first = images.subset([0])
-    answer = _answer(network, first.normalise(first.images.to(_device(network))))
+    answer = _answer(network, first.normalise(first.images.to(device_of(network))))
 
     def explain(
         model: nn.Module, x: Tensor, *, seed: int, index: Tensor, score: Score | None = None, layer: Layer = None
@@ -119,7 +119,7 @@ def _of_function(name: str, make: MakeMaps, images: Split, network: nn.Module) -
         maps = [maps_of(model, x, target) for target in targets.reshape(len(x), -1).unbind(1)]
         return torch.stack(maps, 1) if targets.ndim == 2 else maps[0]
 
-    probes, device = images.subset(first_of_each_class(images.labels, _PROBED)).materialised(), _device(network)
+    probes, device = images.subset(first_of_each_class(images.labels, _PROBED)).materialised(), device_of(network)
     shown = probes.normalise(probes.images.to(device))
     found = maps_of(network, shown, probes.labels.to(device)).cpu()
     try:
@@ -128,10 +128,6 @@ def _of_function(name: str, make: MakeMaps, images: Split, network: nn.Module) -
         code = ""
     explain.content = hashlib.sha256(code.encode() + found.numpy().tobytes()).hexdigest()
     return explain, found.ndim == 4
-
-
-def _device(network: nn.Module) -> torch.device:
-    return next((tensor.device for tensor in network.parameters()), torch.device("cpu"))
 
 
 def _answer(network: nn.Module, x: Tensor) -> Tensor:

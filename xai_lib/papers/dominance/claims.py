@@ -20,10 +20,10 @@ WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is ta
 SIMILAR = 0.05  # "no dominance": at most so much further from 0.5 than where images are dealt; a bound of ours
 FIGURES = "4, Figures 4-5"
 _Said = tuple[str, str, str, str, str, Comparison]  # name, text, section, metric, which is better, and what was found
-_SAID = published.sentences("dominance")
+_SENTENCES = published.sentences("dominance")
 _SENTENCE_OF = {"probability": "logit", "lowest two": "least", "same": "least", "nearest": "similar"}
 _OURS = ("hierarchy", "representation", "most", "rare", "whole", "untrained", "ours")
-_TEXTS = {name: text.format(SIMILAR=SIMILAR) for name, (_, _, text) in _SAID.items()}
+_TEXTS = {name: text.format(SIMILAR=SIMILAR) for name, (_, _, text) in _SENTENCES.items()}
 _RIVALS = {
     "random": "chance gives (0.5)",
     rarity.NOT_RARE: "it is for a mode that is not rare",
@@ -47,7 +47,7 @@ def verdicts(study: Study) -> pd.DataFrame:
         for claims in (_clusters, _training, _single, _focus)
         for name, *said in claims(study, kind)
     )
-    said = ("dominance-interpretable", *_SAID["interpretable"][:2], "none", "higher", "dominance", "other metrics")
+    said = ("dominance-interpretable", *_SENTENCES["interpretable"][:2], "none", "higher", "dominance", "other metrics")
     return pd.concat([tested, statistics.untested([Claim(*said, paper="dominance", **about)])], ignore_index=True)
 
 
@@ -142,7 +142,6 @@ def _claim(name: str, text: str, section: str, metric: str, better: str, found: 
     said = (f"dominance-{name}".replace(" ", "-"), section, text, metric, better, found.a, found.b)
     ours = name.startswith(_OURS)
     first = name.removesuffix(f"-{about['method']}")
-    stem = first.split("-")[0]
-    _, said_there, _ = _SAID.get(_SENTENCE_OF.get(first, stem), ("", "", ""))
-    sentence = "" if ours else said_there or text
+    _, in_print, _ = _SENTENCES.get(_SENTENCE_OF.get(first, first.split("-")[0]), ("", "", ""))
+    sentence = "" if ours else in_print or text
     return Decided(Claim(*said, paper="dominance", ours=ours, sentence=sentence, **about), found)

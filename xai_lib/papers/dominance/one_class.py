@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from xai_lib import explainers
 from xai_lib.data import imagenet
 from xai_lib.explainers.layers import find_layer
-from xai_lib.forward import images_at_once, logits_of
+from xai_lib.forward import device_of, images_at_once, logits_of
 from xai_lib.page.names import LETTERS
 from xai_lib.papers.dominance import figures
 from xai_lib.papers.dominance.analysis.pictures import Shown, explained
@@ -82,7 +82,7 @@ def rank_clusters(
     network cannot be explained here, there is no such class, layer or explainer, or every map is empty.
     """
     shown, files = pictures(images, size)
-    x = normalised(shown.to(next((tensor.device for tensor in model.parameters()), shown.device)), mean, std)
+    x = normalised(shown.to(device_of(model)), mean, std)
     title = _checked(model, x, target, classes, explainer, n_clusters, resized)
     layer = find_layer(model, layer, _mosaic(x, resized))[0]
     found = clusters.kmeans(clusters.pooled(model, _batches(x), layer), n_clusters, seed=seed)

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from xai_lib.data import imagenet
+from xai_lib.forward import device_of
 from xai_lib.models import is_multi_label
 from xai_lib.papers.whole_output import figures
 from xai_lib.papers.whole_output.latent_tree import Tree
@@ -46,7 +47,7 @@ def explain_output(
     FileNotFoundError if there is no such file, TypeError or ValueError if the image cannot be read, the network cannot
     be explained here, there is no such layer or base, or names or tree do not fit the network's classes.
     """
-    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
+    device = device_of(model)
     if is_multi_label(model):
         raise ValueError("Expected a network of classes that exclude each other. Got a multi-label one.")
     shown = picture(image, size).to(device)
