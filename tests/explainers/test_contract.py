@@ -1,5 +1,7 @@
 """What all explainers have in common, tested on every one that is registered."""
 
+import gc
+
 import pytest
 import torch
 from derivations.networks import fresh, images
@@ -126,6 +128,21 @@ def test_the_network_and_the_images_are_left_as_they_were(model, x, target, name
     assert all(p.grad is None for n, p in model.named_parameters() if n != "stem.0.weight")
     assert all(torch.equal(value, state[n]) for n, value in model.state_dict().items())
     assert torch.equal(x, kept) and not x.requires_grad
+
+
+@every
+def test_nothing_is_kept_after_a_call(model, x, target, name):
+    """Neither tensors nor a copy of the network, which fill the memory where weights are drawn again and again."""
+
+    def kept():
+        gc.collect()
+        return sum(issubclass(type(one), torch.Tensor | torch.nn.Module) for one in gc.get_objects())
+
+    explain(name, model, x, target)
+    before = kept()
+    for _ in range(3):
+        explain(name, model, x, target)
+    assert kept() <= before
 
 
 @every

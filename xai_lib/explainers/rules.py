@@ -71,7 +71,8 @@ class Ruled(nn.Module):
         if not _explained(logits):
             return logits
         logits = logits.clone()
-        logits.register_hook(lambda gradient: self.rules.begin(gradient, logits.detach()))
+        rules, values = self.rules, logits.detach()  # a hook that held the logits themselves would keep both for ever
+        logits.register_hook(lambda gradient: rules.begin(gradient, values))
         return logits
 
 
