@@ -22,6 +22,9 @@ class Networks:
     """Budgets of data and training. ``None`` for a number of images means: all there are."""
 
     recipe: str  # training recipe, a name in `training.recipes`
+    # networks that are explained on ImageNet's images, names of `pretrained.pretrained` with spaces between them: the
+    # first where a part is about one, and each the observer of the one before
+    published: str
     size: int  # image side in pixels
     n_train: int | None  # training images, class-balanced
     # images like these that no network is trained on, class-balanced: drawn in addition, or taken from the others (at

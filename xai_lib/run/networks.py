@@ -11,12 +11,14 @@ from torch import nn
 
 from xai_lib import files, models, pretrained, training
 from xai_lib.data import Split, select
+from xai_lib.explainers.layers import last_spatial_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.models import Classifier
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.run.stage import computed, stage
 from xai_lib.training.recipes import FineTuning, Recipe
+from xai_lib.your_images import with_normalisation
 
 LOSS = "ce"  # the papers' networks are ordinary classifiers
 REFERENCE = 2000  # training images from which IBA takes the layer's statistics
@@ -166,18 +168,21 @@ def with_images(run: Settings, cell: Cell, n: int | None) -> Subject:
     )
 
 
-def from_torchvision(run: Settings, name: str, layer: str, n: int | None) -> Subject:
-    """One of torchvision's networks, explained at a layer, with ``n`` images of ImageNet.
+def from_published(run: Settings, name: str, n: int | None) -> Subject:
+    """A network with published weights, explained at its last spatial layer, with ``n`` images of ImageNet.
 
-    FileNotFoundError if its weights are missing; the message says which file goes where.
+    They have the run's size, and the normalisation that the network was trained with. FileNotFoundError if its weights
+    are missing; the message says which file goes where.
     """
     network = pretrained.pretrained(name, download=run.download)
-    images = some(run.test_split(), n)
+    images, takes = some(run.test_split(), n), pretrained.inputs(name)
+    if (takes.mean, takes.std) != (images.mean, images.std):
+        images = with_normalisation(images, takes.mean, takes.std)
     return Subject(
-        load=lambda: network.to(run.device, memory_format=torch.channels_last),
+        load=lambda: models.fold_batchnorm(network).to(run.device, memory_format=torch.channels_last),
         key=pretrained.state_digest(network),
         parents=(),
-        layer=layer,
+        layer=last_spatial_layer(network, torch.zeros(1, *images.images.shape[1:])),
         images=images,
         reference=lambda: some(images, REFERENCE),
         device=run.device,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from xai_lib import data
+from xai_lib import data, pretrained
 from xai_lib.data.split import Split
 from xai_lib.run import budgets
 from xai_lib.training import recipes
@@ -17,7 +17,6 @@ from xai_lib.training.recipes import FineTuning, Recipe
 LOSSES = ("ce", "scl", "tl")
 
 _held_out = lru_cache(maxsize=4)(data.held_out)
-_IMAGENET_SIZE = 224  # pixels, whatever the scale says, unless it is overridden
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,15 @@ class Settings:
     def pretrained(self) -> bool:
         """Whether the network comes with its weights, because nothing is trained on these images here."""
         return self.dataset.startswith("imagenet:")
+
+    @property
+    def published(self) -> list[str]:
+        """Names of the networks that come with their weights; ValueError if there is none of a name."""
+        names = self.networks.published.split()
+        if not names or not set(names) <= set(pretrained.names()):
+            choices = ", ".join(pretrained.names())
+            raise ValueError(f"Expected published networks out of {choices}. Got {self.networks.published!r}.")
+        return names
 
     @property
     def seeds(self) -> range:
@@ -144,7 +152,7 @@ def settings(
     where = {"device": _device(device), "data_root": Path(data_root), "download": download}
     run = Settings(scale, name, label or name, **where, **found, parameters=parameters)
     if run.pretrained and "size" not in overrides:
-        return replace(run, networks=replace(run.networks, size=_IMAGENET_SIZE))
+        return replace(run, networks=replace(run.networks, size=pretrained.inputs(run.published[0]).size))
     return run
 
 

@@ -24,17 +24,17 @@ from xai_lib.papers.saliency.method import Explained, lineup
 from xai_lib.papers.saliency.method.repeated import WEIGHT_DRAWS
 from xai_lib.papers.saliency.method.tools import METHODS as TOOLED
 from xai_lib.run.cell import Cell
-from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_torchvision, some, train_cell, with_images
+from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_published, some, train_cell, with_images
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
 from xai_lib.run.store import CorruptArtefactError
 from xai_lib.run.study import Study
 
 PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric")
-_CHUNK = 500  # images of one cell: what a killed run loses at most
+_CHUNK, _FEWER = 500, 8  # images of one cell: what a killed run loses at most; where they are large and few
+_LARGE = 128  # pixels of a side, from which an image takes seconds, not milliseconds
 _MANY = 500  # images; from here on a method takes longer than the start of its process
 _COSTED = 8
-_PRETRAINED, _PRETRAINED_LAYER = "torchvision:resnet50", "layer4"
 
 
 @stage("maps", version=1)
@@ -63,13 +63,14 @@ def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name
 
 
 def study(run: Settings) -> Study:
-    """The benchmark on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's ResNet-50.
+    """The benchmark on a run's first cross-entropy trainings, or, on ImageNet, on its first published one.
 
-    FileNotFoundError if torchvision's weights are missing; the message says which file goes where.
+    FileNotFoundError if weights are missing; the message says which file goes where.
     """
     n = run.saliency.n_saliency
-    networks = (from_torchvision(run, _PRETRAINED, _PRETRAINED_LAYER, n),) if run.pretrained else ()
-    networks = networks or tuple(with_images(run, train_cell(run, LOSS, seed), n) for seed in explained_seeds(run))
+    if run.pretrained:
+        return Study(run, (from_published(run, run.published[0], n),), lineup.methods())
+    networks = tuple(with_images(run, train_cell(run, LOSS, seed), n) for seed in explained_seeds(run))
     return Study(run, networks, lineup.methods())
 
 
@@ -127,9 +128,10 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     limits = {"repeated": budgets.n_sensitivity, "transformed": budgets.n_transformed * is_papers, "cost": _COSTED}
     limits["cost"] *= not explainers.about(name).fixed  # looked up
     limits["tools"] = budgets.n_tools * (name in TOOLED and subject is study.networks[0])
+    chunk = _CHUNK if subject.images.images.shape[-1] < _LARGE else min(_CHUNK, max(_FEWER, n // 100))
     n, found = min(limits.get(part, n), n), []
-    for start in range(0, n, _CHUNK):
-        images = subject.images.subset(list(range(start, min(start + _CHUNK, n))))
+    for start in range(0, n, chunk):
+        images = subject.images.subset(list(range(start, min(start + chunk, n))))
         given = {"explained": explained, "images": images}
         raw = maps.cell(**given) if part in ("fidelity", "metric") else None
         if part == "metric":

@@ -99,17 +99,17 @@ def left_out(run: Settings) -> str:
 
 
 def study(run: Settings, given: str = "", class_index: str = "", tree: str = "") -> Study:
-    """The part on a run's first cross-entropy trainings, or, on ImageNet, on torchvision's GoogLeNet and ResNet-50.
+    """The part on a run's first cross-entropy trainings, or, on ImageNet, on the published ones.
 
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
-    is the training with the next seed; on ImageNet the other network. Files may give all networks other documents
+    is the training with the next seed, or the next published one. Files may give all networks other documents
     (``given``, with the names of their classes in ``class_index``, or the run's own) and a latent ``tree``.
     FileNotFoundError if weights or a file are missing; ValueError below three classes, or for another file's content.
     """
     if reason := left_out(run):
         raise ValueError(reason)
-    seeds = networks.explained_seeds(run)
-    found = _from_torchvision(run) if run.pretrained else tuple(_trained_here(run, seed) for seed in seeds)
+    found = _published(run) if run.pretrained else None
+    found = found or tuple(_trained_here(run, seed) for seed in networks.explained_seeds(run))
     if given:
         names = documents.class_names(Path(class_index)) if class_index else found[0].corpus.classes
         corpus = documents.corpus_of_file(Path(given), names, given)
@@ -242,12 +242,14 @@ def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
     return ExplainedNetwork(subject, "", layers, corpus, observer if both[1] != seed else None)
 
 
-def _from_torchvision(run: Settings) -> tuple[ExplainedNetwork, ...]:
-    found, size, n = [], run.networks.size, run.whole_output.n_outputs
-    subjects = [networks.from_torchvision(run, name, of["grad-cam"][0], n) for name, of in _RELEASED.items()]
-    for (name, released), subject, other in zip(_RELEASED.items(), subjects, subjects[::-1]):
-        model = name.removeprefix("torchvision:")
-        corpus = documents.corpus_of_network(run, subject, run.test_split(), f"{run.label}, {model}, validation images")
+def _published(run: Settings) -> tuple[ExplainedNetwork, ...]:
+    everything = [networks.from_published(run, name, None) for name in run.published]
+    subjects = [replace(one, images=networks.some(one.images, run.whole_output.n_outputs)) for one in everything]
+    found, size = [], run.networks.size
+    for name, whole, subject, other in zip(run.published, everything, subjects, [*subjects[1:], subjects[0]]):
+        model = name.partition(":")[2]
+        corpus = documents.corpus_of_network(run, subject, whole.images, f"{run.label}, {model}, validation images")
         layers = base_maps.coarse_and_fine(subject.network, torch.zeros(1, 3, size, size, device=run.device))
-        found.append(ExplainedNetwork(subject, model, layers, corpus, other, released))
+        observer = None if other is subject else other
+        found.append(ExplainedNetwork(subject, model, layers, corpus, observer, _RELEASED.get(name, {})))
     return tuple(found)
