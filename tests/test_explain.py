@@ -93,7 +93,7 @@ def test_its_links_lead_to_pages_of_the_book(page, tmp_path):
 
 
 def test_a_picture_holds_maps_and_stages(found, tmp_path):
-    shown = [Image.open(io.BytesIO(standalone.png(one))) for one in (explain._maps(found), found.two_stages)]
+    shown = [Image.open(io.BytesIO(standalone.png(one))) for one in (found.figure(), found.two_stages)]
     with Image.open(found.save(tmp_path / "page.png")) as whole:
         size = max(one.width for one in shown), sum(one.height for one in shown)
         assert whole.size == pytest.approx(size, abs=4)  # a figure that is drawn again is laid out a little differently

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from IPython.display import HTML
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from PIL import Image
@@ -21,7 +22,8 @@ from xai_lib import explainers, pretrained
 from xai_lib.checks import in_a_line
 from xai_lib.data import imagenet
 from xai_lib.explainers.adapter import raw_maps
-from xai_lib.explainers.layers import find_layer
+from xai_lib.explainers.bottleneck import feature_statistics
+from xai_lib.explainers.layers import at_depth, find_layer
 from xai_lib.explainers.normalise import unit_maps
 from xai_lib.forward import device_of
 from xai_lib.metrics import causal
@@ -29,6 +31,7 @@ from xai_lib.models import is_multi_label
 from xai_lib.page import images, standalone, table
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.style import PAGE_WIDTH, SMALL
+from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.whole_output import explain_output
 from xai_lib.your_images import normalised, picture
 from xai_lib.your_model import check_model, load_model, two_classes
@@ -37,7 +40,12 @@ NETWORK = "package:efficientnet-lite0"
 METHODS = ("grad-cam", "grad-cam++", "layer-cam", "integrated-gradients", "rise", "lime")
 UNINFORMED = ("edge-map", "centred-gaussian")
 SETTINGS: Mapping[str, Mapping[str, int]] = MappingProxyType(  # less than the methods' own, so that a page is quick
-    {"integrated-gradients": {"steps": 16}, "rise": {"n_masks": 150}, "lime": {"n_samples": 100}}
+    {
+        "integrated-gradients": {"steps": 16},
+        "rise": {"n_masks": 150},
+        "lime": {"n_samples": 100},
+        "score-cam": {"n_channels": 64},
+    }
 )
 TOP = 5  # classes that are named
 STEPS = 10  # of insertion and deletion
@@ -64,7 +72,7 @@ class Explanation:
     def save(self, file: Path | str) -> Path:
         """Write one self-contained HTML page, or the pictures as a PNG; ValueError for another suffix."""
         file = checked_output(file)
-        drawn = [standalone.png(figure) for figure in (_maps(self), self.two_stages) if isinstance(figure, Figure)]
+        drawn = [standalone.png(figure) for figure in (self.figure(), self.two_stages) if isinstance(figure, Figure)]
         if file.suffix == ".html":
             return standalone.write(file, f"{self.photograph}, explained", _page(self, drawn, file.parent))
         opened = [Image.open(io.BytesIO(content)).convert("RGB") for content in drawn]
@@ -76,10 +84,43 @@ class Explanation:
             return standalone.write_bytes(file, content.getvalue())
 
 
+    def figure(self) -> Figure:
+        """The photograph, its top classes, and all maps, under one colour bar."""
+        height = math.ceil((2 + len(self.maps)) / _ABREAST)
+        figure = Figure(figsize=(PAGE_WIDTH, 2.1 * height + 0.6), layout="constrained")
+        axes = list(figure.subplots(height, _ABREAST, squeeze=False).flat)
+        for axis in axes:
+            images.bare(axis)
+            axis.axis("off")
+        images.show(axes[0], self.image)
+        axes[0].set_title("the photograph", fontsize=SMALL)
+        listed = "\n".join(f"{share:.3f} {name}"[:28] for name, share in self.top.itertuples(index=False))
+        axes[1].text(0, 1, listed, va="top", fontsize=SMALL - 1, parse_math=False)
+        axes[1].set_title("top classes", fontsize=SMALL)
+        for axis, (name, heat) in zip(axes[2:], self.maps.items()):
+            images.overlay(axis, self.image, heat)
+            axis.set_title(METHOD_NAMES[name] + "\n(uninformed)" * (name in lineup.UNINFORMED), fontsize=SMALL)
+        colours = ScalarMappable(cmap="inferno")
+        colours.set_clim(0, 1)
+        bar = figure.colorbar(colours, ax=axes, location="bottom", shrink=0.5, aspect=40, alpha=0.6)
+        bar.set_label("value of a map, from its lowest (0) to its highest (1)", fontsize=SMALL)
+        return figure
+
+    def table(self) -> HTML:
+        """Insertion and deletion of each map, or why there is none."""
+        named = lambda name: METHOD_NAMES[name] + " (uninformed)" * (name in lineup.UNINFORMED)  # noqa: E731
+        columns = [table.text("map", "method", named)]
+        columns += [table.Column(METRIC_NAMES[name], name, table.number(3)) for name in ("insertion", "deletion")]
+        if self.scores["reason"].any():
+            columns.append(table.Column("why there is no map", "reason", kind="long"))
+        return table.show(self.scores, columns, f"Insertion and deletion of each map for {self.top['name'][0]!r}.")
+
+
 def explain(
     image: Tensor | Image.Image | Path | str | None = None, model: nn.Module | str = NETWORK, *,
     classes: Sequence[str] | None = None, methods: Sequence[str] = METHODS, size: int | None = None,
-    mean: Sequence[float] | None = None, std: Sequence[float] | None = None, **loading: Any,
+    mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+    reference: Sequence[Image.Image | Path | str] = (), **loading: Any,
 ) -> Explanation:  # fmt: skip
     """Explain the most probable class of a photograph by several methods, and all its top classes in two stages.
 
@@ -92,6 +133,7 @@ def explain(
         methods: names of explainers. One that cannot explain the network has a reason in place of a map.
         size, mean, std: side in pixels and colour statistics that the network was trained with; None for what is known
             of its name, or a network of timm says of itself, else 224 and ImageNet's.
+        reference: other photographs, two at least, from which IBA takes the mean and spread of a layer's activations.
 
     FileNotFoundError if there is no such file; TypeError, ValueError if the image cannot be read, there is no such
     method or network, or the network cannot be explained here.
@@ -116,7 +158,9 @@ def explain(
     values, places = probabilities.topk(min(TOP, n))
     top = pd.DataFrame({"name": [names[place] for place in places], "probability": values.tolist()})
     layer = (_or_reason(find_layer, network, None, x)[0] or [None])[0]
-    found = {name: _or_reason(_explained, network, x, places[:1], name, layer) for name in (*methods, *UNINFORMED)}
+    others = normalised(torch.stack([picture(one, size) for one in reference]).to(x), mean, std) if reference else None
+    wanted = tuple(dict.fromkeys((*methods, *UNINFORMED)))
+    found = {name: _or_reason(_explained, network, x, places[:1], name, layer, others) for name in wanted}
     rows = [{"method": name, **(one[1] if one else {}), "reason": reason} for name, (one, reason) in found.items()]
     stages, reason = _or_reason(explain_output, network, shown, classes=names, mean=mean, std=std)
     return Explanation(
@@ -154,14 +198,19 @@ def _or_reason(do: Any, *given: Any, **more: Any) -> tuple[Any, str]:
 
 
 def _explained(
-    network: nn.Module, x: Tensor, target: Tensor, method: str, layer: str | None
+    network: nn.Module, x: Tensor, target: Tensor, method: str, layer: str | None, others: Tensor | None
 ) -> tuple[Tensor, dict[str, float]]:
     """The map of one method, [H,W] in [0,1], with its insertion and deletion."""
-    if needs := explainers.about(method).needs:
-        raise ValueError(f"Expected a method that one photograph is enough for. Got {method}, which needs {needs[0]}.")
+    known = explainers.about(method)
+    if known.needs and others is None:
+        got = f"{method}, which needs {known.needs[0]}"
+        raise ValueError(f"Expected a method that one photograph is enough for, or a reference. Got {got}.")
     target, size = target.to(x.device), tuple(x.shape[-2:])
     given = {"index": torch.zeros_like(target), "step": math.ceil(math.prod(size) / STEPS)}
-    raw = raw_maps(network, method, x, target, given["index"], layer=layer, settings=SETTINGS.get(method))
+    more = {"layer": layer, "settings": SETTINGS.get(method)}
+    if others is not None:
+        more["statistics"] = lambda: feature_statistics(network, [others], at_depth(network, layer, known.depth, x))
+    raw = raw_maps(network, method, x, target, given["index"], **more)
     maps = unit_maps(raw.detach(), method, size)
     if not maps.isfinite().all() or maps.amax() == maps.amin():
         raise ValueError("Expected a map that differs between pixels. Got the same value everywhere, or NaN.")
@@ -169,36 +218,10 @@ def _explained(
     return maps[0].cpu(), {name: curve(network, x, maps, target, **given).item() for name, curve in curves.items()}
 
 
-def _maps(found: Explanation) -> Figure:
-    """The photograph, its top classes, and all maps, under one colour bar."""
-    height = math.ceil((2 + len(found.maps)) / _ABREAST)
-    figure = Figure(figsize=(PAGE_WIDTH, 2.1 * height + 0.6), layout="constrained")
-    axes = list(figure.subplots(height, _ABREAST, squeeze=False).flat)
-    for axis in axes:
-        images.bare(axis)
-        axis.axis("off")
-    images.show(axes[0], found.image)
-    axes[0].set_title("the photograph", fontsize=SMALL)
-    listed = "\n".join(f"{share:.3f} {name}"[:28] for name, share in found.top.itertuples(index=False))
-    axes[1].text(0, 1, listed, va="top", fontsize=SMALL - 1, parse_math=False)
-    axes[1].set_title("top classes", fontsize=SMALL)
-    for axis, (name, heat) in zip(axes[2:], found.maps.items()):
-        images.overlay(axis, found.image, heat)
-        axis.set_title(METHOD_NAMES[name] + "\n(uninformed)" * (name in UNINFORMED), fontsize=SMALL)
-    colours = ScalarMappable(cmap="inferno")
-    colours.set_clim(0, 1)
-    bar = figure.colorbar(colours, ax=axes, location="bottom", shrink=0.5, aspect=40, alpha=0.6)
-    bar.set_label("value of a map, from its lowest (0) to its highest (1)", fontsize=SMALL)
-    return figure
-
-
 def _page(found: Explanation, drawn: Sequence[bytes], folder: Path) -> str:
     """The words of the page, with its tables and pictures."""
     explained = found.top["name"][0]
     shares = [table.text("class", "name"), table.Column("probability", "probability", table.number(3))]
-    scores = [table.text("map", "method", lambda name: METHOD_NAMES[name] + " (uninformed)" * (name in UNINFORMED))]
-    scores += [table.Column(METRIC_NAMES[name], name, table.number(3)) for name in ("insertion", "deletion")]
-    scores.append(table.Column("why there is no map", "reason", kind="long"))
     maps = f"Maps for {explained!r} of {len(found.maps)} methods over the photograph."
     stages = "A map for each cluster of top classes, then one for each class, from 0 to the map's own maximum."
     less = ", ".join(
@@ -210,7 +233,7 @@ def _page(found: Explanation, drawn: Sequence[bytes], folder: Path) -> str:
         "top": table.show(found.top, shares, f"The {len(found.top)} most probable classes.").data,
         "n_classes": found.n_classes, "explained": escape(explained), "steps": STEPS,
         "maps": standalone.picture(drawn[0], maps, maps),
-        "scores": table.show(found.scores, scores, f"Insertion and deletion of each map for {explained!r}.").data,
+        "scores": found.table().data,
         "stages": standalone.picture(drawn[1], stages, stages) if drawn[1:] else f"<p>– {escape(found.two_stages)}</p>",
         "less": less, "book": escape(os.path.relpath(_BOOK, folder)),
     }  # fmt: skip
