@@ -6,6 +6,7 @@ import torch
 import torchvision
 from torch import nn
 
+from xai_lib import models
 from xai_lib import pretrained as module
 from xai_lib.explainers import cams, class_score
 from xai_lib.explainers.layers import last_spatial_layer
@@ -70,6 +71,9 @@ def test_networks_from_packages_compute_what_their_own_code_does(number, size):
     with torch.no_grad():
         torch.testing.assert_close(model(x), own(x))
         assert model(x).shape == (1, 1000)
+        folded = models.fold_batchnorm(model)
+        torch.testing.assert_close(folded(x), model(x), rtol=1e-4, atol=1e-4)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     assert last_spatial_layer(own, x) == "_swish"
     score = class_score(torch.tensor([207]))
     torch.testing.assert_close(cams.grad_cam(own, x, score=score), cams.grad_cam(model, x, score=score))

@@ -83,7 +83,6 @@ class Explanation:
             whole.save(content, "png")
             return standalone.write_bytes(file, content.getvalue())
 
-
     def figure(self) -> Figure:
         """The photograph, its top classes, and all maps, under one colour bar."""
         height = math.ceil((2 + len(self.maps)) / _ABREAST)

@@ -41,6 +41,23 @@ def test_the_frozen_data_set_has_not_changed():
     assert hashlib.sha256(own.tobytes()).hexdigest() == FROZEN_OWN
 
 
+def test_an_image_drawn_again_without_an_element_differs_only_there(test):
+    """But for thin lines of far objects, which cover no pixel by half and so are in no mask."""
+    for name, variant in planted.ELEMENTS.items():
+        again = planted.redrawn(test.subset(list(range(200))), variant)
+        assert torch.equal(again.index, test.index[:200]) and torch.equal(again.labels, test.labels[:200])
+        masks = test.masks | {"body": test.masks["object"] & ~test.masks["part"]}
+        masks["surroundings"] = ~torch.stack([masks[key] for key in planted.ELEMENTS if key in masks]).any(0)
+        region = masks[name][:200]
+        wider = functional.max_pool2d(region[:, None].float(), 5, stride=1, padding=2)[:, 0] > 0
+        differs = (again.images != test.images[:200]).any(1)
+        assert (differs & ~wider).sum() < 0.02 * differs.sum()
+        there = region.sum((1, 2)) > 9
+        assert (differs & region).sum((1, 2))[there].float().div(region.sum((1, 2))[there]).median() > 0.9
+        same = again.factors.drop(columns=["surroundings", "second", "second_scale", "shortcut"])
+        assert same.equals(test.factors[:200][same.columns])
+
+
 def test_images_do_not_depend_on_what_is_drawn_beside_them(test):
     for n in (3, 37):  # fewer than classes, and more
         few = planted.generate(n, "test")
@@ -293,7 +310,10 @@ def test_each_corrupted_image_has_one_corruption_that_grows_with_severity(test):
     ("arguments", "message"),
     [
         ({"part": "validation"}, "part out of train, test. Got 'validation'"),
-        ({"variant": "foggy"}, "variant out of shortcut-absent, .*corrupted, own-modes, or None. Got 'foggy'"),
+        (
+            {"variant": "foggy"},
+            "variant out of shortcut-absent, .*corrupted, .*part-absent, .*own-modes, or None. Got 'foggy'",
+        ),
         ({"n": 0}, "Got n = 0"),
         ({"size": 8}, "size = 8"),
     ],

@@ -196,12 +196,21 @@ def test_other_networks_of_the_store_are_its_own_with_folded_normalisations(run,
     assert subject.network.head.weight.requires_grad and not subject.network.training
 
 
-def test_torchvisions_network_is_named_by_its_weights(run, monkeypatch):
-    asked, network = [], nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+def test_a_published_network_is_named_by_its_weights_and_sees_the_colours_that_it_was_trained_with(run, monkeypatch):
+    norm = nn.BatchNorm2d(4)
+    norm.running_mean += 1
+    asked, network = [], nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     monkeypatch.setattr(pretrained, "pretrained", lambda *name, **options: asked.append((name, options)) or network)
-    subject = networks.from_torchvision(replace(run, download=True), "torchvision:resnet50", "0", 7)
+    subject = networks.from_published(replace(run, download=True), "torchvision:resnet50", 7)
     assert asked == [(("torchvision:resnet50",), {"download": True})]
-    assert (subject.key, subject.parents, subject.layer) == (pretrained.state_digest(network), (), "0")
+    assert (subject.key, subject.parents, subject.layer) == (pretrained.state_digest(network), (), "1")
     assert (subject.seed, len(subject.images)) == (0, 7)
-    assert subject.network is network and subject.network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    assert isinstance(subject.network[1], nn.Identity) and isinstance(network[1], nn.BatchNorm2d)
+    assert subject.network[0].weight.is_contiguous(memory_format=torch.channels_last)
+    x = torch.rand(2, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(subject.network(x), network(x), rtol=1e-4, atol=1e-5)
+    lite = networks.from_published(run, "package:efficientnet-lite0", 7)
+    assert lite.images.mean == pretrained.inputs("package:efficientnet-lite0").mean != subject.images.mean
+    assert lite.images.digest != subject.images.digest
     assert subject.reference().index.tolist() == subject.images.index.tolist()

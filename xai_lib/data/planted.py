@@ -9,7 +9,7 @@ Ten classes of drawn objects on textured, cluttered surroundings. What is plante
    frequent as the others in evaluation (``Parameters.rarities``); the other classes show the same modes, unless it is
    drawn in a class's own look (:data:`OWN_MODES`);
 4. a shortcut: :data:`SHORTCUT_CLASS` is nearly always shown above water (``masks["shortcut"]``), nothing else is;
-5. variants of the same images: :data:`VARIANTS`.
+5. variants of the same images: :data:`VARIANTS`, and one without each of its :data:`ELEMENTS`.
 
 An image is a function of (seed, part, index) and of the parameters: any order, subset or batch gives the same
 bytes, and a variant changes only what it is named for.
@@ -29,6 +29,7 @@ from xai_lib.data.drawing import Patch, Pose
 from xai_lib.data.scenes import (  # noqa: F401 (names of what is planted)
     CLASSES,
     CO_OCCURRING_PAIR,
+    ELEMENTS,
     LOOK_ALIKE_PAIRS,
     MODES,
     OWN_LOOKS,
@@ -64,9 +65,12 @@ def generate(
         n: number of images; classes take turns, so every run of images is balanced.
         part: ``"train"`` or ``"test"``: independent images, and modes as in ``parameters`` or equally frequent.
         size: image side in pixels, at least 16; the same scenes at every size.
-        variant: one of :data:`VARIANTS`, :data:`OWN_MODES`, or None. The images are the same but for the named change:
+        variant: one of :data:`VARIANTS`, of those of :data:`ELEMENTS`, :data:`OWN_MODES`, or None. The images are the
+            same but for the named change:
             ``shortcut-absent``: no water; ``shortcut-swapped``: water under :data:`SWAPPED_CLASS` instead;
             ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
+            ``body-absent``, ``part-absent``, ``second-absent``: nothing is drawn in its place;
+            ``surroundings-swapped``: another texture behind everything;
             ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities;
             ``own-modes``: the mode that can be rare has colours and surroundings that no other class has, in all poses,
             so that what is rare in one class is not common in others.
@@ -84,8 +88,9 @@ def generate(
     parameters = parameters or Parameters()
     if part not in ("train", "test"):
         raise ValueError(f"Expected a part out of train, test. Got {part!r}.")
-    if variant is not None and variant not in (*VARIANTS, OWN_MODES):
-        raise ValueError(f"Expected a variant out of {', '.join((*VARIANTS, OWN_MODES))}, or None. Got {variant!r}.")
+    variants = dict.fromkeys((*VARIANTS, *ELEMENTS.values(), OWN_MODES))
+    if variant is not None and variant not in variants:
+        raise ValueError(f"Expected a variant out of {', '.join(variants)}, or None. Got {variant!r}.")
     if n < 1 or size < 16:
         raise ValueError(f"Expected at least 1 image of at least 16 pixels. Got n = {n}, size = {size}.")
     asked = {"n": n, "part": part, "size": size, "seed": seed, "variant": variant}
@@ -130,11 +135,11 @@ def _draw(scenes: Scenes, rows: Tensor, name: str, size: int) -> tuple[Tensor, d
         here = scenes.has_second[rows].nonzero()[:, 0]
         other = scenes.classes[int(scenes.second[rows[here[0]]])]
         selected, in_colours = flat[here], {role: colour[here] for role, colour in colours.items()}
-        covered, _, where = _object(selected, scenes.second_pose[rows[here]], other, in_colours)
+        covered, _, where = _object(selected, scenes.second_pose[rows[here]], other, in_colours, None)
         flat[here] = selected
         masks["second"] = torch.zeros_like(masks["shortcut"])
         masks["second"][here] = drawing.to_mask(covered, where, size)
-    covered, part, where = _object(flat, scenes.pose[rows], name, colours)
+    covered, part, where = _object(flat, scenes.pose[rows], name, colours, scenes.variant)
     masks["object"], masks["part"] = (drawing.to_mask(alpha, where, size) for alpha in (covered, part))
     pieces = scenes.pieces(rows, "in front", scenes.parameters.pieces_in_front)
     hidden = surroundings.clutter(flat, pieces, _PALETTE, scenes.parameters.presence, scenes.pose[rows]) >= 0.5
@@ -147,9 +152,31 @@ def _draw(scenes: Scenes, rows: Tensor, name: str, size: int) -> tuple[Tensor, d
     return (_corrupted(scenes, rows, canvas) * 255 + 0.5).to(torch.uint8), masks
 
 
-def _object(canvas: Tensor, pose: Pose, name: str, colours: dict[str, Tensor]) -> tuple[Tensor, Tensor, Patch]:
+def redrawn(images: Split, variant: str) -> Split:
+    """Drawn images of the default parameters and seed once more, under a variant of :func:`generate`.
+
+    ValueError if the images are no drawn ones.
+
+    Example:
+        >>> images = generate(20, "test", size=16).subset([3, 17])
+        >>> again = redrawn(images, "second-absent")
+        >>> again.index.tolist(), bool(again.masks["second"].any())
+        ([3, 17], False)
+    """
+    if images.name != "planted":
+        raise ValueError(f"Expected drawn images, which can be drawn again. Got {images.name}.")
+    first, last, size = int(images.index.min()), int(images.index.max()), images.images.shape[-1]
+    whole = generate(last + 1 - first, images.part, size=size, variant=variant, first=first)
+    return whole.subset((images.index - first).tolist())
+
+
+def _object(
+    canvas: Tensor, pose: Pose, name: str, colours: dict[str, Tensor], variant: str | None
+) -> tuple[Tensor, Tensor, Patch]:
     where = drawing.patch(pose, math.isqrt(canvas.shape[2]), _REACH)
     layers = getattr(objects, name)(where.u, where.v)
+    if variant in (ELEMENTS["body"], ELEMENTS["part"]):
+        layers = [layer for layer in layers if layer.part == (variant == ELEMENTS["body"])]
     return *drawing.paint(canvas, where, layers, colours), where
 
 
@@ -158,7 +185,7 @@ def _background(scenes: Scenes, rows: Tensor, size: int) -> tuple[Tensor, dict[s
     p, seed, purpose = scenes.parameters, scenes.seed, scenes.purpose
     canvas = torch.empty(len(rows), 3, size, size)
     for number, mode in enumerate(MODES):
-        here = ((scenes.mode[rows] == number) & ~scenes.own[rows]).nonzero()[:, 0]
+        here = ((scenes.behind[rows] == number) & ~scenes.own[rows]).nonzero()[:, 0]
         canvas[here] = surroundings.texture(mode.surroundings, seed, scenes.index[rows[here]], purpose, size)
     here = scenes.own[rows].nonzero()[:, 0]
     if len(here):

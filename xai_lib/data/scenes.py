@@ -20,6 +20,15 @@ SHORTCUT_CLASS = "sailboat"
 SWAPPED_CLASS = "car"
 OWN_MODES = "own-modes"  # a variant for training: the mode that can be rare has a look of its own in each class
 VARIANTS = ("shortcut-absent", "shortcut-swapped", "out-of-distribution", "corrupted")
+# What an image consists of -> the variant in which it is drawn again without it, or, of surroundings, with others. The
+# body is the object without the part in which look-alikes differ.
+ELEMENTS = {
+    "body": "body-absent",
+    "part": "part-absent",
+    "second": "second-absent",
+    "shortcut": "shortcut-absent",
+    "surroundings": "surroundings-swapped",
+}
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,10 @@ class Scenes:
         kind = index % len(CLASSES)  # the class whose place an unseen object takes
         self.label = index % len(self.classes)
         self.mode = self._modes(kind, part)
+        self.behind = self.mode  # the mode whose surroundings are drawn
+        if variant == ELEMENTS["surroundings"]:
+            others = 1 + randomness.integers(seed, index, f"{self.purpose}/other surroundings", len(MODES) - 1)
+            self.behind = (self.mode + others) % len(MODES)
         self.rare = self.mode == torch.tensor([rare_mode(name) for name in CLASSES])[kind]
         self.own = self.rare & (variant == OWN_MODES)
         posed = randomness.integers(seed, index, f"{self.purpose}/own pose", len(MODES))
@@ -154,7 +167,7 @@ class Scenes:
         p = self.parameters
         pair = torch.tensor([CLASSES.index(name) for name in CO_OCCURRING_PAIR])
         self.has_second = (kind[:, None] == pair).any(1) & (second < p.second_rate)
-        self.has_second &= self.variant != "out-of-distribution"
+        self.has_second &= self.variant not in ("out-of-distribution", ELEMENTS["second"])
         self.second = torch.where(self.has_second, pair.sum() - kind, -1)
         near = _between(p.scale, (scale - p.far_rate) / (1 - p.far_rate))
         self.scale = torch.where(scale < p.far_rate, _between(p.far_scale, scale / p.far_rate), near)
@@ -192,6 +205,7 @@ class Scenes:
     def factors(self) -> pd.DataFrame:
         """One row an image."""
         modes, own = [MODES[mode] for mode in self.mode.tolist()], self.own.tolist()
+        behind = [MODES[mode].surroundings for mode in self.behind.tolist()]
         half = self.pose.tilt.numpy()
         return pd.DataFrame(
             {
@@ -199,7 +213,7 @@ class Scenes:
                 "rare": self.rare.numpy(),
                 "pose": [MODES[mode].pose for mode in self.posed.tolist()],
                 "colour": ["own" if here else mode.colour for here, mode in zip(own, modes)],
-                "surroundings": ["own" if here else mode.surroundings for here, mode in zip(own, modes)],
+                "surroundings": ["own" if here else surroundings for here, surroundings in zip(own, behind)],
                 "x": self.x.numpy(),
                 "y": self.y.numpy(),
                 "scale": self.scale.numpy(),

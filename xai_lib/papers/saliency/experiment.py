@@ -20,7 +20,7 @@ from xai_lib.explainers.layers import find_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.forward import layout
 from xai_lib.papers.saliency import method
-from xai_lib.papers.saliency.method import Explained, lineup
+from xai_lib.papers.saliency.method import Explained, interventions, lineup
 from xai_lib.papers.saliency.method.repeated import WEIGHT_DRAWS
 from xai_lib.papers.saliency.method.tools import METHODS as TOOLED
 from xai_lib.run.cell import Cell
@@ -30,7 +30,7 @@ from xai_lib.run.stage import computed, stage
 from xai_lib.run.store import CorruptArtefactError
 from xai_lib.run.study import Study
 
-PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric")
+PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric", "interventions")
 _CHUNK, _FEWER = 500, 8  # images of one cell: what a killed run loses at most; where they are large and few
 _LARGE = 128  # pixels of a side, from which an image takes seconds, not milliseconds
 _MANY = 500  # images; from here on a method takes longer than the start of its process
@@ -60,6 +60,12 @@ def metric(folder: Path, *, explained: Explained, images: Split, raw: Cell, name
     """A metric that the paper does not have; ``source``, its code, is there for the key."""
     found = method.scored(explained, images.materialised(), stored=_stored(raw), metric=name)
     files.write_frame(folder / "scores.csv", found)
+
+
+@stage("interventions", version=1)
+def intervene(folder: Path, *, explained: Explained, images: Split, raw: Cell) -> None:
+    """Stored maps of drawn images, held against what the network loses with each of their elements."""
+    files.write_frame(folder / "scores.csv", interventions.scored(explained, images.materialised(), _stored(raw)))
 
 
 def study(run: Settings) -> Study:
@@ -120,8 +126,8 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     """The cells of one network, method and part (of :data:`PARTS`): one for each chunk of images.
 
     Methods beyond the paper's and the controls stay out of Table 4 and have no other readings. The part "metric" has
-    a cell a chunk for each of :func:`lineup.added_metrics` that the images have what it needs for; the part "tools" is
-    of the first network and of the methods that a tool can explain again.
+    a cell a chunk for each of :func:`lineup.added_metrics` that the images have what it needs for; "interventions" are
+    of drawn images; the part "tools" is of the first network and of the methods that a tool can explain again.
     """
     explained, n = explained_by(study, subject, name), len(subject.images)
     budgets, is_papers = study.run.saliency, name in (*lineup.PAPER, *lineup.CONTROLS)
@@ -133,11 +139,14 @@ def part_cells(study: Study, subject: Subject, name: str, part: str) -> list[Cel
     for start in range(0, n, chunk):
         images = subject.images.subset(list(range(start, min(start + chunk, n))))
         given = {"explained": explained, "images": images}
-        raw = maps.cell(**given) if part in ("fidelity", "metric") else None
+        raw = maps.cell(**given) if part in ("fidelity", "metric", "interventions") else None
         if part == "metric":
             able = (metrics.about(name) for name in lineup.added_metrics())
             able = [about for about in able if "object" in images.masks or "mask" not in about.needs]
             found += [metric.cell(raw=raw, name=about.name, source=about.source, **given) for about in able]
+            continue
+        if part == "interventions":
+            found += [intervene.cell(raw=raw, **given)] if images.name == "planted" else []
             continue
         own = {} if part == "cost" else {"causal_steps": budgets.causal_steps}
         if part == "fidelity":
