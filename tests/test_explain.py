@@ -100,6 +100,15 @@ def test_a_picture_holds_maps_and_stages(found, tmp_path):
         assert np.asarray(whole).std() > 10
 
 
+def test_other_photographs_give_iba_the_spread_of_activations(network):
+    others = [Image.fromarray(data.coffee()), Image.fromarray(data.rocket())]
+    found = explain.explain(None, network, classes=NAMES, methods=["iba", "fake-cam"], size=64, reference=others)
+    assert list(found.maps) == ["iba", "fake-cam", *explain.UNINFORMED] and not found.scores["reason"].any()
+    assert "why there is no map" not in found.table().data and "(uninformed)" in found.table().data
+    few = explain.explain(None, network, classes=NAMES, methods=["iba"], size=64, reference=others[:1])
+    assert "at least two images" in few.scores["reason"][0]
+
+
 def test_stages_that_cannot_be_made_leave_the_rest(network, monkeypatch, tmp_path):
     monkeypatch.setattr(
         explain, "explain_output", lambda *_, **__: (_ for _ in ()).throw(ValueError("no finer grid\nat line 3"))

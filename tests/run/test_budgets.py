@@ -47,6 +47,15 @@ def test_the_paper_scale_has_the_papers_epochs():
     assert (run.explainers.rise_masks, run.explainers.lime_samples, run.saliency.n_saliency) == (4000, 1000, None)
 
 
+def test_published_networks_are_those_that_exist():
+    names = "package:efficientnet-lite1 torchvision:resnet50"
+    run = settings.settings("smoke", "imagenet:/nowhere", overrides=f"published={names}")
+    assert run.published == names.split() and run.networks.size == 240
+    for wrong in ("", "package:efficientnet-lite9"):
+        with pytest.raises(ValueError, match=r"Expected published networks out of torchvision:resnet18, .*Got"):
+            settings.settings("smoke", "imagenet:/nowhere", overrides=f"published={wrong}")
+
+
 def test_any_value_can_be_overridden():
     dataset, found = budgets.load("demo", "epochs_ce=1, n_train = 64,dataset=folder:/images, n_test=null")
     assert (found["networks"].epochs_ce, found["networks"].n_train, found["networks"].n_test) == (1, 64, None)
