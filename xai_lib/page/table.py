@@ -44,6 +44,16 @@ def text(title: str, source: str | tuple[str, ...], format: Format | Mapping | N
     return Column(title, source, format, "text")
 
 
+def each(format: Format | None, **titles: str) -> list[Column]:
+    """Columns of one format: name of the frame's column -> title."""
+    return [Column(title, name, format) for name, title in titles.items()]
+
+
+def ends(digits: int = 3, *, times: float = 1, title: str = "95 % interval") -> Column:
+    """The column of an interval from ``low`` to ``high``."""
+    return Column(title, ("low", "high"), interval(digits, times=times))
+
+
 def show(
     frame: pd.DataFrame, columns: Sequence[Column], caption: str, *, name: str = "", group: Sequence[str] = (),
     behind: pd.DataFrame | None = None,
@@ -72,6 +82,14 @@ def show(
         record.keep(name, frame if behind is None else behind)
         record.write_text(name, page)
     return HTML(page)
+
+
+def wide(rows: pd.DataFrame, index: Sequence[str], across: str, values: Sequence[str]) -> pd.DataFrame:
+    """A column ``<value> <entry of across>`` for each; rows in the order in which they first come."""
+    index = list(index)
+    found = rows.pivot(index=index, columns=across, values=list(values))
+    found.columns = [" ".join(map(str, names)) for names in found.columns]
+    return rows[index].drop_duplicates().join(found, on=index)
 
 
 def number(digits: int = 3, *, times: float = 1) -> Format:

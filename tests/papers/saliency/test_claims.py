@@ -7,7 +7,7 @@ from xai_lib.page.verdicts import counted
 from xai_lib.papers.saliency import claims
 from xai_lib.papers.saliency.analysis import evidence, found
 from xai_lib.papers.saliency.analysis.found import HowMany
-from xai_lib.papers.saliency.claims.asked import SENTENCES
+from xai_lib.papers.saliency.claims import SENTENCES
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.fidelity import TARGETS
 

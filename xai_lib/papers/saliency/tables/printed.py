@@ -5,12 +5,13 @@ from IPython.display import HTML
 
 from xai_lib import statistics
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
-from xai_lib.page.table import MISSING, Column, interval, number, plus_minus, show, text
+from xai_lib.page.table import MISSING, Column, each, ends, interval, number, plus_minus, show, text, wide
 from xai_lib.papers.saliency import analysis
 from xai_lib.papers.saliency.method import TARGETS, lineup
-from xai_lib.papers.saliency.tables.benchmark import METHOD, METRIC, counted
 from xai_lib.run.study import Study
 
+METHOD = text("method", "method", METHOD_NAMES)
+METRIC = text("metric", "metric", METRIC_NAMES)
 _PER_SIZE = {"complexity": "Complexity / ln HW ↓", "effective-complexity": "EC / HW, as tabulated ↓"}
 _COMPARED = {"metric": "{}, of the same maps", "map": "map of {}"}
 _WHY = {
@@ -36,11 +37,11 @@ def table_2(study: Study) -> HTML:
         columns.append(Column(f"{title}, paper", f"published {target}", number()))
     papers = rows[rows["method"].isin(lineup.PAPER)]
     caption = (
-        f"Fidelity for three classes of an image, means and 95 % intervals: {counted(papers, study)}. Paper: "
+        f"Fidelity for three classes of an image, means and 95 % intervals: {_counted(papers, study)}. Paper: "
         "ResNet-50 on ImageNet, as fractions, with AD and D as defined."
     )
-    wide = _wide(papers, ["metric", "method"], "target", ["mean", "low", "high", "published"])
-    return show(wide, columns, caption, name="table-2", group=["metric"], behind=rows)
+    found = wide(papers, ["metric", "method"], "target", ["mean", "low", "high", "published"])
+    return show(found, columns, caption, name="table-2", group=["metric"], behind=rows)
 
 
 def table_3(study: Study) -> HTML:
@@ -60,23 +61,19 @@ def table_4(study: Study) -> HTML:
     columns += [Column(METRIC_NAMES[name], (f"mean {name}", f"published {name}"), beside) for name in lineup.FIDELITY]
     caption = (
         f"Fidelity on transformed images, four settings averaged; in brackets the paper's, as fractions, with AD and D "
-        f"as defined: {counted(rows, study)}. Intervals are in the recorded CSV."
+        f"as defined: {_counted(rows, study)}. Intervals are in the recorded CSV."
     )
-    wide = _wide(rows, ["transform", "method"], "metric", ["mean", "published"])
-    wide = wide.sort_values("transform", key=lambda names: names.map(list(TRANSFORM_NAMES).index), kind="stable")
-    return show(wide, columns, caption, name="table-4", group=["transformation"], behind=rows)
+    found = wide(rows, ["transform", "method"], "metric", ["mean", "published"])
+    found = found.sort_values("transform", key=lambda names: names.map(list(TRANSFORM_NAMES).index), kind="stable")
+    return show(found, columns, caption, name="table-4", group=["transformation"], behind=rows)
 
 
 def tools(study: Study) -> HTML:
     """How far the authors' tools are from the library, and why."""
     names = {**METHOD_NAMES, **METRIC_NAMES}
-    columns = [
-        text("compared", ("what", "name"), lambda what, name: _COMPARED[what].format(names[name])),
-        Column("maps", "n"),
-        Column("largest difference", "difference", "{:.2g}".format),
-        Column("rank correlation", "rho", number()),
-        text("why they differ", ("name", "difference"), _why),
-    ]
+    columns = [text("compared", ("what", "name"), lambda what, name: _COMPARED[what].format(names[name]))]
+    columns += [*each(None, n="maps"), *each("{:.2g}".format, difference="largest difference")]
+    columns += [*each(number(), rho="rank correlation"), text("why they differ", ("name", "difference"), _why)]
     caption = (
         f"Metrics by quantus of the same maps, and maps by pytorch-grad-cam with the rank correlation of their AD: "
         f"{study.run.label}, the first network."
@@ -89,7 +86,7 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str, note
         text("metric", "metric", lambda name: _PER_SIZE.get(name, METRIC_NAMES[name])),
         METHOD,
         Column("here", ("mean", "spread"), plus_minus()),
-        Column("95 % interval", ("low", "high"), interval()),
+        ends(),
         Column("paper, in our unit (as printed)", ("published", "printed"), _as_printed),
         Column("rank here; in print", ("rank", "published_rank"), "{:g}; {:g}".format),
         Column("authors' tools; ours, same images", ("by_tool", "ours_there"), _side_by_side),
@@ -102,11 +99,17 @@ def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str, note
     )
     agreed = ", ".join(f"{METRIC_NAMES[metric][:-2]} {number(2)(tau)}" for metric, tau in orders.items())
     caption = (
-        f"{title}: {counted(papers, study)}. Paper: ResNet-50 on ImageNet, so orders can be compared, levels cannot; "
+        f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet, so orders can be compared, levels cannot; "
         f"Kendall's τ of the two orders of ten methods: {agreed}. Tools: the first {papers['n_tools'].max():g} images "
         f"of the first network, where a tool is sound.{note}"
     )
     return show(papers, columns, caption, name=name, group=["metric"], behind=rows)
+
+
+def _counted(rows: pd.DataFrame, study: Study) -> str:
+    """On what the means are: networks, and the images that the best covered metric is defined on."""
+    seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
+    return f"{study.run.label}, {seeds} network{'s' if seeds > 1 else ''}, up to {images} images each"
 
 
 def _as_printed(value: float, printed: str) -> str:
@@ -115,13 +118,6 @@ def _as_printed(value: float, printed: str) -> str:
 
 def _side_by_side(tool: float, ours: float) -> str:
     return MISSING if pd.isna(tool) else f"{number()(tool)}; {number()(ours)}"
-
-
-def _wide(rows: pd.DataFrame, index: list[str], across: str, values: list[str]) -> pd.DataFrame:
-    """A column ``<value> <entry of across>`` for each; rows in the order in which they first come."""
-    wide = rows.pivot(index=index, columns=across, values=values)
-    wide.columns = [" ".join(names) for names in wide.columns]
-    return rows[index].drop_duplicates().join(wide, on=index)
 
 
 def _why(name: str, difference: float) -> str:

@@ -1,6 +1,12 @@
-"""The takeaways of §§3 and 4, and the takeaways and claims of §§5.2 and 5.3, on transformed images among them."""
+"""The takeaways of the saliency paper's §§3 to 5 and the claims of its §5.2 and §5.3, under both readings of its maps.
 
-from collections.abc import Callable, Iterator
+All are about these networks on new images: the paper, too, has one network. What its §5.2 says about single pictures
+("gradient-based maps provide the least information") is left to the eye: no metric of the paper decides it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 import pandas as pd
@@ -8,41 +14,59 @@ import pandas as pd
 from xai_lib import metrics, published, statistics
 from xai_lib.explainers.registry import about
 from xai_lib.page.names import TRANSFORM_NAMES
-from xai_lib.papers.saliency.analysis.found import (
-    FAMILIES,
-    Found,
-    alike,
-    beaten,
-    by_image,
-    families,
-    pairs,
-    superiority,
-)
+from xai_lib.page.verdicts import counted
+from xai_lib.papers.saliency.analysis import found
+from xai_lib.papers.saliency.analysis.found import FAMILIES, Found, HowMany, alike, by_image, families
 from xai_lib.papers.saliency.analysis.scores import directions
-from xai_lib.papers.saliency.claims.asked import (
-    GAP,
-    OF_CORRELATION,
-    OF_SHARE,
-    SLIGHTLY,
-    of_correlation,
-    of_count,
-    of_draws,
-    of_families,
-    of_images,
-    title,
-)
 from xai_lib.papers.saliency.method import TARGETS
-from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, TABLE_1, TABLE_3
-from xai_lib.statistics import Claim, Decided
+from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, READINGS, TABLE_1, TABLE_3
+from xai_lib.run.study import Study
+from xai_lib.statistics import Claim, Decided, Estimate, compare_correlation, compare_differences, decide
 from xai_lib.statistics.agreement import spearman_draws
+from xai_lib.statistics.comparison import Comparison
+from xai_lib.statistics.estimate import UNBOUNDED, estimate_of
 from xai_lib.statistics.intervals import resampled_counts
 
+OF_SHARE, OF_CORRELATION = (-0.5, 0.5), (-1.0, 1.0)  # ranges of a share less one half, and of a correlation
+GAP, SLIGHTLY = 0.05, 0.1  # ours: of what a complete map sums to, and what "slightly" is at most
+SENTENCES = published.sentences("saliency")  # by the first word of a claim's name
 _HALF = 0.5
 _KEYS = ["seed", "index", "method", "metric"]
 _TOOLS = "monotonicity-quantus"  # what is printed as Monotonicity; "monotonicity" is the formula in the text
 _SHOWN = {"gradient": "the family of gradient-based methods", "cam": "the family of class activation maps"}
 _SHOWN |= {"fake-cam": "Fake-CAM", "occlusion": "the occlusion-based family", "learning": "IBA"}
 Ask = Callable[..., Claim]  # (name, metric, better, a, b, **words of the text) -> claim
+
+
+@cache
+def verdicts(study: Study, reading: str = READINGS[0]) -> pd.DataFrame:
+    """A verdict for each claim, as :func:`statistics.verdict_table`, with Holm's correction over all of them."""
+    here, asked = found.found(study, reading), partial(claim, study.run.label)
+    return statistics.verdict_table(one for part in (concepts, fidelity, transformed) for one in part(asked, here))
+
+
+def sentences(study: Study) -> pd.DataFrame:
+    """The paper's sentences, as :func:`statistics.sentences`, with a verdict and a count of each for either reading.
+
+    Columns section, text, comparisons, then verdict, holds, reverses under the default reading and, with the suffix
+    ``_signed``, under the other.
+    """
+    first, second = (statistics.sentences(verdicts(study, reading)) for reading in READINGS)
+    return first.join(second[["verdict", "holds", "reverses"]], rsuffix=f"_{READINGS[1]}")
+
+
+def finding(study: Study) -> str:
+    """What the verdicts come to, in sentences: how many of the paper's hold, and which the reading turns round."""
+    table, other = sentences(study), f"verdict_{READINGS[1]}"
+    said = (
+        f"Of the paper's {len(table)} sentences {counted(table['verdict'])} on {study.run.label}, with maps scaled as "
+        "the code does that the paper cites."
+    )
+    turned = table[table["verdict"] != table[other]]
+    if turned.empty:
+        return f"{said} With maps scaled as its text says, every sentence has the same verdict."
+    changes = "; ".join(f"“{row.text}” {row.verdict}, then {getattr(row, other)}" for row in turned.itertuples())
+    return f"{said} With maps scaled as its text says, the verdict changes for {len(turned)}: {changes}."
 
 
 def concepts(ask: Ask, here: Found) -> Iterator[Decided]:
@@ -85,8 +109,8 @@ def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
         yield of_families(asked, here.ranks, FAMILIES)
     for metric in ("average-increase", "average-drop", "monotonicity", _TOOLS):
         asked = ask(f"top-{metric}", metric, "higher", "fake-cam", "third")
-        yield of_count(asked, *beaten(plain, metric, "fake-cam", INFORMED, metrics.about(metric).better))
-    shares = {name: superiority(plain, name, "fake-cam") for name in ("average-gain", "insertion", "deletion")}
+        yield of_count(asked, *found.beaten(plain, metric, "fake-cam", INFORMED, metrics.about(metric).better))
+    shares = {name: found.superiority(plain, name, "fake-cam") for name in ("average-gain", "insertion", "deletion")}
     for metric, share in shares.items():
         note = _printed(metric, "fake-cam", "informed")
         yield of_images(
@@ -124,20 +148,20 @@ def transformed(ask: Ask, here: Found) -> Iterator[Decided]:
         yield of_images(asked, by_image(shift[shift["transform"] == transform], metric, ("fake-cam",)))
     everywhere = _averaged(shift, _KEYS)
     for metric in ("insertion", "deletion"):
-        found = by_image(everywhere, metric, INFORMED)
-        yield of_images(ask(f"changes-{metric}", metric, "lower", "transformed", "untouched"), found)
+        moved = by_image(everywhere, metric, INFORMED)
+        yield of_images(ask(f"changes-{metric}", metric, "lower", "transformed", "untouched"), moved)
         parts = (_averaged(part, _KEYS) for _, part in shift.groupby(shift["transform"] == "crop"))
         others, crop = (by_image(part, metric, INFORMED) for part in parts)
         yield of_images(ask(f"crop-{metric}", metric, "higher", "crop", "others"), (crop - others).dropna())
         asked = ask(f"linked-{metric}", metric, "higher", "probability", "none")
-        yield of_correlation(asked, by_image(everywhere, "probability", INFORMED), found)
+        yield of_correlation(asked, by_image(everywhere, "probability", INFORMED), moved)
     yield from _gain_is_stable(ask, here.plain, _averaged(change, _KEYS))
 
 
 def tell_apart(ask: Ask, name: str, names: tuple[str, ...], plain: pd.DataFrame) -> Iterator[Decided]:
     """That metrics do not tell most pairs of the nine methods apart."""
     for metric in names:
-        many, n_images = pairs(plain, metric, INFORMED, metrics.about(metric).relevant)
+        many, n_images = found.pairs(plain, metric, INFORMED, metrics.about(metric).relevant)
         yield of_count(ask(f"{name}-{metric}", metric, "higher", "half", "pairs"), many.opposite(), n_images)
 
 
@@ -203,3 +227,52 @@ def _printed(metric: str, a: str, b: str) -> str:
     values = rows[rows["metric"] == metric.replace(_TOOLS, "monotonicity")].set_index("method")["value"]
     ours, other = (values[list(FAMILIES[name])].mean() for name in (a, b))
     return f"Printed: {ours:.3g} against {other:.3g}, higher being better."
+
+
+def title(metric: str) -> str:
+    """A metric as the texts of claims have it."""
+    long = {"insertion": "Insertion", "deletion": "Deletion", "effective-complexity": "EC"}
+    return long.get(metric) or (metrics.about(metric).title if metric in metrics.names() else metric)
+
+
+def claim(dataset: str, name: str, metric: str, better: str, a: str, b: str, **words: str) -> Claim:
+    """A claim of the paper; the first word of its name says of which sentence it is a comparison."""
+    section, sentence, text = SENTENCES[name.partition("-")[0]]
+    about = metrics.about(metric) if metric in metrics.names() else None
+    known = {"range": about.range, "relevant": about.relevant} if about else {}
+    least = f"by more than {about.relevant:g}" if about and about.relevant else "at all"
+    given = {"metric": title(metric), "better": better, "a": a, "b": b, "least": least, **globals(), **words}
+    shared = {"paper": "saliency", "dataset": dataset, "between": "method", "sentence": sentence}
+    said = f"{text.format(**given)} {words.get('note', '')}".strip()
+    return Claim(f"saliency-{name}", section, said, metric, better, a, b, **shared, **known)
+
+
+def of_families(claim: Claim, rows: pd.DataFrame, groups: Mapping[str, Sequence[str]]) -> Decided:
+    """The claim's two sides as means over groups of methods, image by image."""
+    sides = {name: groups[name] for name in (claim.a, claim.b)}
+    return decide(claim, families(rows, claim.metric, sides), unit="image")
+
+
+def of_images(claim: Claim, values: np.ndarray, range: tuple[float, float] = UNBOUNDED) -> Decided:
+    """A claim decided by the mean of one value an image, [n] within a range, against zero."""
+    compared = compare_differences(np.asarray(values), a=claim.a, b=claim.b, unit="image")
+    return Decided(claim, replace(compared, estimate=estimate_of(values, range=range)))
+
+
+def of_correlation(claim: Claim, x: pd.Series, y: pd.Series) -> Decided:
+    """A claim that two scores rise together over images."""
+    both = pd.concat([x, y], axis=1).dropna().to_numpy().T
+    return Decided(claim, compare_correlation(*both, a=claim.a, b=claim.b))
+
+
+def of_count(claim: Claim, many: HowMany, n_images: int) -> Decided:
+    """A claim about how many of several comparisons come out one way."""
+    test = "t over images, Holm over what is counted"
+    return Decided(claim, Comparison(claim.a, claim.b, many, "image", test, n_images=n_images))
+
+
+def of_draws(claim: Claim, value: float, draws: np.ndarray, n_images: int) -> Decided:
+    """A claim about a statistic and its bootstrap over images, whose spread is the error of a t interval."""
+    estimate = Estimate(float(value), image_error=float(np.nanstd(draws)), n_images=n_images)
+    test = "t, bootstrapped error over images"
+    return Decided(claim, Comparison(claim.a, claim.b, estimate, "image", test, n_images=n_images))
