@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from xai_lib import statistics
-from xai_lib.statistics import over_images
+from xai_lib.statistics import intervals
 
 NAN = float("nan")
 
@@ -15,7 +15,7 @@ def scored(rows, **columns):
 
 def test_an_interval_is_over_images_and_the_spread_over_networks():
     found = scored([(0, 0, 1.0), (0, 1, 2.0), (0, 2, 6.0), (1, 0, 3.0), (1, 1, 4.0), (1, 2, NAN)], method="rise")
-    [row] = over_images.summary(found, ["metric", "method"]).to_dict("records")
+    [row] = intervals.summary(found, ["metric", "method"]).to_dict("records")
     alone = statistics.summarise(found.assign(value=[2.0, 3, 6, 2, 3, 6]).query("seed == 0"), by=["metric", "method"])
     assert row["mean"] == pytest.approx(11 / 3)
     assert (row["low"], row["high"]) == (alone["low"].item(), alone["high"].item())
@@ -26,7 +26,7 @@ def test_an_interval_is_over_images_and_the_spread_over_networks():
 def test_groups_keep_to_themselves_and_have_the_columns_of_a_summary():
     one = scored([(0, 0, 1.0), (0, 1, 3.0)], method="lime")
     two = scored([(0, 0, 5.0), (0, 1, NAN), (1, 0, 7.0), (1, 1, 8.0)], method="rise")
-    rows = over_images.summary(pd.concat([two, one], ignore_index=True), ["metric", "method"])
+    rows = intervals.summary(pd.concat([two, one], ignore_index=True), ["metric", "method"])
     assert rows.columns.tolist() == statistics.summarise(one, by=["metric", "method"]).columns.tolist()
     assert rows["method"].tolist() == ["lime", "rise"]
     assert rows["mean"].tolist() == [2, 7]
@@ -36,19 +36,19 @@ def test_groups_keep_to_themselves_and_have_the_columns_of_a_summary():
 
 def test_a_group_without_any_value_has_no_mean():
     found = scored([(0, 0, NAN), (0, 1, NAN)], method="rise")
-    [row] = over_images.summary(found, ["metric", "method"]).to_dict("records")
+    [row] = intervals.summary(found, ["metric", "method"]).to_dict("records")
     assert np.isnan([row["mean"], row["low"], row["spread"]]).all()
     assert (row["n_images"], row["n_seeds"], row["n_undefined"]) == (0, 0, 2)
 
 
 def test_nothing_gives_no_rows():
-    assert over_images.summary(scored([], method="rise"), ["metric", "method"]).empty
+    assert intervals.summary(scored([], method="rise"), ["metric", "method"]).empty
 
 
 @pytest.mark.parametrize(("how", "expected"), [("mean", (3 + 8) / 2), ("median", (2 + 8) / 2)])
 def test_networks_weigh_alike_where_seeds_come_last(how, expected):
     found = scored([(1, 0, 8.0), (0, 0, 1.0), (0, 1, 2.0), (0, 2, 6.0), (1, 1, NAN)], method="rise")
     found = pd.concat([found, found.assign(method="lime", value=4.0)], ignore_index=True)
-    means = over_images.seeds_last(found, ["method"], how)
+    means = intervals.seeds_last(found, ["method"], how)
     assert means.index.tolist() == ["rise", "lime"]  # in the order of rows
     assert means.tolist() == pytest.approx([expected, 4.0])

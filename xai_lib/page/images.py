@@ -62,6 +62,13 @@ def overlay(axis: Axes, image: Tensor, heat: Tensor) -> None:
     axis.imshow(heat.cpu(), cmap="inferno", alpha=0.6, vmin=0, vmax=1)
 
 
+def hide_empty(axes: np.ndarray) -> None:
+    """Take panels off a figure in which nothing is drawn."""
+    for axis in axes.flat:
+        if not axis.has_data():
+            axis.axis("off")
+
+
 def bare(axis: Axes) -> None:
     """Take ticks and grid off a panel that shows a picture."""
     axis.set(xticks=[], yticks=[])

@@ -10,11 +10,14 @@ Scores are averaged per image -> per seed -> over seeds, never all at once. The 
 The two half-widths are added in squares, on each side by itself (the MOVER rule: Zou & Donner 2008). With one seed only
 the images remain, and the interval speaks about that one network.
 
+How likely a comparison was to decide, and how much more data would make it so, is shown beside what is undecided.
+
 An interval never leaves the range that a score has: that of a mean between two finite ends is taken on the scale of the
 logit, any other is cut there.
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +25,9 @@ from scipy import optimize, special, stats
 
 LEVEL = 0.95  # of every interval in the book that is not corrected for a family of claims
 UNBOUNDED = (-math.inf, math.inf)
+POWER = 0.8  # what is asked of a comparison that is to decide
+MOST = {"seed": 1000, "image": 1_000_000}  # units beyond which no number is given
+_ONE_SIGMA = float(2 * stats.norm.cdf(1) - 1)
 _LEAST = -15.0  # decimal logarithm of the smallest p-value that is told from 0
 _ROUNDING = 1e-12  # standard deviations this small, as a share of the values, come from rounding
 
@@ -144,6 +150,38 @@ def welch(estimate: Estimate, first: np.ndarray, second: np.ndarray) -> Estimate
         return estimate
     degrees = variance**2 / sum(part**2 / (n - 1) for part, n in parts)
     return replace(estimate, seed_error=math.sqrt(variance), seed_degrees=degrees)
+
+
+def power(estimate: object, unit: str, difference: float, level: float) -> float:
+    """The chance that an interval of this level excludes zero, if the true difference is ``difference``.
+
+    In [0, 1]; NaN where the estimate has no size of errors (correlations, bootstrapped statistics), no interval, or
+    where ``unit`` is not one of which there can be more.
+
+    Example:
+        >>> round(power(Estimate(0.0, image_error=1.0, n_images=1000), "image", 1.96, 0.95), 2)
+        0.5
+    """
+    if not isinstance(estimate, Estimate) or not estimate.defined or unit not in MOST:
+        return math.nan
+    centred = Estimate(**vars(estimate) | {"value": 0.0, "logit": False, "range": UNBOUNDED})
+    reach, error = (max(abs(end) for end in centred.interval(at)) for at in (level, _ONE_SIGMA))
+    return float(stats.norm.sf((reach - abs(difference)) / error)) if error else 1.0
+
+
+def units_needed(estimate: object, unit: str, difference: float, level: float) -> float:
+    """The smallest number of units ("seed" or "image") at which :func:`power` is 0.8; NaN as there, inf beyond `MOST`.
+
+    More trainings on the same images do not shrink the error over images, so no number of them may be enough.
+    """
+
+    def reached(n: int) -> float:
+        return power(estimate.with_units(unit, n), unit, difference, level)
+
+    if math.isnan(power(estimate, unit, difference, level)):
+        return math.nan
+    most = MOST[unit]
+    return math.inf if reached(most) < POWER else float(2 + bisect_left(range(2, most), POWER, key=reached))
 
 
 def defined_part(table: np.ndarray) -> np.ndarray:

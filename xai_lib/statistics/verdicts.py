@@ -9,9 +9,8 @@ from typing import Literal
 import pandas as pd
 
 from xai_lib.statistics.comparison import ADJUSTMENTS, TRAINED_APART, Comparison, holm, holm_levels, paired_comparison
-from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, Estimate
+from xai_lib.statistics.estimate import LEVEL, UNBOUNDED, Estimate, power, units_needed
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE, Matched
-from xai_lib.statistics.power import power, units_needed
 
 RULE = (
     "A claim holds if the interval of the difference lies wholly on the claimed side of zero; it reverses if the "
@@ -133,7 +132,7 @@ def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
 
     The columns are :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
     Differences point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
-    minus ``b``. ``power`` and ``needed`` are given for what is undecided: see :mod:`xai_lib.statistics.power`.
+    minus ``b``. ``power`` and ``needed`` are given for what is undecided: see :func:`power`.
     """
     decided = list(decided)
     ids, p_values = [one.claim.id for one in decided], [one.comparison.p_value for one in decided]

@@ -69,8 +69,7 @@ def rarity_verdicts(run: Settings) -> pd.DataFrame:
 
 
 def _clusters(study: Study, kind: str) -> Iterator[_Said]:
-    spread = dealt.real_and_dealt(hierarchies.spread(study))
-    spread = spread[spread["kind"] == kind]
+    spread = dealt.real_and_dealt(hierarchies.spread(study)).query("kind == @kind")
     spread = spread.assign(nearest=spread["nearest"] - SIMILAR * (spread["deal"] == hierarchies.REAL))
     for name, section, column, range, better in (
         ("clusters", "4, Figure 2", "spread", (0.0, 0.5), "higher"),
@@ -86,8 +85,7 @@ def _clusters(study: Study, kind: str) -> Iterator[_Said]:
 
 
 def _training(study: Study, kind: str) -> Iterator[_Said]:
-    rows = training.clusters(study)
-    rows = rows[rows["kind"] == kind]
+    rows = training.clusters(study).query("kind == @kind")
     for name, what in training.SHARES.items():
         by_class = training_share.correlations(rows, name).pivot(index="seed", columns="label", values="correlation")
         how = {"permuted": training_share.permutation_test(rows, name).draws, "range": (-1.0, 1.0)}
@@ -130,7 +128,7 @@ def _single(study: Study, kind: str) -> Iterator[_Said]:
 
 def _focus(study: Study, kind: str) -> Iterator[_Said]:
     values = experiment.table(study, "focus").rename(columns={"mosaic": "index", "explainer": "method"})
-    values = values[values["kind"] == kind].assign(metric="focus")
+    values = values.query("kind == @kind").assign(metric="focus")
     for other in experiment.EXPLAINERS[1:-1]:  # the last is the random map
         how = {"metric": "focus", "a": experiment.EXPLAINERS[0], "b": other, "between": "method", "unit": "image"}
         found = statistics.paired_comparison(values, **how, range=(0.0, 1.0))

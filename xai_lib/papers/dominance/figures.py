@@ -15,7 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from xai_lib.page.images import overlay, panels, show
+from xai_lib.page.images import hide_empty, overlay, panels, show
 from xai_lib.page.names import METHOD_NAMES
 from xai_lib.page.style import COLOURS, MARKERS, PAGE_WIDTH, SMALL, TEXT, plain
 from xai_lib.papers.dominance.analysis.pictures import Shown
@@ -44,8 +44,7 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
         for axis in (left, right):
             _frames(axis, example)
         left.set_title(plain(example.title), fontsize=TEXT, loc="left")
-    for axis in pairs[len(shown) :].flat:
-        axis.axis("off")
+    hide_empty(axes)
     return figure
 
 
@@ -59,9 +58,8 @@ def representatives(images: Mapping[str, Tensor]) -> Figure:
     for line, name, row in zip(axes, names, images.values()):
         for axis, image in zip(line, row):
             show(axis, image)
-        for axis in line[len(row) :]:
-            axis.axis("off")
         line[0].set_ylabel(plain(name), fontsize=TEXT, rotation=0, ha="right", va="center")
+    hide_empty(axes)
     return figure
 
 
@@ -104,8 +102,7 @@ def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
         dark = [abs(values[y, x] - 0.5) > 0.7 * reach for y, x in decided]
         axis.scatter(decided[:, 1], decided[:, 0], s=9, color=["white" if here else "black" for here in dark])
         _cells(axis, range(1, len(values) + 1), textwrap.fill(title, 14))
-    for axis in axes.flat[len(matrices) :]:
-        axis.axis("off")
+    hide_empty(axes)
     _scale(figure, shown, axes, "dominance of the row's cluster; dot: p < 0.05")
     return figure
 

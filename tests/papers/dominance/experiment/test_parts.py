@@ -19,7 +19,6 @@ from xai_lib.papers.dominance.method import (
     dominance,
     energy_share,
     mosaics,
-    number_of_clusters,
     single_images,
     training_share,
 )
@@ -180,7 +179,7 @@ def test_numbers_of_clusters_are_compared_for_each_class(study):
     split = ranked.subject.images
     assert set(frame["label"]) == {split.classes[label] for label in LABELS}
     here = pooled(ranked.subject.network, split)[positions(split, LABELS[2])]
-    expected = number_of_clusters.choose(here, range(2, 10), seed=0)
+    expected = clusters.choose(here, range(2, 10), seed=0)
     found = rows_of(frame, label=split.classes[LABELS[2]])[expected.columns.tolist()]
     pd.testing.assert_frame_equal(found, expected, rtol=0.01, atol=0.01)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from sklearn.cluster import KMeans
 
-from xai_lib.papers.dominance.method import number_of_clusters
-from xai_lib.papers.dominance.method.number_of_clusters import by_gap, by_silhouette, choose
+from xai_lib.papers.dominance.method import clusters
+from xai_lib.papers.dominance.method.clusters import by_gap, by_silhouette, choose
 
 
 def blobs(n_blobs, n=25, n_features=8, apart=6.0):
@@ -27,7 +27,7 @@ def test_both_find_the_number_of_clear_blobs_and_the_gap_that_there_are_none():
 def test_the_gap_is_that_of_a_plain_computation_with_other_draws(monkeypatch):
     """Tibshirani et al. 2001, section 4: the box in the space of the components, turned back; many draws of each."""
     features = blobs(3, n=20, n_features=4, apart=2.0) * torch.tensor([3.0, 1.0, 1.0, 0.3])
-    monkeypatch.setattr(number_of_clusters, "_REFERENCES", 40)
+    monkeypatch.setattr(clusters, "_REFERENCES", 40)
     frame = choose(features, (1, 2, 3))
     x = features.double().numpy()
     vt = np.linalg.svd(x - x.mean(0))[2]
@@ -44,7 +44,7 @@ def test_the_gap_is_that_of_a_plain_computation_with_other_draws(monkeypatch):
 def test_turned_features_have_the_same_gap_and_more_features_than_images_have_one(monkeypatch):
     features = blobs(3, n=15, n_features=4)
     turn = torch.linalg.qr(torch.randn(4, 4, generator=torch.Generator().manual_seed(7))).Q
-    monkeypatch.setattr(number_of_clusters, "_REFERENCES", 20)
+    monkeypatch.setattr(clusters, "_REFERENCES", 20)
     straight, turned = (choose(x, (2, 3)) for x in (features, features @ turn + 5))
     np.testing.assert_allclose(turned["silhouette"], straight["silhouette"], atol=1e-4)
     np.testing.assert_allclose(turned["gap"], straight["gap"], atol=0.1)

@@ -16,8 +16,7 @@ from xai_lib.data import planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.files import read_json
 from xai_lib.papers.whole_output import experiment, latent_tree
-from xai_lib.papers.whole_output.experiment import Corpus, ExplainedNetwork, explanations
-from xai_lib.papers.whole_output.experiment.explanations import PARTS, score_cell
+from xai_lib.papers.whole_output.experiment import PARTS, Corpus, ExplainedNetwork, score_cell
 from xai_lib.papers.whole_output.method import documents, evaluation
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
@@ -206,25 +205,25 @@ def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, p
 def test_chunks_and_batches_of_images_give_the_rows_of_all_together(build, monkeypatch, part):
     study = build()
     whole = experiment.whole_output_scores(study, part)
-    monkeypatch.setattr(explanations, "_CHUNK", 3)
-    monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", {"cpu": 2 * 16 * 16 + 5, "gpu": 1})
+    monkeypatch.setattr(experiment, "_CHUNK", 3)
+    monkeypatch.setattr(experiment, "_PIXELS_AT_ONCE", {"cpu": 2 * 16 * 16 + 5, "gpu": 1})
     again = build()
     [explained] = again.networks
     assert [len(images) for images in explained.chunks] == [3, 2] and len(experiment.cells(again, (part,))) == 2
-    assert [len(batch) for batch in explanations._batches(explained.subject.images, torch.device("cpu"))] == [2, 2, 1]
+    assert [len(batch) for batch in experiment._batches(explained.subject.images, torch.device("cpu"))] == [2, 2, 1]
     assert_same(experiment.whole_output_scores(again, part), whole)
     if part == "paper":
         pd.testing.assert_frame_equal(experiment.whole_outputs(again), experiment.whole_outputs(study), rtol=1e-5)
-    monkeypatch.setattr(explanations, "_PIXELS_AT_ONCE", {"cpu": 1, "gpu": 1 << 20})  # an image larger than a batch
+    monkeypatch.setattr(experiment, "_PIXELS_AT_ONCE", {"cpu": 1, "gpu": 1 << 20})  # an image larger than a batch
     images = explained.subject.images
-    assert [len(batch) for batch in explanations._batches(images, torch.device("cpu"))] == [1] * 5
-    assert [len(batch) for batch in explanations._batches(images, torch.device("meta"))] == [5]  # not the processor
+    assert [len(batch) for batch in experiment._batches(images, torch.device("cpu"))] == [1] * 5
+    assert [len(batch) for batch in experiment._batches(images, torch.device("meta"))] == [5]  # not the processor
 
 
 def test_columns_have_one_type_whatever_a_chunk_holds(build, empty_store, plain, monkeypatch):
     """Also where a chunk has no row, or one class in each, which a file of numbers does not tell from a number."""
-    monkeypatch.setattr(explanations, "bases_of", grad_cam_alone)
-    monkeypatch.setattr(explanations, "_CHUNK", 2)
+    monkeypatch.setattr(experiment, "bases_of", grad_cam_alone)
+    monkeypatch.setattr(experiment, "_CHUNK", 2)
     single, pairs, three = [0, 4], [8, 13], [27]
     clusters = plain(build([*single, *pairs, *three]).networks[0]).clusters
     assert [list(map(len, found)) for found in clusters] == [[1], [1], [2], [2], [2, 3]]
@@ -343,7 +342,7 @@ def test_documents_and_a_tree_of_a_file_serve_a_run(run, study, empty_store, tmp
 @pytest.mark.parametrize("clusters, none", [(["0", "3 | 1"], True), (["0", "3 | 1 2"], False)])
 def test_outputs_without_a_pair_leave_the_pages_out_and_say_so(study, monkeypatch, clusters, none):
     listed = pd.DataFrame({"clusters": clusters})
-    monkeypatch.setattr(experiment.explanations, "whole_outputs", lambda study: listed)
+    monkeypatch.setattr(experiment, "whole_outputs", lambda study: listed)
     reason = experiment.without_pairs(study)
     assert reason.startswith("None of the 2 outputs") if none else reason == ""
 
@@ -378,7 +377,7 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
 ):
     layers = (("layer3", "layer4"), ("inception5a", "inception5b"))
     stubs = (Confusing(7 * k, None, 6, names) for k, names in enumerate(layers))
-    stubs = dict(zip(explanations._RELEASED, stubs))
+    stubs = dict(zip(experiment._RELEASED, stubs))
     stubs["torchvision:googlenet"].inception5b.add_module("branch1", nn.Identity())
     for stub in stubs.values():
         stub.head.weight.data *= 0.1  # every class has some probability
@@ -407,7 +406,7 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     assert first.layers == ("layer4", "layer3") and second.layers == ("inception5b", "inception5a")
     assert second.released["grad-cam"] == ("inception5b", "inception5b.branch1")
 
-    monkeypatch.setattr(explanations, "bases_of", grad_cam_alone)
+    monkeypatch.setattr(experiment, "bases_of", grad_cam_alone)
     made = [Corpus("made up", tuple("abcdef"), key, (), lambda: [[0, 1], [3, 4]] * 20) for key in "ab"]
     networks = [replace(one, corpus=own) for one, own in zip(study.networks, made)]
     study = replace(study, networks=tuple(networks))
@@ -419,11 +418,11 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     assert [options["network"] for _, options in experiment.jobs(run)] == [0, 0, 0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("name", list(explanations._RELEASED))
+@pytest.mark.parametrize("name", list(experiment._RELEASED))
 def test_torchvisions_networks_have_the_layers(name):
     with torch.device("meta"):
         modules = dict(pretrained._PUBLISHED[name].build().named_modules())
-    found = explanations._RELEASED[name]
+    found = experiment._RELEASED[name]
     assert set(found) == {"grad-cam", "excitation-backprop"}
     for coarse, fine in found.values():
         assert coarse in modules and fine in modules and coarse != fine

@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
-from xai_lib.papers.whole_output.latent_tree.information import chow_liu, mutual_information
-from xai_lib.papers.whole_output.latent_tree.patterns import corpus_of
+from xai_lib.papers.whole_output.latent_tree.patterns import chow_liu, corpus_of, mutual_information
 from xai_lib.papers.whole_output.latent_tree.tree import Tree
 
 

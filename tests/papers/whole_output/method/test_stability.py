@@ -5,8 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_lib.papers.whole_output.method.clusters import average_linkage, confusion_clusters
-from xai_lib.papers.whole_output.method.stability import agreement, changed_outputs, made_again
+from xai_lib.papers.whole_output.method.clusters import (
+    agreement,
+    average_linkage,
+    changed_outputs,
+    confusion_clusters,
+    made_again,
+)
 
 N_LABELS = 12
 every_kind = pytest.mark.parametrize("what", ["halves", "bootstrap", "seeds"])

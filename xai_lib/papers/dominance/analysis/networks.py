@@ -7,7 +7,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
-from xai_lib.papers.dominance.method import clusters, number_of_clusters
+from xai_lib.papers.dominance.method import clusters
 from xai_lib.run.study import Study
 
 
@@ -44,8 +44,8 @@ def chosen(study: Study) -> pd.DataFrame:
     rows, by = [], ["kind", "seed", "label"]
     for key, here in experiment.table(study, "choice").groupby(by, sort=False):
         silhouettes = here.set_index("n_clusters")["silhouette"]
-        own, gap = silhouettes.get(study.run.dominance.n_clusters, np.nan), number_of_clusters.by_gap(here) or np.nan
-        rows.append((*key, own, silhouettes.max(), number_of_clusters.by_silhouette(here), gap))
+        own, gap = silhouettes.get(study.run.dominance.n_clusters, np.nan), clusters.by_gap(here) or np.nan
+        rows.append((*key, own, silhouettes.max(), clusters.by_silhouette(here), gap))
     return pd.DataFrame(rows, columns=[*by, "silhouette", "best_silhouette", "by_silhouette", "by_gap"])
 
 

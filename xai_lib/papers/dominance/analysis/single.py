@@ -30,11 +30,7 @@ def images(study: Study) -> pd.DataFrame:
     """Every image compared with the others of its class: its mean share, the mean logit of its mosaics, its outputs."""
     rows = []
     for key, found in experiment.table(study, "pairs").groupby(_GROUP, sort=False):
-        numbers = pd.Index(sorted({*found["a"], *found["b"]}))
-        placed = found.assign(**{side: numbers.get_indexer(found[side]) for side in ("a", "b")})
-        means = (of(placed, len(numbers)) for of in (single_images.relative, single_images.logit_of_mosaics))
-        frame = pd.DataFrame({"index": numbers} | dict(zip(("dominance", "mosaic_logit"), means)))
-        rows.append(frame.assign(**dict(zip(_GROUP, key))))
+        rows.append(single_images.relative(found).reset_index().assign(**dict(zip(_GROUP, key))))
     own = ["kind", "seed", "label", "index"]
     said = experiment.table(study, "images")[[*own, *OUTPUTS, "training_distance"]]
     return pd.concat(rows, ignore_index=True).merge(said, on=own)

@@ -87,8 +87,7 @@ def of_ranks(study: Study, name: str) -> pd.DataFrame:
 
 def against_dealt(study: Study, kind: str, name: str, rank: str) -> Comparison:
     """One of :data:`RANKS` of the clusters of a kind of network, against dealt ones."""
-    rows = of_ranks(study, name)
-    found = dealt.table(rows[rows["kind"] == kind], rank)
+    found = dealt.table(of_ranks(study, name).query("kind == @kind"), rank)
     bounded = name == "training_share" or rank == "same"
     return dealt.against_dealt(found, a=rank, range=(0.0, 1.0 if bounded else math.inf))
 
@@ -112,13 +111,11 @@ def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, flo
     the images have no such class. ``below`` counts classes of a lower correlation of dominance and training share;
     ``narrower`` is the place of its pairs' spread, 1 the narrowest; ``smallest`` is its smallest cluster.
     """
-    rows = clusters(study)
-    rows = rows[rows["kind"] == kind]
+    rows = clusters(study).query("kind == @kind")
     of_class = training_share.correlations(rows, "training_share").groupby("label")["correlation"].mean()
     if label not in of_class:
         return None
-    spread = hierarchies.spread(study)
-    spread = spread[(spread["kind"] == kind) & (spread["clustering"] == experiment.K_MEANS)]
+    spread = hierarchies.spread(study).query("kind == @kind and clustering == @experiment.K_MEANS")
     spread = spread.groupby("label")["spread"].mean()
     return {
         "correlation": of_class[label],
@@ -133,6 +130,5 @@ def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, flo
 
 def by_rank(study: Study, kind: str) -> pd.DataFrame:
     """Figure 4: label, rank (1 most dominant), training_share, representation; means over the networks of a kind."""
-    rows = clusters(study)
-    rows = rows[(rows["kind"] == kind) & rows["dominance"].notna()]
+    rows = clusters(study).query("kind == @kind").dropna(subset="dominance")
     return rows.groupby(["label", "rank"], sort=False)[["training_share", "representation"]].mean().reset_index()

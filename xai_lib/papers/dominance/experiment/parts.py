@@ -13,7 +13,6 @@ from xai_lib import training as trainings
 from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, single_images, training_share
-from xai_lib.papers.dominance.method.number_of_clusters import choose as how_many
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run.cell import Cell
 from xai_lib.run.stage import computed, stage
@@ -52,10 +51,10 @@ def cluster(folder: Path, *, subject: Subject, images: Split, training: Split, n
 
 @stage("dominance-choice", version=1)
 def choose(folder: Path, *, subject: Subject, images: Split) -> None:
-    """Table "choice": how many clusters each class could have, see :func:`method.number_of_clusters.choose`."""
+    """Table "choice": how many clusters each class could have, see :func:`clusters.choose`."""
     here, frames = _features(subject, images), []
     for label, members in classes(images):
-        found = how_many(here[members], range(2, min(11, len(members))), seed=SEED)
+        found = clusters.choose(here[members], range(2, min(11, len(members))), seed=SEED)
         frames.append(found.assign(label=images.classes[label]))
     _write(folder, choice=frames)
 

@@ -1,17 +1,22 @@
-"""Part a class's images into clusters by what a network has computed of them (dominance paper §3.1, Eq. 1)."""
+"""Part a class's images into clusters by what a network has computed of them (dominance paper §3.1, Eq. 1), and how
+many there are: two answers beside P, which the paper sets beforehand.
+"""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances, silhouette_score
 from torch import Tensor, nn
 
 from xai_lib.explainers.passes import layer_activations
 from xai_lib.randomness import uniform
 
 N_STARTS = 10  # of k-means; the best is kept
+_REFERENCES = 10  # B, how many times the reference of the gap is drawn
 _DISTANCES_AT_ONCE = 1 << 22  # 32 MB
 
 
@@ -105,6 +110,53 @@ def nearest_distance(features: Tensor, reference: Tensor, k: int = 5) -> Tensor:
     return torch.cat([_distances(part, reference).topk(k, largest=False).values.mean(1) for part in parts]).float()
 
 
+def choose(features: Tensor, candidates: Sequence[int], *, seed: int = 0) -> pd.DataFrame:
+    """How well each number of clusters fits: the mean silhouette (Rousseeuw 1987) and the gap; more is better in both.
+
+    The gap (Tibshirani, Walther & Hastie 2001) is how much smaller the logarithm of the squared distances to the
+    cluster means is than where there are no clusters: in as many images drawn uniformly from the box around the
+    images that is aligned with their principal components (their reference "b").
+
+    Of features float [N,D] of a class's images, and numbers of clusters, each at least 1 and below the number of
+    distinct images. The gap can speak for 1, that is for no clusters; the silhouette is NaN there. The seed is that of
+    k-means and of the references, which are drawn B = 10 times.
+
+    Returns one row a candidate, in their order: n_clusters, silhouette in [-1,1], gap, and gap_error, the paper's s_k =
+    sd·sqrt(1 + 1/B). TypeError, ValueError as :func:`checked`, or if a candidate is out of range.
+    """
+    values = checked(features)
+    n_distinct = len(values.unique(dim=0))
+    if not candidates or not all(1 <= k < n_distinct for k in candidates):
+        raise ValueError(
+            f"Expected candidates from 1 to {n_distinct - 1}, below the number of distinct images. "
+            f"Got {list(candidates)}."
+        )
+    # The references get as many starts: with one each, their worse clusters would widen the gap by about s_k / 2.
+    drawn = (values.numpy(), *_references(values, seed))
+    fits = [[best_of_starts(x, k, seed) for k in candidates] for x in drawn]
+    own, *log_drawn = np.log([[fit.inertia_ for fit in of_x] for of_x in fits])  # each [candidates]
+    how, distances = {"metric": "precomputed"}, pairwise_distances(values.numpy())
+    fit = [silhouette_score(distances, fit.labels_, **how) if fit.labels_.any() else np.nan for fit in fits[0]]
+    gap, error = np.mean(log_drawn, axis=0) - own, np.std(log_drawn, axis=0) * np.sqrt(1 + 1 / _REFERENCES)
+    return pd.DataFrame({"n_clusters": list(candidates), "silhouette": fit, "gap": gap, "gap_error": error})
+
+
+def by_silhouette(frame: pd.DataFrame) -> int:
+    """That of the highest silhouette in :func:`choose`, the smallest of equal ones; ValueError if no row has one."""
+    ordered = frame.dropna(subset="silhouette").sort_values("n_clusters")
+    if ordered.empty:
+        raise ValueError("Expected a candidate of at least 2 clusters. Got none with a silhouette.")
+    return int(ordered.loc[ordered["silhouette"].idxmax(), "n_clusters"])
+
+
+def by_gap(frame: pd.DataFrame) -> int | None:
+    """The smallest k of a frame of :func:`choose` with gap(k) ≥ gap(k+1) - s(k+1), or None if no k has it."""
+    rows = frame.set_index("n_clusters").sort_index()
+    needed = (rows["gap"] - rows["gap_error"]).rename(lambda k: k - 1).reindex(rows.index)
+    enough = rows.index[rows["gap"] >= needed]
+    return int(enough[0]) if len(enough) else None
+
+
 def checked(features: Tensor) -> Tensor:
     """Features [N,D] as float64 on the CPU, in which distances of near images keep their digits. Refused if they are no
     float tensor [N,D] (TypeError), empty, or not finite (ValueError).
@@ -125,3 +177,14 @@ def _distances(features: Tensor, others: Tensor) -> Tensor:
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"Expected features of the same layer, [M,D] and [R,D]. Got D {a.shape[1]} and {b.shape[1]}.")
     return torch.cdist(a, b)
+
+
+def _references(values: Tensor, seed: int) -> Iterator[np.ndarray]:
+    """Images [N,rank] drawn B times from the box, as coordinates along the principal components from its corner:
+    nothing is turned or moved back into features, as distances stay the same.
+    """
+    centred = values - values.mean(0)
+    coordinates = centred @ torch.linalg.svd(centred, full_matrices=False).Vh.T
+    extent = coordinates.amax(0) - coordinates.amin(0)
+    for b in range(_REFERENCES):
+        yield (extent * uniform(seed, torch.arange(len(values)), f"gap reference {b}", (len(extent),))).numpy()

@@ -1,6 +1,5 @@
 """Every image a cluster of its own, and what else a network says of an image (dominance paper §4, Figure 3)."""
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -28,16 +27,13 @@ def all_pairs(x: Tensor, target: int, explain: Explain, model: nn.Module, *, res
     return pd.DataFrame({"a": a, "b": b} | known)
 
 
-def relative(frame: pd.DataFrame, n: int) -> np.ndarray:
-    """Relative dominance of each of ``n`` images of :func:`all_pairs`, float64 [n] in [0, 1]: its mean share against
-    the others; pairs without a value are left out, NaN if none is left.
+def relative(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of each image of :func:`all_pairs`, by ``index``: ``dominance``, its mean share against the others in [0, 1], of
+    pairs with a value, NaN without any; and ``mosaic_logit``, the mean of all mosaics in which it stands.
     """
-    return _mean_of_both(frame["a"], frame["value"], frame["b"], 1 - frame["value"], n)
-
-
-def logit_of_mosaics(frame: pd.DataFrame, n: int) -> np.ndarray:
-    """The mean logit of all mosaics in which each of ``n`` images of :func:`all_pairs` stands, float64 [n]."""
-    return _mean_of_both(frame["a"], frame["logit"], frame["b"], frame["logit"], n)
+    shares = frame["value"], 1 - frame["value"]
+    sides = [frame.assign(index=frame[side], dominance=share) for side, share in zip("ab", shares)]
+    return pd.concat(sides).groupby("index")[["dominance", "logit"]].mean().rename(columns={"logit": "mosaic_logit"})
 
 
 def outputs(label: int, logits: Tensor, features: Tensor, training_features: Tensor) -> pd.DataFrame:
@@ -47,9 +43,3 @@ def outputs(label: int, logits: Tensor, features: Tensor, training_features: Ten
     distance = nearest_distance(features, training_features, min(_NEAREST, len(training_features)))
     said = {"logit": logits[:, label], "probability": logits.softmax(1)[:, label], "training_distance": distance}
     return pd.DataFrame({name: values.cpu().numpy() for name, values in said.items()})
-
-
-def _mean_of_both(a: pd.Series, of_a: pd.Series, b: pd.Series, of_b: pd.Series, n: int) -> np.ndarray:
-    """The mean of what stands at each of ``n`` images, on either side of a pair."""
-    sides = pd.concat([of_a.set_axis(a), of_b.set_axis(b)])
-    return sides.groupby(level=0).mean().reindex(range(n)).to_numpy()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from IPython.display import HTML
 
 from xai_lib.page import verdicts as of_claims
-from xai_lib.page.table import Column, interval, number, show, text
+from xai_lib.page.table import Column, interval, number, show, text, wide
 from xai_lib.papers.dominance import claims
 from xai_lib.papers.dominance.analysis import rarity
 from xai_lib.run.settings import Settings
@@ -42,13 +42,11 @@ def _by_rarity(
     trials, trainings, lost = (int(rows[name].max()) for name in ("trials", "trainings", "n_undefined"))
     caption += f" Up to {trials} trials each, {trainings} trainings, 95 % intervals over trainings."
     caption += f" {lost} trials at most have no image of the mode." * (lost > 0)
-    wide = rows.pivot(index="score", columns="rarity", values=list(values)).loc[rows["score"].unique()]
-    wide.columns = [f"{value} {share}" for value, share in wide.columns]
+    sources = {share: tuple(f"{value} {share}" for value in values) for share in sorted(rows["rarity"].unique())}
     columns = [text("first suspect by", "score")]
-    for share in sorted(rows["rarity"].unique()):
-        columns.append(Column(f"{100 * share:g} %", tuple(f"{value} {share}" for value in values), said))
+    columns += [Column(f"{100 * share:g} %", source, said) for share, source in sources.items()]
     file = "-".join((name, *design)).replace(" ", "-")
-    return show(wide.reset_index(), columns, caption, name=file, behind=rows)
+    return show(wide(rows, ["score"], "rarity", values), columns, caption, name=file, behind=rows)
 
 
 def _area(area: float, low: float, high: float) -> str:

@@ -14,7 +14,7 @@ from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import directions, of_metrics
 from xai_lib.papers.saliency.method import lineup, step_size
 from xai_lib.run.study import Study
-from xai_lib.statistics.over_images import seeds_last
+from xai_lib.statistics.intervals import seeds_last
 
 SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method of each kind, as in Figure 1
 

@@ -11,7 +11,7 @@ from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, directions, in_or
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.tools import CAMS, MAP_DIFFERENCE, MONOTONICITY, OF_MAPS, SENSITIVITY
 from xai_lib.run.study import Study
-from xai_lib.statistics.over_images import seeds_last, summary
+from xai_lib.statistics.intervals import seeds_last, summary
 
 PAPER_SIZE = 224  # pixels of an image's side in print
 _BY = ("metric", "method")
@@ -68,7 +68,7 @@ def by_setting(study: Study) -> pd.DataFrame:
 def unprinted(study: Study, names: Sequence[str]) -> pd.DataFrame:
     """Metrics without a published value: a row a metric and method.
 
-    The columns of :func:`over_images.summary`, and ``median`` over images, averaged over networks.
+    The columns of :func:`intervals.summary`, and ``median`` over images, averaged over networks.
     """
     found = of_metrics(study, names)
     medians = seeds_last(found, _BY, "median").rename("median")

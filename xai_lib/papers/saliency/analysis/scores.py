@@ -56,6 +56,5 @@ def present(study: Study, names: Sequence[str] | None = None) -> tuple[str, ...]
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of the pages: metrics, then methods; those of the registry alone last."""
     ranks = {"metric": ("probability", *lineup.METRICS, *lineup.added_metrics()), "method": lineup.methods()}
-    places = {column: {name: place for place, name in enumerate(names)} for column, names in ranks.items()}
-    keys, key = [name for name in ranks if name in frame], lambda names: names.map(places[names.name])
+    keys, key = [name for name in ranks if name in frame], lambda names: pd.Categorical(names, ranks[names.name])
     return frame.sort_values(keys, key=key, kind="stable", ignore_index=True)

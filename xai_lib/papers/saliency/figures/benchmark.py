@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from xai_lib.page.images import overlay, panels, show
+from xai_lib.page.images import hide_empty, overlay, panels, show
 from xai_lib.page.methods import colour, legend_of_families, legend_of_methods, styles
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.style import PAGE_WIDTH, plain
@@ -38,8 +38,7 @@ def maps(images: Tensor, maps: Mapping[str, Tensor], captions: Sequence[str]) ->
             row[0].set_ylabel(plain(caption), fontsize=_SMALL)
             for axis, method in zip(row[1:], methods):
                 overlay(axis, image, maps[method][position])
-            for axis in row[1 + len(methods) :]:
-                axis.axis("off")
+    hide_empty(axes)
     return figure
 
 
@@ -51,8 +50,6 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """
     metrics, half = list(dict.fromkeys(row["metric"] for row in rows)), [1] * (1 + len(rows[0]["maps"]))
     figure, axes = _pictures(len(metrics), [*half, 0.3, *half], words=0.34 * len(metrics))
-    for axis in axes[:, len(half)]:
-        axis.axis("off")
     for row in rows:
         first = 0 if row["which"] == "best" else len(half) + 1
         line, said = axes[metrics.index(row["metric"]), first:], METHOD_NAMES[row["method"]]
@@ -65,6 +62,7 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 axis.spines[:].set(edgecolor="black", linewidth=2)
     for line, metric in zip(axes, metrics):
         line[0].set_ylabel(METRIC_NAMES[metric], fontsize=_SMALL)
+    hide_empty(axes)
     return figure
 
 
@@ -89,8 +87,7 @@ def against_probability(frame: pd.DataFrame) -> Figure:
             if row % len(metrics) == 0:
                 axis.set_title(METHOD_NAMES[method], fontsize=8, color=colour(method))
         line[0].set_ylabel(METRIC_NAMES[metric], fontsize=8)
-        for axis in line[len(methods_here) :]:
-            axis.axis("off")
+    hide_empty(axes)
     figure.supxlabel("probability of the class", fontsize=8)
     return figure
 

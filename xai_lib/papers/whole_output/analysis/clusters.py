@@ -10,9 +10,8 @@ from xai_lib.data import NotEnoughError, planted
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis.scores import gain, in_order
 from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE
-from xai_lib.papers.whole_output.method.clusters import jaccard, numbers
+from xai_lib.papers.whole_output.method.clusters import agreement, changed_outputs, jaccard, numbers
 from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
-from xai_lib.papers.whole_output.method.stability import agreement, changed_outputs
 from xai_lib.run.study import Study
 
 # Classes that the paper says are confused with each other, and where; names as in ImageNet's class index.
@@ -127,7 +126,7 @@ def against_truth(study: Study) -> pd.DataFrame:
 
 
 def stability(corpus: experiment.Corpus, repeats: int) -> pd.DataFrame:
-    """How firm clusterings are: mean, smallest and largest ARI of each of :data:`stability.What`, over the repeats."""
+    """How firm clusterings are: mean, smallest and largest ARI of each of :data:`clusters.What`, over the repeats."""
     found = experiment.stability_of(corpus, repeats)
     grouped = found.groupby(["clustering", "what"], sort=False)["ari"]
     return grouped.agg(ari="mean", low="min", high="max", repeats="size").reset_index()

@@ -13,7 +13,7 @@ from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE, F
 from xai_lib.papers.whole_output.method.outputs import outputs_of
 from xai_lib.run.study import Study
 from xai_lib.statistics import paired_comparison
-from xai_lib.statistics.over_images import summary
+from xai_lib.statistics.intervals import summary
 
 BETTER = dict.fromkeys(("cauc", "cauc-bases", "salient-share", "overlap"), "lower")
 BETTER |= dict.fromkeys(("cdrop", "part-energy", "own-object", "matching-accuracy", "matching-margin"), "higher")
@@ -171,9 +171,8 @@ def planted(study: Study, metric: str) -> pd.DataFrame:
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of the pages: metrics, models, bases, methods."""
-    places = {column: {name: place for place, name in enumerate(names)} for column, names in _ORDER.items()}
-    keys = [name for name in _GROUP if name in frame]
-    return frame.sort_values(keys, key=lambda names: names.map(places[names.name]), kind="stable", ignore_index=True)
+    keys, key = [name for name in _GROUP if name in frame], lambda names: pd.Categorical(names, [*_ORDER[names.name]])
+    return frame.sort_values(keys, key=key, kind="stable", ignore_index=True)
 
 
 def _some(study: Study, metrics: Collection, methods: Collection = SCORED, variant: Variant = "paper") -> pd.DataFrame:

@@ -15,7 +15,7 @@ from xai_lib import files
 from xai_lib.data import Split
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.whole_output import latent_tree
-from xai_lib.papers.whole_output.method import clusters, documents, stability, wordnet
+from xai_lib.papers.whole_output.method import clusters, documents, wordnet
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
 from xai_lib.run.stage import computed, stage
@@ -88,7 +88,7 @@ def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, see
         own = name == LATENT_TREE
         partitions[name] = islands if own else method(found, n_labels, seed=seed)
         for what in ("halves", "bootstrap", *["seeds"] * own):
-            again = stability.made_again(what, found, n_labels, method, repeats=repeats, seed=seed)
+            again = clusters.made_again(what, found, n_labels, method, repeats=repeats, seed=seed)
             frames.append(again.assign(clustering=name))
     partitions[RANDOM] = clusters.random_partition([len(island) for island in islands], seed=seed)
     files.write_frame(folder / "stability.csv", pd.concat(frames, ignore_index=True))
@@ -174,16 +174,16 @@ def clusterings_of(corpus: Corpus, repeats: int) -> dict[str, clusters.Partition
 
 
 def stability_of(corpus: Corpus, repeats: int) -> pd.DataFrame:
-    """How clusterings agree with themselves: clustering, and the rows of :func:`stability.made_again`."""
+    """How clusterings agree with themselves: clustering, and the rows of :func:`clusters.made_again`."""
     return files.read_frame(computed(stability_cell(corpus, repeats)) / "stability.csv")
 
 
-def _methods(n_clusters: int, n_labels: int) -> dict[str, stability.Cluster]:
+def _methods(n_clusters: int, n_labels: int) -> dict[str, clusters.Cluster]:
     """Clustering methods, those that need it with the latent tree's number of clusters; more where a part of the
     documents lacks so many classes, each then a cluster of its own.
     """
 
-    def as_many(method: stability.Cluster, found: clusters.Documents, n: int, *, seed: int) -> clusters.Partition:
+    def as_many(method: clusters.Cluster, found: clusters.Documents, n: int, *, seed: int) -> clusters.Partition:
         n_found = len({label for document in found for label in document})
         return method(found, n, max(n_clusters, n - n_found + min(n_found, 1)), seed=seed)
 

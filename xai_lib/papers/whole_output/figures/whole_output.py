@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from xai_lib.page.images import overlay, panels, show
+from xai_lib.page.images import hide_empty, overlay, panels, show
 from xai_lib.page.names import WHOLE_OUTPUT_NAMES
 from xai_lib.page.style import COLOURS, PAGE_WIDTH, SMALL, TEXT, plain
 from xai_lib.papers.whole_output.method.contrastive_maps import WholeOutput
@@ -38,7 +38,7 @@ def whole_output(image: Tensor, output: WholeOutput, names: Sequence[str]) -> Fi
             _map(line[1], image, output.cluster_maps[number], number, f"cluster {number + 1}\n{together:.3f}")
         for axis, label in zip(line[2:], classes):
             _map(axis, image, output.class_map("cwox-2s", label), number, titles[label])
-    _without_empty(axes)
+    hide_empty(axes)
     return figure
 
 
@@ -51,7 +51,7 @@ def compared_methods(image: Tensor, output: WholeOutput, names: Sequence[str], m
         for axis, (number, label) in zip(line[1:], shown):
             _map(axis, image, output.class_map(method, label), number, "" if row else titles[label])
         line[1].set_ylabel(_broken(WHOLE_OUTPUT_NAMES[method], 1 + len(shown)), fontsize=TEXT)
-    _without_empty(axes)
+    hide_empty(axes)
     return figure
 
 
@@ -79,7 +79,7 @@ def contrastive_curves(frame: pd.DataFrame) -> Figure:
         axis.axvspan(ends.min(), 2, color="0.92", linewidth=0, zorder=0)
         axis.set_title(WHOLE_OUTPUT_NAMES[method], fontsize=TEXT)
         axis.tick_params(labelsize=SMALL, labelbottom=True)
-    _without_empty(axes)
+    hide_empty(axes)
     axes[0, 0].set(xlim=(0, 1.04 * ends.max()), ylim=(-0.02, 1.02))
     figure.supxlabel("share of the pixels deleted", fontsize=SMALL)
     handles = axes[0, 0].get_legend_handles_labels()
@@ -117,12 +117,6 @@ def _pictures(image: Tensor, width: int, text: Sequence[Sequence[str]]) -> tuple
     show(axes[0, 0], image)
     axes[0, 0].set_title("image", fontsize=TEXT)
     return figure, axes
-
-
-def _without_empty(axes: np.ndarray) -> None:
-    for axis in axes.flat:
-        if not axis.has_data():
-            axis.axis("off")
 
 
 def _map(axis: Axes, image: Tensor, heat: Tensor, cluster: int, title: str) -> None:

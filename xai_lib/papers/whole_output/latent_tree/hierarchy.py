@@ -4,9 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from xai_lib.papers.whole_output.latent_tree.information import chow_liu, mutual_information
 from xai_lib.papers.whole_output.latent_tree.islands import assigned, find_islands
-from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, corpus_of
+from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, chow_liu, corpus_of, mutual_information
 from xai_lib.papers.whole_output.latent_tree.tree import Edges, Tree
 
 TOP = 15  # so many latents need no further level

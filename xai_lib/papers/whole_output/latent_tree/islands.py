@@ -8,9 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import xlogy
 
-from xai_lib.papers.whole_output.latent_tree.information import mutual_information
 from xai_lib.papers.whole_output.latent_tree.latent_class import LatentClass, fit_latent_class, fit_member, fit_pair
-from xai_lib.papers.whole_output.latent_tree.patterns import Corpus, contingency, corpus_of, patterns_of
+from xai_lib.papers.whole_output.latent_tree.patterns import (
+    Corpus,
+    contingency,
+    corpus_of,
+    mutual_information,
+    patterns_of,
+)
 
 MAX_SIZE = 10  # an island with so many labels is closed
 THRESHOLD = 3.0  # of both tests, in nats of BIC

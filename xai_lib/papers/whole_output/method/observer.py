@@ -26,13 +26,9 @@ def matched(observer: Model, x: Tensor, image: Tensor, maps: Tensor, labels: Ten
         return x[image[pair]].masked_fill(~stay[pair, which][:, None], 0)
 
     space = x[:1].expand(len(maps), -1, -1, -1)
-    evidence = outputs(observer, make, _log_odds, space, labels, 2, None)
+    log_odds = lambda logits, of: -logits.gather(1, of).diff(dim=1)[:, 0]  # noqa: E731
+    evidence = outputs(observer, make, log_odds, space, labels, 2, None)
     same = (stay[:, 0] == stay[:, 1]).flatten(1).all(1)
     margin = (evidence[:, 0] - evidence[:, 1]).masked_fill(same, 0)
     undefined = ~stay.flatten(2).any(2).all(1)
     return tuple(found.masked_fill(undefined, torch.nan) for found in ((margin.sign() + 1) / 2, margin))
-
-
-def _log_odds(logits: Tensor, labels: Tensor) -> Tensor:
-    a, b = logits.gather(1, labels).unbind(1)
-    return a - b

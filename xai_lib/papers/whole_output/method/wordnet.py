@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import networkx
 import numpy as np
+import pandas as pd
 
 
 def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
@@ -21,33 +23,23 @@ def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
         ...     steps(["n00000002", "n00000004"], Path(folder) / "data.noun").tolist()
         [[0, 3], [3, 0]]
     """
-    above, found = _hypernyms(Path(file)), []
+    above = _hypernyms(Path(file))
     if strange := [one for one in ids if one[1:] not in above]:
         raise ValueError(
             f"Expected {file} to be WordNet 3.0's data.noun. Got no {', '.join(strange[:5])} in it: other versions "
             "have other numbers."
         )
-    for one in ids:
-        reached, here, far = {}, {one[1:]}, 0
-        while here:
-            reached |= dict.fromkeys(here, far)
-            here = {higher for noun in here for higher in above[noun]} - reached.keys()
-            far += 1
-        found.append(reached)
-    places = {noun: place for place, noun in enumerate(sorted(set().union(*found)))}
-    up = np.full((len(ids), len(places)), np.iinfo(np.int32).max, dtype=np.int64)  # steps to every noun above
-    above_each = [[places[noun] for noun in reached] for reached in found]
-    for row, mine, reached in zip(up, above_each, found):
-        row[mine] = list(reached.values())
-    return np.stack([(row[mine] + up[:, mine]).min(axis=1) for row, mine in zip(up, above_each)])
+    reached = pd.DataFrame([networkx.single_source_shortest_path_length(above, one[1:]) for one in ids])
+    up = reached.fillna(np.inf).to_numpy()  # steps from each to every noun above
+    return np.stack([(row[mine] + up[:, mine]).min(axis=1) for row, mine in zip(up, np.isfinite(up))]).astype(np.int64)
 
 
-def _hypernyms(file: Path) -> dict[str, list[str]]:
-    """Every noun's number with those of its hypernyms, instances among them."""
+def _hypernyms(file: Path) -> networkx.DiGraph:
+    """From every noun's number to those of its hypernyms, instances among them."""
     found = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         if line[:1].isdigit():  # the licence at the top is indented
             fields = line.partition(" | ")[0].split()
             pointers = fields[5 + 2 * int(fields[3], 16) :]  # after a count: symbol, number, part of speech, which word
             found[fields[0]] = [number for mark, number in zip(pointers[::4], pointers[1::4]) if mark[0] == "@"]
-    return found
+    return networkx.DiGraph(found)

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from xai_lib.page import table
 from xai_lib.page.names import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
-from xai_lib.page.table import MISSING, Column, Format, interval, number, part_of, plus_minus, show, signed, text
+from xai_lib.page.table import MISSING, Column, each, ends, interval, number, part_of, show, text
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis import clusters, scores
 from xai_lib.papers.whole_output.method.base_maps import Variant
@@ -16,15 +17,14 @@ from xai_lib.run.study import Study
 _DIGITS = {"cauc": (4, 1), "cdrop": (3, 1), "salient-share": (1, 100)}  # and what the metric is multiplied by
 
 
-def _with_digits(of: Callable[..., Format]) -> Format:
+def _with_digits(of: Callable[..., table.Format]) -> table.Format:
     """Format of (metric, …): the rest with the digits of the metric."""
     return lambda metric, *values: of(_DIGITS[metric][0], times=_DIGITS[metric][1])(*values)
 
 
-def _over_images(title: str, name: str, of: Callable[[int], Format], digits: int = 3) -> list[Column]:
+def _over_images(title: str, name: str, of: Callable[[int], table.Format], digits: int = 3) -> list[Column]:
     """Columns of a mean, or of a paired difference, over images."""
-    ends = Column("95 % interval", ("low", "high"), interval(digits))
-    return [Column(title, name, of(digits)), ends, Column("images", "n_images", number(0))]
+    return [Column(title, name, of(digits)), ends(digits), *each(number(0), n_images="images")]
 
 
 def _as_printed(metric: str, value: str, share: float) -> str:
@@ -42,7 +42,7 @@ _NETWORK = text("network", "model", {"": "ours", "resnet50": "ResNet-50", "googl
 _BASE = text("base", "base", METHOD_NAMES)
 _METHOD = text("method", "method", WHOLE_OUTPUT_NAMES)
 _BESIDE = [
-    Column("here", ("metric", "mean", "spread"), _with_digits(plus_minus)),
+    Column("here", ("metric", "mean", "spread"), _with_digits(table.plus_minus)),
     Column("95 % interval", ("metric", "low", "high"), _with_digits(interval)),
     Column("paper, as printed", ("metric", "printed", "published"), _as_printed),
     Column("place here / in print", ("order", "printed_order"), _orders),
@@ -51,19 +51,17 @@ _BESIDE = [
 
 _CLUSTERING = text("clustering", "clustering")
 _WHAT = {"halves": "two halves of the documents", "bootstrap": "all documents, resampled", "seeds": "other seeds of EM"}
-_CORPORA = [text("documents of", "network"), Column("images", "documents"), Column("of one class", "of_one")]
-_CORPORA += [Column("classes in the others, mean", "mean_length", number(2))]
-_CORPORA += [*(Column(name, name) for name in ("longest", "clusters", "largest")), Column("classes alone", "alone")]
+_CORPORA = [text("documents of", "network"), *each(None, documents="images", of_one="of one class")]
+_CORPORA += each(number(2), mean_length="classes in the others, mean")
+_CORPORA += each(None, longest="longest", clusters="clusters", largest="largest", alone="classes alone")
 
 
 def outputs(study: Study) -> HTML:
     """How many classes stand at the top of the outputs that are explained."""
-    columns = [text("network", "network"), Column("images", "images")]
-    columns += [Column("accuracy (%)", "accuracy", number(1, times=100))]
-    columns += [Column("top classes, mean", "top_classes", number(2))]
-    shares = {"a single one (%)": "one", "in several clusters (%)": "several_clusters"}
-    columns += [Column(title, name, number(0, times=100)) for title, name in shares.items()]
-    columns += [Column("images with a pair", "explained"), Column("pairs", "pairs")]
+    columns = [text("network", "network"), *each(None, images="images")]
+    columns += [*each(number(1, times=100), accuracy="accuracy (%)"), *each(number(2), top_classes="top classes, mean")]
+    columns += each(number(0, times=100), one="a single one (%)", several_clusters="in several clusters (%)")
+    columns += each(None, explained="images with a pair", pairs="pairs")
     caption = (
         f"Outputs that are explained: {study.run.label}. Top classes: as many as have more than 0.95 of the "
         "probability, at most 5. A pair: a class and the other top classes of its confusion cluster."
@@ -74,7 +72,7 @@ def outputs(study: Study) -> HTML:
 def effect_of_clusters(study: Study) -> HTML:
     """What other clusters do to the maps."""
     columns = [_NETWORK, _BASE, _CLUSTERING, Column("correlation with the latent tree's map", "same_map", number(2))]
-    columns += [Column("CDROP ↑", "mean", number()), *_over_images("gain", "difference", signed)]
+    columns += [Column("CDROP ↑", "mean", number()), *_over_images("gain", "difference", table.signed)]
     caption = (
         f"CWOX-2s under other clusters, on the same images and the same pairs, those of the latent tree: "
         f"{study.run.label}. Gain: of CDROP against the latent tree's clusters."
@@ -97,15 +95,15 @@ def bases(study: Study) -> HTML:
 
 def methods(study: Study, metric: str) -> HTML:
     """Tables 1 ("cauc") and 2 ("cdrop"): the methods beside print."""
-    rows, table = scores.methods(study, metric), scores.TABLES[metric]
+    rows, number_of = scores.methods(study, metric), scores.TABLES[metric]
     up_to = " up to the fewest salient pixels of its four methods (in Table 3: of four bases)" * (metric == "cauc")
     caption = (
-        f"Table {table}: {metric.upper()}{up_to}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
+        f"Table {number_of}: {metric.upper()}{up_to}, {scores.BETTER[metric]} is better: {_counted(rows, study)}, "
         f"variant “paper”. The last three rows of a base are ours. Paper: {_paper(rows)}; values of other images and "
         "sizes are not comparable, their order is."
     )
     columns = [_NETWORK, _BASE, _METHOD, *_BESIDE]
-    return show(rows, columns, caption, name=f"table-{table}", group=["network", "base"])
+    return show(rows, columns, caption, name=f"table-{number_of}", group=["network", "base"])
 
 
 def table_3(study: Study) -> HTML:
@@ -132,7 +130,7 @@ def degenerate(study: Study, variant: Variant = "paper") -> HTML:
 
 def shares_of_the_gain(study: Study) -> HTML:
     """Two stages, or finer maps?"""
-    columns = [_METRIC, _NETWORK, _BASE, text("gain of", "step"), *_over_images("gain", "difference", signed, 4)]
+    columns = [_METRIC, _NETWORK, _BASE, text("gain of", "step"), *_over_images("gain", "difference", table.signed, 4)]
     left_out = "Explainers with the same settings in both stages are left out."
     caption = f"Gains on the same pairs, above zero better: {study.run.label}. {left_out}"
     return show(scores.shares_of_the_gain(study), columns, caption, name="gain", group=["metric", "network", "base"])
@@ -150,8 +148,8 @@ def variants(study: Study) -> HTML:
 def epsilons(study: Study) -> HTML:
     """What ε in Equation 2 does."""
     epsilon = Column("ε, share of the cluster map's maximum", "epsilon")
-    columns = [epsilon, Column("salient pixels (%)", "salient", number(1, times=100))]
-    columns.append(Column("empty maps", ("degenerate", "maps"), part_of))
+    columns = [epsilon, *each(number(1, times=100), salient="salient pixels (%)")]
+    columns += [Column("empty maps", ("degenerate", "maps"), part_of)]
     where = f"{study.run.label}, one network, the first 100 images"
     caption = f"ε in Equation 2, CWOX-2s with Grad-CAM, classes alone in one of several clusters: {where}."
     return show(scores.epsilons(study, "grad-cam", 100), columns, caption)
@@ -204,8 +202,8 @@ def corpus(one: experiment.Corpus) -> HTML:
 
 def strongest(one: experiment.Corpus) -> HTML:
     """The clusters that hold most documents together."""
-    together = Column("documents with two or more of them", "documents")
-    columns = [Column("classes", "classes", kind="long"), Column("size", "size"), together]
+    columns = [Column("classes", "classes", kind="long")]
+    columns += each(None, size="size", documents="documents with two or more of them")
     caption = f"The clusters with most documents: {one.label}."
     return show(clusters.strongest(one, 20), columns, caption, name="strongest")
 
@@ -219,52 +217,46 @@ def paper_examples(one: experiment.Corpus, steps: np.ndarray | None = None) -> H
     columns = [text("classes", "classes"), text("in the paper", "section")]
     columns.append(text("in one cluster here", ("together", "size"), found))
     if steps is not None:
-        columns.append(Column("steps in WordNet (pairs as near, %)", ("steps", "nearer"), _steps))
+        said = lambda far, nearer: f"{far} ({number(1, times=100)(nearer)})"  # noqa: E731
+        columns.append(Column("steps in WordNet (pairs as near, %)", ("steps", "nearer"), said))
     caption = f"Classes that the paper has confused with each other: {one.label}."
     return show(clusters.paper_examples(one, steps), columns, caption, name="examples")
 
 
 def against_wordnet(one: experiment.Corpus, steps: np.ndarray) -> HTML:
     """How far apart in WordNet are classes of one cluster?"""
-    columns = [text("clusters of", "clustering"), Column("clusters", "clusters")]
-    columns += [Column("pairs in one cluster", "pairs"), Column("steps in WordNet, median", "steps", number(0))]
+    columns = [text("clusters of", "clustering"), *each(None, clusters="clusters", pairs="pairs in one cluster")]
     columns += [
-        Column("siblings (%)", "siblings", number(1, times=100)),
-        Column("ARI with WordNet's", "ari", number(2)),
+        *each(number(0), steps="steps in WordNet, median"),
+        *each(number(1, times=100), siblings="siblings (%)"),
     ]
+    columns += each(number(2), ari="ARI with WordNet's")
     caption = f"Pairs of classes in one cluster, by the steps between them in WordNet: {one.label}."
     return show(clusters.against_wordnet(one, steps), columns, caption, name="wordnet")
 
 
-def _steps(steps: int, nearer: float) -> str:
-    return f"{steps} ({number(1, times=100)(nearer)})"
-
-
 def against_truth(study: Study) -> HTML:
     """Are the planted clusters found?"""
-    columns = [text("network", "network"), _CLUSTERING, Column("ARI with the truth", "ari", number(2))]
-    counts = {"planted pairs together": "pairs", "and alone": "exact"}
-    columns += [Column(title, name, "{} of 4".format) for title, name in counts.items()]
-    columns.append(Column("clusters (truth: 6)", "clusters"))
+    columns = [text("network", "network"), _CLUSTERING, *each(number(2), ari="ARI with the truth")]
+    columns += each("{} of 4".format, pairs="planted pairs together", exact="and alone")
+    columns += each(None, clusters="clusters (truth: 6)")
     caption = "Planted, and found again or not: three look-alike pairs and a pair that keeps company."
     return show(clusters.against_truth(study), columns, caption, group=["network"])
 
 
 def stability(one: experiment.Corpus, repeats: int) -> HTML:
     """How firm the clusters are."""
-    columns = [_CLUSTERING, text("compared", "what", _WHAT), Column("repeats", "repeats")]
-    ari = {"ARI, mean": "ari", "smallest": "low", "largest": "high"}
-    columns += [Column(title, name, number(2)) for title, name in ari.items()]
+    columns = [_CLUSTERING, text("compared", "what", _WHAT), *each(None, repeats="repeats")]
+    columns += each(number(2), ari="ARI, mean", low="smallest", high="largest")
     caption = f"Clusters made again: {one.label}."
     return show(clusters.stability(one, repeats), columns, caption, name="stability", group=["clustering"])
 
 
 def clusterings(one: experiment.Corpus, repeats: int) -> HTML:
     """Other clusterings of the same documents, and what would change for images."""
-    columns = [_CLUSTERING, Column("clusters", "clusters"), Column("largest", "largest")]
-    columns += [Column("ARI with the latent tree", "ari", number(2))]
-    shares = {"images whose clusters change (%)": "changed", "pairs put alike (%)": "together"}
-    columns += [Column(title, name, number(0, times=100)) for title, name in shares.items()]
+    columns = [_CLUSTERING, *each(None, clusters="clusters", largest="largest")]
+    columns += each(number(2), ari="ARI with the latent tree")
+    columns += each(number(0, times=100), changed="images whose clusters change (%)", together="pairs put alike (%)")
     caption = f"Other clusterings of the same documents: {one.label}."
     return show(clusters.clusterings(one, repeats), columns, caption, name="clusterings")
 
