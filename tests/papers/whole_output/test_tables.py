@@ -9,7 +9,7 @@ from xai_lib.page.table import interval, number, plus_minus, signed
 from xai_lib.papers.whole_output import tables
 from xai_lib.papers.whole_output.analysis import clusters, scores
 from xai_lib.papers.whole_output.method import documents
-from xai_lib.papers.whole_output.method import outputs as of_images
+from xai_lib.papers.whole_output.method import evaluation as of_images
 
 NAN = float("nan")
 METHODS = ["SWOX", "CWOX-1sA", "CWOX-1sB", "CWOX-2s"]

@@ -29,9 +29,7 @@ _DOTTED = {"color": "0.4", "linestyle": ":", "linewidth": 1.4, "zorder": 1}
 
 
 def mosaics(shown: Sequence[Shown]) -> Figure:
-    """Mosaics, two in a row, each beside its explanation over it (Figure 2 of the paper, bottom); quadrants are framed
-    in the colour of their cluster, with its name in the corner.
-    """
+    """Mosaics beside their explanations (Figure 2, bottom); quadrants have the colour and the name of their cluster."""
     width, side = min(_MOSAICS_ABREAST, len(shown)), PAGE_WIDTH / (2 * _MOSAICS_ABREAST)
     height = math.ceil(len(shown) / width)
     lines = max(example.title.count("\n") + 1 for example in shown)

@@ -69,10 +69,7 @@ def intervene(folder: Path, *, explained: Explained, images: Split, raw: Cell) -
 
 
 def study(run: Settings) -> Study:
-    """The benchmark on a run's first cross-entropy trainings, or, on ImageNet, on its first published one.
-
-    FileNotFoundError if weights are missing; the message says which file goes where.
-    """
+    """The benchmark on a run's first CE trainings, or first published network; FileNotFoundError where weights lack."""
     n = run.saliency.n_saliency
     if run.pretrained:
         return Study(run, (from_published(run, run.published[0], n),), lineup.methods())

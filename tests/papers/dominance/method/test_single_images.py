@@ -6,7 +6,7 @@ import torch
 from xai_lib import models
 from xai_lib.explainers import cams, class_score
 from xai_lib.papers.dominance.method.mosaics import assemble
-from xai_lib.papers.dominance.method.single_images import all_pairs, outputs, relative
+from xai_lib.papers.dominance.method.single_images import all_pairs, of_images, outputs, relative
 
 N, SIZE = 5, 4
 
@@ -25,9 +25,7 @@ def test_equal_images_are_even_wherever_the_method_looks_and_one_cannot_be_compa
 def test_relative_dominance_orders_images_by_what_the_method_sees():
     brightness = torch.tensor([0.2, 0.9, 0.5, 0.4, 0.7])
     x = brightness[:, None, None, None].expand(-1, 3, SIZE, SIZE)
-    found = relative(all_pairs(x, 0, lambda x, _target, _index: x[:, 0], COLOURS, resized=False))[
-        "dominance"
-    ].to_numpy()
+    found = relative(all_pairs(x, 0, lambda x, _target, _index: x[:, 0], COLOURS, resized=False), N)
     assert np.array_equal(found.argsort(), brightness.argsort().numpy())
     shares = brightness[:, None] / (brightness[:, None] + brightness)
     np.testing.assert_allclose(found, (shares.sum(1) - 0.5) / (N - 1), rtol=1e-5)
@@ -41,9 +39,8 @@ def test_layouts_without_energy_are_counted_and_left_out():
     frame = all_pairs(X, 0, explain, COLOURS)
     assert frame["n_undefined"].tolist() == [6] + [1] * 9
     assert frame["value"].isna().tolist() == [True] + [False] * 9
-    first = relative(frame)["dominance"].tolist()[:2]
-    assert first == pytest.approx([frame["value"][1:4].mean(), frame["value"][4:7].mean()])
-    alone = relative(pd.DataFrame({"a": [0, 0], "b": [1, 2], "value": [0.7, np.nan], "logit": 0.0}))["dominance"]
+    assert relative(frame, N)[:2] == pytest.approx([frame["value"][1:4].mean(), frame["value"][4:7].mean()])
+    alone = relative(pd.DataFrame({"a": [0, 0], "b": [1, 2], "value": [0.7, np.nan], "logit": 0.0}), 3)
     np.testing.assert_allclose(alone, [0.7, 0.3, np.nan])
 
 
@@ -67,7 +64,7 @@ def test_what_is_said_of_each_image_is_about_the_class(n):
 
 def test_the_logit_of_an_images_mosaics_is_the_mean_over_all_that_it_stands_in():
     frame = pd.DataFrame({"a": [0, 0, 1], "b": [1, 2, 2], "logit": [1.0, 2.0, 6.0], "value": 0.5})
-    assert relative(frame)["mosaic_logit"].tolist() == [1.5, 3.5, 4.0]
+    assert of_images(frame)["mosaic_logit"].tolist() == [1.5, 3.5, 4.0]
     bright = all_pairs(X, 0, lambda x, _target, _index: x[:, 0], COLOURS, resized=False)  # a mosaic's is a mean of two
     red = X[:, 0].mean((1, 2))
     np.testing.assert_allclose(bright["logit"], (red[bright["a"]] + red[bright["b"]]) / 2, rtol=1e-5)

@@ -20,8 +20,7 @@ from xai_lib.papers.whole_output.experiment import PARTS, Corpus, ExplainedNetwo
 from xai_lib.papers.whole_output.method import documents, evaluation
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
-from xai_lib.papers.whole_output.method.evaluation import SCORED
-from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
+from xai_lib.papers.whole_output.method.evaluation import SCORED, Outputs, outputs_of
 from xai_lib.run.settings import settings
 from xai_lib.run.stage import computed, lineage
 from xai_lib.run.study import Study

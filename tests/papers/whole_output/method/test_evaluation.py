@@ -11,9 +11,15 @@ from xai_lib.papers.whole_output.method import evaluation, observer
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.contrastive_maps import explain
-from xai_lib.papers.whole_output.method.evaluation import CONTROL, DRAWN, SCORED, compare_clusterings, compare_epsilons
+from xai_lib.papers.whole_output.method.evaluation import (
+    CONTROL,
+    DRAWN,
+    SCORED,
+    Outputs,
+    compare_clusterings,
+    compare_epsilons,
+)
 from xai_lib.papers.whole_output.method.faithfulness import scores
-from xai_lib.papers.whole_output.method.outputs import Outputs
 
 N_CLASSES = 7
 INDEX = torch.tensor([4, 9, 2])

@@ -40,9 +40,7 @@ def power(run: Settings, *design: str) -> pd.DataFrame:
 
 
 def against(run: Settings, network: str, evaluation: str, clustering: str, other: str) -> statistics.Comparison:
-    """The area under the curve of dominance for rare modes minus that of another score ("random": 0.5), or minus its
-    own for modes that are not rare (:data:`NOT_RARE`), with an interval over trainings.
-    """
+    """Dominance's area under the curve for rare modes less another score's, or less its own for those not rare."""
     rows = found(run, network, evaluation, clustering)
     rare = rare_modes.areas(rows, "dominance", rare=True)
     base = rare_modes.areas(rows, "dominance" if other == NOT_RARE else other, rare=other != NOT_RARE)

@@ -30,7 +30,7 @@ def images(study: Study) -> pd.DataFrame:
     """Every image compared with the others of its class: its mean share, the mean logit of its mosaics, its outputs."""
     rows = []
     for key, found in experiment.table(study, "pairs").groupby(_GROUP, sort=False):
-        rows.append(single_images.relative(found).reset_index().assign(**dict(zip(_GROUP, key))))
+        rows.append(single_images.of_images(found).reset_index().assign(**dict(zip(_GROUP, key))))
     own = ["kind", "seed", "label", "index"]
     said = experiment.table(study, "images")[[*own, *OUTPUTS, "training_distance"]]
     return pd.concat(rows, ignore_index=True).merge(said, on=own)

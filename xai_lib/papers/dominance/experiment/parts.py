@@ -181,9 +181,7 @@ def batches(images: Split, device: torch.device) -> Iterator[Tensor]:
 def clusterings(
     label: int, training: Split, there: Tensor, images: Split, here: Tensor, n_clusters: int
 ) -> tuple[clusters.Clustering, dict[str, tuple[Tensor, Tensor]]]:
-    """K-means of a class's evaluation images, and of every clustering (planted images have modes) the clusters of its
-    training and evaluation images, whose features are ``there`` and ``here``.
-    """
+    """Of a class: K-means, and by clustering the clusters of training (``there``) and evaluation images (``here``)."""
     seen, members = positions(training, label), positions(images, label)
     found = clusters.kmeans(here[members], n_clusters, seed=SEED)
     assigned = {K_MEANS: (clusters.assign(there[seen], found.centres)[0], found.assigned)}

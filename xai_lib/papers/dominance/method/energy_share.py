@@ -77,9 +77,7 @@ def mosaic_logits(model: nn.Module, mosaics: Mosaics, x: Tensor, target: int, *,
 
 
 def by_grad_cam(model: nn.Module, layer: nn.Module | str | None = None) -> Explain:
-    """Grad-CAM of the target's logit as the paper has it (Eq. 3-4): ReLU on the layer's grid, then upsampled. The 1/Z
-    of Equation 3 and the 1/K of ours scale a whole map and leave the shares as they are.
-    """
+    """Grad-CAM of the target's logit (Eq. 3-4), ReLU before upsampling; a map's scale, 1/Z or 1/K, moves no share."""
     return of_explainer(model, "grad-cam", layer)
 
 

@@ -94,8 +94,6 @@ def power(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def areas(found: pd.DataFrame, score: str, *, rare: bool) -> pd.Series:
-    """The mean area under the curve of a score in each training, by seed: for modes that are rare, or for those that
-    are not (of :data:`SHARES`, the largest).
-    """
+    """The mean area under a score's curve in each training, by seed: for modes that are rare, or for the others."""
     chosen = (found["score"] == score) & ((found["rarity"] < max(SHARES)) == rare)
     return found[chosen].groupby("seed")["auc"].mean()

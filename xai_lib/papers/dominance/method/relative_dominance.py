@@ -12,9 +12,7 @@ from xai_lib.statistics.intervals import RESAMPLES, percentile_interval
 
 
 def relative(matrix: np.ndarray) -> np.ndarray:
-    """Relative dominance: the mean D of each cluster over the others, of a matrix [P,P] whose diagonal is not read. In
-    [0, 1]; a pair without a value is NaN, and so is a cluster without any.
-    """
+    """The mean D of each cluster over the others in [0, 1], of a matrix [P,P]; NaN is left out, NaN if all are."""
     return defined_mean(np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix), axis=1)
 
 

@@ -1,5 +1,6 @@
 """Every image a cluster of its own, and what else a network says of an image (dominance paper §4, Figure 3)."""
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,12 @@ def all_pairs(x: Tensor, target: int, explain: Explain, model: nn.Module, *, res
     return pd.DataFrame({"a": a, "b": b} | known)
 
 
-def relative(frame: pd.DataFrame) -> pd.DataFrame:
+def relative(frame: pd.DataFrame, n: int) -> np.ndarray:
+    """Relative dominance of each of ``n`` images, float64 [n] in [0, 1]: see :func:`of_images`."""
+    return of_images(frame)["dominance"].reindex(range(n)).to_numpy()
+
+
+def of_images(frame: pd.DataFrame) -> pd.DataFrame:
     """Of each image of :func:`all_pairs`, by ``index``: ``dominance``, its mean share against the others in [0, 1], of
     pairs with a value, NaN without any; and ``mosaic_logit``, the mean of all mosaics in which it stands.
     """

@@ -102,10 +102,7 @@ def moved_most(study: Study) -> pd.DataFrame:
 
 
 def against_probability(study: Study) -> pd.DataFrame:
-    """Figure 2: the true class's probability and a metric, image by image, with their rank correlation.
-
-    Rows method, metric, index, probability, value, rho (Spearman's over images, seeds averaged first).
-    """
+    """Figure 2, image by image: method, metric, index, probability, value, rho (Spearman's, seeds averaged first)."""
     found = scores(study)
     found = found[found["method"].isin(lineup.PAPER)]
     over_seeds = found.groupby(["method", "metric", "index"])["value"].mean()

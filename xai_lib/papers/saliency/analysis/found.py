@@ -81,9 +81,8 @@ def superiority(rows: pd.DataFrame, metric: str, control: str) -> np.ndarray:
 
 
 def alike(rows: pd.DataFrame, first: Mapping[str, str], second: Mapping[str, str]) -> np.ndarray:
-    """Spearman's correlation of two orders of the nine methods, image by image: [n], NaN where one is not defined.
-
-    An order is by the mean of the ranks under some metrics, each with the direction that counts as high.
+    """Spearman's correlation of two orders of the nine methods, image by image: [n], NaN where one is not defined. An
+    order is by the mean of the ranks under some metrics, each with the direction that counts as high.
     """
     laid = cube.cube_of(rows, {**first, **second}, INFORMED)
     ranks, sides = dict(zip(laid.metrics, map(cube.ranks_by_image, cube.by_image(laid.values)))), []  # each [M, n]

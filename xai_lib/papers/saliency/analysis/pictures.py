@@ -20,9 +20,8 @@ SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method
 
 
 def maps(study: Study, methods: Sequence[str], n: int) -> tuple[Tensor, dict[str, Tensor], list[str]]:
-    """Pictures [n,3,H,W] in [0,1], maps [n,H,W] in [0,1] by method, and the true class of each.
-
-    The first image of each of the first ``n`` classes, so that nobody chose them; by the methods that have scores.
+    """Pictures [n,3,H,W] in [0,1], maps [n,H,W] in [0,1] by method that has scores, and true classes: of the first
+    image of each of the first ``n`` classes, so that nobody chose them.
     """
     split = study.networks[0].images
     images = split.subset(first_of_each_class(split.labels, n)).materialised()

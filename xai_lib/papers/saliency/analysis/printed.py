@@ -37,9 +37,8 @@ def table_2(study: Study) -> pd.DataFrame:
 
 
 def table_3(study: Study) -> pd.DataFrame:
-    """Robustness and complexity: a row a metric and method, with the columns that :func:`table_1` adds.
-
-    EC is a share of the pixels and Complexity one of its ceiling ln HW, on both sides: so they can be compared.
+    """Robustness and complexity, with the columns that :func:`table_1` adds. EC is a share of the pixels and Complexity
+    one of its ceiling ln HW, on both sides: so they can be compared.
     """
     rows = _ranked(study, _beside(3, summary(of_metrics(study, lineup.TABLE_3), by=_BY, ranges=metrics.ranges())))
     ours, papers = study.run.networks.size**2, PAPER_SIZE**2
@@ -66,10 +65,7 @@ def by_setting(study: Study) -> pd.DataFrame:
 
 
 def unprinted(study: Study, names: Sequence[str]) -> pd.DataFrame:
-    """Metrics without a published value: a row a metric and method.
-
-    The columns of :func:`intervals.summary`, and ``median`` over images, averaged over networks.
-    """
+    """Metrics without a published value: columns of :func:`intervals.summary`, and the ``median`` over images."""
     found = of_metrics(study, names)
     medians = seeds_last(found, _BY, "median").rename("median")
     return in_order(summary(found, by=_BY, ranges=metrics.ranges()).join(medians, on=list(_BY)))

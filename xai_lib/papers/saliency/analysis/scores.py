@@ -15,9 +15,8 @@ BY_MEDIAN = ("completeness",)  # a ratio: its mean would be that of the images w
 
 
 def under(scores: pd.DataFrame, reading: str = READINGS[0]) -> pd.DataFrame:
-    """Scores of a part under one of :data:`lineup.READINGS`, else ValueError, without the column ``reading``.
-
-    A method whose maps do not differ between them has its only scores under each.
+    """Scores of a part under one of :data:`lineup.READINGS`, else ValueError, without the column ``reading``. A method
+    whose maps do not differ between them has its only scores under each.
     """
     if reading not in READINGS:
         raise ValueError(f"Expected a reading out of {', '.join(READINGS)}. Got {reading!r}.")

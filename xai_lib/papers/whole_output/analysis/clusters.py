@@ -109,9 +109,7 @@ def planted_truth() -> list[list[str]]:
 
 
 def against_truth(study: Study) -> pd.DataFrame:
-    """Are the planted clusters found? A row a network and clustering: ``pairs`` and ``exact`` count which of the four
-    planted pairs are in one cluster, and a cluster by themselves.
-    """
+    """Of the four planted pairs, how many are in one cluster (``pairs``), and by themselves there (``exact``)."""
     rows = []
     for explained in study.networks:
         classes = explained.corpus.classes

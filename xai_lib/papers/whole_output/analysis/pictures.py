@@ -12,7 +12,7 @@ from xai_lib.data import Split
 from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method import contrastive_maps, evaluation, faithfulness
-from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
+from xai_lib.papers.whole_output.method.evaluation import Outputs, outputs_of
 from xai_lib.run.study import Study
 
 PLAYED = ("swox", "cwox-1sb", "cwox-2s")  # as in the user study
@@ -65,9 +65,7 @@ def example(study: Study, base: str) -> Example:
 
 
 def curves(study: Study, example: Example) -> pd.DataFrame:
-    """Figure 6 for the most probable class of an example that has rivals: probabilities while the salient pixels of its
-    maps go, ``removed`` a share of all pixels, up to the map's own n_δ.
-    """
+    """Figure 6 for an example's most probable class with rivals: probabilities while salient pixels of its maps go."""
     (label, *others) = next(group for group in example.output.clusters if len(group) > 1)
     one, x = torch.zeros(1, dtype=torch.int64, device=example.x.device), example.x
     rivals = torch.zeros(1, len(example.classes), dtype=torch.bool, device=x.device)

@@ -9,8 +9,15 @@ import pandas as pd
 from xai_lib import published
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES, Variant
-from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE, FINE, METHODS, SCORED, compare_epsilons
-from xai_lib.papers.whole_output.method.outputs import outputs_of
+from xai_lib.papers.whole_output.method.evaluation import (
+    COARSE,
+    CONTRASTIVE,
+    FINE,
+    METHODS,
+    SCORED,
+    compare_epsilons,
+    outputs_of,
+)
 from xai_lib.run.study import Study
 from xai_lib.statistics import paired_comparison
 from xai_lib.statistics.intervals import summary
@@ -35,9 +42,7 @@ _ORDER = dict(zip(_GROUP, (dict.fromkeys(("salient-share", *BETTER)), ("", "resn
 
 @cache
 def of_pairs(study: Study, variant: Variant = "paper") -> pd.DataFrame:
-    """One row a pair, base, method and metric; ``model`` is "" for networks of our own, which differ in the seed.
-    ValueError if no output of the run has a pair.
-    """
+    """One row a pair, base, method and metric; ``model`` is "" for networks of our own. ValueError without a pair."""
     found = experiment.whole_output_scores(study, variant)
     if found.empty:
         raise ValueError("Expected an output with two classes of one cluster at its top. Got none: take more images.")
@@ -50,9 +55,7 @@ def of_images(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(found: pd.DataFrame, metric: str, between: str, a: str, b: str) -> pd.DataFrame:
-    """Two methods (or bases) on the same pairs, those left out where one has no value, averaged image by image: NaN for
-    both where an image has no pair left.
-    """
+    """Two methods (or bases) on pairs where both have a value, averaged by image; NaN for an image without one."""
     rows = found[(found["metric"] == metric) & found[between].isin((a, b))]
     keys = [name for name in (*_IMAGE, "class", "rivals", "base", "method") if name != between]
     table = rows.pivot(index=keys, columns=between, values="value")
@@ -110,9 +113,7 @@ def degenerate(study: Study, variant: Variant = "paper") -> pd.DataFrame:
 
 
 def shares_of_the_gain(study: Study) -> pd.DataFrame:
-    """Is it two stages, or finer maps? The :func:`gain` by each of :data:`STEPS`, a design of two by two. A base whose
-    stages have the same settings has no finer maps, and is left out.
-    """
+    """Is it two stages, or finer maps? The :func:`gain` by each of :data:`STEPS`, of bases that have finer maps."""
     rows = []
     for metric, (model, base) in itertools.product(("cauc", "cdrop"), of_two_settings(study)):
         group = of_pairs(study).query("model == @model and base == @base")
@@ -160,9 +161,7 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
 
 
 def planted(study: Study, metric: str) -> pd.DataFrame:
-    """Share of a map's energy where planted images say it should be: "part-energy", in the part that tells look-alikes
-    apart, or "own-object", in the class's own object of two.
-    """
+    """Share of a map's energy in the part that differs ("part-energy") or the class's own object ("own-object")."""
     found = _some(study, [metric]).dropna(subset="value")
     if found.empty:
         return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])

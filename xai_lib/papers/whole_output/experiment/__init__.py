@@ -29,7 +29,7 @@ from xai_lib.papers.whole_output.experiment.documents import tree_cell as tree_c
 from xai_lib.papers.whole_output.experiment.documents import with_tree as with_tree
 from xai_lib.papers.whole_output.experiment.documents import wordnet_steps as wordnet_steps
 from xai_lib.papers.whole_output.method import base_maps, evaluation
-from xai_lib.papers.whole_output.method.outputs import Outputs, outputs_of
+from xai_lib.papers.whole_output.method.evaluation import Outputs, outputs_of
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings

@@ -1,5 +1,5 @@
 """Where the nodes of a latent tree are drawn: children below each other at the right of their node's line, or in
-several such columns, which a line above them joins, so that any tree fills a page-like shape.
+several such columns, so that any tree fills a page-like shape.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,9 +65,7 @@ def nested(tree: Tree) -> list[Node]:
 
 
 def arrange(tree: Tree, names: Sequence[str], *, row: float, picture: float) -> tuple[list[Node], Size]:
-    """The top nodes of a tree with all that is below them in its place, and the most page-like size of several tries;
-    a label has the height ``row``, and room for a ``picture`` before its name.
-    """
+    """Top nodes with all below in their places, the most page-like of several tries; labels have the height ``row``."""
 
     def place(node: Node, shape: float) -> Size:
         if node.level == 0:

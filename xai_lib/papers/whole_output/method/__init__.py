@@ -5,5 +5,5 @@
 - :mod:`base_maps`: the saliency map of a group of classes (§4.1);
 - :mod:`contrastive_maps`: what speaks for a cluster, and for a class rather than its rivals (§4.2, Equations 1 and 2);
 - :mod:`faithfulness`: CAUC and CDROP (§5.1, Equations 3 to 5), and :mod:`observer`: the matching task (§5.2);
-- :mod:`outputs` and :mod:`evaluation`: all of it on some images, as rows.
+- :mod:`evaluation`: all of it on some images, as rows.
 """

@@ -76,9 +76,7 @@ def occurring(documents: Documents, n_labels: int) -> np.ndarray:
 
 
 def jaccard(documents: Documents, n_labels: int) -> np.ndarray:
-    """Documents that have both labels, as a share of those that have at least one: float64 [n_labels, n_labels], all 0
-    for a label in no document. ValueError as :func:`occurring`.
-    """
+    """Documents with both labels as a share of those with either: float64 [n_labels,n_labels], 0 for labels in none."""
     occurring(documents, n_labels)
     present = MultiLabelBinarizer(classes=range(n_labels), sparse_output=True).fit_transform(documents)
     both = (present.T @ present).toarray()

@@ -71,9 +71,8 @@ def of_network(model: nn.Module, batches: Iterable[Tensor], *, cumulative: float
 
 
 def read(path: Path | str) -> dict[str, list[int]]:
-    """Read documents from a JSON object, ``.json`` or, by gzip, ``.json.gz``: image -> ranked classes, in its order.
-
-    FileNotFoundError if there is no such file, ValueError if it is damaged or holds something else.
+    """Read documents from ``.json`` or, by gzip, ``.json.gz``: image -> ranked classes, in its order. FileNotFoundError
+    if there is no such file, ValueError if it is damaged or holds something else.
     """
     path = Path(path)
     if not path.is_file():
