@@ -117,15 +117,10 @@ def exception(study: Study, kind: str, label: str = "airplane") -> dict[str, flo
         return None
     spread = hierarchies.spread(study).query("kind == @kind and clustering == @experiment.K_MEANS")
     spread = spread.groupby("label")["spread"].mean()
-    return {
-        "correlation": of_class[label],
-        "others": of_class.drop(label).mean(),
-        "below": int((of_class < of_class[label]).sum()),
-        "classes": len(of_class),
-        "spread": spread[label],
-        "narrower": int(spread.rank()[label]),
-        "smallest": int(rows.loc[rows["label"] == label, "evaluation"].min()),
-    }
+    found = {"correlation": of_class[label], "others": of_class.drop(label).mean(), "classes": len(of_class)}
+    found |= {"below": int((of_class < of_class[label]).sum()), "spread": spread[label]}
+    smallest = int(rows.loc[rows["label"] == label, "evaluation"].min())
+    return found | {"narrower": int(spread.rank()[label]), "smallest": smallest}
 
 
 def by_rank(study: Study, kind: str) -> pd.DataFrame:

@@ -135,18 +135,11 @@ def rarity_cell(run: Settings, number: int) -> Cell:
     first, then = recipes.get(_RARITY_RECIPE, networks.LOSS), recipes.fine_tunings(_RARITY_RECIPE)[TUNED]
     epochs, width = (run.recipe(networks.LOSS).epochs, run.networks.epochs_tuned), run.networks.width
     both = [replace(recipe, epochs=n, width=width) for recipe, n in zip((first, then), epochs)]
-    return parts.rarity.cell(
-        recipes=dict(zip((networks.LOSS, TUNED), both)),
-        rarities=dict(rare_modes.rarities_of(number)),
-        n_train=run.networks.n_train or _N_TRAIN,
-        n_test=run.networks.n_test or _N_TEST,
-        size=run.networks.size,
-        generator=planted.VERSION,
-        seed=number,
-        n_clusters=run.dominance.n_clusters,
-        n_mosaics=run.dominance.n_mosaics,
-        device=run.device,
-    )
+    given = {"rarities": dict(rare_modes.rarities_of(number)), "generator": planted.VERSION, "seed": number}
+    given |= {"n_train": run.networks.n_train or _N_TRAIN, "n_test": run.networks.n_test or _N_TEST}
+    given |= {name: getattr(run.dominance, name) for name in ("n_clusters", "n_mosaics")}
+    trained = {"recipes": dict(zip((networks.LOSS, TUNED), both)), "size": run.networks.size, "device": run.device}
+    return parts.rarity.cell(**given, **trained)
 
 
 def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:

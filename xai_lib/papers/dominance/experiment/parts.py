@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from xai_lib import explainers, files, models
+from xai_lib import files, models
 from xai_lib import training as trainings
 from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
@@ -88,7 +88,7 @@ def vary(folder: Path, *, subject: Subject, images: Split, clustering: Cell, n_m
         assigned = torch.tensor(rows["cluster"].to_numpy())
         draws = {"n": n_mosaics, "seed": SEED, "purpose": f"{K_MEANS}/{name}", "scalings": ("relu", "min-max")}
         for explainer, size in [*((name, RESCALED) for name in by), *((by[0], size) for size in [*sizes][1:])]:
-            explain = _explain(subject, explainer)
+            explain = energy_share.of_explainer(subject.network, explainer, subject.layer)
             found = dominance.pairwise(x, label, assigned, explain, resized=sizes[size], **draws)
             frames.append(found.assign(label=name, explainer=explainer, size=size))
     _write(folder, variants=frames)
@@ -117,7 +117,8 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
     x, frames = images.normalise(images.images.to(subject.device)), []
     how = {"target": target.to(x.device), "resized": mosaic_sizes(subject.network)[RESCALED]}
     for explainer in by:
-        (value,) = energy_share.shares(drawn, x, explain=_explain(subject, explainer), **how).values()
+        explain = energy_share.of_explainer(subject.network, explainer, subject.layer)
+        (value,) = energy_share.shares(drawn, x, explain=explain, **how).values()
         columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
         frames.append(pd.DataFrame(columns))
     _write(folder, focus=frames)
@@ -213,11 +214,6 @@ def _class_by_class(
         of_class, name = images.subset(members), images.classes[label]
         x = of_class.normalise(of_class.images.to(subject.device))
         yield label, name, x, rows[rows["label"] == name]
-
-
-def _explain(subject: Subject, explainer: str) -> energy_share.Explain:
-    layer = subject.layer if explainers.about(explainer).on_layer else None
-    return energy_share.of_explainer(subject.network, explainer, layer)
 
 
 def _features(subject: Subject, images: Split) -> Tensor:

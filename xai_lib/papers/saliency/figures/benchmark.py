@@ -50,6 +50,8 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """
     metrics, half = list(dict.fromkeys(row["metric"] for row in rows)), [1] * (1 + len(rows[0]["maps"]))
     figure, axes = _pictures(len(metrics), [*half, 0.3, *half], words=0.34 * len(metrics))
+    for axis in axes[:, len(half)]:
+        axis.axis("off")
     for row in rows:
         first = 0 if row["which"] == "best" else len(half) + 1
         line, said = axes[metrics.index(row["metric"]), first:], METHOD_NAMES[row["method"]]
@@ -62,7 +64,6 @@ def extremes(rows: Sequence[Mapping[str, Any]]) -> Figure:
                 axis.spines[:].set(edgecolor="black", linewidth=2)
     for line, metric in zip(axes, metrics):
         line[0].set_ylabel(METRIC_NAMES[metric], fontsize=_SMALL)
-    hide_empty(axes)
     return figure
 
 

@@ -93,12 +93,7 @@ def completeness_gap(explained: Explained, x: Tensor, raw: Tensor, labels: Tenso
 
 
 def step_size(x: Tensor, steps: int) -> int:
-    """Pixels a step, so that there are at most ``steps`` of them: ⌈HW / steps⌉ for images [B,C,H,W].
-
-    Example:
-        >>> step_size(torch.zeros(1, 3, 32, 32), 3)
-        342
-    """
+    """Pixels a step, so that there are at most ``steps`` of them: ⌈HW / steps⌉ for images [B,C,H,W]."""
     return math.ceil(x.shape[-2] * x.shape[-1] / steps)
 
 

@@ -161,16 +161,10 @@ def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Spl
     """The scores of a chunk of images."""
     run, compared = study.run, part == "clusterings"
     again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
-    return score.cell(
-        network=explained.subject,
-        images=images,
-        part=part,
-        clusters=again or documents.tree_cell(explained.corpus),
-        bases=bases_of(study, explained, "paper" if compared else part),
-        steps=run.whole_output.contrast_steps,
-        observer=explained.observer if part == "paper" else None,
-        device=run.device,
-    )
+    bases, steps = bases_of(study, explained, "paper" if compared else part), run.whole_output.contrast_steps
+    how = {"part": part, "clusters": again or documents.tree_cell(explained.corpus), "bases": bases, "steps": steps}
+    observer = explained.observer if part == "paper" else None
+    return score.cell(network=explained.subject, images=images, **how, observer=observer, device=run.device)
 
 
 def bases_of(study: Study, explained: ExplainedNetwork, variant: str = "paper") -> list[base_maps.Base]:

@@ -38,10 +38,6 @@ def fit_islands(
     Returns a partition of all labels 0 to n_labels - 1: members ascending, islands by their first member; a label in no
     document, or in all, is alone. The seed draws the starts of EM; ``correlation_test`` is as in the authors' program.
     See :func:`find_islands` for how. ValueError if there is no document, or a label out of range.
-
-    Example:
-        >>> fit_islands([[0, 1, 2], [3, 4, 5], [6, 7, 8]] * 10, 9)
-        [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     """
     found = find_islands(corpus_of(documents, n_labels), seed=seed, correlation_test=correlation_test)
     return [island.labels for island in found]

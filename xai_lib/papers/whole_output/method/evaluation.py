@@ -266,10 +266,7 @@ def _with_truth(outputs: Outputs, images: Split) -> Outputs:
     number, masks = planted.CLASSES.index, {name: mask.to(outputs.x.device) for name, mask in images.masks.items()}
     names = [images.classes[label] for label in images.labels.tolist()]
     pairs = {name: pair for pair in planted.LOOK_ALIKE_PAIRS for name in pair}
-    return replace(
-        outputs,
-        differing=masks["part"],
-        look_alike=[tuple(map(number, pairs.get(name, ()))) for name in names],
-        objects=torch.stack([masks["object"], masks["second"]], dim=1),
-        pictured=[(number(a), number(b)) if b else () for a, b in zip(names, images.factors["second"])],
-    )
+    look_alike = [tuple(map(number, pairs.get(name, ()))) for name in names]
+    pictured = [(number(a), number(b)) if b else () for a, b in zip(names, images.factors["second"])]
+    where = {"differing": masks["part"], "objects": torch.stack([masks["object"], masks["second"]], dim=1)}
+    return replace(outputs, **where, look_alike=look_alike, pictured=pictured)
