@@ -13,10 +13,9 @@ from xai_lib.statistics import (
     compare_differences,
     compare_over_classes,
     compare_statistic,
-    compare_trainings,
-    verdict,
     verdict_table,
 )
+from xai_lib.statistics.verdicts import verdict
 
 
 def claim_of(name, a, b):

@@ -16,10 +16,10 @@ from xai_lib.statistics import (
     matched,
     sentences,
     untested,
-    verdict,
     verdict_table,
 )
 from xai_lib.statistics.estimate import Estimate
+from xai_lib.statistics.verdicts import verdict
 
 CLAIM = Claim(
     id="faithfulness",

@@ -115,14 +115,10 @@ def _ranking(
     order.insert(1, "letter", [LETTERS[cluster] for cluster in order["cluster"]])
     order.insert(2, "images", sizes.numpy()[order["cluster"]])
     nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
-    return ClusterRanking(
-        hierarchy=order,
-        matrix=dominance.matrix(known["pairs"]),
-        assigned=found.assigned,
-        representatives=[[files[n] if files else n for n in members] for members in nearest],
-        pictures={f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)},
-        **known,
-    )
+    known["representatives"] = [[files[n] if files else n for n in members] for members in nearest]
+    known["pictures"] = {f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)}
+    matrix = dominance.matrix(known["pairs"])
+    return ClusterRanking(hierarchy=order, matrix=matrix, assigned=found.assigned, **known)
 
 
 def _furthest(values: pd.DataFrame, of_pairs: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:

@@ -113,9 +113,8 @@ def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
     shares = {name: found.superiority(plain, name, "fake-cam") for name in ("average-gain", "insertion", "deletion")}
     for metric, share in shares.items():
         note = _printed(metric, "fake-cam", "informed")
-        yield of_images(
-            ask(f"fooled-{metric}", metric, "lower", "fake-cam", "half", note=note), share - _HALF, OF_SHARE
-        )
+        asked = ask(f"fooled-{metric}", metric, "lower", "fake-cam", "half", note=note)
+        yield of_images(asked, share - _HALF, OF_SHARE)
     for metric in ("average-gain", "insertion"):
         asked = ask(f"extent-{metric}", metric, "higher", "deletion", metric)
         yield of_images(asked, shares["deletion"] - shares[metric], OF_CORRELATION)

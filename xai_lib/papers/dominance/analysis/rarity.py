@@ -9,6 +9,7 @@ from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.method import rare_modes
 from xai_lib.run.settings import Settings
+from xai_lib.statistics.against_zero import compare_trainings
 
 BALANCED, NOT_RARE = "balanced", "a mode that is not rare"
 # Networks, evaluation images and clusterings; the first two are the paper's design.
@@ -44,4 +45,4 @@ def against(run: Settings, network: str, evaluation: str, clustering: str, other
     rows = found(run, network, evaluation, clustering)
     rare = rare_modes.areas(rows, "dominance", rare=True)
     base = rare_modes.areas(rows, "dominance" if other == NOT_RARE else other, rare=other != NOT_RARE)
-    return statistics.compare_trainings((rare - base).to_numpy(), a="dominance", b=other, range=(-1.0, 1.0))
+    return compare_trainings((rare - base).to_numpy(), a="dominance", b=other, range=(-1.0, 1.0))

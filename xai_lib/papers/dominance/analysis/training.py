@@ -37,11 +37,8 @@ def clusters(study: Study) -> pd.DataFrame:
 
 def correlations(study: Study) -> pd.DataFrame:
     """:func:`training_share.correlations` with each of :data:`SHARES`, for each kind."""
-    parts = [
-        training_share.correlations(rows, name).assign(kind=kind, share=name)
-        for kind, rows in clusters(study).groupby("kind", sort=False)
-        for name in SHARES
-    ]
+    both = itertools.product(clusters(study).groupby("kind", sort=False), SHARES)
+    parts = [training_share.correlations(rows, name).assign(kind=kind, share=name) for (kind, rows), name in both]
     return pd.concat(parts, ignore_index=True)
 
 

@@ -164,10 +164,8 @@ def table(study: Study, name: str) -> pd.DataFrame:
 
 def rare_clusters(run: Settings) -> pd.DataFrame:
     """Every cluster of every training with rare modes, as stage "rarity" writes it; seed is the training's number."""
-    frames = [
-        files.read_frame(computed(rarity_cell(run, number)) / "clusters.csv").assign(seed=number)
-        for number in tqdm(range(run.dominance.rarity_trainings), desc="rarity", leave=False, disable=None)
-    ]
+    numbers = tqdm(range(run.dominance.rarity_trainings), desc="rarity", leave=False, disable=None)
+    frames = [files.read_frame(computed(rarity_cell(run, n)) / "clusters.csv").assign(seed=n) for n in numbers]
     return pd.concat(frames, ignore_index=True)
 
 

@@ -158,7 +158,7 @@ def by_gap(frame: pd.DataFrame) -> int | None:
 
 
 def checked(features: Tensor) -> Tensor:
-    """Features [N,D] as float64 on the CPU. TypeError for no float tensor; ValueError if empty, not finite or not 2-D."""
+    """Features [N,D] as float64 on the CPU. TypeError for no float tensor; ValueError if empty, not finite, not 2-D."""
     if not isinstance(features, Tensor) or not features.is_floating_point():
         got = features.dtype if isinstance(features, Tensor) else type(features).__name__
         raise TypeError(f"Expected features as a float tensor [N,D]. Got {got}.")

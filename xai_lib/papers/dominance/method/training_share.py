@@ -58,10 +58,9 @@ def correlations(table: pd.DataFrame, share: str) -> pd.DataFrame:
         >>> correlations(table.assign(training_share=[0.5, 0.3, 0.2]), "training_share")["correlation"].round(6).item()
         1.0
     """
-    rows = [
-        (label, seed, _product(_standard(group["dominance"]), _standard(group[share])), len(group))
-        for label, seed, group in _with_both(table, share)
-    ]
+    rows = []
+    for label, seed, group in _with_both(table, share):
+        rows.append((label, seed, _product(_standard(group["dominance"]), _standard(group[share])), len(group)))
     return pd.DataFrame(rows, columns=["label", "seed", "correlation", "n_clusters"])
 
 

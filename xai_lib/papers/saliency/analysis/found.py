@@ -58,9 +58,8 @@ def found(study: Study, reading: str) -> Found:
 
 def families(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Means over the methods of each group on the images where all have a value: seed, index, value, metric, method."""
-    rows = rows[
-        (rows["metric"] == metric) & rows["method"].isin({one for methods in groups.values() for one in methods})
-    ]
+    every = {one for methods in groups.values() for one in methods}
+    rows = rows[(rows["metric"] == metric) & rows["method"].isin(every)]
     wide = rows.pivot(index=["seed", "index"], columns="method", values="value")
     wide, parts = wide.loc[:, wide.notna().any()], []
     for name, methods in groups.items():

@@ -70,13 +70,12 @@ def _scores(
         moved = sensitivity.sensitivities(explain, x, labels, index=index, **how)  # [B,draws]
         values = {"max-sensitivity": moved.amax(dim=1), "average-sensitivity": moved.mean(dim=1)}
     asked, step = (explain_by.network, x, maps, labels), step_size(x, causal_steps)
+    minimum = effective_complexity.effective_complexity_minimum(*asked, index=index, step=step)
     return values | {
         "monotonicity": monotonicity.monotonicity(*asked, index=index),
         "monotonicity-quantus": monotonicity.monotonicity_quantus(*asked, index=index, samples=samples),
         "monotonicity-arya": monotonicity.monotonicity_arya(*asked, index=index),
-        "effective-complexity-minimum": effective_complexity.effective_complexity_minimum(
-            *asked, index=index, step=step
-        ),
+        "effective-complexity-minimum": minimum,
     }
 
 

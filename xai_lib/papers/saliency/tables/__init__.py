@@ -45,15 +45,10 @@ def methods(study: Study) -> HTML:
         return ", ".join(f"{key} {value}" for key, value in given) or MISSING
 
     rows = pd.DataFrame([vars(explainers.about(name)) for name in study.methods]).drop(columns="function")
-    columns = [
-        text("method", "title"),
-        text("name in the library", "name"),
-        text("family", "family", FAMILY_NAMES),
-        text("explains", ("explains", "class_specific"), lambda what, specific: what if specific else "no class"),
-        text("in the paper", "name", lambda name: _ROLES.get(name, "beyond")),
-        text("settings", "name", settings),
-        text("from", "paper"),
-    ]
+    columns = [text("method", "title"), text("name in the library", "name"), text("family", "family", FAMILY_NAMES)]
+    columns += [text("explains", ("explains", "class_specific"), lambda what, one: what if one else "no class")]
+    columns += [text("in the paper", "name", lambda name: _ROLES.get(name, "beyond"))]
+    columns += [text("settings", "name", settings), text("from", "paper")]
     return show(rows, columns, "Methods of the benchmark.", name="methods")
 
 
@@ -123,9 +118,8 @@ def readings(study: Study) -> HTML:
     """How far other readings move the ranking: rank correlation with the paper's reading, and the method moved most."""
     columns = [METRIC, text("reading", "reading"), *each(number(2), tau="Kendall's τ with the paper's")]
     columns += [Column("methods that change place", ("n_moved", "n_methods"), part_of)]
-    columns += [
-        text("moved most", ("method", "moved"), lambda who, n: f"{METHOD_NAMES[who]}, by {n:g}" if n else MISSING)
-    ]
+    said = lambda who, by: f"{METHOD_NAMES[who]}, by {by:g}" if by else MISSING  # noqa: E731
+    columns += [text("moved most", ("method", "moved"), said)]
     caption = (
         f"Rankings of the paper's methods and the controls in other readings of a metric: {study.run.label}. Middle "
         "ranks for ties."

@@ -82,22 +82,17 @@ def tools(study: Study) -> HTML:
 
 
 def _against_print(rows: pd.DataFrame, study: Study, title: str, name: str, note: str = "") -> HTML:
-    columns = [
-        text("metric", "metric", lambda name: _PER_SIZE.get(name, METRIC_NAMES[name])),
-        METHOD,
-        Column("here", ("mean", "spread"), plus_minus()),
-        ends(),
-        Column("paper, in our unit (as printed)", ("published", "printed"), _as_printed),
-        Column("rank here; in print", ("rank", "published_rank"), "{:g}; {:g}".format),
-        Column("authors' tools; ours, same images", ("by_tool", "ours_there"), _side_by_side),
-    ]
+    columns = [text("metric", "metric", lambda name: _PER_SIZE.get(name, METRIC_NAMES[name])), METHOD]
+    columns += [Column("here", ("mean", "spread"), plus_minus()), ends()]
+    columns += [Column("paper, in our unit (as printed)", ("published", "printed"), _as_printed)]
+    columns += [Column("rank here; in print", ("rank", "published_rank"), "{:g}; {:g}".format)]
+    columns += [Column("authors' tools; ours, same images", ("by_tool", "ours_there"), _side_by_side)]
     papers = rows[rows["method"].isin(lineup.PAPER)]
     if papers["n_undefined"].any():
         columns.append(Column("undefined maps", "n_undefined"))
-    orders = papers.groupby("metric", sort=False)[["rank", "published_rank"]].apply(
-        lambda both: statistics.rank_agreement(*both.to_numpy().T)
-    )
-    agreed = ", ".join(f"{METRIC_NAMES[metric][:-2]} {number(2)(tau)}" for metric, tau in orders.items())
+    orders = papers.groupby("metric", sort=False)[["rank", "published_rank"]]
+    taus = {metric: statistics.rank_agreement(*both.to_numpy().T) for metric, both in orders}
+    agreed = ", ".join(f"{METRIC_NAMES[metric][:-2]} {number(2)(tau)}" for metric, tau in taus.items())
     caption = (
         f"{title}: {_counted(papers, study)}. Paper: ResNet-50 on ImageNet, so orders can be compared, levels cannot; "
         f"Kendall's τ of the two orders of ten methods: {agreed}. Tools: the first {papers['n_tools'].max():g} images "

@@ -228,11 +228,9 @@ def _pieces(images: Split, n: int) -> list[Split]:
 
 
 def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
-    columns = {
-        "top": [" ".join(map(str, top)) for top in outputs.top],
-        "clusters": [" | ".join(" ".join(map(str, cluster)) for cluster in found) for found in outputs.clusters],
-        "probability": [float(of[top].sum()) for of, top in zip(outputs.probabilities.cpu(), outputs.top)],
-    }
+    columns = {"top": [" ".join(map(str, top)) for top in outputs.top]}
+    columns["clusters"] = [" | ".join(" ".join(map(str, cluster)) for cluster in found) for found in outputs.clusters]
+    columns["probability"] = [float(of[top].sum()) for of, top in zip(outputs.probabilities.cpu(), outputs.top)]
     return pd.DataFrame(columns).assign(index=images.index.tolist(), label=images.labels.tolist())
 
 

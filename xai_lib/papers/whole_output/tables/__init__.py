@@ -226,11 +226,8 @@ def paper_examples(one: experiment.Corpus, steps: np.ndarray | None = None) -> H
 def against_wordnet(one: experiment.Corpus, steps: np.ndarray) -> HTML:
     """How far apart in WordNet are classes of one cluster?"""
     columns = [text("clusters of", "clustering"), *each(None, clusters="clusters", pairs="pairs in one cluster")]
-    columns += [
-        *each(number(0), steps="steps in WordNet, median"),
-        *each(number(1, times=100), siblings="siblings (%)"),
-    ]
-    columns += each(number(2), ari="ARI with WordNet's")
+    columns += each(number(0), steps="steps in WordNet, median")
+    columns += [*each(number(1, times=100), siblings="siblings (%)"), *each(number(2), ari="ARI with WordNet's")]
     caption = f"Pairs of classes in one cluster, by the steps between them in WordNet: {one.label}."
     return show(clusters.against_wordnet(one, steps), columns, caption, name="wordnet")
 
