@@ -15,6 +15,7 @@ from xai_lib.statistics import (
     compare_statistic,
     verdict_table,
 )
+from xai_lib.statistics.against_zero import compare_trainings
 from xai_lib.statistics.verdicts import verdict
 
 

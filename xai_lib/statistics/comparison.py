@@ -171,9 +171,7 @@ def _condition(scores: pd.DataFrame, metric: str, method: str | None, between: s
         chosen, of_method = chosen[chosen["method"] == method], f" and method {method!r}"
     rows = chosen[chosen[between] == name]
     if rows.empty:
-        raise ValueError(
-            f"Expected scores of {metric!r} with {between} {name!r}{of_method}. "
-            f"Got {sorted(map(str, chosen[between].unique()))}."
-        )
+        got = sorted(map(str, chosen[between].unique()))
+        raise ValueError(f"Expected scores of {metric!r} with {between} {name!r}{of_method}. Got {got}.")
     check_scores(rows, [])
     return rows[["seed", "index", "value"]]

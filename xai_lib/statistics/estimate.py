@@ -53,13 +53,7 @@ class Estimate:
         return sampled and not math.isnan(self.value)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """The two ends at a level in (0, 1); NaN below two images.
-
-        Example:
-            >>> low, high = estimate_of(np.array([[0.2, 0.4, 0.6]]), range=(0, 1)).interval(0.99)
-            >>> 0 < low < 0.4 < high < 1
-            True
-        """
+        """The two ends at a level in (0, 1); NaN below two images."""
         return self._interval(1 - level)
 
     def p_value(self, null: float = 0.0) -> float:

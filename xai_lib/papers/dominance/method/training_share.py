@@ -98,9 +98,8 @@ def _sizes(assigned: Sequence[int], n_clusters: int, name: str) -> np.ndarray:
     if assigned.ndim != 1 or not np.issubdtype(assigned.dtype, np.integer):
         raise ValueError(f"Expected {name} as integers [N]. Got {assigned.dtype} with shape {assigned.shape}.")
     if assigned.min() < 0 or assigned.max() >= n_clusters:
-        raise ValueError(
-            f"Expected clusters in 0 to {n_clusters - 1} in {name}. Got {assigned.min()} to {assigned.max()}."
-        )
+        got = f"{assigned.min()} to {assigned.max()}"
+        raise ValueError(f"Expected clusters in 0 to {n_clusters - 1} in {name}. Got {got}.")
     return np.bincount(assigned, minlength=n_clusters)
 
 
