@@ -24,7 +24,7 @@ IN_ENV := PATH="$$PWD/.venv/bin:$$PATH"
 LOCKED := flock -n -o -E 75 .store/book.lock
 BOOK := book/_build/html/index.html
 
-.PHONY: help env book explain serve test lint bench clean
+.PHONY: help env book plan explain serve test lint bench clean
 .DEFAULT_GOAL := help
 
 help: ## list targets and variables
@@ -47,6 +47,10 @@ book: env ## compute what the store lacks, run the notebooks, build the book
 		[ $$status -ne 75 ] || echo "Another make book is running in this folder. Wait for it, or stop it first." >&2; \
 		exit $$status; }
 	@echo "The book: $(CURDIR)/$(BOOK) (or: make serve)"
+
+plan: env ## print forwards, core-hours, memory and disk of a run, and how far the estimate is off for what is done
+	@$(IN_ENV) python -m xai_lib plan --scale "$$SCALE" --dataset "$$DATASET" --label "$$LABEL" --overrides "$$OVERRIDES" \
+		--download "$${DOWNLOAD:-False}"
 
 explain: env ## explain one photograph on one page
 	@$(IN_ENV) python -m xai_lib explain --model="$$MODEL" --output="$$OUTPUT" -- "$$IMAGE"

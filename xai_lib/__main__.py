@@ -1,5 +1,6 @@
 """The command line: list the jobs of a run, do one, execute a notebook, record a part.
 
+python -m xai_lib plan --scale laptop
 python -m xai_lib cells --scale demo
 python -m xai_lib train --loss ce --seed 0 --scale demo
 python -m xai_lib score --loss ce --seed 0 --scale demo
@@ -56,6 +57,12 @@ def _cells(options: argparse.Namespace) -> None:
     from xai_lib.run import workflow
 
     json.dump(workflow.plan(_run(options)), sys.stdout)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from xai_lib.run import estimate
+
+    print(estimate.told(estimate.estimate(_run(options))))
 
 
 def _compute(options: argparse.Namespace) -> None:
@@ -117,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     loss, seed = {"choices": ("ce", "scl", "tl")}, {"type": _seed}
     network = {"type": int, "help": "its place in the list of networks, from 0"}
     add("cells", _cells, "list the jobs of a run as JSON")
+    add("plan", _plan, "print what a run will take, from a trial on a few images")
     add("train", _compute, "train one network", loss=loss, seed=seed)
     add("score", _compute, "explain and score one network", loss=loss, seed=seed)
     pair = {"help": "two losses, as scl-ce"}

@@ -4,7 +4,7 @@ Each experiment says which commands there are (``jobs``) and what cells each com
 command's options).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -41,9 +41,7 @@ def plan(run: Settings) -> list[dict[str, Any]]:
     a cell that no job lists is computed by the first that needs it.
     """
     found, maker, store = [], {}, Store()
-    for stage, options in [job for experiment in _EXPERIMENTS for job in _able(experiment.jobs, run)]:
-        if not (cells := _able(COMMANDS[stage], run, **options)):
-            continue
+    for stage, options, cells in jobs(run):
         words = [word for name, value in options.items() for word in (f"--{name}", _said(value))]
         name = "-".join([stage, *(_said(value).split(",")[0] for value in options.values())])
         found.append((name, [stage, *words], cells))
@@ -54,6 +52,13 @@ def plan(run: Settings) -> list[dict[str, Any]]:
         values = (name, command, _needed(name, cells, maker), last.key, f"{last.stage}/{last.key}", done)
         plan.append(dict(zip(names, values)))
     return plan
+
+
+def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any], list[Cell]]]:
+    """Commands with their options, and the cells that each computes; those for which data are too few left out."""
+    for command, options in [job for experiment in _EXPERIMENTS for job in _able(experiment.jobs, run)]:
+        if cells := _able(COMMANDS[command], run, **options):
+            yield command, options, cells
 
 
 def compute(run: Settings, command: str, **options: Any) -> None:
