@@ -22,8 +22,8 @@ class Networks:
     """Budgets of data and training. ``None`` for a number of images means: all there are."""
 
     recipe: str  # training recipe, a name in `training.recipes`
-    # networks that are explained on ImageNet's images, names of `pretrained.pretrained` with spaces between them: the
-    # first where a part is about one, and each the observer of the one before
+    # networks for ImageNet's images, names of `pretrained.pretrained` with spaces between them: the first is explained,
+    # in the whole-output part as many as `saliency_seeds`; there all others are observers
     published: str
     size: int  # image side in pixels
     n_train: int | None  # training images, class-balanced

@@ -93,7 +93,7 @@ def build(pool, kept, monkeypatch):
             Subject(lambda n=n: n.to(run.device), key, (), None, images, lambda: images, run.device)
             for n, key in ((Confusing(4, pool).eval(), "network"), (Confusing(2, pool).eval(), "observer"))
         )
-        return Study(run, (ExplainedNetwork(subject, "", ("coarse", "fine"), corpus(), observer),))
+        return Study(run, (ExplainedNetwork(subject, "", ("coarse", "fine"), corpus(), (observer,)),))
 
     return built
 
@@ -177,8 +177,8 @@ def test_stored_scores_are_those_of_the_plain_function_on_images_with_rivals(stu
     frame, [explained] = experiment.whole_output_scores(study, variant), study.networks
     outputs = plain(explained)
     several = outputs.part([b for b, clusters in enumerate(outputs.clusters) if max(map(len, clusters)) > 1])
-    bases, observer = experiment.bases_of(study, explained, variant), explained.observer.network
-    how = {"steps": 3, "variant": variant, "observed_by": observer if variant == "paper" else None}
+    bases, observer = experiment.bases_of(study, explained, variant), explained.observers[0].network
+    how = {"steps": 3, "variant": variant, "observed_by": [observer] if variant == "paper" else []}
     expected = evaluation.evaluate(several, bases, **how)
     assert_same(frame, expected.assign(network="seed 0", seed=0, model=""))
     assert frame["index"].unique().tolist() == several.index.tolist() and len(several.top) == 4
@@ -267,8 +267,9 @@ def test_keys_know_budgets_network_layers_images_documents_and_observer_but_no_p
         (with_network(study, released=released), {"released"}),
         (with_network(study, subject=fewer), every),
         (with_network(study, corpus=corpus("other documents")), every),
-        (with_network(study, observer=replace(explained.observer, key="another observer")), {"paper"}),
-        (with_network(study, observer=None), {"paper"}),
+        (with_network(study, observers=(replace(explained.observers[0], key="another observer"),)), {"paper"}),
+        (with_network(study, observers=explained.observers * 2), {"paper"}),
+        (with_network(study, observers=()), {"paper"}),
     ]
     for other, parts in differing:
         assert {part for part in PARTS if keys(study, part) != keys(other, part)} == parts
@@ -283,7 +284,10 @@ def run(empty_store):
 def test_a_runs_networks_are_its_first_trainings_with_documents_of_the_training_images(run, changed, empty_store):
     study = experiment.study(changed(run, seeds=3))
     assert [explained.subject.seed for explained in study.networks] == [0, 1]
-    assert [explained.observer.seed for explained in study.networks] == [1, 2]  # the next, also if it is not explained
+    assert [[one.seed for one in explained.observers] for explained in study.networks] == [
+        [1],
+        [2],
+    ]  # the next, also if it is not explained
     train = run.train_split()
     for explained in study.networks:
         subject, [cell] = explained.subject, explained.corpus.parents
@@ -294,9 +298,9 @@ def test_a_runs_networks_are_its_first_trainings_with_documents_of_the_training_
         assert explained.layers == ("backbone.block3", "backbone.block1")  # the last of a finer grid
         stages = [cell.stage for cell in lineage([score_cell(study, explained, "paper", explained.chunks[0])])]
         assert sorted(stages) == ["documents", "latent-tree", "train", "train", "whole-output"]
-    assert [explained.observer.seed for explained in experiment.study(run).networks] == [1, 0]  # of two, each other
+    assert [explained.observers[0].seed for explained in experiment.study(run).networks] == [1, 0]  # of two, each other
     [explained] = experiment.study(changed(run, seeds=1)).networks
-    assert explained.observer is None
+    assert explained.observers == ()
     [explained, _] = experiment.study(changed(run, recipe="paper/cifar10", width=4)).networks
     assert explained.layers == ("backbone.layer4.1", "backbone.layer3")  # last of the stage before
     one, other = (experiment.study(changed(run, n_outputs=n)) for n in (6, None))
@@ -382,15 +386,16 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
         stub.head.weight.data *= 0.1  # every class has some probability
         stub.head.bias.data *= 0.1
     monkeypatch.setattr(pretrained, "pretrained", lambda name, download: stubs[name].eval())
-    overrides = FEW.replace("n_test=40", "n_test=null, n_outputs=6, size=16")
+    overrides = FEW.replace("n_test=40", "n_test=null, n_outputs=6, size=16, saliency_seeds=2")
     run = settings("smoke", f"imagenet:{imagenet}", device="cpu", overrides=overrides)
     study = experiment.study(run)
     assert [explained.name for explained in study.networks] == ["resnet50", "googlenet"]
     first, second = study.networks
-    assert (first.observer, second.observer) == (second.subject, first.subject)
+    assert (first.observers, second.observers) == ((second.subject,), (first.subject,))
     every = run.test_split().materialised()
     for explained, network in zip(study.networks, stubs.values()):
-        assert explained.subject.network is network
+        x = every.normalise(every.images)
+        torch.testing.assert_close(explained.subject.network(x), network(x), rtol=1e-5, atol=1e-5)
         assert explained.subject.images.labels.tolist() == [0, 1, 2, 3, 4, 5]
         with torch.no_grad():
             first_of_each = network(every.normalise(every.images)).argmax(1).tolist()

@@ -59,7 +59,7 @@ def shown(outputs):
     return outputs()
 
 
-def score(shown, *bases, variant="paper", observed_by=None):
+def score(shown, *bases, variant="paper", observed_by=()):
     return evaluation.evaluate(shown, bases, steps=STEPS, variant=variant, observed_by=observed_by)
 
 
@@ -96,7 +96,7 @@ def plain_scores(shown, maps, columns, variant="paper"):
 
 
 def test_rows_are_complete_for_classes_with_rivals_an_observer_or_parts_if_there_are_any(outputs, shown, another):
-    frame = score(shown, *bases(), observed_by=another)
+    frame = score(shown, *bases(), observed_by=[another])
     assert set(frame.columns) == set(evaluation.COLUMNS)
     pairs = {(number, label, " ".join(map(str, others))) for number, label, others in PAIRS}
     listed = {
@@ -209,7 +209,7 @@ def test_own_object_is_of_two_pictured_classes_in_one_cluster_alone(outputs):
 def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observer(shown, another, monkeypatch):
     asked, plain = [], observer.matched
     monkeypatch.setattr(observer, "matched", lambda model, *rest: asked.append(model) or plain(model, *rest))
-    frame, maps = score(shown, GRAD_CAM, observed_by=another), all_maps(shown, GRAD_CAM)
+    frame, maps = score(shown, GRAD_CAM, observed_by=[another]), all_maps(shown, GRAD_CAM)
     assert set(map(id, asked)) == {id(another)}  # not the explained network
     found = frame.set_index(["metric", "index", "class", "method"])["value"]
     accuracy, margin = found["matching-accuracy"], found["matching-margin"]

@@ -59,7 +59,7 @@ class ExplainedNetwork:
     model: str  # name in the published tables, "resnet50" or "googlenet"; "" for a network of our own
     layers: tuple[str, str]  # names of the coarse and the fine layer; the same where no layer has a finer grid
     corpus: documents.Corpus  # the documents of its top classes
-    observer: Subject | None  # another network, which plays the observer of the matching task; None without another
+    observers: tuple[Subject, ...]  # other networks, which play the observer of the matching task
     released: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # base -> layers of the authors' code
 
     @property
@@ -76,7 +76,7 @@ class ExplainedNetwork:
 @stage("whole-output", version=2)
 def score(
     folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[base_maps.Base],
-    steps: int, observer: Subject | None, device: torch.device,
+    steps: int, observer: Subject | Sequence[Subject] | None, device: torch.device,
 ) -> None:  # fmt: skip
     """Scores of one part; and, in "paper" and "released", every image's output."""
     if compared := part == "clusterings":
@@ -84,7 +84,8 @@ def score(
     else:
         partitions = {documents.LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
     scores, listed = [pd.DataFrame(columns=evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS)], []
-    how = {"steps": steps, "variant": part, "observed_by": observer.network if observer is not None else None}
+    observers = [observer] if isinstance(observer, Subject) else observer or ()
+    how = {"steps": steps, "variant": part, "observed_by": [one.network for one in observers]}
     for batch in _batches(images, device):
         outputs = outputs_of(network.network, batch, partitions[documents.LATENT_TREE], device)
         listed.append(_listed(outputs, batch))
@@ -110,10 +111,10 @@ def left_out(run: Settings) -> str:
 
 
 def study(run: Settings, given: str = "", class_index: str = "", tree: str = "") -> Study:
-    """The part on a run's first cross-entropy trainings, or, on ImageNet, on the published ones.
+    """The part on a run's first cross-entropy trainings, or, on ImageNet, on as many published networks.
 
     Documents are of the training images (§3); on ImageNet of the validation images, as released. A network's observer
-    is the training with the next seed, or the next published one. Files may give all networks other documents
+    is the training with the next seed, or all other published ones are. Files may give all networks other documents
     (``given``, with the names of their classes in ``class_index``, or the run's own) and a latent ``tree``.
     FileNotFoundError if weights or a file are missing; ValueError below three classes, or for another file's content.
     """
@@ -163,7 +164,8 @@ def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Spl
     again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
     bases, steps = bases_of(study, explained, "paper" if compared else part), run.whole_output.contrast_steps
     how = {"part": part, "clusters": again or documents.tree_cell(explained.corpus), "bases": bases, "steps": steps}
-    observer = explained.observer if part == "paper" else None
+    observers = explained.observers if part == "paper" else ()
+    observer = observers if len(observers) > 1 else next(iter(observers), None)
     return score.cell(network=explained.subject, images=images, **how, observer=observer, device=run.device)
 
 
@@ -242,17 +244,17 @@ def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
     corpus = documents.corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
     alike = models.build(recipe.architecture, 2, width=recipe.width, seed=seed).eval()  # in its layers
     layers = base_maps.coarse_and_fine(alike, torch.zeros(1, 3, run.networks.size, run.networks.size))
-    return ExplainedNetwork(subject, "", layers, corpus, observer if both[1] != seed else None)
+    return ExplainedNetwork(subject, "", layers, corpus, (observer,) if both[1] != seed else ())
 
 
 def _published(run: Settings) -> tuple[ExplainedNetwork, ...]:
     everything = [networks.from_published(run, name, None) for name in run.published]
     subjects = [replace(one, images=networks.some(one.images, run.whole_output.n_outputs)) for one in everything]
     found, size = [], run.networks.size
-    for name, whole, subject, other in zip(run.published, everything, subjects, [*subjects[1:], subjects[0]]):
+    for name, whole, subject in list(zip(run.published, everything, subjects))[: run.networks.saliency_seeds]:
         model = name.partition(":")[2]
         corpus = documents.corpus_of_network(run, subject, whole.images, f"{run.label}, {model}, validation images")
         layers = base_maps.coarse_and_fine(subject.network, torch.zeros(1, 3, size, size, device=run.device))
-        observer = None if other is subject else other
-        found.append(ExplainedNetwork(subject, model, layers, corpus, observer, _RELEASED.get(name, {})))
+        observers = tuple(other for other in subjects if other is not subject)
+        found.append(ExplainedNetwork(subject, model, layers, corpus, observers, _RELEASED.get(name, {})))
     return tuple(found)

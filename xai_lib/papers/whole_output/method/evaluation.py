@@ -78,7 +78,7 @@ def outputs_of(network: nn.Module, images: Split, partition: Sequence[Sequence[i
 
 
 def evaluate(
-    outputs: Outputs, bases: Sequence[Base], *, steps: int, variant: Variant, observed_by: nn.Module | None
+    outputs: Outputs, bases: Sequence[Base], *, steps: int, variant: Variant, observed_by: Sequence[nn.Module]
 ) -> pd.DataFrame:
     """Score all methods with all base explainers on some images.
 
@@ -87,7 +87,7 @@ def evaluate(
     up to the smallest among them ("cauc-bases"), as Tables 1 and 3 do.
 
     ``steps`` are counts of removed pixels along a curve, at most; ``variant`` is of heat maps and of scores;
-    ``observed_by`` is the network that plays the observer, and None leaves the matching task out.
+    ``observed_by`` are networks that play the observer, whose mean is taken; none leave the matching task out.
 
     Returns rows index, class, rivals (numbers with a space between), base, method, metric, value: "cauc", "cauc-bases",
     "cdrop", "salient-share" (n_δ as a share of the image), "degenerate" (1 for a map without a salient pixel),
@@ -230,7 +230,7 @@ def _own_object(maps: Tensor, pairs: _Pairs) -> Tensor:
 
 
 def _of_two(
-    observed_by: nn.Module | None, found: Sequence[WholeOutput], outputs: Outputs, base: Base
+    observed_by: Sequence[nn.Module], found: Sequence[WholeOutput], outputs: Outputs, base: Base
 ) -> list[pd.DataFrame]:
     """Overlap and matching task, the two most probable classes of every cluster that has two: as :func:`evaluate`."""
     pairs, parts = _pairs(outputs, two_most_probable=True), []
@@ -239,9 +239,9 @@ def _of_two(
     for method in DRAWN:
         maps = torch.cat([_maps(found, classes, (method,)) for classes in (pairs, rivals)], dim=1)  # [P,2,H,W]
         values = {"overlap": _overlap(maps)}
-        if observed_by is not None:
-            matched = observer.matched(observed_by, outputs.x, pairs.image, maps, labels)
-            values |= dict(zip(("matching-accuracy", "matching-margin"), matched))
+        matched = [observer.matched(network, outputs.x, pairs.image, maps, labels) for network in observed_by]
+        for name, of_each in zip(("matching-accuracy", "matching-margin"), zip(*matched)):
+            values[name] = torch.stack(of_each).mean(0)
         parts.append(_rows(pairs, {name: value[:, None] for name, value in values.items()}, base, (method,)))
     return parts
 
