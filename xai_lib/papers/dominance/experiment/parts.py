@@ -12,6 +12,7 @@ from xai_lib import files, models
 from xai_lib import training as trainings
 from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
+from xai_lib.forward import images_at_once
 from xai_lib.papers.dominance.method import clusters, dominance, energy_share, mosaics, single_images, training_share
 from xai_lib.papers.dominance.method.relative_dominance import hierarchy
 from xai_lib.run.cell import Cell
@@ -22,7 +23,7 @@ K_MEANS, MODES = "k-means", "modes"
 RESCALED, WHOLE = "rescaled", "whole"  # mosaics
 SEED = 0  # of clusters and mosaics: the same for every network
 EVALUATIONS = ("as in training", "balanced")  # how frequent rare modes are among evaluation images; print: the first
-_BATCH, _OTHER_SEEDS = 256, 1000
+_PIXELS, _OTHER_SEEDS = 1 << 18, 1000  # pixels at a time: 256 images at 32 pixels, 8 at 224
 
 
 @stage("dominance-clusters", version=2)
@@ -176,7 +177,8 @@ def positions(images: Split, label: int) -> Tensor:
 
 def batches(images: Split, device: torch.device) -> Iterator[Tensor]:
     """The images normalised, some at a time."""
-    return (images.normalise(batch.images.to(device)) for batch in images.batches(_BATCH))
+    n = images_at_once(torch.empty(0, *images.images.shape[1:], device=device), cpu=_PIXELS, gpu=4 * _PIXELS)
+    return (images.normalise(batch.images.to(device)) for batch in images.batches(n))
 
 
 def clusterings(

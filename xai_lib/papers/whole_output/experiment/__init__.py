@@ -37,7 +37,8 @@ from xai_lib.run.stage import computed, stage
 from xai_lib.run.study import Study
 
 PARTS = ("paper", "released", "clusterings")
-_CHUNK = 100  # images of one cell: what a killed run loses at most
+_CHUNK, _FEWER = 100, 10  # images of one cell: what a killed run loses at most; where they are large
+_LARGE = 128  # pixels of a side, from which an image takes a minute
 _MANY = 500  # images; from here on a chunk takes longer than the start of its process
 _PIXELS_AT_ONCE = {"cpu": 1 << 15, "gpu": 1 << 21}  # of images explained together: 32 at 32 pixels, 41 at 224
 # Of columns that a chunk without rows, or with one class in each, would give another type.
@@ -70,7 +71,7 @@ class ExplainedNetwork:
     @property
     def chunks(self) -> list[Split]:
         """The images that are explained, a cell's worth at a time."""
-        return _pieces(self.subject.images, _CHUNK)
+        return _pieces(self.subject.images, _CHUNK if self.subject.images.images.shape[-1] < _LARGE else _FEWER)
 
 
 @stage("whole-output", version=2)
