@@ -199,7 +199,7 @@ def variants(study: Study) -> HTML:
     columns += [*each(_PERCENT, same_least="same least dominant (%)"), _EMPTY]
     caption = (
         "The same mosaics explained in other ways. Correlation (Spearman) and least dominant cluster: against the "
-        f"first row, mean over classes and fine-tuned networks: {study.run.label}."
+        f"first row, mean over classes and the networks of the first kind: {study.run.label}."
     )
     return show(hierarchies.variants(study), columns, caption, name="variants")
 

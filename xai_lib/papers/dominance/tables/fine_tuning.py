@@ -35,7 +35,7 @@ _VALUES = {
 
 def name_of(kind: str) -> str:
     """How pages call a kind of network."""
-    said = kind.replace("-", " ").replace("resnet", "ResNet-")
+    said = kind.replace("-", " ").replace("resnet", "ResNet-").replace("efficientnet lite", "EfficientNet-Lite")
     return LOSS_NAMES.get(kind, said.replace(TUNED, "fine-tuned"))
 
 
