@@ -17,7 +17,7 @@ CHOICES = {
     "scale": "out of smoke, demo, laptop, paper. Got 'huge'",
     "dataset": "out of planted, cifar10, cifar100, folder:<path>, imagenet:<path>. Got 'mnist'",
     "device": "out of auto, cpu, cuda. Got 'tpu'",
-    "overrides": "Unknown setting epoch. A scale has: dataset, recipe, size, n_train",
+    "overrides": "Unknown setting epoch. A scale has: dataset, recipe, published, size, n_train",
     "download": "Expected true or false for download. Got 'yes'",
 }
 OF_ONES_OWN = {"model", "arguments", "checkpoint", "images", "classes", "mean", "std", "size", "layer", "methods"}
