@@ -9,8 +9,7 @@ import pytest
 
 from xai_lib import published
 from xai_lib.page.names import METHOD_NAMES
-from xai_lib.published.__main__ import book_files
-from xai_lib.published.layout import marked
+from xai_lib.published.__main__ import book_files, marked
 from xai_lib.published.tables import cells_with_ids
 
 CELLS = {  # cells that print fills

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor, nn
 
-from xai_lib import explainers, pretrained
+from xai_lib import explainers, files, pretrained
 from xai_lib.checks import in_a_line
 from xai_lib.data import imagenet
 from xai_lib.explainers.adapter import raw_maps
@@ -81,7 +81,8 @@ class Explanation:
             whole.paste(one, (0, sum(above.height for above in opened[:place])))
         with io.BytesIO() as content:
             whole.save(content, "png")
-            return standalone.write_bytes(file, content.getvalue())
+            files.write_bytes(file, content.getvalue())
+        return file
 
     def figure(self) -> Figure:
         """The photograph, its top classes, and all maps, under one colour bar."""

@@ -24,8 +24,10 @@ PART_SUFFIX = ".part"
 def atomically(path: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that appears under ``path``, flushed to disk, only when the block ends without an error.
 
-    One writer at a time: the temporary name is ``path`` with ``.part`` appended, and an abandoned one is overwritten.
+    Folders are made where they are missing. One writer at a time: the temporary name is ``path`` with ``.part``
+    appended, and an abandoned one is overwritten.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + PART_SUFFIX)
     try:
         with part.open("wb") as file:
@@ -48,11 +50,15 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Write bytes as they are."""
+    with atomically(path) as file:
+        file.write(content)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON; NaN and infinities are refused."""
-    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
-    with atomically(path) as file:
-        file.write(text.encode() + b"\n")
+    write_bytes(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False).encode() + b"\n")
 
 
 def read_json(path: Path) -> Any:
@@ -74,9 +80,7 @@ def _hashed(path: Path, state: tuple[int, ...]) -> str:
 
 def write_frame(path: Path, frame: "pd.DataFrame") -> None:
     """Write a tidy table as CSV without its index; floats keep every digit, NaN becomes an empty cell."""
-    text = frame.to_csv(index=False, lineterminator="\n")
-    with atomically(path) as file:
-        file.write(text.encode())
+    write_bytes(path, frame.to_csv(index=False, lineterminator="\n").encode())
 
 
 def read_frame(path: Path, text: Sequence[str] = ()) -> "pd.DataFrame":
@@ -96,8 +100,7 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]") -> None:
 
     buffer = io.BytesIO()  # torch hides the reason when it fails to write; a full disk should say so
     torch.save({name: tensor.detach().cpu() for name, tensor in tensors.items()}, buffer)
-    with atomically(path) as file:
-        file.write(buffer.getbuffer())
+    write_bytes(path, buffer.getbuffer())
 
 
 def read_tensors(path: Path) -> "dict[str, Tensor]":

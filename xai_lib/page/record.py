@@ -31,8 +31,7 @@ def keep(name: str, frame: "pd.DataFrame") -> "pd.DataFrame":
 def write_text(name: str, page: str) -> None:
     """Write what a page shows, such as a drawing in HTML, if a run is being recorded."""
     if folder := os.environ.get(VARIABLE):
-        with files.atomically(Path(folder) / f"{name}.html") as file:
-            file.write(page.encode() + b"\n")
+        files.write_bytes(Path(folder) / f"{name}.html", page.encode() + b"\n")
 
 
 def write_json(name: str, value: Any) -> None:
@@ -60,8 +59,7 @@ def write_figures(notebook: Path, folder: Path) -> None:
         shown = [output.get("data", {}) for output in cell.get("outputs", [])]
         pictures = [data["image/png"] for data in shown if "image/png" in data]
         if name and pictures:
-            with files.atomically(folder / f"{name}.png") as file:
-                file.write(base64.b64decode("".join(pictures[-1])))
+            files.write_bytes(folder / f"{name}.png", base64.b64decode("".join(pictures[-1])))
 
 
 def record(notebooks: Sequence[Path], folder: Path, parameters: dict[str, object], drafts: Path) -> None:

@@ -15,14 +15,7 @@ _FRAME = Path(__file__).with_name("standalone.html")
 def write(file: Path, title: str, *parts: str) -> Path:
     """Write HTML parts under a heading as one page; folders are made where they are missing. Returns the file."""
     page = _FRAME.read_text(encoding="utf-8").replace("{title}", escape(title)).replace("{parts}", "\n".join(parts))
-    return write_bytes(file, page.encode())
-
-
-def write_bytes(file: Path, content: bytes) -> Path:
-    """Write a file, whole or not at all; folders are made where they are missing. Returns the file."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with files.atomically(file) as opened:
-        opened.write(content)
+    files.write_bytes(file, page.encode())
     return file
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest.mock import patch
 
-from xai_lib.files import atomically
+from xai_lib.files import write_bytes
 
 _PREFIX = "xai-notebook-"  # of temporary folders
 _START_SECONDS = 300  # for a kernel to answer, on a machine with all its cores at work
@@ -104,5 +104,4 @@ def _publish(draft: Path, output: Path, left_out: str = "") -> None:
     for cell in made["cells"]:
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("remove-cell")
-    with atomically(output) as file:
-        file.write(json.dumps(made, indent=1, ensure_ascii=False).encode() + b"\n")
+    write_bytes(output, json.dumps(made, indent=1, ensure_ascii=False).encode() + b"\n")

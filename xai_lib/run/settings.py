@@ -129,6 +129,15 @@ class Settings:
         return {"size": self.networks.size, "root": self.data_root, "download": self.download}
 
 
+@dataclass(frozen=True, eq=False)
+class Study:
+    """One run of a paper's part, made by the ``study`` of its experiment."""
+
+    run: Settings  # what runs: budgets, data, device
+    networks: tuple[Any, ...]  # those that it is about, in the order of its pages
+    methods: tuple[str, ...] = ()  # names of the explainers that take part, where the part compares them
+
+
 def settings(
     scale: str = "demo", dataset: str = "", label: str = "", device: str = "auto", overrides: str = "",
     data_root: str = "data", download: bool = False,

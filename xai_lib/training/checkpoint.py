@@ -17,7 +17,6 @@ class CheckpointError(RuntimeError):
 
 def save(path: Path, state: dict) -> None:
     """Write tensors and plain values (the settings under "settings"); a kill or full disk leaves the old file whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     with atomically(path) as file:
         torch.save({"version": VERSION, **state}, file)
 

@@ -198,9 +198,7 @@ def _save(run: _Run, network: nn.Module, optimizer: Optimizer, history: list[dic
             raise TrainingDivergedError(f"The weights in {name} are not finite after epoch {epoch}. {_advice(run)}")
     if distributed.rank() == 0:
         if epoch in kept_epochs(run.recipe.epochs, run.keep):
-            kept = _kept(run.path.parent, epoch)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            files.write_tensors(kept, weights)
+            files.write_tensors(_kept(run.path.parent, epoch), weights)
         state = {"network": weights, "optimizer": optimizer.state_dict(), "history": history}
         checkpoint.save(run.path, {"settings": run.settings, **state})
     distributed.wait()

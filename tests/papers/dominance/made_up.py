@@ -13,7 +13,7 @@ from xai_lib.papers.dominance.experiment import PARTS, RankedNetwork
 from xai_lib.papers.dominance.method import dominance
 from xai_lib.papers.dominance.method.rare_modes import rarities_of
 from xai_lib.run import settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 NETWORKS = (("tuned", 0), ("tuned", 1), ("ce", 0))  # kind, seed; not in the order of the alphabet
 LABELS = ("ship", "bird", "cat")

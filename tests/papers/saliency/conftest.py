@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from xai_lib.papers.saliency import experiment
-from xai_lib.run.settings import settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study, settings
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,7 @@ import pandas as pd
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES
 from xai_lib.papers.whole_output.method.evaluation import DRAWN, SCORED
-from xai_lib.run.settings import settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study, settings
 
 OURS = (("seed 0", 0, ""), ("seed 1", 1, ""))  # networks: name, seed, model
 PRINTED = (("googlenet", 0, "googlenet"), ("resnet50", 0, "resnet50"))

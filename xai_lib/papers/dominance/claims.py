@@ -12,8 +12,7 @@ from xai_lib import published, statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import dealt, hierarchies, networks, rarity, single, training
 from xai_lib.papers.dominance.method import training_share
-from xai_lib.run.settings import Settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Settings, Study
 from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean

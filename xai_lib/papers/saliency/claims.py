@@ -20,7 +20,7 @@ from xai_lib.papers.saliency.analysis.found import FAMILIES, Found, HowMany, ali
 from xai_lib.papers.saliency.analysis.scores import directions
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, READINGS, TABLE_1, TABLE_3
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics import Claim, Decided, Estimate, compare_correlation, compare_differences, decide
 from xai_lib.statistics.agreement import spearman_draws
 from xai_lib.statistics.comparison import Comparison

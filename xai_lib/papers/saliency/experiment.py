@@ -25,10 +25,9 @@ from xai_lib.papers.saliency.method.repeated import WEIGHT_DRAWS
 from xai_lib.papers.saliency.method.tools import METHODS as TOOLED
 from xai_lib.run.cell import Cell
 from xai_lib.run.networks import LOSS, REFERENCE, explained_seeds, from_published, some, train_cell, with_images
-from xai_lib.run.settings import Settings
+from xai_lib.run.settings import Settings, Study
 from xai_lib.run.stage import computed, stage
 from xai_lib.run.store import CorruptArtefactError
-from xai_lib.run.study import Study
 
 PARTS = ("fidelity", "repeated", "transformed", "cost", "tools", "metric", "interventions")
 _CHUNK, _FEWER = 500, 8  # images of one cell: what a killed run loses at most; where they are large and few

@@ -12,7 +12,7 @@ from xai_lib import published, statistics
 from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
 from xai_lib.papers.whole_output.analysis.scores import BETTER, RANGES, TABLES, of_pairs, of_two_settings, paired
 from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics import Claim, Decided, decide
 
 _UNTESTED = ("wordnet", "surer", "experts")

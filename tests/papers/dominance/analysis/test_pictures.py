@@ -12,7 +12,7 @@ from xai_lib.papers.dominance import experiment, figures
 from xai_lib.papers.dominance.analysis import pictures
 from xai_lib.papers.dominance.experiment import RankedNetwork
 from xai_lib.papers.dominance.method import energy_share, mosaics
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 NAN = float("nan")
 KIND = "tuned"

@@ -23,9 +23,9 @@ from xai_lib.papers.dominance.method import (
     training_share,
 )
 from xai_lib.run import settings
+from xai_lib.run.settings import Study
 from xai_lib.run.stage import computed, lineage
 from xai_lib.run.store import Store
-from xai_lib.run.study import Study
 
 FEW = (
     "size=16, n_train=120, n_test=150, n_clusters=3, n_mosaics=6, n_paired=3, paired_classes=2, n_focus=9,"

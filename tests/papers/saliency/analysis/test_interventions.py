@@ -13,8 +13,7 @@ from xai_lib.papers.saliency.analysis import interventions
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.interventions import METRICS
 from xai_lib.papers.saliency.tables import interventions as shown
-from xai_lib.run.settings import settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study, settings
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from xai_lib import models
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.saliency.analysis import pictures
 from xai_lib.papers.saliency.method import Explained, fidelity, lineup, raw_maps
-from xai_lib.run.settings import settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study, settings
 
 
 @pytest.fixture(scope="module")

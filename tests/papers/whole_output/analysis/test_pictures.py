@@ -11,8 +11,7 @@ from xai_lib.papers.whole_output.analysis import pictures
 from xai_lib.papers.whole_output.method.contrastive_maps import explain
 from xai_lib.papers.whole_output.method.evaluation import DRAWN
 from xai_lib.papers.whole_output.method.faithfulness import salient_pixels
-from xai_lib.run.settings import settings
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study, settings
 
 PARTITION = [[0, 1], [2, 3, 7], [4, 5], [6], [8], [9]]
 ALONE = [[label] for label in range(10)]

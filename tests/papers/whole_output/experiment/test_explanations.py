@@ -21,9 +21,8 @@ from xai_lib.papers.whole_output.method import documents, evaluation
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.evaluation import SCORED, Outputs, outputs_of
-from xai_lib.run.settings import settings
+from xai_lib.run.settings import Study, settings
 from xai_lib.run.stage import computed, lineage
-from xai_lib.run.study import Study
 
 TOGETHER = [[0, 1], [2, 3], [4, 5], [6, 7, 8], [9]]
 FEW = "rise_masks=5, lime_samples=6, contrast_steps=3, stability_repeats=1, n_test=40"

@@ -15,7 +15,7 @@ from xai_lib import statistics
 from xai_lib.papers.dominance.analysis import hierarchies
 from xai_lib.papers.dominance.experiment import K_MEANS
 from xai_lib.papers.dominance.method import dominance, relative_dominance
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics.cube import defined_mean
 
 BY = ["kind", "seed", "label", "deal"]

@@ -10,7 +10,7 @@ import pandas as pd
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import first
 from xai_lib.papers.dominance.method import dominance, relative_dominance
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics.agreement import rank_agreement
 from xai_lib.statistics.comparison import SIGNIFICANCE
 from xai_lib.statistics.cube import defined_mean

@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from xai_lib import statistics
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.method import clusters
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 
 def first(rows: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import hierarchies, networks
 from xai_lib.papers.dominance.experiment import RankedNetwork
 from xai_lib.papers.dominance.method import dominance, energy_share, mosaics
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from scipy import stats
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis.networks import extremes, first
 from xai_lib.papers.dominance.method import single_images
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics.agreement import spearman_draws
 from xai_lib.statistics.cube import defined_mean
 from xai_lib.statistics.intervals import RESAMPLES, percentile_interval

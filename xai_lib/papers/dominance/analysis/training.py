@@ -10,7 +10,7 @@ import pandas as pd
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.analysis import dealt, hierarchies
 from xai_lib.papers.dominance.method import training_share
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics import Comparison
 
 # What dominance is correlated with -> how it is called. The first is the paper's.

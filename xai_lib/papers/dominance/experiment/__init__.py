@@ -19,9 +19,8 @@ from xai_lib.papers.dominance.experiment.parts import K_MEANS, RESCALED, SEED, W
 from xai_lib.papers.dominance.method import dominance, mosaics, rare_modes
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
-from xai_lib.run.settings import LOSSES, Settings
+from xai_lib.run.settings import LOSSES, Settings, Study
 from xai_lib.run.stage import computed
-from xai_lib.run.study import Study
 from xai_lib.training import recipes
 from xai_lib.your_images import with_normalisation
 

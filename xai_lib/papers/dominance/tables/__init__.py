@@ -14,7 +14,7 @@ from xai_lib.page.table import MISSING, Column, each, ends, interval, number, p_
 from xai_lib.papers.dominance import claims, experiment
 from xai_lib.papers.dominance.analysis import hierarchies, networks, single, training
 from xai_lib.papers.dominance.tables.fine_tuning import fine_tuning, name_of
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 errata = partial(notes, "dominance")
 

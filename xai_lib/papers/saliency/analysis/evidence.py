@@ -8,7 +8,7 @@ from xai_lib.papers.saliency.analysis.found import pairs
 from xai_lib.papers.saliency.analysis.scores import directions, in_order, of_metrics, present, scores, under
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.papers.saliency.method.lineup import READINGS
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics.intervals import seeds_last
 
 # Near copies of their namesakes; and completeness, whose means are ruled by images with a tiny denominator.

@@ -17,7 +17,7 @@ from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import directions, scores, under
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, PAPER
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics import Comparison, compare_differences, cube, holm, overall_ranks
 from xai_lib.statistics.estimate import LEVEL
 from xai_lib.statistics.leaderboard import superior

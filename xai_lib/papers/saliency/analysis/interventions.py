@@ -9,7 +9,7 @@ from xai_lib.metrics.rows import rows
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import directions, present, scores, under
 from xai_lib.papers.saliency.method import interventions, lineup
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 RANGE = (-1.0, 1.0)
 

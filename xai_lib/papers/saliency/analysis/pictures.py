@@ -13,7 +13,7 @@ from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import directions, of_metrics
 from xai_lib.papers.saliency.method import lineup, step_size
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics.intervals import seeds_last
 
 SHOWN = ("integrated-gradients", "score-cam", "rise", "lime", "iba")  # a method of each kind, as in Figure 1

@@ -10,7 +10,7 @@ from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.analysis.scores import BY_MEDIAN, directions, in_order, of_metrics, scores, under
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.tools import CAMS, MAP_DIFFERENCE, MONOTONICITY, OF_MAPS, SENSITIVITY
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics.intervals import seeds_last, summary
 
 PAPER_SIZE = 224  # pixels of an image's side in print

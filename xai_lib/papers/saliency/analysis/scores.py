@@ -9,7 +9,7 @@ from xai_lib import metrics
 from xai_lib.papers.saliency import experiment
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.papers.saliency.method.lineup import READINGS
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 BY_MEDIAN = ("completeness",)  # a ratio: its mean would be that of the images whose denominator is nearly 0
 

@@ -14,7 +14,7 @@ from xai_lib.papers.saliency import analysis, claims, experiment
 from xai_lib.papers.saliency.analysis import evidence, scores
 from xai_lib.papers.saliency.method import TARGETS, lineup
 from xai_lib.papers.saliency.tables.printed import METHOD, METRIC, table_1, table_2, table_3, table_4, tools
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 _ROLES = dict.fromkeys(lineup.PAPER, "Table 1") | dict.fromkeys(lineup.CONTROLS, "control")
 _ORDERS = {"parameter-randomisation": "head downwards", "parameter-randomisation-independent": "one part at a time"}

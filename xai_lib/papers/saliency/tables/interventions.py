@@ -9,7 +9,7 @@ from xai_lib.papers.saliency.analysis import interventions
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.interventions import METRICS
 from xai_lib.papers.saliency.tables.printed import METHOD, METRIC
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 ELEMENT_NAMES = {
     "body": "the object's body",

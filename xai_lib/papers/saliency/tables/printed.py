@@ -8,7 +8,7 @@ from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES, TRANSFORM_NAMES
 from xai_lib.page.table import MISSING, Column, each, ends, interval, number, plus_minus, show, text, wide
 from xai_lib.papers.saliency import analysis
 from xai_lib.papers.saliency.method import TARGETS, lineup
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 METHOD = text("method", "method", METHOD_NAMES)
 METRIC = text("metric", "metric", METRIC_NAMES)

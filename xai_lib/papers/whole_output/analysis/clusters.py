@@ -12,7 +12,7 @@ from xai_lib.papers.whole_output.analysis.scores import gain, in_order
 from xai_lib.papers.whole_output.experiment.documents import LATENT_TREE
 from xai_lib.papers.whole_output.method.clusters import agreement, changed_outputs, jaccard, numbers
 from xai_lib.papers.whole_output.method.evaluation import CONTRASTIVE
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 # Classes that the paper says are confused with each other, and where; names as in ImageNet's class index.
 _EXAMPLES = (

@@ -13,7 +13,7 @@ from xai_lib.data.split import first_of_each_class
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method import contrastive_maps, evaluation, faithfulness
 from xai_lib.papers.whole_output.method.evaluation import Outputs, outputs_of
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 PLAYED = ("swox", "cwox-1sb", "cwox-2s")  # as in the user study
 _CANDIDATES = 200

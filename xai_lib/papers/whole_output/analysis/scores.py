@@ -18,7 +18,7 @@ from xai_lib.papers.whole_output.method.evaluation import (
     compare_epsilons,
     outputs_of,
 )
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 from xai_lib.statistics import paired_comparison
 from xai_lib.statistics.intervals import summary
 

@@ -32,9 +32,8 @@ from xai_lib.papers.whole_output.method import base_maps, evaluation
 from xai_lib.papers.whole_output.method.evaluation import Outputs, outputs_of
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
-from xai_lib.run.settings import Settings
+from xai_lib.run.settings import Settings, Study
 from xai_lib.run.stage import computed, stage
-from xai_lib.run.study import Study
 
 PARTS = ("paper", "released", "clusterings")
 _CHUNK, _FEWER = 100, 10  # images of one cell: what a killed run loses at most; where they are large

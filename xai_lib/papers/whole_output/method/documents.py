@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from xai_lib.files import atomically
+from xai_lib.files import write_bytes
 from xai_lib.forward import logits_of, undisturbed
 
 CUMULATIVE = 0.95  # probability that a document covers (§5)
@@ -91,8 +91,7 @@ def read(path: Path | str) -> dict[str, list[int]]:
 def write(path: Path, documents: Mapping[str, Sequence[int]]) -> None:
     """Write what :func:`read` reads, uncompressed, whole or not at all; ValueError as there."""
     _check(documents, path)
-    with atomically(path) as file:
-        file.write(json.dumps({image: list(document) for image, document in documents.items()}).encode())
+    write_bytes(path, json.dumps({image: list(document) for image, document in documents.items()}).encode())
 
 
 def _check(documents: object, path: Path) -> None:

@@ -12,7 +12,7 @@ from xai_lib.page.table import MISSING, Column, each, ends, interval, number, pa
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis import clusters, scores
 from xai_lib.papers.whole_output.method.base_maps import Variant
-from xai_lib.run.study import Study
+from xai_lib.run.settings import Study
 
 _DIGITS = {"cauc": (4, 1), "cdrop": (3, 1), "salient-share": (1, 100)}  # and what the metric is multiplied by
 
