@@ -24,9 +24,8 @@ def replacement(x: Tensor, baseline: Baseline, choices: Sequence[str] = ("zero",
         try:
             return baseline.to(x).expand(x.shape)
         except RuntimeError as error:
-            raise ValueError(
-                f"Expected a baseline that broadcasts to images {list(x.shape)}. Got shape {list(baseline.shape)}."
-            ) from error
+            expected = f"Expected a baseline that broadcasts to images {list(x.shape)}."
+            raise ValueError(f"{expected} Got shape {list(baseline.shape)}.") from error
     if baseline not in choices:
         raise ValueError(f"Expected baseline as {', '.join(map(repr, choices))} or a tensor. Got {baseline!r}.")
     lowest = x.amin(dim=(1, 2, 3), keepdim=True)

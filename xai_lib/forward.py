@@ -138,9 +138,8 @@ def outputs(
             image = row // points
             logits = logits_of(model, make(image, row % points))
             if first == 0 and ((target < 0) | (target >= logits.shape[1])).any():
-                raise ValueError(
-                    f"Expected targets in 0 to {logits.shape[1] - 1}. Got {target.min()} to {target.max()}."
-                )
+                expected = f"Expected targets in 0 to {logits.shape[1] - 1}."
+                raise ValueError(f"{expected} Got {target.min()} to {target.max()}.")
             if is_multi_label(model):  # others whose exponentials sum to 1: a softmax is then the target's sigmoid
                 others, own = torch.full_like(logits, -math.log(logits.shape[1] - 1)), target[image][:, None]
                 logits = others.scatter(1, own, logits.gather(1, own))

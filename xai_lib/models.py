@@ -200,10 +200,8 @@ def _resnet18(width: int) -> nn.Sequential:
 def _torchvision(width: int, *, block: type[nn.Module], blocks: list[int], resized: bool = False) -> nn.Sequential:
     """Torchvision's stages, behind a bilinear resize to the side that they were trained on if they are ``resized``."""
     if width != 64:
-        raise ValueError(
-            f"Expected width 64, or None, for a network of torchvision's layers. Got {width}: "
-            "narrower networks are resnet8 and resnet18."
-        )
+        expected = "Expected width 64, or None, for a network of torchvision's layers."
+        raise ValueError(f"{expected} Got {width}: narrower networks are resnet8 and resnet18.")
     network = resnet.ResNet(block, blocks)
     stages = {"resize": nn.Upsample((_INPUT, _INPUT), mode="bilinear", align_corners=False)} if resized else {}
     stages["stem"] = nn.Sequential(network.conv1, network.bn1, network.relu, network.maxpool)

@@ -204,22 +204,17 @@ def _download(published: _Published, path: Path) -> None:
     try:
         torch.hub.download_url_to_file(published.url, str(path), published.sha256_start, progress=False)
     except OSError as error:
-        raise RuntimeError(
-            f"Expected to download {published.url}. Got: {error}. Check the connection, or put the file in "
-            f"{path.parent} by hand."
-        ) from error
+        expected = f"Expected to download {published.url}. Got: {error}."
+        raise RuntimeError(f"{expected} Check the connection, or put the file in {path.parent} by hand.") from error
     except RuntimeError as error:
-        raise RuntimeError(
-            f"Expected {published.url} to match its checksum. Got: {error}. Nothing was kept: try again."
-        ) from error
+        expected = f"Expected {published.url} to match its checksum."
+        raise RuntimeError(f"{expected} Got: {error}. Nothing was kept: try again.") from error
 
 
 def _read(published: _Published, path: Path) -> dict[str, Tensor]:
     if not (found := sha256(path)).startswith(published.sha256_start):
-        raise ValueError(
-            f"Expected {path} to be {published.file_name}, whose sha256 starts with {published.sha256_start}. "
-            f"Got {found[:8]}…: delete it and fetch {published.url} again."
-        )
+        expected = f"Expected {path} to be {published.file_name}, whose sha256 starts with {published.sha256_start}."
+        raise ValueError(f"{expected} Got {found[:8]}…: delete it and fetch {published.url} again.")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:

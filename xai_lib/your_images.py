@@ -112,10 +112,8 @@ def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:
             raise ValueError(f"Expected an image [3,H,W]. Got shape {list(image.shape)}.")
         as_float = image.float() / 255 if image.dtype == torch.uint8 else image.float()
         if not ((as_float >= 0) & (as_float <= 1)).all():
-            raise ValueError(
-                f"Expected uint8, or floats in [0,1] that are not normalised yet. Got {image.dtype} from "
-                f"{image.min():g} to {image.max():g}."
-            )
+            expected = "Expected uint8, or floats in [0,1] that are not normalised yet."
+            raise ValueError(f"{expected} Got {image.dtype} from {image.min():g} to {image.max():g}.")
         return as_float
     if isinstance(image, (str, Path)):
         image = _path(image)

@@ -117,9 +117,8 @@ def _answer(model: nn.Module, x: Tensor) -> Any:
         with torch.no_grad():
             return model(x.clone(memory_format=layout(model, x)))
     except Exception as error:
-        raise ValueError(
-            f"Expected the model to take images {list(x.shape)} on {x.device}. Got: {in_a_line(error).rstrip('.')}."
-        ) from error
+        expected = f"Expected the model to take images {list(x.shape)} on {x.device}."
+        raise ValueError(f"{expected} Got: {in_a_line(error).rstrip('.')}.") from error
 
 
 def _refuse_probabilities(model: nn.Module, x: Tensor, logits: Tensor) -> None:
@@ -142,9 +141,8 @@ def _keywords(arguments: str) -> dict[str, Any]:
             raise ValueError
         return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
     except (SyntaxError, ValueError):
-        raise ValueError(
-            f"Expected arguments by name with plain values, as in 'num_classes=10, width=32'. Got {arguments!r}."
-        ) from None
+        expected = "Expected arguments by name with plain values, as in 'num_classes=10, width=32'."
+        raise ValueError(f"{expected} Got {arguments!r}.") from None
 
 
 def _built(spec: str, keywords: dict[str, Any]) -> nn.Module:
@@ -233,9 +231,8 @@ def _load_checkpoint(model: nn.Module, file: Path) -> None:
     }
     listed = {what: ", ".join(names[:_NAMED]) + ", …" * (len(names) > _NAMED) for what, names in faults.items()}
     if problems := [f"{len(names)} {what}: {listed[what]}" for what, names in faults.items() if names]:
-        raise ValueError(
-            f"Expected {file} to hold the {len(own)} tensors of {type(model).__name__}. Got {'; '.join(problems)}."
-        )
+        expected = f"Expected {file} to hold the {len(own)} tensors of {type(model).__name__}."
+        raise ValueError(f"{expected} Got {'; '.join(problems)}.")
     model.load_state_dict(state)
 
 
@@ -248,9 +245,8 @@ def _state(file: Path) -> dict[str, Tensor]:
     except Exception as error:  # unpickling rubbish can raise anything
         objects = "Weights only" in str(error)  # torch then tells how to run what is in the file
         got = "other objects, which are not read since they could run code." if objects else in_a_line(error)
-        raise ValueError(
-            f"Expected a state dict in {file}, as torch.save(model.state_dict(), …) writes it. Got: {got}"
-        ) from error
+        expected = f"Expected a state dict in {file}, as torch.save(model.state_dict(), …) writes it."
+        raise ValueError(f"{expected} Got: {got}") from error
     for wrapper in ("state_dict", "model"):
         if isinstance(state, Mapping) and isinstance(state.get(wrapper), Mapping):
             state = state[wrapper]

@@ -32,10 +32,8 @@ def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
         ) from error
     except RuntimeError as error:
         if download:
-            raise RuntimeError(
-                f"Expected {source.filename} from {source.url} to match its checksum. Got: {error}. "
-                f"Delete {Path(root) / source.filename} and try again."
-            ) from error
+            expected = f"Expected {source.filename} from {source.url} to match its checksum. Got: {error}."
+            raise RuntimeError(f"{expected} Delete {Path(root) / source.filename} and try again.") from error
         raise FileNotFoundError(
             f"Expected {name} unpacked in {Path(root) / source.base_folder}. Got nothing whole there: set download "
             f"(-p download True, --download True, or make book DOWNLOAD=True), or unpack {source.filename} there."

@@ -52,10 +52,8 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     if listed:
         numbers, classes = _read_list(listed), CLASSES
         if unknown := [name for name in found.classes if name not in numbers]:
-            raise FolderError(
-                f"Expected every folder of {printable(folder)} in {_LIST}. Got {len(unknown)} that are not, "
-                f"the first {unknown[0]!r}."
-            )
+            expected = f"Expected every folder of {printable(folder)} in {_LIST}."
+            raise FolderError(f"{expected} Got {len(unknown)} that are not, the first {unknown[0]!r}.")
     elif len(found.classes) > len(CLASSES):
         got = len(found.classes)
         raise FolderError(f"Expected at most {len(CLASSES)} class folders in {printable(folder)}. Got {got}.")

@@ -117,10 +117,8 @@ def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer =
     maps = _gradients(Within(model, guided), x, score)
     if not guided.found:
         others = ", ".join(sorted(guided.others)) or "no activation function that can be seen"
-        raise ValueError(
-            "Expected a network with ReLUs, which guided backpropagation changes. "
-            f"Got {type(model).__name__}, which ran {others}: use the gradient instead."
-        )
+        expected = "Expected a network with ReLUs, which guided backpropagation changes."
+        raise ValueError(f"{expected} Got {type(model).__name__}, which ran {others}: use the gradient instead.")
     return maps
 
 

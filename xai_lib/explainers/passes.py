@@ -149,16 +149,13 @@ class _Captured:
         if self.last is not None:
             return self.last
         if self.runs == 0:
-            raise ValueError(
-                f"Expected layer {self.name!r} to run in a forward pass. Got a pass that never reached it."
-            )
+            expected = f"Expected layer {self.name!r} to run in a forward pass."
+            raise ValueError(f"{expected} Got a pass that never reached it.")
         if not isinstance(self.other, Tensor):
             got = type(self.other).__name__
             raise TypeError(f"Expected layer {self.name!r} to return one tensor [B,K,h,w]. Got {got}.")
-        raise ValueError(
-            f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w], or tokens of a grid. "
-            f"Got shape {list(self.other.shape)}: name a layer before the pooling."
-        )
+        expected = f"Expected layer {self.name!r} to return activations [{self.batch},K,h,w], or tokens of a grid."
+        raise ValueError(f"{expected} Got shape {list(self.other.shape)}: name a layer before the pooling.")
 
 
 @contextmanager

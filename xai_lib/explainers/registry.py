@@ -70,10 +70,8 @@ def register(
         parameters = inspect.signature(function).parameters
         usual = list(parameters)[:2] == ["model", "x"] and {"score", "layer"} <= parameters.keys()
         if not usual or is_half_random(function):
-            raise TypeError(
-                "Expected an explainer (model, x, *, score, layer, …), with both seed and index if it is random. "
-                f"Got {name!r} with ({', '.join(parameters)})."
-            )
+            expected = "Expected an explainer (model, x, *, score, layer, …), with both seed and index if it is random."
+            raise TypeError(f"{expected} Got {name!r} with ({', '.join(parameters)}).")
         known = (class_specific, family, explains, colours, complete, depth, signed)
         EXPLAINERS.enter(Explainer(name, function, paper, title or name, *known))
         return function

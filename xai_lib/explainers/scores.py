@@ -64,18 +64,14 @@ def of_class(
 def checked_scores(score: Score, logits: Tensor) -> Tensor:
     """Apply `score` to logits [B,C]; TypeError or ValueError if it does not give finite floats [B] or [B,S]."""
     if not callable(score):
-        raise TypeError(
-            f"Expected score as a function from logits [B,C] to [B] or [B,S], such as class_score(target). "
-            f"Got {described(score)}."
-        )
+        expected = "Expected score as a function from logits [B,C] to [B] or [B,S], such as class_score(target)."
+        raise TypeError(f"{expected} Got {described(score)}.")
     scores = score(logits)
     if not isinstance(scores, Tensor) or not scores.is_floating_point():
         raise TypeError(f"Expected score to return a float tensor [B] or [B,S]. Got {described(scores)}.")
     if scores.ndim not in (1, 2) or len(scores) != len(logits) or 0 in scores.shape[1:]:
-        raise ValueError(
-            f"Expected score to return one number per image, [{len(logits)}], or S of them, [{len(logits)},S]. "
-            f"Got shape {list(scores.shape)}."
-        )
+        expected = f"Expected score to return one number per image, [{len(logits)}], or S of them, [{len(logits)},S]."
+        raise ValueError(f"{expected} Got shape {list(scores.shape)}.")
     finite = scores.detach().reshape(len(scores), scores.shape[1:].numel()).isfinite().all(1)  # [B]
     if not finite.all():
         bad = (~finite).nonzero().flatten().tolist()

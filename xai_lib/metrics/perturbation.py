@@ -90,10 +90,8 @@ def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
     check_maps(attribution)
     check_images(x)
     if attribution.shape != (len(x), *x.shape[2:]):
-        raise ValueError(
-            f"Expected images [B,c,H,W] and one map [H,W] of their size for each. "
-            f"Got images {list(x.shape)} and maps {list(attribution.shape)}."
-        )
+        expected = "Expected images [B,c,H,W] and one map [H,W] of their size for each."
+        raise ValueError(f"{expected} Got images {list(x.shape)} and maps {list(attribution.shape)}.")
     check_targets(target, x)
 
 

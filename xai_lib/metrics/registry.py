@@ -52,10 +52,8 @@ def register(
 
     def enter(function: Score) -> Score:
         if is_half_random(function):
-            raise TypeError(
-                "Expected a metric with both seed and index if it is random. "
-                f"Got {name!r} with ({', '.join(inspect.signature(function).parameters)})."
-            )
+            expected = "Expected a metric with both seed and index if it is random."
+            raise TypeError(f"{expected} Got {name!r} with ({', '.join(inspect.signature(function).parameters)}).")
         METRICS.enter(Metric(name, function, paper, title or name, better, range, equation, relevant))
         return function
 

@@ -42,10 +42,8 @@ def compare(published_rows: pd.DataFrame, ours: pd.DataFrame) -> pd.DataFrame:
     """
     shared = [key for key in KEYS if key in ours and key in published_rows and (published_rows[key] != "").any()]
     if "mean" not in ours or not shared or ours.empty or {*_ADDED} & set(ours):
-        raise ValueError(
-            f"Expected rows of ours with a column 'mean', some of {list(KEYS)} and none of {list(_ADDED)}. "
-            f"Got {len(ours)} rows with {list(ours.columns)}."
-        )
+        expected = f"Expected rows of ours with a column 'mean', some of {list(KEYS)} and none of {list(_ADDED)}."
+        raise ValueError(f"{expected} Got {len(ours)} rows with {list(ours.columns)}.")
     printed = convert(published_rows).rename(columns={"value": "published", "spread": "published_spread"})
     repeated = printed[printed.duplicated(shared, keep=False)]
     if len(repeated):

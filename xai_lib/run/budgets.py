@@ -90,9 +90,8 @@ class Contrastive:
     def __post_init__(self) -> None:
         """Refuse variants that do not exist."""
         if unknown := sorted(self.variants - VARIANTS.keys()):
-            raise ValueError(
-                f"Expected the variant paper, released, or some of {', '.join(VARIANTS)} joined by '+'. Got {unknown}."
-            )
+            expected = f"Expected the variant paper, released, or some of {', '.join(VARIANTS)} joined by '+'."
+            raise ValueError(f"{expected} Got {unknown}.")
 
     @property
     def variants(self) -> frozenset[str]:

@@ -40,10 +40,8 @@ def plain(value: Any, name: str = "config") -> Any:
         return str(value)
     if value is None or isinstance(value, bool | int):
         return value
-    raise TypeError(
-        f"Expected str, int, float, bool, None, or lists, mappings and dataclasses of them. "
-        f"Got {name} of type {type(value).__name__}."
-    )
+    expected = "Expected str, int, float, bool, None, or lists, mappings and dataclasses of them."
+    raise TypeError(f"{expected} Got {name} of type {type(value).__name__}.")
 
 
 def canonical_json(value: Any) -> str:
@@ -73,9 +71,8 @@ class Cell:
         config = plain(self.config)
         version = config.get("version")
         if type(version) is not int or version < 1:
-            raise ValueError(
-                f"Expected config['version'], the code version of {self.stage!r} (1, 2, …). Got {version!r}."
-            )
+            expected = f"Expected config['version'], the code version of {self.stage!r} (1, 2, …)."
+            raise ValueError(f"{expected} Got {version!r}.")
         text = canonical_json({"stage": self.stage, "config": config})
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "key", hashlib.sha256(text.encode()).hexdigest())

@@ -34,9 +34,8 @@ def execute(notebook: Path, output: Path, parameters: Mapping[str, object]) -> N
 
     known = declared(notebook)
     if unknown := sorted(set(parameters) - set(known)):
-        raise ValueError(
-            f"Expected parameters that {notebook} declares ({', '.join(known) or 'none'}). Got {', '.join(unknown)}."
-        )
+        expected = f"Expected parameters that {notebook} declares ({', '.join(known) or 'none'})."
+        raise ValueError(f"{expected} Got {', '.join(unknown)}.")
     output.parent.mkdir(parents=True, exist_ok=True)
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     # A folder of its own: the process of a killed workflow may still be writing the same notebook.

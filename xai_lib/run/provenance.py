@@ -88,14 +88,11 @@ def require_clean_tree(repository: Path = _SOURCE) -> None:
         # relative to the top, one "XY name" a line (quoted where needed)
         status = _git(top, "status", "--porcelain", "--untracked-files=all", "--", *_CODE).decode()
     except (OSError, subprocess.CalledProcessError) as error:
-        raise RuntimeError(
-            "Expected to record from a git checkout, so that the commit is known. Got none: clone it, or install git."
-        ) from error
+        expected = "Expected to record from a git checkout, so that the commit is known."
+        raise RuntimeError(f"{expected} Got none: clone it, or install git.") from error
     if changed := [line[3:] for line in status.splitlines()]:
-        raise RuntimeError(
-            f"Expected a clean tree to record from. Got {len(changed)} changed: {', '.join(changed)}. "
-            "Commit them first."
-        )
+        expected = "Expected a clean tree to record from."
+        raise RuntimeError(f"{expected} Got {len(changed)} changed: {', '.join(changed)}. Commit them first.")
 
 
 def _git(repository: Path, *arguments: str) -> bytes:

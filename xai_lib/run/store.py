@@ -86,10 +86,8 @@ class Store:
                     f"({parent.key[:12]}…): add it, or a change of {parent.stage!r} would go unnoticed."
                 )
             if not self.is_done(parent):
-                raise FileNotFoundError(
-                    f"Expected {self.path(parent)} before {cell.stage!r} is computed. Got nothing there: "
-                    f"compute {parent.stage!r} first."
-                )
+                expected = f"Expected {self.path(parent)} before {cell.stage!r} is computed."
+                raise FileNotFoundError(f"{expected} Got nothing there: compute {parent.stage!r} first.")
 
 
 def _attempt(cell: Cell, work: Callable[[Path], None], folder: Path, parents: Sequence[Cell]) -> None:

@@ -35,20 +35,15 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
         state = torch.load(path, map_location=device, weights_only=True)
     except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise CheckpointError(
-            f"The checkpoint {path} is damaged or no checkpoint ({said}). Delete it to start this training again."
-        ) from error
+        problem = f"The checkpoint {path} is damaged or no checkpoint ({said})."
+        raise CheckpointError(f"{problem} Delete it to start this training again.") from error
     version = state.get("version") if isinstance(state, dict) else None
     if version != VERSION:
-        raise CheckpointError(
-            f"Expected a checkpoint of format {VERSION} at {path}. Got format {version}. "
-            "Delete it, or train into another folder."
-        )
+        expected = f"Expected a checkpoint of format {VERSION} at {path}."
+        raise CheckpointError(f"{expected} Got format {version}. Delete it, or train into another folder.")
     if differing := _differences(state["settings"], settings):
-        raise CheckpointError(
-            f"The checkpoint {path} belongs to another training: {'; '.join(differing)}. "
-            "Use its settings, delete it, or train into another folder."
-        )
+        problem = f"The checkpoint {path} belongs to another training: {'; '.join(differing)}."
+        raise CheckpointError(f"{problem} Use its settings, delete it, or train into another folder.")
     return state
 
 

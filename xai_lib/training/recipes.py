@@ -49,10 +49,8 @@ class Recipe:
             if getattr(self, name) not in choices:
                 raise ValueError(f"Expected {name} out of {', '.join(choices)}. Got {getattr(self, name)!r}.")
         if min(self.epochs, self.batch_size, self.views) < 1:
-            raise ValueError(
-                "Expected epochs, batch_size and views of at least 1. "
-                f"Got {self.epochs}, {self.batch_size} and {self.views}."
-            )
+            expected = "Expected epochs, batch_size and views of at least 1."
+            raise ValueError(f"{expected} Got {self.epochs}, {self.batch_size} and {self.views}.")
         needed = {"scl": ("temperature", "projection_out"), "tl": ("margin", "triplets", "projection_out"), "ce": ()}
         for name in needed[self.loss]:
             if getattr(self, name) is None:
