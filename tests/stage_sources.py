@@ -6,7 +6,8 @@ import json
 from functools import cache
 from pathlib import Path
 
-from xai_lib.run.workflow import STAGES
+from xai_lib.run import workflow  # noqa: F401 (which imports every stage)
+from xai_lib.run.stage import STAGES
 
 REGISTRY = Path(__file__).with_name("stage_sources.json")
 LIBRARY = Path(__file__).parents[1] / "xai_lib"

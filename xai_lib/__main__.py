@@ -1,15 +1,10 @@
 """The command line: list the jobs of a run, do one, execute a notebook, record a part.
 
+``python -m xai_lib --help`` names the commands, ``python -m xai_lib train --help`` the options of one.
+
 python -m xai_lib plan --scale laptop
-python -m xai_lib cells --scale demo
-python -m xai_lib train --loss ce --seed 0 --scale demo
 python -m xai_lib score --loss ce --seed 0 --scale demo
-python -m xai_lib match --pair scl-ce --seed 0 --scale demo
-python -m xai_lib tune --name tuned --seed 0 --scale demo
-python -m xai_lib saliency --seed 0 --methods grad-cam,rise --scale demo
 python -m xai_lib whole-output --network 0 --part paper --chunks 0,1 --scale demo
-python -m xai_lib dominance --network 0 --scale demo
-python -m xai_lib rarity --training 0 --scale demo
 python -m xai_lib execute notebooks/contrastive/evaluation.ipynb out.ipynb --scale demo
 python -m xai_lib explain photo.jpg --model timm:resnet50 --output explanation.html
 python -m xai_lib record notebooks/contrastive book/recorded/contrastive/laptop --scale laptop --dataset folder:<path>

@@ -36,13 +36,9 @@ class Classifier(nn.Module):
         """Pooled features, float [B,D], of images float [B,3,H,W]."""
         return self.backbone(x).mean(dim=(2, 3))
 
-    def logits(self, x: Tensor) -> Tensor:
-        """Class scores before the softmax, float [B,C], of images float [B,3,H,W]."""
-        return self.head(self.features(x))
-
     def forward(self, x: Tensor) -> Tensor:
-        """The logits."""
-        return self.logits(x)
+        """Logits, float [B,C], of images float [B,3,H,W]."""
+        return self.head(self.features(x))
 
     def layers(self) -> dict[str, nn.Module]:
         """Layers worth explaining, by dotted name, in the order of the forward pass: the stem, then each block.

@@ -15,9 +15,7 @@ from xai_lib import your_model
 from xai_lib.data import Split
 from xai_lib.data.listing import SUFFIXES
 from xai_lib.data.split import first_of_each_class
-from xai_lib.explainers.layers import Layer
-from xai_lib.explainers.registry import EXPLAINERS, register
-from xai_lib.explainers.scores import Score
+from xai_lib.explainers.registry import EXPLAINERS, Layer, Score, register
 from xai_lib.forward import device_of, undisturbed
 
 MakeMaps = Callable[[nn.Module, Tensor, Tensor], Tensor | np.ndarray]  # (model, x, target) -> maps

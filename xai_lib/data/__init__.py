@@ -50,10 +50,9 @@ def load(
         return planted.generate(_PLANTED_SIZES[part] if n is None else n, part, size=size, variant=variant)
     if variant is not None:
         raise ValueError(f"Expected no variant: only planted images have them. Got {variant!r} for {name!r}.")
-    if name.startswith(_FOLDER):
-        return select(folder.load(Path(name.removeprefix(_FOLDER)), part, size=size), n)
-    if name.startswith(_IMAGENET):
-        return select(imagenet.load(Path(name.removeprefix(_IMAGENET)), part, size=size), n)
+    if name.startswith((_FOLDER, _IMAGENET)):
+        kind, _, path = name.partition(":")
+        return select({"folder": folder, "imagenet": imagenet}[kind].load(Path(path), part, size=size), n)
     if size != 32:
         raise ValueError(f"Expected size 32 for {name}. Got {size}.")
     return select(cifar.load(name, part, root=root, download=download), n)

@@ -23,5 +23,5 @@ index per image, or a setting is out of its range.
 """
 
 from xai_lib.explainers import bottleneck, cams, controls, gradients, lime, normalise, perturbed_cams, relevance, rise
-from xai_lib.explainers.registry import Explainer, about, get, names, register
-from xai_lib.explainers.scores import Score, class_score, of_class
+from xai_lib.explainers.registry import Explainer, Score, about, get, names, register
+from xai_lib.explainers.scores import class_score, of_class

@@ -13,7 +13,7 @@ from xai_lib import randomness
 from xai_lib.checks import check_counts, check_index
 from xai_lib.explainers.cams import on_images
 from xai_lib.explainers.layers import Layer, find_layer
-from xai_lib.explainers.passes import layer_activations, logits_behind, logits_behind_or_none
+from xai_lib.explainers.passes import DETACHED, layer_activations, logits_behind, logits_behind_or_none
 from xai_lib.explainers.registry import register
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import images_at_once, logits_in_chunks, undisturbed
@@ -192,11 +192,7 @@ def _solved(
                 if kept.requires_grad:
                     (pull,) = torch.autograd.grad(kept.sum() / sum(map(len, copies)), alpha, allow_unused=True)
                 if pull is None:
-                    raise ValueError(
-                        "Expected a score that depends on the output of the layer. Got one without a gradient: the "
-                        "layer is not on the way to the logits, or the model or the score detaches them "
-                        "(torch.no_grad)."
-                    )
+                    raise ValueError(f"Expected a score that depends on the output of the layer. {DETACHED}")
                 alpha.grad = alpha.grad - pull
         optimiser.step()
     return gate.information(alpha.detach()).sum(dim=1) / math.log(2)

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import layer_activations, layer_maps
-from xai_lib.explainers.registry import Explain, register
-from xai_lib.explainers.scores import Score
+from xai_lib.explainers.registry import Explain, Layer, Score, register
 from xai_lib.registry import named_as
 
 # Below this share of the activations' norm, what is left after centring is float32 rounding.

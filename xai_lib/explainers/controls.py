@@ -12,9 +12,7 @@ from torch.nn import functional
 
 from xai_lib import randomness
 from xai_lib.checks import check_index
-from xai_lib.explainers.layers import Layer
-from xai_lib.explainers.registry import Explain, register
-from xai_lib.explainers.scores import Score
+from xai_lib.explainers.registry import Explain, Layer, Score, register
 from xai_lib.registry import named_as
 
 

@@ -14,9 +14,8 @@ from torch.overrides import TorchFunctionMode
 from xai_lib import randomness
 from xai_lib.baselines import Baseline, replacement
 from xai_lib.checks import check_counts, check_index
-from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import Within, layer_maps
-from xai_lib.explainers.registry import register
+from xai_lib.explainers.registry import Layer, register
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import images_at_once, undisturbed
 

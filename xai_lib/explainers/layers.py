@@ -8,10 +8,10 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor, nn
 
+from xai_lib.explainers.registry import Layer
 from xai_lib.forward import undisturbed
 from xai_lib.models import Classifier
 
-Layer = nn.Module | str | None  # see :func:`find_layer`
 _LISTED = 10  # layers that an error names
 _EXTRA = (0, 1, 2, 5)  # tokens before those of places: none, class, class and distillation, class and four registers
 

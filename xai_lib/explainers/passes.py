@@ -16,6 +16,11 @@ from xai_lib.explainers.layers import Layer, as_grid, find_layer, put_back
 from xai_lib.explainers.scores import Score, checked_scores
 from xai_lib.forward import checked_logits, layout, logits_in_chunks, undisturbed
 
+# What is wrong with a score that has no gradient at a layer.
+DETACHED = (
+    "Got one without a gradient: the layer is not on the way to the logits, or the model or the score detaches them "
+    "(torch.no_grad)."
+)
 Combine = Callable[[Tensor, Tensor], Tensor]
 _RUNS: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()  # which run of a layer was last read, from 1
 
@@ -121,10 +126,7 @@ def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
             further = {"retain_graph": s + 1 < n_scores, "allow_unused": True}
             (gradient,) = torch.autograd.grad(scores, captured.only(), direction, **further)
         if gradient is None:
-            raise ValueError(
-                f"Expected a score that depends on the output of layer {captured.name!r}. Got one without a gradient: "
-                "the layer is not on the way to the logits, or the model or the score detaches them (torch.no_grad)."
-            )
+            raise ValueError(f"Expected a score that depends on the output of layer {captured.name!r}. {DETACHED}")
         yield gradient
 
 

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from xai_lib.registry import Entry, Registry, is_half_random
 
 Explain = Callable[..., Tensor]
+Layer = nn.Module | str | None  # see :func:`layers.find_layer`
+Score = Callable[[Tensor], Tensor]  # from logits [B,C] to [B] or [B,S]
 Family = Literal["uninformed", "gradient", "cam", "occlusion", "learning", "relevance", "elsewhere"]
 Explains = Literal["logit", "probability", "log-probability"]
 Complete = Literal["image", "layer", "logit"]

@@ -9,9 +9,8 @@ from zennit.rules import Epsilon, Flat, NoMod, Norm, ZPlus
 from xai_lib.explainers import cams
 from xai_lib.explainers.layers import Layer, find_layer
 from xai_lib.explainers.passes import layer_maps
-from xai_lib.explainers.registry import register
+from xai_lib.explainers.registry import Score, register
 from xai_lib.explainers.rules import ruled
-from xai_lib.explainers.scores import Score
 
 
 @register("lrp", title="LRP", paper="Bach et al. 2015", family="relevance", colours=True, complete="logit")

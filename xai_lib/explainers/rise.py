@@ -7,10 +7,8 @@ from torch import Tensor, nn
 
 from xai_lib import randomness
 from xai_lib.checks import check_counts, check_index
-from xai_lib.explainers.layers import Layer
 from xai_lib.explainers.passes import perturbed_scores
-from xai_lib.explainers.registry import register
-from xai_lib.explainers.scores import Score
+from xai_lib.explainers.registry import Layer, Score, register
 from xai_lib.forward import images_at_once, undisturbed
 
 _MASKS_DRAWN_AT_ONCE = 64  # part of what is drawn: another number gives other masks

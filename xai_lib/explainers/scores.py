@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from xai_lib.checks import described
-
-Score = Callable[[Tensor], Tensor]
+from xai_lib.explainers.registry import Score
 
 _READINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "logit": lambda logits: logits,

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
 
 from xai_lib import files, models, pretrained, training
 from xai_lib.data import Split, select
@@ -152,12 +151,8 @@ def with_images(run: Settings, cell: Cell, n: int | None) -> Subject:
 
     Its normalisations are folded into its convolutions.
     """
-
-    def network() -> nn.Module:
-        return models.fold_batchnorm(load(cell).classifier).to(memory_format=torch.channels_last)
-
     return Subject(
-        load=network,
+        load=lambda: models.fold_batchnorm(load(cell).classifier).to(memory_format=torch.channels_last),
         key=cell.key,
         parents=(cell,),
         layer=None,

@@ -17,7 +17,6 @@ from xai_lib.papers.whole_output import experiment as whole_output
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import Settings
-from xai_lib.run.stage import STAGES as STAGES
 from xai_lib.run.stage import computed
 from xai_lib.run.store import Store
 

@@ -6,7 +6,6 @@ from xai_lib.data import augmentation
 from xai_lib.data.augmentation import Augmentation
 
 LOSSES = ("ce", "scl", "tl")
-STARTS = ("ce", "imagenet")
 
 _AUGMENTATIONS = {
     "ce": augmentation.CE,
@@ -46,7 +45,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
+            if getattr(self, name, choices[0]) not in choices:
                 raise ValueError(f"Expected {name} out of {', '.join(choices)}. Got {getattr(self, name)!r}.")
         if min(self.epochs, self.batch_size, self.views) < 1:
             expected = "Expected epochs, batch_size and views of at least 1."
@@ -73,8 +72,6 @@ class FineTuning(Recipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.start not in STARTS:
-            raise ValueError(f"Expected start out of {', '.join(STARTS)}. Got {self.start!r}.")
         if self.loss != "ce":
             raise ValueError(f"Expected the loss 'ce': only cross entropy is fine-tuned. Got {self.loss!r}.")
         if not 0 <= self.label_smoothing < 1:
@@ -86,6 +83,7 @@ _CHOICES = {
     "optimizer": ("sgd", "adamw", "radam"),
     "schedule": ("cosine", "one-cycle"),
     "augmentation": tuple(_AUGMENTATIONS),
+    "start": ("ce", "imagenet"),  # of a fine-tuning
 }
 
 # Contrastive paper, Table 2; augmentation §4.2 (for the triplet loss: that of cross entropy, from the released code).

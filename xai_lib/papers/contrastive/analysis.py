@@ -18,17 +18,9 @@ from xai_lib.run.settings import LOSSES, Settings
 
 # The paper's metrics, then ours, in the order of the page; those a data set cannot give are left out.
 METRICS = (
-    "pixel-flipping",
-    "pixel-flipping-matched",
-    "continuity",
-    "continuity-released",
-    "contrastivity",
-    "contrastivity-empty-kept",
-    "complexity",
-    "sparseness",
-    "pointing-game",
-    "attribution-localisation",
-    "attribution-localisation-paper",
+    *("pixel-flipping", "pixel-flipping-matched", "continuity", "continuity-released"),
+    *("contrastivity", "contrastivity-empty-kept", "complexity", "sparseness"),
+    *("pointing-game", "attribution-localisation", "attribution-localisation-paper"),
 )
 QUANTUS, BOTH_TOOLS = " (quantus)", " (both tools)"
 _T_SNE_IMAGES = 500
