@@ -25,10 +25,6 @@ def images_at_once(
 
     That is `cpu` pixels in all on a processor (64 images at 32 pixels, the fastest for a small ResNet), `gpu` pixels
     elsewhere, and `least` images, however large. ValueError if `chunk` is below 1.
-
-    Example:
-        >>> images_at_once(torch.zeros(1, 3, 32, 32)), images_at_once(torch.zeros(1, 3, 224, 224))
-        (64, 8)
     """
     if chunk is None:
         return max(least, (cpu if images.device.type == "cpu" else gpu) // (images.shape[-2] * images.shape[-1]))
@@ -121,12 +117,6 @@ def outputs(
 
     Returns [B,points] or [B,points,Q] on x's device, of the type that `read` gives. ValueError if a module of the model
     is in training mode, a target is not a class, what is read is not finite, or `chunk` is below 1.
-
-    Example:
-        >>> brighter = lambda image, point: torch.ones(len(image), 2, 1, 1) * point[:, None, None, None]
-        >>> images, target = torch.zeros(1, 2, 1, 1), torch.tensor([1])
-        >>> outputs(lambda x: x.sum((2, 3)), brighter, lambda logits, _: logits.sum(1), images, target, 3, None)
-        tensor([[0., 2., 4.]])
     """
     if isinstance(model, nn.Module) and any(getattr(module, "training", False) for module in model.modules()):
         raise ValueError("Expected the model in evaluation mode. Got one in training mode: call model.eval() first.")

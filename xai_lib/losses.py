@@ -41,8 +41,7 @@ def triplet_semi_hard(z: Tensor, labels: Tensor, *, margin: float, variant: str 
 
     The variant "paper" takes squared Euclidean distances of embeddings of length 1, "released" plain ones of features
     as they are, as the authors' code does. Of z float [M,k], the class of each, int64 [M], and α > 0: a scalar of at
-    least 0, float32 (float64 for float64 embeddings). ValueError if shapes do not fit, the margin is not positive or
-    the variant does not exist.
+    least 0, float32 (float64 for float64 embeddings). ValueError if shapes, margin or variant do not fit.
 
     Example:
         >>> z, labels = torch.tensor([[0.0], [1.0], [-1.5], [2.5]]), torch.tensor([0, 0, 1, 2])

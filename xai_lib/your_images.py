@@ -143,10 +143,7 @@ def pictures(images: Tensor | Path | str | Sequence[Path | str], size: int) -> t
 
 
 def normalised(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Pictures [N,3,H,W] in [0,1] with the mean and the deviation of each colour taken out.
-
-    ValueError if these are not three numbers in [0, 1] each, or a deviation is 0.
-    """
+    """Pictures [N,3,H,W] in [0,1], standardised; ValueError unless these are three numbers in [0, 1], std above 0."""
     both = _checked(mean, std)
     centre, spread = (torch.tensor(numbers, device=pictures.device)[:, None, None] for numbers in both)
     return (pictures - centre) / spread

@@ -50,10 +50,7 @@ def augment(images: Tensor, *, recipe: Augmentation, seed: int, index: Tensor, p
         >>> augment(images, recipe=CE, seed=0, index=torch.arange(2), purpose="epoch 0").shape
         torch.Size([2, 3, 8, 8])
     """
-
-    def draw(what: str, *shape: int) -> Tensor:
-        return randomness.uniform(seed, index, f"{purpose}/{what}", shape)
-
+    draw = lambda what, *shape: randomness.uniform(seed, index, f"{purpose}/{what}", shape)  # noqa: E731
     if recipe.padding:
         images = _padded_crop(images, recipe.padding, draw("crop", 2))
     x = images.float() / 255

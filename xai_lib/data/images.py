@@ -48,8 +48,7 @@ def decoded(image: Path | Image.Image, size: int, *, shorter: int | None = None)
     be in any mode of 8 bits a colour, or of 16 bits of grey.
 
     The shorter side is resized to ``shorter`` pixels before the central square of ``size`` is cut, as torchvision
-    prepares images (bilinear, antialiased). None: the largest central square is resized, and an image that has the size
-    is taken as it is.
+    prepares images (bilinear, antialiased). None: the largest central square is resized, unless it has the size.
 
     ValueError if a size is no whole number from 1; FolderError, with the file's name, if it cannot be read, or has more
     than 40 megapixels; a JPEG of up to 178 is read at a half, a quarter or an eighth of its size.
@@ -62,8 +61,7 @@ def decoded_mask(file: Path, image: Path, size: int, *, shorter: int | None = No
     """The colours of an image's mask, uint8 [3,size,size], each pixel that of the nearest in the file.
 
     It has the pixels of the image's file and is turned and cut with it, unless it says itself how it stands. What is
-    transparent is black. Sizes are as of :func:`decoded`. FolderError, with the mask's name, if it has another size, or
-    as of :func:`decoded`.
+    transparent is black. Sizes are as of :func:`decoded`. FolderError, with the mask's name, also for another size.
     """
 
     def mask() -> Tensor:

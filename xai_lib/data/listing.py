@@ -18,12 +18,7 @@ class FolderError(ValueError):
 
 
 def printable(text: object) -> str:
-    r"""A text, such as a file's name, with escapes for what cannot be printed or is no UTF-8.
-
-    Example:
-        >>> print(printable("a\x1b[31m\udce9.png"))
-        a\x1b[31m\udce9.png
-    """
+    r"""A text, such as a file's name, with escapes for what cannot be printed or is no UTF-8."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(text))
 
 

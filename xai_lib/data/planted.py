@@ -142,16 +142,7 @@ def _draw(scenes: Scenes, rows: Tensor, name: str, size: int) -> tuple[Tensor, d
 
 
 def redrawn(images: Split, variant: str) -> Split:
-    """Drawn images of the default parameters and seed once more, under a variant of :func:`generate`.
-
-    ValueError if the images are no drawn ones.
-
-    Example:
-        >>> images = generate(20, "test", size=16).subset([3, 17])
-        >>> again = redrawn(images, "second-absent")
-        >>> again.index.tolist(), bool(again.masks["second"].any())
-        ([3, 17], False)
-    """
+    """Drawn images (else ValueError), by default parameters and seed, once more under a variant of :func:`generate`."""
     if images.name != "planted":
         raise ValueError(f"Expected drawn images, which can be drawn again. Got {images.name}.")
     first, last, size = int(images.index.min()), int(images.index.max()), images.images.shape[-1]

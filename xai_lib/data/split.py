@@ -117,12 +117,5 @@ class Split:
 
 
 def first_of_each_class(labels: Tensor, n: int | None = None) -> list[int]:
-    """Positions of the first image of each class, of the first ``n`` classes: nobody chose them.
-
-    ``labels`` are int64 [N]; None stands for all classes that have images.
-
-    Example:
-        >>> first_of_each_class(torch.tensor([2, 0, 0, 2, 1]))
-        [1, 4, 0]
-    """
+    """Positions of the first image of each class, by labels int64 [N]: of the first ``n`` classes, or all there are."""
     return [int((labels == label).nonzero()[0, 0]) for label in labels.unique()[:n]]

@@ -1,7 +1,4 @@
-"""Images changed in four ways, for how explanations take it (saliency paper §5.3, Table 4).
-
-The paper names the ways and prints no settings: those of :data:`TRANSFORMS` are ours.
-"""
+"""Images changed in four ways (saliency paper §5.3, Table 4, which prints no settings: :data:`TRANSFORMS` are ours)."""
 
 import hashlib
 import math
@@ -64,10 +61,7 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
 
 
 def partners(split: Split, seed: int) -> Tensor:
-    """For each image the position of another, int64 [N], uniform among those of other classes.
-
-    ValueError if the split has images of one class only.
-    """
+    """The position of another image for each, int64 [N], uniform among other classes; ValueError if there are none."""
     counts = torch.bincount(split.labels, minlength=len(split.classes))
     if int((counts > 0).sum()) < 2:
         raise ValueError(f"Expected images of at least two classes to mix. Got {int((counts > 0).sum())}.")
@@ -103,10 +97,7 @@ def _crop(split: Split, share: float, seed: int) -> tuple[Tensor, dict[str, Tens
     full = split.images.shape[-2:]
     height, width = (max(1, round(side * share)) for side in full)
     top, left = (full[0] - height) // 2, (full[1] - width) // 2
-
-    def middle(x: Tensor) -> Tensor:
-        return x[..., top : top + height, left : left + width].float()
-
+    middle = lambda x: x[..., top : top + height, left : left + width].float()  # noqa: E731
     cut = {key: middle(mask[:, None]) for key, mask in split.masks.items()}
     masks = {key: functional.interpolate(x, size=full, mode="nearest-exact")[:, 0] > 0.5 for key, x in cut.items()}
     return _in_chunks(split.images, lambda x: _bilinear(middle(x), full)), masks

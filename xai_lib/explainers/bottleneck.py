@@ -26,10 +26,7 @@ _SMOOTHING = 1.0  # standard deviation of the Gaussian over the mask, in cells o
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """Mean and standard deviation (n - 1) over images of each of a layer's activations, float32 [K,h,w].
-
-    Where the deviation is 0, the activation never varied and carries no information.
-    """
+    """Mean and deviation (n - 1) over images of a layer's activations, float32 [K,h,w]; what never varies has std 0."""
 
     mean: Tensor
     std: Tensor
@@ -40,10 +37,6 @@ def feature_statistics(model: nn.Module, batches: Iterable[Tensor], layer: Layer
 
     From batches of normalised images [B,3,H,W]; the authors take some thousand images. Errors are those of
     :func:`passes.layer_activations`; ValueError also if there are fewer than two images, or they are not of one size.
-
-    Example:
-        >>> feature_statistics(nn.Sequential(nn.Identity()), [torch.tensor([[[[1.0]]], [[[3.0]]]])], "0").std.item()
-        1.4142135381698608
     """
     count, mean, squares = 0, torch.zeros(()), torch.zeros(())
     for batch in batches:

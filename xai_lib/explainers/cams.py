@@ -76,8 +76,7 @@ def grad_cam_plus_plus(activations: Tensor, gradient: Tensor) -> Tensor:
 def hires_cam(activations: Tensor, gradient: Tensor) -> Tensor:
     """HiResCAM: Σ_k g_k A_k, place by place (Draelos & Carin 2020, §3), by pytorch-grad-cam's formula.
 
-    In units of the score: where the network behind the layer is linear but for a constant, the grid's sum is the score
-    without that constant.
+    In units of the score, which the grid adds up to, but for a constant, where the network behind it is linear.
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -109,8 +108,7 @@ def layer_cam(activations: Tensor, gradient: Tensor) -> Tensor:
 def xgrad_cam(activations: Tensor, gradient: Tensor) -> Tensor:
     """XGrad-CAM: Σ_k A_k Σ_ij g_kij A_kij / Σ_ij A_kij (Fu et al. 2020, §3), by pytorch-grad-cam's formula.
 
-    In units of the score. The weights divide by a channel's sum of activations: behind a ReLU no sum is negative,
-    elsewhere it can be near 0.
+    In units of the score. The weights divide by a channel's sum, which can be near 0 unless behind a ReLU.
 
     Example:
         >>> model = nn.Sequential(nn.Identity(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -163,10 +161,7 @@ def eigen_cam_tool(
 
 
 def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize maps [B,h,w] or [B,S,h,w] to `size` (height, width), bilinearly with ``align_corners=False``.
-
-    ValueError if `maps` is neither 3-D nor 4-D.
-    """
+    """Resize maps [B,h,w] or [B,S,h,w], else ValueError, to (height, width): bilinear, ``align_corners=False``."""
     if maps.ndim not in (3, 4):
         raise ValueError(f"Expected maps [B,h,w] or [B,S,h,w]. Got shape {list(maps.shape)}.")
     stacked = maps if maps.ndim == 4 else maps[:, None]

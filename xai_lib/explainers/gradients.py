@@ -1,7 +1,4 @@
-"""Gradients at the image's values, plain, averaged or guided: raw and signed, a value per colour.
-
-One value per pixel is a step of its own: see ``normalise``.
-"""
+"""Gradients at the image's values: plain, averaged, guided; signed, one a colour (``normalise`` makes one a pixel)."""
 
 from collections import OrderedDict
 from typing import Any
@@ -122,12 +119,7 @@ def guided_backprop(model: nn.Module, x: Tensor, *, score: Score, layer: Layer =
 
 
 def is_relu(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a call of a PyTorch function is that of a ReLU, ``max(0, x)``, also where it is clipped above.
-
-    Example:
-        >>> is_relu("hardtanh", (), {"min_val": 0, "max_val": 6}), is_relu("clamp", (torch.ones(1), 1e-6), {})
-        (True, False)
-    """
+    """Whether a call of a PyTorch function is that of a ReLU, ``max(0, x)``, also where it is clipped above."""
     lowest = kwargs.get(_CLIPPED.get(name), args[1] if len(args) > 1 else None)
     return name in ("relu", "relu_", "relu6") or (name in _CLIPPED and not isinstance(lowest, Tensor) and lowest == 0)
 

@@ -24,10 +24,6 @@ def find_layer(model: nn.Module, layer: Layer, x: Tensor | None = None) -> tuple
 
     TypeError if `model` or `layer` is of another type; ValueError if the layer is not the model's (the message names
     ten: the nearest by name, then, given `x`, the last with their grids), or is None for another network without `x`.
-
-    Example:
-        >>> find_layer(nn.Sequential(nn.Identity(), nn.ReLU()), "1")
-        ('1', ReLU())
     """
     names = _names(model)
     if layer is None and isinstance(model, Classifier):
@@ -85,10 +81,6 @@ def grids(model: nn.Module, x: Tensor) -> dict[str, tuple[int, int]]:
     """Height and width of the grids of more than one place that modules return, by name, in the order of finishing.
 
     A module counts by its last run. Arguments and errors are those of :func:`last_spatial_layer`.
-
-    Example:
-        >>> grids(nn.Sequential(nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()), torch.zeros(1, 3, 8, 4))
-        {'0': (8, 4), '1': (4, 2)}
     """
     seen = {name: _spatial(output, x) for name, output in _run(model, x)[0].items()}
     return {name: tuple(grid.shape[2:]) for name, grid in seen.items() if grid is not None}
@@ -100,10 +92,6 @@ def as_grid(output: Tensor, size: Sequence[int]) -> Tensor | None:
     It is recognised by its shape: [B,K,h,w]; [B,h,w,K] where h and w are the sides of the image divided by one number,
     up to rounding, and the last two are not; and tokens [B,T,K], T places in rows, behind at most five that stand for
     no place (:func:`put_back` keeps them).
-
-    Example:
-        >>> as_grid(torch.zeros(1, 7, 7, 96), (224, 224)).shape, as_grid(torch.zeros(1, 197, 192), (224, 224)).shape
-        (torch.Size([1, 96, 7, 7]), torch.Size([1, 192, 14, 14]))
     """
     if output.ndim == 4:
         return output.permute(0, 3, 1, 2) if _is_last(output.shape, size) else output
@@ -119,11 +107,6 @@ def put_back(grid: Tensor, output: Tensor, size: Sequence[int]) -> Tensor:
     """Activations [n·B,K,h,w] in the shape of a layer's own output for B images, of which they take the place.
 
     Tokens that stand for no place stay as they are.
-
-    Example:
-        >>> output = torch.arange(10.0).reshape(1, 5, 2)
-        >>> put_back(as_grid(output, (8, 8)), output, (8, 8)).equal(output)
-        True
     """
     grid = grid.to(output.dtype)
     if output.ndim == 3:
@@ -137,10 +120,6 @@ def at_depth(model: nn.Module, layer: Layer, depth: float, x: Tensor | None = No
 
     Counted over a :class:`Classifier`'s ``layers()``, else over the modules beside `layer`, in the order of their
     registration: two thirds is "layer2", behind conv3_4, for "layer4" of ResNet-50. Raises as :func:`find_layer`.
-
-    Example:
-        >>> at_depth(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.ReLU()), "3", 1 / 2)
-        '1'
     """
     name, _ = find_layer(model, layer, x)
     around = name.rpartition(".")[0]

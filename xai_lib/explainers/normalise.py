@@ -72,20 +72,17 @@ def min_max_colours(gradients: Tensor) -> Tensor:
 def unit_maps(raw: Tensor, method: str, size: tuple[int, int], how: Normalisation = "absolute") -> Tensor:
     """Raw maps of a method as maps in [0, 1] of the image's size: what every metric is given.
 
-    The saliency paper's text and the code that it cites for it differ (§5.1 and its footnotes), and its printed numbers
-    come from the code:
+    The saliency paper's text and the code that it cites (§5.1, footnotes) differ; its numbers come from the code:
 
     - ``"absolute"``, the code: of gradients the largest absolute value of the colours, of all other maps the positive
       part; then to [0, 1].
     - ``"signed"``, the text: colours and pixels of a gradient together to [0, 1], then the largest of the three
       colours; negative weights of other maps are kept. Class activation maps are the same in both.
-    - ``"rank"`` replaces the values of the map by their ranks, so that all methods have the same values and differ in
-      the order of pixels alone.
+    - ``"rank"`` replaces values by their ranks, so that methods differ in the order of pixels alone.
 
     A map on a layer's grid loses its negative part there and is then enlarged, as in pytorch-grad-cam (which also
     scales it to [0, 1] in between; that changes nothing). An uninformed map without contrast, which scaling would
-    empty, stays. Raw maps are what the explainer `method` returns: [B,H,W], [B,S,H,W], on a layer's grid, or with
-    colours before it.
+    empty, stays. Raw maps are as the explainer `method` returns them.
 
     Example:
         >>> unit_maps(torch.tensor([[[-1.0, 0.0, 2.0]]]), "lime", (1, 3))

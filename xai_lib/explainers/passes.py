@@ -30,10 +30,6 @@ def layer_activations(model: nn.Module, x: Tensor, layer: Layer) -> Tensor:
 
     TypeError if `x` or the layer's output is not a float tensor; ValueError if `x` is not 4-D, the layer cannot be
     found, did not run or gave no grid, or an activation is not finite.
-
-    Example:
-        >>> layer_activations(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.tensor([[[[-1.0, 2.0]]]]), "0")
-        tensor([[[[0., 2.]]]])
     """
     with undisturbed(model, x) as images, _output_of(model, layer, images, as_leaf=False) as captured:
         model(images)
@@ -49,8 +45,7 @@ def layer_maps(model: nn.Module, x: Tensor, score: Score, layer: Layer, combine:
     `combine` makes, of (activations [B,K,h,w], gradient of one score [B,K,h,w]), maps [B,h,w], in float32.
 
     Returns float32 [B,h,w] or, for scores [B,S], [B,S,h,w], on x's device. TypeError, ValueError as
-    :func:`layer_activations` and :func:`scores.checked_scores`, or if the model did not return logits [B,C], or a score
-    does not depend on the layer.
+    :func:`layer_activations` and :func:`scores.checked_scores`, or for no logits [B,C], or a score without the layer.
     """
     with undisturbed(model, x) as images:
         with _output_of(model, layer, images, as_leaf=True) as captured:
@@ -114,10 +109,7 @@ class Within(nn.Module):
 
 
 def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
-    """The gradients [B,K,h,w] of scores [B] or [B,S] at the layer, one s after the other.
-
-    An image's score depends on that image alone, so one backward pass serves the batch.
-    """
+    """The gradients [B,K,h,w] of scores [B] or [B,S], each of its own image alone, at the layer, one s after one."""
     n_scores = scores.shape[1:].numel()
     for s in range(n_scores):
         direction, gradient = torch.zeros_like(scores), None

@@ -5,8 +5,7 @@ which these run. Convolutions and linear layers have the method's rule, each of 
 normalisation is merged into the one whose output it alone reads. Sums of two activations and averages have the rule for
 such layers. Other batch normalisation, scale and shift by constants, and activation functions that rise through 0 pass
 relevance on as it is; maxima and changes of shape pass it to where their values come from. All else is refused. Each
-map is checked: what leaves the logits arrives, but for what the rules leave out (biases' shares, units without a
-positive input).
+map is checked: what leaves the logits arrives, but for shares of biases and of units without positive input.
 """
 
 from collections.abc import Callable, Iterable, Iterator

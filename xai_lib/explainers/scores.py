@@ -51,8 +51,7 @@ def of_class(
 ) -> Score:
     """As :func:`class_score`, of what a network says about a class: its logit, or its (log-)probability by a softmax.
 
-    In a network of several labels an image, each by itself (`multi_label`), the probability is a sigmoid. ValueError
-    also if `what` is another word.
+    With several labels an image (`multi_label`) it is a sigmoid. ValueError also if `what` is another word.
     """
     if what not in _READINGS:
         raise ValueError(f"Expected what as one of {', '.join(_READINGS)}. Got {what!r}.")

@@ -30,8 +30,7 @@ def _curve(*, inserting: bool, released: Start) -> Callable[..., Tensor]:
         """Probability of the target while pixels are removed, or put in, those with the highest attribution first.
 
         Softmax probabilities, float32 [B,S+1], for deletion from the untouched image to the baseline, for insertion
-        from there to the image; NaN for an empty (all-zero) map or one with a value that is not finite. Only the order
-        of a map's values matters.
+        from there to the image; NaN for an empty (all-zero) map or one not finite. Only the values' order matters.
 
         `step` pixels are replaced at a time, with all their colours, at the last perhaps fewer; None is the image's
         width (released: 224 at 224 pixels, so 224 steps). `baseline` is the other end of the way: released are "zero"

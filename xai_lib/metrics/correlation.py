@@ -5,12 +5,7 @@ from torch import Tensor
 
 
 def pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Correlation of each row of a with that of b, [B] from float [B,N]; NaN where one is constant.
-
-    Example:
-        >>> pearson(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[3.0, 2.0, 0.0]]))
-        tensor([-1.0000])
-    """
+    """Correlation of each row of a with that of b, [B] from float [B,N]; NaN where one is constant."""
     a, b = a - a.mean(1, keepdim=True), b - b.mean(1, keepdim=True)
     return ((a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).sqrt()).clamp(-1, 1)
 

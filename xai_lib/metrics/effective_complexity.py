@@ -1,8 +1,7 @@
 """Effective complexity, in its two readings: the pixels that a map marks at all, and those that the model needs.
 
 (Nguyen & Martínez 2020; saliency paper §4.3.) The saliency paper defines the second and tabulates the first, whose
-threshold nearly every pixel of most maps exceeds: its 50175 for Fake-CAM is that map's definition, one of 224² pixels 0
-and all others 1.
+threshold nearly every pixel of most maps exceeds: its 50175 for Fake-CAM is that map's definition: 224² - 1 ones.
 """
 
 import math

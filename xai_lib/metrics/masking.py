@@ -63,10 +63,7 @@ def masked_outputs(
     maps, finite, target = maps.to(x)[:, None], finite.to(x.device), target.to(x.device)
     whole = outputs(model, lambda image, _: x[image], _probability_and_logit, x, target, 1, chunk)[:, 0]
     behind = replacement(x, baseline)
-
-    def masked(image: Tensor, _: Tensor) -> Tensor:
-        return x[image] * maps[image] + (1 - maps[image]) * behind[image]
-
+    masked = lambda image, _: x[image] * maps[image] + (1 - maps[image]) * behind[image]  # noqa: E731
     rest = outputs(model, masked, _probability_and_logit, x, target, 1, chunk)[:, 0]
     rest = rest.masked_fill(~finite[:, None], torch.nan)
     return MaskedOutputs(whole[:, 0], rest[:, 0], whole[:, 1], rest[:, 1])

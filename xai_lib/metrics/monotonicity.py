@@ -93,8 +93,7 @@ def monotonicity_quantus(
     is the mean square change of the probability. quantus also divides by the squared probability of the image, which no
     rank notices, and fails where that is near 0. Its default is one value a set: 300,000 forward passes an image at 32
     pixels. Here the colour values are cut into `sets`, all of one size but the last, which may be smaller, with
-    `samples` draws for each. float32 [B] in [-1, 1]; NaN for a map that is not finite, or if totals or effects of all
-    sets are the same.
+    `samples` draws for each. float32 [B] in [-1, 1]; NaN for a map that is not finite, or equal totals or effects.
 
     Example:
         >>> mean = lambda x: torch.stack([x.mean((1, 2, 3)), 1 - x.mean((1, 2, 3))], 1).log()  # is P(class 0)

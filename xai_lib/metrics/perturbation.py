@@ -22,10 +22,6 @@ def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tenso
 
     `ties` are as in :mod:`xai_lib.metrics`: by "stable", a map with many is scored on where the image begins;
     "reversed" is what an ascending stable sort gives that is read backwards.
-
-    Example:
-        >>> ranks(torch.tensor([[[1.0, 3.0, 1.0]]]), ties="stable", seed=0, index=torch.tensor([0]))
-        tensor([[[1, 0, 2]]])
     """
     check_choice("ties", ties, ("reversed", "random", "stable"))
     check_index(index, attribution)
@@ -42,10 +38,7 @@ def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tenso
 
 
 def counts(n: int, step: int) -> Tensor:
-    """How many of n values are replaced at each point of a curve, int64 [S+1]: 0, step, 2·step, … and n, all of them.
-
-    ValueError if `step` is not a whole number of at least 1.
-    """
+    """How many of n values are replaced at each point of a curve, int64 [S+1]: 0, step, 2·step, … and n."""
     check_counts(step=step)
     return torch.tensor([*range(0, n, step), n])
 
@@ -83,10 +76,7 @@ def replacement_curve(
 
 
 def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
-    """Refuse what are not images [B,c,H,W] with a map [B,H,W] and a class, int64 [B], for each.
-
-    TypeError if images or maps are not float tensors, else ValueError.
-    """
+    """Refuse what are not float images [B,c,H,W] with float maps [B,H,W] (TypeError) and classes int64 [B]."""
     check_maps(attribution)
     check_images(x)
     if attribution.shape != (len(x), *x.shape[2:]):

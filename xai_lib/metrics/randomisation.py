@@ -34,11 +34,6 @@ def executed(model: nn.Module, x: Tensor) -> tuple[str, ...]:
 
     One that never starts, because the module around it uses its weights, has the place of that module. Of images `x`,
     [B,3,H,W], the first is run. TypeError if `model` is not a torch.nn.Module, ValueError if it has no parameters.
-
-    Example:
-        >>> network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
-        >>> executed(network.eval(), torch.ones(1, 3, 3, 3))
-        ('0', '1', '4')
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"Expected model as a torch.nn.Module. Got {type(model).__name__}.")
@@ -62,12 +57,7 @@ def executed(model: nn.Module, x: Tensor) -> tuple[str, ...]:
 
 
 def steps(names: Sequence[str], number: int = 4) -> tuple[tuple[str, ...], ...]:
-    """Names in the order of execution, cut into `number` parts of nearly equal size, from the last to the first.
-
-    Example:
-        >>> steps(("stem", "block", "head"), 2)
-        (('head', 'block'), ('stem',))
-    """
+    """Names in the order of execution, cut into `number` parts of nearly equal size, from the last to the first."""
     ends = [math.ceil(len(names) * step / number) for step in range(number + 1)]
     downwards = tuple(reversed(names))
     return tuple(downwards[start:end] for start, end in itertools.pairwise(ends) if end > start)
@@ -149,10 +139,7 @@ def independent(found: tuple[tuple[tuple[str, ...], ...], Tensor]) -> Tensor:
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
-    """Rank correlation of two maps [B,H,W] of an image over its pixels, equal values taking their mean rank.
-
-    float32 [B] in [-1, 1]; NaN if one of the maps is constant or not finite.
-    """
+    """Rank correlation over pixels, ties at their mean rank, float32 [B]; NaN for a constant map or one not finite."""
     check_pair(a, b)
     correlation = correlations.spearman(a.detach().flatten(1), b.detach().flatten(1))
     return defined(correlation, is_finite(a) & is_finite(b))

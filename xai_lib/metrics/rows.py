@@ -7,8 +7,7 @@ from torch import Tensor
 def rows(index: Tensor, values: dict[str, Tensor], **labels: object) -> pd.DataFrame:
     """One row a metric and image: index, metric, value, and a column for each label, the same for all rows.
 
-    From image indices, int64 [B], and scores [B] by metric, NaN where undefined; of the first images only where there
-    are fewer.
+    From image indices, int64 [B], and scores [B] by metric, NaN where undefined; or of the first images.
     """
     parts = []
     for name, scores in values.items():

@@ -18,10 +18,7 @@ PER_ROW = 5  # pictures side by side, where nothing else says how many
 def image_grid(
     images: Tensor, *, rows: Sequence[str] = ("",), columns: Sequence[str] = (), titles: Sequence[str] = ()
 ) -> Figure:
-    """Small pictures in rows: float [N,3,H,W] in [0,1], row by row.
-
-    ``rows`` are names at the left of rows, ``columns`` names above columns, or ``titles`` above each picture.
-    """
+    """Pictures [N,3,H,W] in [0,1], row by row; names stand left of ``rows``, above ``columns`` or each (``titles``)."""
     n_rows = max(len(rows), math.ceil(len(images) / PER_ROW))
     width = len(columns) or math.ceil(len(images) / n_rows)
     height = math.ceil(len(images) / width)

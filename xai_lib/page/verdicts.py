@@ -67,12 +67,7 @@ def verdicts(
 
 
 def counted(verdicts: pd.Series) -> str:
-    """How many verdicts there are of each kind, in words.
-
-    Example:
-        >>> counted(pd.Series(["holds", "undecided", "undecided", "reverses in part"]))
-        '1 holds, 0 reverse, 1 reverses in part and 2 are undecided'
-    """
+    """How many verdicts there are of each kind, in words."""
     n, names = Counter(verdicts), sorted({*verdicts, *_ALWAYS}, key=list(_WORDS).index)
     *first, last = [f"{n[name]} {_WORDS[name][n[name] != 1]}" for name in names]
     return f"{', '.join(first)} and {last}"

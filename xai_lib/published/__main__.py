@@ -24,8 +24,7 @@ def book_files() -> dict[str, str]:
 def marked(paper: str, number: int) -> pd.DataFrame:
     """One table in the shape of print, in Markdown: rows and columns as labelled there, "" where print is empty.
 
-    Bold type is kept, and ``[n]`` stands where erratum n (``mark``) applies; an erratum of a whole row or column is
-    marked once, at its label.
+    Bold type is kept, and ``[n]`` stands where erratum n (``mark``) applies; one of a whole row or column at its label.
     """
     cells = cells_with_ids(paper, number)
     names = cells["erratum"].str.split()

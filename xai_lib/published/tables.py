@@ -73,8 +73,7 @@ def sentences(paper: str) -> dict[str, tuple[str, str, str]]:
     """What a paper claims, by a name of ours: where, its sentence, and the comparison that is made of it.
 
     Sentences are in our words. Comparisons have fields in braces, for ``str.format``; some have no sentence of the
-    paper's, and some sentences stand for several comparisons, or are not put to the test and say why. ValueError on an
-    unknown paper.
+    paper's, and some sentences stand for several comparisons, or say why none is made. ValueError on an unknown paper.
     """
     tables(paper)
     found = pd.read_csv(_DATA / "sentences.csv", dtype=str, keep_default_na=False).query("paper == @paper")

@@ -73,10 +73,7 @@ RELEASED = (
 
 @dataclass(frozen=True)
 class Contrastive:
-    """Budgets of the contrastive part, and which reading of the paper it follows.
-
-    ValueError if there is no such variant; the message lists them.
-    """
+    """The contrastive part: budgets, and how the paper is read; ValueError, with the choices, for no such variant."""
 
     n_scored: int  # test images that are explained and scored
     n_quantus: int  # of these, the images also explained and scored by the authors' tools, beside ours

@@ -59,10 +59,7 @@ def train(folder: Path, *, images: Split, recipe: Recipe, seed: int, device: tor
 def checkpoint(
     folder: Path, *, network: Cell, epoch: int | None, probe: str, chosen_on: Split | None, device: torch.device
 ) -> None:
-    """The classifier that a training had after one of its kept epochs, for a contrastive loss under a probe.
-
-    Without an epoch it is the one that is most accurate on the images ``chosen_on``.
-    """
+    """A training's classifier at a kept epoch (None: most accurate on ``chosen_on``), under a probe if contrastive."""
     recipe = network.arguments["recipe"]
     every = [epoch] if epoch else training.kept_epochs(recipe.epochs, KEPT)
     found = [_classifier_at(network, one, probe, device) for one in every]
@@ -147,10 +144,7 @@ def explained_seeds(run: Settings) -> range:
 
 
 def with_images(run: Settings, cell: Cell, n: int | None) -> Subject:
-    """The network of a cell of :data:`train` or :data:`tune`, with ``n`` test images, class-balanced (None: all).
-
-    Its normalisations are folded into its convolutions.
-    """
+    """The network of a cell, its normalisations folded, with ``n`` test images, class-balanced (None: all)."""
     return Subject(
         load=lambda: models.fold_batchnorm(load(cell).classifier).to(memory_format=torch.channels_last),
         key=cell.key,

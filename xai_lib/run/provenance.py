@@ -58,10 +58,7 @@ def commit(repository: Path = _SOURCE) -> str:
 
 
 def dirty_hash(repository: Path = _SOURCE) -> str | None:
-    """SHA-256 over the changes that are not committed, outside recorded runs: the difference to HEAD, then new files.
-
-    Returns None for a clean tree, "unknown" where there is no git.
-    """
+    """SHA-256 over what is not committed, outside recorded runs; None if there is nothing, "unknown" without git."""
     try:
         top = Path(_git(repository, "rev-parse", "--show-toplevel").decode().strip())
         difference = _git(top, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--", *_CODE)

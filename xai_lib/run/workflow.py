@@ -1,7 +1,6 @@
 """The workflow's jobs: which commands compute a run, what each needs, and what one of them computes.
 
-Each experiment says which commands there are (``jobs``) and what cells each computes (a function of the run and the
-command's options).
+Each experiment says which commands there are (``jobs``) and what cells each computes (by run and options).
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -25,8 +25,7 @@ def load(path: Path, settings: dict, device: torch.device) -> dict:
     """Read the checkpoint of the training with ``settings``, its tensors onto a device.
 
     Settings are plain values, nested at will, that must equal those under "settings" in the file. CheckpointError if
-    the file is damaged, has another format, or belongs to a training with other settings; the message names the file
-    and every setting that differs.
+    the file is damaged, has another format, or belongs to a training with other settings; the message says which.
     """
     try:
         with zipfile.ZipFile(path) as archive:  # torch writes check sums into it and does not look at them

@@ -37,18 +37,10 @@ def temperature(logits: Tensor, confidence: float) -> float:
     """The T > 0 at which softmax(z/T) has this mean confidence (its largest probability, over images).
 
     From logits [N,C]. It grows with the logits. NaN where no temperature reaches the confidence: not above 1/C, or 1.
-
-    Example:
-        >>> z = torch.tensor([[0.0, 3.0], [1.0, 0.0]])
-        >>> round(temperature(5 * z, 0.8) / temperature(z, 0.8), 6)
-        5.0
     """
     z = logits.double()
     spread = float((z.amax(1) - z.mean(1)).mean())
-
-    def excess(power: float) -> float:
-        return float((z / (spread * 10**power)).softmax(1).amax(1).mean()) - confidence
-
+    excess = lambda power: float((z / (spread * 10**power)).softmax(1).amax(1).mean()) - confidence  # noqa: E731
     if not spread > 0 or excess(-6) <= 0 or excess(6) >= 0:
         return float("nan")
     return spread * 10 ** brentq(excess, -6, 6, xtol=1e-12)

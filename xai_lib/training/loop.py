@@ -158,12 +158,7 @@ def remove_checkpoint(directory: Path) -> None:
 
 
 def kept_epochs(epochs: int, n: int) -> list[int]:
-    """At most ``n`` of the epochs 1 to ``epochs``, evenly spread, the last among them.
-
-    Example:
-        >>> kept_epochs(6, 10), kept_epochs(200, 10)[:3], kept_epochs(7, 3)
-        ([1, 2, 3, 4, 5, 6], [20, 40, 60], [3, 5, 7])
-    """
+    """At most ``n`` of the epochs 1 to ``epochs``, evenly spread, the last among them."""
     n = min(n, epochs)
     return [-(-place * epochs // n) for place in range(1, n + 1)]
 

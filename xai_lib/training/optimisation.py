@@ -30,10 +30,7 @@ def learning_rate(recipe: Recipe, epoch: int, step: int, steps: int) -> float:
 
 
 def optimizer(recipe: Recipe, network: nn.Module) -> Optimizer:
-    """The recipe's optimizer over ``network``'s parameters, fused where torch has that.
-
-    Unless ``decay_norms_and_biases``, parameters with one dimension (biases, scales of normalisations) do not decay.
-    """
+    """The recipe's optimizer, fused where torch has that; 1-D parameters decay only if ``decay_norms_and_biases``."""
     decaying = [p for p in network.parameters() if p.requires_grad]
     groups, rate = [{"params": decaying, "weight_decay": recipe.weight_decay}], recipe.learning_rate
     if not recipe.decay_norms_and_biases:

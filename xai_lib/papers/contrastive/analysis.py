@@ -85,10 +85,7 @@ def quantus(run: Settings) -> pd.DataFrame:
 
 
 def removal(run: Settings) -> pd.DataFrame:
-    """Pixel flipping at one confidence in three orders, on the first images: method, loss, most, random, least.
-
-    What is the map's is the gap to the random order; the rest is the network's.
-    """
+    """Pixel flipping in three orders, on the first images: method, loss, most, random (the network alone), least."""
     names = {f"pixel-flipping-{order}": column for order, column in _ORDERS.items()}
     scores = experiment.scores(run)
     scores = scores[scores["metric"].isin(names)].assign(order=lambda rows: rows["metric"].map(names))

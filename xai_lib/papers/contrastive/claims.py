@@ -72,8 +72,7 @@ def contrastive(dataset: str, variants: Collection[str] = (), methods: Collectio
     Its abstract claims more faithful, less complex and more continuous explanations of SCL alone, its introduction of
     both losses. So each has its own sentences, and a claim for each method that print has: Eigen-CAM is the tool's.
     Contrastivity needs maps of several classes, so it is claimed for Grad-CAM only; there ``better`` is the direction
-    of the claim, a higher similarity, not the metric's own. Each text ends with what Table 4 prints, and where that
-    contradicts the claim.
+    of the claim, a higher similarity, not the metric's own. Each text ends with what Table 4 prints, also against it.
 
     ``dataset`` is the label of the images that the verdicts will be about, ``variants`` (of
     :data:`xai_lib.run.budgets.VARIANTS`) what is read otherwise, and ``methods`` some that explain; all for none.

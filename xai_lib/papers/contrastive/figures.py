@@ -19,10 +19,7 @@ from xai_lib.papers.contrastive.tables import METRIC_NAMES
 
 
 def overlays(images: Tensor, maps: Mapping[tuple[str, str], Tensor], captions: Sequence[str]) -> Figure:
-    """Heat maps over their images: a row an image, with a text at its left, a column a (loss, method).
-
-    Of images, float [N,3,H,W] in [0,1], and for each (loss, method) maps, float [N,H,W] in [0,1].
-    """
+    """Heat maps [N,H,W] on images [N,3,H,W], all in [0,1]: a row an image with its text, a column a (loss, method)."""
     height, width = len(images), len(maps) + 1
     figure, axes = plt.subplots(height, width, figsize=(1.25 * width, 1.3 * height), squeeze=False)
     for place, (line, image, caption) in enumerate(zip(axes, images, captions)):
@@ -106,8 +103,7 @@ def distributions(scores: pd.DataFrame, metrics: Mapping[str, str]) -> Figure:
 def fine_print(rows: pd.DataFrame) -> Figure:
     """Differences under each variant, of rows of `fine_print.compared`; cells without a row stay empty.
 
-    A colour is a difference in units of five times the smallest that matters, cut at 1; the direction alone where none
-    is stated.
+    A colour is a difference in units of five times the smallest that matters, cut at 1; its sign if none is.
     """
     strength = (rows["after"] / (5 * rows["relevant"]).where(rows["relevant"] > 0, rows["after"].abs())).clip(-1, 1)
     cells = rows.assign(

@@ -26,11 +26,6 @@ def latest_match(accuracy: Callable[[str, int], float], epochs: Mapping[str, Seq
     """The epoch of each of two trainings at which their accuracies match, as late as can be; None where none do.
 
     Both begin at their last epoch; as long as they do not match, the more accurate one goes back by one kept epoch.
-
-    Example:
-        >>> grown = {"ce": {1: 0.3, 2: 0.6, 3: 0.8}, "tl": {2: 0.4, 4: 0.605}}
-        >>> latest_match(lambda loss, epoch: grown[loss][epoch], grown)
-        {'ce': 2, 'tl': 4}
     """
     left = {loss: list(kept) for loss, kept in epochs.items()}
     while all(left.values()):
@@ -48,16 +43,14 @@ def match(
 ) -> None:
     """The matched networks of two losses (loss, epoch, accuracy on held-out images), and the scores of their maps."""
     kept, held_out = {loss: networks.kept(cell) for loss, cell in pair.items()}, held_out.to(device)
-
-    def accuracy(loss: str, epoch: int) -> float:
-        return training.accuracy(networks.load(kept[loss][epoch]).classifier, held_out)
-
+    classifier_at = lambda loss, epoch: networks.load(kept[loss][epoch]).classifier  # noqa: E731
+    accuracy = lambda loss, epoch: training.accuracy(classifier_at(loss, epoch), held_out)  # noqa: E731
     found = latest_match(accuracy, {loss: list(cells) for loss, cells in kept.items()}) or {}
     reached = {loss: accuracy(loss, epoch) for loss, epoch in found.items()}
     table = pd.DataFrame({"loss": list(found), "epoch": list(found.values()), "accuracy": list(reached.values())})
     parts = [pd.DataFrame(columns=["index", "metric", "value", "loss", "method"])]
     for loss, epoch in found.items():
-        classifier = networks.load(kept[loss][epoch]).classifier
+        classifier = classifier_at(loss, epoch)
         target = experiment.aimed_at(sum(reached.values()) / len(reached), len(held_out.classes))
         degree = training.temperature(training.predict(classifier, held_out), target)
         folded = models.fold_batchnorm(classifier).to(memory_format=torch.channels_last)

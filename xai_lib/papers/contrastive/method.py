@@ -149,9 +149,7 @@ def _of_batch(
         logits = network(x)
     predicted = logits.argmax(dim=1).clone()
     explained = predicted if target == "predicted" else labels
-
-    def of(images: Tensor, classes: Tensor) -> Tensor:
-        return adapter.raw_maps(network, method, images, classes, index[: len(images)])
+    of = lambda x, classes: adapter.raw_maps(network, method, x, classes, index[: len(x)])  # noqa: E731
 
     def maps(images: Tensor, classes: Tensor) -> Tensor:
         if target != "augmented":

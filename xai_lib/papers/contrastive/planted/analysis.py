@@ -18,10 +18,7 @@ VARIANTS = (ORIGINAL, "shortcut-absent", "shortcut-swapped", "corrupted")
 
 
 def outcomes(run: Settings) -> pd.DataFrame:
-    """What every network says about every test image of every variant.
-
-    Returns rows loss, seed, variant, index, label, predicted (class names), rare (bool), correct (bool), confidence.
-    """
+    """Every answer: loss, seed, variant, index, label, predicted (class names), rare, correct (bool), confidence."""
     parts = []
     for variant in VARIANTS:
         split = _test_images(run, None if variant == ORIGINAL else variant)
