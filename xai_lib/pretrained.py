@@ -144,7 +144,7 @@ def imagenet_classifier(architecture: str, *, download: bool) -> Classifier:
 
 
 def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bool) -> Classifier:
-    """As :func:`imagenet_classifier`, but for a head of ``n_classes``, of random weights by the seed."""
+    """Where fine-tuning starts: as :func:`imagenet_classifier`, but for a head of random weights by the seed."""
     published = imagenet_classifier(architecture, download=download)
     classifier = models.build(architecture, n_classes, seed=seed)
     classifier.backbone.load_state_dict(published.backbone.state_dict())

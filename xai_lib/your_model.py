@@ -44,7 +44,7 @@ def load_model(
         multi_label: whether an image can have several labels, each with a sigmoid of its own for a probability.
 
     ValueError if a text cannot be understood, the callable does not exist or fails on the arguments, or the checkpoint
-    does not fit; TypeError if the callable is none, or returns no network; FileNotFoundError without it.
+    does not fit; TypeError if the callable is none, or returns no network; FileNotFoundError without the file.
     """
     keywords = _keywords(arguments)
     if spec in pretrained.names() and not checkpoint and not keywords:

@@ -109,7 +109,7 @@ class Within(nn.Module):
 
 
 def _gradients(scores: Tensor, captured: "_Captured") -> Iterator[Tensor]:
-    """The gradients [B,K,h,w] of scores [B] or [B,S], each of its own image alone, at the layer, one s after one."""
+    """Gradients at the layer, [B,K,h,w], of scores [B] or [B,S], one s after the other; an image's score is its own."""
     n_scores = scores.shape[1:].numel()
     for s in range(n_scores):
         direction, gradient = torch.zeros_like(scores), None

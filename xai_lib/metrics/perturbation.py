@@ -38,7 +38,7 @@ def ranks(attribution: Tensor, *, ties: Ties, seed: int, index: Tensor) -> Tenso
 
 
 def counts(n: int, step: int) -> Tensor:
-    """How many of n values are replaced at each point of a curve, int64 [S+1]: 0, step, 2·step, … and n."""
+    """How many of n values each point has replaced, int64 [S+1]: 0, step, 2·step, … and n; ValueError if step < 1."""
     check_counts(step=step)
     return torch.tensor([*range(0, n, step), n])
 
@@ -76,7 +76,7 @@ def replacement_curve(
 
 
 def check_inputs(x: Tensor, attribution: Tensor, target: Tensor) -> None:
-    """Refuse what are not float images [B,c,H,W] with float maps [B,H,W] (TypeError) and classes int64 [B]."""
+    """TypeError if images or maps are no floats; ValueError if not [B,c,H,W], maps [B,H,W] and classes, int64 [B]."""
     check_maps(attribution)
     check_images(x)
     if attribution.shape != (len(x), *x.shape[2:]):

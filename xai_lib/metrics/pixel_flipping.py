@@ -1,4 +1,4 @@
-"""Pixel flipping: do pixels that a map calls important lower the prediction? (Bach et al. 2015; contrastive §3.5.)"""
+"""Pixel flipping: does the prediction fall without what a map calls important? (Bach et al. 2015; contrastive §3.5.)"""
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def flipping_logits(
     model: Model, x: Tensor, attribution: Tensor, *, index: Tensor, seed: int = 0, step: int = 32,
     chunk: int | None = None,
 ) -> Tensor:  # fmt: skip
-    """All logits along :func:`pixel_flipping_curve`, pixels turning black, for :func:`at_temperature`: [B,S+1,C]."""
+    """All logits along :func:`pixel_flipping_curve`, for :func:`at_temperature`; pixels turn black: [B,S+1,C]."""
     none = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     check_inputs(x, attribution, none)
     order = {"index": index, "seed": seed, "step": step, "ties": "random", "chunk": chunk}

@@ -139,7 +139,7 @@ def independent(found: tuple[tuple[tuple[str, ...], ...], Tensor]) -> Tensor:
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
-    """Rank correlation over pixels, ties at their mean rank, float32 [B]; NaN for a constant map or one not finite."""
+    """Rank correlation of maps [B,H,W], float32 [B], ties at their mean rank; NaN if one is constant or not finite."""
     check_pair(a, b)
     correlation = correlations.spearman(a.detach().flatten(1), b.detach().flatten(1))
     return defined(correlation, is_finite(a) & is_finite(b))

@@ -15,7 +15,7 @@ from xai_lib.run.store import Store
 
 
 def provenance(cells: Sequence[Cell], head: dict[str, Any] | None = None) -> HTML:
-    """Time, code, machine and libraries behind cells and what they stand on, a row a stage; ``head`` is of the run."""
+    """Time, code, machine and libraries behind cells and all they stand on; ``head`` is what a record says besides."""
     store = Store()
     made = [files.read_json(store.path(cell) / "provenance.json") for cell in lineage(cells) if store.is_done(cell)]
     found = rows(record.write_provenance(made, head or {}))
