@@ -55,7 +55,7 @@ def _lit(images: Tensor, seed: int, index: Tensor, purpose: str, size: int) -> T
 
 
 def water(seed: int, index: Tensor, purpose: str, size: int, height: float) -> tuple[Tensor, Tensor]:
-    """A strip of waves along the lower edge: colours [B,3,size,size], share of each pixel [B,1,size,size], float32."""
+    """Waves below, ``height`` of the image high: colours [B,3,H,W] and the share of each pixel [B,1,H,W], float32."""
     phase = randomness.uniform(seed, index, f"{purpose}/water", (3,))[:, :, None, None]
     x = _coordinates(size)
     surface = 1 - height + 0.02 * _wave(4 * x + phase[:, 0])  # [B,1,W]
