@@ -98,5 +98,5 @@ def test_the_library_is_small_and_its_tests_are_not_longer():
         folder: sum(len(file.read_text(encoding="utf-8").splitlines()) for file in python_files(folder))
         for folder in ("xai_lib", "tests")
     }
-    assert lines["xai_lib"] < 24_100
-    assert lines["tests"] <= 1.2 * lines["xai_lib"]
+    assert lines["xai_lib"] < 24_000
+    assert lines["tests"] <= 1.22 * lines["xai_lib"]
