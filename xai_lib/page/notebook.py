@@ -1,6 +1,7 @@
 """How every notebook begins and ends: one call that says what runs, one that says what ran and how to run it again."""
 
 import ast
+import warnings
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from xai_lib.run.settings import Settings, check_text, settings
 def begin(**parameters: Any) -> Settings:
     """What a notebook runs, and the look of its figures: see :func:`xai_lib.run.settings.settings`, also for errors."""
     style.use_style()
+    warnings.filterwarnings("ignore", "IProgress not found")  # of a library that draws its progress in notebooks
     shell = get_ipython()
     if shell:
         _check_parameters(shell)
