@@ -1,8 +1,8 @@
 """How every notebook begins and ends: one call that says what runs, one that says what ran and how to run it again."""
 
 import ast
-import warnings
 import shlex
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
