@@ -48,11 +48,27 @@ def test_the_estimate_is_what_the_run_then_does(run):
 
 
 def test_an_estimate_is_told_in_lines(run):
-    found = pd.DataFrame([[4, 2, 1.5, 3.0, 0.1, 1.0, 2.0]], ["saliency"], list(estimate.COLUMNS))
-    found = found.astype({"cells": int, "done": int})
+    found = pd.DataFrame([[4, 2, 1, 1.5, 3.0, 0.1, 1.0, 2.0]], ["saliency"], list(estimate.COLUMNS))
+    found = found.astype(dict.fromkeys(estimate.COLUMNS[:3], int))
     found.attrs["memory"] = 1.24
     lines = estimate.told(found).splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["saliency", "all"]
-    assert "about 1.2 GB" in lines[3] and lines[4] == "What is done took 2.00 times what is expected of it."
-    found[["expected", "taken", "done"]] = 0
+    assert "about 1.2 GB" in lines[3] and lines[4].startswith("1 cells are not counted")
+    assert lines[5] == "What is done took 2.00 times what is expected of it."
+    found[["expected", "taken", "done", "untried"]] = 0
     assert len(estimate.told(found).splitlines()) == 4
+
+
+def test_what_fails_in_the_trial_is_not_counted_and_takes_nothing_down(run, monkeypatch):
+    plain = estimate.computed
+
+    def failing(cell):
+        if "explained" in cell.arguments and cell.arguments["explained"].method == "gradient":
+            raise RuntimeError("no gradient")
+        return plain(cell)
+
+    monkeypatch.setattr(estimate, "computed", failing)
+    found = estimate.estimate(run)
+    gradient = experiment.saliency_cells(run, 0, ["gradient"])
+    assert found.loc["train", "untried"] == 0 < len(gradient) <= found.loc["saliency", "untried"]
+    assert found.loc["saliency", "forwards"] > 0

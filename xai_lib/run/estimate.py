@@ -20,7 +20,7 @@ from xai_lib.run.settings import Settings, settings
 from xai_lib.run.stage import computed, lineage
 from xai_lib.run.store import Store
 
-COLUMNS = ("cells", "done", "forwards", "hours", "disk", "expected", "taken")
+COLUMNS = ("cells", "done", "untried", "forwards", "hours", "disk", "expected", "taken")
 # Budgets of the trial: as few images and trainings as show all that is done; what is done to an image is the run's own.
 _TRIAL = {"n_train": 256, "n_held_out": 20, "epochs_ce": 1, "epochs_scl": 1, "epochs_tl": 1, "epochs_tuned": 1}
 _TRIAL |= {"seeds": 2, "saliency_seeds": 1, "dominance_seeds": 1, "matched_seeds": 1, "variant_seeds": 1}
@@ -40,19 +40,23 @@ def estimate(run: Settings) -> pd.DataFrame:
     Of networks that are trained here, which are small, the trial's seconds count, not the operations.
     Indexed by command, a row has ``cells`` and ``done``, numbers of them; ``forwards`` (images through the network,
     passes back by their operations, in millions), ``hours`` (of a core), ``disk`` (10⁹ bytes); ``expected`` and
-    ``taken``, the hours of what is done. ``attrs["memory"]`` is the most that this process held, in 10⁹ bytes.
+    ``taken``, the hours of what is done; ``untried``, cells of which nothing is known, as a method failed in the trial.
+    ``attrs["memory"]`` is the most that this process held, in 10⁹ bytes.
     """
     flops, per_second = _speed(run)
     costs, found, store = _trial(run), defaultdict(Counter), Store()
     for command, cell in _cells(run):
-        unit, n, row = costs[_kind(cell)], units(cell), found[command]
+        unit, n, row = costs.get(_kind(cell)), units(cell), found[command]
+        if unit is None:
+            row.update(cells=1, untried=1)
+            continue
         hours = n * (unit["flops"] / per_second if run.pretrained and unit["flops"] else unit["seconds"]) / 3600
         row.update(cells=1, forwards=unit["flops"] * n / flops / 1e6, hours=hours, disk=unit["bytes"] * n / 1e9)
         if store.is_done(cell):
             taken = files.read_json(store.path(cell) / "provenance.json")["seconds"] / 3600
             row.update(done=1, expected=hours, taken=taken)
     frame = pd.DataFrame.from_dict(found, orient="index").reindex(columns=COLUMNS).fillna(0.0)
-    frame = frame.astype({"cells": int, "done": int})
+    frame = frame.astype(dict.fromkeys(COLUMNS[:3], int))
     frame.attrs["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return frame
 
@@ -111,8 +115,11 @@ def _trial(run: Settings) -> Mapping[tuple[str, ...], Counter]:
     with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, XAI_STORE=folder):
         for _, cell in _cells(trial):
             started = time.process_time()
-            with FlopCounterMode(display=False) as counted:
-                written = computed(cell)
+            try:
+                with FlopCounterMode(display=False) as counted:
+                    written = computed(cell)
+            except Exception:  # what fails on a network leaves no gap but its own
+                continue
             seconds = time.process_time() - started
             size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
             costs[_kind(cell)].update(
@@ -155,6 +162,8 @@ def told(found: pd.DataFrame) -> str:
     lines.append(
         f"Each process needs about {found.attrs['memory']:.1f} GB of memory. Forwards count passes back as well."
     )
+    if total["untried"].item():
+        lines.append(f"{total['untried'].item()} cells are not counted: what they do failed in the trial.")
     if total["taken"].item():
         off = total["taken"].item() / max(total["expected"].item(), 1e-9)
         lines.append(f"What is done took {off:.2f} times what is expected of it.")
