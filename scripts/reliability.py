@@ -17,7 +17,6 @@ import os
 import random
 import runpy
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -88,7 +87,7 @@ def kills(draws: random.Random, folder: Path) -> Fault:
         writer = fork.Process(target=store.compute, args=(CELL, work))
         writer.start()
         time.sleep(draws.random() * 0.12)
-        os.kill(writer.pid, signal.SIGKILL)
+        writer.kill()
         writer.join()
     found = contents(store.compute(CELL, work))
     steps = (folder / "train" / "steps").read_text().split()
@@ -106,7 +105,7 @@ def writers(draws: random.Random, folder: Path) -> Fault:
     hit = draws.sample(processes, draws.randrange(2))
     for process in hit:
         time.sleep(draws.random() * 0.03)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
     for process in processes:
         process.join()
     if any(process.exitcode for process in processes if process not in hit):
