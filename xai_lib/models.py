@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import importlib
 import itertools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -132,9 +133,11 @@ def build(architecture: str, n_classes: int, *, width: int | None = None, seed: 
 
     Args:
         architecture: ``resnet8`` (for processors: three blocks, map of a quarter of the image's side), ``resnet18``
-            (stem of one 3×3 convolution, no pooling: for images of 32 pixels), ``resnet50`` (7×7 stem), or
-            ``resnet18-224`` and ``resnet50-224`` (torchvision's layers behind a resize of every image to 224 pixels).
-        width: channels of the first stage; ``None`` is the architecture's own (32 for ``resnet8``, 64 for the others).
+            (stem of one 3×3 convolution, no pooling: for images of 32 pixels), ``resnet50`` (7×7 stem),
+            ``resnet18-224`` and ``resnet50-224`` (torchvision's layers behind a resize of every image to 224 pixels),
+            or ``efficientnet-lite0`` (timm's layers, of the extra "networks": images keep their size).
+        width: channels of the first stage; ``None`` is the architecture's own (32 for ``resnet8`` and
+            ``efficientnet-lite0``, 64 for the others).
 
     ValueError if the architecture does not exist, or a number is below 1; the message says what was expected.
     """
@@ -208,6 +211,15 @@ def _torchvision(width: int, *, block: type[nn.Module], blocks: list[int], resiz
     return nn.Sequential(OrderedDict(stages))
 
 
+def _efficientnet(width: int) -> nn.Sequential:
+    """timm's EfficientNet-Lite0, its last convolution among the stages; ImportError without timm."""
+    if width != 32:
+        raise ValueError(f"Expected width 32, or None, for efficientnet-lite0. Got {width}: narrower is resnet8.")
+    network = importlib.import_module("timm").create_model("tf_efficientnet_lite0")
+    stages = {"stem": nn.Sequential(network.conv_stem, network.bn1), "blocks": network.blocks}
+    return nn.Sequential(OrderedDict(stages | {"last": nn.Sequential(network.conv_head, network.bn2)}))
+
+
 _18, _50 = {"block": BasicBlock, "blocks": [2, 2, 2, 2]}, {"block": Bottleneck, "blocks": [3, 4, 6, 3]}
 _ARCHITECTURES: dict[str, tuple[Callable[[int], nn.Sequential], int, int]] = {  # -> backbone, own width, features/width
     "resnet8": (_resnet8, 32, 4),
@@ -215,6 +227,7 @@ _ARCHITECTURES: dict[str, tuple[Callable[[int], nn.Sequential], int, int]] = {  
     "resnet50": (partial(_torchvision, **_50), 64, 32),
     "resnet18-224": (partial(_torchvision, **_18, resized=True), 64, 8),
     "resnet50-224": (partial(_torchvision, **_50, resized=True), 64, 32),
+    "efficientnet-lite0": (_efficientnet, 32, 40),
 }
 
 

@@ -118,19 +118,45 @@ def start_file(architecture: str) -> str:
     return _PUBLISHED[_STARTS[architecture]].file_name
 
 
-def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bool) -> Classifier:
-    """Where fine-tuning starts: torchvision's first weights in the backbone, random weights by the seed in the head.
+def architecture(name: str) -> str:
+    """That of `models.build` whose weights a published network has; ValueError, which lists them, if there is none.
 
-    ``architecture`` is "resnet18-224" or "resnet50-224"; ValueError as :func:`start_file`. ``download`` and all other
-    errors are as of :func:`pretrained`.
+    Example:
+        >>> architecture("package:efficientnet-lite0")
+        'efficientnet-lite0'
+    """
+    found = {published: ours for ours, published in _STARTS.items()}
+    if name not in found:
+        raise ValueError(f"Expected a published network out of {', '.join(found)}. Got {name!r}.")
+    return found[name]
+
+
+def imagenet_classifier(architecture: str, *, download: bool) -> Classifier:
+    """A published network as backbone and head: the logits of :func:`pretrained`'s, in evaluation mode.
+
+    ``architecture`` is one of `models.build` that has published weights, ValueError as :func:`start_file`. ``download``
+    and all other errors are as of :func:`pretrained`.
     """
     start_file(architecture)  # raises if there is none
     published = pretrained(_STARTS[architecture], download=download).state_dict()
+    classifier = models.build(architecture, len(imagenet.CLASSES), seed=0)
+    ours = _PARTS[architecture.partition("-")[0]]
+    weights = {}
+    for name, tensor in published.items():
+        first, _, rest = name.partition(".")
+        weights[f"{ours.get(first, f'backbone.{first}')}.{rest}"] = tensor
+    classifier.load_state_dict(weights)
+    return classifier.eval()
+
+
+def imagenet_start(architecture: str, n_classes: int, *, seed: int, download: bool) -> Classifier:
+    """Where fine-tuning starts: published weights in the backbone, random weights by the seed in the head.
+
+    Arguments and errors are as of :func:`imagenet_classifier`.
+    """
+    published = imagenet_classifier(architecture, download=download)
     classifier = models.build(architecture, n_classes, seed=seed)
-    ours = {"conv1": "stem.0", "bn1": "stem.1"}  # torchvision's first layers are our stem
-    parts = {name: name.partition(".") for name in published if not name.startswith("fc.")}
-    weights = {f"{ours.get(first, first)}.{rest}": published[name] for name, (first, _, rest) in parts.items()}
-    classifier.backbone.load_state_dict(weights)
+    classifier.backbone.load_state_dict(published.backbone.state_dict())
     return classifier
 
 
@@ -218,4 +244,12 @@ _PUBLISHED = {
     "package:efficientnet-lite2": _lite(2, 260, "9656183e"),
 }
 
-_STARTS = {"resnet18-224": "torchvision:resnet18", "resnet50-224": "torchvision:resnet50"}
+_STARTS = {
+    "resnet18-224": "torchvision:resnet18",
+    "resnet50-224": "torchvision:resnet50",
+    "efficientnet-lite0": "package:efficientnet-lite0",
+}
+_RESNET = {"conv1": "backbone.stem.0", "bn1": "backbone.stem.1", "fc": "head"}  # torchvision's names -> ours
+_EFFICIENTNET = {"conv_stem": "backbone.stem.0", "bn1": "backbone.stem.1", "conv_head": "backbone.last.0"}  # timm's
+_EFFICIENTNET |= {"bn2": "backbone.last.1", "classifier": "head"}
+_PARTS = {"resnet18": _RESNET, "resnet50": _RESNET, "efficientnet": _EFFICIENTNET}

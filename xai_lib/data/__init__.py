@@ -33,7 +33,7 @@ def load(
 ) -> Split:  # fmt: skip
     """One part of a data set, on the processor; ImageNet's images stay in their files until they are asked for.
 
-    The name is one of :func:`names`, the part "train" or "test"; ImageNet has test only. ``n`` images are balanced over
+    The name is one of :func:`names`, the part "train" or "test". ``n`` images are balanced over
     classes; fewer images than classes are of the first classes only, and None is all (planted: 5,000 and 2,000). The
     side is ``size`` pixels: None is 32, and 224 for ImageNet; CIFAR has 32. For ``variant`` see
     :func:`planted.generate`. ``root`` is the folder of downloaded data; ``download`` whether CIFAR may be fetched.

@@ -50,12 +50,15 @@ def tested(root: Path) -> str | None:
     return next((name for name in _TESTED if is_folder(root / name)), None)
 
 
-def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> Split:
-    """The images of ``<folder>/<class>/``, as a test part, without decoding any of them.
+def in_files(
+    folder: Path, *, size: int, shorter: int, name: str = "folder", masks: Path | None = None
+) -> Split:
+    """The images of ``<folder>/<class>/``, as a test part, without decoding any of them; masks are, if there are any.
 
     The folders' names, sorted, are the classes. Strays are passed over, as other files beside the class folders; links
     are followed. ``size`` and ``shorter`` are as of :func:`xai_lib.data.images.decoded`. The colours are not changed:
-    mean 0, deviation 1. The digest is that of the files' names and contents.
+    mean 0, deviation 1. Masks are ``<masks>/<class>/<name>.png``, as of :func:`load`; an image without has an empty one.
+    The digest is that of the files' names and contents.
 
     ValueError if a size is no whole number from 1; FolderError if there is no such folder, no class in it, or a class
     holds no images, other files or folders: all are named.
@@ -72,8 +75,15 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder") -> 
     digest = hashlib.sha256(f"size {size} of {shorter}".encode())
     for file, content in zip(files, in_threads(content_hash, files)):
         digest.update(os.fsencode(f"{file.parent.name}/{file.name}") + content)
+    objects = {}
+    if masks and is_folder(masks):
+        of_file = [(masks / file.parent.name / f"{file.stem}.png", file) for file in files]
+        nothing = torch.zeros(3, size, size, dtype=torch.uint8)
+        found = [decoded_mask(*both, size, shorter=shorter) if both[0].is_file() else nothing for both in of_file]
+        objects = {"object": _object(torch.stack(found))}
+        digest.update(objects["object"].numpy().tobytes())
     said = f"Images beside the folders of classes, which were left out: {len(loose)}." if loose else ""
-    about = {"name": name, "part": "test", "digest": digest.hexdigest(), "remarks": said}
+    about = {"name": name, "part": "test", "digest": digest.hexdigest(), "remarks": said, "masks": objects}
     return _unscaled(Files(files, size, shorter), classes, **about)
 
 
@@ -146,9 +156,13 @@ def _decoded(
     digest.update(b"".join(of_masks[1] if masked else ()) + said.encode())
     about = {"name": "folder", "part": part, "digest": digest.hexdigest(), "remarks": said}
     if masked:
-        colours = torch.stack(of_masks[0])
-        about["masks"] = {"object": (colours > 0).any(dim=1) & ~(colours == _TO_IGNORE).all(dim=1)}
+        about["masks"] = {"object": _object(torch.stack(of_masks[0]))}
     return _unscaled(torch.stack(images), classes, **about)
+
+
+def _object(masks: Tensor) -> Tensor:
+    """Pixels of the object, bool [N,H,W], in masks uint8 [N,3,H,W]."""
+    return (masks > 0).any(dim=1) & ~(masks == _TO_IGNORE).all(dim=1)
 
 
 def _unscaled(images: Tensor | Files, classes: dict[str, list[Path]], **about: Any) -> Split:

@@ -1,4 +1,4 @@
-"""The ImageNet validation set in its usual layout, one folder a class, streamed from its files."""
+"""ImageNet in its usual layout, one folder a class, streamed from its files."""
 
 import hashlib
 import re
@@ -22,31 +22,35 @@ _WNID = re.compile(r"n\d{8}")
 
 
 def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
-    """The validation images, prepared as for torchvision's first ImageNet weights, but turned as EXIF data say.
+    """One part's images, prepared as for torchvision's first ImageNet weights, but turned as EXIF data say.
 
     The shorter side is resized to 256/224 of ``size`` (bilinear, antialiased) and the central square cut.
 
     The folders, sorted by name, are the 1000 classes in the networks' order. Where some are missing, a file
-    ``classes.txt`` beside them says which: 1000 lines, sorted, each beginning with the name of a class folder
-    (n01440764, …; what follows it in the line is passed over). Without that file the folders that are there count as
-    all classes, numbered from 0, and go by their folders' names: fit only for a network trained on just these.
+    ``classes.txt`` beside them, or in ``root``, says which: 1000 lines, sorted, each beginning with the name of a class
+    folder (n01440764, …; what follows it in the line is passed over). Without that file the folders that are there
+    count as all classes, numbered from 0, and go by their folders' names: fit only for a network trained on just these.
 
-    ``root`` is a folder with ``<wnid>/*.JPEG``, or with ``val/<wnid>/*.JPEG``. ValueError for another part than "test":
-    nothing is trained on these images. FolderError, which says what was expected, for another layout.
+    ``root`` is a folder with ``val/<wnid>/*.JPEG``, or just ``<wnid>/*.JPEG``, for "test", the validation images; and
+    with ``train/<wnid>/*.JPEG`` for "train", which may be a part of what published networks were trained on.
+    Masks of objects, where there are any, are PNGs as large as their image in ``masks/val/<wnid>/<name>.png`` (see
+    :func:`xai_lib.data.folder.load`). FolderError, which says what was expected, for another layout.
     """
-    if part != "test":
-        raise ValueError(f"Expected the part test: nothing is trained on ImageNet's validation images. Got {part!r}.")
     check_counts(size=size)
     root = Path(root).absolute()
-    folder = root / "val" if is_folder(root / "val") else root
-    found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet")
+    folder = root / {"train": "train", "test": "val"}[part]
+    if part == "test" and not is_folder(folder):
+        folder = root
+    listed = next((path for path in (folder / _LIST, root / _LIST) if path.is_file()), None)
+    masks = None if folder == root else root / "masks" / folder.name
+    found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet", masks=masks)
     if strange := [name for name in found.classes if not _WNID.fullmatch(name)]:
         raise FolderError(
             f"Expected {printable(folder)} to hold folders named like n01440764 only. Got {len(strange)} others, "
             f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
         )
-    if (folder / _LIST).is_file():
-        numbers, classes = _read_list(folder / _LIST), CLASSES
+    if listed:
+        numbers, classes = _read_list(listed), CLASSES
         if unknown := [name for name in found.classes if name not in numbers]:
             raise FolderError(
                 f"Expected every folder of {printable(folder)} in {_LIST}. Got {len(unknown)} that are not, "
@@ -60,7 +64,7 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
         classes = CLASSES if len(numbers) == len(CLASSES) else found.classes
     labels = torch.tensor([numbers[name] for name in found.classes])[found.labels]
     digest = hashlib.sha256(found.digest.encode() + labels.numpy().tobytes()).hexdigest()
-    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, digest=digest)
+    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, digest=digest, part=part)
 
 
 def _read_list(file: Path) -> dict[str, int]:

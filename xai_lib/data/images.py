@@ -58,11 +58,11 @@ def decoded(image: Path | Image.Image, size: int, *, shorter: int | None = None)
     return _named(image, lambda: _square(_upright(image), size, shorter))
 
 
-def decoded_mask(file: Path, image: Path, size: int) -> Tensor:
+def decoded_mask(file: Path, image: Path, size: int, *, shorter: int | None = None) -> Tensor:
     """The colours of an image's mask, uint8 [3,size,size], each pixel that of the nearest in the file.
 
-    It has the pixels of the image's file and is turned with it, unless it says itself how it stands. What is
-    transparent is black. FolderError, with the mask's name, if it has another size, or as of :func:`decoded`.
+    It has the pixels of the image's file and is turned and cut with it, unless it says itself how it stands. What is
+    transparent is black. Sizes are as of :func:`decoded`. FolderError, with the mask's name, if it has another size, or as of :func:`decoded`.
     """
 
     def mask() -> Tensor:
@@ -74,7 +74,7 @@ def decoded_mask(file: Path, image: Path, size: int) -> Tensor:
         if turned.size != size_of_image:
             sizes = (*turned.size, *size_of_image)
             raise ValueError("{} x {} pixels where its image, upright, has {} x {}".format(*sizes))
-        return functional.pil_to_tensor(ImageOps.fit(turned, (size, size), Image.Resampling.NEAREST))
+        return _square(turned, size, shorter, "NEAREST")
 
     return _named(file, mask)
 
@@ -248,14 +248,14 @@ def _rgb(image: Image.Image, ground: str) -> Image.Image:
     return canvas.convert("RGB")
 
 
-def _square(picture: Image.Image, size: int, shorter: int | None) -> Tensor:
+def _square(picture: Image.Image, size: int, shorter: int | None, by: str = "BILINEAR") -> Tensor:
     if shorter is not None:
         longest = _LONGEST * min(picture.size)
         if max(picture.size) > longest:
             picture = functional.center_crop(picture, [min(side, longest) for side in (picture.height, picture.width)])
-        picture = functional.center_crop(functional.resize(picture, [shorter]), [size])
+        picture = functional.center_crop(functional.resize(picture, [shorter], functional.InterpolationMode[by]), [size])
     elif picture.size != (size, size):
-        picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+        picture = ImageOps.fit(picture, (size, size), Image.Resampling[by])
     return functional.pil_to_tensor(picture)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from xai_lib import data, pretrained
+from xai_lib.data.listing import is_folder
 from xai_lib.data.split import Split
 from xai_lib.run import budgets
 from xai_lib.training import recipes
@@ -80,8 +81,15 @@ class Settings:
             for name, recipe in found.items()
         }
 
+    @property
+    def has_training_images(self) -> bool:
+        """Whether there are any: of ImageNet, where networks come with their weights, they need not be there."""
+        return not self.pretrained or is_folder(Path(self.dataset.partition(":")[2]) / "train")
+
     def train_split(self) -> Split:
-        """Images that networks are trained on."""
+        """Images that networks are trained on, or were; FolderError where there are none of ImageNet."""
+        if self.pretrained:
+            return _part(self.dataset, "train", self.networks.n_train, **self._source)
         return self._training()[0]
 
     def held_out_split(self) -> Split:
@@ -90,7 +98,7 @@ class Settings:
 
     def test_split(self) -> Split:
         """Images on which accuracy is measured; touched by no choice of a setting."""
-        return _tested(self.dataset, self.networks.n_test, **self._source)
+        return _part(self.dataset, "test", self.networks.n_test, **self._source)
 
     def scored_split(self) -> Split:
         """The class-balanced part of the test images that the contrastive part explains and scores."""
@@ -148,7 +156,7 @@ def settings(
     name = dataset or own
     data.check_name(name)
     if ":" in name:  # a folder, whose files may have changed since they were read
-        _tested.cache_clear(), _held_out.cache_clear()
+        _part.cache_clear(), _held_out.cache_clear()
     where = {"device": _device(device), "data_root": Path(data_root), "download": download}
     run = Settings(scale, name, label or name, **where, **found, parameters=parameters)
     if run.pretrained and "size" not in overrides:
@@ -175,9 +183,9 @@ def _device(name: str) -> torch.device:
 
 
 @lru_cache(maxsize=4)
-def _tested(name: str, n: int | None, **source: Any) -> Split:
-    """The test images, as many as there are of those asked for."""
+def _part(name: str, part: str, n: int | None, **source: Any) -> Split:
+    """The images of a part, as many as there are of those asked for."""
     if name == "planted":
-        return data.load(name, "test", n=n, **source)
-    everything = data.load(name, "test", **source)
+        return data.load(name, part, n=n, **source)
+    everything = data.load(name, part, **source)
     return data.select(everything, None if n is None else min(n, len(everything)))

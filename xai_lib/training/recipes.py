@@ -68,8 +68,8 @@ class Recipe:
 class FineTuning(Recipe):
     """Cross entropy that goes on from a trained network (dominance paper §4); ValueError as :class:`Recipe`."""
 
-    # "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (torchvision's first weights,
-    # under a head of random weights)
+    # "ce" (the network trained here by cross-entropy with the same seed) or "imagenet" (published weights under a head
+    # of random weights)
     start: str
     label_smoothing: float  # share of a label that is spread evenly over all classes, in [0, 1)
 
@@ -105,6 +105,10 @@ _SMALL = Recipe("ce", "resnet8", 10, 256, 0.4, 5e-4, "ce", width=32, nesterov=Tr
 _SMALL_SCL = replace(_SMALL, **_SCL, epochs=6, augmentation="light", projection_out=128)
 _SMALL_TL = replace(_SMALL, **_TL | {"margin": 0.1}, epochs=8, learning_rate=0.2, projection_out=128)
 
+# A published network's architecture, for images of 96 pixels: from nothing with the fine-tuning's optimizer.
+_LITE = replace(_SMALL, architecture="efficientnet-lite0", optimizer="adamw", momentum=None, nesterov=False)
+_LITE = replace(_LITE, epochs=2, batch_size=128, learning_rate=2e-3, weight_decay=0.05)
+
 _RECIPES = {
     "paper/cifar10": {
         "ce": _CIFAR10,
@@ -117,6 +121,11 @@ _RECIPES = {
         "tl": replace(_S50_CONTRASTIVE, **_TL),
     },
     "small": {"ce": _SMALL, "scl": _SMALL_SCL, "tl": _SMALL_TL},
+    "efficientnet-lite0": {
+        "ce": _LITE,
+        "scl": replace(_LITE, **_SCL, augmentation="light", projection_out=128),
+        "tl": replace(_LITE, **_TL | {"margin": 0.1}, projection_out=128),
+    },
     # For a few thousand images: smaller batches, since networks sit on a plateau for their first 200 steps.
     "small/few-images": {
         "ce": replace(_SMALL, batch_size=64, learning_rate=0.2),
@@ -136,6 +145,7 @@ _FINE_TUNINGS = {
     },
     "paper/imagenet-s50": {},
     "small": {"tuned": _TUNED},
+    "efficientnet-lite0": {"tuned": _TUNED | {"learning_rate": 5e-4, "epochs": 2, "start": "imagenet"}},
     "small/few-images": {"tuned": _TUNED},
 }
 

@@ -119,7 +119,7 @@ def _single(study: Study, kind: str) -> Iterator[_Said]:
             )
             name = f"whole-{output}" if size == experiment.WHOLE else output
             yield name, text, "abstract and 4, Figure 3", metric, "lower", replace(found, n_seeds=n_seeds)
-            other = kind.replace(experiment.TUNED, experiment.UNTRAINED)
+            other = experiment.untrained_like(kind)
             if output == "logit" and other in set(images["kind"]) - {kind}:
                 base, of_base = single.mean_correlation(study, other, output, size)
                 ends = {"a": "trained", "b": "untrained"}

@@ -8,21 +8,22 @@ from typing import Any
 
 import pandas as pd
 import torch
+from torch import nn
 from tqdm import tqdm
 
-from xai_lib import files, models
-from xai_lib.data import planted
+from xai_lib import files, models, pretrained
+from xai_lib.data import Split, planted
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance.experiment import parts
 from xai_lib.papers.dominance.experiment.parts import K_MEANS, RESCALED, SEED, WHOLE, mosaic_sizes, read
 from xai_lib.papers.dominance.method import dominance, mosaics, rare_modes
-from xai_lib.pretrained import state_digest
 from xai_lib.run import networks
 from xai_lib.run.cell import Cell
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.run.stage import computed
 from xai_lib.run.study import Study
 from xai_lib.training import recipes
+from xai_lib.your_images import with_normalisation
 
 PARTS = ("clusters", "choice", "mosaics", "variants", "pairs", "focus")
 EXPLAINERS = ("grad-cam", "eigen-cam", "excitation-backprop", "gradient", "random")
@@ -40,8 +41,10 @@ class RankedNetwork:
     """A network whose clusters are ranked."""
 
     subject: Subject  # with all evaluation images
-    # how it was trained: "ce", "scl", "tl" or a name of `Settings.fine_tunings`, with "untrained" for "tuned" if not
+    # how it was trained: "ce", "scl", "tl" or a name of `Settings.fine_tunings`, on ImageNet the architecture of a
+    # published network; or see :func:`untrained_like`
     kind: str
+    training: Split  # training images
     parts: tuple[str, ...] = PARTS  # what is computed for it
 
     @property
@@ -52,19 +55,21 @@ class RankedNetwork:
 
 def study(run: Settings) -> Study:
     """The part on those networks of a run that its ``kinds`` name: fine-tuned as in the paper, then trained by CE, SCL
-    and TL, which it does not do, and untrained. Pages show the first, for which every part is computed. ValueError for
-    other kinds, without a trained one, or on ImageNet, of which there are no training images here.
+    and TL, which it does not do, and untrained. On ImageNet its first published network, and untrained ones. Pages show
+    the first, for which every part is computed. ValueError for other kinds, without a trained one, or without
+    training images.
     """
-    if run.pretrained:
+    if not run.has_training_images:
         raise ValueError(
-            f"Expected a data set with training images, to which clusters are compared. Got {run.dataset}: "
-            "take planted, cifar10, cifar100 or folder:<path>."
+            f"Expected training images, to which clusters are compared, in a folder train. Got none: {run.dataset}."
         )
+    if run.pretrained:
+        return _published(run)
     wanted = run.dominance.kinds.split()
     if not set(wanted) <= set(KINDS) or set(wanted) <= {UNTRAINED}:
         raise ValueError(f"Expected kinds out of {' '.join(KINDS)}, a trained one among them. Got {wanted}.")
     tuned = run.fine_tunings
-    names = {TUNED: tuned, UNTRAINED: [name.replace(TUNED, UNTRAINED) for name in tuned]}
+    names = {TUNED: tuned, UNTRAINED: list(map(untrained_like, tuned))}
     kinds = [name for kind in KINDS if kind in wanted for name in names.get(kind, [kind])]
     made = []
     for kind, seed in itertools.product(kinds, run.tuned_seeds):
@@ -74,8 +79,13 @@ def study(run: Settings) -> Study:
         else:
             cell = networks.train_cell if kind in LOSSES else networks.tune_cell
             subject = networks.with_images(run, cell(run, kind, seed), None)
-        made.append(RankedNetwork(subject, kind, of_kind))
+        made.append(RankedNetwork(subject, kind, run.train_split(), of_kind))
     return Study(run, tuple(made))
+
+
+def untrained_like(kind: str) -> str:
+    """The kind of network of the same architecture that has random weights."""
+    return kind.replace(TUNED, UNTRAINED) if kind.startswith(TUNED) else f"{UNTRAINED}-{kind}"
 
 
 def kinds(study: Study) -> tuple[str, ...]:
@@ -97,7 +107,7 @@ def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
     """One of :data:`PARTS` of one network."""
     budgets, shared = study.run.dominance, {"subject": ranked.subject, "images": ranked.subject.images}
     if part == "clusters":
-        return parts.cluster.cell(**shared, training=study.run.train_split(), n_clusters=budgets.n_clusters)
+        return parts.cluster.cell(**shared, training=ranked.training, n_clusters=budgets.n_clusters)
     if part == "choice":
         return parts.choose.cell(**shared)
     if part == "pairs":
@@ -150,10 +160,14 @@ def rarity_cell(run: Settings, number: int) -> Cell:
 
 
 def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The commands of the part and their options: one a network, one a training with rare modes; none on ImageNet."""
-    if run.pretrained:
+    """The commands of the part and their options: one a network, one a training with rare modes (none on ImageNet,
+    where there are no commands at all without training images).
+    """
+    if not run.has_training_images:
         return
     yield from (("dominance", {"network": number}) for number in range(len(study(run).networks)))
+    if run.pretrained:
+        return
     yield from (("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))
 
 
@@ -194,5 +208,24 @@ def _untrained(run: Settings, name: str, seed: int) -> Subject:
     """A network of random weights in the architecture of a fine-tuning, with all evaluation images."""
     recipe, like = run.fine_tunings[name], networks.with_images(run, networks.train_cell(run, "ce", seed), None)
     network = models.build(recipe.architecture, len(like.images.classes), width=recipe.width, seed=seed).eval()
-    folded = models.fold_batchnorm(network).to(run.device, memory_format=torch.channels_last)
-    return replace(like, load=lambda: folded, key=state_digest(network), parents=())
+    return _with_network(like, network)
+
+
+def _published(run: Settings) -> Study:
+    """The first published network, as backbone and head, and networks of random weights in its architecture."""
+    kind = pretrained.architecture(run.published[0])
+    takes = pretrained.inputs(run.published[0])
+    images, training = (with_normalisation(part, takes.mean, takes.std) for part in (run.test_split(), run.train_split()))
+    network = pretrained.imagenet_classifier(kind, download=run.download)
+    subject = Subject(lambda: network, "", (), None, images.materialised(), lambda: training, run.device)
+    made = [RankedNetwork(_with_network(subject, network), kind, training)]
+    for seed in run.tuned_seeds if UNTRAINED in run.dominance.kinds.split() else ():
+        other = models.build(kind, len(images.classes), seed=seed).eval()
+        subject = replace(_with_network(subject, other), seed=seed)
+        made.append(RankedNetwork(subject, untrained_like(kind), training, _OF_UNTRAINED))
+    return Study(run, tuple(made))
+
+
+def _with_network(subject: Subject, network: nn.Module) -> Subject:
+    folded = models.fold_batchnorm(network).to(subject.device, memory_format=torch.channels_last)
+    return replace(subject, load=lambda: folded, key=pretrained.state_digest(network), parents=())
