@@ -54,6 +54,7 @@ def activations(classifier, x):
         ("resnet18-224", None, 32, (512, 7, 7)),
         ("resnet18-224", None, 64, (512, 7, 7)),
         ("resnet50-224", None, 32, (2048, 7, 7)),
+        ("efficientnet-lite0", None, 64, (1280, 2, 2)),
     ],
 )
 def test_shapes(architecture, width, size, expected):
@@ -208,10 +209,11 @@ def test_channels_last_is_kept_to_the_last_map(architecture):
 
 def test_an_unknown_architecture_lists_those_there_are():
     with pytest.raises(
-        ValueError, match=r"resnet8, resnet18, resnet50, resnet18-224, resnet50-224\. Got 'resnet81'\. Did you mean"
+        ValueError,
+        match=r"resnet50, resnet18-224, resnet50-224, efficientnet-lite0\. Got 'resnet81'\. Did you mean",
     ):
         models.build("resnet81", 10, seed=0)
-    assert models.names() == ["resnet8", "resnet18", "resnet50", *RESIZING]
+    assert models.names() == ["resnet8", "resnet18", "resnet50", *RESIZING, "efficientnet-lite0"]
 
 
 @pytest.mark.parametrize("bad", [0, -3, 2.5, True, "10"])

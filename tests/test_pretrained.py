@@ -10,7 +10,7 @@ from xai_lib import models
 from xai_lib import pretrained as module
 from xai_lib.explainers import cams, class_score
 from xai_lib.explainers.layers import last_spatial_layer
-from xai_lib.pretrained import imagenet_start, pretrained, start_file, state_digest
+from xai_lib.pretrained import architecture, imagenet_classifier, imagenet_start, pretrained, start_file, state_digest
 
 NAME = "torchvision:resnet50"
 
@@ -188,13 +188,29 @@ def test_fine_tuning_starts_from_published_features_under_a_head_of_its_own(arch
     assert state_digest(start.backbone) == state_digest(other.backbone)
     assert not torch.equal(start.head.weight, other.head.weight) and start.head.weight.shape[0] == 7
     x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    reference.fc = nn.Identity()
     with torch.no_grad():
+        whole = imagenet_classifier(architecture, download=False)
+        torch.testing.assert_close(whole(x), reference(x), rtol=1e-5, atol=1e-5)
+        reference.fc = nn.Identity()
         torch.testing.assert_close(start.features(x), reference(x), rtol=1e-5, atol=1e-5)
 
 
+def test_efficientnet_lite_is_backbone_and_head_with_the_published_logits():
+    pytest.importorskip("timm")
+    ours, theirs = imagenet_classifier("efficientnet-lite0", download=False), pretrained("package:efficientnet-lite0")
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-5, atol=1e-5)
+    assert ours.backbone(x).shape == (2, 1280, 7, 7) and not ours.training
+    start = imagenet_start("efficientnet-lite0", 3, seed=0, download=False)
+    assert state_digest(start.backbone) == state_digest(ours.backbone) and start.head.out_features == 3
+    assert architecture("package:efficientnet-lite0") == "efficientnet-lite0"
+    with pytest.raises(ValueError, match=r"out of torchvision:resnet18, .*Got 'torchvision:googlenet'"):
+        architecture("torchvision:googlenet")
+
+
 def test_there_is_no_start_without_published_weights(hub):
-    with pytest.raises(ValueError, match=r"out of resnet18-224, resnet50-224\. Got 'resnet8'"):
+    with pytest.raises(ValueError, match=r"out of resnet18-224, resnet50-224, efficientnet-lite0\. Got 'resnet8'"):
         imagenet_start("resnet8", 10, seed=0, download=False)
     with pytest.raises(FileNotFoundError, match=r"resnet18-f37072fd\.pth"):
         imagenet_start("resnet18-224", 10, seed=0, download=False)

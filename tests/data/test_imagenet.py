@@ -113,7 +113,7 @@ def test_the_digest_knows_files_labels_and_size(root):
 
 
 def test_other_folders_parts_and_layouts_are_refused(root, tmp_path):
-    with pytest.raises(ValueError, match="Expected the part test"):
+    with pytest.raises(FolderError, match=r"train\. Got no such folder"):
         datasets.load(f"imagenet:{root}", "train")
     with pytest.raises(ValueError, match="Expected no variant"):
         datasets.load(f"imagenet:{root}", "test", variant="corrupted")
@@ -129,3 +129,29 @@ def test_a_number_of_images_is_balanced_and_224_pixels_is_the_size_unless_named(
     assert split.labels.tolist() == [0, 1, 2]
     assert split.images.shape == (3, 3, 224, 224)
     assert datasets.load(f"imagenet:{root}", "test", n=1, size=16).materialised().images.shape == (1, 3, 16, 16)
+
+
+def test_training_images_and_masks_stand_beside_validation_images(root):
+    for part, wnid, number in (("train", WNIDS[2], 5), ("val", WNIDS[2], 6), ("val", WNIDS[7], 7)):
+        picture(root / "all" / part / wnid / f"{number}.png", number, (40, 30))
+    write_list(root / "all", WNIDS)
+    training, images = (imagenet.load(root / "all", part, size=14) for part in ("train", "test"))
+    assert (training.part, training.labels.tolist(), images.part, images.labels.tolist()) == (
+        "train",
+        [2],
+        "test",
+        [2, 7],
+    )
+    assert training.classes == images.classes == imagenet.CLASSES and training.digest != images.digest
+    assert images.masks == {}
+    object_mask = Image.new("L", (40, 30))
+    object_mask.paste(255, (0, 0, 20, 30))  # the left half, which stays the left half of what is cut
+    (root / "all" / "masks" / "val" / WNIDS[7]).mkdir(parents=True)
+    object_mask.save(root / "all" / "masks" / "val" / WNIDS[7] / "7.png")
+    masked = imagenet.load(root / "all", size=14)
+    assert masked.digest != images.digest
+    assert not masked.masks["object"][0].any()  # without a file
+    assert masked.masks["object"][1].int().sum(1).tolist() == [6] * 14 and masked.masks["object"][1, :, :6].all()
+    object_mask.crop((0, 0, 20, 20)).save(root / "all" / "masks" / "val" / WNIDS[7] / "7.png")
+    with pytest.raises(FolderError, match=r"7\.png.* 20 x 20 pixels where its image, upright, has 40 x 30"):
+        imagenet.load(root / "all", size=14)

@@ -50,14 +50,12 @@ def tested(root: Path) -> str | None:
     return next((name for name in _TESTED if is_folder(root / name)), None)
 
 
-def in_files(
-    folder: Path, *, size: int, shorter: int, name: str = "folder", masks: Path | None = None
-) -> Split:
+def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", masks: Path | None = None) -> Split:
     """The images of ``<folder>/<class>/``, as a test part, without decoding any of them; masks are, if there are any.
 
     The folders' names, sorted, are the classes. Strays are passed over, as other files beside the class folders; links
     are followed. ``size`` and ``shorter`` are as of :func:`xai_lib.data.images.decoded`. The colours are not changed:
-    mean 0, deviation 1. Masks are ``<masks>/<class>/<name>.png``, as of :func:`load`; an image without has an empty one.
+    mean 0, deviation 1. Masks are ``<masks>/<class>/<name>.png``, as of :func:`load`, and empty for an image without.
     The digest is that of the files' names and contents.
 
     ValueError if a size is no whole number from 1; FolderError if there is no such folder, no class in it, or a class

@@ -62,7 +62,8 @@ def decoded_mask(file: Path, image: Path, size: int, *, shorter: int | None = No
     """The colours of an image's mask, uint8 [3,size,size], each pixel that of the nearest in the file.
 
     It has the pixels of the image's file and is turned and cut with it, unless it says itself how it stands. What is
-    transparent is black. Sizes are as of :func:`decoded`. FolderError, with the mask's name, if it has another size, or as of :func:`decoded`.
+    transparent is black. Sizes are as of :func:`decoded`. FolderError, with the mask's name, if it has another size, or
+    as of :func:`decoded`.
     """
 
     def mask() -> Tensor:
@@ -253,7 +254,9 @@ def _square(picture: Image.Image, size: int, shorter: int | None, by: str = "BIL
         longest = _LONGEST * min(picture.size)
         if max(picture.size) > longest:
             picture = functional.center_crop(picture, [min(side, longest) for side in (picture.height, picture.width)])
-        picture = functional.center_crop(functional.resize(picture, [shorter], functional.InterpolationMode[by]), [size])
+        picture = functional.center_crop(
+            functional.resize(picture, [shorter], functional.InterpolationMode[by]), [size]
+        )
     elif picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling[by])
     return functional.pil_to_tensor(picture)

@@ -446,7 +446,7 @@ def test_the_cells_of_a_run_are_those_of_its_jobs(run):
         ("dominance_cells", 10, "planted", r"Expected a network from 0 to 9\. Got 10\."),
         ("dominance_cells", -1, "planted", r"Expected a network from 0 to 9\. Got -1\."),
         ("rarity_cells", 1, "planted", r"Expected a training from 0 to 0\. Got 1\."),
-        ("dominance_cells", 0, "imagenet:/x", r"Expected a data set with training images.*Got imagenet:/x: take"),
+        ("dominance_cells", 0, "imagenet:/x", r"Expected training images.*in a folder train\. Got none: imagenet:/x\."),
         ("rarity_cells", 0, "imagenet:/x", r"Expected a run that trains networks\. Got imagenet:/x: take"),
     ],
 )

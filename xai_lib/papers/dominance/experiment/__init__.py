@@ -44,7 +44,6 @@ class RankedNetwork:
     # how it was trained: "ce", "scl", "tl" or a name of `Settings.fine_tunings`, on ImageNet the architecture of a
     # published network; or see :func:`untrained_like`
     kind: str
-    training: Split  # training images
     parts: tuple[str, ...] = PARTS  # what is computed for it
 
     @property
@@ -79,7 +78,7 @@ def study(run: Settings) -> Study:
         else:
             cell = networks.train_cell if kind in LOSSES else networks.tune_cell
             subject = networks.with_images(run, cell(run, kind, seed), None)
-        made.append(RankedNetwork(subject, kind, run.train_split(), of_kind))
+        made.append(RankedNetwork(subject, kind, of_kind))
     return Study(run, tuple(made))
 
 
@@ -107,7 +106,7 @@ def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
     """One of :data:`PARTS` of one network."""
     budgets, shared = study.run.dominance, {"subject": ranked.subject, "images": ranked.subject.images}
     if part == "clusters":
-        return parts.cluster.cell(**shared, training=ranked.training, n_clusters=budgets.n_clusters)
+        return parts.cluster.cell(**shared, training=training_images(study, ranked), n_clusters=budgets.n_clusters)
     if part == "choice":
         return parts.choose.cell(**shared)
     if part == "pairs":
@@ -118,6 +117,13 @@ def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
     if part == "mosaics":
         return parts.compare.cell(**clustered, n_deals=budgets.n_deals)
     return parts.vary.cell(**clustered, by=EXPLAINERS)
+
+
+def training_images(study: Study, ranked: RankedNetwork) -> Split:
+    """What the network was trained on, or a part of it, in the colours that it takes."""
+    found, images = study.run.train_split(), ranked.subject.images
+    same = (found.mean, found.std) == (images.mean, images.std)
+    return found if same else with_normalisation(found, images.mean, images.std)
 
 
 def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
@@ -215,14 +221,14 @@ def _published(run: Settings) -> Study:
     """The first published network, as backbone and head, and networks of random weights in its architecture."""
     kind = pretrained.architecture(run.published[0])
     takes = pretrained.inputs(run.published[0])
-    images, training = (with_normalisation(part, takes.mean, takes.std) for part in (run.test_split(), run.train_split()))
+    images = with_normalisation(run.test_split(), takes.mean, takes.std).materialised()
     network = pretrained.imagenet_classifier(kind, download=run.download)
-    subject = Subject(lambda: network, "", (), None, images.materialised(), lambda: training, run.device)
-    made = [RankedNetwork(_with_network(subject, network), kind, training)]
+    subject = Subject(lambda: network, "", (), None, images, lambda: images, run.device)
+    made = [RankedNetwork(_with_network(subject, network), kind)]
     for seed in run.tuned_seeds if UNTRAINED in run.dominance.kinds.split() else ():
         other = models.build(kind, len(images.classes), seed=seed).eval()
         subject = replace(_with_network(subject, other), seed=seed)
-        made.append(RankedNetwork(subject, untrained_like(kind), training, _OF_UNTRAINED))
+        made.append(RankedNetwork(subject, untrained_like(kind), _OF_UNTRAINED))
     return Study(run, tuple(made))
 
 
