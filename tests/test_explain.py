@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from matplotlib import pyplot as plt
 from PIL import Image
 from skimage import data
 from torch import nn
@@ -94,6 +95,7 @@ def test_its_links_lead_to_pages_of_the_book(page, tmp_path):
 
 def test_a_picture_holds_maps_and_stages(found, tmp_path):
     shown = [Image.open(io.BytesIO(standalone.png(one))) for one in (found.figure(), found.two_stages)]
+    assert not plt.fignum_exists(found.two_stages.number)  # a notebook would show it unasked
     with Image.open(found.save(tmp_path / "page.png")) as whole:
         size = max(one.width for one in shown), sum(one.height for one in shown)
         assert whole.size == pytest.approx(size, abs=4)  # a figure that is drawn again is laid out a little differently

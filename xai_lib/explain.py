@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import torch
 from IPython.display import HTML
+from matplotlib import pyplot as plt
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from PIL import Image
@@ -163,6 +164,8 @@ def explain(
     found = {name: _or_reason(_explained, network, x, places[:1], name, layer, others) for name in wanted}
     rows = [{"method": name, **(one[1] if one else {}), "reason": reason} for name, (one, reason) in found.items()]
     stages, reason = _or_reason(explain_output, network, shown, classes=names, mean=mean, std=std)
+    if stages:
+        plt.close(stages)  # or a notebook shows it unasked
     return Explanation(
         photograph, model if isinstance(model, str) else type(model).__name__, layer, n, shown.cpu(), top,
         {name: one[0] for name, (one, _) in found.items() if one},
