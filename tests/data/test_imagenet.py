@@ -155,3 +155,12 @@ def test_training_images_and_masks_stand_beside_validation_images(root):
     object_mask.crop((0, 0, 20, 20)).save(root / "all" / "masks" / "val" / WNIDS[7] / "7.png")
     with pytest.raises(FolderError, match=r"7\.png.* 20 x 20 pixels where its image, upright, has 40 x 30"):
         imagenet.load(root / "all", size=14)
+    for number in (6, 7):  # every fault is named, and none of two images of one name gets the other's mask
+        mask = root / "all" / "masks" / "val" / WNIDS[2 if number == 6 else 7] / f"{number}.png"
+        mask.parent.mkdir(exist_ok=True)
+        mask.write_bytes(b"no image")
+    with pytest.raises(FolderError, match=r"(?s)6\.png.*7\.png"):
+        imagenet.load(root / "all", size=14)
+    picture(root / "all" / "val" / WNIDS[7] / "7.jpg", 8, (40, 30))
+    with pytest.raises(FolderError, match=rf"{WNIDS[7]}/7: 2 images for one mask"):
+        imagenet.load(root / "all", size=14)

@@ -53,7 +53,7 @@ def test_an_estimate_is_told_in_lines(run):
     found.attrs["memory"] = 1.24
     lines = estimate.told(found).splitlines()
     assert [line.split()[0] for line in lines[1:3]] == ["saliency", "all"]
-    assert "about 1.2 GB" in lines[3] and lines[4].startswith("1 cells are not counted")
+    assert "held 1.2 GB" in lines[3] and lines[4].startswith("1 cells are not counted")
     assert lines[5] == "What is done took 2.00 times what is expected of it."
     found[["expected", "taken", "done", "untried"]] = 0
     assert len(estimate.told(found).splitlines()) == 4

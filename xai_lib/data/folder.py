@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -75,10 +76,14 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", mas
         digest.update(os.fsencode(f"{file.parent.name}/{file.name}") + content)
     objects = {}
     if masks and is_folder(masks):
-        of_file = [(masks / file.parent.name / f"{file.stem}.png", file) for file in files]
-        nothing = torch.zeros(3, size, size, dtype=torch.uint8)
-        found = [decoded_mask(*both, size, shorter=shorter) if both[0].is_file() else nothing for both in of_file]
-        objects = {"object": _object(torch.stack(found))}
+        refuse(_sharing(files, folder), f"{printable(folder)} to hold one image for each mask")
+
+        def read(file: Path) -> Tensor:
+            mask = masks / file.parent.name / f"{file.stem}.png"
+            here = mask.is_file()
+            return decoded_mask(mask, file, size, shorter=shorter) if here else torch.zeros(3, size, size).byte()
+
+        objects = {"object": _object(torch.stack(in_threads(read, files)))}
         digest.update(objects["object"].numpy().tobytes())
     said = f"Images beside the folders of classes, which were left out: {len(loose)}." if loose else ""
     about = {"name": name, "part": "test", "digest": digest.hexdigest(), "remarks": said, "masks": objects}
@@ -134,8 +139,7 @@ def _decoded(
     files = [file for of_class in classes.values() for file in of_class]
     folder_of_masks = root / "masks" / folder
     masked = is_folder(folder_of_masks)
-    stems = Counter(printable(file.relative_to(root).with_suffix("")) for file in files if masked)
-    problems += [f"{stem}: {n} images for one mask" for stem, n in stems.items() if n > 1]
+    problems += _sharing(files, root) if masked else []
 
     def read(file: Path) -> tuple[Any, ...]:
         image, mask = (decoded(file, size), content_hash(file)), folder_of_masks / file.parent.name / f"{file.stem}.png"
@@ -156,6 +160,12 @@ def _decoded(
     if masked:
         about["masks"] = {"object": _object(torch.stack(of_masks[0]))}
     return _unscaled(torch.stack(images), classes, **about)
+
+
+def _sharing(files: Sequence[Path], root: Path) -> list[str]:
+    """Images of one name but for its ending, which a mask cannot tell apart."""
+    stems = Counter(printable(file.relative_to(root).with_suffix("")) for file in files)
+    return [f"{stem}: {n} images for one mask" for stem, n in stems.items() if n > 1]
 
 
 def _object(masks: Tensor) -> Tensor:

@@ -102,12 +102,8 @@ def _cells(run: Settings) -> Iterator[tuple[str, Cell]]:
 def _trial(run: Settings) -> Mapping[tuple[str, ...], Counter]:
     """Of each kind of cell, what a unit takes: "flops", "seconds" and "bytes"."""
     n_classes = len(run.test_split().labels.unique())
-    changed = (
-        _TRIAL
-        | dict.fromkeys(_IMAGES, _LARGE if run.pretrained else _SMALL)
-        | {"n_test": _OF_A_CLASS * n_classes}
-        | ({"size": _SMALLER} if run.pretrained else {})
-    )
+    changed = _TRIAL | dict.fromkeys(_IMAGES, _LARGE if run.pretrained else _SMALL)
+    changed |= {"n_test": _OF_A_CLASS * n_classes} | ({"size": _SMALLER} if run.pretrained else {})
     given = [run.parameters["overrides"], *(f"{name}={value}" for name, value in changed.items())]
     trial = settings(**{**run.parameters, "overrides": ", ".join(filter(None, given))})
     costs: dict[tuple[str, ...], Counter] = defaultdict(Counter)
@@ -122,9 +118,8 @@ def _trial(run: Settings) -> Mapping[tuple[str, ...], Counter]:
                 continue
             seconds = time.process_time() - started
             size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
-            costs[_kind(cell)].update(
-                flops=larger * counted.get_total_flops(), seconds=seconds, bytes=larger * size, units=units(cell)
-            )
+            took = {"flops": larger * counted.get_total_flops(), "seconds": seconds, "bytes": larger * size}
+            costs[_kind(cell)].update(took | {"units": units(cell)})
     return {kind: Counter({name: cost[name] / cost["units"] for name in cost}) for kind, cost in costs.items()}
 
 
@@ -159,9 +154,7 @@ def told(found: pd.DataFrame) -> str:
     shown = pd.concat([found, total]).rename(columns={"forwards": "forwards (10⁶)", "hours": "core-hours"})
     shown = shown.rename(columns={"disk": "disk (GB)", "expected": "of those done", "taken": "they took"})
     lines = [shown.to_string(float_format="{:,.3g}".format)]
-    lines.append(
-        f"Each process needs about {found.attrs['memory']:.1f} GB of memory. Forwards count passes back as well."
-    )
+    lines.append(f"The trial held {found.attrs['memory']:.1f} GB of memory. Forwards count passes back as well.")
     if total["untried"].item():
         lines.append(f"{total['untried'].item()} cells are not counted: what they do failed in the trial.")
     if total["taken"].item():
