@@ -77,11 +77,11 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", mas
     objects = {}
     if masks and is_folder(masks):
         refuse(_sharing(files, folder), f"{printable(folder)} to hold one image for each mask")
+        nothing = torch.zeros(3, size, size, dtype=torch.uint8)
 
         def read(file: Path) -> Tensor:
             mask = masks / file.parent.name / f"{file.stem}.png"
-            here = mask.is_file()
-            return decoded_mask(mask, file, size, shorter=shorter) if here else torch.zeros(3, size, size).byte()
+            return decoded_mask(mask, file, size, shorter=shorter) if mask.is_file() else nothing
 
         objects = {"object": _object(torch.stack(in_threads(read, files)))}
         digest.update(objects["object"].numpy().tobytes())

@@ -116,9 +116,12 @@ def _trial(run: Settings) -> Mapping[tuple[str, ...], Counter]:
                     written = computed(cell)
             except Exception:  # what fails on a network leaves no gap but its own
                 continue
-            seconds = time.process_time() - started
             size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
-            took = {"flops": larger * counted.get_total_flops(), "seconds": seconds, "bytes": larger * size}
+            took = {
+                "flops": larger * counted.get_total_flops(),
+                "seconds": time.process_time() - started,
+                "bytes": larger * size,
+            }
             costs[_kind(cell)].update(took | {"units": units(cell)})
     return {kind: Counter({name: cost[name] / cost["units"] for name in cost}) for kind, cost in costs.items()}
 
@@ -153,8 +156,8 @@ def told(found: pd.DataFrame) -> str:
     total = found.sum().to_frame("all").T.astype(found.dtypes)
     shown = pd.concat([found, total]).rename(columns={"forwards": "forwards (10⁶)", "hours": "core-hours"})
     shown = shown.rename(columns={"disk": "disk (GB)", "expected": "of those done", "taken": "they took"})
-    lines = [shown.to_string(float_format="{:,.3g}".format)]
-    lines.append(f"The trial held {found.attrs['memory']:.1f} GB of memory. Forwards count passes back as well.")
+    held = f"The trial held {found.attrs['memory']:.1f} GB of memory. Forwards count passes back as well."
+    lines = [shown.to_string(float_format="{:,.3g}".format), held]
     if total["untried"].item():
         lines.append(f"{total['untried'].item()} cells are not counted: what they do failed in the trial.")
     if total["taken"].item():
