@@ -151,6 +151,7 @@ def test_another_normalisation_is_another_digest(plain):
     if len((plain / "cat" / "0.png").read_bytes()) == len(pixels):
         assert load(plain).digest != split.digest  # of another image of the same name and size
     (plain / "cat" / "0.png").write_bytes(pixels)
+    assert your_images.with_normalisation(split, split.mean, split.std) is split
     other = your_images.with_normalisation(split, (0.4, 0.4, 0.4), STD)
     assert other.digest != split.digest
     assert other.mean == (0.4, 0.4, 0.4)

@@ -91,12 +91,11 @@ def _kind(cell: Cell) -> tuple[str, ...]:
 
 def _cells(run: Settings) -> Iterator[tuple[str, Cell]]:
     """Every cell of a run, once, with the command that computes it first."""
-    seen: set[str] = set()
+    found: dict[str, tuple[str, Cell]] = {}
     for command, _, cells in workflow.jobs(run):
         for cell in lineage(cells):
-            if cell.key not in seen:
-                seen.add(cell.key)
-                yield command, cell
+            found.setdefault(cell.key, (command, cell))
+    yield from found.values()
 
 
 def _trial(run: Settings) -> Mapping[tuple[str, ...], Counter]:

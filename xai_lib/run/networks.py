@@ -164,9 +164,8 @@ def from_published(run: Settings, name: str, n: int | None) -> Subject:
     are missing; the message says which file goes where.
     """
     network = pretrained.pretrained(name, download=run.download)
-    images, takes = some(run.test_split(), n), pretrained.inputs(name)
-    if (takes.mean, takes.std) != (images.mean, images.std):
-        images = with_normalisation(images, takes.mean, takes.std)
+    takes = pretrained.inputs(name)
+    images = with_normalisation(some(run.test_split(), n), takes.mean, takes.std)
     return Subject(
         load=lambda: models.fold_batchnorm(network).to(run.device, memory_format=torch.channels_last),
         key=pretrained.state_digest(network),

@@ -120,9 +120,8 @@ def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
 
 def training_images(study: Study, ranked: RankedNetwork) -> Split:
     """What the network was trained on, or a part of it, in the colours that it takes."""
-    found, images = study.run.train_split(), ranked.subject.images
-    same = (found.mean, found.std) == (images.mean, images.std)
-    return found if same else with_normalisation(found, images.mean, images.std)
+    images = ranked.subject.images
+    return with_normalisation(study.run.train_split(), images.mean, images.std)
 
 
 def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
@@ -161,12 +160,10 @@ def jobs(run: Settings) -> Iterator[tuple[str, dict[str, Any]]]:
     """The commands of the part and their options: one a network, one a training with rare modes (none on ImageNet,
     where there are no commands at all without training images).
     """
-    if not run.has_training_images:
-        return
-    yield from (("dominance", {"network": number}) for number in range(len(study(run).networks)))
-    if run.pretrained:
-        return
-    yield from (("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))
+    if run.has_training_images:
+        yield from (("dominance", {"network": number}) for number in range(len(study(run).networks)))
+    if not run.pretrained:
+        yield from (("rarity", {"training": number}) for number in range(run.dominance.rarity_trainings))
 
 
 @cache
@@ -209,8 +206,7 @@ def _untrained(run: Settings, name: str, seed: int) -> Subject:
 
 def _published(run: Settings) -> Study:
     """The first published network, as backbone and head, and networks of random weights in its architecture."""
-    kind = pretrained.architecture(run.published[0])
-    takes = pretrained.inputs(run.published[0])
+    kind, takes = pretrained.architecture(run.published[0]), pretrained.inputs(run.published[0])
     images = with_normalisation(run.test_split(), takes.mean, takes.std).materialised()
     network = pretrained.imagenet_classifier(kind, download=run.download)
     subject = Subject(lambda: network, "", (), None, images, lambda: images, run.device)
