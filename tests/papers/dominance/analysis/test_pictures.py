@@ -36,7 +36,7 @@ def frames(subject, made_up, monkeypatch):
     for (number, label), seed in itertools.product(enumerate(split.classes), (0, 1)):
         made_up.put(found["images"], "index", split.index[split.labels == number].numpy(), label=label, seed=seed)
     monkeypatch.setattr(experiment, "table", lambda study, name: found[name])
-    monkeypatch.setattr(experiment, "class_mosaics", lambda _study, _ranked, *which: drawn(found, split, *which))
+    monkeypatch.setattr(experiment, "class_mosaics", lambda _study, _ranked, *which: drawn(found, subject, *which))
     return found
 
 
@@ -47,8 +47,9 @@ def study_with(subject, made_up):
     return lambda: Study(made_up.run(n_clusters=3), ranked)
 
 
-def drawn(frames, split, label, pair):
-    """Four mosaics of two clusters, by positions in the split."""
+def drawn(frames, subject, label, pair):
+    """Four mosaics of two clusters, by positions in the images of their class."""
+    split = experiment.class_images(RankedNetwork(subject, KIND), label)
     rows = frames["images"][(frames["images"]["seed"] == 0) & (frames["images"]["label"] == label)]
     numbers = (torch.tensor(rows.loc[rows["cluster"] == cluster, "index"].to_numpy()) for cluster in pair)
     first, second = ((split.index == number[:, None]).nonzero()[:, 1] for number in numbers)
@@ -90,8 +91,8 @@ def test_representatives_are_the_images_nearest_to_the_centre(frames, study_with
 
 @pytest.mark.parametrize("number", [0, 7])
 def test_shown_mosaics_are_of_the_class_with_its_map_and_its_share(frames, study_with, subject, number):
-    split, label, study = subject.images, subject.images.classes[number], study_with()
-    expected = drawn(frames, split, label, (2, 0))
+    label, study = subject.images.classes[number], study_with()
+    split, expected = experiment.class_images(study.networks[0], label), drawn(frames, subject, label, (2, 0))
     shown = pictures.shown_mosaics(study, study.networks[0], label, (2, 0), 3)
     assert len(shown) == 3 and len({one.title for one in shown}) > 1
     for one, images, first in zip(shown, expected.images, expected.first, strict=False):

@@ -55,8 +55,8 @@ def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str
     found = {}
     for cluster, members in rows[rows["label"] == label].groupby("cluster"):
         nearest = members.sort_values("distance", kind="stable")["index"].tolist()[:n]
-        shown = images.subset([numbers.index(number) for number in nearest]).images
-        found[f"{LETTERS[cluster]} ({len(members)})"] = shown.float().cpu() / 255
+        shown = images.subset([numbers.index(number) for number in nearest]).materialised()
+        found[f"{LETTERS[cluster]} ({len(members)})"] = shown.images.float().cpu() / 255
     return found
 
 
@@ -71,7 +71,7 @@ def examples(study: Study, kind: str, label: str, n: int = 2) -> list[Shown]:
 def shown_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int], n: int) -> list[Shown]:
     """The first ``n`` mosaics of two clusters, each with Grad-CAM's map and the share of the first cluster."""
     drawn, subject = experiment.class_mosaics(study, ranked, label, pair), ranked.subject
-    split = subject.images.subset(drawn.images[:n].flatten()).materialised()
+    split = experiment.class_images(ranked, label).subset(drawn.images[:n].flatten())
     raw, target = split.images.to(subject.device), split.classes.index(label)
     pictures, x = (images.unflatten(0, (-1, 4)) for images in (raw.float() / 255, split.normalise(raw)))
     explain, names = energy_share.by_grad_cam(subject.network, subject.layer), (LETTERS[pair[0]], LETTERS[pair[1]])

@@ -185,16 +185,21 @@ def rare_clusters(run: Settings) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
+def class_images(ranked: RankedNetwork, label: str) -> Split:
+    """The evaluation images of a class, in memory."""
+    images = ranked.subject.images
+    return images.subset(parts.positions(images, images.classes.index(label))).materialised()
+
+
 def class_mosaics(study: Study, ranked: RankedNetwork, label: str, pair: tuple[int, int]) -> mosaics.Mosaics:
-    """The mosaics of two clusters of a class, the smaller number first; positions are those of the subject's images."""
-    images, split = read(computed(part_cell(study, ranked, "clusters")) / "images.csv"), ranked.subject.images
-    members = parts.positions(split, split.classes.index(label))
-    assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())  # in the order of members
+    """The mosaics of two clusters of a class, the smaller number first; positions are those of :func:`class_images`."""
+    images = read(computed(part_cell(study, ranked, "clusters")) / "images.csv")
+    assigned = torch.tensor(images.loc[images["label"] == label, "cluster"].to_numpy())
     which, drawn = dominance.draw(assigned, study.run.dominance.n_mosaics, seed=SEED, purpose=f"{K_MEANS}/{label}")
     chosen = torch.tensor(((which["first"] == pair[0]) & (which["second"] == pair[1])).tolist())
     if not chosen.any():
         raise ValueError(f"Expected two of the clusters 0 to {assigned.max()}, the smaller number first. Got {pair}.")
-    return mosaics.Mosaics(members[drawn.images[chosen]], drawn.first[chosen])
+    return mosaics.Mosaics(drawn.images[chosen], drawn.first[chosen])
 
 
 def _untrained(run: Settings, name: str, seed: int) -> Subject:
@@ -207,7 +212,7 @@ def _untrained(run: Settings, name: str, seed: int) -> Subject:
 def _published(run: Settings) -> Study:
     """The first published network, as backbone and head, and networks of random weights in its architecture."""
     kind, takes = pretrained.architecture(run.published[0]), pretrained.inputs(run.published[0])
-    images = with_normalisation(run.test_split(), takes.mean, takes.std).materialised()
+    images = with_normalisation(run.test_split(), takes.mean, takes.std)
     network = pretrained.imagenet_classifier(kind, download=run.download)
     subject = Subject(lambda: network, "", (), None, images, lambda: images, run.device)
     made = [RankedNetwork(_with_network(subject, network), kind)]

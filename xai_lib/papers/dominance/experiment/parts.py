@@ -100,7 +100,7 @@ def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_clas
     """Table "pairs": every image its own cluster: the first of the first classes, all pairs, mosaics of each size."""
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, members in classes(images)[:n_classes]:
-        chosen = images.subset(members[:n_images])
+        chosen = images.subset(members[:n_images]).materialised()
         index = chosen.index.cpu().numpy()
         x = chosen.normalise(chosen.images.to(subject.device))
         for size, resized in mosaic_sizes(subject.network).items():
@@ -115,11 +115,12 @@ def focus(folder: Path, *, subject: Subject, images: Split, n_mosaics: int, by: 
     """Table "focus": Focus of explainers on mosaics of several classes."""
     drawn, target = mosaics.of_classes(images.labels.cpu(), n_mosaics, seed=SEED)
     names = [images.classes[label] for label in target.tolist()]
-    x, frames = images.normalise(images.images.to(subject.device)), []
+    shown, places = drawn.images.unique(return_inverse=True)
+    x, frames = images.normalise(images.subset(shown).materialised().images.to(subject.device)), []
     how = {"target": target.to(x.device), "resized": mosaic_sizes(subject.network)[RESCALED]}
     for explainer in by:
         explain = energy_share.of_explainer(subject.network, explainer, subject.layer)
-        (value,) = energy_share.shares(drawn, x, explain=explain, **how).values()
+        (value,) = energy_share.shares(mosaics.Mosaics(places, drawn.first), x, explain=explain, **how).values()
         columns = {"explainer": explainer, "target": names, "mosaic": range(len(names)), "value": value}
         frames.append(pd.DataFrame(columns))
     _write(folder, focus=frames)
@@ -213,7 +214,7 @@ def _class_by_class(
     """Each class: its number and name, its normalised images, and its rows of the part "clusters"."""
     rows = read(computed(clustering) / "images.csv")
     for label, members in classes(images):
-        of_class, name = images.subset(members), images.classes[label]
+        of_class, name = images.subset(members).materialised(), images.classes[label]
         x = of_class.normalise(of_class.images.to(subject.device))
         yield label, name, x, rows[rows["label"] == name]
 
