@@ -236,3 +236,17 @@ def test_building_leaves_the_gpu_generator_alone():
     before = torch.cuda.get_rng_state()
     models.build("resnet8", 3, width=4, seed=5)
     assert torch.equal(torch.cuda.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("width", [4, 7, 8])
+def test_gradients_of_narrow_shortcuts_are_those_of_the_plain_layout(width):
+    network, found = models.build("resnet8", 5, width=width, seed=0).train(), []
+    x = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    for layout in (torch.channels_last, torch.contiguous_format):
+        network.zero_grad()
+        network(x.contiguous(memory_format=layout)).square().sum().backward()
+        found.append({name: parameter.grad.clone() for name, parameter in network.named_parameters()})
+    for name, grad in found[0].items():
+        torch.testing.assert_close(grad, found[1][name], rtol=1e-3, atol=1e-4 * float(found[1][name].abs().max()))
+    strided = [conv for conv in network.modules() if isinstance(conv, nn.Conv2d) and conv.kernel_size == (1, 1)]
+    assert {conv.in_channels for conv in strided if conv.stride != (1, 1)} == {width} - set(range(8))

@@ -19,7 +19,7 @@ _PLAIN = nn.Module()
 
 
 def images_at_once(
-    images: Tensor, chunk: int | None = None, *, cpu: int = 1 << 16, gpu: int = 1 << 22, least: int = 8
+    images: Tensor, chunk: int | None = None, *, cpu: int = 1 << 16, gpu: int = 1 << 22, least: int = 16
 ) -> int:
     """How many images of this size [...,H,W] a pass may hold: `chunk`, or what suits the device and bounds the memory.
 

@@ -221,7 +221,12 @@ def _stem(width: int) -> nn.Sequential:
 def _block(channels: int, planes: int, *, stride: int) -> BasicBlock:
     shortcut = None
     if stride != 1 or channels != planes:
-        shortcut = nn.Sequential(nn.Conv2d(channels, planes, 1, stride=stride, bias=False), nn.BatchNorm2d(planes))
+        # From fewer than 8 channels oneDNN computes wrong gradients of a strided 1×1 convolution's weights, or ends the
+        # process, on processors without AVX-512 (its issue 6035): there a pool of single pixels takes the stride.
+        by_pool = stride if channels < 8 else 1
+        convolution = nn.Conv2d(channels, planes, 1, stride=stride // by_pool, bias=False)
+        stages = {"pool": nn.MaxPool2d(1, by_pool)} if by_pool > 1 else {}
+        shortcut = nn.Sequential(OrderedDict(stages | {"0": convolution, "1": nn.BatchNorm2d(planes)}))
     return BasicBlock(channels, planes, stride, shortcut)
 
 

@@ -106,10 +106,9 @@ def without(split: Split, n: int) -> tuple[Split, Split]:
     to_spare = split.labels.bincount() // 2
     order = order[_rank(backwards)[order] < to_spare[backwards[order]]][: min(n, len(split) // 5)]
     if not len(order):
-        raise NotEnoughError(
-            f"Expected at least 5 training images, with two of some class, to hold out some. Got {len(split)} images "
-            f"of {split.name} in {len(split.labels.unique())} classes."
-        )
+        got = f"{len(split)} images of {split.name} in {len(split.labels.unique())} classes"
+        expected = "Expected at least 5 training images, with two of some class, to hold out some."
+        raise NotEnoughError(f"{expected} Got {got}.")
     chosen = len(split) - 1 - order
     stays = torch.ones(len(split), dtype=torch.bool)
     stays[chosen] = False

@@ -45,10 +45,8 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
     masks = None if folder == root else root / "masks" / folder.name
     found = in_files(folder, size=size, shorter=round(size * 256 / 224), name="imagenet", masks=masks)
     if strange := [name for name in found.classes if not _WNID.fullmatch(name)]:
-        raise FolderError(
-            f"Expected {printable(folder)} to hold folders named like n01440764 only. Got {len(strange)} others, "
-            f"the first {strange[0]!r}. Images of other classes load as folder:<path>."
-        )
+        got = f"{len(strange)} others, the first {strange[0]!r}. Images of other classes load as folder:<path>"
+        raise FolderError(f"Expected {printable(folder)} to hold folders named like n01440764 only. Got {got}.")
     if listed:
         numbers, classes = _read_list(listed), CLASSES
         if unknown := [name for name in found.classes if name not in numbers]:

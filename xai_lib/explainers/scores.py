@@ -73,8 +73,6 @@ def checked_scores(score: Score, logits: Tensor) -> Tensor:
     finite = scores.detach().reshape(len(scores), scores.shape[1:].numel()).isfinite().all(1)  # [B]
     if not finite.all():
         bad = (~finite).nonzero().flatten().tolist()
-        raise ValueError(
-            f"Expected finite scores. Got NaN or infinity for {len(bad)} of {len(scores)} images, at positions "
-            f"{bad[:5]}: check the model's weights and its input."
-        )
+        got = f"Got NaN or infinity for {len(bad)} of {len(scores)} images, at positions {bad[:5]}"
+        raise ValueError(f"Expected finite scores. {got}: check the model's weights and its input.")
     return scores

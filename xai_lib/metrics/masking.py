@@ -56,10 +56,8 @@ def masked_outputs(
     finite = is_finite(attribution)
     maps = attribution.detach().masked_fill(~finite[:, None, None], 0)
     if len(maps) and (maps.min() < -_ROUNDING or maps.max() > 1 + _ROUNDING):
-        raise ValueError(
-            f"Expected maps in [0,1] to multiply images by. Got values from {maps.min():.4g} to {maps.max():.4g}: "
-            "normalise them first (explainers.normalise.min_max)."
-        )
+        got = f"values from {maps.min():.4g} to {maps.max():.4g}: normalise them first (explainers.normalise.min_max)"
+        raise ValueError(f"Expected maps in [0,1] to multiply images by. Got {got}.")
     maps, finite, target = maps.to(x)[:, None], finite.to(x.device), target.to(x.device)
     whole = outputs(model, lambda image, _: x[image], _probability_and_logit, x, target, 1, chunk)[:, 0]
     behind = replacement(x, baseline)

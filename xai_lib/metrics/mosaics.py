@@ -19,10 +19,8 @@ def quadrant_energy(attribution: Tensor) -> Tensor:
     check_maps(attribution)
     _, height, width = attribution.shape
     if height % 2 or width % 2:
-        raise ValueError(
-            f"Expected maps of 2×2 mosaics, of even height and width. Got {height} × {width}: "
-            "explain mosaics of an even size, or upsample the maps to one."
-        )
+        got = f"{height} × {width}: explain mosaics of an even size, or upsample the maps to one"
+        raise ValueError(f"Expected maps of 2×2 mosaics, of even height and width. Got {got}.")
     positive = attribution.detach().double().clamp(min=0)
     return positive.unflatten(2, (2, -1)).unflatten(1, (2, -1)).sum((2, 4)).flatten(1)
 

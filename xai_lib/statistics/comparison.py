@@ -72,10 +72,9 @@ def paired_comparison(
     rows_a, rows_b = (_condition(scores, metric, method, between, name) for name in (a, b))
     pairs = rows_a.merge(rows_b, on=["seed", "index"], suffixes=("_a", "_b"))
     if pairs.empty:
-        raise ValueError(
-            f"Expected images that {a!r} and {b!r} share within a seed. Got seeds "
-            f"{sorted(rows_a['seed'].unique())} and {sorted(rows_b['seed'].unique())} with none in common."
-        )
+        seeds = " and ".join(str(sorted(rows["seed"].unique())) for rows in (rows_a, rows_b))
+        expected = f"Expected images that {a!r} and {b!r} share within a seed."
+        raise ValueError(f"{expected} Got seeds {seeds} with none in common.")
     pairs["value"] = pairs["value_a"] - pairs["value_b"]
     table = seed_by_image(pairs).to_numpy()  # NaN also stands for absent pairs
     width = range[1] - range[0]

@@ -74,10 +74,8 @@ class Decided:
     def __post_init__(self) -> None:
         claim, comparison = self.claim, self.comparison
         if (comparison.a, comparison.b) != (claim.a, claim.b):
-            raise ValueError(
-                f"Expected the comparison of {claim.a!r} with {claim.b!r} for claim {claim.id!r}. "
-                f"Got {comparison.a!r} with {comparison.b!r}."
-            )
+            expected = f"Expected the comparison of {claim.a!r} with {claim.b!r} for claim {claim.id!r}."
+            raise ValueError(f"{expected} Got {comparison.a!r} with {comparison.b!r}.")
         if claim.between == "loss" and comparison.unit != "seed":
             raise ValueError(f"Expected unit 'seed' for claim {claim.id!r} across losses. Got {comparison.unit!r}.")
 

@@ -13,7 +13,7 @@ from xai_lib import models
 from xai_lib.explainers.subject import Subject
 from xai_lib.papers.dominance import experiment
 from xai_lib.papers.dominance.experiment import EXPLAINERS, PARTS, RankedNetwork, cells, part_cell, table
-from xai_lib.papers.dominance.experiment.parts import positions
+from xai_lib.papers.dominance.experiment.parts import batches, positions
 from xai_lib.papers.dominance.method import (
     clusters,
     dominance,
@@ -178,8 +178,8 @@ def test_numbers_of_clusters_are_compared_for_each_class(study):
     frame, ranked = table(study, "choice"), study.networks[0]
     split = ranked.subject.images
     assert set(frame["label"]) == {split.classes[label] for label in LABELS}
-    here = pooled(ranked.subject.network, split)[positions(split, LABELS[2])]
-    expected = clusters.choose(here, range(2, 10), seed=0)
+    here = clusters.pooled(ranked.subject.network, batches(split, torch.device("cpu")), ranked.subject.layer)
+    expected = clusters.choose(here[positions(split, LABELS[2])], range(2, 10), seed=0)  # of features equal to the bit
     found = rows_of(frame, label=split.classes[LABELS[2]])[expected.columns.tolist()]
     pd.testing.assert_frame_equal(found, expected, rtol=0.01, atol=0.01)
 
@@ -215,7 +215,8 @@ def test_shares_of_mosaics_are_those_of_one_pair_alone_and_what_is_shown(study, 
         assert np.nanstd(expected) > 0.02
         np.testing.assert_allclose(rows_of(rows, first=pair[0], second=pair[1])["value"], expected, rtol=0, atol=1e-4)
         shown = experiment.class_mosaics(study, ranked, name, pair)
-        same = torch.equal(positions(split, label)[shown.images], drawn.images) and torch.equal(shown.first, drawn.first)
+        there = positions(split, label)[shown.images]
+        same = torch.equal(there, drawn.images) and torch.equal(shown.first, drawn.first)
         assert same == (clustering == "k-means")
 
 

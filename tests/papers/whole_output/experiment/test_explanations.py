@@ -391,6 +391,8 @@ def test_imagenets_two_networks_observe_each_other_and_their_documents_are_of_al
     assert [explained.name for explained in study.networks] == ["resnet50", "googlenet"]
     first, second = study.networks
     assert (first.observers, second.observers) == ((second.subject,), (first.subject,))
+    [alone] = experiment.study(replace(run, networks=replace(run.networks, saliency_seeds=1))).networks
+    assert alone.name == "resnet50" and len(alone.observers) == 1
     every = run.test_split().materialised()
     for explained, network in zip(study.networks, stubs.values()):
         x = every.normalise(every.images)

@@ -225,6 +225,16 @@ def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observ
         assert both == pytest.approx(list(map(float, expected)), rel=1e-3, abs=1e-5, nan_ok=True)
 
 
+def test_several_observers_are_averaged(shown, another, network):
+    ways = ([another], [network], [another, network])
+    one, other, both = (
+        frame.loc[frame["metric"].str.startswith("matching"), "value"].to_numpy()
+        for frame in (score(shown, GRAD_CAM, observed_by=networks) for networks in ways)
+    )
+    assert np.nanmax(np.abs(one - other)) > 0.01
+    np.testing.assert_allclose(both, (one + other) / 2, rtol=1e-5, atol=1e-6)
+
+
 PARTITIONS = {
     "own": [[0, 1], [5], [2, 3, 4], [6]],
     "same": [[0, 1], [5], [2, 3, 4], [6]],

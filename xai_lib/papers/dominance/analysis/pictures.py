@@ -50,13 +50,13 @@ def widest_and_narrowest(study: Study, kind: str) -> tuple[str, str]:
 
 def representatives(study: Study, kind: str, label: str, n: int = 8) -> dict[str, Tensor]:
     """Images nearest to the centre of each cluster: the cluster's letter and size -> float [n,3,H,W] in [0,1]."""
-    images = experiment.networks_of(study, kind)[0].subject.images
+    images = experiment.class_images(experiment.networks_of(study, kind)[0], label)
     rows, numbers = networks.first(experiment.table(study, "images"), kind), images.index.tolist()
     found = {}
     for cluster, members in rows[rows["label"] == label].groupby("cluster"):
         nearest = members.sort_values("distance", kind="stable")["index"].tolist()[:n]
-        shown = images.subset([numbers.index(number) for number in nearest]).materialised()
-        found[f"{LETTERS[cluster]} ({len(members)})"] = shown.images.float().cpu() / 255
+        shown = images.images[[numbers.index(number) for number in nearest]]
+        found[f"{LETTERS[cluster]} ({len(members)})"] = shown.float() / 255
     return found
 
 

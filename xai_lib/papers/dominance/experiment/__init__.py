@@ -58,9 +58,8 @@ def study(run: Settings) -> Study:
     training images.
     """
     if not run.has_training_images:
-        raise ValueError(
-            f"Expected training images, to which clusters are compared, in a folder train. Got none: {run.dataset}."
-        )
+        expected = "Expected training images, to which clusters are compared, in a folder train."
+        raise ValueError(f"{expected} Got none: {run.dataset}.")
     if run.pretrained:
         return _published(run)
     wanted = run.dominance.kinds.split()

@@ -60,10 +60,8 @@ def kmeans(features: Tensor, n_clusters: int, *, seed: int = 0) -> Clustering:
     values = checked(features)
     n_distinct = len(values.unique(dim=0))
     if not 1 <= n_clusters <= n_distinct:
-        raise ValueError(
-            f"Expected n_clusters from 1 to {n_distinct}, the number of distinct images. Got {n_clusters}: "
-            "ask for fewer clusters or give more images."
-        )
+        got = f"{n_clusters}: ask for fewer clusters or give more images"
+        raise ValueError(f"Expected n_clusters from 1 to {n_distinct}, the number of distinct images. Got {got}.")
     found = best_of_starts(values.numpy(), n_clusters, seed)
     sizes = np.bincount(found.labels_, minlength=n_clusters)
     centres = found.cluster_centers_.astype(np.float32)
@@ -127,10 +125,8 @@ def choose(features: Tensor, candidates: Sequence[int], *, seed: int = 0) -> pd.
     values = checked(features)
     n_distinct = len(values.unique(dim=0))
     if not candidates or not all(1 <= k < n_distinct for k in candidates):
-        raise ValueError(
-            f"Expected candidates from 1 to {n_distinct - 1}, below the number of distinct images. "
-            f"Got {list(candidates)}."
-        )
+        expected = f"Expected candidates from 1 to {n_distinct - 1}, below the number of distinct images."
+        raise ValueError(f"{expected} Got {list(candidates)}.")
     # The references get as many starts: with one each, their worse clusters would widen the gap by about s_k / 2.
     drawn = (values.numpy(), *_references(values, seed))
     fits = [[best_of_starts(x, k, seed) for k in candidates] for x in drawn]

@@ -37,10 +37,8 @@ def shares(assigned_training: Sequence[int], assigned_evaluation: Sequence[int],
     if not training.sum():
         raise ValueError("Expected at least one training image. Got none: a share of none is undefined.")
     if not evaluation.all():
-        raise ValueError(
-            f"Expected evaluation images in each of {n_clusters} clusters. Got none in cluster "
-            f"{np.flatnonzero(evaluation == 0)[0]}: cluster the evaluation images, then assign the training images."
-        )
+        got = f"none in cluster {np.flatnonzero(evaluation == 0)[0]}: cluster these, then assign the training images"
+        raise ValueError(f"Expected evaluation images in each of {n_clusters} clusters. Got {got}.")
     frame = pd.DataFrame({"cluster": np.arange(n_clusters), "training": training, "evaluation": evaluation})
     for part in ("training", "evaluation"):
         frame[f"{part}_share"] = frame[part] / frame[part].sum()

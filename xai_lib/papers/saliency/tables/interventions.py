@@ -4,11 +4,12 @@ from IPython.display import HTML
 
 from xai_lib import statistics
 from xai_lib.data import planted
+from xai_lib.page.names import METHOD_NAMES
 from xai_lib.page.table import Column, each, ends, interval, number, show, text, wide
 from xai_lib.papers.saliency.analysis import interventions
 from xai_lib.papers.saliency.method import lineup
 from xai_lib.papers.saliency.method.interventions import METRICS
-from xai_lib.papers.saliency.tables.printed import METHOD, METRIC
+from xai_lib.papers.saliency.tables.printed import METRIC
 from xai_lib.run.settings import Study
 
 ELEMENT_NAMES = {
@@ -34,10 +35,10 @@ def elements(study: Study) -> HTML:
 def methods(study: Study) -> HTML:
     """Every method's agreement with the interventions."""
     found = interventions.of_methods(study)
-    looks = text("looks at the network", "method", lambda name: "no" if name in lineup.UNINFORMED else "yes")
+    named = text("method", "method", lambda name: METHOD_NAMES[name] + " (uninformed)" * (name in lineup.UNINFORMED))
     rows = wide(found, ["method"], "metric", ["mean", "low", "high"])
     caption = f"Agreement of each method's maps with what elements are worth, mean over images: {study.run.label}."
-    return show(rows, [METHOD, looks, *_measured("mean")], caption, name="interventions", behind=found)
+    return show(rows, [named, *_measured("mean")], caption, name="interventions", behind=found)
 
 
 def metrics(study: Study) -> HTML:

@@ -30,10 +30,8 @@ def zoomable_tree(tree: Tree, names: Sequence[str], *, title: str, images: Mappi
     """
     images = images or {}
     if len(names) != tree.n_labels or not set(images) <= set(range(tree.n_labels)):
-        raise ValueError(
-            f"Expected a name for each of {tree.n_labels} labels, and images of these labels only. "
-            f"Got {len(names)} names and images of {sorted(images)[:10]}."
-        )
+        got = f"{len(names)} names and images of {sorted(images)[:10]}"
+        raise ValueError(f"Expected a name for each of {tree.n_labels} labels, and images of these only. Got {got}.")
     row, picture = (_PICTURE + 2, _PICTURE + 6) if images else (_ROW, 0)
     tops, size = arrange(tree, names, row=row, picture=picture)
     width, height = (side + 2 * _MARGIN for side in size)

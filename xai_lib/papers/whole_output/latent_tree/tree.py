@@ -92,10 +92,8 @@ def _check_bridges(bridges: Edges, n_top: int) -> None:
     known = set(range(n_top)) - set(children)  # the roots
     for parent, child in bridges:
         if parent not in known or child in known or child not in range(n_top):
-            raise ValueError(
-                f"Expected bridges (parent, child) between the {n_top} top nodes, a forest with parents first. "
-                f"Got {(parent, child)} in {bridges}."
-            )
+            expected = f"Expected bridges (parent, child) between the {n_top} top nodes, a forest with parents first."
+            raise ValueError(f"{expected} Got {(parent, child)} in {bridges}.")
         known.add(child)
 
 

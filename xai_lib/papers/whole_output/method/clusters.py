@@ -45,10 +45,8 @@ def confusion_clusters(partition: Sequence[Sequence[int]], top: Sequence[int]) -
     if len(cluster_of) != sum(map(len, partition)):
         raise ValueError("Expected disjoint clusters. Got a label in two of them.")
     if unknown := [label for label in top if label not in cluster_of]:
-        raise ValueError(
-            f"Expected every top class in a cluster of the partition. Got {unknown[:5]} in none: "
-            "the partition must be of the same classes as the network's."
-        )
+        got = f"{unknown[:5]} in none: the partition must be of the same classes as the network's"
+        raise ValueError(f"Expected every top class in a cluster of the partition. Got {got}.")
     if len(set(top)) != len(top):
         raise ValueError(f"Expected different top classes. Got {list(top)}.")
     return _grouped(top, map(cluster_of.get, top))

@@ -101,7 +101,5 @@ def _check(documents: object, path: Path) -> None:
     for image, document in documents.items():
         classes = document if isinstance(document, list | tuple) else [None]
         if not all(type(label) is int and label >= 0 for label in classes) or not 0 < len(classes) == len(set(classes)):
-            raise ValueError(
-                f"Expected every image of {path} with a list of one or more different class indices. "
-                f"Got {str(document)[:60]} for {image!r}."
-            )
+            expected = f"Expected every image of {path} with a list of one or more different class indices."
+            raise ValueError(f"{expected} Got {str(document)[:60]} for {image!r}.")

@@ -208,10 +208,8 @@ def _check_contrast(target: Tensor, rivals: Tensor, removed: Tensor, n_pixels: i
     if ((target < 0) | (target >= rivals.shape[1])).any():
         raise ValueError(f"Expected targets in 0 to {rivals.shape[1] - 1}. Got {target.min()} to {target.max()}.")
     if not rivals.any(1).all() or rivals.gather(1, target[:, None]).any():
-        raise ValueError(
-            "Expected at least one rival of each class, and not the class itself. Got a row of rivals without any or "
-            "with its own class: leave out pairs without a rival."
-        )
+        got = "a row of rivals without any or with its own class: leave out pairs without a rival"
+        raise ValueError(f"Expected at least one rival of each class, and not the class itself. Got {got}.")
     if removed.dtype != torch.int64 or removed.ndim != 2 or len(removed) != n:
         raise ValueError(f"Expected removed as int64 [{n},S]. Got {described(removed)}.")
     if ((removed < 0) | (removed > n_pixels)).any():

@@ -25,10 +25,8 @@ def steps(ids: Sequence[str], file: Path | str) -> np.ndarray:
     """
     above = _hypernyms(Path(file))
     if strange := [one for one in ids if one[1:] not in above]:
-        raise ValueError(
-            f"Expected {file} to be WordNet 3.0's data.noun. Got no {', '.join(strange[:5])} in it: other versions "
-            "have other numbers."
-        )
+        got = f"no {', '.join(strange[:5])} in it: other versions have other numbers"
+        raise ValueError(f"Expected {file} to be WordNet 3.0's data.noun. Got {got}.")
     reached = pd.DataFrame([networkx.single_source_shortest_path_length(above, one[1:]) for one in ids])
     up = reached.fillna(np.inf).to_numpy()  # steps from each to every noun above
     return np.stack([(row[mine] + up[:, mine]).min(axis=1) for row, mine in zip(up, np.isfinite(up))]).astype(np.int64)
