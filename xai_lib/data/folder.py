@@ -77,13 +77,13 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", mas
     objects = {}
     if masks and is_folder(masks):
         refuse(_sharing(files, folder), f"{printable(folder)} to hold one image for each mask")
-        nothing = torch.zeros(3, size, size, dtype=torch.uint8)
+        nothing = torch.zeros(size, size, dtype=torch.bool)
 
         def read(file: Path) -> Tensor:
             mask = masks / file.parent.name / f"{file.stem}.png"
-            return decoded_mask(mask, file, size, shorter=shorter) if mask.is_file() else nothing
+            return _object(decoded_mask(mask, file, size, shorter=shorter)[None])[0] if mask.is_file() else nothing
 
-        objects = {"object": _object(torch.stack(in_threads(read, files)))}
+        objects = {"object": torch.stack(in_threads(read, files))}
         digest.update(objects["object"].numpy().tobytes())
     said = f"Images beside the folders of classes, which were left out: {len(loose)}." if loose else ""
     about = {"name": name, "part": "test", "digest": digest.hexdigest(), "remarks": said, "masks": objects}
