@@ -68,9 +68,9 @@ def test_mosaics_are_numbered_through_and_the_batch_size_changes_nothing(network
         return explain(shown, target, index)
 
     whole = shares(MOSAICS, X, TARGET, explain)["relu"]
-    monkeypatch.setattr(energy_share, "_PIXELS_AT_ONCE", {"cpu": 1})  # eight mosaics then
+    monkeypatch.setattr(energy_share, "_PIXELS_AT_ONCE", {"cpu": 1})  # sixteen mosaics then
     torch.testing.assert_close(shares(MOSAICS, X, TARGET, remember)["relu"], whole)
-    assert [len(index) for index in asked] == [8, 8, 8, 6] and [*itertools.chain(*asked)] == [*range(30)]
+    assert [len(index) for index in asked] == [16, 14] and [*itertools.chain(*asked)] == [*range(30)]
 
 
 def test_a_method_is_asked_for_what_its_paper_explains_at_the_layer_named(network):
