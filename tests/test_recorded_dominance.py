@@ -1,5 +1,6 @@
-"""Sentences about the recorded dominance run are held against the numbers that were recorded with it."""
+"""Sentences about the recorded dominance runs are held against the numbers that were recorded with them."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,11 +10,21 @@ from xai_lib.page.verdicts import counted
 
 BOOK = Path(__file__).parents[1] / "book"
 RUN = BOOK / "recorded/dominance/laptop-cifar10-jpeg"
+IMAGENET = BOOK / "recorded/dominance/imagenet-efficientnet-lite0"
+KIND, UNTRAINED = "efficientnet-lite0", "untrained-efficientnet-lite0"
+SMALL = "## CIFAR-10, JPEG copy: small networks"
 
 
 @pytest.fixture(scope="module")
 def text():
-    return (BOOK / "dominance/recorded.md").read_text()
+    """What the page says of the small networks."""
+    return (BOOK / "dominance/recorded.md").read_text().split(SMALL)[1]
+
+
+@pytest.fixture(scope="module")
+def on_imagenet():
+    """What it says of ImageNet's."""
+    return (BOOK / "dominance/recorded.md").read_text().split(SMALL)[0]
 
 
 def signed(value):
@@ -106,3 +117,104 @@ def test_how_many_clusters_and_focus(text):
     cam, mwp = focus.loc["grad-cam"], focus.loc["excitation-backprop"]
     assert f"Grad-CAM ({cam['min']:.2f} to {cam['max']:.2f}), then MWP ({mwp['min']:.2f} to {mwp['max']:.2f})" in text
     assert f"the random map has {focus.loc['random', 'max']:.2f}" in text
+
+
+def test_both_runs_stand_side_by_side(on_imagenet):
+    imagenet, small = (pd.read_csv(run / "verdicts-sentences.csv") for run in (IMAGENET, RUN))
+    assert imagenet["text"].tolist() == small["text"].tolist()
+    for text, here, there in zip(imagenet["text"], imagenet["verdict"], small["verdict"], strict=True):
+        assert f"| {text} | {here} | {there} |" in on_imagenet
+    assert f"Of the paper's {len(imagenet)} sentences {counted(imagenet['verdict'])}" in on_imagenet
+
+
+def test_clusters_of_imagenets_classes_differ(on_imagenet):
+    here, small = (pd.read_csv(run / "null.csv") for run in (IMAGENET, RUN))
+    assert set(here["kind"]) == {KIND}
+    means = here.groupby("clustering")[["spread", "significant_holm"]].mean()
+    clusters, dealt = means.loc["k-means"], means.loc["dealt"]
+    there = small[(small["kind"] == "tuned") & (small["clustering"] == "k-means")]["spread"].mean()
+    assert (
+        f"lie {clusters['spread']:.3f} from 0.5 on average, nearly twice as far as on CIFAR-10 ({there:.3f}), and"
+        in (on_imagenet)
+    )
+    assert 1.7 < clusters["spread"] / there < 2
+    assert f"and {dealt['spread']:.3f} where images are dealt to the clusters at random;" in on_imagenet
+    sizes = pd.read_csv(IMAGENET / "sizes.csv").set_index("kind").loc[KIND]
+    said = (
+        f"after correction {100 * clusters['significant_holm']:.0f} % of the pairs differ, and "
+        f"{100 * dealt['significant_holm']:.0f} % of the dealt ones, since clusters of 50 images are small "
+        f"({sizes['smallest']:.0f} to {sizes['largest']:.0f})."
+    )
+    assert said in on_imagenet
+    ends = pd.read_csv(IMAGENET / "classes.csv").set_index("label")
+    width = ends["dominance_most"] - ends["dominance_least"]
+    for name, how in ((width.idxmax(), "furthest"), (width.idxmin(), "least")):
+        row = ends.loc[name]
+        assert f"{how} for the {name} ({row['dominance_least']:.2f} to {row['dominance_most']:.2f})" in on_imagenet
+
+
+def test_dominance_and_the_outputs_of_imagenets_networks(on_imagenet):
+    rows = pd.read_csv(IMAGENET / "single-images.csv").set_index(["kind", "size", "output"])["correlation"]
+    scaled, whole = rows[KIND, "rescaled"], rows[KIND, "whole"]
+    assert f"logit at {scaled['logit']:.2f} and with its probability at {scaled['probability']:.2f}," in on_imagenet
+    assert f"on whole mosaics, at {whole['logit']:.2f} and {whole['probability']:.2f}, they are not." in on_imagenet
+    run = json.loads((IMAGENET / "provenance.json").read_text())["scale"]["dominance"]
+    assert f"leaves open with {run['n_paired']} images a class" in on_imagenet
+    untrained = rows.loc[UNTRAINED, :, "logit"]
+    assert f"with the logit at {untrained['rescaled']:.2f} and {untrained['whole']:.2f}, and whether" in on_imagenet
+    verdicts = pd.read_csv(IMAGENET / "verdicts.csv").set_index("claim")["verdict"]
+    for name, verdict in (
+        ("logit", "undecided"),
+        ("probability", "undecided"),
+        ("whole-logit", "reverses"),
+        ("whole-probability", "reverses"),
+        ("untrained-rescaled", "undecided"),
+        ("untrained-whole", "undecided"),
+    ):
+        assert verdicts[f"dominance-{name}-{KIND}"] == verdict
+
+
+def test_training_images_of_imagenets_clusters(on_imagenet):
+    rows = pd.read_csv(IMAGENET / "over-classes.csv").set_index("share")
+    share, of_evaluation = rows.loc["training_share"], rows.loc["representation"]
+    above = f"{share['positive']:.0f} of {share['classes']:.0f} classes above 0"
+    assert f"have fewer training images ({signed(share['correlation'])}, {above})," in on_imagenet
+    assert f"that they have ({signed(of_evaluation['correlation'])}, with zero in the interval)." in on_imagenet
+    assert share["low"] > 0 > of_evaluation["low"] and of_evaluation["high"] > 0
+    least = pd.read_csv(IMAGENET / "least.csv").set_index(["share", "rank"]).loc["training_share"]
+    lowest, highest = least.loc["least"], least.loc["most"]
+    said = (
+        f"has {100 * lowest['value']:.1f} % of the training images and a dealt one {100 * lowest['dealt']:.1f} %, "
+        f"which is undecided; the most dominant one has {100 * highest['value']:.1f} % where a dealt one has "
+        f"{100 * highest['dealt']:.1f} %, which is certain"
+    )
+    assert said in on_imagenet
+    verdicts = pd.read_csv(IMAGENET / "verdicts.csv").set_index("claim")["verdict"]
+    assert verdicts[f"dominance-least-{KIND}"] == "undecided" and verdicts[f"dominance-most-{KIND}"] == "holds"
+    distance = rows.loc["training_distance", "correlation"]
+    assert f"lie further from the training images ({signed(distance)})." in on_imagenet
+    assert verdicts[f"dominance-training_distance-{KIND}"] == "holds"
+
+
+def test_explainers_and_numbers_of_clusters_on_imagenet(on_imagenet):
+    rows = pd.read_csv(IMAGENET / "variants.csv").set_index(["explainer", "size", "scaling"])
+    same = rows.xs(("rescaled", "relu"), level=["size", "scaling"])["correlation"]
+    said = (
+        f"the order of Grad-CAM ({same['excitation-backprop']:.2f}), Eigen-CAM another ({same['eigen-cam']:.2f}), the "
+        f"gradient another still ({same['gradient']:.2f}); whole mosaics change the least dominant cluster in "
+        f"{100 - 100 * rows.loc[('grad-cam', 'whole', 'relu'), 'same_least']:.0f} % of the classes."
+    )
+    assert said in on_imagenet
+    focus = pd.read_csv(IMAGENET / "focus.csv").set_index("explainer")["mean"]
+    said = (
+        f"for Grad-CAM ({focus['grad-cam']:.2f}) than for MWP ({focus['excitation-backprop']:.2f}), the gradient "
+        f"({focus['gradient']:.2f}) or Eigen-CAM ({focus['eigen-cam']:.2f})"
+    )
+    assert said in on_imagenet
+    chosen = pd.read_csv(IMAGENET / "chosen.csv")["by_silhouette"]
+    assert f"at two clusters in {(chosen == 2).sum()} of {len(chosen)} classes, not at the paper's five" in on_imagenet
+
+
+def test_no_photograph_of_imagenet_is_shown():
+    shown = {path.stem for path in IMAGENET.glob("*.png")}
+    assert shown == {"all-matrices", "choices", "focus", "matrices", "outputs", "training-share"}

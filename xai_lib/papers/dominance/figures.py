@@ -92,14 +92,16 @@ def all_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figur
     reach = _reach([values for values, _ in matrices.values()])
     height, side = math.ceil(len(matrices) / _MATRICES_ABREAST), PAGE_WIDTH / _MATRICES_ABREAST
     width = math.ceil(len(matrices) / height)
-    size = (max(side * width, 3.4), (side + 0.25) * height + 0.75)
+    titles = [textwrap.fill(title, 14) for title in matrices]
+    lines = max(title.count("\n") for title in titles)
+    size = (max(side * width, 3.4), (side + 0.25 + 0.2 * lines) * height + 0.75)
     figure, axes = plt.subplots(height, width, figsize=size, squeeze=False)
-    for axis, (title, (values, p_values)) in zip(axes.flat, matrices.items()):
+    for axis, title, (values, p_values) in zip(axes.flat, titles, matrices.values()):
         shown = axis.imshow(values, cmap=_PALETTE, vmin=0.5 - reach, vmax=0.5 + reach)
         decided = np.argwhere(p_values < _LEVEL)
         dark = [abs(values[y, x] - 0.5) > 0.7 * reach for y, x in decided]
         axis.scatter(decided[:, 1], decided[:, 0], s=9, color=["white" if here else "black" for here in dark])
-        _cells(axis, range(1, len(values) + 1), textwrap.fill(title, 14))
+        _cells(axis, range(1, len(values) + 1), title)
     hide_empty(axes)
     _scale(figure, shown, axes, "dominance of the row's cluster; dot: p < 0.05")
     return figure
