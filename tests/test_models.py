@@ -248,5 +248,5 @@ def test_gradients_of_narrow_shortcuts_are_those_of_the_plain_layout(width):
         found.append({name: parameter.grad.clone() for name, parameter in network.named_parameters()})
     for name, grad in found[0].items():
         torch.testing.assert_close(grad, found[1][name], rtol=1e-3, atol=1e-4 * float(found[1][name].abs().max()))
-    strided = [conv for conv in network.modules() if isinstance(conv, nn.Conv2d) and conv.kernel_size == (1, 1)]
-    assert {conv.in_channels for conv in strided if conv.stride != (1, 1)} == {width} - set(range(8))
+    pools = [module for module in network.modules() if isinstance(module, nn.MaxPool2d)]
+    assert len(pools) == (2 if width < 8 else 0)

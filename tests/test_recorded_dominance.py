@@ -127,92 +127,56 @@ def test_both_runs_stand_side_by_side(on_imagenet):
     assert f"Of the paper's {len(imagenet)} sentences {counted(imagenet['verdict'])}" in on_imagenet
 
 
-def test_clusters_of_imagenets_classes_differ(on_imagenet):
-    here, small = (pd.read_csv(run / "null.csv") for run in (IMAGENET, RUN))
-    assert set(here["kind"]) == {KIND}
-    means = here.groupby("clustering")[["spread", "significant_holm"]].mean()
+def test_what_is_said_of_imagenet(on_imagenet):
+    here = {path.stem: pd.read_csv(path) for path in IMAGENET.glob("*.csv")}
+    small = pd.read_csv(RUN / "null.csv").query("kind == 'tuned' and clustering == 'k-means'")["spread"].mean()
+    means = here["null"].groupby("clustering")[["spread", "significant_holm"]].mean()
     clusters, dealt = means.loc["k-means"], means.loc["dealt"]
-    there = small[(small["kind"] == "tuned") & (small["clustering"] == "k-means")]["spread"].mean()
-    assert (
-        f"lie {clusters['spread']:.3f} from 0.5 on average, nearly twice as far as on CIFAR-10 ({there:.3f}), and"
-        in (on_imagenet)
-    )
-    assert 1.7 < clusters["spread"] / there < 2
-    assert f"and {dealt['spread']:.3f} where images are dealt to the clusters at random;" in on_imagenet
-    sizes = pd.read_csv(IMAGENET / "sizes.csv").set_index("kind").loc[KIND]
-    said = (
+    assert set(here["null"]["kind"]) == {KIND} and 1.7 < clusters["spread"] / small < 2
+    sizes = here["sizes"].set_index("kind").loc[KIND]
+    ends = here["classes"].set_index("label")[["dominance_least", "dominance_most"]]
+    width = ends["dominance_most"] - ends["dominance_least"]
+    wide, narrow = ("the {} ({:.2f} to {:.2f})".format(n, *ends.loc[n]) for n in (width.idxmax(), width.idxmin()))
+    outputs = here["single-images"].set_index(["kind", "size", "output"])["correlation"]
+    scaled, whole, untrained = outputs[KIND, "rescaled"], outputs[KIND, "whole"], outputs.loc[UNTRAINED, :, "logit"]
+    n_paired = json.loads((IMAGENET / "provenance.json").read_text())["scale"]["dominance"]["n_paired"]
+    rows = here["over-classes"].set_index("share")
+    share, of_evaluation = rows.loc["training_share"], rows.loc["representation"]
+    assert share["low"] > 0 > of_evaluation["low"] and of_evaluation["high"] > 0
+    by_rank = here["least"].query("share == 'training_share'").set_index("rank")
+    least, most = by_rank.loc["least"], by_rank.loc["most"]
+    variants = here["variants"].query("scaling == 'relu'").set_index(["explainer", "size"])
+    same = variants["correlation"].xs("rescaled", level="size")
+    focus, chosen = here["focus"].set_index("explainer")["mean"], here["chosen"]["by_silhouette"]
+    for said in (
+        f"lie {clusters['spread']:.3f} from 0.5 on average, nearly twice as far as on CIFAR-10 ({small:.3f}), and",
+        f"and {dealt['spread']:.3f} where images are dealt to the clusters at random;",
         f"after correction {100 * clusters['significant_holm']:.0f} % of the pairs differ, and "
         f"{100 * dealt['significant_holm']:.0f} % of the dealt ones, since clusters of 50 images are small "
-        f"({sizes['smallest']:.0f} to {sizes['largest']:.0f})."
-    )
-    assert said in on_imagenet
-    ends = pd.read_csv(IMAGENET / "classes.csv").set_index("label")
-    width = ends["dominance_most"] - ends["dominance_least"]
-    for name, how in ((width.idxmax(), "furthest"), (width.idxmin(), "least")):
-        row = ends.loc[name]
-        assert f"{how} for the {name} ({row['dominance_least']:.2f} to {row['dominance_most']:.2f})" in on_imagenet
-
-
-def test_dominance_and_the_outputs_of_imagenets_networks(on_imagenet):
-    rows = pd.read_csv(IMAGENET / "single-images.csv").set_index(["kind", "size", "output"])["correlation"]
-    scaled, whole = rows[KIND, "rescaled"], rows[KIND, "whole"]
-    assert f"logit at {scaled['logit']:.2f} and with its probability at {scaled['probability']:.2f}," in on_imagenet
-    assert f"on whole mosaics, at {whole['logit']:.2f} and {whole['probability']:.2f}, they are not." in on_imagenet
-    run = json.loads((IMAGENET / "provenance.json").read_text())["scale"]["dominance"]
-    assert f"leaves open with {run['n_paired']} images a class" in on_imagenet
-    untrained = rows.loc[UNTRAINED, :, "logit"]
-    assert f"with the logit at {untrained['rescaled']:.2f} and {untrained['whole']:.2f}, and whether" in on_imagenet
-    verdicts = pd.read_csv(IMAGENET / "verdicts.csv").set_index("claim")["verdict"]
-    for name, verdict in (
-        ("logit", "undecided"),
-        ("probability", "undecided"),
-        ("whole-logit", "reverses"),
-        ("whole-probability", "reverses"),
-        ("untrained-rescaled", "undecided"),
-        ("untrained-whole", "undecided"),
-    ):
-        assert verdicts[f"dominance-{name}-{KIND}"] == verdict
-
-
-def test_training_images_of_imagenets_clusters(on_imagenet):
-    rows = pd.read_csv(IMAGENET / "over-classes.csv").set_index("share")
-    share, of_evaluation = rows.loc["training_share"], rows.loc["representation"]
-    above = f"{share['positive']:.0f} of {share['classes']:.0f} classes above 0"
-    assert f"have fewer training images ({signed(share['correlation'])}, {above})," in on_imagenet
-    assert f"that they have ({signed(of_evaluation['correlation'])}, with zero in the interval)." in on_imagenet
-    assert share["low"] > 0 > of_evaluation["low"] and of_evaluation["high"] > 0
-    least = pd.read_csv(IMAGENET / "least.csv").set_index(["share", "rank"]).loc["training_share"]
-    lowest, highest = least.loc["least"], least.loc["most"]
-    said = (
-        f"has {100 * lowest['value']:.1f} % of the training images and a dealt one {100 * lowest['dealt']:.1f} %, "
-        f"which is undecided; the most dominant one has {100 * highest['value']:.1f} % where a dealt one has "
-        f"{100 * highest['dealt']:.1f} %, which is certain"
-    )
-    assert said in on_imagenet
-    verdicts = pd.read_csv(IMAGENET / "verdicts.csv").set_index("claim")["verdict"]
-    assert verdicts[f"dominance-least-{KIND}"] == "undecided" and verdicts[f"dominance-most-{KIND}"] == "holds"
-    distance = rows.loc["training_distance", "correlation"]
-    assert f"lie further from the training images ({signed(distance)})." in on_imagenet
-    assert verdicts[f"dominance-training_distance-{KIND}"] == "holds"
-
-
-def test_explainers_and_numbers_of_clusters_on_imagenet(on_imagenet):
-    rows = pd.read_csv(IMAGENET / "variants.csv").set_index(["explainer", "size", "scaling"])
-    same = rows.xs(("rescaled", "relu"), level=["size", "scaling"])["correlation"]
-    said = (
+        f"({sizes['smallest']:.0f} to {sizes['largest']:.0f}).",
+        f"ranges furthest for {wide} and least for {narrow}.",
+        f"logit at {scaled['logit']:.2f} and with its probability at {scaled['probability']:.2f},",
+        f"which leaves open with {n_paired} images a class",
+        f"on whole mosaics, at {whole['logit']:.2f} and {whole['probability']:.2f}, they are not.",
+        f"with the logit at {untrained['rescaled']:.2f} and {untrained['whole']:.2f}, and whether",
+        f"have fewer training images ({signed(share['correlation'])}, {share['positive']} of 10 classes above 0),",
+        f"that they have ({signed(of_evaluation['correlation'])}, with zero in the interval).",
+        f"has {100 * least['value']:.1f} % of the training images and a dealt one {100 * least['dealt']:.1f} %,",
+        f"has {100 * most['value']:.1f} % where a dealt one has {100 * most['dealt']:.1f} %, which is certain",
+        f"lie further from the training images ({signed(rows.loc['training_distance', 'correlation'])}).",
         f"the order of Grad-CAM ({same['excitation-backprop']:.2f}), Eigen-CAM another ({same['eigen-cam']:.2f}), the "
         f"gradient another still ({same['gradient']:.2f}); whole mosaics change the least dominant cluster in "
-        f"{100 - 100 * rows.loc[('grad-cam', 'whole', 'relu'), 'same_least']:.0f} % of the classes."
-    )
-    assert said in on_imagenet
-    focus = pd.read_csv(IMAGENET / "focus.csv").set_index("explainer")["mean"]
-    said = (
+        f"{100 - 100 * variants.loc[('grad-cam', 'whole'), 'same_least']:.0f} % of the classes.",
         f"for Grad-CAM ({focus['grad-cam']:.2f}) than for MWP ({focus['excitation-backprop']:.2f}), the gradient "
-        f"({focus['gradient']:.2f}) or Eigen-CAM ({focus['eigen-cam']:.2f})"
-    )
-    assert said in on_imagenet
-    chosen = pd.read_csv(IMAGENET / "chosen.csv")["by_silhouette"]
-    assert f"at two clusters in {(chosen == 2).sum()} of {len(chosen)} classes, not at the paper's five" in on_imagenet
+        f"({focus['gradient']:.2f}) or Eigen-CAM ({focus['eigen-cam']:.2f})",
+        f"at two clusters in {(chosen == 2).sum()} of {len(chosen)} classes, not at the paper's five",
+    ):
+        assert said in on_imagenet
+    verdicts = here["verdicts"].set_index("claim")["verdict"]
+    undecided = "logit probability untrained-rescaled untrained-whole least"
+    both = {"undecided": undecided, "reverses": "whole-logit whole-probability", "holds": "most training_share"}
+    for verdict, names in both.items():
+        assert {verdicts[f"dominance-{name}-{KIND}"] for name in names.split()} == {verdict}
 
 
 def test_no_photograph_of_imagenet_is_shown():

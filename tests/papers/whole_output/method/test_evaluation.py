@@ -227,10 +227,8 @@ def test_matching_is_of_the_two_most_probable_classes_of_a_cluster_by_the_observ
 
 def test_several_observers_are_averaged(shown, another, network):
     ways = ([another], [network], [another, network])
-    one, other, both = (
-        frame.loc[frame["metric"].str.startswith("matching"), "value"].to_numpy()
-        for frame in (score(shown, GRAD_CAM, observed_by=networks) for networks in ways)
-    )
+    frames = (score(shown, GRAD_CAM, observed_by=networks) for networks in ways)
+    one, other, both = (rows.loc[rows["metric"].str.startswith("matching"), "value"].to_numpy() for rows in frames)
     assert np.nanmax(np.abs(one - other)) > 0.01
     np.testing.assert_allclose(both, (one + other) / 2, rtol=1e-5, atol=1e-6)
 
