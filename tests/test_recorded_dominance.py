@@ -59,10 +59,8 @@ def test_dominance_goes_with_the_logit(text):
     of_clusters = pd.read_csv(RUN / "clusters-and-outputs.csv").set_index(["kind", "share"])["correlation"]["tuned"]
     assert f"and between clusters {of_clusters['logit']:.2f} and {of_clusters['probability']:.2f}." in text
     untrained = rows.loc["untrained", :, "logit"]
-    said = (
-        f"({untrained['rescaled']:.2f} with the logit on mosaics scaled to one image, {untrained['whole']:.2f} on whole"
-    )
-    assert said in text
+    said = "({rescaled:.2f} with the logit on mosaics scaled to one image, {whole:.2f} on whole ones,"
+    assert said.format(**untrained) in text
     left = [of_size["logit, given its mosaics'"] for of_size in (scaled, whole)]
     assert "networks keep {:.2f} on scaled mosaics and {:.2f} on whole ones.".format(*left) in text
     more = pd.read_csv(RUN / "verdicts.csv").set_index("claim").loc["dominance-untrained-whole-tuned"]
@@ -139,16 +137,18 @@ def test_what_is_said_of_imagenet(on_imagenet):
     wide, narrow = ("the {} ({:.2f} to {:.2f})".format(n, *ends.loc[n]) for n in (width.idxmax(), width.idxmin()))
     outputs = here["single-images"].set_index(["kind", "size", "output"])["correlation"]
     scaled, whole, untrained = outputs[KIND, "rescaled"], outputs[KIND, "whole"], outputs.loc[UNTRAINED, :, "logit"]
-    n_paired = json.loads((IMAGENET / "provenance.json").read_text())["scale"]["dominance"]["n_paired"]
+    run = json.loads((IMAGENET / "provenance.json").read_text())["scale"]["dominance"]
     rows = here["over-classes"].set_index("share")
     share, of_evaluation = rows.loc["training_share"], rows.loc["representation"]
     assert share["low"] > 0 > of_evaluation["low"] and of_evaluation["high"] > 0
-    by_rank = here["least"].query("share == 'training_share'").set_index("rank")
-    least, most = by_rank.loc["least"], by_rank.loc["most"]
+    by_rank = here["least"].query("share == 'training_share'").set_index("rank").T
+    least, most = by_rank["least"], by_rank["most"]
     variants = here["variants"].query("scaling == 'relu'").set_index(["explainer", "size"])
     same = variants["correlation"].xs("rescaled", level="size")
     focus, chosen = here["focus"].set_index("explainer")["mean"], here["chosen"]["by_silhouette"]
     for said in (
+        "n_paired={n_paired}, n_focus={n_focus}, seeds=1".format(**run),
+        f"{here['accuracy']['n_images'].max()} validation images",
         f"lie {clusters['spread']:.3f} from 0.5 on average, nearly twice as far as on CIFAR-10 ({small:.3f}), and",
         f"and {dealt['spread']:.3f} where images are dealt to the clusters at random;",
         f"after correction {100 * clusters['significant_holm']:.0f} % of the pairs differ, and "
@@ -156,7 +156,7 @@ def test_what_is_said_of_imagenet(on_imagenet):
         f"({sizes['smallest']:.0f} to {sizes['largest']:.0f}).",
         f"ranges furthest for {wide} and least for {narrow}.",
         f"logit at {scaled['logit']:.2f} and with its probability at {scaled['probability']:.2f},",
-        f"which leaves open with {n_paired} images a class",
+        f"which leaves open with {run['n_paired']} images a class",
         f"on whole mosaics, at {whole['logit']:.2f} and {whole['probability']:.2f}, they are not.",
         f"with the logit at {untrained['rescaled']:.2f} and {untrained['whole']:.2f}, and whether",
         f"have fewer training images ({signed(share['correlation'])}, {share['positive']} of 10 classes above 0),",

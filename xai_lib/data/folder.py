@@ -81,7 +81,7 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", mas
 
         def read(file: Path) -> Tensor:
             mask = masks / file.parent.name / f"{file.stem}.png"
-            return _object(decoded_mask(mask, file, size, shorter=shorter)[None])[0] if mask.is_file() else nothing
+            return _object(decoded_mask(mask, file, size, shorter=shorter)) if mask.is_file() else nothing
 
         objects = {"object": torch.stack(in_threads(read, files))}
         digest.update(objects["object"].numpy().tobytes())
@@ -143,7 +143,7 @@ def _decoded(
 
     def read(file: Path) -> tuple[Any, ...]:
         image, mask = (decoded(file, size), content_hash(file)), folder_of_masks / file.parent.name / f"{file.stem}.png"
-        return (*image, decoded_mask(mask, file, size), content_hash(mask)) if masked else image
+        return (*image, _object(decoded_mask(mask, file, size)), content_hash(mask)) if masked else image
 
     try:
         found = in_threads(read, files)
@@ -158,7 +158,7 @@ def _decoded(
     digest.update(b"".join(of_masks[1] if masked else ()) + said.encode())
     about = {"name": "folder", "part": part, "digest": digest.hexdigest(), "remarks": said}
     if masked:
-        about["masks"] = {"object": _object(torch.stack(of_masks[0]))}
+        about["masks"] = {"object": torch.stack(of_masks[0])}
     return _unscaled(torch.stack(images), classes, **about)
 
 
@@ -168,9 +168,9 @@ def _sharing(files: Sequence[Path], root: Path) -> list[str]:
     return [f"{stem}: {n} images for one mask" for stem, n in stems.items() if n > 1]
 
 
-def _object(masks: Tensor) -> Tensor:
-    """Pixels of the object, bool [N,H,W], in masks uint8 [N,3,H,W]."""
-    return (masks > 0).any(dim=1) & ~(masks == _TO_IGNORE).all(dim=1)
+def _object(mask: Tensor) -> Tensor:
+    """Pixels of the object, bool [H,W], in a mask uint8 [3,H,W]."""
+    return (mask > 0).any(dim=0) & ~(mask == _TO_IGNORE).all(dim=0)
 
 
 def _unscaled(images: Tensor | Files, classes: dict[str, list[Path]], **about: Any) -> Split:
