@@ -67,19 +67,13 @@ def smoke_store(tmp_path_factory):
 @pytest.fixture(scope="session")
 def benched_store(smoke_store, tmp_path_factory):
     """A copy of ``smoke_store`` that holds the saliency benchmark as well."""
-    root = tmp_path_factory.mktemp("benched") / "store"
-    shutil.copytree(smoke_store, root)
-    _do(root, ("saliency",))
-    return root
+    return _copied(smoke_store, tmp_path_factory.mktemp("benched"), "saliency")
 
 
 @pytest.fixture(scope="session")
 def studied_store(smoke_store, tmp_path_factory):
     """A copy of ``smoke_store`` that holds the whole-output part as well."""
-    root = tmp_path_factory.mktemp("studied") / "store"
-    shutil.copytree(smoke_store, root)
-    _do(root, ("whole-output",))
-    return root
+    return _copied(smoke_store, tmp_path_factory.mktemp("studied"), "whole-output")
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +187,13 @@ def executed(tmp_path_factory):
         return folder / "executed" / name
 
     return run
+
+
+def _copied(store, folder, command):
+    """A copy of a store that holds what a command of the plan computes as well."""
+    shutil.copytree(store, folder / "store")
+    _do(folder / "store", (command,))
+    return folder / "store"
 
 
 def _do(root, commands, overrides=SMALLEST):

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from selecting import rows
 
 from xai_lib.data.planted import CLASSES
 from xai_lib.papers.dominance import experiment
@@ -120,15 +121,6 @@ def study(networks=NETWORKS):
 def put_into(monkeypatch, frames):
     """Let the experiment's tables be these frames."""
     monkeypatch.setattr(experiment, "table", lambda study, name: frames[name])
-
-
-def rows(frame, **where):
-    """Which rows have these values, as a mask; a tuple stands for any of its entries."""
-    chosen = np.ones(len(frame), dtype=bool)
-    for column, values in where.items():
-        chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
-    assert chosen.any(), where
-    return chosen
 
 
 def put(frame, column, value, **where):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from selecting import rows
 
 from xai_lib import explainers
 from xai_lib.data.transforms import TRANSFORMS
@@ -60,15 +61,6 @@ def frames(methods=lineup.ALL, *, n_images=30, n_seeds=1):
     by_tool = found["tools"]["method"].isin(METHODS) & found["tools"]["metric"].isin(TOOLED)
     found["tools"] = found["tools"][by_tool | found["tools"]["method"].isin(list(CAMS))].reset_index(drop=True)
     return {**found, "cost": cost}
-
-
-def rows(frame, **where):
-    """Which rows have these values, as a mask; a tuple stands for any of its entries."""
-    chosen = np.ones(len(frame), dtype=bool)
-    for column, values in where.items():
-        chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
-    assert chosen.any(), where
-    return chosen
 
 
 def add(frame, amount, **where):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+from selecting import rows
 
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.method.base_maps import BASES
@@ -80,16 +81,6 @@ def study(networks=OURS, corpus=None):
         for _, seed, model in networks
     ]
     return Study(settings(scale="smoke", device="cpu"), tuple(explained))
-
-
-def rows(frame, **where):
-    """Which rows have these values, as a mask; a tuple stands for any of its entries."""
-    chosen = np.ones(len(frame), dtype=bool)
-    for column, values in where.items():
-        column = {"class_": "class"}.get(column, column)
-        chosen &= frame[column].isin(values if isinstance(values, tuple) else (values,)).to_numpy()
-    assert chosen.any(), where
-    return chosen
 
 
 def mean_over_images(frame, **where):

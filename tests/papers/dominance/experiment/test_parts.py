@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import selecting
 import torch
 
 from xai_lib import data as datasets
@@ -108,9 +109,7 @@ def pooled(network, split):
 
 
 def rows_of(frame, **values):
-    for name, value in values.items():
-        frame = frame[frame[name] == value]
-    return frame.reset_index(drop=True)
+    return frame[selecting.rows(frame, **values)].reset_index(drop=True)
 
 
 def modes_of(split, label):
