@@ -42,20 +42,27 @@ def repeated(
 
 
 class _Explainer:
-    """Explains under a reading; raw maps that an earlier reading has had made are taken from where it kept them."""
+    """Explains under a reading. Raw maps that an earlier reading has had made are taken from where it kept them, those
+    of the network and images as they are from the first call.
+    """
 
     def __init__(self, explained: Explained, reading: str, kept: list[Tensor]) -> None:
         self.explained, self.reading, self.kept = explained, reading, kept
         self.network, self.again = explained.subject.network, iter(tuple(kept))
+        self.own: tuple[Tensor, Tensor] | None = None  # the images as they are, and their raw maps
 
     def __call__(self, network: nn.Module | None, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
         """Maps in [0, 1] of the network, or of the subject's own if that is None."""
+        if self.own is not None and network is self.network and x is self.own[0]:
+            return self.explained.scaled(self.own[1], x, self.reading)
         raw = next(self.again, None)
         if raw is None:
             raw = self.explained.raw(x, target, index, network)
             if len(self.explained.readings) > 1:
                 self.kept.append(raw.cpu())
-        return self.explained.scaled(raw.to(x.device), x, self.reading)
+        raw = raw.to(x.device)
+        self.own = self.own or (x, raw)
+        return self.explained.scaled(raw, x, self.reading)
 
 
 def _scores(
