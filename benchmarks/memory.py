@@ -1,8 +1,8 @@
 """Memory of the saliency benchmark and of the dominance part's features, over the number of images in files.
 
-Run ``python benchmarks/memory.py``. Each measurement is a process of its own: images of 224 pixels in ImageNet's layout
-with masks, a small network, one method, scores of fidelity; then pooled features of all images. Printed is the most
-memory that the process held, and what 1,000 more images add to it. As pixels they would take 150 MB, their masks 50 MB.
+Run ``python benchmarks/memory.py``. Each measurement is a process of its own: images of 224 pixels in ImageNet's
+layout, a small network, one method, scores of fidelity; then pooled features of all images. Printed is the most memory
+that the process held, and what 1,000 more images add to it. As pixels they would take 150 MB.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-NUMBERS = (50, 150, 450)
+NUMBERS = (150, 750)
 
 
 def main() -> None:
@@ -28,15 +28,14 @@ def main() -> None:
 
 
 def make(place: Path, n: int) -> Path:
-    """n pictures of smooth noise in ten classes, with masks."""
+    """n pictures of smooth noise in ten classes."""
     folder, noise = place / f"images-{n}", torch.Generator().manual_seed(0)
     for number in range(n):
         name = f"n{number % 10:08}/{number:05}"
         pixels = torch.randint(0, 256, (32, 32, 3), dtype=torch.uint8, generator=noise).numpy()
-        for part, ending, picture in (("val", "jpg", pixels), ("masks/val", "png", pixels[..., 0] > 128)):
-            path = folder / part / f"{name}.{ending}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).resize((256, 256)).save(path)
+        path = folder / "val" / f"{name}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).resize((256, 256)).save(path)
     return folder
 
 

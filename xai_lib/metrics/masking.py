@@ -69,12 +69,7 @@ def masked_outputs(
 
 def _registered(name: str, **about: Any) -> Callable[[Callable], Callable]:
     """Decorator that registers a score of :class:`MaskedOutputs` as a metric and returns it unchanged."""
-
-    def enter(score: Callable[[MaskedOutputs], Tensor]) -> Callable[[MaskedOutputs], Tensor]:
-        register(name, **about)(score_of(masked_outputs)(score))
-        return score
-
-    return enter
+    return lambda score: register(name, **about)(score_of(masked_outputs)(score)) and score
 
 
 @_registered("average-drop", title="AD", better="lower", range=(0.0, 1.0), paper="Chattopadhay et al. 2018",

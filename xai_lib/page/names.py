@@ -48,3 +48,9 @@ WHOLE_OUTPUT_NAMES = {
 }
 CONTRASTIVE_NAMES = {"cauc": "CAUC ↓", "cdrop": "CDROP ↑", "salient-share": "salient pixels (%)"}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"  # of the clusters of a class, A the largest
+
+
+def network_name(name: str) -> str:
+    """What a reader sees of a network, from the name of its architecture, before which may stand "tuned-"."""
+    said = name.replace("-", " ").replace("efficientnet lite", "EfficientNet-Lite").replace("tuned", "fine-tuned")
+    return said.replace("resnet", "ResNet-").replace("googlenet", "GoogLeNet")

@@ -53,6 +53,11 @@ def table(paper: str, number: int) -> pd.DataFrame:
     return cells.assign(erratum=[" ".join(texts[name] for name in names.split()) for names in cells["erratum"]])
 
 
+def of_network(rows: pd.DataFrame, model: str, otherwise: str) -> pd.DataFrame:
+    """The rows of :func:`table` of one network; of another where print has none of it."""
+    return rows[rows["model"] == (model if model in {*rows["model"]} else otherwise)]
+
+
 def errata(paper: str | None = None) -> pd.DataFrame:
     """What is known to be wrong or misleading in the printed tables, and in the text about them: of a paper, or of all.
 

@@ -16,6 +16,7 @@ from xai_lib.run.settings import Study, settings
 
 OURS = (("seed 0", 0, ""), ("seed 1", 1, ""))  # networks: name, seed, model
 PRINTED = (("googlenet", 0, "googlenet"), ("resnet50", 0, "resnet50"))
+ELSEWHERE = (("efficientnet-lite0", 0, "efficientnet-lite0"),)  # published, but not in print
 CLUSTERINGS = ("latent tree", "spectral", "random, same sizes")
 _FACES = ((0, 1), (2, 3, 4))  # clusters of an image's top classes: every image has the first, every third the second
 LEVEL = {"cauc": 0.005, "cauc-bases": 0.003, "cdrop": 0.08, "salient-share": 0.05, "degenerate": 0.0}

@@ -140,6 +140,13 @@ def test_networks_of_torchvision_have_claims_and_print_of_their_own(found, made_
     np.testing.assert_allclose(rows["p_holm"], statistics.holm(rows["p_value"]))  # over both networks
 
 
+def test_a_published_network_that_is_not_in_print_has_its_name_and_resnet_50s_numbers(found, made_up):
+    rows = found(made_up.frames(made_up.ELSEWHERE, n_images=N, planted=False), made_up.ELSEWHERE)
+    assert all(name.startswith("efficientnet-lite0-") for name in rows.index)
+    check_print(rows.set_index(rows.index.str.removeprefix("efficientnet-lite0-")), "resnet50")
+    assert rows["sentence"].str.contains(f"Tested with EfficientNet-Lite0 on {N} images of planted").any()
+
+
 def test_noise_decides_nothing_and_texts_say_what_is_printed(found, made_up):
     rows = found(made_up.frames(n_images=N))
     assert len(rows) == len(CLAIMS) and set(rows["verdict"]) == {"undecided"}

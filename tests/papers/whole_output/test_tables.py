@@ -99,6 +99,7 @@ def test_table_3_has_salient_pixels_in_per_cent_of_images_of_both_sizes(study_of
     [
         ("OURS", 2, "2 networks", "ResNet-50"),
         ("PRINTED", 2, "2 networks", "the same network"),
+        ("ELSEWHERE", 1, "1 network", "ResNet-50"),
         ("OURS", 1, "1 network", "ResNet-50"),
     ],
 )
@@ -118,15 +119,20 @@ def test_captions_count_networks_and_images_and_say_what_print_is_of(study_of, m
         assert text.startswith(beginning) and f"Paper: {paper} on ImageNet" in text
 
 
-def test_networks_of_torchvision_are_named_in_every_table_that_has_them(study_of, made_up, read, indexed):
-    study = study_of(made_up.frames(made_up.PRINTED, n_images=3), made_up.PRINTED)
+def test_published_networks_are_named_in_every_table_that_has_them(study_of, made_up, read, indexed):
+    networks = (*made_up.ELSEWHERE, *made_up.PRINTED)
+    study = study_of(made_up.frames(networks, n_images=3), networks)
     for name in ("table-1", "table-2", "table-3", "gain", "variants", "matching", "effect"):
         rows = read(OF_A_STUDY[name](study))
-        assert [text for text in rows["network"].unique() if text] == ["ResNet-50", "GoogLeNet"], name
+        assert [text for text in rows["network"].unique() if text] == [
+            "ResNet-50",
+            "GoogLeNet",
+            "EfficientNet-Lite0",
+        ], name
     rows = indexed(tables.methods(study, "cauc"), "network base", "method")
     printed = [rows.loc[(name, "RISE", "CWOX-2s"), "paper, as printed"] for name in ("GoogLeNet", "ResNet-50")]
     assert printed == ["2.78 × 10⁻³", "4.08 × 10⁻³"]
-    assert read(tables.outputs(study))["network"].tolist() == ["googlenet", "resnet50"]
+    assert read(tables.outputs(study))["network"].tolist() == ["efficientnet-lite0", "googlenet", "resnet50"]
 
 
 def test_degenerate_maps_are_counted_out_of_all_but_those_of_noise_and_for_each_epsilon(
@@ -207,7 +213,7 @@ def test_settings_of_bases_are_those_of_the_run(study_of, frames, indexed):
 def test_documents_clusters_and_examples_of_a_corpus(study_of, frames, corpus, read, monkeypatch):
     numbers, found = ["6", "2", "2.75", "4", "3", "2", "1"], read(tables.corpora(study_of(frames, corpus=corpus)))
     assert found.to_numpy().tolist() == [["seed 0", *numbers], ["seed 1", *numbers]]
-    assert "planted, training images" in found.attrs["caption"]
+    assert found.attrs["caption"] == "Documents and level-1 clusters: planted."
     assert read(tables.corpus(corpus)).to_numpy().tolist() == [["five letters", *numbers]]
     strongest = read(tables.strongest(corpus))
     assert strongest.to_numpy().tolist() == [["a, b", "2", "3"], ["c, d", "2", "2"]]

@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 
 from xai_lib import published, statistics
-from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES
+from xai_lib.page.names import METHOD_NAMES, WHOLE_OUTPUT_NAMES, network_name
 from xai_lib.papers.whole_output.analysis.scores import BETTER, RANGES, TABLES, of_pairs, of_two_settings, paired
 from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE
 from xai_lib.run.settings import Study
@@ -45,8 +45,7 @@ def tested_on(study: Study, model: str) -> str:
     several = pairs["rivals"].str.contains(" ").mean()
     alone = "every cluster with rivals is a pair, so a union of rivals is not tested"
     rivals = f"{100 * several:.0f} % of the pairs have several rivals" if several else alone
-    ours = f"{pairs['seed'].nunique()} of our own networks"
-    who = {"resnet50": "ResNet-50", "googlenet": "GoogLeNet"}.get(model, ours)
+    who = network_name(model) or f"{pairs['seed'].nunique()} of our own networks"
     return f"Tested with {who} on {pairs['index'].nunique()} images of {study.run.label}: {rivals}."
 
 
@@ -137,7 +136,7 @@ def _than(metric: str, a: str, b: str, base: str) -> str:
 
 
 def _printed(number: int, metric: str, model: str, a: str, b: str, *, base: str = "") -> str:
-    rows = published.table("whole_output", number)
-    rows = rows[(rows["metric"] == metric) & (rows["model"] == (model or "resnet50"))]
+    rows = published.of_network(published.table("whole_output", number), model, "resnet50")
+    rows = rows[rows["metric"] == metric]
     printed = rows[rows["base"] == base].set_index("method") if base else rows.set_index("base")
     return f"Printed: {printed.loc[a, 'printed']} against {printed.loc[b, 'printed']}."

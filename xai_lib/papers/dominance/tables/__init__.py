@@ -72,19 +72,13 @@ def modes(study: Study) -> HTML:
 
 def over_classes(study: Study) -> HTML:
     """Are clusters that dominate little rare in training?"""
-    caption = (
-        "Spearman's correlation of dominance with what training shows of a cluster, mean over classes. In print: low "
-        f"dominance goes with few training images, without a number. {study.run.label}."
-    )
+    caption = "what training shows of it, mean over classes. In print: low dominance, few training images; no number."
     return _correlations(study, training.SHARES, caption, "over-classes")
 
 
 def clusters_and_outputs(study: Study) -> HTML:
     """Do clusters that dominate have high logits?"""
-    caption = (
-        "Spearman's correlation of the dominance of a cluster with the mean output for its images, mean over classes. "
-        f"Not in print. {study.run.label}."
-    )
+    caption = "the mean output for its images, mean over classes. Not in print."
     return _correlations(study, training.OUTPUTS, caption, "clusters-and-outputs")
 
 
@@ -267,6 +261,7 @@ def _correlations(study: Study, names: Mapping[str, str], caption: str, name: st
     columns = [_NETWORK, text("dominance and", "share", names), *each(signed(2), correlation="correlation")]
     columns += [ends(2, title="95 %, permutation"), *each(p_value, p_value="p, permutation")]
     columns += [Column("classes above 0", ("positive", "classes"), part_of), Column("trainings", "networks")]
+    caption = f"Spearman's correlation of a cluster's dominance with {caption} {study.run.label}."
     return _of_network(training.over_classes(study, names), columns, caption, name=name)
 
 

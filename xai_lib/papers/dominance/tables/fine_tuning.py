@@ -3,9 +3,8 @@
 import pandas as pd
 from IPython.display import HTML
 
-from xai_lib.page.names import LOSS_NAMES
+from xai_lib.page.names import LOSS_NAMES, network_name
 from xai_lib.page.table import printed, show, text
-from xai_lib.papers.dominance.experiment import TUNED
 from xai_lib.run.settings import Settings
 
 _SETTINGS = {  # of a fine-tuning -> name, what is in print
@@ -35,8 +34,7 @@ _VALUES = {
 
 def name_of(kind: str) -> str:
     """How pages call a kind of network."""
-    said = kind.replace("-", " ").replace("resnet", "ResNet-").replace("efficientnet lite", "EfficientNet-Lite")
-    return LOSS_NAMES.get(kind, said.replace(TUNED, "fine-tuned"))
+    return LOSS_NAMES.get(kind, network_name(kind))
 
 
 def fine_tuning(run: Settings) -> HTML:

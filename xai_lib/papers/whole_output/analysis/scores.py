@@ -170,8 +170,11 @@ def planted(study: Study, metric: str) -> pd.DataFrame:
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the order of the pages: metrics, models, bases, methods."""
-    keys, key = [name for name in _GROUP if name in frame], lambda names: pd.Categorical(names, [*_ORDER[names.name]])
-    return frame.sort_values(keys, key=key, kind="stable", ignore_index=True)
+
+    def key(values: pd.Series) -> pd.Categorical:  # networks that are not in print come last
+        return pd.Categorical(values, [*dict.fromkeys((*_ORDER[values.name], *values))])
+
+    return frame.sort_values([*filter(frame.__contains__, _GROUP)], key=key, kind="stable", ignore_index=True)
 
 
 def _some(study: Study, metrics: Collection, methods: Collection = SCORED, variant: Variant = "paper") -> pd.DataFrame:
@@ -181,14 +184,14 @@ def _some(study: Study, metrics: Collection, methods: Collection = SCORED, varia
 
 
 def _beside(number: int, ours: pd.DataFrame, within: str) -> pd.DataFrame:
-    """Beside the printed values (of ResNet-50 for networks of our own, where ``model`` is ""), with both orders."""
+    """Beside the printed values (of ResNet-50 where print has nothing of a network), with both orders."""
     rows = published.table("whole_output", number)
     pixels = rows["metric"] == "salient-pixels"
     rows.loc[pixels, "value"] /= _PRINTED_PIXELS
     rows.loc[pixels, "metric"] = "salient-share"
     parts = []
     for model, group in ours.groupby("model", sort=False):
-        of_model = rows[rows["model"] == (model or "resnet50")]
+        of_model = published.of_network(rows, model, "resnet50")
         both = published.compare(of_model, group.drop(columns="model")).assign(model=model)
         sign = both["metric"].map({name: 1 if way == "lower" else -1 for name, way in BETTER.items()})
         ours_printed = both["mean"].where(both["published"].notna())

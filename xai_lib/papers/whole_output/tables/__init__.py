@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from xai_lib.page import table
-from xai_lib.page.names import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES
+from xai_lib.page.names import CONTRASTIVE_NAMES, METHOD_NAMES, WHOLE_OUTPUT_NAMES, network_name
 from xai_lib.page.table import MISSING, Column, each, ends, interval, number, part_of, show, text
 from xai_lib.papers.whole_output import experiment
 from xai_lib.papers.whole_output.analysis import clusters, scores
@@ -38,7 +38,7 @@ def _orders(ours: float, in_print: float) -> str:
 
 
 _METRIC = text("metric", "metric", CONTRASTIVE_NAMES)
-_NETWORK = text("network", "model", {"": "ours", "resnet50": "ResNet-50", "googlenet": "GoogLeNet"})
+_NETWORK = text("network", "model", lambda model: network_name(model) or "ours")
 _BASE = text("base", "base", METHOD_NAMES)
 _METHOD = text("method", "method", WHOLE_OUTPUT_NAMES)
 _BESIDE = [
@@ -191,7 +191,7 @@ def people() -> HTML:
 def corpora(study: Study) -> HTML:
     """Documents and clusters of each network."""
     rows = clusters.corpora({explained.name: explained.corpus for explained in study.networks})
-    caption = f"Documents and level-1 clusters: {study.run.label}, training images."
+    caption = f"Documents and level-1 clusters: {study.run.label}."
     return show(rows, _CORPORA, caption, name="corpora")
 
 
@@ -264,4 +264,4 @@ def _counted(rows: pd.DataFrame, study: Study) -> str:
 
 
 def _paper(rows: pd.DataFrame) -> str:
-    return "ResNet-50 on ImageNet" if set(rows["model"]) == {""} else "the same network on ImageNet"
+    return f"{'the same network' if set(rows['model']) <= {'resnet50', 'googlenet'} else 'ResNet-50'} on ImageNet"
