@@ -25,15 +25,8 @@ class Shown(Mapping[str, str]):
 
 LOSS_NAMES = {"ce": "CE", "scl": "SCL", "tl": "TL"}
 METHOD_NAMES = Shown(EXPLAINERS, lambda explainer: explainer.title)
-FAMILY_NAMES = {
-    "uninformed": "uninformed",
-    "gradient": "gradient",
-    "cam": "class activation map",
-    "occlusion": "occlusion",
-    "learning": "learning",
-    "relevance": "relevance",
-    "elsewhere": "computed elsewhere",
-}
+FAMILY_NAMES = {name: name for name in ("uninformed", "gradient", "cam", "occlusion", "learning", "relevance")}
+FAMILY_NAMES |= {"cam": "class activation map", "elsewhere": "computed elsewhere"}
 TRANSFORM_NAMES = {"mixup": "MixUp", "resize": "Resize", "rotation": "Rotation", "crop": "Crop"}
 METRIC_NAMES = Shown(METRICS, lambda metric: f"{metric.title} {metric.arrow}")
 # Ways to explain a whole output, and the scores of their maps.

@@ -197,6 +197,13 @@ def test_clusterings_are_those_of_the_corpus_and_held_against_the_trees(study, p
     assert_same(frame, expected.assign(network="seed 0", seed=0, model=""))
     alike = frame[frame["metric"] == "same-map"].groupby("clustering")["value"].min()
     assert alike["latent tree"] == pytest.approx(1) and alike["random, same sizes"] < 0.9
+    own = replace(explained.corpus, key="others", load=lambda: [[0, 1], [0, 1], [2, 3], [2, 3], [4], [0, 1, 4]])
+    frame = experiment.whole_output_scores(replace(study, networks=(replace(explained, own=own),)), "clusterings")
+    name = experiment.documents.OWN
+    assert list(frame["clustering"].unique()) == [*partitions, name]
+    two = {"latent tree": partitions["latent tree"], name: experiment.partition(own)}
+    expected = evaluation.compare_clusterings(several, two, bases).query("clustering == @name")
+    assert_same(frame[frame["clustering"] == name], expected.assign(network="seed 0", seed=0, model=""))
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -332,6 +339,7 @@ def test_documents_and_a_tree_of_a_file_serve_a_run(run, study, empty_store, tmp
     latent_tree.save(latent_tree.fit_tree(confused(), 10), tree)
     given = experiment.study(run, str(file)).networks
     assert [one.corpus.informative for one in given] == [[found for found in confused() if len(found) > 1]] * 2
+    assert [one.own.key for one in given] == [one.corpus.key for one in experiment.study(run).networks]
     both = experiment.study(run, tree=str(tree)).networks[0].corpus
     assert experiment.partition(both) == TOGETHER and both.parents == ()
     assert len({one.corpus.key for one in (*given, *experiment.study(run).networks)} | {both.key}) == 4

@@ -61,6 +61,7 @@ class ExplainedNetwork:
     corpus: documents.Corpus  # the documents of its top classes
     observers: tuple[Subject, ...]  # other networks, which play the observer of the matching task
     released: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # base -> layers of the authors' code
+    own: documents.Corpus | None = None  # the network's own documents, where others were given
 
     @property
     def name(self) -> str:
@@ -75,12 +76,15 @@ class ExplainedNetwork:
 
 @stage("whole-output", version=2)
 def score(
-    folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell, bases: Sequence[base_maps.Base],
+    folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell | Sequence[Cell],
+    bases: Sequence[base_maps.Base],
     steps: int, observer: Subject | Sequence[Subject] | None, device: torch.device,
 ) -> None:  # fmt: skip
-    """Scores of one part; and, in "paper" and "released", every image's output."""
+    """Scores of one part; in "paper" and "released" also every output. A second of ``clusters`` is the own tree."""
     if compared := part == "clusterings":
+        clusters, *own = clusters if isinstance(clusters, Sequence) else (clusters,)
         partitions = files.read_json(computed(clusters) / "clusterings.json")
+        partitions |= {documents.OWN: latent_tree.load(computed(own[0]) / "tree.json").clusters(1)} if own else {}
     else:
         partitions = {documents.LATENT_TREE: latent_tree.load(computed(clusters) / "tree.json").clusters(1)}
     scores, listed = [pd.DataFrame(columns=evaluation.CLUSTERING_COLUMNS if compared else evaluation.COLUMNS)], []
@@ -125,7 +129,7 @@ def study(run: Settings, given: str = "", class_index: str = "", tree: str = "")
     if given:
         names = documents.class_names(Path(class_index)) if class_index else found[0].corpus.classes
         corpus = documents.corpus_of_file(Path(given), names, given)
-        found = tuple(replace(explained, corpus=corpus) for explained in found)
+        found = tuple(replace(explained, corpus=corpus, own=explained.corpus) for explained in found)
     if tree:
         found = tuple(replace(one, corpus=documents.with_tree(one.corpus, tree)) for one in found)
     if wrong := {len(one.corpus.classes) for one in found} - {len(run.test_split().classes)}:
@@ -161,8 +165,10 @@ def cells(study: Study, parts: Sequence[str] = PARTS) -> list[Cell]:
 def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Split) -> Cell:
     """The scores of a chunk of images."""
     run, compared = study.run, part == "clusterings"
-    again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
     bases, steps = bases_of(study, explained, "paper" if compared else part), run.whole_output.contrast_steps
+    again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
+    if again and explained.own:
+        again = again, documents.tree_cell(explained.own)
     how = {"part": part, "clusters": again or documents.tree_cell(explained.corpus), "bases": bases, "steps": steps}
     observers = explained.observers if part == "paper" else ()
     observer = observers if len(observers) > 1 else next(iter(observers), None)

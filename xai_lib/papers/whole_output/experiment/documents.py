@@ -23,6 +23,7 @@ from xai_lib.run.stage import computed, stage
 LATENT_TREE = "latent tree"
 UNTESTED = "latent tree, no correlation test"
 RANDOM = "random, same sizes"
+OWN = "latent tree, the network's own documents"
 _BATCH = 250
 _MANY_LABELS, _RESOLUTION = 100, 30  # 1000 classes then fall into about as many clusters as the latent tree has
 _SEED = 0
