@@ -43,7 +43,7 @@ def compare(what, model, *, side, n_images, target):
     }
     for name, settings in (
         ("rise", {"n_masks": STEPS}),
-        ("lime", {"n_samples": 500}),
+        ("lime", {}),
         ("score-cam", {"n_channels": STEPS}),
     ):
         random = {"seed": 0, "index": index} if name != "score-cam" else {}

@@ -339,6 +339,7 @@ def test_documents_and_a_tree_of_a_file_serve_a_run(run, study, empty_store, tmp
     latent_tree.save(latent_tree.fit_tree(confused(), 10), tree)
     given = experiment.study(run, str(file)).networks
     assert [one.corpus.informative for one in given] == [[found for found in confused() if len(found) > 1]] * 2
+    assert {one.corpus.label for one in given} == {"documents.json"}  # no page says where it lies
     assert [one.own.key for one in given] == [one.corpus.key for one in experiment.study(run).networks]
     both = experiment.study(run, tree=str(tree)).networks[0].corpus
     assert experiment.partition(both) == TOGETHER and both.parents == ()

@@ -174,7 +174,7 @@ def in_order(frame: pd.DataFrame) -> pd.DataFrame:
     def key(values: pd.Series) -> pd.Categorical:  # networks that are not in print come last
         return pd.Categorical(values, [*dict.fromkeys((*_ORDER[values.name], *values))])
 
-    return frame.sort_values([*filter(frame.__contains__, _GROUP)], key=key, kind="stable", ignore_index=True)
+    return frame.sort_values([name for name in _GROUP if name in frame], key=key, kind="stable", ignore_index=True)
 
 
 def _some(study: Study, metrics: Collection, methods: Collection = SCORED, variant: Variant = "paper") -> pd.DataFrame:

@@ -77,8 +77,7 @@ class ExplainedNetwork:
 @stage("whole-output", version=2)
 def score(
     folder: Path, *, network: Subject, images: Split, part: str, clusters: Cell | Sequence[Cell],
-    bases: Sequence[base_maps.Base],
-    steps: int, observer: Subject | Sequence[Subject] | None, device: torch.device,
+    bases: Sequence[base_maps.Base], steps: int, observer: Subject | Sequence[Subject] | None, device: torch.device,
 ) -> None:  # fmt: skip
     """Scores of one part; in "paper" and "released" also every output. A second of ``clusters`` is the own tree."""
     if compared := part == "clusterings":
@@ -128,7 +127,7 @@ def study(run: Settings, given: str = "", class_index: str = "", tree: str = "")
     found = found or tuple(_trained_here(run, seed) for seed in networks.explained_seeds(run))
     if given:
         names = documents.class_names(Path(class_index)) if class_index else found[0].corpus.classes
-        corpus = documents.corpus_of_file(Path(given), names, given)
+        corpus = documents.corpus_of_file(Path(given), names, Path(given).name)
         found = tuple(replace(explained, corpus=corpus, own=explained.corpus) for explained in found)
     if tree:
         found = tuple(replace(one, corpus=documents.with_tree(one.corpus, tree)) for one in found)
@@ -166,10 +165,11 @@ def score_cell(study: Study, explained: ExplainedNetwork, part: str, images: Spl
     """The scores of a chunk of images."""
     run, compared = study.run, part == "clusterings"
     bases, steps = bases_of(study, explained, "paper" if compared else part), run.whole_output.contrast_steps
-    again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats) if compared else None
-    if again and explained.own:
-        again = again, documents.tree_cell(explained.own)
-    how = {"part": part, "clusters": again or documents.tree_cell(explained.corpus), "bases": bases, "steps": steps}
+    clusters = documents.tree_cell(explained.corpus)
+    if compared:
+        again = documents.stability_cell(explained.corpus, run.whole_output.stability_repeats)
+        clusters = (again, documents.tree_cell(explained.own)) if explained.own else again
+    how = {"part": part, "clusters": clusters, "bases": bases, "steps": steps}
     observers = explained.observers if part == "paper" else ()
     observer = observers if len(observers) > 1 else next(iter(observers), None)
     return score.cell(network=explained.subject, images=images, **how, observer=observer, device=run.device)
