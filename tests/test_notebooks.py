@@ -97,6 +97,18 @@ def test_what_every_notebook_has_in_common_is_hidden_from_readers_alone(name):
     assert last.source.startswith("end(") or "\nend(" in last.source
     assert f'"{name.removesuffix(".ipynb")}"' in last.source
     assert all("begin(" not in cell.source for cell in code(source(name))[2:])
+    passed_on = {option.value.id for call in _calls(last.source, "end") for option in call.keywords if option.arg}
+    for cell in code(source(name))[2:]:  # so that the end says what the page was given
+        assert not passed_on & {found.id for found in ast.walk(ast.parse(cell.source)) if _is_assigned(found)}
+
+
+def _calls(source, name):
+    every = [found for found in ast.walk(ast.parse(source)) if isinstance(found, ast.Call)]
+    return [call for call in every if isinstance(call.func, ast.Name) and call.func.id == name]
+
+
+def _is_assigned(node):
+    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
 
 
 # Pages that state equations -> how many of their cells are one, asserted equal to the library.

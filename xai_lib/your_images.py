@@ -87,8 +87,8 @@ def load_images(
                 f"({', '.join(classes[:10])}{', …' * (len(classes) > 10)}). Got {', '.join(strange[:10])}."
             )
         numbers = torch.tensor([classes.index(name) for name in own])
-        digest = hashlib.sha256(f"{split.digest}|{classes}".encode()).hexdigest()
-        split = replace(split, labels=numbers[split.labels], classes=classes, digest=digest)
+        source = hashlib.sha256(f"{split.source}|{classes}".encode()).hexdigest()
+        split = replace(split, labels=numbers[split.labels], classes=classes, source=source)
     return with_normalisation(split, mean, std)
 
 
@@ -97,8 +97,8 @@ def with_normalisation(split: Split, mean: tuple[float, ...], std: tuple[float, 
     mean, std = _checked(mean, std)
     if (mean, std) == (split.mean, split.std):
         return split
-    digest = hashlib.sha256(f"{split.digest}|{mean}|{std}".encode()).hexdigest()
-    return replace(split, mean=mean, std=std, digest=digest)
+    source = hashlib.sha256(f"{split.source}|{mean}|{std}".encode()).hexdigest()
+    return replace(split, mean=mean, std=std, source=source)
 
 
 def picture(image: Tensor | Image.Image | Path | str, size: int) -> Tensor:

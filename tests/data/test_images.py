@@ -56,7 +56,7 @@ def split(tmp_path):
         std=(0.5, 0.5, 0.25),
         name="images",
         part="test",
-        digest="ab",
+        source="ab",
     )
 
 

@@ -82,10 +82,11 @@ def test_seeds_and_parts_are_independent_images_and_digests_tell_all_apart():
         planted.generate(20, "train", parameters=planted.Parameters(grain=0.0)),
         planted.generate(20, "train", size=33),
         planted.generate(21, "train"),
+        planted.generate(20, "train", first=1),
         planted.generate(20, "train", variant="corrupted"),
     ]
-    assert len({split.digest for split in [base, *others]}) == 7
-    assert planted.generate(20, "train").digest == base.digest
+    assert len({split.digest for split in [base, *others]}) == 8
+    assert planted.generate(20, "train").digest == base.digest == planted.generate(21, "train").subset(range(20)).digest
     for other in others[:2]:
         assert not (other.images == base.images).flatten(1).all(1).any()
 

@@ -18,7 +18,7 @@ def a_split(n=7, side=4):
         std=(0.2, 0.25, 0.5),
         name="made up",
         part="test",
-        digest="0" * 64,
+        source="0" * 64,
         masks={"object": torch.rand(n, side, side, generator=generator) < 0.5},
         factors=pd.DataFrame({"number": range(n)}),
     )
@@ -45,6 +45,13 @@ def test_a_subset_keeps_its_pieces_together_and_has_its_own_digest():
     assert list(subset.factors.index) == [0, 1, 2]
     assert len({split.digest, subset.digest, split.subset([0, 5, 3]).digest, split.subset([5, 0]).digest}) == 4
     assert subset.digest == split.subset(torch.tensor([5, 0, 3])).digest
+
+
+def test_images_are_the_same_however_they_were_chosen():
+    """What a run of few images computed, one of more need not compute again."""
+    split = a_split()
+    assert split.subset([0, 1, 2, 3]).subset([2, 0]).identity == split.subset([2, 0]).identity
+    assert split.subset(list(range(len(split)))).identity == split.identity
 
 
 def test_batches_go_through_all_images_in_order():

@@ -22,7 +22,7 @@ def made(n=12, side=16, classes=3, width=None):
         std=(0.1, 0.1, 0.1),
         name="made",
         part="test",
-        digest="ab",
+        source="ab",
         masks={"object": images[:, 0] > 128},
         factors=pd.DataFrame({"size": range(n)}),
     )
@@ -62,7 +62,7 @@ def test_labels_and_index_stay_and_the_digest_names_what_was_done(name):
     assert len(digests | {split.digest}) == 5
     again = transforms.apply(split, name, transforms.TRANSFORMS[name][0], seed=1)
     assert (again.digest in digests) == (name != "mixup")
-    other_parent = dataclasses.replace(split, digest="cd")
+    other_parent = dataclasses.replace(split, source="cd")
     assert transforms.apply(other_parent, name, transforms.TRANSFORMS[name][0]).digest not in digests
 
 

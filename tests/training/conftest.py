@@ -20,6 +20,6 @@ def split():
         index=torch.arange(60) + 1000,
         name="squares",
         part="train",
-        digest="squares-1",
+        source="squares-1",
         **statistics,
     )

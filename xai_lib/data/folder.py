@@ -42,8 +42,8 @@ def load(root: Path, part: str, *, size: int = 32) -> Split:
     root = Path(root).absolute()
     parts = _read(root, size, _stamp(root))
     mean, std = _statistics(parts["train"].images)
-    digest = hashlib.sha256(f"{part}|{parts['train'].digest}|{parts[part].digest}".encode()).hexdigest()
-    return replace(parts[part], mean=mean, std=std, digest=digest)
+    source = hashlib.sha256(f"{part}|{parts['train'].source}|{parts[part].source}".encode()).hexdigest()
+    return replace(parts[part], mean=mean, std=std, source=source)
 
 
 def tested(root: Path) -> str | None:
@@ -86,7 +86,7 @@ def in_files(folder: Path, *, size: int, shorter: int, name: str = "folder", mas
         objects = {"object": torch.stack(in_threads(read, files))}
         digest.update(objects["object"].numpy().tobytes())
     said = f"Images beside the folders of classes, which were left out: {len(loose)}." if loose else ""
-    about = {"name": name, "part": "test", "digest": digest.hexdigest(), "remarks": said, "masks": objects}
+    about = {"name": name, "part": "test", "source": digest.hexdigest(), "remarks": said, "masks": objects}
     return _unscaled(Files(files, size, shorter), classes, **about)
 
 
@@ -156,7 +156,7 @@ def _decoded(
     for file, content in zip(files, contents):
         digest.update(os.fsencode(file.relative_to(root).as_posix()) + b"\0" + content)
     digest.update(b"".join(of_masks[1] if masked else ()) + said.encode())
-    about = {"name": "folder", "part": part, "digest": digest.hexdigest(), "remarks": said}
+    about = {"name": "folder", "part": part, "source": digest.hexdigest(), "remarks": said}
     if masked:
         about["masks"] = {"object": torch.stack(of_masks[0])}
     return _unscaled(torch.stack(images), classes, **about)

@@ -59,8 +59,8 @@ def load(root: Path, part: str = "test", *, size: int = 224) -> Split:
         numbers = {name: label for label, name in enumerate(found.classes)}
         classes = CLASSES if len(numbers) == len(CLASSES) else found.classes
     labels = torch.tensor([numbers[name] for name in found.classes])[found.labels]
-    digest = hashlib.sha256(found.digest.encode() + labels.numpy().tobytes()).hexdigest()
-    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, digest=digest, part=part)
+    source = hashlib.sha256(found.source.encode() + labels.numpy().tobytes()).hexdigest()
+    return replace(found, labels=labels, classes=classes, mean=MEAN, std=STD, source=source, part=part)
 
 
 def _read_list(file: Path) -> dict[str, int]:

@@ -93,13 +93,11 @@ def generate(
         raise ValueError(f"Expected a variant out of {', '.join(variants)}, or None. Got {variant!r}.")
     if n < 1 or size < 16:
         raise ValueError(f"Expected at least 1 image of at least 16 pixels. Got n = {n}, size = {size}.")
-    config = {"version": VERSION, "parameters": asdict(parameters), "n": n, "part": part, "size": size, "seed": seed}
-    config |= {"variant": variant} | ({"first": first} if first else {})
     scenes = Scenes(torch.arange(first, first + n), part, seed, variant, parameters)
     images, masks = _render(scenes, size)
-    about = {"name": "planted", "part": part, "masks": masks, "factors": scenes.factors()}
-    about["digest"] = hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-    return Split(images, scenes.label, scenes.classes, scenes.index, MEAN, STD, **about)
+    known = json.dumps([VERSION, asdict(parameters), part, size, seed, variant])
+    about = "planted", part, hashlib.sha256(known.encode()).hexdigest(), masks, scenes.factors()
+    return Split(images, scenes.label, scenes.classes, scenes.index, MEAN, STD, *about)
 
 
 def _render(scenes: Scenes, size: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -42,7 +42,7 @@ class Split:
     std: tuple[float, float, float]
     name: str  # of the data set, for example `"planted"`
     part: str  # `"train"`, `"test"`, or `"held-out"` for training images that no network is trained on
-    digest: str  # sha256 (hexadecimal) that identifies the content
+    source: str  # sha256 (hexadecimal) of the data set that the images are of
     # bool [N,H,W] under the keys of :data:`MASKS`; empty where the data set has none
     masks: dict[str, Tensor] = field(default_factory=dict)
     factors: pd.DataFrame | None = None  # one row an image, what varies besides the class; None where unknown
@@ -70,21 +70,23 @@ class Split:
         return len(self.images)
 
     @property
+    def digest(self) -> str:
+        """What identifies the images, sha256 (hexadecimal): their data set and their numbers in it, in order."""
+        return hashlib.sha256(self.source.encode() + self.index.cpu().numpy().tobytes()).hexdigest()
+
+    @property
     def identity(self) -> dict[str, str | int]:
         """What stands for these images in a key of the store; of files, their contents as well."""
         found = {"digest": self.digest, "number": len(self)}
         return found if isinstance(self.images, Tensor) else found | {"content": self.images.content()}
 
     def subset(self, positions: Tensor | list[int]) -> "Split":
-        """The images at ``positions`` [M] (int64), in that order; they keep their index, and change the digest."""
+        """The images at ``positions`` [M] (int64), in that order; they keep their index."""
         positions = torch.as_tensor(positions, dtype=torch.int64, device=self.images.device)
-        index = self.index[positions]
-        digest = hashlib.sha256(self.digest.encode() + index.cpu().numpy().tobytes()).hexdigest()
-        known = self.factors
-        factors = None if known is None else known.iloc[positions.cpu().numpy()].reset_index(drop=True)
+        factors = None if self.factors is None else self.factors.iloc[positions.tolist()].reset_index(drop=True)
         masks = {key: mask[positions] for key, mask in self.masks.items()}
-        chosen = {"images": self.images[positions], "labels": self.labels[positions], "index": index}
-        return replace(self, **chosen, digest=digest, masks=masks, factors=factors)
+        chosen = {name: getattr(self, name)[positions] for name in ("images", "labels", "index")}
+        return replace(self, **chosen, masks=masks, factors=factors)
 
     def materialised(self) -> "Split":
         """The same images in memory: the split itself where they are. FolderError names files that are no images."""

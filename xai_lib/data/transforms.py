@@ -36,7 +36,7 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
     - crop: the central share of each side, resized to the full side (bilinear). So are masks (nearest).
 
     The settings mixup 0, resize 1, rotation 0 and crop 1 change nothing; ``seed`` is of mixup's partners, the others
-    draw nothing. The new split has a digest of its own and no factors, which describe the images as they were.
+    draw nothing. The new split is of a source of its own and no factors, which describe the images as they were.
     ValueError if there is no such transform, the setting makes no sense, or mixup has one class only.
 
     Example:
@@ -57,7 +57,7 @@ def apply(split: Split, name: str, setting: float, *, seed: int = 0) -> Split:
         raise ValueError(f"Expected {expected} as the setting of {name}. Got {setting!r}.")
     images, masks = change(split, float(setting), seed)
     what = f"{split.digest}|{name}|{float(setting)!r}" + (f"|{seed}" if name == "mixup" else "")
-    return replace(split, images=images, masks=masks, factors=None, digest=hashlib.sha256(what.encode()).hexdigest())
+    return replace(split, images=images, masks=masks, factors=None, source=hashlib.sha256(what.encode()).hexdigest())
 
 
 def partners(split: Split, seed: int) -> Tensor:

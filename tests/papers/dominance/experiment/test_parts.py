@@ -290,7 +290,7 @@ def first_alone(study, key="another", **values):
 
 def test_modes_are_of_planted_images_alone_and_classes_may_have_numbers_for_names(study, empty_store):
     classes = ("00", "01", "02", "03", "04", "NA", "06", "007", "08", "09")
-    images = replace(study.networks[0].subject.images, digest="0", name="another", factors=None, classes=classes)
+    images = replace(study.networks[0].subject.images, source="0", name="another", factors=None, classes=classes)
     other = first_alone(study, images=images)
     assert "mode" not in table(other, "images")
     assert set(table(other, "shares")["clustering"]) == {"k-means"}
