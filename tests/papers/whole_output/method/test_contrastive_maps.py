@@ -210,6 +210,22 @@ def test_stages_of_the_same_settings_share_their_maps_and_another_seed_draws_oth
 
 
 @every_base
+def test_several_clusterings_of_an_image_share_its_passes(network, images, name, monkeypatch):
+    called = []
+    monkeypatch.setattr(contrastive_maps, "maps", lambda *given, **how: called.append(1) or maps(*given, **how))
+    others = [[[0], [1, 5], [2, 3, 4]], [[6], [2, 0]], [[3, 1, 4]]]
+    how = {"base": settings(name), "methods": ALL, "index": INDEX}
+    apart = [*explain(network, images, CLUSTERS, **how), *explain(network, images, others, **how)]
+    passes, called[:] = len(called), []
+    together = explain(network, images, [*CLUSTERS, *others], image=[0, 1, 2, 0, 1, 2], **how)
+    assert 2 * len(called) == passes
+    for one, other in zip(apart, together, strict=True):
+        assert_same(one, other)
+    with pytest.raises(ValueError, match=r"Expected clusters for each of at least 1 image, 3 in all"):
+        explain(network, images, CLUSTERS, image=[0, 1, 1], **how)
+
+
+@every_base
 def test_the_network_is_left_as_it_was(network, images, name):
     network.train()
     network.coarse.eval()

@@ -73,7 +73,9 @@ def tools(study: Study) -> HTML:
     names = {**METHOD_NAMES, **METRIC_NAMES}
     columns = [text("compared", ("what", "name"), lambda what, name: _COMPARED[what].format(names[name]))]
     columns += [*each(None, n="maps"), *each("{:.2g}".format, difference="largest difference")]
-    columns += [*each(number(), rho="rank correlation"), text("why they differ", ("name", "difference"), _why)]
+    columns += each(number(), rho="rank correlation")
+    reason = ("name", "difference"), lambda name, gap: "rounding" if gap < _ROUNDING else _WHY.get(name, MISSING)
+    columns.append(text("why they differ", *reason))
     caption = (
         f"Metrics by quantus of the same maps, and maps by pytorch-grad-cam with the rank correlation of their AD: "
         f"{study.run.label}, the first network."
@@ -113,7 +115,3 @@ def _as_printed(value: float, printed: str) -> str:
 
 def _side_by_side(tool: float, ours: float) -> str:
     return MISSING if pd.isna(tool) else f"{number()(tool)}; {number()(ours)}"
-
-
-def _why(name: str, difference: float) -> str:
-    return "rounding" if difference < _ROUNDING else _WHY.get(name, MISSING)

@@ -99,11 +99,8 @@ def cluster_again(folder: Path, *, corpus: Corpus, tree: Cell, repeats: int, see
 def corpus_of_network(run: Settings, network: Subject, images: Split, label: str) -> Corpus:
     """The top classes of images, which need not be those that are explained; found once they are asked for."""
     cell = find_documents.cell(network=network, images=images, cumulative=documents.CUMULATIVE, device=run.device)
-
-    def load() -> list[list[int]]:
-        return list(documents.read(computed(cell) / "documents.json").values())
-
-    return Corpus(label, tuple(images.classes), cell.key, (cell,), load)
+    about = label, tuple(images.classes), cell.key, (cell,)
+    return Corpus(*about, lambda: list(documents.read(computed(cell) / "documents.json").values()))
 
 
 def corpus_of_file(path: Path, classes: Sequence[str], label: str) -> Corpus:

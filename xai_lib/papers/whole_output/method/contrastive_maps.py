@@ -18,6 +18,7 @@ PERCENTILES = {"grad-cam": 50, "excitation-backprop": 60, "rise": 70, "lime": 85
 
 Group = frozenset[int]
 _Maps = Mapping[Group, Tensor]
+_Clusters = Sequence[Sequence[Sequence[int]]]
 
 
 def subtracted(own: Tensor, rest: Tensor) -> Tensor:
@@ -87,8 +88,8 @@ class WholeOutput:
 
 
 def explain(
-    model: nn.Module, x: Tensor, clusters: Sequence[Sequence[Sequence[int]]], *, base: Base,
-    variant: Variant = "paper", methods: Sequence[str] = METHODS, epsilon: float = 0.0, seed: int = 0, index: Tensor,
+    model: nn.Module, x: Tensor, clusters: _Clusters, *, base: Base, variant: Variant = "paper", index: Tensor,
+    methods: Sequence[str] = METHODS, epsilon: float = 0.0, seed: int = 0, image: Sequence[int] | None = None,
 ) -> list[WholeOutput]:  # fmt: skip
     """Contrastive heat maps of all top classes of each image, all images in one call of the base explainer per stage.
 
@@ -114,30 +115,35 @@ def explain(
     its classes. No 1sB was released: it is the paper's.
 
     Of normalised images, float [B,3,H,W], and for each image its confusion clusters: its top classes, each in one of
-    them. The settings of the base explainer come in the two variants as well. `seed` and `index`, int64 [B], decide
+    them. With `image`, clusters are of the row of x that it names: an image may have several clusterings, which share
+    its passes. The base explainer's settings come in the two variants as well. `seed` and `index`, int64 [B], decide
     what is drawn; an image's maps do not depend on the other images.
 
-    Returns one explanation for each image, on x's device. TypeError or ValueError as :func:`base_maps.maps`; or if
-    there are not clusters for each image, a cluster is empty, a class is in two of them or does not exist, a method or
-    the variant is another word, or `epsilon` is out of its range (see :func:`support`).
+    Returns an explanation for each of `clusters`, on x's device. TypeError or ValueError as :func:`base_maps.maps`; or
+    if an image is without clusters, a cluster is empty, a class is in two of them or does not exist, a method or the
+    variant is another word, or `epsilon` is out of its range (see :func:`support`).
     """
     check_choice("variant", variant, get_args(Variant))
     with undisturbed(model, x) as images:
         probabilities = logits_of(model, images).float().softmax(1)
     n_classes = probabilities.shape[1]
-    _check(clusters, len(x), n_classes, methods)
-    first, second = zip(*(_needed([Group(cluster) for cluster in image]) for image in clusters))
+    of = range(len(x)) if image is None else image
+    _check(clusters, of, len(x), n_classes, methods)
+    first, second = zip(*(_needed([Group(cluster) for cluster in each]) for each in clusters))
 
     def maps_of(stage: Stage, needed: Sequence[Sequence[Group]]) -> list[_Maps]:
-        found = maps(model, x, base, stage, _members(needed, n_classes).to(x.device), seed=seed, index=index)
-        return [dict(zip(own, image, strict=False)) for own, image in zip(needed, found)]
+        each: list[list[Group]] = [[] for _ in x]
+        for row, groups in zip(of, needed):
+            each[row] += [group for group in groups if group not in each[row]]
+        found = maps(model, x, base, stage, _members(each, n_classes).to(x.device), seed=seed, index=index)
+        return [dict(zip(each[row], found[row], strict=False)) for row in of]
 
     wanted, finer = {"cwox-2s", FINE} & set(methods), base.first != base.second
     if COARSE in methods or (wanted and not finer):
         first = [list(dict.fromkeys([*one, *other])) for one, other in zip(first, second)]
     coarse = maps_of("first", first)
     fine = maps_of("second", second) if wanted and finer else coarse
-    parts = zip(clusters, probabilities, coarse, fine, strict=True)
+    parts = zip(clusters, probabilities[list(of)], coarse, fine, strict=True)
     return [_explained(*part, base.name, variant, methods, epsilon) for part in parts]
 
 
@@ -210,11 +216,11 @@ def _members(groups: Sequence[Sequence[Group]], n_classes: int) -> Tensor:
     return found
 
 
-def _check(clusters: Sequence[Sequence[Sequence[int]]], n_images: int, n_classes: int, methods: Sequence[str]) -> None:
+def _check(clusters: _Clusters, of: Sequence[int], n_images: int, n_classes: int, methods: Sequence[str]) -> None:
     known = (*METHODS, FINE, COARSE)
     if unknown := set(methods) - {*known}:
         raise ValueError(f"Expected methods out of {', '.join(known)}. Got {', '.join(sorted(unknown))}.")
-    if len(clusters) != n_images or n_images == 0:
+    if len(clusters) != len(of) or {*of} != {*range(n_images)} or n_images == 0:
         raise ValueError(f"Expected clusters for each of at least 1 image, {n_images} in all. Got {len(clusters)}.")
     for b, image in enumerate(clusters):
         labels = [label for cluster in image for label in cluster]

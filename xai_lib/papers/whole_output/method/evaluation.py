@@ -125,13 +125,12 @@ def compare_clusterings(outputs: Outputs, partitions: Mapping[str, Partition], b
     All clusterings have the same pairs, those of ``outputs``: "cdrop" of a class and its rivals there, by the map under
     the other clusters, and "same-map", Pearson's correlation with the map under the first of the clusterings.
     """
-    pairs, parts = _pairs(outputs), []
+    pairs, parts, n = _pairs(outputs), [], len(outputs.top)
+    clusters = [confusion_clusters(partition, top) for partition in partitions.values() for top in outputs.top]
+    several = replace(outputs, clusters=clusters)
     for base in bases:
-        maps = []
-        for partition in partitions.values():
-            clusters = [confusion_clusters(partition, top) for top in outputs.top]
-            found = _explained(replace(outputs, clusters=clusters), base, (CONTRASTIVE,))
-            maps.append(_maps(found, pairs, (CONTRASTIVE,)))
+        found = _explained(several, base, (CONTRASTIVE,), image=[*range(n)] * len(partitions))
+        maps = [_maps(found[first : first + n], pairs, (CONTRASTIVE,)) for first in range(0, len(found), n)]
         together = torch.cat(maps, dim=1)  # [P,clusterings,H,W]
         drops = _scored(pairs, together, compared=(0,), steps=2, variant="paper").cdrop  # CAUC is not needed
         values = {"cdrop": drops, "same-map": _correlation(together, together[:, :1])}
