@@ -16,7 +16,6 @@ from xai_lib.statistics import (
     verdict_table,
 )
 from xai_lib.statistics.against_zero import compare_trainings
-from xai_lib.statistics.verdicts import verdict
 
 
 def claim_of(name, a, b):
@@ -133,8 +132,8 @@ def test_classes_are_a_vector_or_a_table():
 def test_a_verdict_counts_the_units_it_speaks_about():
     permuted = {"permuted": np.linspace(-0.1, 0.1, 999)}
     decided = decide_by(compare_over_classes, claim_of("up", "x", "y"), np.linspace(0.1, 0.5, 10), **permuted)
-    assert verdict(decided).reason == "holds" and verdict(decided).scope == "this network, these 10 classes"
     row = verdict_table([decided]).iloc[0]
+    assert row["reason"] == "holds" and row["scope"] == "this network, these 10 classes"
     assert (row["unit"], row["n_classes"], row["n_images"]) == ("class", 10, 0)
     with pytest.raises(ValueError, match="compare_over_classes"):
         compare_differences(np.zeros((5, 20)), a="a", b="b", unit="class")

@@ -19,7 +19,6 @@ from xai_lib.statistics import (
     verdict_table,
 )
 from xai_lib.statistics.estimate import Estimate
-from xai_lib.statistics.verdicts import verdict
 
 CLAIM = Claim(
     id="faithfulness",
@@ -43,7 +42,8 @@ def estimated(difference, error=0.02):
 
 
 def ruled(*, claim=CLAIM, match=ALIKE, difference=-0.1, **changes):
-    return verdict(Decided(claim, replace(COMPARISON, estimate=estimated(difference), **changes), match))
+    decided = Decided(claim, replace(COMPARISON, estimate=estimated(difference), **changes), match)
+    return verdict_table([decided]).iloc[0]
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,9 @@ def scores(shift, n_seeds=5):
 
 def test_from_scores_to_verdict():
     for shift, expected in ((-0.1, "holds"), (0.1, "reverses"), (0.0, "undecided")):
-        assert verdict(decide(CLAIM, scores(shift), matched=ALIKE)).verdict == expected
-    assert verdict(decide(CLAIM, scores(-0.1, 1), matched=ALIKE)).reason == "undecided (one training)"
+        assert verdict_table([decide(CLAIM, scores(shift), matched=ALIKE)])["verdict"].item() == expected
+    one = verdict_table([decide(CLAIM, scores(-0.1, 1), matched=ALIKE)])
+    assert one["reason"].item() == "undecided (one training)"
 
 
 def table_of(differences, match=ALIKE, **changes):

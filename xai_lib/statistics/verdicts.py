@@ -80,21 +80,6 @@ class Decided:
             raise ValueError(f"Expected unit 'seed' for claim {claim.id!r} across losses. Got {comparison.unit!r}.")
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """A claim's verdict. ``difference``, ``low`` and ``high`` point in the claimed direction: above 0 supports it."""
-
-    claim: str
-    verdict: Literal["holds", "reverses", "undecided"]
-    reason: str  # what the book prints: the verdict, "…, negligible", or "undecided (…)" with what is missing
-    difference: float
-    low: float
-    high: float
-    level: float  # of that interval, which decides
-    p_holm: float
-    scope: str  # what the verdict speaks about
-
-
 def decide(
     claim: Claim, scores: pd.DataFrame, *, unit: str = "seed", adjusted_for: Collection[str] = (),
     matched: Matched | None = None,
@@ -104,8 +89,15 @@ def decide(
     return Decided(claim, paired_comparison(scores, **fields, unit=unit, adjusted_for=adjusted_for), matched)
 
 
-def verdict(decided: Decided, *, level: float = LEVEL, p_holm: float | None = None) -> Verdict:
-    """Apply :data:`RULE` to one claim; its level and corrected p-value are those of a family of this one claim.
+def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
+    """Apply :data:`RULE`: one row a claim, with Holm's correction over the whole table.
+
+    The columns are :data:`COLUMNS`, most of them fields of :class:`Claim` and :class:`Comparison`. ``difference``,
+    ``low`` and ``high`` point in the claimed direction: above 0 supports the claim; the interval is of the ``level``
+    that decides. ``verdict`` is "holds", "reverses" or "undecided"; ``reason``, which the book prints, is the verdict,
+    "…, negligible", or "undecided (…)" with what is missing; ``scope`` is what the verdict speaks about.
+    ``accuracy_difference`` and ``confidence_difference`` are plain ``a`` minus ``b``; what is undecided has ``power``
+    and ``needed``, see :func:`power`. ValueError where two claims share an id.
 
     Example:
         >>> claim = Claim("rise", "5", "RISE is better.", "m", "higher", "rise", "lime", paper="p", dataset="d",
@@ -113,32 +105,15 @@ def verdict(decided: Decided, *, level: float = LEVEL, p_holm: float | None = No
         >>> scores = pd.DataFrame({"seed": 0, "index": [*range(150)] * 2, "metric": "m"})
         >>> scores["method"] = ["lime"] * 150 + ["rise"] * 150
         >>> scores["value"] = scores["index"] % 7 * (scores["method"] == "rise") + 1.0
-        >>> verdict(decide(claim, scores, unit="image")).reason
+        >>> verdict_table([decide(claim, scores, unit="image")])["reason"].item()
         'holds'
-    """
-    claim, comparison = decided.claim, decided.comparison
-    sign = 1 if claim.better == "higher" else -1  # above zero then supports the claim
-    low, high = sorted(sign * end for end in comparison.estimate.interval(level))
-    difference, p = sign * comparison.difference, comparison.p_value if p_holm is None else p_holm
-    reason = _reason(decided, difference, low, high)
-    what = reason.split()[0].rstrip(",")
-    return Verdict(claim.id, what, reason, difference, low, high, level, p, _scope(comparison))
-
-
-def verdict_table(decided: Iterable[Decided]) -> pd.DataFrame:
-    """The book's rows: one a claim, with Holm's correction over the whole table; ValueError where two share an id.
-
-    The columns are :data:`COLUMNS`, most of them fields of :class:`Claim`, :class:`Comparison` and :class:`Verdict`.
-    Differences point in the claimed direction; ``accuracy_difference`` and ``confidence_difference`` are plain ``a``
-    minus ``b``. ``power`` and ``needed`` are given for what is undecided: see :func:`power`.
     """
     decided = list(decided)
     ids, p_values = [one.claim.id for one in decided], [one.comparison.p_value for one in decided]
     if len(set(ids)) != len(ids):
         raise ValueError(f"Expected each claim once. Got {ids}.")
-    family = zip(decided, holm_levels(p_values), holm(p_values))
-    rows = [_row(one, verdict(one, level=float(level), p_holm=float(p))) for one, level, p in family]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    family = zip(decided, holm_levels(p_values).tolist(), holm(p_values).tolist())
+    return pd.DataFrame([_row(*one) for one in family], columns=COLUMNS)
 
 
 def sentences(table: pd.DataFrame) -> pd.DataFrame:
@@ -203,13 +178,20 @@ def _scope(comparison: Comparison) -> str:
     return f"{networks}, {'new images' if comparison.unit == 'image' else f'these {comparison.n_classes} classes'}"
 
 
-def _row(decided: Decided, found: Verdict) -> dict[str, object]:
+def _row(decided: Decided, level: float, p_holm: float) -> dict[str, object]:
+    """A claim's row, by its interval of a level."""
     claim, comparison, match = decided.claim, decided.comparison, decided.matched
-    known = vars(comparison) | vars(claim) | vars(found)
-    known["p_value"], known["adjusted_for"] = comparison.p_value, ", ".join(sorted(comparison.adjusted_for))
-    if found.verdict == "undecided":
+    sign = 1 if claim.better == "higher" else -1  # above zero then supports the claim
+    low, high = sorted(sign * end for end in comparison.estimate.interval(level))
+    difference = sign * comparison.difference
+    reason = _reason(decided, difference, low, high)
+    found = {"claim": claim.id, "verdict": reason.split()[0].rstrip(","), "reason": reason}
+    found |= {"difference": difference, "low": low, "high": high, "level": level}
+    found |= {"p_value": comparison.p_value, "p_holm": p_holm, "scope": _scope(comparison)}
+    found["adjusted_for"] = ", ".join(sorted(comparison.adjusted_for))
+    if found["verdict"] == "undecided":
         matters = max(claim.relevant, abs(comparison.difference))
-        of_design = comparison.estimate, comparison.unit, matters, found.level
-        known |= {"power": power(*of_design), "needed": units_needed(*of_design)}
-    known |= vars(match) if match else {}
+        of_design = comparison.estimate, comparison.unit, matters, level
+        found |= {"power": power(*of_design), "needed": units_needed(*of_design)}
+    known = vars(comparison) | vars(claim) | (vars(match) if match else {}) | found
     return {name: known.get(name, math.nan) for name in COLUMNS}
