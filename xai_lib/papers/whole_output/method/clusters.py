@@ -12,7 +12,7 @@ left out: it is a cluster of its own there, which says nothing.
 import math
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 import networkx
@@ -175,8 +175,16 @@ def made_again(
         labels, partition = occurring(own, n_labels), cluster(own, n_labels, seed=seed)
         return labels, partition, len(np.unique(numbers(partition)[labels]))
 
+    first = None if what == "halves" else fit(range(len(documents)), seed)
     rows = []
-    for repeat, (a, b) in enumerate(_fits(what, len(documents), fit, repeats, seed)):
+    for repeat in range(repeats):
+        draw = np.random.default_rng([seed, repeat])
+        if what == "halves":
+            a, b = (fit(half, seed) for half in np.array_split(draw.permutation(len(documents)), 2))
+        elif what == "bootstrap":
+            a, b = first, fit(draw.integers(len(documents), size=len(documents)), seed)
+        else:
+            a, b = first, fit(range(len(documents)), seed + 1 + repeat)
         shared = np.intersect1d(a[0], b[0])
         rows.append((what, repeat, agreement(a[1], b[1], shared), len(shared), a[2], b[2]))
     return pd.DataFrame(rows, columns=["what", "repeat", "ari", "n_labels", "n_clusters_a", "n_clusters_b"])
@@ -227,18 +235,6 @@ def _grouped(labels: Iterable[int], numbers: Iterable[int]) -> Partition:
     for label, number in zip(labels, numbers):
         members[number].append(label)
     return list(members.values())
-
-
-def _fits(what: What, n: int, fit: Callable, repeats: int, seed: int) -> Iterator[tuple]:
-    first = None if what == "halves" else fit(range(n), seed)
-    for repeat in range(repeats):
-        draw = np.random.default_rng([seed, repeat])
-        if what == "halves":
-            yield tuple(fit(half, seed) for half in np.array_split(draw.permutation(n), 2))
-        elif what == "bootstrap":
-            yield first, fit(draw.integers(n, size=n), seed)
-        else:
-            yield first, fit(range(n), seed + 1 + repeat)
 
 
 def _pairs_alike(a: np.ndarray, b: np.ndarray) -> float:
