@@ -199,8 +199,8 @@ def test_epsilon_is_of_the_first_images_of_the_first_network(made_up, corpus_of,
     rows = [(0, 1, 0.0, 0.3, False), (1, 2, 0.0, 0.5, False), (0, 1, 0.5, 0.1, False), (1, 2, 0.5, 0.0, True)]
     rows, asked = pd.DataFrame(rows, columns=["index", "class", "epsilon", "salient", "degenerate"]), []
     parts = [rows, rows.iloc[:0]]  # the second time no class is alone
-    monkeypatch.setattr(scores, "compare_epsilons", lambda *given: asked.append(given) or parts.pop(0))
-    monkeypatch.setattr(scores, "outputs_of", lambda *given: given)
+    monkeypatch.setattr(scores.evaluation, "compare_epsilons", lambda *given: asked.append(given) or parts.pop(0))
+    monkeypatch.setattr(scores.evaluation, "outputs_of", lambda *given: given)
     study, images = made_up.study(corpus=corpus_of()), datasets.load("planted", "test", n=6)
     for explained in study.networks:
         explained.subject.images, explained.subject.network = images, f"network {explained.name}"

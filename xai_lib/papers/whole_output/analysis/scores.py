@@ -8,16 +8,9 @@ import pandas as pd
 
 from xai_lib import published
 from xai_lib.papers.whole_output import experiment
+from xai_lib.papers.whole_output.method import evaluation
 from xai_lib.papers.whole_output.method.base_maps import BASES, Variant
-from xai_lib.papers.whole_output.method.evaluation import (
-    COARSE,
-    CONTRASTIVE,
-    FINE,
-    METHODS,
-    SCORED,
-    compare_epsilons,
-    outputs_of,
-)
+from xai_lib.papers.whole_output.method.evaluation import COARSE, CONTRASTIVE, FINE, METHODS, SCORED
 from xai_lib.run.settings import Study
 from xai_lib.statistics import paired_comparison
 from xai_lib.statistics.intervals import summary
@@ -155,17 +148,15 @@ def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
     explained, run = study.networks[0], study.run
     subject, settings = explained.subject, experiment.base_of(study, explained, base)
     images = subject.images.subset(list(range(min(n, len(subject.images)))))
-    outputs = outputs_of(subject.network, images, experiment.partition(explained.corpus), run.device)
-    rows = compare_epsilons(outputs, settings, EPSILONS).groupby("epsilon", as_index=False)
+    outputs = evaluation.outputs_of(subject.network, images, experiment.partition(explained.corpus), run.device)
+    rows = evaluation.compare_epsilons(outputs, settings, EPSILONS).groupby("epsilon", as_index=False)
     return rows.agg(maps=("salient", "size"), degenerate=("degenerate", "sum"), salient=("salient", "mean"))
 
 
 def planted(study: Study, metric: str) -> pd.DataFrame:
     """Share of a map's energy in the part that differs ("part-energy") or the class's own object ("own-object")."""
-    found = _some(study, [metric]).dropna(subset="value")
-    if found.empty:
-        return pd.DataFrame(columns=["base", "method", "mean", "low", "high", "n_images"])
-    return in_order(summary(of_images(found), by=["base", "method"], ranges=(0.0, 1.0)))
+    found = of_images(_some(study, [metric]).dropna(subset="value"))
+    return in_order(summary(found, by=["base", "method"], ranges=(0.0, 1.0)))
 
 
 def in_order(frame: pd.DataFrame) -> pd.DataFrame:
