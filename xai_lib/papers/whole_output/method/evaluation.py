@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from xai_lib import randomness
 from xai_lib.data import Split, planted
+from xai_lib.metrics.correlation import pearson
 from xai_lib.metrics.localisation import attribution_localisation
 from xai_lib.papers.whole_output.method import faithfulness, observer
 from xai_lib.papers.whole_output.method.base_maps import Base, Variant
@@ -133,7 +134,9 @@ def compare_clusterings(outputs: Outputs, partitions: Mapping[str, Partition], b
         maps = [_maps(found[first : first + n], pairs, (CONTRASTIVE,)) for first in range(0, len(found), n)]
         together = torch.cat(maps, dim=1)  # [P,clusterings,H,W]
         drops = _scored(pairs, together, compared=(0,), steps=2, variant="paper").cdrop  # CAUC is not needed
-        values = {"cdrop": drops, "same-map": _correlation(together, together[:, :1])}
+        pixels = together.double().flatten(2)
+        alike = [pearson(maps, pixels[:, 0]) for maps in pixels.unbind(1)]
+        values = {"cdrop": drops, "same-map": torch.stack(alike, dim=1)}
         parts.append(_rows(pairs, values, base, tuple(partitions)).rename(columns={"method": "clustering"}))
     return pd.concat(parts, ignore_index=True)[list(CLUSTERING_COLUMNS)]
 
@@ -250,14 +253,6 @@ def _overlap(maps: Tensor) -> Tensor:
     one, other = faithfulness.salient(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).flatten(2).unbind(1)
     share = (one & other).sum(1) / (one | other).sum(1)
     return share.masked_fill(~(one.any(1) & other.any(1)), torch.nan)
-
-
-def _correlation(maps: Tensor, other: Tensor) -> Tensor:
-    """Pearson's correlation over pixels of maps [P,M,H,W] with others [P,1,H,W], [P,M]; NaN where one is constant."""
-    one, two = (group.double().flatten(2) for group in (maps, other))
-    one, two = (group - group.mean(2, keepdim=True) for group in (one, two))
-    norms = one.norm(dim=2) * two.norm(dim=2)
-    return torch.where(norms > 0, (one * two).sum(2) / norms, torch.nan)
 
 
 def _with_truth(outputs: Outputs, images: Split) -> Outputs:
