@@ -91,7 +91,7 @@ def overall_ranks(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequ
     """A method's rank on an image, averaged over the metrics: scores of the metric "mean rank", lower better.
 
     Nothing is averaged over seeds. ``methods`` are ranked among each other (1 is best, ties share the middle). Returns
-    columns ``seed, index, method, metric, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a seed's
+    columns ``seed, index, metric, method, value``, ready for :func:`xai_lib.statistics.paired_comparison`; a seed's
     images on which every method is defined under every metric. ValueError also where no image is left, naming what is
     undefined most often.
     """
@@ -107,7 +107,6 @@ def overall_ranks(scores: pd.DataFrame, better: Mapping[str, str], methods: Sequ
         )
     ranks = stats.rankdata(-cube.values, axis=2).mean(axis=0)  # [S, M, n]
     seed, image = np.nonzero(complete)
-    blocks = pd.DataFrame({"seed": np.array(cube.seeds)[seed], "index": cube.images[image]})
+    blocks = pd.DataFrame({"seed": np.array(cube.seeds)[seed], "index": cube.images[image], "metric": MEAN_RANK})
     tables = [blocks.assign(method=name, value=ranks[seed, m, image]) for m, name in enumerate(cube.methods)]
-    frame = pd.concat(tables, ignore_index=True).assign(metric=MEAN_RANK)
-    return frame[["seed", "index", "method", "metric", "value"]]
+    return pd.concat(tables, ignore_index=True)

@@ -119,7 +119,7 @@ def _with_a_pair(study: Study) -> Iterator[tuple[Split, Outputs]]:
     subject, partition = explained.subject, experiment.partition(explained.corpus)
     listed = experiment.whole_outputs(study)
     listed = listed[listed["network"] == explained.name]
-    several = listed["clusters"].map(lambda of_image: any(" " in cluster for cluster in of_image.split(" | ")))
+    several = listed["clusters"].str.contains(r"\d \d")  # between two clusters stands a bar
     at = {int(number): place for place, number in enumerate(subject.images.index.tolist())}
     for number in listed.loc[several, "index"]:
         images = subject.images.subset([at[int(number)]]).materialised()

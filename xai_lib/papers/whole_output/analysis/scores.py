@@ -142,9 +142,7 @@ def variants(study: Study) -> pd.DataFrame:
 
 
 def epsilons(study: Study, base: str, n: int) -> pd.DataFrame:
-    """What ε in Equation 2 does to the maps of classes alone in their cluster, on the first ``n`` images of the first
-    network: how many have no positive value, and the mean share of the image that is salient.
-    """
+    """:func:`compare_epsilons` on the first network's first ``n`` images: epsilon, maps, degenerate, salient (mean)."""
     explained, run = study.networks[0], study.run
     subject, settings = explained.subject, experiment.base_of(study, explained, base)
     images = subject.images.subset(list(range(min(n, len(subject.images)))))

@@ -206,8 +206,8 @@ def whole_outputs(study: Study) -> pd.DataFrame:
 
 def without_pairs(study: Study) -> str:
     """Why there is nothing to contrast, as no output has two classes of one cluster at its top; "" if there is."""
-    clusters = whole_outputs(study)["clusters"].str.split(" | ", regex=False)
-    if any(" " in cluster for of_image in clusters for cluster in of_image):
+    clusters = whole_outputs(study)["clusters"]
+    if clusters.str.contains(r"\d \d").any():
         return ""
     return (
         f"None of the {len(clusters)} outputs of this run has two classes of one cluster at its top, so there is "
@@ -245,8 +245,7 @@ def _listed(outputs: Outputs, images: Split) -> pd.DataFrame:
 def _trained_here(run: Settings, seed: int) -> ExplainedNetwork:
     seeds, n, recipe = list(run.seeds), run.whole_output.n_outputs, run.recipe(networks.LOSS)
     both = seed, seeds[(seeds.index(seed) + 1) % len(seeds)]
-    found = (networks.with_images(run, networks.train_cell(run, networks.LOSS, number), n) for number in both)
-    subject, observer = found
+    subject, observer = (networks.with_images(run, networks.train_cell(run, networks.LOSS, each), n) for each in both)
     corpus = documents.corpus_of_network(run, subject, run.train_split(), f"{run.label}, seed {seed}")
     alike = models.build(recipe.architecture, 2, width=recipe.width, seed=seed).eval()  # in its layers
     layers = base_maps.coarse_and_fine(alike, torch.zeros(1, 3, run.networks.size, run.networks.size))

@@ -177,9 +177,7 @@ def stability_of(corpus: Corpus, repeats: int) -> pd.DataFrame:
 
 
 def _methods(n_clusters: int, n_labels: int) -> dict[str, clusters.Cluster]:
-    """Clustering methods, those that need it with the latent tree's number of clusters; more where a part of the
-    documents lacks so many classes, each then a cluster of its own.
-    """
+    """Clustering methods; those that need a number take the latent tree's, more where documents lack many classes."""
 
     def as_many(method: clusters.Cluster, found: clusters.Documents, n: int, *, seed: int) -> clusters.Partition:
         n_found = len({label for document in found for label in document})

@@ -1,6 +1,4 @@
-"""Where the nodes of a latent tree are drawn: children below each other at the right of their node's line, or in
-several such columns, so that any tree fills a page-like shape.
-"""
+"""Where the nodes of a latent tree are drawn: children at the right of their node's line, in one column or several."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field

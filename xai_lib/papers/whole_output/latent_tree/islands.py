@@ -1,6 +1,4 @@
-"""Islands: groups of labels whose co-occurrence one latent explains (whole-output paper §3; Chen et al. 2017, §4): the
-lowest level of the latent tree, of which confusion clusters are made.
-"""
+"""Islands, groups of labels whose co-occurrence one latent explains (whole-output paper §3; Chen et al. 2017, §4)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

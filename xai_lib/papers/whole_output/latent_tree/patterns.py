@@ -1,6 +1,4 @@
-"""Documents as an index of their labels, the few distinct patterns that a handful of labels makes in them, and the
-mutual information of labels, with the tree over them that keeps most of it.
-"""
+"""Which documents have a label, the distinct patterns of a few labels, and how much labels say about each other."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
