@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
 
 from xai_lib.data import NotEnoughError, planted
 from xai_lib.papers.whole_output import experiment
@@ -73,7 +74,7 @@ def paper_examples(corpus: experiment.Corpus, steps: np.ndarray | None = None) -
             row = {"classes": ", ".join(names), "section": section, "together": together, "size": len(names)}
             if steps is not None:
                 furthest = steps[np.ix_(labels, labels)].max()
-                row |= {"steps": furthest, "nearer": (_of_pairs(steps) <= furthest).mean()}
+                row |= {"steps": furthest, "nearer": (squareform(steps, checks=False) <= furthest).mean()}
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -84,21 +85,17 @@ def against_wordnet(corpus: experiment.Corpus, steps: np.ndarray) -> pd.DataFram
     WordNet's own are by average linkage of these steps, cut into as many clusters; of random ones of the tree's sizes
     the row is what is expected. Of pairs in one cluster: median steps, and the share with one hypernym right above.
     """
-    tree, apart = experiment.partition(corpus), _of_pairs(steps)
+    tree, apart = experiment.partition(corpus), squareform(steps, checks=False)
     cut = hierarchy.fcluster(hierarchy.linkage(apart, "average"), len(tree), "maxclust")
     own = [np.flatnonzero(cut == number).tolist() for number in np.unique(cut)]
     rows = []
     for name, partition in {LATENT_TREE: tree, "WordNet": own}.items():
         place = numbers(partition)
-        here = apart[_of_pairs(place[:, None] == place)]
+        here = apart[squareform(place[:, None] == place, checks=False)]
         rows.append((name, len(partition), len(here), here, agreement(partition, own, range(len(corpus.classes)))))
     rows.append(("random", *rows[0][1:3], apart, 0.0))
     found = [(*known, np.median(here), (here <= _SIBLINGS).mean(), ari) for *known, here, ari in rows]
     return pd.DataFrame(found, columns=["clustering", "clusters", "pairs", "steps", "siblings", "ari"])
-
-
-def _of_pairs(square: np.ndarray) -> np.ndarray:
-    return square[np.triu_indices(len(square), 1)]
 
 
 def planted_truth() -> list[list[str]]:
