@@ -23,17 +23,15 @@ def image_grid(
     width = len(columns) or math.ceil(len(images) / n_rows)
     height = math.ceil(len(images) / width)
     figure, axes = plt.subplots(height, width, figsize=(1.25 * width, (1.5 if titles else 1.2) * height), squeeze=False)
-    for position, axis in enumerate(axes.flat):
+    for position, (axis, image) in enumerate(zip(axes.flat, images)):
         bare(axis)
-        if position >= len(images):
-            axis.axis("off")
-            continue
-        show(axis, images[position])
+        show(axis, image)
         above = titles or columns
         if position < len(above):
             axis.set_title(plain(above[position]), fontsize=9)
         if len(rows) > 1 and position % width == 0:
             axis.set_ylabel(plain(rows[position // width]), fontsize=8)
+    hide_empty(axes)
     return figure
 
 
