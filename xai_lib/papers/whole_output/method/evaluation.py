@@ -186,10 +186,8 @@ def _control(maps: Tensor, pairs: _Pairs) -> Tensor:
     """Maps [P,H,W], each shifted around the image by what is drawn for its image and class, the same for every base."""
     drawn_by = pairs.outputs.index[pairs.image] * pairs.rivals.shape[1] + pairs.target
     size = torch.tensor(maps.shape[1:], device=maps.device)
-    down, across = (randomness.uniform(_SEED, drawn_by, "whole output/control", (2,)) * size).long().unbind(1)
-    each, *places = (torch.arange(n, device=maps.device) for n in maps.shape)
-    row, column = ((place + shift[:, None]) % len(place) for place, shift in zip(places, (down, across)))
-    return maps[each[:, None, None], row[:, :, None], column[:, None, :]]
+    shifts = (randomness.uniform(_SEED, drawn_by, "whole output/control", (2,)) * size).long()
+    return torch.stack([one.roll(shift, (0, 1)) for one, shift in zip(maps, (-shifts).tolist())])
 
 
 def _scored(pairs: _Pairs, maps: Tensor, **how: Any) -> faithfulness.Scores:
