@@ -60,9 +60,7 @@ def numbers(partition: Sequence[Sequence[int]]) -> np.ndarray:
             f"Expected a partition: every label from 0 on in exactly one cluster. Got {len(labels)} members, "
             f"{len(np.unique(labels))} different ones, the largest {labels.max()}."
         )
-    found = np.empty(len(labels), dtype=np.int64)
-    found[labels] = np.repeat(np.arange(len(partition)), [len(cluster) for cluster in partition])
-    return found
+    return np.repeat(np.arange(len(partition)), [len(cluster) for cluster in partition])[labels.argsort()]
 
 
 def occurring(documents: Documents, n_labels: int) -> np.ndarray:
