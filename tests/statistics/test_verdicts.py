@@ -7,18 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from xai_lib.statistics import (
-    RULE,
-    Claim,
-    Decided,
-    compare_differences,
-    decide,
-    matched,
-    sentences,
-    untested,
-    verdict_table,
-)
+from xai_lib.statistics import Claim, Decided, compare_differences, decide, matched, sentences, verdict_table
 from xai_lib.statistics.estimate import Estimate
+from xai_lib.statistics.verdicts import RULE, untested
 
 CLAIM = Claim(
     id="faithfulness",

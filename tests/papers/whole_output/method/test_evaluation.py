@@ -11,14 +11,7 @@ from xai_lib.papers.whole_output.method import evaluation, observer
 from xai_lib.papers.whole_output.method.base_maps import BASES, base
 from xai_lib.papers.whole_output.method.clusters import confusion_clusters
 from xai_lib.papers.whole_output.method.contrastive_maps import explain
-from xai_lib.papers.whole_output.method.evaluation import (
-    CONTROL,
-    DRAWN,
-    SCORED,
-    Outputs,
-    compare_clusterings,
-    compare_epsilons,
-)
+from xai_lib.papers.whole_output.method.evaluation import CONTROL, DRAWN, SCORED, Outputs
 from xai_lib.papers.whole_output.method.faithfulness import scores
 
 N_CLASSES = 7
@@ -242,7 +235,7 @@ PARTITIONS = {
 
 
 def test_clusterings_are_held_against_the_first_on_the_same_pairs(shown, outputs):
-    frame = compare_clusterings(shown, PARTITIONS, [GRAD_CAM, settings("rise")])
+    frame = evaluation.compare_clusterings(shown, PARTITIONS, [GRAD_CAM, settings("rise")])
     assert tuple(frame.columns) == evaluation.CLUSTERING_COLUMNS and set(frame["base"]) == {"grad-cam", "rise"}
     found = frame[frame["base"] == "grad-cam"].set_index(["metric", "clustering", "index", "class"])["value"]
     under = {name: outputs([confusion_clusters(p, top) for top in shown.top]) for name, p in PARTITIONS.items()}
@@ -266,10 +259,10 @@ def test_clusterings_are_held_against_the_first_on_the_same_pairs(shown, outputs
 
 
 def test_each_epsilon_is_of_classes_alone_in_one_of_several_clusters(shown):
-    found = compare_epsilons(shown, GRAD_CAM, (0.0, 0.6))
+    found = evaluation.compare_epsilons(shown, GRAD_CAM, (0.0, 0.6))
     assert found[["index", "class", "epsilon"]].values.tolist() == [[4, 5, 0.0], [2, 3, 0.0], [4, 5, 0.6], [2, 3, 0.6]]
     for number, label, epsilon, salient, degenerate in found.values.tolist():
         heat = all_maps(shown, GRAD_CAM, epsilon=epsilon)[number, "cwox-2s", label]
         share = float((heat >= 0.5 * heat.max()).double().mean()) if heat.any() else 0
         assert salient == pytest.approx(share) and degenerate == (share == 0)
-    assert compare_epsilons(shown.part([1]), GRAD_CAM, (0.0,)).empty
+    assert evaluation.compare_epsilons(shown.part([1]), GRAD_CAM, (0.0,)).empty
