@@ -72,8 +72,7 @@ def _bases(study: Study, model: str) -> Iterator[Decided]:
     for key, metric, a, b in asked:
         text = f"Under CWOX-2s, {METHOD_NAMES[a]} has a {BETTER[metric]} {_NAMES[metric]} than {METHOD_NAMES[b]}. "
         text += _printed(3, _IN_PRINT.get(metric, metric), model, a, b)
-        how = {"method": CONTRASTIVE, "sentence": _SENTENCES[key]}
-        yield _decided(study, model, "5.1, Table 3", text, metric, a, b, **how)
+        yield _decided(study, model, "5.1, Table 3", text, metric, a, b, sentence=_SENTENCES[key])
 
 
 def _overlap(study: Study, model: str) -> Iterator[Decided]:
@@ -117,16 +116,16 @@ def _planted(study: Study, model: str) -> Iterator[Decided]:
 
 def _decided(
     study: Study, model: str, section: str, text: str, metric: str, a: str, b: str, *,
-    base: str = "", method: str = "", sentence: str = "", ours: bool = False,
+    base: str = "", sentence: str = "", ours: bool = False,
 ) -> Decided:  # fmt: skip
-    """The claim that ``a`` is better than ``b``, methods of a base explainer or base explainers of a method."""
-    name = "-".join(filter(None, ("whole-output", model, metric, base or method, a, b)))
+    """The claim that ``a`` is better than ``b``, methods of a base explainer or, without one, bases of CWOX-2s."""
+    name = "-".join(filter(None, ("whole-output", model, metric, base or CONTRASTIVE, a, b)))
     between, dataset = "method" if base else "base", " ".join(filter(None, (study.run.label, model)))
     about = partial(Claim, paper="whole_output", dataset=dataset, between=between, sentence=sentence, ours=ours)
     about = partial(about, range=RANGES[metric], relevant=(RANGES[metric][1] - RANGES[metric][0]) / 100)
     claim = about(name, section, text, metric, BETTER[metric], a, b)
     found = of_pairs(study)
-    found = found[(found["model"] == model) & (found["base" if base else "method"] == (base or method))]
+    found = found[(found["model"] == model) & (found["base" if base else "method"] == (base or CONTRASTIVE))]
     return decide(claim, paired(found, metric, between, a, b), unit="image")
 
 
