@@ -62,7 +62,7 @@ def counted(corpus, labels):
     patterns = patterns_of(corpus, labels)
     others, counts = contingency(patterns, [3])
     model = fit_latent_class(others, counts.sum(axis=1), generator=draw, **options)
-    fit_member(model.joint(others), counts, steps=STEPS)
+    fit_member(model.joint(others), counts)
     others, counts = contingency(patterns, [2, 3])
     first = LatentClass(model.prior, model.present[:2])
     return fit_pair(first.joint(others), counts, generator=draw, **options)

@@ -64,7 +64,7 @@ def noise(n=1024):
         std=STD,
         name="noise",
         part="train",
-        digest="noise",
+        source="noise",
     )
 
 

@@ -2,10 +2,12 @@
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import BuiltinMethodType
 
 import pytest
 import torch
@@ -19,15 +21,36 @@ def run_python(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, cwd=ROOT)
 
 
-def test_scripts_import_only_what_the_library_has():
-    """No other test runs the benchmarks, so a name that moved would stay unnoticed there."""
+def test_scripts_import_only_what_the_library_has_and_call_it_as_it_is():
+    """No other test runs the benchmarks, so a name or an argument that moved would stay unnoticed there."""
     missing = []
     for file in (file for folder in ("benchmarks", "scripts", "book") for file in (ROOT / folder).glob("*.py")):
-        nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.ImportFrom)]
+        tree, ours = ast.parse(file.read_text()), {}
+        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         for node in (node for node in nodes if f"{node.module}.".startswith("xai_lib.")):
-            names = {alias.name for alias in node.names} - set(dir(importlib.import_module(node.module)))
-            missing += [(file.name, name) for name in names if not importlib.util.find_spec(f"{node.module}.{name}")]
+            for alias in node.names:
+                if not (known := hasattr(module := importlib.import_module(node.module), alias.name)):
+                    known = importlib.util.find_spec(f"{node.module}.{alias.name}")
+                    module = importlib.import_module(f"{node.module}.{alias.name}") if known else None
+                missing += [] if known else [(file.name, alias.name)]
+                ours[alias.asname or alias.name] = getattr(module, alias.name, module)
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            missing += [(file.name, ast.unparse(call.func), name) for name in _unknown_keywords(call, ours)]
     assert missing == []
+
+
+def _unknown_keywords(call, ours):
+    """Arguments by name that a function or a class of the library does not have."""
+    first, *rest = ast.unparse(call.func).split(".")
+    called = ours.get(first)
+    for name in rest:
+        called = getattr(called, name, None)
+    if not callable(called) or isinstance(called, BuiltinMethodType):
+        return []
+    parameters = inspect.signature(called).parameters.values()
+    if any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return []
+    return {keyword.arg for keyword in call.keywords if keyword.arg} - {one.name for one in parameters}
 
 
 @pytest.mark.slow
