@@ -27,29 +27,19 @@ def marked(paper: str, number: int) -> pd.DataFrame:
     Bold type is kept, and ``[n]`` stands where erratum n (``mark``) applies; one of a whole row or column at its label.
     """
     cells = cells_with_ids(paper, number)
-    names = cells["erratum"].str.split()
-    at_cell, at_row, at_column = [""] * len(cells), {}, {}
+    rows, columns, ids = cells["row"], cells["column"], cells["erratum"].str.split()
+    at_row, at_column, at_cell = (pd.Series("", index) for index in (rows.unique(), columns.unique(), cells.index))
     for name, mark in errata(paper)[["id", "mark"]].itertuples(index=False):
-        concerned = names.map(lambda ids, name=name: name in ids)
-        whole_rows, left = _complete(cells["row"], concerned, concerned)
-        whole_columns, left = _complete(cells["column"], concerned, left)
-        for labels, marks in ((whole_rows, at_row), (whole_columns, at_column)):
-            for label in labels:
-                marks[label] = f"{marks.get(label, '')} [{mark}]"
-        for position in left[left].index:
-            at_cell[position] += f" [{mark}]"
+        concerned = ids.map(lambda found, name=name: name in found)
+        whole_row = concerned.groupby(rows).transform("all")
+        whole_column = concerned.groupby(columns).transform("all") & ~whole_row
+        at_row[rows[whole_row].unique()] += f" [{mark}]"
+        at_column[columns[whole_column].unique()] += f" [{mark}]"
+        at_cell[concerned & ~whole_row & ~whole_column] += f" [{mark}]"
     text = cells["printed"].where(~cells["bold"].fillna(False).astype(bool), "**" + cells["printed"] + "**")
-    rows, columns = cells["row"].unique(), cells["column"].unique()
-    grid = cells.assign(text=text + pd.Series(at_cell)).pivot(index="row", columns="column", values="text")
-    grid = grid.reindex(index=rows, columns=columns).fillna("").rename_axis(index=None, columns=None)
-    marks = {label: label + mark for label, mark in at_column.items()}
-    return grid.rename(index=lambda label: label + at_row.get(label, ""), columns=marks)
-
-
-def _complete(labels: pd.Series, concerned: pd.Series, left: pd.Series) -> tuple[list[str], pd.Series]:
-    """Labels all of whose cells are concerned, and what is left without them."""
-    complete = [label for label in labels[left].unique() if concerned[labels == label].all()]
-    return complete, left & ~labels.isin(complete)
+    grid = cells.assign(text=text + at_cell).pivot(index="row", columns="column", values="text")
+    grid = grid.reindex(index=at_row.index, columns=at_column.index).fillna("")
+    return grid.rename(index=lambda label: label + at_row[label], columns=lambda label: label + at_column[label])
 
 
 def _concerned(scope: str, numbers: str) -> str:
@@ -57,12 +47,8 @@ def _concerned(scope: str, numbers: str) -> str:
     return {"text": "Text", "cells": named, "table": f"{named}, as a whole"}[scope]
 
 
-def main(folder: Path) -> None:
-    """Write :func:`book_files` into ``folder``."""
+if __name__ == "__main__":
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "book/published")
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in book_files().items():
         (folder / name).write_text(content, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "book/published"))

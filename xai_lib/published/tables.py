@@ -58,19 +58,17 @@ def of_network(rows: pd.DataFrame, model: str, otherwise: str) -> pd.DataFrame:
     return rows[rows["model"] == (model if model in {*rows["model"]} else otherwise)]
 
 
-def errata(paper: str | None = None) -> pd.DataFrame:
-    """What is known to be wrong or misleading in the printed tables, and in the text about them: of a paper, or of all.
+def errata(paper: str) -> pd.DataFrame:
+    """What is known to be wrong or misleading in a paper's printed tables, and in the text about them.
 
-    Columns ``id, paper, mark, scope, tables, text, source``. ``mark`` counts from 1 in each paper. ``scope`` is "cells"
+    Columns ``id, paper, mark, scope, tables, text, source``. ``mark`` counts from 1. ``scope`` is "cells"
     where :func:`table` has the note beside single cells, "table" where it concerns whole ``tables``, else "text".
     ``source`` says where in the paper, or in its released code, to look.
     """
-    chosen = pd.read_csv(_DATA / "errata.csv", dtype=str, keep_default_na=False)
-    chosen.insert(2, "mark", chosen.groupby("paper").cumcount() + 1)
-    if paper is None:
-        return chosen
     tables(paper)
-    return chosen[chosen["paper"] == paper].reset_index(drop=True)
+    found = pd.read_csv(_DATA / "errata.csv", dtype=str, keep_default_na=False).query("paper == @paper")
+    found.insert(2, "mark", range(1, len(found) + 1))
+    return found.reset_index(drop=True)
 
 
 @cache
