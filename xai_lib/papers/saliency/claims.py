@@ -16,7 +16,7 @@ from xai_lib.explainers.registry import about
 from xai_lib.page.names import TRANSFORM_NAMES
 from xai_lib.page.verdicts import counted
 from xai_lib.papers.saliency.analysis import found
-from xai_lib.papers.saliency.analysis.found import FAMILIES, Found, HowMany, alike, by_image, families
+from xai_lib.papers.saliency.analysis.found import FAMILIES, Found, HowMany, alike, by_group, by_image, families
 from xai_lib.papers.saliency.analysis.scores import directions
 from xai_lib.papers.saliency.method import TARGETS
 from xai_lib.papers.saliency.method.lineup import FIDELITY, INFORMED, READINGS, TABLE_1, TABLE_3
@@ -24,8 +24,8 @@ from xai_lib.run.settings import Study
 from xai_lib.statistics import Claim, Decided, Estimate, compare_correlation, compare_differences, decide
 from xai_lib.statistics.agreement import spearman_draws
 from xai_lib.statistics.comparison import Comparison
+from xai_lib.statistics.cube import resampled_means
 from xai_lib.statistics.estimate import UNBOUNDED, estimate_of
-from xai_lib.statistics.intervals import resampled_counts
 
 OF_SHARE, OF_CORRELATION = (-0.5, 0.5), (-1.0, 1.0)  # ranges of a share less one half, and of a correlation
 GAP, SLIGHTLY = 0.05, 0.1  # ours: of what a complete map sums to, and what "slightly" is at most
@@ -75,7 +75,7 @@ def concepts(ask: Ask, here: Found) -> Iterator[Decided]:
     for metric in ("average-increase", "average-drop", "average-gain"):
         gaps = []
         for rows in (here.plain[here.plain["index"].isin(here.as_ranks["index"])], here.as_ranks):
-            wide = families(rows, metric, sides).pivot_table(index="index", columns="method", values="value")
+            wide = by_group(rows, metric, sides)
             gap = wide["gradient"] - wide["cam"]
             gaps.append(gap * np.sign(gap.mean()))
         yield of_images(ask(f"ranges-{metric}", metric, "higher", "values", "ranks"), (gaps[0] - gaps[1]).dropna())
@@ -189,8 +189,7 @@ def _by_target(ask: Ask, rows: pd.DataFrame) -> Iterator[Decided]:
     true, predicted, least = TARGETS
     for metric, better in directions(FIDELITY).items():
         yield of_families(ask(f"truth-{metric}", metric, better, true, predicted), rows, sides)
-        wide = families(rows, metric, {name: sides[name] for name in (true, predicted)})
-        wide = wide.pivot_table(index="index", columns="method", values="value")
+        wide = by_group(rows, metric, {name: sides[name] for name in (true, predicted)})
         lost = (wide[true] - wide[predicted]) * (1 if better == "higher" else -1)
         yield of_images(ask(f"slightly-{metric}", metric, "higher", "a tenth", "what is lost"), SLIGHTLY - lost)
         claimed = "higher" if metric == "average-increase" else "lower"
@@ -205,9 +204,9 @@ def _gain_is_stable(ask: Ask, plain: pd.DataFrame, change: pd.DataFrame) -> Iter
     levels = pd.DataFrame({name: by_image(plain, name, INFORMED) for name in FIDELITY}).loc[changes.index]
     lower = [name for name, better in directions(FIDELITY).items() if better == "lower"]
     levels[lower] = 1 - levels[lower]
-    weights = np.concatenate([np.ones((1, len(changes))), *resampled_counts(len(changes))])
+    moved, level = (resampled_means(table.to_numpy().T) for table in (changes, levels))  # each [1 + R, metrics]
     with np.errstate(invalid="ignore", divide="ignore"):
-        shares = pd.DataFrame((weights @ changes.to_numpy()) / (weights @ levels.to_numpy()), columns=FIDELITY)
+        shares = pd.DataFrame(moved / level, columns=FIDELITY)
     gain, *others = ("average-gain", *(name for name in FIDELITY if name != "average-gain"))
     for other in others:
         yield of_families(ask(f"stable-{other}", "change", "lower", gain, other, what=title(other)), rows, sides)

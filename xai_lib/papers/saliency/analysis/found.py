@@ -68,6 +68,11 @@ def families(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]
     return pd.concat(parts, ignore_index=True)
 
 
+def by_group(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """:func:`families` averaged over seeds: a row an image on which every method has a value, a column a group."""
+    return families(rows, metric, groups).pivot_table(index="index", columns="method", values="value", sort=False)
+
+
 def by_image(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.Series:
     """The mean over methods and then seeds, by image, where all methods have a value."""
     return families(rows, metric, {"all": methods}).groupby("index")["value"].mean()
@@ -84,14 +89,10 @@ def alike(rows: pd.DataFrame, first: Mapping[str, str], second: Mapping[str, str
     order is by the mean of the ranks under some metrics, each with the direction that counts as high.
     """
     laid = cube.cube_of(rows, {**first, **second}, INFORMED)
-    ranks, sides = dict(zip(laid.metrics, map(cube.ranks_by_image, cube.by_image(laid.values)))), []  # each [M, n]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for metrics in (first, second):
-            mean = np.mean([ranks[name] for name in metrics], axis=0)
-            centred = pd.DataFrame(mean).rank(axis=0).to_numpy()
-            centred = np.where(np.isnan(mean), np.nan, centred - centred.mean(axis=0))
-            sides.append(centred / np.sqrt((centred**2).sum(axis=0)))
-    return (sides[0] * sides[1]).sum(axis=0)
+    ranks = dict(zip(laid.metrics, map(cube.ranks_by_image, cube.by_image(laid.values))))  # each [M, n]
+    means = [pd.DataFrame(np.mean([ranks[name] for name in metrics], axis=0)) for metrics in (first, second)]
+    one, other = (mean.loc[:, mean.notna().all()].rank() for mean in means)
+    return one.corrwith(other).reindex(means[0].columns).to_numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +123,10 @@ class HowMany:
         low, high = (certain & self.yes).sum(), len(self.yes) - (certain & ~self.yes).sum()
         return float(low - self.asked), float(high - self.asked)
 
-    def p_value(self, null: float = 0.0) -> float:
-        """Two-sided: one minus the level at which the interval first touches ``null``."""
+    def p_value(self) -> float:
+        """Two-sided: one minus the level at which the interval first touches zero."""
         corrected, least = holm(self.p_values), 1.0
-        beyond = self.asked + null
-        for side, needed in ((self.yes, beyond), (~self.yes, len(self.yes) - beyond)):
+        for side, needed in ((self.yes, self.asked), (~self.yes, len(self.yes) - self.asked)):
             ordered, place = np.sort(corrected[side & ~np.isnan(corrected)]), math.floor(needed)
             least = min(least, float(ordered[place])) if 0 <= place < len(ordered) else least
         return least
@@ -138,7 +138,7 @@ def pairs(rows: pd.DataFrame, metric: str, methods: Sequence[str], relevant: flo
     A pair differs with certainty where the interval of its mean difference lies beyond ``relevant`` (0: beyond zero),
     and does not where it lies within. All pairs are compared on the images where every method has a value.
     """
-    wide, p_values, yes = _complete(rows, metric, methods), [], []
+    wide, p_values, yes = by_group(rows, metric, {name: (name,) for name in methods}), [], []
     for a, b in combinations(wide.columns, 2):
         one = _compared(wide, a, b)
         yes.append(abs(one.difference) > relevant)
@@ -149,17 +149,11 @@ def pairs(rows: pd.DataFrame, metric: str, methods: Sequence[str], relevant: flo
 
 def beaten(rows: pd.DataFrame, metric: str, one: str, others: Sequence[str], better: str) -> tuple[HowMany, int]:
     """How many of the others a method beats, less what the top two asks for: all but one and a half of them."""
-    wide, sign = _complete(rows, metric, (one, *others)), 1 if better == "higher" else -1
+    wide, sign = by_group(rows, metric, {name: (name,) for name in (one, *others)}), 1 if better == "higher" else -1
     found = [_compared(wide, one, other) for other in wide.columns.drop(one)]
     p_values = np.array([each.p_value if each.trusted else math.nan for each in found])
     yes = np.array([sign * each.difference > 0 for each in found])
     return HowMany(yes, p_values, asked=len(found) - 1.5), len(wide)
-
-
-def _complete(rows: pd.DataFrame, metric: str, methods: Sequence[str]) -> pd.DataFrame:
-    """Scores averaged over seeds: a row an image on which every method has a value, a column a method."""
-    of_each = families(rows, metric, {name: (name,) for name in methods}).dropna()
-    return of_each.pivot_table(index="index", columns="method", values="value", sort=False)
 
 
 def _compared(wide: pd.DataFrame, a: str, b: str) -> Comparison:

@@ -32,7 +32,7 @@ def agreement(frame: pd.DataFrame) -> Figure:
             table[y, x] = row.tau
             _number(axis, x, y, row.tau, faint=not decided, dark=abs(row.tau) > 0.7)
             if not decided:
-                axis.add_patch(_cell(x, y, fill=False, hatch="///", edgecolor="0.85", linewidth=0))
+                axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, hatch="///", ec="0.85", lw=0))
     shown, titles = axis.imshow(table, cmap=_PALETTE, vmin=-1, vmax=1), [METRIC_NAMES[name] for name in names]
     _label(shown, "Kendall's τ", columns=titles, rows=titles, rotation=90)
     return figure
@@ -57,7 +57,7 @@ def fooled(frame: pd.DataFrame) -> Figure:
         table[y, x] = row.superiority
         _number(axis, x, y, row.superiority, bold=is_fooled, dark=abs(row.superiority - 0.5) > 0.35)
         if is_fooled:
-            axis.add_patch(_cell(x, y, fill=False, edgecolor="black", linewidth=1.6, zorder=3))
+            axis.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, ec="black", lw=1.6, zorder=3))
     shown = axis.imshow(table, cmap=f"{_PALETTE}_r", vmin=0, vmax=1, aspect="auto")
     titles = [METHOD_NAMES[name].replace(" ", "\n") for name in controls]
     scale = "share of images on which the control scores better"
@@ -144,10 +144,6 @@ def _number(axis: Axes, x: int, y: int, value: float, *, faint: bool = False, bo
     text = f"{value:z.2f}".replace("0.", ".", 1).replace("-", "−") if np.isfinite(value) else "–"
     ink = "0.4" if faint else "white" if dark else "black"
     axis.text(x, y, text, ha="center", va="center", fontsize=7, color=ink, weight="bold" if bold else "normal")
-
-
-def _cell(x: int, y: int, **look: object) -> Rectangle:
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, **look)
 
 
 def _label(shown: AxesImage, scale: str, *, columns: Sequence[str], rows: Sequence[str], rotation: float = 0) -> None:
