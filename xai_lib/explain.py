@@ -76,13 +76,12 @@ class Explanation:
         drawn = [standalone.png(figure) for figure in (self.figure(), self.two_stages) if isinstance(figure, Figure)]
         if file.suffix == ".html":
             return standalone.write(file, f"{self.photograph}, explained", _page(self, drawn, file.parent))
-        opened = [Image.open(io.BytesIO(content)).convert("RGB") for content in drawn]
-        whole = Image.new("RGB", (max(one.width for one in opened), sum(one.height for one in opened)), "white")
-        for place, one in enumerate(opened):
-            whole.paste(one, (0, sum(above.height for above in opened[:place])))
-        with io.BytesIO() as content:
-            whole.save(content, "png")
-            files.write_bytes(file, content.getvalue())
+        pictures = [Image.open(io.BytesIO(content)).convert("RGB") for content in drawn]
+        whole = Image.new("RGB", (max(one.width for one in pictures), sum(one.height for one in pictures)), "white")
+        for place, one in enumerate(pictures):
+            whole.paste(one, (0, sum(above.height for above in pictures[:place])))
+        with files.atomically(file) as opened:
+            whole.save(opened, "png")
         return file
 
     def figure(self) -> Figure:
@@ -91,7 +90,6 @@ class Explanation:
         figure = Figure(figsize=(PAGE_WIDTH, 2.1 * height + 0.6), layout="constrained")
         axes = list(figure.subplots(height, _ABREAST, squeeze=False).flat)
         for axis in axes:
-            images.bare(axis)
             axis.axis("off")
         images.show(axes[0], self.image)
         axes[0].set_title("the photograph", fontsize=SMALL)
