@@ -148,9 +148,7 @@ def explain(
     shown = picture(image, size).to(device_of(network))
     x = normalised(shown[None], mean, std)
     network = two_classes(network, x)
-    check_model(network, x, None if classes is None else len(classes))
-    with torch.no_grad():
-        logits = network(x.clone())[0].cpu()
+    logits = check_model(network, x, None if classes is None else len(classes))[0].cpu()
     probabilities = logits.sigmoid() if is_multi_label(network) else logits.softmax(0)
     n = len(probabilities)
     names = list(map(str, classes or (imagenet.CLASSES if n == len(imagenet.CLASSES) else range(n))))

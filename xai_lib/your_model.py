@@ -77,8 +77,8 @@ def two_classes(model: nn.Module, x: Tensor) -> nn.Module:
     return Adapted(model, two_classes=True).eval()
 
 
-def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
-    """Run one batch and refuse a network that cannot be explained and scored here.
+def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> Tensor:
+    """Run one batch and refuse a network that cannot be explained and scored here; returns the logits [B,C].
 
     Of normalised images, float [B,3,H,W], on its device, and the number C of class names, None where there are none.
 
@@ -108,6 +108,7 @@ def check_model(model: nn.Module, x: Tensor, n_classes: int | None) -> None:
             "random, such as functional.dropout, which needs training=self.training."
         )
     _refuse_probabilities(model, x, logits)
+    return logits
 
 
 def _answer(model: nn.Module, x: Tensor) -> Any:

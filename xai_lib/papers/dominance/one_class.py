@@ -138,13 +138,11 @@ def _checked(
         raise ValueError(f"Expected an explainer without further settings. Got {explainer!r}: it needs {needs}.")
     if not 2 <= n_clusters <= min(len(x), len(LETTERS)):
         raise ValueError(f"Expected n_clusters from 2 to 26, at most one an image. Got {n_clusters} for {len(x)}.")
-    check_model(model, x[:1], None if classes is None else len(classes))
+    n_classes = check_model(model, x[:1], None if classes is None else len(classes)).shape[1]
     try:
         check_model(model, _mosaic(x, resized), None)
     except ValueError as error:
         raise ValueError(f"{error} Mosaics are four images: resized=True scales them to the size of one.") from error
-    with torch.no_grad():
-        n_classes = model(x[:1].clone()).shape[1]
     if type(target) is not int or not 0 <= target < n_classes:
         raise ValueError(f"Expected target as the number of a class, 0 to {n_classes - 1}. Got {target!r}.")
     return f"class {target}" if classes is None else classes[target]

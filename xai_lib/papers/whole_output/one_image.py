@@ -52,9 +52,7 @@ def explain_output(
         raise ValueError("Expected a network of classes that exclude each other. Got a multi-label one.")
     shown = picture(image, size).to(device)
     x = normalised(shown[None], mean, std)
-    check_model(model, x, None)
-    with torch.no_grad():
-        probabilities = model(x.clone()).softmax(1)
+    probabilities = check_model(model, x, None).softmax(1)
     n_classes = probabilities.shape[1]
     names = [str(number) for number in range(n_classes)] if classes is None else list(classes)
     if len(names) != n_classes or (tree is not None and tree.n_labels != n_classes):
