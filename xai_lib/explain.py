@@ -3,11 +3,10 @@
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -32,7 +31,7 @@ from xai_lib.models import is_multi_label
 from xai_lib.page import images, standalone, table
 from xai_lib.page.names import METHOD_NAMES, METRIC_NAMES
 from xai_lib.page.style import PAGE_WIDTH, SMALL
-from xai_lib.papers.saliency.method import lineup
+from xai_lib.papers.saliency.method import lineup, step_size
 from xai_lib.papers.whole_output import explain_output
 from xai_lib.your_images import normalised, picture
 from xai_lib.your_model import check_model, load_model, two_classes
@@ -40,14 +39,9 @@ from xai_lib.your_model import check_model, load_model, two_classes
 NETWORK = "package:efficientnet-lite0"
 METHODS = ("grad-cam", "grad-cam++", "layer-cam", "integrated-gradients", "rise", "lime")
 UNINFORMED = ("edge-map", "centred-gaussian")
-SETTINGS: Mapping[str, Mapping[str, int]] = MappingProxyType(  # less than the methods' own, so that a page is quick
-    {
-        "integrated-gradients": {"steps": 16},
-        "rise": {"n_masks": 150},
-        "lime": {"n_samples": 100},
-        "score-cam": {"n_channels": 64},
-    }
-)
+# Less than the methods' own, so that a page is quick.
+SETTINGS = {"integrated-gradients": {"steps": 16}, "rise": {"n_masks": 150}, "lime": {"n_samples": 100}}
+SETTINGS |= {"score-cam": {"n_channels": 64}}
 TOP = 5  # classes that are named
 STEPS = 10  # of insertion and deletion
 _SUFFIXES = (".html", ".png")
@@ -205,7 +199,7 @@ def _explained(
         got = f"{method}, which needs {known.needs[0]}"
         raise ValueError(f"Expected a method that one photograph is enough for, or a reference. Got {got}.")
     target, size = target.to(x.device), tuple(x.shape[-2:])
-    given = {"index": torch.zeros_like(target), "step": math.ceil(math.prod(size) / STEPS)}
+    given = {"index": torch.zeros_like(target), "step": step_size(x, STEPS)}
     more = {"layer": layer, "settings": SETTINGS.get(method)}
     if others is not None:
         more["statistics"] = lambda: feature_statistics(network, [others], at_depth(network, layer, known.depth, x))

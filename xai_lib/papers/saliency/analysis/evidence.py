@@ -102,18 +102,14 @@ def moved_most(study: Study) -> pd.DataFrame:
 
 
 def against_probability(study: Study) -> pd.DataFrame:
-    """Figure 2, image by image: method, metric, index, probability, value, rho (Spearman's, seeds averaged first)."""
-    found = scores(study)
-    found = found[found["method"].isin(lineup.PAPER)]
-    over_seeds = found.groupby(["method", "metric", "index"])["value"].mean()
-    probability = over_seeds.xs("probability", level="metric").rename("probability")
-    rows = []
-    for metric in ("average-gain", "average-drop", "insertion", "deletion"):
-        both = over_seeds.xs(metric, level="metric").rename("value").to_frame().join(probability).reset_index()
-        for _, group in both.groupby("method"):
-            rho = statistics.rank_agreement(*group[["value", "probability"]].to_numpy().T, kind="spearman")
-            rows.append(group.assign(metric=metric, rho=rho))
-    return in_order(pd.concat(rows, ignore_index=True))
+    """Figure 2, image by image: method, index, probability, metric, value, rho (Spearman's, seeds averaged first)."""
+    found, keys = scores(study), ["metric", "method"]
+    wide = found[found["method"].isin(lineup.PAPER)].pivot_table("value", ["method", "index"], "metric").reset_index()
+    shown = ["average-gain", "average-drop", "insertion", "deletion"]
+    rows = wide.melt(["method", "index", "probability"], shown, "metric")
+    both = {key: group[["value", "probability"]].to_numpy().T for key, group in rows.groupby(keys)}
+    rho = {key: statistics.rank_agreement(*pair, kind="spearman") for key, pair in both.items()}
+    return in_order(rows.join(pd.Series(rho, name="rho"), on=keys))
 
 
 def cost(study: Study) -> pd.DataFrame:

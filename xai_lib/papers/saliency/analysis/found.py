@@ -57,15 +57,13 @@ def found(study: Study, reading: str) -> Found:
 
 
 def families(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """Means over the methods of each group on the images where all have a value: seed, index, value, metric, method."""
+    """Means over the methods of each group on the images where all have a value: seed, index, method, value, metric."""
     every = {one for methods in groups.values() for one in methods}
     rows = rows[(rows["metric"] == metric) & rows["method"].isin(every)]
-    wide = rows.pivot(index=["seed", "index"], columns="method", values="value")
-    wide, parts = wide.loc[:, wide.notna().any()], []
-    for name, methods in groups.items():
-        means = wide[[one for one in methods if one in wide]].mean(axis=1).where(wide.notna().all(axis=1))
-        parts.append(means.rename("value").reset_index().assign(metric=metric, method=name))
-    return pd.concat(parts, ignore_index=True)
+    wide = rows.pivot(index=["seed", "index"], columns="method", values="value").dropna(axis="columns", how="all")
+    wide = wide.dropna().reindex(wide.index)
+    means = {name: wide.reindex(columns=list(methods)).mean(axis=1) for name, methods in groups.items()}
+    return pd.DataFrame(means).melt(var_name="method", ignore_index=False).reset_index().assign(metric=metric)
 
 
 def by_group(rows: pd.DataFrame, metric: str, groups: Mapping[str, Sequence[str]]) -> pd.DataFrame:
