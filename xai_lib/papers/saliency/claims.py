@@ -125,9 +125,8 @@ def fidelity(ask: Ask, here: Found) -> Iterator[Decided]:
     yield from tell_apart(ask, "discrimination", FIDELITY, plain)
     yield from _by_target(ask, here.by_target)
     for method in (name for name in INFORMED if (plain["method"] == name).any()):
-        alike_classes = by_image(plain, "class-similarity", (method,)) - _HALF
         asked = ask(f"specific-{method}", "class-similarity", "higher", about(method).title, "half")
-        yield of_images(asked, alike_classes, (-3 * _HALF, _HALF))
+        yield of_images(asked, by_image(plain, "class-similarity", (method,)) - _HALF, (-3 * _HALF, _HALF))
 
 
 def transformed(ask: Ask, here: Found) -> Iterator[Decided]:
