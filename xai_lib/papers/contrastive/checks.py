@@ -3,7 +3,7 @@
 import pandas as pd
 from IPython.display import HTML, Markdown
 
-from xai_lib.page.table import MISSING, Column, number, show, signed, text
+from xai_lib.page.table import MISSING, Column, each, number, show, signed, text
 from xai_lib.papers.contrastive import analysis as results_of
 from xai_lib.papers.contrastive import experiment, matching
 from xai_lib.papers.contrastive import fine_print as fine_print_of
@@ -11,15 +11,13 @@ from xai_lib.papers.contrastive.tables import LOSS, METHOD, METRIC, METRIC_NAMES
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE
 
-_REMOVALS = {"the map's order": "most", "random order": "random", "least important first": "least"}
-
 
 def temperatures(run: Settings) -> HTML:
     """The temperature that brings each loss's networks to one mean confidence, on held-out images, means over seeds."""
     rows = experiment.temperatures(run).groupby("loss")[["accuracy", "confidence", "temperature"]].mean()
     target, n = experiment.temperatures(run)["target"].iloc[0], len(run.held_out_split())
-    columns = [LOSS, Column("accuracy (%)", "accuracy", number(1, times=100))]
-    columns += [Column("mean confidence", "confidence", number()), Column("temperature", "temperature", number())]
+    columns = [LOSS, *each(number(1, times=100), accuracy="accuracy (%)")]
+    columns += each(number(), confidence="mean confidence", temperature="temperature")
     caption = f"On {n:,} held-out images; the temperature gives each network a mean confidence of {target:.3f}."
     return show(rows.loc[list(LOSSES)].reset_index(), columns, caption, name="temperatures")
 
@@ -33,11 +31,9 @@ def matched(run: Settings) -> HTML:
         cells = (pair[column].get(name) for column in ("epoch", "accuracy") for name in (a, b))
         rows.append((f"{NAMES[a]} and {NAMES[b]}", seed, *cells))
     names = ("pair", "seed", "epoch_a", "epoch_b", "accuracy_a", "accuracy_b")
-    columns = [
-        *(text("pair", "pair"), Column("seed", "seed")),
-        Column("epochs", names[2:4], lambda *both: " and ".join(map(number(0), both))),
-        Column("accuracy (%)", names[4:], lambda *both: " and ".join(map(number(1, times=100), both))),
-    ]
+    columns = [text("pair", "pair"), Column("seed", "seed")]
+    columns += [Column("epochs", names[2:4], lambda *both: " and ".join(map(number(0), both)))]
+    columns += [Column("accuracy (%)", names[4:], lambda *both: " and ".join(map(number(1, times=100), both)))]
     caption = f"Latest epochs within {100 * ACCURACY_TOLERANCE:.0f} point of accuracy, held-out images; a dash: none."
     frame = pd.DataFrame(rows, columns=names).astype(dict.fromkeys(names[2:], float))
     return show(frame, columns, caption, name="matched")
@@ -45,11 +41,9 @@ def matched(run: Settings) -> HTML:
 
 def removal(run: Settings) -> HTML:
     """Pixel flipping in the map's order, in a random one, and from the map's other end."""
-    columns = [
-        *(METHOD, LOSS),
-        *(Column(head, order, number()) for head, order in _REMOVALS.items()),
-        Column("random minus the map's", ("random", "most"), lambda random, most: signed()(random - most)),
-    ]
+    heads = {"most": "the map's order", "random": "random order", "least": "least important first"}
+    columns = [METHOD, LOSS, *each(number(), **heads)]
+    columns += [Column("random minus the map's", ("random", "most"), lambda random, most: signed()(random - most))]
     n = min(run.contrastive.n_further, run.contrastive.n_scored)
     caption = f"Pixel flipping at one confidence in three orders of removal: {run.label}, {n} images per network."
     return show(results_of.removal(run), columns, caption, name="removal", group=["method"])
@@ -60,7 +54,7 @@ def noise(run: Settings) -> HTML:
     rows = results_of.noise(run)
     rows["sigma"] = rows["sigma"].map("σ = {:g}".format)
     wide = rows.pivot(index=["method", "loss"], columns="sigma", values="value")
-    columns = [*(METHOD, LOSS), *(Column(sigma, sigma, number()) for sigma in wide)]
+    columns = [METHOD, LOSS, *(Column(sigma, sigma, number()) for sigma in wide)]
     caption = f"Continuity by the strength of the noise, σ of the standardised image: {run.label}."
     order = rows[["method", "loss"]].drop_duplicates()
     return show(order.merge(wide.reset_index()), columns, caption, name="noise", group=["method"])
@@ -68,7 +62,7 @@ def noise(run: Settings) -> HTML:
 
 def controls(run: Settings) -> HTML:
     """What maps without information score."""
-    columns = [METRIC, Column("random map", "random", number()), Column("uniform map", "uniform", number())]
+    columns = [METRIC, *each(number(), random="random map", uniform="uniform map")]
     return show(results_of.controls(run), columns, f"Maps without information: {run.label}.", name="controls")
 
 
@@ -107,16 +101,16 @@ def fine_print(rows: pd.DataFrame, run: Settings) -> HTML:
         verdicts = (mine["verdict_before"] != mine["verdict_after"]).sum()
         which = [f"{METRIC_NAMES[row.metric]}, {NAMES[row.loss]}" for row in mine[mine["turned"]].itertuples()]
         found.append((variant, reading, len(mine), len(which), verdicts, "; ".join(which) or MISSING))
-    names = ["variant", "reading", "moved", "turned", "verdicts", "which"]
-    heads = ("variant", "what is read otherwise", "differences that move", "that turn", "verdicts", "which turn")
-    kinds = ("text", "long", "number", "number", "number", "long")
-    columns = [Column(head, name, kind=kind) for head, name, kind in zip(heads, names, kinds)]
+    columns = [text("variant", "variant"), Column("what is read otherwise", "reading", kind="long")]
+    columns += each(None, moved="differences that move", turned="that turn", verdicts="verdicts")
+    columns += [Column("which turn", "which", kind="long")]
     few = fine_print_of.under(run, "paper")
     caption = (
         f"What each reading changes: {run.label}, trainings of each loss: {few.networks.seeds}, images: "
         f"{few.contrastive.n_scored}. A difference turns if it changes its direction and matters on both sides."
     )
-    return show(pd.DataFrame(found, columns=names), columns, caption, name="fine-print")
+    frame = pd.DataFrame(found, columns=[column.source for column in columns])
+    return show(frame, columns, caption, name="fine-print")
 
 
 def sentences_on_fine_print(rows: pd.DataFrame) -> Markdown:

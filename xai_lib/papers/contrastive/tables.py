@@ -11,7 +11,7 @@ from xai_lib.explainers.passes import layer_activations
 from xai_lib.models import Classifier
 from xai_lib.page.names import LOSS_NAMES, METHOD_NAMES
 from xai_lib.page.registered import metric_table
-from xai_lib.page.table import MISSING, Column, interval, number, part_of, plus_minus, printed, show, signed, text
+from xai_lib.page.table import MISSING, Column, each, ends, number, part_of, plus_minus, printed, show, signed, text
 from xai_lib.papers.contrastive import analysis as results_of
 from xai_lib.run.settings import LOSSES, Settings
 from xai_lib.statistics.matching import ACCURACY_TOLERANCE, CONFIDENCE_TOLERANCE
@@ -112,13 +112,9 @@ def recipe_settings(run: Settings) -> HTML:
 
 def accuracy(run: Settings) -> HTML:
     """Table 3: accuracy and mean confidence in per cent, ours beside the published accuracy."""
-    columns = [
-        text("quantity", "metric", METRIC_NAMES),
-        LOSS,
-        Column("here (%)", ("mean", "spread"), plus_minus(2, times=100)),
-        Column("95 % interval", ("low", "high"), interval(2, times=100)),
-        Column("paper, CIFAR-10 (%)", "printed", printed),
-    ]
+    columns = [text("quantity", "metric", METRIC_NAMES), LOSS]
+    columns += [Column("here (%)", ("mean", "spread"), plus_minus(2, times=100)), ends(2, times=100)]
+    columns += each(printed, printed="paper, CIFAR-10 (%)")
     caption = f"Accuracy and mean confidence on test images: {run.label}."
     return show(results_of.accuracy(run), columns, caption, name="accuracy")
 
@@ -141,7 +137,7 @@ def sentences_on_accuracy(run: Settings) -> Markdown:
 def empty_maps(run: Settings) -> HTML:
     """Share of empty maps by method and loss, in per cent."""
     heads = {"predicted": "of the predicted class (%)", "other": "of a random other class (%)"}
-    columns = [METHOD, LOSS, *(Column(head, name, number(2, times=100)) for name, head in heads.items())]
+    columns = [METHOD, LOSS, *each(number(2, times=100), **heads)]
     return show(results_of.empty_maps(run), columns, f"Empty maps, over all seeds: {run.label}.", name="empty-maps")
 
 
@@ -152,13 +148,8 @@ def metrics() -> HTML:
 
 def results(run: Settings) -> HTML:
     """Table 4: ours, interval, published value."""
-    columns = [
-        *(METRIC, METHOD, LOSS),
-        Column("here", ("mean", "spread"), plus_minus()),
-        Column("95 % interval", ("low", "high"), interval()),
-        Column("paper, CIFAR-10", ("printed", "erratum"), _with_marks),
-        Column("undefined", "n_undefined"),
-    ]
+    columns = [METRIC, METHOD, LOSS, Column("here", ("mean", "spread"), plus_minus()), ends()]
+    columns += [Column("paper, CIFAR-10", ("printed", "erratum"), _with_marks), Column("undefined", "n_undefined")]
     rows = results_of.results(run)
     seeds, images = rows["n_seeds"].max(), rows["n_images"].max()
     caption = (
@@ -171,12 +162,8 @@ def results(run: Settings) -> HTML:
 def orders(run: Settings) -> HTML:
     """From best to worst: the losses here and in print."""
     rows = results_of.orders(run)
-    columns = [
-        *(METRIC, METHOD),
-        text("here, best first", "here"),
-        text("paper, best first", "paper"),
-        Column("pairs in the same order", ("agree", "pairs"), part_of),
-    ]
+    columns = [METRIC, METHOD, text("here, best first", "here"), text("paper, best first", "paper")]
+    columns += [Column("pairs in the same order", ("agree", "pairs"), part_of)]
     caption = (
         f"Order of the losses: {rows['agree'].sum()} of the {rows['pairs'].sum()} pairs that print tells apart "
         f"stand in the same order here ({run.label}), where a random order would give {rows['pairs'].sum() / 2:g}."
@@ -187,9 +174,8 @@ def orders(run: Settings) -> HTML:
 def quantus(run: Settings) -> HTML:
     """What the authors' tools say, beside ours."""
     rows = results_of.quantus(run)
-    heads = {"ours": "here", "quantus": "our maps, quantus", "correlation": "rank correlation over images"}
-    heads["tools"] = "pytorch-grad-cam's maps, quantus"
-    columns = [METRIC, METHOD, LOSS, *(Column(head, name, number()) for name, head in heads.items())]
+    columns = [METRIC, METHOD, LOSS, *each(number(), ours="here", quantus="our maps, quantus")]
+    columns += each(number(), correlation="rank correlation over images", tools="pytorch-grad-cam's maps, quantus")
     caption = f"Scores by the authors' tools ({rows['n_images'].max()} images per network)."
     return show(rows, columns, caption, name="quantus", group=["metric", "method"])
 

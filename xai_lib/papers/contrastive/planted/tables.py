@@ -4,7 +4,7 @@ import pandas as pd
 from IPython.display import HTML
 
 from xai_lib.data import planted
-from xai_lib.page.table import Column, interval, number, plus_minus, show, text
+from xai_lib.page.table import Column, ends, number, plus_minus, show, text, wide
 from xai_lib.papers.contrastive.planted import analysis as results_of
 from xai_lib.papers.contrastive.tables import NAMES
 from xai_lib.run.settings import LOSSES, Settings
@@ -30,13 +30,9 @@ def rarities() -> HTML:
 
 def questions(found: pd.DataFrame) -> HTML:
     """Accuracy where each planting should show."""
-    columns = [
-        text("images", "question"),
-        text("loss", "loss", NAMES),
-        Column("accuracy (%)", ("mean", "spread"), plus_minus(1, times=100)),
-        Column("95 % interval", ("low", "high"), interval(1, times=100)),
-        Column("images a network", "n_images"),
-    ]
+    columns = [text("images", "question"), text("loss", "loss", NAMES)]
+    columns += [Column("accuracy (%)", ("mean", "spread"), plus_minus(1, times=100)), ends(1, times=100)]
+    columns += [Column("images a network", "n_images")]
     caption = "Accuracy, mean ± standard deviation over seeds."
     return show(results_of.questions(found), columns, caption, group=["images"])
 
@@ -50,9 +46,8 @@ def mistaken(found: pd.DataFrame) -> HTML:
 
 def confidence(found: pd.DataFrame, run: Settings) -> HTML:
     """Mean confidence on known, corrupted and unseen objects."""
-    rows = results_of.confidence(found, run).pivot(index="images", columns="loss", values="confidence")
-    rows = rows.loc[["known objects", "corrupted", "unseen objects"]].reset_index()
-    columns = [text("images", "images"), *(Column(NAMES[loss], loss, number()) for loss in LOSSES)]
+    rows = wide(results_of.confidence(found, run), ["images"], "loss", ["confidence"])
+    columns = [text("images", "images"), *(Column(NAMES[loss], f"confidence {loss}", number()) for loss in LOSSES)]
     return show(rows, columns, "Mean confidence.")
 
 
