@@ -22,9 +22,7 @@ METRICS = (
     *("contrastivity", "contrastivity-empty-kept", "complexity", "sparseness"),
     *("pointing-game", "attribution-localisation", "attribution-localisation-paper"),
 )
-QUANTUS, BOTH_TOOLS = " (quantus)", " (both tools)"
 _T_SNE_IMAGES = 500
-_ORDERS = {"matched": "most", "random-order": "random", "least-first": "least"}  # of removal
 
 
 def accuracy(run: Settings) -> pd.DataFrame:
@@ -74,8 +72,8 @@ def quantus(run: Settings) -> pd.DataFrame:
         theirs = scores[scores["metric"].str.endswith(suffix)]
         return theirs.assign(metric=theirs["metric"].str.removesuffix(suffix))
 
-    both = scores.merge(by(QUANTUS), on=keys, suffixes=("_ours", "_quantus"))
-    both = both.merge(by(BOTH_TOOLS).rename(columns={"value": "value_tools"}), on=keys, how="left")
+    both = scores.merge(by(" (quantus)"), on=keys, suffixes=("_ours", "_quantus"))
+    both = both.merge(by(" (both tools)").rename(columns={"value": "value_tools"}), on=keys, how="left")
     grouped = both.groupby(["metric", "method", "loss"])
     names = ["ours", "quantus", "tools"]
     means = grouped[[f"value_{name}" for name in names]].mean().set_axis(names, axis=1)
@@ -86,11 +84,11 @@ def quantus(run: Settings) -> pd.DataFrame:
 
 def removal(run: Settings) -> pd.DataFrame:
     """Pixel flipping in three orders, on the first images: method, loss, most, random (the network alone), least."""
-    names = {f"pixel-flipping-{order}": column for order, column in _ORDERS.items()}
+    names = {"pixel-flipping-matched": "most", "pixel-flipping-random-order": "random"}
+    names["pixel-flipping-least-first"] = "least"
     scores = experiment.scores(run)
-    scores = scores[scores["metric"].isin(names)].assign(order=lambda rows: rows["metric"].map(names))
-    wide = scores.pivot(index=["method", "loss", "seed", "index"], columns="order", values="value").dropna()
-    return _in_order(wide.groupby(["method", "loss"])[list(names.values())].mean().reset_index())
+    wide = scores.pivot(index=["method", "loss", "seed", "index"], columns="metric", values="value")[list(names)]
+    return _in_order(wide.dropna().rename(columns=names).groupby(["method", "loss"]).mean().reset_index())
 
 
 def noise(run: Settings) -> pd.DataFrame:

@@ -90,11 +90,10 @@ def contrastive(dataset: str, variants: Collection[str] = (), methods: Collectio
                 f"{METHOD_NAMES[method]} explanations of {LOSS_NAMES[loss]} networks are {one.text} than those of "
                 f"CE networks. {_in_print(printed, one, METHODS[name], loss)}"
             )
-            section = _ELSEWHERE.get((loss, one.said), _SECTIONS[loss])
             sentence = f"{LOSS_NAMES[loss]} networks have {one.said} explanations than CE networks."
-            shared = {"section": section, "sentence": sentence, "better": one.direction}
-            known = {"id": f"contrastive-{one.metric}-{name}-{loss}", "text": text, "method": method}
-            found.append(_CLAIM(**known, **shared, **about, a=loss, b="ce", dataset=dataset))
+            said = {"section": _ELSEWHERE.get((loss, one.said), _SECTIONS[loss]), "text": text, "sentence": sentence}
+            known = {"id": f"contrastive-{one.metric}-{name}-{loss}", "better": one.direction, "method": method}
+            found.append(_CLAIM(**known, **said, **about, a=loss, b="ce", dataset=dataset))
     return found
 
 
@@ -148,7 +147,12 @@ def verdicts(run: Settings) -> pd.DataFrame:
         statistics.verdict_table(decided(claim) for claim in family if claim.metric in has | {"accuracy"})
         for family in further(run.label).values()
     ]
-    untested = _untested(run.label, coherence="pointing-game" in has)
+    about = {"metric": "none", "better": "lower", "a": "scl", "b": "ce", "between": "none", "dataset": run.label}
+    untested = statistics.untested(
+        _CLAIM(id=f"contrastive-{name}", section=section, text=text, **about)
+        for name, (section, text, _) in published.sentences("contrastive").items()
+        if not (name == "coherence" and "pointing-game" in has)
+    )
     return pd.concat([against_ce(run), *tables, untested], ignore_index=True)
 
 
@@ -178,15 +182,6 @@ def _decided(claim: Claim, scores: pd.DataFrame, adjusted: Iterable[str], alike:
     if scores.empty:  # no pair of networks matches
         return Decided(claim, statistics.nothing(claim))
     return statistics.decide(claim, scores, adjusted_for=adjusted, matched=alike)
-
-
-def _untested(dataset: str, *, coherence: bool) -> pd.DataFrame:
-    about = {"metric": "none", "better": "lower", "a": "scl", "b": "ce", "between": "none", "dataset": dataset}
-    return statistics.untested(
-        _CLAIM(id=f"contrastive-{name}", section=section, text=text, **about)
-        for name, (section, text, _) in published.sentences("contrastive").items()
-        if not (coherence and name == "coherence")
-    )
 
 
 def _about(metric: str) -> dict[str, object]:

@@ -142,7 +142,7 @@ def test_tables_have_their_columns_of_the_networks_that_have_the_part(study, nam
 def test_each_image_is_listed_with_its_cluster_and_counted_and_what_its_network_says(study):
     training = study.run.train_split()
     for ranked in study.networks:
-        rows, split = rows_of(table(study, "images"), kind=ranked.kind, seed=ranked.seed), ranked.subject.images
+        rows, split = rows_of(table(study, "images"), kind=ranked.kind, seed=ranked.subject.seed), ranked.subject.images
         order = torch.cat([positions(split, label) for label in LABELS])
         assert rows["index"].tolist() == split.index[order].tolist()
         assert rows["label"].tolist() == [split.classes[label] for label in split.labels[order].tolist()]
@@ -204,8 +204,8 @@ def test_shares_of_mosaics_are_those_of_one_pair_alone_and_what_is_shown(study, 
     for ranked, label, pair in [(study.networks[0], LABELS[1], (0, 2)), (study.networks[1], LABELS[0], (1, 2))]:
         split = ranked.subject.images
         name, found = split.classes[label], assigned_to(study, ranked, label)
-        assigned = {"k-means": found, "modes": modes_of(split, label)}[clustering]
-        rows = rows_of(table(study, "mosaics"), kind=ranked.kind, seed=ranked.seed, clustering=clustering, label=name)
+        assigned, seed = {"k-means": found, "modes": modes_of(split, label)}[clustering], ranked.subject.seed
+        rows = rows_of(table(study, "mosaics"), kind=ranked.kind, seed=seed, clustering=clustering, label=name)
         pairs = list(itertools.combinations(range(5 if clustering == "modes" else 3), 2))
         assert list(zip(rows["first"], rows["second"], rows["mosaic"])) == [(*p, n) for p in pairs for n in range(6)]
         members = [positions(split, label)[assigned == cluster] for cluster in pair]
@@ -272,7 +272,7 @@ def test_focus_is_of_mosaics_of_several_classes_by_each_explainer(study):
     for ranked in study.networks:
         split = ranked.subject.images
         shown, target = mosaics.of_classes(split.labels, 9, seed=0)
-        rows = rows_of(table(study, "focus"), kind=ranked.kind, seed=ranked.seed)
+        rows = rows_of(table(study, "focus"), kind=ranked.kind, seed=ranked.subject.seed)
         assert rows["explainer"].tolist() == [name for name in EXPLAINERS for _ in range(9)]
         assert rows["mosaic"].tolist() == [*range(9)] * len(EXPLAINERS)
         assert rows["target"].tolist() == [split.classes[label] for label in target.tolist()] * len(EXPLAINERS)
@@ -386,14 +386,14 @@ def run(empty_store):
 def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(run, empty_store):
     study, kinds = experiment.study(run), ("tuned", "ce", "scl", "tl", "untrained")
     assert experiment.kinds(study) == kinds and experiment.networks_of(study, "ce") == study.networks[2:4]
-    assert [(ranked.kind, ranked.seed) for ranked in study.networks] == list(itertools.product(kinds, (0, 1)))
+    assert [(ranked.kind, ranked.subject.seed) for ranked in study.networks] == list(itertools.product(kinds, (0, 1)))
     for ranked in study.networks:
         if ranked.kind == "untrained":
             continue
         (made,) = ranked.subject.parents
-        assert made.stage == ("tune" if ranked.kind == "tuned" else "train") and made.config["seed"] == ranked.seed
+        assert ranked.subject.layer is None and made.stage == ("tune" if ranked.kind == "tuned" else "train")
         assert made.config["recipe"]["loss"] == ("ce" if ranked.kind == "tuned" else ranked.kind)
-        assert ranked.subject.key == made.key and ranked.subject.layer is None
+        assert (made.config["seed"], made.key) == (ranked.subject.seed, ranked.subject.key)
         assert ranked.subject.images.index.tolist() == run.test_split().index.tolist()
     assert len(experiment.study(run_of("dominance_seeds=1")).networks) == 5
     assert experiment.judged(study) == ("tuned",)
@@ -402,7 +402,7 @@ def test_a_runs_networks_are_fine_tuned_and_of_each_loss_with_all_test_images(ru
 
 def test_untrained_networks_have_the_architecture_of_the_fine_tuned_ones_and_random_weights(run):
     ranked = experiment.networks_of(experiment.study(run), "untrained")
-    assert [one.seed for one in ranked] == [0, 1] and ranked[0].subject.key != ranked[1].subject.key
+    assert [one.subject.seed for one in ranked] == [0, 1] and ranked[0].subject.key != ranked[1].subject.key
     assert all(one.parts == ("clusters", "pairs") and one.subject.parents == () for one in ranked)
     subject, recipe = ranked[0].subject, run.fine_tunings["tuned"]
     x = subject.images.normalise(subject.images.images[:8])

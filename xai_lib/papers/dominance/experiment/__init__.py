@@ -45,11 +45,6 @@ class RankedNetwork:
     kind: str
     parts: tuple[str, ...] = PARTS  # what is computed for it
 
-    @property
-    def seed(self) -> int:
-        """Number of the training."""
-        return self.subject.seed
-
 
 def study(run: Settings) -> Study:
     """The part on those networks of a run that its ``kinds`` name: fine-tuned as in the paper, then trained by CE, SCL
@@ -102,9 +97,11 @@ def networks_of(study: Study, kind: str) -> tuple[RankedNetwork, ...]:
 
 def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
     """One of :data:`PARTS` of one network."""
-    budgets, shared = study.run.dominance, {"subject": ranked.subject, "images": ranked.subject.images}
+    budgets, images = study.run.dominance, ranked.subject.images
+    shared = {"subject": ranked.subject, "images": images}
     if part == "clusters":
-        return parts.cluster.cell(**shared, training=training_images(study, ranked), n_clusters=budgets.n_clusters)
+        training = with_normalisation(study.run.train_split(), images.mean, images.std)  # in the network's colours
+        return parts.cluster.cell(**shared, training=training, n_clusters=budgets.n_clusters)
     if part == "choice":
         return parts.choose.cell(**shared)
     if part == "pairs":
@@ -117,12 +114,6 @@ def part_cell(study: Study, ranked: RankedNetwork, part: str) -> Cell:
     return parts.vary.cell(**clustered, by=EXPLAINERS)
 
 
-def training_images(study: Study, ranked: RankedNetwork) -> Split:
-    """What the network was trained on, or a part of it, in the colours that it takes."""
-    images = ranked.subject.images
-    return with_normalisation(study.run.train_split(), images.mean, images.std)
-
-
 def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
     """Some parts of every network, without what they stand on."""
     return [part_cell(study, one, part) for one in study.networks for part in wanted if part in one.parts]
@@ -130,8 +121,7 @@ def cells(study: Study, wanted: Sequence[str] = PARTS) -> list[Cell]:
 
 def dominance_cells(run: Settings, network: int) -> list[Cell]:
     """What the command ``dominance`` computes: all parts of one network. ValueError for a wrong number."""
-    of_run = study(run)
-    return cells(Study(run, (networks.chosen("network", network, of_run.networks),)))
+    return cells(Study(run, (networks.chosen("network", network, study(run).networks),)))
 
 
 def rarity_cells(run: Settings, training: int) -> list[Cell]:
@@ -173,7 +163,7 @@ def table(study: Study, name: str) -> pd.DataFrame:
     frames = []
     for ranked in tqdm(having, desc=part, leave=False, disable=None):
         found = read(computed(part_cell(study, ranked, part)) / f"{name}.csv")
-        frames.append(found.assign(kind=ranked.kind, seed=ranked.seed))
+        frames.append(found.assign(kind=ranked.kind, seed=ranked.subject.seed))
     return pd.concat(frames, ignore_index=True)
 
 
