@@ -103,16 +103,16 @@ def spread(study: Study) -> pd.DataFrame:
 def variants(study: Study) -> pd.DataFrame:
     """Other explainers, scalings and sizes: means over networks and classes of how they agree with the paper's way."""
     group = ["kind", "seed", "label"]
-    values = experiment.table(study, "variants")
-    rows, found = [], {}
-    for key, here in values.groupby(_VARIANT, sort=False):
-        found[key] = {which: _relative(of_class) for which, of_class in here.groupby(group, sort=False)}
-        reference = found["grad-cam", experiment.RESCALED, "relu"]  # the first
-        both = [(found[key][which], reference[which]) for which in reference]
-        means = here.groupby([*group, "first", "second"])["value"].mean()
-        away = (means - dominance.NO_DOMINANCE).abs().groupby(group).mean().mean()
+    rows, reference = [], []
+    for key, here in experiment.table(study, "variants").groupby(_VARIANT, sort=False):
+        means = here.groupby([*group, "first", "second"], sort=False)["value"].mean().rename("dominance").reset_index()
+        means["away"] = (means["dominance"] - dominance.NO_DOMINANCE).abs()
+        by_class = means.groupby(group, sort=False)
+        found = [relative_dominance.relative(dominance.matrix(of_class)) for _, of_class in by_class]
+        reference = reference or found  # the paper's way is the first
+        both = list(zip(found, reference, strict=True))
         agree = [float(defined_mean(np.array([how(*pair) for pair in both]), 0)) for how in (_correlation, _same_least)]
-        rows.append((*key, away, *agree, here["value"].isna().sum(), len(here)))
+        rows.append((*key, by_class["away"].mean().mean(), *agree, here["value"].isna().sum(), len(here)))
     return pd.DataFrame(rows, columns=[*_VARIANT, "spread", "correlation", "same_least", "n_undefined", "n"])
 
 
@@ -138,12 +138,6 @@ def _of_each_class(study: Study, compute: Callable[[pd.DataFrame], pd.DataFrame]
     groups = experiment.table(study, "mosaics").groupby(_GROUP, sort=False)
     parts = ((dict(zip(_GROUP, key)), compute(values)) for key, values in groups)
     return pd.concat([frame.assign(**named)[[*named, *frame]] for named, frame in parts], ignore_index=True)
-
-
-def _relative(values: pd.DataFrame) -> np.ndarray:
-    """Relative dominance of each cluster of a class [P]."""
-    means = values.groupby(["first", "second"])["value"].mean().rename("dominance").reset_index()
-    return relative_dominance.relative(dominance.matrix(means))
 
 
 def _same_least(a: np.ndarray, b: np.ndarray) -> float:
