@@ -220,7 +220,7 @@ def test_power_has_a_line_a_score_and_dotted_chance_if_there_is_a_random_one(cha
     ]
     figure = figures.power(pd.DataFrame(rows, columns=columns).assign(trainings=5))
     (axis,) = figure.axes
-    dominance, logit = axis.containers
+    dominance, logit = axis.containers[:2]
     assert dominance[0].get_ydata().tolist() == [0.75, 0.5] and logit[0].get_ydata().tolist() == [0.375, 0.25]
     assert dominance[0].get_xdata().tolist() == pytest.approx([-0.04, 0.96])
     assert logit[0].get_xdata().tolist() == pytest.approx([0.04, 1.04])

@@ -17,7 +17,6 @@ from xai_lib.statistics import Claim, Comparison, Decided
 
 WEAK = 0.3  # a rank correlation weaker than this is what "non-correlated" is taken to mean
 SIMILAR = 0.05  # "no dominance": at most so much further from 0.5 than where images are dealt; a bound of ours
-FIGURES = "4, Figures 4-5"
 _Said = tuple[str, str, str, str, str, Comparison]  # name, text, section, metric, which is better, and what was found
 _SENTENCES = published.sentences("dominance")
 _SENTENCE_OF = {"probability": "logit", "lowest two": "least", "same": "least", "nearest": "similar"}
@@ -96,7 +95,7 @@ def _training(study: Study, kind: str) -> Iterator[_Said]:
             ours = share == "representation"
             text = _TEXTS[rank] + " Here: of the training share divided by the evaluation share." * ours
             found = training.against_dealt(study, kind, share, rank)
-            yield f"{'ours-' * ours}{rank}", text, FIGURES, training.SHARES[share], better, found
+            yield f"{'ours-' * ours}{rank}", text, "4, Figures 4-5", training.SHARES[share], better, found
 
 
 def _single(study: Study, kind: str) -> Iterator[_Said]:

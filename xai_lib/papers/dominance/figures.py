@@ -173,18 +173,15 @@ def power(frame: pd.DataFrame) -> Figure:
         places = rows["rarity"].map(rarities.index) + (number - (len(scores) - 1) / 2) * 0.08
         bars = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
         axis.errorbar(places, rows["auc"], yerr=bars, elinewidth=1.1, **_marked(number, score, "-"))
-    chance = frame[frame["score"] == "random"].sort_values("rarity")
-    if len(chance):
-        axis.plot(chance["rarity"].map(rarities.index), chance["auc"], ":", color="0.3", linewidth=1.6, label="chance")
+    if len(chance := frame[frame["score"] == "random"].sort_values("rarity")):
+        look = {"fmt": ":", "color": "0.3", "linewidth": 1.6, "label": "chance"}
+        axis.errorbar(chance["rarity"].map(rarities.index), chance["auc"], **look)  # a legend names plain lines first
     axis.set_xticks(range(len(rarities)), [f"{100 * rarity:g} %" for rarity in rarities])
     axis.set_ylim(-0.02, 1.02)
     axis.set_xlabel("share of the class's training images that are of the rare mode", fontsize=SMALL)
     axis.set_ylabel(f"area under the ROC curve\n({frame['trainings'].min()} trainings)", fontsize=SMALL)
     axis.tick_params(labelsize=SMALL)
-    handles, labels = axis.get_legend_handles_labels()
-    if len(chance):  # matplotlib names lines before those with error bars
-        handles, labels = handles[1:] + handles[:1], labels[1:] + labels[:1]
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=SMALL, frameon=False)
     return figure
 
 

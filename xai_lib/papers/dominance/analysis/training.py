@@ -19,8 +19,13 @@ SHARES = {
     "representation": "training share / evaluation share",
     "training_distance": "distance to the training images",
 }
-SHARES_OF_IMAGES = ("training_share", "representation")
-RANKS = ("least", "lowest two", "most", "same")
+SHARES_OF_IMAGES = {"training_share": "training share", "representation": SHARES["representation"]}
+RANKS = {  # what is asked of the clusters at some ranks -> how it is called
+    "least": "the least dominant cluster",
+    "lowest two": "the two least dominant (ranks 3 and 4 in print)",
+    "most": "the most dominant cluster",
+    "same": "how often the least dominant has the least",
+}
 # What the network says of the images of a cluster.
 OUTPUTS = {"logit": "mean logit", "probability": "mean probability"}
 

@@ -18,13 +18,6 @@ from xai_lib.run.settings import Study
 
 errata = partial(notes, "dominance")
 
-_RANKS = {
-    "least": "the least dominant cluster",
-    "lowest two": "the two least dominant (ranks 3 and 4 in print)",
-    "most": "the most dominant cluster",
-    "same": "how often the least dominant has the least",
-}
-_OF_IMAGES = {"training_share": "training share", "representation": "training share / evaluation share"}
 _PERCENT = number(0, times=100)
 _NETWORK = text("network", "kind", name_of)
 _TRAINING = (_NETWORK, Column("training", "seed"))
@@ -104,7 +97,7 @@ def by_class(study: Study, kind: str) -> HTML:
 
 def least(study: Study) -> HTML:
     """What training shows of the clusters at the ends of the hierarchies, beside dealt ones."""
-    columns = [_NETWORK, text("of", "share", _OF_IMAGES), text("place", "rank", _RANKS)]
+    columns = [_NETWORK, text("of", "share", training.SHARES_OF_IMAGES), text("place", "rank", training.RANKS)]
     columns += each(number(), value="clusters", dealt="dealt")
     columns += [Column("difference", ("difference", "low", "high"), _with_interval), *each(p_value, p_value="p, deals")]
     caption = (
