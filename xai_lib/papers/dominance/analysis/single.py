@@ -55,29 +55,24 @@ def partial(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> tuple[float, np.
 
 
 @cache
-def _with_draws(study: Study) -> dict[tuple, tuple[float, np.ndarray, int]]:
-    """(kind, seed, size, label, relation) -> Spearman's correlation, the same of resamples [R], number of images."""
-    found = {}
+def correlations(study: Study) -> pd.DataFrame:
+    """Spearman's correlation of dominance with each of :data:`RELATIONS` in each class, with intervals over its ``n``
+    images; ``draws`` are the same correlation of resamples [R].
+    """
+    found = []
     for key, here in images(study).groupby(_GROUP, sort=False):
         rows = here.dropna(subset="dominance")
         for output in RELATIONS:
             named = "logit" if output == LEFT else output
             x, y, given = (rows[name].to_numpy() for name in ("dominance", named, "mosaic_logit"))
             if len(rows) < 3 or not np.ptp(x) or not np.ptp(y):
-                both = math.nan, np.full(RESAMPLES, math.nan)
+                value, draws = math.nan, np.full(RESAMPLES, math.nan)
             elif output == LEFT:
-                both = partial(x, y, given)
+                value, draws = partial(x, y, given)
             else:
-                both = float(stats.spearmanr(x, y).statistic), spearman_draws(x, y)
-            found[*key, output] = *both, len(rows)
-    return found
-
-
-@cache
-def correlations(study: Study) -> pd.DataFrame:
-    """Spearman's correlation of dominance with each of :data:`RELATIONS` in each class, with intervals over images."""
-    rows = [(*key, value, *percentile_interval(draws), n) for key, (value, draws, n) in _with_draws(study).items()]
-    return pd.DataFrame(rows, columns=[*_GROUP, "output", "correlation", "low", "high", "n"])
+                value, draws = float(stats.spearmanr(x, y).statistic), spearman_draws(x, y)
+            found.append((*key, output, value, *percentile_interval(draws), len(rows), draws))
+    return pd.DataFrame(found, columns=[*_GROUP, "output", "correlation", "low", "high", "n", "draws"])
 
 
 def mean_correlation(study: Study, kind: str, output: str, size: str = experiment.RESCALED) -> tuple[float, np.ndarray]:
@@ -85,14 +80,11 @@ def mean_correlation(study: Study, kind: str, output: str, size: str = experimen
     without a value. A resample is of all networks of a class, independent of other classes; an image's dominance stays
     as it is. (The mean of absolute values would exceed zero for unrelated numbers as well.)
     """
-    values, draws, labels = [], [], [*images(study)["label"].unique()]
-    for key, (value, drawn, _) in _with_draws(study).items():
-        if (key[0], key[2], key[4]) == (kind, size, output) and not math.isnan(value):
-            values.append(value)
-            # as many images have the same resamples: rolling gives every class other ones
-            draws.append(np.roll(drawn, labels.index(key[3])))
-    value = float(np.mean(values)) if values else math.nan
-    return value, defined_mean(np.reshape(draws, (-1, RESAMPLES)), axis=0)
+    rows, labels = correlations(study).dropna(subset="correlation"), [*images(study)["label"].unique()]
+    rows = rows[(rows["kind"] == kind) & (rows["size"] == size) & (rows["output"] == output)]
+    # as many images have the same resamples: rolling gives every class other ones
+    draws = [np.roll(drawn, labels.index(label)) for drawn, label in zip(rows["draws"], rows["label"])]
+    return float(rows["correlation"].mean()), defined_mean(np.reshape(draws, (-1, RESAMPLES)), axis=0)
 
 
 def over_classes(study: Study) -> pd.DataFrame:

@@ -235,7 +235,7 @@ def single_by_class(study: Study, kind: str) -> HTML:
         f"images: {study.run.label}, {name_of(kind)}, training 0."
     )
     shown = table.wide(shown, ["label"], "output", ["correlation", "low", "high", "n"])
-    return show(shown, columns, caption, name="single-by-class", behind=rows)
+    return show(shown, columns, caption, name="single-by-class", behind=rows.drop(columns="draws"))
 
 
 def verdicts(study: Study) -> HTML:
