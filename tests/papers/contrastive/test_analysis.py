@@ -190,7 +190,7 @@ def test_unlike_accuracy_leaves_a_claim_undecided_until_networks_are_matched(mad
     assert rows.loc[COMPLEXITY, "accuracy_difference"] == pytest.approx(-1 / 3)
     assert rows.loc["contrastive-accuracy-scl", "difference"] == pytest.approx(1 / 3)
     pairs = experiment.scores(run).assign(a="scl", b="ce").query("loss != 'tl'")
-    monkeypatch.setattr(matching, "scores", lambda run: pairs)
+    monkeypatch.setattr(matching, "of_pairs", lambda run, name: pairs)
     rows = claims.of_matched(run).set_index("claim")
     assert rows.loc[COMPLEXITY, "reason"] == "holds"
     assert rows.loc["contrastive-complexity-grad-cam-tl", "reason"] == "undecided (accuracy not matched)"

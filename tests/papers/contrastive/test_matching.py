@@ -31,7 +31,7 @@ def test_the_latest_epochs_that_match_are_found(first, second, expected):
 
 
 def test_matched_networks_are_kept_epochs_within_a_point_on_held_out_images(smoke_run):
-    found = matching.found(smoke_run)
+    found = matching.of_pairs(smoke_run, "pair")
     assert set(found["loss"]) <= set(settings.LOSSES)
     held_out = smoke_run.held_out_split()
     for (_, _, seed), pair in found.groupby(["a", "b", "seed"]):
@@ -73,8 +73,7 @@ def test_a_pair_that_does_not_match_has_no_scores_and_a_dash(smoke_run, monkeypa
     folder.mkdir()
     cell.work(folder)
     assert files.read_frame(folder / "scores.csv").empty and files.read_frame(folder / "pair.csv").empty
-    monkeypatch.setattr(
-        matching, "found", lambda run: pd.DataFrame(columns=["loss", "epoch", "accuracy", *"ab", "seed"])
-    )
+    none = pd.DataFrame(columns=["loss", "epoch", "accuracy", *"ab", "seed"])
+    monkeypatch.setattr(matching, "of_pairs", lambda run, name: none)
     rows = read(checks.matched(smoke_run))
     assert rows["pair"].tolist() == ["SCL and CE", "TL and CE"] and rows["epochs"].tolist() == ["– and –"] * 2

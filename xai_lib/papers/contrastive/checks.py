@@ -24,7 +24,7 @@ def temperatures(run: Settings) -> HTML:
 
 def matched(run: Settings) -> HTML:
     """Which epochs of two losses match in accuracy."""
-    found = matching.found(run)
+    found = matching.of_pairs(run, "pair")
     rows = []
     for a, b, seed in matching.pairs(run):
         pair = found[(found["a"] == a) & (found["b"] == b) & (found["seed"] == seed)].set_index("loss")

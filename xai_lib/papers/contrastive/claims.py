@@ -99,29 +99,27 @@ def contrastive(dataset: str, variants: Collection[str] = (), methods: Collectio
 
 def further(dataset: str) -> dict[str, list[Claim]]:
     """The paper's other claims (section 5), a family a question; ``between methods`` has the loss in its id's end."""
-    best, cams, accurate = (
-        "Supervised contrastive loss leads to the best explanations overall.",
-        "Grad-CAM behaves better than Eigen-CAM overall.",
-        "Both contrastive networks are less accurate than the baseline.",
-    )
     overall = [one for one in _PROPERTIES if one.metric != "contrastivity"]
     shared = {"section": "5", "dataset": dataset}
     return {
         "losses": [
-            _CLAIM(id=f"contrastive-best-{one.metric}-{name}", a="scl", b="tl", better=one.direction, sentence=best,
+            _CLAIM(id=f"contrastive-best-{one.metric}-{name}", a="scl", b="tl", better=one.direction, method=name,
                    text=f"{METHOD_NAMES[name]} explanations of SCL networks are {one.text} than those of TL networks.",
-                   method=name, **_about(one.metric), **shared)
+                   sentence="Supervised contrastive loss leads to the best explanations overall.",
+                   **_about(one.metric), **shared)
             for one in overall for name in METHODS
         ],
         "methods": [
             _CLAIM(id=f"contrastive-cams-{one.metric}-{loss}", a="grad-cam", b="eigen-cam-tool", between="method",
-                   better=one.direction, sentence=cams, **_about(one.metric), **shared,
-                   text=f"Grad-CAM explanations are {one.text} than Eigen-CAM's, of {LOSS_NAMES[loss]} networks.")
+                   text=f"Grad-CAM explanations are {one.text} than Eigen-CAM's, of {LOSS_NAMES[loss]} networks.",
+                   sentence="Grad-CAM behaves better than Eigen-CAM overall.",
+                   better=one.direction, **_about(one.metric), **shared)
             for one in overall if one.metric != "sparseness" for loss in LOSS_NAMES
         ],
         "accuracy": [
             _CLAIM(id=f"contrastive-accuracy-{loss}", a="ce", b=loss, better="higher", metric="accuracy",
-                   text=f"CE networks are more accurate than {LOSS_NAMES[loss]} networks.", sentence=accurate,
+                   text=f"CE networks are more accurate than {LOSS_NAMES[loss]} networks.",
+                   sentence="Both contrastive networks are less accurate than the baseline.",
                    range=(0.0, 1.0), relevant=0.01, **shared)
             for loss in ("scl", "tl")
         ],
@@ -168,7 +166,7 @@ def against_ce(run: Settings, methods: Sequence[str] = ()) -> pd.DataFrame:
 
 def of_matched(run: Settings) -> pd.DataFrame:
     """The verdicts of :func:`contrastive` for pairs of networks that are matched in accuracy on held-out images."""
-    scores = matching.scores(run)
+    scores = matching.of_pairs(run, "scores")
     absent = {"pointing-game", "attribution-localisation"} - set(scores["metric"])
     return statistics.verdict_table(
         _decided(claim, scores[(scores["a"] == claim.a) & (scores["b"] == claim.b)], ("accuracy",), None)

@@ -90,17 +90,11 @@ def cells(run: Settings) -> list[Cell]:
     return [match_cell(run, *pair) for pair in pairs(run)]
 
 
-def scores(run: Settings) -> pd.DataFrame:
-    """Scores of matched networks: rows a, b (the pair), loss, seed, method, index, metric, value."""
-    return _read(run, "scores")
-
-
-def found(run: Settings) -> pd.DataFrame:
-    """The matched networks: rows a, b (the pair), loss, seed, epoch, accuracy; none for a pair that does not match."""
-    return _read(run, "pair")
-
-
-def _read(run: Settings, name: str) -> pd.DataFrame:
+def of_pairs(run: Settings, name: str) -> pd.DataFrame:
+    """A table of :func:`match` of every pair: "pair", the matched networks, rows a, b (the pair), loss, seed, epoch,
+    accuracy, none for a pair that does not match; or "scores" of these, rows a, b, loss, seed, method, index, metric,
+    value.
+    """
     parts = [
         files.read_frame(computed(cell) / f"{name}.csv").assign(a=a, b=b, seed=seed)
         for (a, b, seed), cell in zip(pairs(run), cells(run))
