@@ -100,7 +100,9 @@ def rank_clusters(
     with torch.no_grad():
         right = torch.cat([logits_of(model, batch).argmax(1) == target for batch in _batches(x)])
     of_pairs = dominance.pairs(values)
-    index, names = _furthest(values, of_pairs)
+    furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax(), ["first", "second"]]
+    index = values.index[(values[["first", "second"]] == furthest).all(axis=1)].tolist()[:_EXAMPLES]
+    names = tuple(LETTERS[int(cluster)] for cluster in furthest)
     quadrants = dominance.draw(found.assigned, **draws)[1]
     both = (part[quadrants.images[index].to(part.device)] for part in (shown, x))
     examples = explained(*both, quadrants.first[index], explain, target, names, index=index, resized=resized)
@@ -119,14 +121,6 @@ def _ranking(
     known["pictures"] = {f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)}
     matrix = dominance.matrix(known["pairs"])
     return ClusterRanking(hierarchy=order, matrix=matrix, assigned=found.assigned, **known)
-
-
-def _furthest(values: pd.DataFrame, of_pairs: pd.DataFrame) -> tuple[list[int], tuple[str, str]]:
-    """The first mosaics of the pair of clusters that is furthest from 0.5, and the pair's letters."""
-    furthest = of_pairs.loc[(of_pairs["dominance"] - dominance.NO_DOMINANCE).abs().idxmax()]
-    pair = int(furthest["first"]), int(furthest["second"])
-    index = values.index[(values["first"] == pair[0]) & (values["second"] == pair[1])]
-    return index.tolist()[:_EXAMPLES], (LETTERS[pair[0]], LETTERS[pair[1]])
 
 
 def _checked(
