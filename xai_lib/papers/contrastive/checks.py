@@ -68,10 +68,9 @@ def controls(run: Settings) -> HTML:
 
 def sentences_on_contrastivity(run: Settings) -> Markdown:
     """Why the similarity of two classes' maps is small, in words."""
-    rows = results_of.contrastivity(run)
     parts = [
         f"{NAMES[row.loss]} {row.mean:.3f} ({100 * row.negative:.0f} % negative, mean size {row.size:.3f})"
-        for row in rows.itertuples()
+        for row in results_of.contrastivity(run).itertuples()
     ]
     return Markdown(
         f"Mean similarity of the maps of two classes: {'; '.join(parts)}. Where many similarities are negative, a mean "
@@ -109,8 +108,7 @@ def fine_print(rows: pd.DataFrame, run: Settings) -> HTML:
         f"What each reading changes: {run.label}, trainings of each loss: {few.networks.seeds}, images: "
         f"{few.contrastive.n_scored}. A difference turns if it changes its direction and matters on both sides."
     )
-    frame = pd.DataFrame(found, columns=[column.source for column in columns])
-    return show(frame, columns, caption, name="fine-print")
+    return show(pd.DataFrame(found, columns=[column.source for column in columns]), columns, caption, name="fine-print")
 
 
 def sentences_on_fine_print(rows: pd.DataFrame) -> Markdown:

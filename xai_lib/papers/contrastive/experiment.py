@@ -191,8 +191,7 @@ def curves(run: Settings) -> pd.DataFrame:
     parts = []
     for which, _, found, degree in _scored(run, METHODS):
         probability = pixel_flipping.at_temperature(found["logits"], found["labels"], degree).nanmean(dim=0)
-        columns = {"fraction": found["fractions"], "probability": probability}
-        parts.append(pd.DataFrame(columns).assign(**which))
+        parts.append(pd.DataFrame({"fraction": found["fractions"], "probability": probability}).assign(**which))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -55,14 +55,12 @@ def rarity_verdicts(run: Settings) -> pd.DataFrame:
     """
     decided = []
     for design in rarity.DESIGNS:
-        of_paper = design[:2] == rarity.OF_PAPER
         about = {"method": rarity.said(*design), "dataset": "planted", "between": "score"}
         for rival, named in _RIVALS.items():
-            if of_paper or rival == "random":
-                name = f"rare-{'-'.join(design)}-{rival}".replace(" ", "-")
+            if design[:2] == rarity.OF_PAPER or rival == "random":
                 found = rarity.against(run, *design, rival)
                 said = _RARE.format(rival=named), "5", "area under the curve", "higher", found
-                decided.append(_claim(name, *said, **about))
+                decided.append(_claim(f"rare-{'-'.join(design)}-{rival}", *said, **about))
     return statistics.verdict_table(decided)
 
 

@@ -8,7 +8,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -35,8 +34,7 @@ def mosaics(shown: Sequence[Shown]) -> Figure:
     lines = max(example.title.count("\n") + 1 for example in shown)
     size = (2 * side * width, (side + 0.2 * lines + 0.1) * height)
     figure, axes = panels(height, 2 * width, size, pads=(0.03, 0.04))
-    pairs = axes.reshape(-1, 2)
-    for (left, right), example in zip(pairs, shown):
+    for (left, right), example in zip(axes.reshape(-1, 2), shown):
         show(left, example.image)
         overlay(right, example.image, example.heat)
         for axis in (left, right):
@@ -82,8 +80,7 @@ def dominance_matrices(matrices: Mapping[str, tuple[np.ndarray, np.ndarray]], na
             if decided:
                 left.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, ec="black", lw=1.6, zorder=3))
     _scale(figure, dominance, axes[:, 0], "dominance of the row's cluster")
-    bar = _scale(figure, significance, axes[:, 1], "p-value")
-    bar.ax.set_xticks(_STEPS, [f"{step:g}" for step in _STEPS])
+    _scale(figure, significance, axes[:, 1], "p-value").set_xticks(_STEPS, [f"{step:g}" for step in _STEPS])
     return figure
 
 
@@ -174,7 +171,7 @@ def power(frame: pd.DataFrame) -> Figure:
         bars = [rows["auc"] - rows["low"], rows["high"] - rows["auc"]]
         axis.errorbar(places, rows["auc"], yerr=bars, elinewidth=1.1, **_marked(number, score, "-"))
     if len(chance := frame[frame["score"] == "random"].sort_values("rarity")):
-        look = {"fmt": ":", "color": "0.3", "linewidth": 1.6, "label": "chance"}
+        look = {"fmt": ":", "color": "0.3", "linewidth": 1.6, "label": "chance", "zorder": 1.9}  # behind the scores
         axis.errorbar(chance["rarity"].map(rarities.index), chance["auc"], **look)  # a legend names plain lines first
     axis.set_xticks(range(len(rarities)), [f"{100 * rarity:g} %" for rarity in rarities])
     axis.set_ylim(-0.02, 1.02)
@@ -231,11 +228,11 @@ def _cells(axis: Axes, names: Sequence[str | int], title: str) -> None:
     axis.set_title(plain(title), fontsize=TEXT)
 
 
-def _scale(figure: Figure, shown: AxesImage, axes: np.ndarray, label: str) -> Colorbar:
+def _scale(figure: Figure, shown: AxesImage, axes: np.ndarray, label: str) -> Axes:
     bar = figure.colorbar(shown, ax=axes, location="bottom", shrink=0.8, aspect=30)
     bar.set_label(label, fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
-    return bar
+    return bar.ax
 
 
 def _frames(axis: Axes, example: Shown) -> None:

@@ -119,8 +119,7 @@ def _ranking(
     nearest = [members.tolist() for members in clusters.representatives(found, _REPRESENTATIVES)]
     known["representatives"] = [[files[n] if files else n for n in members] for members in nearest]
     known["pictures"] = {f"{LETTERS[k]} ({sizes[k]})": shown[members] for k, members in enumerate(nearest)}
-    matrix = dominance.matrix(known["pairs"])
-    return ClusterRanking(hierarchy=order, matrix=matrix, assigned=found.assigned, **known)
+    return ClusterRanking(hierarchy=order, matrix=dominance.matrix(known["pairs"]), assigned=found.assigned, **known)
 
 
 def _checked(

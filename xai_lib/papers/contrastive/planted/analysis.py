@@ -24,8 +24,7 @@ def outcomes(run: Settings) -> pd.DataFrame:
         split = _test_images(run, None if variant == ORIGINAL else variant)
         names = np.array(split.classes)
         for loss, seed in itertools.product(LOSSES, run.seeds):
-            classifier = networks.trained(run, loss, seed).classifier
-            logits = training.predict(classifier, split.to(run.device)).cpu()
+            logits = training.predict(networks.trained(run, loss, seed).classifier, split.to(run.device)).cpu()
             labels, predicted = split.labels.numpy(), logits.argmax(dim=1).numpy()
             rows = {"index": split.index, "label": names[labels], "predicted": names[predicted]}
             rows |= {"rare": split.factors["rare"].to_numpy(), "correct": predicted == labels}
@@ -37,13 +36,12 @@ def outcomes(run: Settings) -> pd.DataFrame:
 def questions(found: pd.DataFrame) -> pd.DataFrame:
     """Accuracy where each planting should show: question, loss, and :func:`statistics.summarise`'s columns."""
     ours = found[found["variant"] == ORIGINAL]
-    in_pairs = {name for pair in planted.LOOK_ALIKE_PAIRS for name in pair}
     has_rare = ours["label"].isin(set(ours.loc[ours["rare"], "label"]))
     shortcut, swapped = planted.SHORTCUT_CLASS, planted.SWAPPED_CLASS
 
     parts = {
         "all test images": ours,
-        "look-alike classes": ours[ours["label"].isin(in_pairs)],
+        "look-alike classes": ours[ours["label"].isin({name for pair in planted.LOOK_ALIKE_PAIRS for name in pair})],
         "common modes of classes with a rare one": ours[has_rare & ~ours["rare"]],
         "modes that are rare in training": ours[ours["rare"]],
         f"{shortcut}, with the shortcut": ours[ours["label"] == shortcut],

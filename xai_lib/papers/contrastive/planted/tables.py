@@ -13,8 +13,7 @@ from xai_lib.run.settings import LOSSES, Settings
 def modes() -> HTML:
     """The five modes: what goes with what."""
     names = ["surroundings", "pose", "colour"]
-    rows = pd.DataFrame(planted.MODES)[names]
-    return show(rows, [text(name, name) for name in names], "Modes that every class has.")
+    return show(pd.DataFrame(planted.MODES)[names], [text(name, name) for name in names], "Modes that every class has.")
 
 
 def rarities() -> HTML:

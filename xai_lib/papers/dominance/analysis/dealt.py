@@ -46,7 +46,7 @@ def table(rows: pd.DataFrame, column: str) -> np.ndarray:
     return values.to_numpy(float).reshape([len(names) for names in of.values()])
 
 
-def against_dealt(values: np.ndarray, *, a: str, b: str = "dealt", range: tuple[float, float]) -> statistics.Comparison:
+def against_dealt(values: np.ndarray, *, a: str, range: tuple[float, float]) -> statistics.Comparison:
     """The comparison of clusters with dealt ones, class by class: the mean of the real value minus the mean dealt one.
 
     If clusters are dealt too, any of a class's 1 + R values may be the real one. So the value is set against the same
@@ -66,4 +66,4 @@ def against_dealt(values: np.ndarray, *, a: str, b: str = "dealt", range: tuple[
     chosen = rng.integers(values.shape[2], size=(_COMBINED, len(by_class)))
     draws = np.nan_to_num(by_class)[np.arange(len(by_class)), chosen].mean(axis=1) if len(by_class) else np.empty(0)
     width = range[1] - range[0]
-    return statistics.compare_over_classes(excess[..., 0], a=a, b=b, permuted=draws, range=(-width, width))
+    return statistics.compare_over_classes(excess[..., 0], a=a, b="dealt", permuted=draws, range=(-width, width))

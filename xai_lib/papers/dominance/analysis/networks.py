@@ -25,8 +25,7 @@ def extremes(rows: pd.DataFrame, column: str) -> tuple[pd.Series, pd.Series]:
 def accuracy(study: Study) -> pd.DataFrame:
     """Accuracy and mean probability of the true class: kind, metric, and :func:`statistics.summarise`'s columns."""
     images = experiment.table(study, "images")
-    correct = (images["label"] == images["predicted"]).astype(float)
-    values = {"accuracy": correct, "probability": images["probability"]}
+    values = {"accuracy": (images["label"] == images["predicted"]).astype(float), "probability": images["probability"]}
     rows = pd.concat([images.assign(metric=name, value=value) for name, value in values.items()])
     return _in_order(study, statistics.summarise(rows, by=("kind", "metric"), ranges=(0.0, 1.0)))
 

@@ -101,11 +101,10 @@ def pair(folder: Path, *, subject: Subject, images: Split, n_images: int, n_clas
     explain, frames = energy_share.by_grad_cam(subject.network, subject.layer), []
     for label, members in classes(images)[:n_classes]:
         chosen = images.subset(members[:n_images]).materialised()
-        index = chosen.index.cpu().numpy()
         x = chosen.normalise(chosen.images.to(subject.device))
         for size, resized in mosaic_sizes(subject.network).items():
             found = single_images.all_pairs(x, label, explain, subject.network, resized=resized)
-            sides = {side: index[found[side].to_numpy()] for side in ("a", "b")}
+            sides = {side: chosen.index.cpu().numpy()[found[side].to_numpy()] for side in ("a", "b")}
             frames.append(found.assign(**sides, size=size, label=images.classes[label]))
     _write(folder, pairs=frames)
 
@@ -199,8 +198,7 @@ def counted(trained: Tensor, assigned: Tensor) -> pd.DataFrame:
     """:func:`training_share.shares` of a class's clusters that have evaluation images: a rare mode may have none."""
     present, numbers = assigned.unique(return_inverse=True)
     places = torch.searchsorted(present, trained[torch.isin(trained, present)])
-    found = training_share.shares(places.numpy(), numbers.numpy(), len(present))
-    return found.assign(cluster=present.numpy())
+    return training_share.shares(places.numpy(), numbers.numpy(), len(present)).assign(cluster=present.numpy())
 
 
 def _write(folder: Path, **tables: Sequence[pd.DataFrame]) -> None:
@@ -215,8 +213,7 @@ def _class_by_class(
     rows = read(computed(clustering) / "images.csv")
     for label, members in classes(images):
         of_class, name = images.subset(members).materialised(), images.classes[label]
-        x = of_class.normalise(of_class.images.to(subject.device))
-        yield label, name, x, rows[rows["label"] == name]
+        yield label, name, of_class.normalise(of_class.images.to(subject.device)), rows[rows["label"] == name]
 
 
 def _features(subject: Subject, images: Split) -> Tensor:

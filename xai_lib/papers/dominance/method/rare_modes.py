@@ -86,9 +86,8 @@ def power(found: pd.DataFrame) -> pd.DataFrame:
         for rarity, group in found[found["score"] == score].groupby("rarity", sort=True):
             known = of_trainings(group.groupby("seed")["auc"].mean().to_numpy(), range=(0.0, 1.0))
             ends = known.interval() if SCORES[score] else (known.value, known.value)
-            means = group[["share", "accuracy", "base"]].mean()
             counts = group["auc"].count(), group["seed"].nunique(), group["auc"].isna().sum()
-            rows.append((score, rarity, known.value, *ends, *means, *counts))
+            rows.append((score, rarity, known.value, *ends, *group[["share", "accuracy", "base"]].mean(), *counts))
     columns = ["auc", "low", "high", "share", "accuracy", "base", "trials", "trainings", "n_undefined"]
     return pd.DataFrame(rows, columns=["score", "rarity", *columns])
 
