@@ -160,10 +160,8 @@ def undisturbed(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
     """
     check_images(x)
     if any(tensor.is_inference() for tensor in itertools.chain(model.parameters(), model.buffers())):
-        raise ValueError(
-            "Expected a model built outside torch.inference_mode(). Got parameters that are inference tensors, "
-            "through which no gradient can be taken."
-        )
+        got = "parameters that are inference tensors, through which no gradient can be taken"
+        raise ValueError(f"Expected a model built outside torch.inference_mode(). Got {got}.")
     modes = [(module, module.training) for module in model.modules()]
     uncompiled = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     model.eval()

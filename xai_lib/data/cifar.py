@@ -26,18 +26,16 @@ def load(name: str, part: str, *, root: Path, download: bool = False) -> Split:
     try:
         data = source(root, train=part == "train", download=download)
     except OSError as error:
-        raise RuntimeError(
-            f"Expected to download {source.url}. Got: {error}. "
-            f"Check the connection, or unpack {source.filename} in {Path(root)} by hand."
-        ) from error
+        expected = f"Expected to download {source.url}. Got: {error}."
+        by_hand = f"unpack {source.filename} in {Path(root)} by hand"
+        raise RuntimeError(f"{expected} Check the connection, or {by_hand}.") from error
     except RuntimeError as error:
         if download:
             expected = f"Expected {source.filename} from {source.url} to match its checksum. Got: {error}."
             raise RuntimeError(f"{expected} Delete {Path(root) / source.filename} and try again.") from error
-        raise FileNotFoundError(
-            f"Expected {name} unpacked in {Path(root) / source.base_folder}. Got nothing whole there: set download "
-            f"(-p download True, --download True, or make book DOWNLOAD=True), or unpack {source.filename} there."
-        ) from error
+        expected = f"Expected {name} unpacked in {Path(root) / source.base_folder}. Got nothing whole there:"
+        download = "set download (-p download True, --download True, or make book DOWNLOAD=True)"
+        raise FileNotFoundError(f"{expected} {download}, or unpack {source.filename} there.") from error
     images = torch.from_numpy(data.data).permute(0, 3, 1, 2).contiguous()
     labels, index = torch.tensor(data.targets), torch.arange(len(images))
     digest = hashlib.sha256(images.numpy().tobytes() + bytes(data.targets)).hexdigest()

@@ -74,7 +74,5 @@ def _read_list(file: Path) -> dict[str, int]:
         got = "names twice" if len(set(wnids)) < len(wnids) else "another order, which would give wrong labels"
     else:
         return {wnid: label for label, wnid in enumerate(wnids)}
-    raise FolderError(
-        f"Expected {printable(file)} to list the {len(CLASSES)} class folders of ImageNet, one a line (n01440764, …), "
-        f"each once and sorted. Got {got}."
-    )
+    expected = f"Expected {printable(file)} to list the {len(CLASSES)} class folders of ImageNet, one a line"
+    raise FolderError(f"{expected} (n01440764, …), each once and sorted. Got {got}.")

@@ -252,9 +252,8 @@ def _square(picture: Image.Image, size: int, shorter: int | None, by: str = "BIL
         longest = _LONGEST * min(picture.size)
         if max(picture.size) > longest:
             picture = functional.center_crop(picture, [min(side, longest) for side in (picture.height, picture.width)])
-        picture = functional.center_crop(
-            functional.resize(picture, [shorter], functional.InterpolationMode[by]), [size]
-        )
+        picture = functional.resize(picture, [shorter], functional.InterpolationMode[by])
+        picture = functional.center_crop(picture, [size])
     elif picture.size != (size, size):
         picture = ImageOps.fit(picture, (size, size), Image.Resampling[by])
     return functional.pil_to_tensor(picture)

@@ -118,10 +118,8 @@ class _Gate:
     def __init__(self, activations: Tensor, statistics: FeatureStatistics) -> None:
         expected, mean, std = list(activations.shape[1:]), list(statistics.mean.shape), list(statistics.std.shape)
         if not mean == std == expected:
-            raise ValueError(
-                f"Expected statistics of this layer, mean and std {expected}. Got {mean} and {std}: call "
-                "feature_statistics with the same layer and size of images."
-            )
+            got = f"{mean} and {std}: call feature_statistics with the same layer and size of images"
+            raise ValueError(f"Expected statistics of this layer, mean and std {expected}. Got {got}.")
         self.mean, self.std = statistics.mean.clone().to(activations), statistics.std.clone().to(activations)
         self.varies = self.std > 0
         self.standardised = (activations - self.mean) / self.std.clamp(min=_SMALLEST_STD) * self.varies

@@ -103,10 +103,9 @@ class _Rules(TorchFunctionMode):
         allowed = _TOLERANCE * max(self.most, relevance.abs().sum())
         missing = (relevance.double().sum() - self.balance).abs() * self.whole
         if missing > allowed or (self.shares and self.positive and (relevance < -allowed).any()):
-            raise ValueError(
-                f"Expected a network that conserves relevance from the logits down. Got {relevance.sum():.4g} where "
-                f"the rules leave {self.balance:.4g}: something that is no function of PyTorch changes it."
-            )
+            expected = "Expected a network that conserves relevance from the logits down."
+            got = f"{relevance.sum():.4g} where the rules leave {self.balance:.4g}"
+            raise ValueError(f"{expected} Got {got}: something that is no function of PyTorch changes it.")
         return relevance
 
     def merge(self) -> None:
@@ -132,10 +131,9 @@ class _Rules(TorchFunctionMode):
             return None
         self._note(inputs[0], module)
         if module in self.ruled and isinstance(module, Linear):
-            raise ValueError(
-                f"Expected each convolution and linear layer to run once in a forward pass. Got a second run of "
-                f"{self.names[module]!r}: relevance is not defined there; give each use a module of its own."
-            )
+            expected = "Expected each convolution and linear layer to run once in a forward pass."
+            got = f"a second run of {self.names[module]!r}: relevance is not defined there"
+            raise ValueError(f"{expected} Got {got}; give each use a module of its own.")
         if self.shares and isinstance(module, nn.Linear) and (inputs[0] < 0).any():
             self._refuse(module, "activations below 0")
         first = not any(isinstance(other, Linear) for other in self.ruled)
@@ -230,10 +228,9 @@ class _Rules(TorchFunctionMode):
             self.outputs[id(read)][2].append(reader)
 
     def _refuse(self, module: nn.Module, what: str) -> None:
-        raise ValueError(
-            f"Expected modules and functions that rules of relevance cover. Got {what} in {self.names[module]!r} "
-            f"({type(module).__name__}), for which there is no rule: use a gradient or a class activation map."
-        )
+        expected = "Expected modules and functions that rules of relevance cover."
+        got = f"{what} in {self.names[module]!r} ({type(module).__name__}), for which there is no rule"
+        raise ValueError(f"{expected} Got {got}: use a gradient or a class activation map.")
 
 
 class _Passed(torch.autograd.Function):

@@ -191,10 +191,9 @@ def _clear_if_full(cell: Cell, folder: Path) -> Iterator[None]:
 
 
 def _corrupt(folder: Path, what: str, delete: Path | None = None) -> CorruptArtefactError:
-    return CorruptArtefactError(
-        f"Expected {folder.parent.name!r} under key {folder.stem} to be whole. Got: {what}. "
-        f"Delete {delete or folder} and run the same command: it is computed again."
-    )
+    expected = f"Expected {folder.parent.name!r} under key {folder.stem} to be whole. Got: {what}."
+    again = f"Delete {delete or folder} and run the same command: it is computed again."
+    return CorruptArtefactError(f"{expected} {again}")
 
 
 def _files(folder: Path) -> list[Path]:

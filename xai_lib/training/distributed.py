@@ -57,9 +57,8 @@ def synchronise_norms(network: nn.Module) -> nn.Module:
 def share(positions: Tensor) -> Tensor:
     """This process's part of a batch. ValueError if the batch cannot be divided evenly."""
     if len(positions) % size():
-        raise ValueError(
-            f"Expected a batch that {size()} processes divide evenly. Got {len(positions)} images: change batch_size."
-        )
+        got = f"{len(positions)} images: change batch_size"
+        raise ValueError(f"Expected a batch that {size()} processes divide evenly. Got {got}.")
     return positions[rank() :: size()]
 
 
