@@ -72,6 +72,11 @@ def select(split: Split, n: int | None) -> Split:
     return split.subset(_in_turn(split.labels)[:n])
 
 
+def some(split: Split, n: int | None) -> Split:
+    """At most ``n`` images, as :func:`select` chooses them: all where there are fewer, and for None."""
+    return select(split, None if n is None else min(n, len(split)))
+
+
 def held_out(
     name: str, n: int | None, n_held_out: int, *, size: int | None = None, root: Path = Path("data"),
     download: bool = False,
@@ -88,7 +93,7 @@ def held_out(
         return training, replace(further, part="held-out")
     everything = load(name, "train", size=size, root=root, download=download)
     rest, further = without(everything, n_held_out)
-    return select(rest, None if n is None else min(n, len(rest))), further
+    return some(rest, n), further
 
 
 def without(split: Split, n: int) -> tuple[Split, Split]:

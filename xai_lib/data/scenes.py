@@ -194,9 +194,8 @@ class Scenes:
         own = torch.tensor([rgb for _, rgb in OWN_LOOKS]).roll(-3, 0)[self.label[rows] % len(OWN_LOOKS)]
         main = torch.where(self.own[rows, None], own, main)
         main = main + 0.14 * (randomness.uniform(self.seed, self.index[rows], f"{self.purpose}/colour", (3,)) - 0.5)
-        return {"main": main, "light": main + (1 - main) * 0.62, "shade": main * 0.62} | {
-            role: torch.tensor(rgb).expand(len(rows), 3) for role, rgb in _FIXED_COLOURS.items()
-        }
+        fixed = {role: torch.tensor(rgb).expand(len(rows), 3) for role, rgb in _FIXED_COLOURS.items()}
+        return {"main": main, "light": main + (1 - main) * 0.62, "shade": main * 0.62} | fixed
 
     def pieces(self, rows: Tensor, where: str, number: int) -> Tensor:
         """Uniform numbers [B,number,8] for the clutter behind or in front of the objects."""

@@ -115,13 +115,9 @@ def _trial(run: Settings) -> Mapping[tuple[str, ...], Counter]:
                     written = computed(cell)
             except Exception:  # what fails on a network leaves no gap but its own
                 continue
-            size = sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
-            took = {
-                "flops": larger * counted.get_total_flops(),
-                "seconds": time.process_time() - started,
-                "bytes": larger * size,
-            }
-            costs[_kind(cell)].update(took | {"units": units(cell)})
+            seconds, flops = time.process_time() - started, larger * counted.get_total_flops()
+            size = larger * sum(file.stat().st_size for file in written.rglob("*") if file.is_file())
+            costs[_kind(cell)].update(units=units(cell), flops=flops, seconds=seconds, bytes=size)
     return {kind: Counter({name: cost[name] / cost["units"] for name in cost}) for kind, cost in costs.items()}
 
 

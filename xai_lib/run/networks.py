@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from xai_lib import files, models, pretrained, training
-from xai_lib.data import Split, select
+from xai_lib.data import Split, some
 from xai_lib.explainers.layers import last_spatial_layer
 from xai_lib.explainers.subject import Subject
 from xai_lib.models import Classifier
@@ -175,11 +175,6 @@ def from_published(run: Settings, name: str, n: int | None) -> Subject:
         reference=lambda: some(images, REFERENCE),
         device=run.device,
     )
-
-
-def some(split: Split, n: int | None) -> Split:
-    """At most ``n`` images, class-balanced; all for None."""
-    return select(split, None if n is None else min(n, len(split)))
 
 
 def chosen(what: str, number: int, choices: Sequence[Any]) -> Any:

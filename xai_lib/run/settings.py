@@ -13,9 +13,7 @@ from xai_lib.data.listing import is_folder
 from xai_lib.data.split import Split
 from xai_lib.run import budgets
 from xai_lib.training import recipes
-from xai_lib.training.recipes import FineTuning, Recipe
-
-LOSSES = ("ce", "scl", "tl")
+from xai_lib.training.recipes import LOSSES, FineTuning, Recipe
 
 _held_out = lru_cache(maxsize=4)(data.held_out)
 
@@ -102,8 +100,7 @@ class Settings:
 
     def scored_split(self) -> Split:
         """The class-balanced part of the test images that the contrastive part explains and scores."""
-        split = self.test_split()
-        return data.select(split, min(self.contrastive.n_scored, len(split)))
+        return data.some(self.test_split(), self.contrastive.n_scored)
 
     def shortfalls(self) -> list[str]:
         """Of which budgets the data set has fewer images, and which classes have no test image, for readers."""
@@ -113,12 +110,10 @@ class Settings:
         have = [(name, n, len(test)) for name, n in asked.items()]
         have += [("n_train", self.networks.n_train, len(train))] if train else []
         found = [f"{taken:,} of {n:,} images (`{name}`)" for name, n, taken in have if n is not None and n > taken]
-        if missing := [
-            name for name, n in zip(test.classes, test.labels.bincount(minlength=len(test.classes))) if not n
-        ]:
-            found.append(
-                f"no test image of {len(missing)} classes ({', '.join(missing[:5])}{', …' * (len(missing) > 5)})"
-            )
+        counts = test.labels.bincount(minlength=len(test.classes))
+        if missing := [name for name, n in zip(test.classes, counts) if not n]:
+            named = ", ".join(missing[:5]) + ", …" * (len(missing) > 5)
+            found.append(f"no test image of {len(missing)} classes ({named})")
         return found
 
     def _training(self) -> tuple[Split, Split]:
@@ -144,16 +139,10 @@ def settings(
 ) -> Settings:  # fmt: skip
     """Check the parameters of a notebook or a command, and say what a run is.
 
-    Args:
-        scale: smoke, demo, laptop or paper.
-        dataset: planted, cifar10, cifar100, ``folder:<path>`` or ``imagenet:<path>``; empty for the scale's own.
-        label: how pages call the data; empty for the data set's own name.
-        device: auto (a GPU if there is one), cpu, or cuda.
-        overrides: single values of the scale, for example ``"epochs_ce=1, n_scored=64"``.
-        data_root: folder that holds downloaded data sets.
-        download: whether a missing data set may be downloaded there.
-
-    ValueError if a name, type or choice does not exist; the message lists the choices.
+    They are what the fields of :class:`Settings` hold, and ``overrides`` single values of the scale, for example
+    ``"epochs_ce=1, n_scored=64"``. An empty data set is the scale's own, and an empty label the data set's own name;
+    the device is auto (a GPU if there is one), cpu or cuda. ValueError if a name, type or choice does not exist; the
+    message lists the choices.
     """
     parameters = dict(locals())
     for what, value in parameters.items():
@@ -196,5 +185,4 @@ def _part(name: str, part: str, n: int | None, **source: Any) -> Split:
     """The images of a part, as many as there are of those asked for."""
     if name == "planted":
         return data.load(name, part, n=n, **source)
-    everything = data.load(name, part, **source)
-    return data.select(everything, None if n is None else min(n, len(everything)))
+    return data.some(data.load(name, part, **source), n)

@@ -38,7 +38,6 @@ class TrainingResult:
     # one row an epoch: epoch (from 1), loss, accuracy and semi_hard (means over steps), learning_rate (of the last
     # step), images_per_second, seconds, threads
     history: pd.DataFrame
-    numerics: Numerics  # arithmetic that was used
 
 
 def train(
@@ -84,7 +83,7 @@ def train(
             network.train()
             history.append(_train_epoch(run, epoch, forward, optimizer, bar))
             _save(run, network, optimizer, history)
-    return TrainingResult(network.eval(), pd.DataFrame(history), run.numerics)
+    return TrainingResult(network.eval(), pd.DataFrame(history))
 
 
 @dataclass(frozen=True)
