@@ -61,20 +61,18 @@ def generate(
 ) -> Split:  # fmt: skip
     """Draw ``n`` images of a part, the first ones unless ``first`` says where to begin.
 
-    Args:
-        n: number of images; classes take turns, so every run of images is balanced.
-        part: ``"train"`` or ``"test"``: independent images, and modes as in ``parameters`` or equally frequent.
-        size: image side in pixels, at least 16; the same scenes at every size.
-        variant: one of :data:`VARIANTS`, of those of :data:`ELEMENTS`, :data:`OWN_MODES`, or None. The images are the
-            same but for the named change:
-            ``shortcut-absent``: no water; ``shortcut-swapped``: water under :data:`SWAPPED_CLASS` instead;
-            ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
-            ``body-absent``, ``part-absent``, ``second-absent``: nothing is drawn in its place;
-            ``surroundings-swapped``: another texture behind everything;
-            ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities;
-            ``own-modes``: the mode that can be rare has colours and surroundings that no other class has, in all poses,
-            so that what is rare in one class is not common in others.
-        parameters: what is planted how; the default is the frozen data set.
+    Classes take turns, so every run of images is balanced. The parts are independent images, with modes as in
+    ``parameters`` (by default those of the frozen data set) in ``"train"`` and equally frequent in ``"test"``. ``size``
+    is the image side in pixels, at least 16: the same scenes at every size. With a ``variant``, one of
+    :data:`VARIANTS`, of those of :data:`ELEMENTS`, or :data:`OWN_MODES`, images are the same but for the named change:
+
+    - ``shortcut-absent``: no water; ``shortcut-swapped``: water under :data:`SWAPPED_CLASS` instead;
+    - ``out-of-distribution``: objects of :data:`UNSEEN_CLASSES`, which are then the split's classes;
+    - ``body-absent``, ``part-absent``, ``second-absent``: nothing is drawn in its place;
+    - ``surroundings-swapped``: another texture behind everything;
+    - ``corrupted``: each image by one of ``corruptions.NAMES`` at one of three severities;
+    - ``own-modes``: the mode that can be rare has colours and surroundings that no other class has, in all poses, so
+      that what is rare in one class is not common in others.
 
     Returns a split with all four masks and these factors: mode, rare, pose, colour, surroundings, x, y, scale
     (half-width, all as fractions of the image side), degrees, mirrored, second (class or ""), second_scale, shortcut,

@@ -206,25 +206,24 @@ class Scenes:
         modes, own = [MODES[mode] for mode in self.mode.tolist()], self.own.tolist()
         behind = [MODES[mode].surroundings for mode in self.behind.tolist()]
         half = self.pose.tilt.numpy()
-        return pd.DataFrame(
-            {
-                "mode": self.mode.numpy(),
-                "rare": self.rare.numpy(),
-                "pose": [MODES[mode].pose for mode in self.posed.tolist()],
-                "colour": ["own" if here else mode.colour for here, mode in zip(own, modes)],
-                "surroundings": ["own" if here else surroundings for here, surroundings in zip(own, behind)],
-                "x": self.x.numpy(),
-                "y": self.y.numpy(),
-                "scale": self.scale.numpy(),
-                "degrees": [math.degrees(2 * math.atan(t)) for t in half.tolist()],
-                "mirrored": (self.pose.mirror < 0).numpy(),
-                "second": [CLASSES[k] if k >= 0 else "" for k in self.second.tolist()],
-                "second_scale": torch.where(self.has_second, self.scale_2, math.nan).numpy(),
-                "shortcut": self.shortcut.numpy(),
-                "corruption": [corruptions.NAMES[k] if k >= 0 else "" for k in self.corruption.tolist()],
-                "severity": self.severity.numpy(),
-            }
-        )
+        columns = {
+            "mode": self.mode.numpy(),
+            "rare": self.rare.numpy(),
+            "pose": [MODES[mode].pose for mode in self.posed.tolist()],
+            "colour": ["own" if here else mode.colour for here, mode in zip(own, modes)],
+            "surroundings": ["own" if here else surroundings for here, surroundings in zip(own, behind)],
+            "x": self.x.numpy(),
+            "y": self.y.numpy(),
+            "scale": self.scale.numpy(),
+            "degrees": [math.degrees(2 * math.atan(t)) for t in half.tolist()],
+            "mirrored": (self.pose.mirror < 0).numpy(),
+            "second": [CLASSES[k] if k >= 0 else "" for k in self.second.tolist()],
+            "second_scale": torch.where(self.has_second, self.scale_2, math.nan).numpy(),
+            "shortcut": self.shortcut.numpy(),
+            "corruption": [corruptions.NAMES[k] if k >= 0 else "" for k in self.corruption.tolist()],
+            "severity": self.severity.numpy(),
+        }
+        return pd.DataFrame(columns)
 
 
 def _between(bounds: tuple[float, float], share: Tensor) -> Tensor:

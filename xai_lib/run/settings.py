@@ -74,10 +74,8 @@ class Settings:
         """Fine-tunings by name, with this scale's epochs and width; none where networks come with their weights."""
         found = {} if self.pretrained else recipes.fine_tunings(self.networks.recipe)
         own = {"ce": {"width": self.networks.width}, "imagenet": {}}  # published weights have one width
-        return {
-            name: replace(recipe, epochs=self.networks.epochs_tuned, **own[recipe.start])
-            for name, recipe in found.items()
-        }
+        epochs = self.networks.epochs_tuned
+        return {name: replace(recipe, epochs=epochs, **own[recipe.start]) for name, recipe in found.items()}
 
     @property
     def has_training_images(self) -> bool:

@@ -18,10 +18,8 @@ def predict(model: nn.Module | Callable[[Tensor], Tensor], split: Split, batch_s
     if was_training := isinstance(model, nn.Module) and model.training:
         model.eval()
     try:
-        outputs = [
-            model(split.normalise(batch.images).contiguous(memory_format=torch.channels_last)).float()
-            for batch in split.batches(batch_size)
-        ]
+        images = (split.normalise(batch.images) for batch in split.batches(batch_size))
+        outputs = [model(x.contiguous(memory_format=torch.channels_last)).float() for x in images]
     finally:
         if was_training:
             model.train()
