@@ -70,7 +70,7 @@ def test_a_network_is_tuned_from_the_one_trained_here_with_its_seed(tiny, fits):
     assert state_digest(tuned.classifier) != state_digest(trained.classifier)
     assert not tuned.classifier.training
     assert tuned.history["epoch"].tolist() == [1]
-    kept = {path.name for path in Store().path(tuned.cell).iterdir()}
+    kept = {path.name for path in Store().path(tune_cell(tiny, "tuned", 1)).iterdir()}
     assert kept == {"classifier.pt", "history.csv", "provenance.json", "done.json"}
 
 
@@ -183,11 +183,9 @@ def test_a_network_trained_here_is_named_by_its_training_and_explained_on_test_i
 @pytest.mark.parametrize("kind", ["tuned", "scl"])
 def test_other_networks_of_the_store_are_its_own_with_folded_normalisations(run, kind, changed):
     run = changed(run, recipe="small", width=4, epochs_ce=1, epochs_tuned=1)
-    if kind == "tuned":
-        subject, made = networks.with_images(run, tune_cell(run, "tuned", 1), None), load_tuned(run, "tuned", 1)
-    else:
-        subject, made = networks.with_images(run, train_cell(run, kind, 1), None), networks.trained(run, kind, 1)
-    assert [cell.key for cell in subject.parents] == [made.cell.key] == [subject.key]
+    cell = tune_cell(run, "tuned", 1) if kind == "tuned" else train_cell(run, kind, 1)
+    subject, made = networks.with_images(run, cell, None), networks.load(cell)
+    assert [parent.key for parent in subject.parents] == [cell.key] == [subject.key]
     assert (subject.seed, len(subject.images), subject.layer) == (1, 20, None)
     x = subject.images.normalise(subject.images.images)
     with torch.no_grad():

@@ -31,7 +31,6 @@ class Trained:
     classifier: Classifier  # backbone and linear head in evaluation mode, on the run's device
     recipe: Recipe | FineTuning  # how it was trained
     history: pd.DataFrame  # one row an epoch, as `training.train` returns it
-    cell: Cell  # its place in the store
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def load(cell: Cell) -> Trained:
     classifier = models.build(recipe.architecture, n_classes, width=recipe.width, seed=given["seed"])
     classifier.load_state_dict(files.read_tensors(folder / "classifier.pt"))
     history = files.read_frame(computed(training_cell) / "history.csv")
-    return Trained(classifier.to(given["device"]).eval(), recipe, history, cell)
+    return Trained(classifier.to(given["device"]).eval(), recipe, history)
 
 
 def train_cell(run: Settings, loss: str, seed: int) -> Cell:
