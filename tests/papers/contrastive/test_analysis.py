@@ -12,11 +12,7 @@ from xai_lib.run import settings
 from xai_lib.run.networks import trained
 
 COMPLEXITY = "contrastive-complexity-grad-cam-scl"
-CLAIMS = [
-    COMPLEXITY,
-    "contrastive-complexity-grad-cam-tl",
-    "contrastive-pixel-flipping-matched-grad-cam-scl",
-]
+CLAIMS = [COMPLEXITY, "contrastive-complexity-grad-cam-tl", "contrastive-pixel-flipping-matched-grad-cam-scl"]
 
 
 def synthetic(n_seeds, n_images=30, *, accuracy=None, confidence=None):
@@ -235,9 +231,8 @@ def test_an_embedding_of_a_data_set_sorted_by_class_shows_every_class(smoke_run,
 def test_orders_of_removal_are_compared_on_the_same_images(smoke_run):
     rows = results.removal(smoke_run).set_index(["method", "loss"])
     scores = experiment.scores(smoke_run)
-    one = scores[(scores["method"] == "grad-cam") & (scores["loss"] == "tl")].pivot(
-        index="index", columns="metric", values="value"
-    )
+    one = scores[(scores["method"] == "grad-cam") & (scores["loss"] == "tl")]
+    one = one.pivot(index="index", columns="metric", values="value")
     names = {"most": "pixel-flipping-matched", "random": "pixel-flipping-random-order"}
     first = one.dropna(subset="pixel-flipping-least-first")
     assert 0 < len(first) <= 4 < len(one)

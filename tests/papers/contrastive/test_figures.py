@@ -42,17 +42,11 @@ def test_loss_curves_have_a_panel_a_loss():
 
 def test_training_curves_have_a_line_a_seed_and_show_what_a_triplet_training_learns():
     rows = [
-        {
-            "loss_name": loss,
-            "seed": seed,
-            "epoch": epoch,
-            "loss": LOSSES.index(loss) + seed / epoch,
-            "semi_hard": 0.1 / epoch,
-            "accuracy": seed / 10,
-        }
+        (loss, seed, epoch, LOSSES.index(loss) + seed / epoch, 0.1 / epoch, seed / 10)
         for loss, seed, epoch in itertools.product(reversed(LOSSES), range(3), (1, 2))
     ]
-    figure = figures.training_curves(pd.DataFrame(rows))
+    columns = ["loss_name", "seed", "epoch", "loss", "semi_hard", "accuracy"]
+    figure = figures.training_curves(pd.DataFrame(rows, columns=columns))
     assert titles(figure) == ["CE", "SCL", "TL", "", "", ""]
     assert [len(axis.lines) for axis in figure.axes] == [3] * 6
     assert figure.axes[1].lines[1].get_ydata().tolist() == [2, 1.5]
@@ -63,17 +57,9 @@ def test_training_curves_have_a_line_a_seed_and_show_what_a_triplet_training_lea
 
 
 def test_the_fine_print_frames_what_turns():
-    rows = pd.DataFrame(
-        {
-            "variant": ["a", "a", "b"],
-            "claimed": "continuity",
-            "loss": ["scl", "tl", "tl"],
-            "after": [0.05, -1, -0.01],
-            "relevant": 0.02,
-            "turned": [False, True, False],
-        }
-    )
-    figure = figures.fine_print(rows)
+    rows = [("a", "scl", 0.05, False), ("a", "tl", -1, True), ("b", "tl", -0.01, False)]
+    rows = pd.DataFrame(rows, columns=["variant", "loss", "after", "turned"])
+    figure = figures.fine_print(rows.assign(claimed="continuity", relevant=0.02))
     (axis,) = figure.axes
     values = axis.collections[0].get_array().filled(np.nan).reshape(2, 2)
     np.testing.assert_allclose(values, [[0.5, -1], [np.nan, -0.1]])
@@ -131,10 +117,8 @@ def test_a_metric_of_one_method_only_is_drawn():
 
 @pytest.mark.parametrize(("n_classes", "legends"), [(10, 1), (30, 0)])
 def test_an_embedding_has_a_cloud_a_class(n_classes, legends):
-    points = pd.DataFrame(
-        [{"loss": loss, "x": i, "y": i % 3, "label": i % n_classes} for loss in LOSSES for i in range(60)]
-    )
-    figure = figures.embedding(points, [f"class {n}" for n in range(n_classes)])
+    points = [{"loss": loss, "x": i, "y": i % 3, "label": i % n_classes} for loss in LOSSES for i in range(60)]
+    figure = figures.embedding(pd.DataFrame(points), [f"class {n}" for n in range(n_classes)])
     assert titles(figure) == ["CE", "SCL", "TL"]
     assert [len(axis.collections) for axis in figure.axes] == [n_classes] * 3
     assert len(figure.legends) == legends

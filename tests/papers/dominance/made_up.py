@@ -63,10 +63,7 @@ def frames(
                 add("pairs", of_pairs, value=value, n_undefined=6 * np.isnan(value), logit=logit, size=size)
         if kind.startswith("untrained"):
             continue
-        add(
-            "centres",
-            {"first": [a for a, _ in pairs], "second": [b for _, b in pairs], "distance": rng.random(len(pairs))},
-        )
+        add("centres", pd.DataFrame(pairs, columns=["first", "second"]).assign(distance=rng.random(len(pairs))))
         for deal in range(DEALS):
             add("dealt", dominance.pairs(of_mosaics()), deal=deal)
         for clustering in ("k-means", "modes"):

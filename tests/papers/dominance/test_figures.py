@@ -124,11 +124,8 @@ def test_dominance_is_drawn_against_logits_and_probabilities():
 
 
 def test_focus_has_a_row_an_explainer_and_a_mark_a_network():
-    rows = [
-        ("CE", "grad-cam", 0.75, 0.5, 0.875),
-        ("CE", "random", 0.5, 0.25, 0.625),
-        ("no", "random", 0.25, 0.125, 0.5),
-    ]
+    rows = [("CE", "grad-cam", 0.75, 0.5, 0.875), ("CE", "random", 0.5, 0.25, 0.625)]
+    rows += [("no", "random", 0.25, 0.125, 0.5)]
     figure = figures.focus(pd.DataFrame(rows, columns=["network", "explainer", "mean", "low", "high"]))
     (axis,) = figure.axes
     assert labels_of(axis)[1] == ["Grad-CAM", "Random"]
@@ -162,9 +159,8 @@ def test_two_mosaics_stand_in_a_row_and_places_left_over_are_empty():
     figure = figures.mosaics([shown(1, 0, 0, 1, title=f"mosaic {number}") for number in range(3)])
     titles = [axis.get_title(loc="left") for axis in figure.axes]
     assert titles == ["mosaic 0", "", "mosaic 1", "", "mosaic 2", "", "", ""]
-    assert (
-        [bool(axis.images) for axis in figure.axes] == [axis.axison for axis in figure.axes] == [True] * 6 + [False] * 2
-    )
+    drawn = [True] * 6 + [False] * 2
+    assert [bool(axis.images) for axis in figure.axes] == [axis.axison for axis in figure.axes] == drawn
     assert figure.get_figwidth() == pytest.approx(PAGE_WIDTH)
 
 

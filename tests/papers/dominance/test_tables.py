@@ -34,12 +34,8 @@ def with_interval(value, low, high):
 
 
 RELATIONS = {"mosaic_logit": "logit of the mosaics", single.LEFT: "logit, the mosaics' held fixed"}
-RANKS = {
-    "least": "the least dominant cluster",
-    "lowest two": "the two least dominant (ranks 3 and 4 in print)",
-    "most": "the most dominant cluster",
-    "same": "how often the least dominant has the least",
-}
+RANKS = {"least": "the least dominant cluster", "lowest two": "the two least dominant (ranks 3 and 4 in print)"}
+RANKS |= {"most": "the most dominant cluster", "same": "how often the least dominant has the least"}
 # Table -> the frame behind it.
 FRAMES = {
     "accuracy": networks.accuracy,
@@ -91,12 +87,8 @@ SAID = {
         ("dominance and", lambda name: RELATIONS.get(name, name), "output"),
         ("mosaics", SIZES.get, "size"),
         ("correlation", with_interval, "correlation", "low", "high"),
-        *(
-            ("smallest", TWO, "smallest"),
-            ("largest", TWO, "largest"),
-            ("classes", "3".format),
-            ("networks", "2".format),
-        ),
+        *(("smallest", TWO, "smallest"), ("largest", TWO, "largest")),
+        *(("classes", "3".format), ("networks", "2".format)),
     ],
     "over_classes": [*CORRELATIONS, ("dominance and", training.SHARES.get, "share")],
     "clusters_and_outputs": [*CORRELATIONS, ("dominance and", training.OUTPUTS.get, "share")],
@@ -200,9 +192,8 @@ def test_the_least_dominant_cluster_of_each_class(study, made_up, read, select):
     assert list(rows.index) == list(made_up.LABELS)
     for label, row in rows.iterrows():
         here = select(networks.first(training.clusters(study), KIND), label=label).set_index("cluster")
-        agree = select(networks.first(training.correlations(study), KIND), label=label).set_index("share")[
-            "correlation"
-        ]
+        agree = select(networks.first(training.correlations(study), KIND), label=label)
+        agree = agree.set_index("share")["correlation"]
         last, fewest = here["dominance"].idxmin(), here["training_share"].idxmin()
         found = here.loc[last]
         assert row.tolist() == [
@@ -317,10 +308,8 @@ def test_a_class_without_values_has_dashes_beside_the_others(study_of, made_up, 
 
 
 def test_errata_are_those_of_the_paper():
-    texts, shown = (
-        published.errata("dominance").set_index("id")["text"],
-        tables.errata("airplane", "mosaic-composition"),
-    )
+    texts = published.errata("dominance").set_index("id")["text"]
+    shown = tables.errata("airplane", "mosaic-composition")
     first, second = texts["airplane"], texts["mosaic-composition"].split(",")[0]
     assert shown.data.index(first) < shown.data.index(second) and tables.errata().data == ""
     with pytest.raises(KeyError, match="nothing"):
