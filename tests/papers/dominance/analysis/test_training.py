@@ -1,4 +1,5 @@
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,14 @@ def test_over_classes_networks_are_averaged_first(study_of, made_up, select, nam
         test = training_share.permutation_test(select(clusters, kind=row["kind"]), row["share"])
         assert row["p_value"] == test.p_value() and row["correlation"] == pytest.approx(np.mean(by_class))
         assert (row["low"], row["high"]) == pytest.approx(test.interval())
+
+
+def test_a_mean_of_zero_but_for_rounding_is_not_above_zero(study, monkeypatch):
+    thirds = pd.DataFrame({"label": "cat", "correlation": [0.1, 0.2, -0.3]})
+    assert thirds["correlation"].mean() > 0
+    monkeypatch.setattr(training, "training_share", SimpleNamespace(**vars(training_share)))
+    monkeypatch.setattr(training.training_share, "correlations", lambda *given: thirds)
+    assert (training.over_classes(study)["positive"] == 0).all()
 
 
 def test_numbers_are_of_one_kind_at_a_time(study, made_up, select):

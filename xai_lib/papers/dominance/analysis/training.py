@@ -56,7 +56,7 @@ def over_classes(study: Study, names: Iterable[str] = tuple(SHARES)) -> pd.DataF
         for name in names:
             by_class = training_share.correlations(here, name).groupby("label", sort=False)["correlation"].mean()
             permuted = training_share.permutation_test(here, name)
-            counts = (by_class > 0).sum(), by_class.notna().sum(), here["seed"].nunique()
+            counts = (by_class.round(9) > 0).sum(), by_class.notna().sum(), here["seed"].nunique()
             rows.append((kind, name, permuted.value, *permuted.interval(), permuted.p_value(), *counts))
     columns = ["kind", "share", "correlation", "low", "high", "p_value", "positive", "classes", "networks"]
     return pd.DataFrame(rows, columns=columns)
