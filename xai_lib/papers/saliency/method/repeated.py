@@ -1,7 +1,5 @@
 """Metrics that explain or perturb an image many times: sensitivity, monotonicity, complexity, randomised weights."""
 
-from functools import partial
-
 import pandas as pd
 import torch
 from torch import Tensor, nn
@@ -33,10 +31,9 @@ def repeated(
     device, parts, left_out = explained.subject.device, [], {}
     for batch in images.batches(_BATCH):
         x, labels, index = images.normalise(batch.images.to(device)), batch.labels.to(device), batch.index.to(device)
-        explain_by = _Explainer(explained, x, labels, index)
+        kept: list[Tensor] = []  # every raw map, in the order in which metrics ask: each reading asks for the same
         for reading in explained.readings:
-            explain_by.begin(reading)
-            given = explain_by, x, labels, index
+            given = _Explainer(explained, reading, kept), x, labels, index
             values = _scores(*given, causal_steps, draws, samples) | _sanity(*given, weight_draws, left_out)
             parts.append(rows(batch.index, values, reading=reading))
     frame = pd.concat(parts, ignore_index=True)
@@ -45,33 +42,35 @@ def repeated(
 
 
 class _Explainer:
-    """Explains under one reading after the other. Raw maps of the network and images as they are are made once; so are
-    all others, which are kept in the order in which metrics ask, as each reading asks for the same.
+    """Explains under a reading. Raw maps that an earlier reading has had made are taken from where it kept them, those
+    of the network and images as they are from the first call.
     """
 
-    def __init__(self, explained: Explained, x: Tensor, labels: Tensor, index: Tensor) -> None:
-        self.explained, self.network, self.x = explained, explained.subject.network, x
-        self.own, self.kept = explained.raw(x, labels, index), []
+    def __init__(self, explained: Explained, reading: str, kept: list[Tensor]) -> None:
+        self.explained, self.reading, self.kept = explained, reading, kept
+        self.network, self.again = explained.subject.network, iter(tuple(kept))
+        self.own: tuple[Tensor, Tensor] | None = None  # the images as they are, and their raw maps
 
-    def begin(self, reading: str) -> None:
-        """Explain under this reading from now on."""
-        self.reading, self.again = reading, iter(tuple(self.kept))
-
-    def __call__(self, network: nn.Module, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
-        """Maps in [0, 1] of a network."""
-        if network is self.network and x is self.x:
-            raw = self.own
-        elif (raw := next(self.again, None)) is None:
-            raw = self.explained.raw(x, target, index, None if network is self.network else network)
+    def __call__(self, network: nn.Module | None, x: Tensor, target: Tensor, index: Tensor) -> Tensor:
+        """Maps in [0, 1] of the network, or of the subject's own if that is None."""
+        if self.own is not None and network is self.network and x is self.own[0]:
+            return self.explained.scaled(self.own[1], x, self.reading)
+        raw = next(self.again, None)
+        if raw is None:
+            raw = self.explained.raw(x, target, index, network)
             if len(self.explained.readings) > 1:
                 self.kept.append(raw.cpu())
-        return self.explained.scaled(raw.to(x.device), x, self.reading)
+        raw = raw.to(x.device)
+        self.own = self.own or (x, raw)
+        return self.explained.scaled(raw, x, self.reading)
 
 
 def _scores(
     explain_by: _Explainer, x: Tensor, labels: Tensor, index: Tensor, causal_steps: int, draws: int, samples: int
 ) -> dict[str, Tensor]:
-    explain = partial(explain_by, explain_by.network)
+    def explain(images: Tensor, target: Tensor, which: Tensor) -> Tensor:
+        return explain_by(None, images, target, which)
+
     maps, values = explain(x, labels, index), {}
     if not explainers.about(explain_by.explained.method).fixed:
         how = {"draws": draws, "variant": "released", "reference": maps}  # as a share of the map's own norm: Table 3
