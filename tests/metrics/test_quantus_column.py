@@ -16,7 +16,7 @@ ALL = {"pixel-flipping", "complexity", "sparseness", "pointing-game", "attributi
 def split_of(images, masks):
     n = len(images)
     numbers = {"labels": torch.arange(n) % 4, "index": torch.arange(n), "mean": (0.5,) * 3, "std": (0.25,) * 3}
-    words = {"classes": ("a", "b", "c", "d"), "name": "made-up", "part": "test", "digest": "0"}
+    words = {"classes": ("a", "b", "c", "d"), "name": "made-up", "part": "test", "source": "0"}
     return Split(images=images, masks=masks, **numbers, **words)
 
 
