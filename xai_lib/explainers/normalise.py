@@ -6,7 +6,6 @@ Every function takes float maps [B,H,W] or [B,S,H,W] and returns new ones of the
 from typing import Literal
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from xai_lib.explainers.cams import upsample
@@ -35,10 +34,13 @@ def by_rank(maps: Tensor) -> Tensor:
     Equal values share their mean rank, so a map's mean is 1/2 whatever its ties. A constant map ranks nothing and
     becomes zeros; a map with NaN becomes NaN. float32.
     """
-    values = maps.detach().flatten(-2)
-    ranks = torch.from_numpy(rankdata(values.cpu(), axis=-1) - 1).to(values.device)
-    constant = values.amin(-1, keepdim=True) == values.amax(-1, keepdim=True)
-    return torch.where(constant, 0, ranks.float() / max(1, values.shape[-1] - 1)).reshape(maps.shape)
+    values = maps.flatten(-2).contiguous()
+    ordered = values.sort(dim=-1).values
+    below = torch.searchsorted(ordered, values)
+    not_above = torch.searchsorted(ordered, values, right=True)
+    ranks = (below + not_above - 1) / (2 * max(1, values.shape[-1] - 1))
+    ranks = torch.where(ordered[..., :1] == ordered[..., -1:], 0, ranks)
+    return torch.where(values.isnan().any(-1, keepdim=True), torch.nan, ranks).reshape(maps.shape)
 
 
 def positive_share(maps: Tensor) -> Tensor:

@@ -1,7 +1,6 @@
 """Correlations of rows of values."""
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 
@@ -13,4 +12,12 @@ def pearson(a: Tensor, b: Tensor) -> Tensor:
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
     """Correlation of the ranks in each row, equal values sharing the mean of theirs: as :func:`pearson`."""
-    return pearson(*(torch.from_numpy(rankdata(values.cpu(), axis=1)).to(values.device) for values in (a, b)))
+    return pearson(_ranks(a), _ranks(b))
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Twice the mean rank of each value in its row, less its mean: float64 [B,N], all 0 for a constant row."""
+    ascending = values.sort(dim=1).values
+    below = torch.searchsorted(ascending, values)
+    up_to = torch.searchsorted(ascending, values, right=True)
+    return (below + up_to - values.shape[1]).double()

@@ -33,8 +33,11 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     if min(a.shape[1:]) < _WINDOW:
         raise ValueError(f"Expected maps at least as large as the window, {_WINDOW} pixels. Got {list(a.shape[1:])}.")
     images = images_at_once(a, cpu=_PIXELS_AT_ONCE, gpu=1 << 24, least=1)
-    parts = zip(a.detach().split(images), b.detach().split(images))
-    similarity = torch.cat([_mean_ssim(of_a.double(), of_b.double()) for of_a, of_b in parts])
+    similarity = a.new_empty(len(a), dtype=torch.float64)
+    with torch.no_grad():
+        for start in range(0, len(a), images):
+            part = slice(start, start + images)
+            similarity[part] = _mean_ssim(a[part].double(), b[part].double())
     return defined(similarity, is_finite(a) & is_finite(b))
 
 
@@ -103,11 +106,22 @@ def other_class(target: Tensor, n_classes: int, *, index: Tensor, seed: int = 0)
 
 def _mean_ssim(a: Tensor, b: Tensor) -> Tensor:
     """The mean over all windows of maps float64 [B,H,W]."""
-    across = torch.stack([a, b, a * a + b * b, a * b]).unfold(-1, _WINDOW, 1).mean(-1)
-    mean_a, mean_b, squares, product = across.unfold(-2, _WINDOW, 1).mean(-1)  # each [B,H-6,W-6]
+    mean_a, mean_b, squares, product = _window_means(torch.stack([a, b, a * a + b * b, a * b]))  # each [B,h,w]
     means_squared, means_product = mean_a**2 + mean_b**2, mean_a * mean_b
     to_sample = _WINDOW**2 / (_WINDOW**2 - 1)
     variances = to_sample * (squares - means_squared)
     covariance = to_sample * (product - means_product)
     similarity = (2 * means_product + _C1) * (2 * covariance + _C2) / ((means_squared + _C1) * (variances + _C2))
     return similarity.mean(dim=(1, 2))
+
+
+def _window_means(maps: Tensor) -> Tensor:
+    """Means over every window that lies wholly in the map: [...,H,W] -> [...,H-6,W-6]."""
+    weight = 1 / _WINDOW
+    for side in (-1, -2):
+        length = maps.shape[side] - _WINDOW + 1
+        total = maps.narrow(side, 0, length) * weight
+        for offset in range(1, _WINDOW):
+            total.add_(maps.narrow(side, offset, length), alpha=weight)
+        maps = total
+    return maps
