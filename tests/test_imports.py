@@ -25,18 +25,21 @@ def test_scripts_import_only_what_the_library_has_and_call_it_as_it_is():
     """No other test runs the benchmarks, so a name or an argument that moved would stay unnoticed there."""
     missing = []
     for file in (file for folder in ("benchmarks", "scripts", "book") for file in (ROOT / folder).glob("*.py")):
-        tree, ours = ast.parse(file.read_text()), {}
-        nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-        for node in (node for node in nodes if f"{node.module}.".startswith("xai_lib.")):
-            for alias in node.names:
-                if not (known := hasattr(module := importlib.import_module(node.module), alias.name)):
-                    known = importlib.util.find_spec(f"{node.module}.{alias.name}")
-                    module = importlib.import_module(f"{node.module}.{alias.name}") if known else None
-                missing += [] if known else [(file.name, alias.name)]
-                ours[alias.asname or alias.name] = getattr(module, alias.name, module)
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        nodes = [*ast.walk(ast.parse(file.read_text()))]
+        imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+        imports = [node for node in imports if f"{node.module}.".startswith("xai_lib.")]
+        ours = {one.asname or one.name: _imported(node.module, one.name) for node in imports for one in node.names}
+        missing += [(file.name, name) for name, found in ours.items() if found is None]
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
             missing += [(file.name, ast.unparse(call.func), name) for name in _unknown_keywords(call, ours)]
     assert missing == []
+
+
+def _imported(module, name):
+    """What ``from module import name`` gives; None if there is no such thing."""
+    if importlib.util.find_spec(module) and hasattr(importlib.import_module(module), name):
+        return getattr(importlib.import_module(module), name)
+    return importlib.import_module(f"{module}.{name}") if importlib.util.find_spec(f"{module}.{name}") else None
 
 
 def _unknown_keywords(call, ours):
